@@ -1,0 +1,142 @@
+//! Which listed files are new, and how they are cut into batches. Pure.
+
+use aws_sdk_s3::primitives::DateTime;
+use pipeline::contract::SourceFile;
+
+/// Seconds by which the start of the ledger that is read lies before the oldest candidate: the clocks of S3 and of a
+/// function may differ, and a retried detection may be dated some time after the listing that found a file.
+const LEDGER_MARGIN_SECONDS: i64 = 3_600;
+
+/// Which modification times are of interest. All times are whole seconds since 1970, the resolution of a listing.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Files before this are known; none: no file is known by its age.
+    candidates_from: Option<i64>,
+    /// Files from here on are wanted even if the ledger holds them.
+    reprocess_from: Option<i64>,
+}
+
+impl Window {
+    /// The window after a success that started at `watermark`; everything without one.
+    ///
+    /// The watermark is floored to the second, since a listing shows whole seconds only: a file written 400 ms after a
+    /// start at .500 s is dated before it.
+    pub fn new(watermark: Option<DateTime>, lookback_hours: u32, since: Option<DateTime>) -> Self {
+        Self {
+            candidates_from: watermark.map(|start| start.secs() - i64::from(lookback_hours) * 3_600),
+            reprocess_from: since.map(|since| since.secs()),
+        }
+    }
+
+    /// From when on ledger entries matter; none: all of them do.
+    pub fn ledger_start(&self) -> Option<DateTime> {
+        self.candidates_from.map(|from| DateTime::from_secs(from - LEDGER_MARGIN_SECONDS))
+    }
+
+    /// Is a file modified at `modified` new? `is_in_ledger` is asked only if that matters.
+    ///
+    /// A reprocessing run takes the ordinary candidates too: it will count as a success, so the next watermark covers them.
+    pub fn wants(&self, modified: i64, is_in_ledger: impl FnOnce() -> bool) -> bool {
+        if self.reprocess_from.is_some_and(|from| modified >= from) {
+            return true;
+        }
+        self.candidates_from.is_none_or(|from| modified >= from) && !is_in_ledger()
+    }
+}
+
+/// Cuts a stream of files into batches.
+#[derive(Debug)]
+pub struct Batcher {
+    max_files: usize,
+    max_bytes: u64,
+    files: Vec<SourceFile>,
+    bytes: u64,
+}
+
+impl Default for Batcher {
+    /// 1,000 files or 1 GiB: what one function reads well within its 15 minutes.
+    fn default() -> Self {
+        Self { max_files: 1_000, max_bytes: 1 << 30, files: Vec::new(), bytes: 0 }
+    }
+}
+
+impl Batcher {
+    /// Adds a file. Returns the batch before it, if the file does not fit in any more.
+    pub fn push(&mut self, file: SourceFile) -> Option<Vec<SourceFile>> {
+        let is_full = self.files.len() == self.max_files || self.bytes + file.size > self.max_bytes;
+        let full = if is_full { self.rest() } else { None };
+        self.bytes += file.size;
+        self.files.push(file);
+        full
+    }
+
+    /// The last batch, if it holds anything.
+    pub fn rest(&mut self) -> Option<Vec<SourceFile>> {
+        self.bytes = 0;
+        let files = std::mem::take(&mut self.files);
+        (!files.is_empty()).then_some(files)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: f64) -> DateTime {
+        DateTime::from_secs_f64(seconds)
+    }
+
+    #[test]
+    fn a_file_of_the_second_of_the_watermark_is_a_candidate() {
+        let window = Window::new(Some(at(1_000_000.9)), 0, None);
+        assert!(window.wants(1_000_000, || false));
+        assert!(!window.wants(999_999, || false));
+        assert!(!window.wants(1_000_000, || true));
+    }
+
+    #[test]
+    fn the_lookback_reaches_behind_the_watermark_and_the_ledger_a_little_further() {
+        let window = Window::new(Some(at(1_000_000.0)), 24, None);
+        assert!(window.wants(1_000_000 - 86_400, || false));
+        assert!(!window.wants(1_000_000 - 86_401, || false));
+        assert_eq!(window.ledger_start(), Some(DateTime::from_secs(1_000_000 - 86_400 - 3_600)));
+    }
+
+    #[test]
+    fn the_first_run_takes_everything_that_the_ledger_does_not_hold() {
+        let window = Window::new(None, 24, None);
+        assert!(window.wants(0, || false));
+        assert!(!window.wants(0, || true));
+        assert_eq!(window.ledger_start(), None);
+    }
+
+    #[test]
+    fn since_reprocesses_without_losing_what_is_new() {
+        let window = Window::new(Some(at(1_000_000.0)), 0, Some(at(2_000_000.0)));
+        assert!(window.wants(2_000_000, || true), "reprocessed although in the ledger");
+        assert!(window.wants(1_500_000, || false), "new, before since");
+        assert!(!window.wants(1_500_000, || true), "known, before since");
+        let window = Window::new(Some(at(1_000_000.0)), 0, Some(at(10.0)));
+        assert!(window.wants(11, || true), "older than the watermark, asked for");
+        assert!(!window.wants(9, || false), "older than both");
+    }
+
+    #[test]
+    fn batches_are_cut_by_count_and_by_size_and_lose_nothing() {
+        let file = |size| SourceFile { key: "k".into(), etag: "e".into(), size, last_modified: String::new() };
+        for (sizes, expected) in [
+            (vec![], vec![]),
+            (vec![5], vec![1]),
+            (vec![1, 1, 1, 1, 1, 1, 1], vec![3, 3, 1]),
+            (vec![10, 10], vec![1, 1]),
+            (vec![11, 1], vec![1, 1]),
+            (vec![4, 6, 1], vec![2, 1]),
+            (vec![0, 0, 0, 0], vec![3, 1]),
+        ] {
+            let mut batcher = Batcher { max_files: 3, max_bytes: 10, files: Vec::new(), bytes: 0 };
+            let mut batches: Vec<usize> = sizes.iter().filter_map(|&size| batcher.push(file(size))).map(|b| b.len()).collect();
+            batches.extend(batcher.rest().map(|b| b.len()));
+            assert_eq!(batches, expected, "{sizes:?}");
+        }
+    }
+}

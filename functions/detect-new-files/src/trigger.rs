@@ -1,0 +1,193 @@
+//! What may start an execution. An event is only a wake-up: which files are new is read from the listing.
+
+use aws_lambda_events::eventbridge::EventBridgeEvent;
+use aws_lambda_events::s3::S3Event;
+use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
+use percent_encoding::percent_decode_str;
+use pipeline::{Error, Kind, Result};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A valid wake-up.
+#[derive(Debug, PartialEq)]
+pub struct WakeUp {
+    /// What it was, for the log.
+    pub kind: &'static str,
+    /// Reprocess the files from here on.
+    pub since: Option<DateTime>,
+}
+
+/// A start by hand, in the console or the command line, or by EventBridge Scheduler.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Start {
+    since: Option<String>,
+    /// What the template's schedule passes on.
+    scheduled_time: Option<String>,
+    /// The console suggests an input that holds just this.
+    #[serde(rename = "Comment", alias = "comment")]
+    _comment: Option<String>,
+    /// Added by Step Functions when another state machine starts this one.
+    #[serde(rename = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID")]
+    _started_by: Option<String>,
+}
+
+/// Understands an execution's input.
+///
+/// # Errors
+/// `InvalidEvent` for anything but a start by hand, a schedule's event, an S3 notification, or an "Object Created" event
+/// from EventBridge; and for events about another bucket, or about no object under `prefix`.
+pub fn decode(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
+    let Value::Object(fields) = input else {
+        return Err(invalid("the execution's input is no JSON object"));
+    };
+    if fields.contains_key("Records") {
+        return notification(input, bucket, prefix);
+    }
+    if fields.get("Event").is_some_and(|event| event == "s3:TestEvent") {
+        return Ok(WakeUp { kind: "S3 test event", since: None });
+    }
+    if fields.contains_key("detail-type") {
+        return event_bridge(input, bucket, prefix);
+    }
+    let start: Start = read(input)?;
+    let kind = if start.scheduled_time.is_some() { "schedule" } else { "start by hand" };
+    Ok(WakeUp { kind, since: start.since.as_deref().map(since).transpose()? })
+}
+
+fn since(text: &str) -> Result<DateTime> {
+    DateTime::from_str(text, DateTimeFormat::DateTimeWithOffset).map_err(|error| {
+        let what = format!("since: {text:?} is no RFC 3339 time such as 2024-01-01T00:00:00Z");
+        Error::caused(Kind::InvalidEvent, what, error)
+    })
+}
+
+fn notification(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
+    let event: S3Event = read(input)?;
+    let mut objects = Vec::new();
+    for record in event.records {
+        let key = record.s3.object.key.ok_or_else(|| invalid("an S3 record without a key"))?;
+        let source = record.s3.bucket.name.ok_or_else(|| invalid("an S3 record without a bucket"))?;
+        objects.push((source, form_decoded(&key)?));
+    }
+    concerns(&objects, bucket, prefix)?;
+    Ok(WakeUp { kind: "S3 notification", since: None })
+}
+
+fn event_bridge(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
+    #[derive(Deserialize)]
+    struct Detail {
+        bucket: Named,
+        object: Keyed,
+    }
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    #[derive(Deserialize)]
+    struct Keyed {
+        key: String,
+    }
+    let event: EventBridgeEvent<Value> = read(input)?;
+    match (event.source.as_str(), event.detail_type.as_str()) {
+        ("aws.events" | "aws.scheduler", "Scheduled Event") => Ok(WakeUp { kind: "schedule", since: None }),
+        ("aws.s3", "Object Created") => {
+            // EventBridge passes keys on as they are: decoding would corrupt a plus sign.
+            let detail: Detail = read(&event.detail)?;
+            concerns(&[(detail.bucket.name, detail.object.key)], bucket, prefix)?;
+            Ok(WakeUp { kind: "S3 event", since: None })
+        }
+        (source, kind) => Err(invalid(format!("an event {kind:?} of {source:?} is none of this pipeline's"))),
+    }
+}
+
+/// Keys in S3 notifications are form-encoded (Amazon S3 User Guide, "Event message structure"): once, and only there.
+fn form_decoded(key: &str) -> Result<String> {
+    let spaced = key.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8();
+    decoded.map(|key| key.into_owned()).map_err(|error| {
+        Error::caused(Kind::InvalidEvent, format!("the key {key:?} is not form-encoded UTF-8"), error)
+    })
+}
+
+/// Guards against a rule that fires for another bucket, or on what the pipeline itself writes.
+fn concerns(objects: &[(String, String)], bucket: &str, prefix: &str) -> Result<()> {
+    if let Some((other, _)) = objects.iter().find(|(source, _)| source != bucket) {
+        return Err(invalid(format!("an event of the bucket {other:?}; this pipeline reads {bucket:?}")));
+    }
+    if !objects.iter().any(|(_, key)| key.starts_with(prefix)) {
+        return Err(invalid(format!("an event about no object under {prefix:?}")));
+    }
+    Ok(())
+}
+
+fn read<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T> {
+    T::deserialize(value).map_err(|error| Error::caused(Kind::InvalidEvent, "the execution's input", error))
+}
+
+fn invalid(what: impl Into<String>) -> Error {
+    Error::new(Kind::InvalidEvent, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(input: Value) -> Result<WakeUp> {
+        decode(&input, "lake", "input data/")
+    }
+
+    #[test]
+    fn starts_by_hand() {
+        assert_eq!(check(json!({})).unwrap(), WakeUp { kind: "start by hand", since: None });
+        assert_eq!(check(json!({"Comment": "Insert your JSON here"})).unwrap().since, None);
+        let since = check(json!({"since": "2024-01-01T00:00:00Z"})).unwrap().since;
+        assert_eq!(since, Some(DateTime::from_secs(1_704_067_200)));
+        assert_eq!(check(json!({"scheduled_time": "2024-01-01T00:00:00Z"})).unwrap().kind, "schedule");
+    }
+
+    #[test]
+    fn s3_notifications_are_decoded_once() {
+        let event = |key: &str| json!({"Records": [{"s3": {"bucket": {"name": "lake"}, "object": {"key": key}}}]});
+        assert_eq!(check(event("input+data/a%2Bb%252B.csv")).unwrap().kind, "S3 notification");
+        assert!(check(event("input%2Bdata/a.csv")).is_err(), "that is a plus sign, not a space");
+        assert!(check(event("input+data/%FF.csv")).is_err(), "not UTF-8");
+        assert_eq!(form_decoded("a+b%2Bc%252B%F0%9F%98%80").unwrap(), "a b+c%2B😀");
+        assert_eq!(check(json!({"Service": "Amazon S3", "Event": "s3:TestEvent"})).unwrap().kind, "S3 test event");
+    }
+
+    #[test]
+    fn event_bridge_keys_are_taken_as_they_are() {
+        let event = |key: &str, bucket: &str| {
+            json!({"version": "0", "id": "1", "detail-type": "Object Created", "source": "aws.s3", "account": "1",
+                   "time": "2024-01-01T00:00:00Z", "region": "r", "resources": [],
+                   "detail": {"bucket": {"name": bucket}, "object": {"key": key}}})
+        };
+        assert_eq!(check(event("input data/a+b.csv", "lake")).unwrap().kind, "S3 event");
+        assert!(check(event("input+data/a.csv", "lake")).is_err());
+        assert!(check(event("input data/a.csv", "pond")).unwrap_err().to_string().contains("pond"));
+        assert!(check(event("intermediate_data/x.csv", "lake")).is_err(), "its own output");
+    }
+
+    #[test]
+    fn anything_else_is_an_invalid_event() {
+        for input in [
+            json!([]),
+            json!("since"),
+            json!(null),
+            json!({"sinse": "2024-01-01T00:00:00Z"}),
+            json!({"since": "last week"}),
+            json!({"since": 3}),
+            json!({"bucket": "other"}),
+            json!({"Records": []}),
+            json!({"Records": [{"s3": {"bucket": {"name": "lake"}, "object": {}}}]}),
+            json!({"Records": "none"}),
+            json!({"detail-type": "Object Deleted", "source": "aws.s3", "detail": {}}),
+            json!({"detail-type": "Object Created", "source": "aws.s3", "detail": {"bucket": "lake"}}),
+        ] {
+            let error = check(input.clone()).expect_err(&input.to_string());
+            assert_eq!(error.kind(), Kind::InvalidEvent, "{input}: {error}");
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! The JSON between the states, and the documents the states leave for one another in the bucket.
+//!
+//! A payload carries references and counts, never rows or lists of files: Step Functions ends an execution whose payload
+//! exceeds 262,144 bytes, and no Catch sees that.
+//!
+//! # Documents of one execution
+//! ```text
+//! intermediate_data/<execution>/<attempt>/batch-00000.json     BatchManifest   by detect-new-files
+//! intermediate_data/<execution>/<attempt>/manifest.json        Manifest        by detect-new-files, after its batches
+//! intermediate_data/<execution>/<attempt>/pivoted-00000.csv    partial sums    by pivot
+//! intermediate_data/<execution>/result-00000.json              PivotResult     by pivot, after its partial sums
+//! quarantine/<execution>/batch-00000.csv                       bad rows        by pivot
+//! state/<pipeline>/ledger/<detected at>-<execution>.json       LedgerEntry     by upsert, after its commit
+//! state/<pipeline>/lock.json                                   Lock            by detect-new-files
+//! ```
+//! `<attempt>` is the id of the invocation that wrote the document: an invocation that was given up but still runs cannot
+//! change what a later one has written.
+
+use crate::spec;
+use crate::{Error, Kind, Result};
+use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
+use serde::{Deserialize, Serialize};
+
+/// Which execution a state belongs to. In every payload.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Execution {
+    /// `$$.Execution.Id`: its ARN.
+    pub id: String,
+    /// `$$.Execution.Name`: unique within the state machine for 90 days.
+    pub name: String,
+    /// `$$.Execution.StartTime`: RFC 3339. A redrive keeps it.
+    pub started_at: String,
+    /// `$$.StateMachine.Id`: the state machine's ARN.
+    pub state_machine: String,
+}
+
+impl Execution {
+    /// The pipeline's name: that of its state machine, which is unique within an account and region.
+    pub fn pipeline(&self) -> &str {
+        self.state_machine.rsplit(':').next().unwrap_or(&self.state_machine)
+    }
+}
+
+/// One version of one object.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct ObjectRef {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The decoded key.
+    pub key: String,
+    /// The entity tag: opaque, only good for `If-Match`.
+    pub etag: String,
+}
+
+/// Input of the state `DetectNewFiles`.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct DetectInput {
+    /// This execution.
+    pub execution: Execution,
+    /// Which objects to look for.
+    pub source: spec::Source,
+    /// What started the execution, as it came.
+    pub trigger: serde_json::Value,
+}
+
+/// Output of the state `DetectNewFiles`.
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+pub struct DetectOutput {
+    /// How many files are new.
+    pub new_file_count: u64,
+    /// Their size in bytes.
+    pub new_bytes: u64,
+    /// One item per batch, for the Map.
+    pub batches: Vec<Batch>,
+    /// The run's [`Manifest`], if anything is new.
+    pub manifest: Option<ObjectRef>,
+    /// Start of the last successful execution, RFC 3339, if there is one.
+    pub watermark: Option<String>,
+}
+
+/// One item of the Map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Batch {
+    /// Its number, from 0.
+    pub index: u32,
+}
+
+/// What one run loads: its batches, each a document of its own.
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+pub struct Manifest {
+    /// When the listing began, RFC 3339. Orders the runs: detection happens under the lock, an execution's start does not.
+    pub detected_at: String,
+    /// How many files there are in all batches.
+    pub new_file_count: u64,
+    /// Their size in bytes.
+    pub new_bytes: u64,
+    /// The [`BatchManifest`]s, by index.
+    pub batches: Vec<ObjectRef>,
+}
+
+/// The files of one batch.
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+pub struct BatchManifest {
+    /// In the order of their keys.
+    pub files: Vec<SourceFile>,
+}
+
+/// One listed file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct SourceFile {
+    /// The key as listed.
+    pub key: String,
+    /// The entity tag as listed.
+    pub etag: String,
+    /// Bytes.
+    pub size: u64,
+    /// RFC 3339, whole seconds.
+    pub last_modified: String,
+}
+
+/// Input of the state `Pivot`.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct PivotInput {
+    /// This execution.
+    pub execution: Execution,
+    /// The run's [`Manifest`].
+    pub manifest: ObjectRef,
+    /// Which of its batches.
+    pub batch: Batch,
+    /// How to read and pivot.
+    pub pivot: spec::Pivot,
+}
+
+/// Output of the state `Pivot`.
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+pub struct PivotOutput {
+    /// The batch's number.
+    pub index: u32,
+    /// The batch's partial sums; none when its files hold no rows.
+    pub pivoted: Option<ObjectRef>,
+    /// Data rows read, the rejected and ignored ones included.
+    pub rows_read: u64,
+    /// Rows that could not be read.
+    pub rows_rejected: u64,
+    /// Rows of a category that the spec ignores.
+    pub rows_ignored: u64,
+    /// The quarantine file, if a row was rejected.
+    pub rejected: Option<ObjectRef>,
+    /// Rows of the partial sums.
+    pub days: u64,
+    /// Files left out because they changed or vanished after they were listed.
+    pub files_changed: u64,
+}
+
+/// What pivot tells upsert about one batch.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct PivotResult {
+    /// The state's output.
+    pub output: PivotOutput,
+    /// The key column of the partial sums.
+    pub key: Column,
+    /// Their value columns, in order.
+    pub values: Vec<String>,
+    /// The files whose rows are in them.
+    pub loaded: Vec<SourceFile>,
+    /// The files that were left out.
+    pub changed: Vec<SourceFile>,
+}
+
+/// A column of the partial sums.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Column {
+    /// Its name, also in the target table.
+    pub name: String,
+    /// Its type.
+    pub kind: ColumnKind,
+}
+
+/// The type of a key column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnKind {
+    /// A calendar date.
+    Date,
+    /// Text.
+    Text,
+}
+
+/// Input of the state `Upsert`.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct UpsertInput {
+    /// This execution.
+    pub execution: Execution,
+    /// The run's [`Manifest`].
+    pub manifest: ObjectRef,
+    /// The table to load.
+    pub target: spec::Target,
+}
+
+/// Output of the state `Upsert`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct UpsertOutput {
+    /// Files whose rows are in the load.
+    pub files: u64,
+    /// Files left out because they changed after they were listed; the next run finds them.
+    pub files_changed: u64,
+    /// Data rows read from the files.
+    pub rows_read: u64,
+    /// Rows in quarantine.
+    pub rows_rejected: u64,
+    /// Rows of partial sums staged.
+    pub rows_staged: u64,
+    /// Keys that were new.
+    pub rows_inserted: u64,
+    /// Keys whose values changed.
+    pub rows_updated: u64,
+    /// Keys whose values stayed as they were; nothing is written for these.
+    pub rows_unchanged: u64,
+}
+
+/// Input of the states `OpenDatabase`, `CheckDatabase`, `CloseDatabase` and `CloseAfterFailure`.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum DatabaseAccessInput {
+    /// Make the instance public.
+    Open {
+        /// This execution.
+        execution: Execution,
+    },
+    /// Is it reachable yet?
+    Status {
+        /// This execution.
+        execution: Execution,
+        /// When it was opened, RFC 3339.
+        opened_at: String,
+        /// How many checks in a row have found it available and public.
+        available_checks: u32,
+    },
+    /// Make it private.
+    Close {
+        /// This execution.
+        execution: Execution,
+    },
+}
+
+/// Output of the action `open`.
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+pub struct OpenOutput {
+    /// RFC 3339.
+    pub opened_at: String,
+    /// It was public before: an earlier run was stopped before it could close it.
+    pub was_public: bool,
+}
+
+/// Output of the action `status`.
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+pub struct StatusOutput {
+    /// The loading may begin.
+    pub reachable: bool,
+    /// To be handed to the next check.
+    pub available_checks: u32,
+}
+
+/// Output of the action `close`.
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+pub struct CloseOutput {
+    /// Always false.
+    pub public: bool,
+}
+
+/// The files of one committed run.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct LedgerEntry {
+    /// ARN of the execution that loaded them.
+    pub execution: String,
+    /// The manifest's `detected_at`.
+    pub detected_at: String,
+    /// What was loaded.
+    pub files: Vec<SourceFile>,
+}
+
+/// Who may work on this pipeline.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Lock {
+    /// ARN of the owning execution. The lock is free once that is no longer RUNNING.
+    pub owner: String,
+}
+
+/// Keys of the documents above.
+pub mod keys {
+    use super::Execution;
+
+    /// Where an invocation of this execution puts its intermediate documents.
+    pub fn attempt_prefix(execution: &Execution, attempt: &str) -> String {
+        format!("intermediate_data/{}/{attempt}/", execution.name)
+    }
+
+    /// Where pivot leaves the result of a batch.
+    pub fn pivot_result(execution: &Execution, index: u32) -> String {
+        format!("intermediate_data/{}/result-{index:05}.json", execution.name)
+    }
+
+    /// Where pivot puts the bad rows of a batch.
+    pub fn quarantine(execution: &Execution, index: u32) -> String {
+        format!("quarantine/{}/batch-{index:05}.csv", execution.name)
+    }
+
+    /// Where the pipeline's ledger entries are, in the order of their detection.
+    pub fn ledger_prefix(execution: &Execution) -> String {
+        format!("state/{}/ledger/", execution.pipeline())
+    }
+
+    /// The ledger entry of a run.
+    pub fn ledger_entry(execution: &Execution, detected_at: &str) -> String {
+        format!("{}{detected_at}-{}.json", ledger_prefix(execution), execution.name)
+    }
+
+    /// The pipeline's lock.
+    pub fn lock(execution: &Execution) -> String {
+        format!("state/{}/lock.json", execution.pipeline())
+    }
+}
+
+/// Reads an RFC 3339 time of a document of ours.
+///
+/// # Errors
+/// `InvariantBroken` if it is none.
+pub fn parse_time(text: &str) -> Result<DateTime> {
+    DateTime::from_str(text, DateTimeFormat::DateTimeWithOffset)
+        .map_err(|error| Error::caused(Kind::InvariantBroken, format!("{text:?} is no RFC 3339 time"), error))
+}
+
+/// Renders a time so that the order of the texts is the order of the times: UTC, always three decimals.
+pub fn format_time(time: DateTime) -> String {
+    let whole = DateTime::from_secs(time.secs());
+    let text = whole.fmt(DateTimeFormat::DateTime).expect("a time of this age can be rendered");
+    format!("{}.{:03}Z", text.trim_end_matches('Z'), time.subsec_nanos() / 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pipeline_is_named_after_its_state_machine() {
+        let execution = Execution {
+            id: "arn:aws:states:us-east-1:1:execution:dev-transform-and-upsert:x".into(),
+            name: "x".into(),
+            started_at: "2024-01-01T00:00:00.000Z".into(),
+            state_machine: "arn:aws:states:us-east-1:1:stateMachine:dev-transform-and-upsert".into(),
+        };
+        assert_eq!(keys::lock(&execution), "state/dev-transform-and-upsert/lock.json");
+        assert_eq!(
+            keys::ledger_entry(&execution, "2024-01-01T00:00:01.000Z"),
+            "state/dev-transform-and-upsert/ledger/2024-01-01T00:00:01.000Z-x.json"
+        );
+    }
+
+    #[test]
+    fn times_keep_their_order_as_text() {
+        let texts = ["2024-01-01T00:00:00Z", "2024-01-01T00:00:00.007Z", "2024-01-01T00:00:00.5+00:00", "2024-01-01T02:00:01+02:00"];
+        let rendered: Vec<String> = texts.iter().map(|text| format_time(parse_time(text).unwrap())).collect();
+        assert_eq!(
+            rendered,
+            ["2024-01-01T00:00:00.000Z", "2024-01-01T00:00:00.007Z", "2024-01-01T00:00:00.500Z", "2024-01-01T00:00:01.000Z"]
+        );
+        assert!(parse_time("yesterday").is_err());
+    }
+}

@@ -1,0 +1,100 @@
+//! The edge of every function: a raw JSON event in, a result or a typed error out.
+
+use crate::{Error, Kind, Result, telemetry};
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+use tracing::{Instrument, error, info, info_span};
+
+/// What an invocation knows about itself.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// The request's id: unique per attempt.
+    pub attempt: String,
+    /// When Lambda will end the invocation, in milliseconds since 1970.
+    pub deadline_ms: u64,
+}
+
+/// Runs a function until Lambda stops it.
+///
+/// `start` builds the context once per cold start; `handler` is called once per event. The event is decoded here and not
+/// by the runtime, whose own decoding error has a name that no state machine can match (`style.md` section 3).
+///
+/// A context that cannot be built ends the process, which Lambda reports as `Runtime.ExitError`: its cause is logged first.
+pub async fn serve<C, I, O, Start, Handler, Run>(start: Start, handler: Handler) -> ExitCode
+where
+    C: Send + Sync + 'static,
+    I: DeserializeOwned + Send + 'static,
+    O: Serialize + Send + 'static,
+    Start: Future<Output = Result<C>>,
+    Handler: Fn(Arc<C>, Invocation, I) -> Run + Copy + Send + Sync + 'static,
+    Run: Future<Output = Result<O>> + Send + 'static,
+{
+    telemetry::install();
+    let context = match start.await {
+        Ok(context) => Arc::new(context),
+        Err(problem) => {
+            error!(error.kind = %problem.kind(), "cannot start: {problem}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let service = service_fn(move |event: LambdaEvent<serde_json::Value>| {
+        let context = Arc::clone(&context);
+        async move { invoke(context, event, handler).await }
+    });
+    match lambda_runtime::run(service).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            error!("runtime: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn invoke<C, I, O, Handler, Run>(
+    context: Arc<C>,
+    event: LambdaEvent<serde_json::Value>,
+    handler: Handler,
+) -> Result<O>
+where
+    C: Send + Sync + 'static,
+    I: DeserializeOwned + Send + 'static,
+    O: Serialize + Send + 'static,
+    Handler: Fn(Arc<C>, Invocation, I) -> Run,
+    Run: Future<Output = Result<O>> + Send + 'static,
+{
+    let started = Instant::now();
+    let execution = event.payload.pointer("/execution/id").and_then(|id| id.as_str()).unwrap_or("none").to_owned();
+    let span = info_span!("invocation", sfn.execution_id = %execution);
+    let invocation = Invocation { attempt: event.context.request_id, deadline_ms: event.context.deadline };
+    let input: I = decode(event.payload)?;
+    // A task of its own, so that a panic becomes a typed error.
+    let outcome = tokio::spawn(handler(context, invocation, input).instrument(span.clone())).await;
+    let result = outcome.unwrap_or_else(|failure| {
+        let text = match failure.try_into_panic() {
+            Ok(panic) => panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("no text")
+                .to_owned(),
+            Err(_) => "the task was cancelled".to_owned(),
+        };
+        Err(Error::new(Kind::InvariantBroken, format!("panic: {text}")))
+    });
+    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let outcome = result.as_ref().map_or_else(|error| error.kind().name(), |_| "ok");
+    span.in_scope(|| info!(duration_ms, outcome, "invocation ended"));
+    result
+}
+
+/// Decodes an event.
+///
+/// # Errors
+/// `InvalidEvent`, naming the field.
+fn decode<I: DeserializeOwned>(payload: serde_json::Value) -> Result<I> {
+    serde_json::from_value(payload).map_err(|error| Error::caused(Kind::InvalidEvent, "event", error))
+}

@@ -1,0 +1,24 @@
+//! What all functions of a pipeline agree on; no business logic lives here.
+//!
+//! # Layout
+//! - [`contract`]: the JSON that the states pass on, and the documents they leave in the bucket. Its only definition.
+//! - [`spec`]: the pipeline's spec, which the state machine file carries.
+//! - [`error`]: the error kinds and their names on the wire.
+//! - [`store`]: pinned reads and conditional writes of S3 objects.
+//! - [`env`]: where things are, read once from environment variables.
+//! - [`edge`]: decodes an event, calls a handler, answers with its result or its typed error.
+//! - [`telemetry`]: log lines and panics.
+
+pub mod aws;
+pub mod contract;
+pub mod edge;
+pub mod env;
+pub mod error;
+pub mod spec;
+pub mod store;
+pub mod telemetry;
+
+pub use error::{Error, Kind};
+
+/// The result of anything that can end an invocation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

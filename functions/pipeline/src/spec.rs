@@ -1,0 +1,129 @@
+//! The pipeline's spec: what a file holds and where it goes. It stands in the state machine file, one part per state, so it
+//! is fixed when the stack is deployed; whoever starts an execution cannot change it.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Which objects are this pipeline's input.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Keys start with this, for example `input_data/`.
+    pub prefix: String,
+    /// Keys end with this, for example `.csv`.
+    pub suffix: String,
+    /// How far before the last success a file may be dated and still count as a candidate, in hours.
+    ///
+    /// S3 dates a multipart upload with its start (Amazon S3 User Guide, "Working with object metadata"), so a slow upload
+    /// can appear later than it is dated.
+    #[serde(default = "default_lookback_hours")]
+    pub lookback_hours: u32,
+}
+
+fn default_lookback_hours() -> u32 {
+    24
+}
+
+/// How rows become one row per index value and one column per category.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pivot {
+    /// The column whose values become the rows of the result.
+    pub index: Index,
+    /// The column whose values become the columns of the result.
+    pub columns: String,
+    /// The column that is summed.
+    pub values: String,
+    /// How the values of one cell become one.
+    pub aggregate: Aggregate,
+    /// From a value of the column `columns` to the name of a result column.
+    pub categories: BTreeMap<String, String>,
+    /// What to do with a category that is not listed.
+    #[serde(default)]
+    pub unknown_category: UnknownCategory,
+    /// What to do with a row that cannot be read.
+    #[serde(default)]
+    pub bad_row: BadRow,
+}
+
+impl Pivot {
+    /// The result's value columns, each once, in the order of their names.
+    pub fn value_columns(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.categories.values().cloned().collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+/// The index column.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Index {
+    /// Its name in the file's header.
+    pub column: String,
+    /// For an index of dates: how many leading characters of the value are the date. 10 for `YYYY-MM-DD...`, the only
+    /// form there is. Without it the index is text, taken as it stands.
+    #[serde(default)]
+    pub date_prefix: Option<u8>,
+    /// Its name in the result.
+    #[serde(rename = "as")]
+    pub name: String,
+}
+
+/// How the values of one cell become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Aggregate {
+    /// Their exact decimal sum.
+    Sum,
+}
+
+/// What to do with a category that the spec does not list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownCategory {
+    /// The row is a bad row.
+    #[default]
+    Fail,
+    /// The row is left out, and counted.
+    Ignore,
+}
+
+/// What to do with a row that cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BadRow {
+    /// Write all bad rows of the batch to the quarantine file, name the first ones, and load nothing.
+    #[default]
+    Fail,
+    /// Write them to the quarantine file, count them, and load the others.
+    Quarantine,
+}
+
+/// The table that is loaded.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub table: String,
+    /// The columns of its unique key.
+    pub key: Vec<String>,
+    /// Create it when it is missing.
+    #[serde(default)]
+    pub create: bool,
+    /// What a known key means.
+    #[serde(default)]
+    pub on_overlap: OnOverlap,
+}
+
+/// What to do with a key that the table already holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnOverlap {
+    /// Overwrite its values.
+    #[default]
+    Replace,
+}

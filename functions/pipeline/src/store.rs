@@ -1,0 +1,162 @@
+//! The pipeline's bucket: pinned reads, plain writes, and the two conditional ones that the lock is made of.
+
+use crate::contract::ObjectRef;
+use crate::{Error, Kind, Result};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::primitives::ByteStream;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// One bucket.
+#[derive(Clone, Debug)]
+pub struct Store {
+    client: Client,
+    bucket: String,
+}
+
+/// What a pinned read found.
+#[derive(Debug)]
+pub enum Pinned {
+    /// The version that was asked for.
+    Body(ByteStream),
+    /// Another version.
+    Changed,
+    /// Nothing.
+    Gone,
+}
+
+/// When a write may happen.
+#[derive(Clone, Copy, Debug)]
+pub enum Condition<'a> {
+    /// Only if there is no such object.
+    Absent,
+    /// Only over the version with this entity tag.
+    Matches(&'a str),
+}
+
+impl Store {
+    /// The bucket `bucket` as seen by `client`.
+    pub fn new(client: Client, bucket: impl Into<String>) -> Self {
+        Self { client, bucket: bucket.into() }
+    }
+
+    /// The client, for the calls that only one function makes.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The bucket's name.
+    pub fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    /// Opens the object at `key` if it still has the tag `etag`.
+    ///
+    /// # Errors
+    /// As [`Error::aws`]. An object in an archive class is `InvalidSource`.
+    pub async fn open(&self, key: &str, etag: &str) -> Result<Pinned> {
+        match self.client.get_object().bucket(&self.bucket).key(key).if_match(etag).send().await {
+            Ok(output) => Ok(Pinned::Body(output.body)),
+            Err(error) if status(&error) == Some(412) => Ok(Pinned::Changed),
+            Err(error) if error.as_service_error().is_some_and(|service| service.is_no_such_key()) => Ok(Pinned::Gone),
+            Err(error) if error.as_service_error().is_some_and(|service| service.is_invalid_object_state()) => {
+                Err(Error::caused(Kind::InvalidSource, format!("{key}: in an archive storage class"), error))
+            }
+            Err(error) => Err(Error::aws(format!("read {key}"), error)),
+        }
+    }
+
+    /// Reads a document of ours at the version it was written in.
+    ///
+    /// # Errors
+    /// `TransientFailure` if it has been replaced meanwhile: a twin of an earlier state is still at work.
+    pub async fn read_json<T: DeserializeOwned>(&self, reference: &ObjectRef) -> Result<T> {
+        match self.open(&reference.key, &reference.etag).await? {
+            Pinned::Body(body) => decode(&reference.key, body).await,
+            Pinned::Changed => Err(Error::new(Kind::TransientFailure, format!("{} was replaced", reference.key))),
+            Pinned::Gone => Err(gone(&reference.key)),
+        }
+    }
+
+    /// Reads the newest version of a document of ours, with its entity tag; none if there is no such object.
+    ///
+    /// # Errors
+    /// As [`Error::aws`].
+    pub async fn read_latest_json<T: DeserializeOwned>(&self, key: &str) -> Result<Option<(T, String)>> {
+        match self.client.get_object().bucket(&self.bucket).key(key).send().await {
+            Ok(output) => {
+                let etag = output.e_tag.clone().unwrap_or_default();
+                Ok(Some((decode(key, output.body).await?, etag)))
+            }
+            Err(error) if error.as_service_error().is_some_and(|service| service.is_no_such_key()) => Ok(None),
+            Err(error) => Err(Error::aws(format!("read {key}"), error)),
+        }
+    }
+
+    /// Writes `body` to `key`, whatever is there.
+    ///
+    /// # Errors
+    /// As [`Error::aws`].
+    pub async fn write(&self, key: &str, content_type: &str, body: Vec<u8>) -> Result<ObjectRef> {
+        let put = self.client.put_object().bucket(&self.bucket).key(key).content_type(content_type);
+        let output =
+            put.body(body.into()).send().await.map_err(|error| Error::aws(format!("write {key}"), error))?;
+        Ok(self.reference(key, output.e_tag))
+    }
+
+    /// Writes a document of ours.
+    ///
+    /// # Errors
+    /// As [`Error::aws`].
+    pub async fn write_json<T: Serialize>(&self, key: &str, document: &T) -> Result<ObjectRef> {
+        self.write(key, "application/json", encode(key, document)?).await
+    }
+
+    /// Writes a document of ours if `condition` holds; says whether it did.
+    ///
+    /// # Errors
+    /// As [`Error::aws`].
+    pub async fn write_json_if<T: Serialize>(&self, key: &str, document: &T, condition: Condition<'_>) -> Result<bool> {
+        let put = self.client.put_object().bucket(&self.bucket).key(key).content_type("application/json");
+        let put = match condition {
+            Condition::Absent => put.if_none_match("*"),
+            Condition::Matches(etag) => put.if_match(etag),
+        };
+        match put.body(encode(key, document)?.into()).send().await {
+            Ok(_) => Ok(true),
+            // 409: another conditional write is under way; 404: the object to be replaced has gone.
+            Err(error) if matches!(status(&error), Some(404 | 409 | 412)) => Ok(false),
+            Err(error) => Err(Error::aws(format!("write {key}"), error)),
+        }
+    }
+
+    /// A reference to what has just been written.
+    pub fn reference(&self, key: &str, etag: Option<String>) -> ObjectRef {
+        ObjectRef { bucket: self.bucket.clone(), key: key.to_owned(), etag: etag.unwrap_or_default() }
+    }
+}
+
+/// The HTTP status of an error, if the service answered.
+fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+fn gone(key: &str) -> Error {
+    Error::new(Kind::Misconfigured, format!("{key} is gone: is a lifecycle rule shorter than a run?"))
+}
+
+fn encode<T: Serialize>(key: &str, document: &T) -> Result<Vec<u8>> {
+    serde_json::to_vec(document).map_err(|error| Error::caused(Kind::InvariantBroken, format!("encode {key}"), error))
+}
+
+async fn decode<T: DeserializeOwned>(key: &str, body: ByteStream) -> Result<T> {
+    let bytes = body
+        .collect()
+        .await
+        .map_err(|error| Error::caused(Kind::TransientFailure, format!("read {key}"), error))?
+        .into_bytes();
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Error::caused(Kind::InvariantBroken, format!("{key} is no document of ours"), error))
+}

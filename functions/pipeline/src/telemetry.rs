@@ -1,0 +1,22 @@
+//! Log lines: JSON with an RFC 3339 time inside Lambda, readable ones in a terminal. One subscriber, one panic hook.
+
+use std::io::IsTerminal;
+use tracing_subscriber::EnvFilter;
+
+/// Installs the subscriber and the panic hook. `LOG_LEVEL` is a level or a filter; `info` without it.
+///
+/// The runtime's own subscriber drops the time, and Lambda counts a line without one as INFO.
+pub fn install() {
+    let filter = EnvFilter::try_from_env("LOG_LEVEL").unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stdout);
+    if std::io::stdout().is_terminal() {
+        builder.with_target(false).init();
+    } else {
+        builder.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let text = panic.payload_as_str().unwrap_or("no text");
+        tracing::error!(panic.place = %place, "panic: {text}");
+    }));
+}

@@ -1,0 +1,214 @@
+//! Exact decimals: an integer and how many of its digits are decimals. No float anywhere, so a sum does not depend on the
+//! order of its parts.
+
+use std::fmt;
+
+/// Digits that a value or a sum may have, decimals included: what a 128-bit integer holds.
+pub const MAX_DIGITS: u32 = 38;
+
+/// The largest integer of [`MAX_DIGITS`] digits.
+const LIMIT: u128 = 10_u128.pow(MAX_DIGITS) - 1;
+
+/// `mantissa / 10^scale`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Decimal {
+    /// At most [`MAX_DIGITS`] digits.
+    pub mantissa: i128,
+    /// At most [`MAX_DIGITS`].
+    pub scale: u32,
+}
+
+/// Why a text is no decimal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotDecimal {
+    /// Nothing but blanks.
+    Empty,
+    /// `NaN` or an infinity, which would poison every sum they enter.
+    NotFinite,
+    /// Something else than a number.
+    Malformed,
+    /// More digits than [`MAX_DIGITS`].
+    TooLong,
+}
+
+impl fmt::Display for NotDecimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotDecimal::Empty => f.write_str("empty, expected a number"),
+            NotDecimal::NotFinite => f.write_str("not a finite number"),
+            NotDecimal::Malformed => f.write_str("not a number"),
+            NotDecimal::TooLong => write!(f, "a number of more than {MAX_DIGITS} digits"),
+        }
+    }
+}
+
+impl Decimal {
+    /// Reads `[+-]digits[.digits][e[+-]digits]`, blanks around it allowed.
+    ///
+    /// # Errors
+    /// Why it is no decimal. Nothing is rounded: what does not fit is [`NotDecimal::TooLong`].
+    pub fn parse(text: &[u8]) -> Result<Self, NotDecimal> {
+        let text = text.trim_ascii();
+        let (is_negative, unsigned) = match text {
+            [] => return Err(NotDecimal::Empty),
+            [b'-', rest @ ..] => (true, rest),
+            [b'+', rest @ ..] => (false, rest),
+            rest => (false, rest),
+        };
+        let mut mantissa: u128 = 0;
+        let mut scale: u32 = 0;
+        let mut digit_count = 0_usize;
+        let mut is_fraction = false;
+        let mut exponent = 0;
+        for (position, &byte) in unsigned.iter().enumerate() {
+            match byte {
+                b'0'..=b'9' => {
+                    mantissa = mantissa.checked_mul(10).ok_or(NotDecimal::TooLong)? + u128::from(byte - b'0');
+                    digit_count += 1;
+                    scale += u32::from(is_fraction);
+                    if mantissa > LIMIT {
+                        return Err(NotDecimal::TooLong);
+                    }
+                }
+                b'.' if !is_fraction => is_fraction = true,
+                b'e' | b'E' if digit_count > 0 => {
+                    exponent = parse_exponent(&unsigned[position + 1..])?;
+                    break;
+                }
+                _ => return Err(if is_not_finite(unsigned) { NotDecimal::NotFinite } else { NotDecimal::Malformed }),
+            }
+        }
+        if digit_count == 0 {
+            return Err(NotDecimal::Malformed);
+        }
+        let (mantissa, scale) = shifted(mantissa, scale, exponent)?;
+        let magnitude = i128::try_from(mantissa).map_err(|_| NotDecimal::TooLong)?;
+        Ok(Self { mantissa: if is_negative { -magnitude } else { magnitude }, scale })
+    }
+
+    /// The same value with `scale` decimals, if it has that many digits at most.
+    pub fn rescaled(self, scale: u32) -> Option<i128> {
+        let factor = 10_i128.checked_pow(scale.checked_sub(self.scale)?)?;
+        self.mantissa.checked_mul(factor).filter(|mantissa| mantissa.unsigned_abs() <= LIMIT)
+    }
+
+    /// The exact sum, if it has at most [`MAX_DIGITS`] digits.
+    #[inline]
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        let (left, right, scale) = if self.scale == other.scale {
+            (self.mantissa, other.mantissa, self.scale)
+        } else {
+            let scale = self.scale.max(other.scale);
+            (self.rescaled(scale)?, other.rescaled(scale)?, scale)
+        };
+        let mantissa = left.checked_add(right).filter(|sum| sum.unsigned_abs() <= LIMIT)?;
+        Some(Self { mantissa, scale })
+    }
+}
+
+/// Applies a power of ten to an integer of `scale` decimals; trailing zeros make room where decimals are too many.
+fn shifted(mut mantissa: u128, scale: u32, exponent: i32) -> Result<(u128, u32), NotDecimal> {
+    let mut scale = i64::from(scale) - i64::from(exponent);
+    if mantissa == 0 {
+        scale = scale.clamp(0, i64::from(MAX_DIGITS));
+    }
+    while scale > i64::from(MAX_DIGITS) && mantissa.is_multiple_of(10) {
+        mantissa /= 10;
+        scale -= 1;
+    }
+    while scale < 0 {
+        mantissa = mantissa.checked_mul(10).filter(|&value| value <= LIMIT).ok_or(NotDecimal::TooLong)?;
+        scale += 1;
+    }
+    let scale = u32::try_from(scale).ok().filter(|&scale| scale <= MAX_DIGITS).ok_or(NotDecimal::TooLong)?;
+    Ok((mantissa, scale))
+}
+
+fn parse_exponent(text: &[u8]) -> Result<i32, NotDecimal> {
+    let (sign, digits) = match text {
+        [b'-', rest @ ..] => (-1, rest),
+        [b'+', rest @ ..] => (1, rest),
+        rest => (1, rest),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(NotDecimal::Malformed);
+    }
+    let value = digits.iter().fold(0_i32, |value, digit| (value * 10 + i32::from(digit - b'0')).min(100_000));
+    Ok(sign * value)
+}
+
+fn is_not_finite(text: &[u8]) -> bool {
+    [&b"nan"[..], b"inf", b"infinity"].iter().any(|name| text.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decimal(mantissa: i128, scale: u32) -> Decimal {
+        Decimal { mantissa, scale }
+    }
+
+    #[test]
+    fn numbers_are_read_exactly() {
+        let nines = "9".repeat(38);
+        for (text, expected) in [
+            ("0", decimal(0, 0)),
+            ("31.88333333", decimal(3_188_333_333, 8)),
+            (" 16.85\t", decimal(1_685, 2)),
+            ("-0.10", decimal(-10, 2)),
+            ("+7", decimal(7, 0)),
+            (".5", decimal(5, 1)),
+            ("5.", decimal(5, 0)),
+            ("1e3", decimal(1_000, 0)),
+            ("1.5E-05", decimal(15, 6)),
+            ("1.25e1", decimal(125, 1)),
+            ("0e99999999999", decimal(0, 0)),
+            ("000000000000000000000000000000000000000000001", decimal(1, 0)),
+            (&nines, decimal(10_i128.pow(38) - 1, 0)),
+        ] {
+            assert_eq!(Decimal::parse(text.as_bytes()), Ok(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_says_why() {
+        for (text, expected) in [
+            ("", NotDecimal::Empty),
+            ("  ", NotDecimal::Empty),
+            ("NaN", NotDecimal::NotFinite),
+            ("-nan", NotDecimal::NotFinite),
+            ("inf", NotDecimal::NotFinite),
+            ("-Infinity", NotDecimal::NotFinite),
+            ("abc", NotDecimal::Malformed),
+            ("1,5", NotDecimal::Malformed),
+            ("1.2.3", NotDecimal::Malformed),
+            ("--1", NotDecimal::Malformed),
+            ("-", NotDecimal::Malformed),
+            (".", NotDecimal::Malformed),
+            ("e5", NotDecimal::Malformed),
+            ("1e", NotDecimal::Malformed),
+            ("1e+", NotDecimal::Malformed),
+            ("1e5x", NotDecimal::Malformed),
+            ("0x10", NotDecimal::Malformed),
+            ("1 2", NotDecimal::Malformed),
+            ("١", NotDecimal::Malformed),
+            ("1e38", NotDecimal::TooLong),
+            ("1e-39", NotDecimal::TooLong),
+            ("1e999999999999", NotDecimal::TooLong),
+            (&"9".repeat(39), NotDecimal::TooLong),
+            (&"9".repeat(400), NotDecimal::TooLong),
+        ] {
+            assert_eq!(Decimal::parse(text.as_bytes()), Err(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn sums_align_their_decimals_and_never_wrap() {
+        assert_eq!(decimal(1, 1).checked_add(decimal(2, 3)), Some(decimal(102, 3)));
+        assert_eq!(decimal(-5, 1).checked_add(decimal(5, 1)), Some(decimal(0, 1)));
+        let largest = decimal(10_i128.pow(38) - 1, 0);
+        assert_eq!(largest.checked_add(decimal(1, 0)), None);
+        assert_eq!(largest.checked_add(decimal(1, 1)), None);
+    }
+}

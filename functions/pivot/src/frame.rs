@@ -1,0 +1,69 @@
+//! Sums to a frame, sorted by its key, and the frame to CSV.
+
+use crate::decimal::{Decimal, MAX_DIGITS};
+use crate::sums::{Keys, Sums};
+use pipeline::{Error, Kind, Result};
+use polars::prelude::{
+    Column, CsvWriter, DataFrame, DataType, Int32Chunked, Int128Chunked, IntoSeries, NamedFrom, PlSmallStr, PolarsError,
+    SerWriter, Series, SortMultipleOptions,
+};
+
+/// The sums as a table: one row per index value in order, one decimal column per category.
+///
+/// # Errors
+/// `InvalidSource` if a column needs more than 38 digits to show its largest sum with its most decimals.
+pub fn frame(sums: &Sums, key: &str, values: &[String]) -> Result<DataFrame> {
+    let mut columns = Vec::with_capacity(values.len() + 1);
+    columns.push(Column::from(key_series(sums, key).map_err(internal)?));
+    for (category, name) in values.iter().enumerate() {
+        columns.push(Column::from(value_series(sums, category, name)?));
+    }
+    let frame = DataFrame::new(sums.len(), columns).map_err(internal)?;
+    frame.sort([key], SortMultipleOptions::default()).map_err(internal)
+}
+
+/// A table as CSV, with a header.
+///
+/// # Errors
+/// `InvariantBroken` if polars cannot write it.
+pub fn to_csv(mut frame: DataFrame) -> Result<Vec<u8>> {
+    let mut text = Vec::new();
+    CsvWriter::new(&mut text).include_header(true).finish(&mut frame).map_err(internal)?;
+    Ok(text)
+}
+
+fn key_series(sums: &Sums, name: &str) -> std::result::Result<Series, PolarsError> {
+    let name = PlSmallStr::from(name);
+    match sums.keys() {
+        Keys::Dates(rows) => {
+            let mut days = vec![0; rows.len()];
+            for (&day, &row) in rows {
+                days[row] = day;
+            }
+            Int32Chunked::from_vec(name, days).into_series().cast(&DataType::Date)
+        }
+        Keys::Texts(rows) => {
+            let mut texts = vec![""; rows.len()];
+            for (text, &row) in rows {
+                texts[row] = text;
+            }
+            Ok(Series::new(name, texts))
+        }
+    }
+}
+
+fn value_series(sums: &Sums, category: usize, name: &str) -> Result<Series> {
+    let scale = sums.column(category).map(|sum| sum.scale).max().unwrap_or_default();
+    let mantissas: Option<Vec<i128>> = sums.column(category).map(|sum: Decimal| sum.rescaled(scale)).collect();
+    let mantissas = mantissas.ok_or_else(|| {
+        let what = format!("the sums of {name} need more than {MAX_DIGITS} digits, {scale} of them decimals");
+        Error::new(Kind::InvalidSource, what)
+    })?;
+    let decimals = Int128Chunked::from_vec(PlSmallStr::from(name), mantissas);
+    let decimals = decimals.into_decimal(MAX_DIGITS as usize, scale as usize).map_err(internal)?;
+    Ok(decimals.into_series())
+}
+
+fn internal(error: PolarsError) -> Error {
+    Error::caused(Kind::InvariantBroken, "build the table", error)
+}

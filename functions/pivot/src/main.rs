@@ -1,0 +1,9 @@
+//! The Lambda function `pivot`: wiring only.
+
+use pivot::handler;
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    pipeline::edge::serve(handler::Context::from_env(), handler::handle).await
+}

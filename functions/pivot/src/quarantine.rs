@@ -1,0 +1,82 @@
+//! Bad rows to an object, in parts: there may be as many of them as there are rows.
+
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use pipeline::contract::ObjectRef;
+use pipeline::store::Store;
+use pipeline::{Error, Result};
+
+/// Size of a part, in bytes. S3 wants at least 5 MiB for all but the last, and at most 10,000 of them.
+const PART_BYTES: usize = 8 << 20;
+
+/// Writes one quarantine file. It appears whole when it is finished, or not at all; unfinished uploads are cleared by the
+/// bucket's lifecycle rule.
+pub struct Quarantine<'a> {
+    store: &'a Store,
+    key: String,
+    upload_id: Option<String>,
+    parts: Vec<CompletedPart>,
+}
+
+impl<'a> Quarantine<'a> {
+    /// A file at `key`, which is only made when something is written.
+    pub fn new(store: &'a Store, key: String) -> Self {
+        Self { store, key, upload_id: None, parts: Vec::new() }
+    }
+
+    /// Takes what is pending once it is a part.
+    ///
+    /// # Errors
+    /// As [`Error::aws`].
+    pub async fn drain(&mut self, pending: &mut Vec<u8>) -> Result<()> {
+        if pending.len() < PART_BYTES { Ok(()) } else { self.upload_part(std::mem::take(pending)).await }
+    }
+
+    /// Writes the rest and makes the file appear; nothing if nothing was ever written.
+    ///
+    /// # Errors
+    /// As [`Error::aws`].
+    pub async fn finish(mut self, pending: Vec<u8>) -> Result<Option<ObjectRef>> {
+        if self.upload_id.is_none() {
+            return match pending.is_empty() {
+                true => Ok(None),
+                false => self.store.write(&self.key, "text/csv", pending).await.map(Some),
+            };
+        }
+        if !pending.is_empty() {
+            self.upload_part(pending).await?;
+        }
+        let completed = CompletedMultipartUpload::builder().set_parts(Some(self.parts)).build();
+        let request = self.store.client().complete_multipart_upload().bucket(self.store.bucket()).key(&self.key);
+        let output = request
+            .set_upload_id(self.upload_id)
+            .multipart_upload(completed)
+            .send()
+            .await
+            .map_err(|error| Error::aws(format!("write {}", self.key), error))?;
+        Ok(Some(self.store.reference(&self.key, output.e_tag)))
+    }
+
+    async fn upload_part(&mut self, body: Vec<u8>) -> Result<()> {
+        let what = format!("write {}", self.key);
+        let upload_id = match self.upload_id.clone() {
+            Some(upload_id) => upload_id,
+            None => {
+                let request = self.store.client().create_multipart_upload().bucket(self.store.bucket()).key(&self.key);
+                let output =
+                    request.content_type("text/csv").send().await.map_err(|error| Error::aws(&what, error))?;
+                self.upload_id.insert(output.upload_id.unwrap_or_default()).clone()
+            }
+        };
+        let number = i32::try_from(self.parts.len() + 1).unwrap_or(i32::MAX);
+        let request = self.store.client().upload_part().bucket(self.store.bucket()).key(&self.key);
+        let output = request
+            .upload_id(upload_id)
+            .part_number(number)
+            .body(body.into())
+            .send()
+            .await
+            .map_err(|error| Error::aws(&what, error))?;
+        self.parts.push(CompletedPart::builder().part_number(number).set_e_tag(output.e_tag).build());
+        Ok(())
+    }
+}

@@ -1,0 +1,258 @@
+//! One file after the other into the sums of a batch.
+
+use crate::date;
+use crate::decimal::Decimal;
+use crate::plan::{Plan, Positions};
+use crate::reject::{Place, Rejects, shown};
+use crate::scanner::{Fault, MAX_FIELDS, MAX_RECORD_BYTES, Record, Scanner, TooLarge};
+use crate::sums::{SumTooLong, Sums};
+use pipeline::contract::{ColumnKind, SourceFile};
+use pipeline::spec::UnknownCategory;
+use pipeline::{Error, Kind};
+use std::io;
+
+/// What a batch has come to so far.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    plan: &'a Plan,
+    /// The sums.
+    pub sums: Sums,
+    /// The bad rows.
+    pub rejects: Rejects,
+    /// Data rows seen, the bad and ignored ones included.
+    pub rows_read: u64,
+    /// Rows of a category that the spec ignores.
+    pub rows_ignored: u64,
+}
+
+impl<'a> Batch<'a> {
+    /// Nothing yet.
+    pub fn new(plan: &'a Plan) -> Self {
+        let sums = Sums::new(plan.key.kind, plan.values.len());
+        Self { plan, sums, rejects: Rejects::default(), rows_read: 0, rows_ignored: 0 }
+    }
+}
+
+/// What makes a file unreadable from some line on.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FileError {
+    line: u64,
+    column: Option<(usize, String)>,
+    reason: String,
+}
+
+impl FileError {
+    fn line(line: u64, reason: impl Into<String>) -> Self {
+        Self { line, column: None, reason: reason.into() }
+    }
+
+    /// As the error of the file `key`.
+    pub fn of(self, key: &str) -> Error {
+        let place = Place { key: key.to_owned(), line: self.line, column: self.column };
+        Error::new(Kind::InvalidSource, format!("{place}: {}", self.reason))
+    }
+}
+
+impl From<TooLarge> for FileError {
+    fn from(too_large: TooLarge) -> Self {
+        let reason = format!(
+            "a row of more than {MAX_RECORD_BYTES} bytes or {MAX_FIELDS} fields begins here; is a closing quote missing?"
+        );
+        Self::line(too_large.line, reason)
+    }
+}
+
+/// Reads one uncompressed file. Bytes go in by [`io::Write`], so that a decompressor can stand before it.
+#[derive(Debug)]
+pub struct FileReader<'a, 'b> {
+    file: &'b SourceFile,
+    batch: &'b mut Batch<'a>,
+    scanner: Scanner,
+    head: Vec<u8>,
+    is_past_mark: bool,
+    positions: Option<Positions>,
+    failure: Option<FileError>,
+}
+
+const UTF8_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
+
+impl<'a, 'b> FileReader<'a, 'b> {
+    /// A reader of `file` into `batch`.
+    pub fn new(file: &'b SourceFile, batch: &'b mut Batch<'a>) -> Self {
+        Self {
+            file,
+            batch,
+            scanner: Scanner::default(),
+            head: Vec::new(),
+            is_past_mark: false,
+            positions: None,
+            failure: None,
+        }
+    }
+
+    /// The batch's bad rows, to be taken away while the file is read.
+    pub fn rejects(&mut self) -> &mut Rejects {
+        &mut self.batch.rejects
+    }
+
+    /// Reads a piece of the file.
+    ///
+    /// # Errors
+    /// What makes the rest of the file unreadable.
+    pub fn feed(&mut self, chunk: &[u8]) -> Result<(), FileError> {
+        if self.is_past_mark {
+            return self.scan(chunk);
+        }
+        self.head.extend_from_slice(chunk);
+        if self.head.len() < UTF8_MARK.len() { Ok(()) } else { self.pass_mark() }
+    }
+
+    /// Reads what is left, at the end of the file.
+    ///
+    /// # Errors
+    /// As [`FileReader::feed`].
+    pub fn finish(mut self) -> Result<(), FileError> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        if !self.is_past_mark {
+            self.pass_mark()?;
+        }
+        let Self { file, batch, scanner, positions, .. } = &mut self;
+        scanner.finish(&mut |record| read_record(file, batch, positions, &record))
+    }
+
+    /// The error that ended a write, if one did.
+    pub fn take_failure(&mut self) -> Option<FileError> {
+        self.failure.take()
+    }
+
+    /// Drops a byte order mark, and refuses those of other encodings.
+    fn pass_mark(&mut self) -> Result<(), FileError> {
+        self.is_past_mark = true;
+        let head = std::mem::take(&mut self.head);
+        if head.starts_with(&[0xFF, 0xFE]) || head.starts_with(&[0xFE, 0xFF]) {
+            return Err(FileError::line(1, "not UTF-8: the file begins with the mark of UTF-16; export it as UTF-8"));
+        }
+        self.scan(head.strip_prefix(&UTF8_MARK).unwrap_or(&head))
+    }
+
+    fn scan(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        let Self { file, batch, scanner, positions, .. } = self;
+        scanner.feed(bytes, &mut |record| read_record(file, batch, positions, &record))
+    }
+}
+
+impl io::Write for FileReader<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.failure.is_none() {
+            self.failure = self.feed(bytes).err();
+        }
+        match &self.failure {
+            None => Ok(bytes.len()),
+            Some(failure) => Err(io::Error::other(failure.reason.clone())),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Why a row is bad.
+enum Fatal {
+    /// This row only.
+    Row { position: Option<usize>, reason: String },
+    /// The sum that it belongs to; leaving the row out would make the result depend on the order of rows.
+    Sum(usize),
+}
+
+impl Fatal {
+    fn at(position: usize, reason: impl Into<String>) -> Self {
+        Self::Row { position: Some(position), reason: reason.into() }
+    }
+
+    fn row(reason: impl Into<String>) -> Self {
+        Self::Row { position: None, reason: reason.into() }
+    }
+}
+
+fn read_record(
+    file: &SourceFile,
+    batch: &mut Batch<'_>,
+    positions: &mut Option<Positions>,
+    record: &Record<'_>,
+) -> Result<(), FileError> {
+    let Some(positions) = *positions else {
+        let bound = batch.plan.bind(record).map_err(|reason| FileError::line(record.line, reason))?;
+        *positions = Some(bound);
+        return Ok(());
+    };
+    batch.rows_read += 1;
+    match read_row(batch, positions, record) {
+        Ok(()) => Ok(()),
+        Err(Fatal::Row { position, reason }) => {
+            let column =
+                position.map(|position| (position + 1, batch.plan.column_name(positions, position).to_owned()));
+            batch.rejects.add(file, record, column, &reason);
+            Ok(())
+        }
+        Err(Fatal::Sum(position)) => Err(FileError {
+            line: record.line,
+            column: Some((position + 1, batch.plan.column_name(positions, position).to_owned())),
+            reason: "the sum that this value belongs to needs more than 38 digits".to_owned(),
+        }),
+    }
+}
+
+fn read_row(batch: &mut Batch<'_>, positions: Positions, record: &Record<'_>) -> Result<(), Fatal> {
+    match record.fault {
+        None => {}
+        Some(Fault::UnclosedQuote) => return Err(Fatal::row("a quote that is never closed")),
+        Some(Fault::TextAfterQuote) => return Err(Fatal::row("text after a closing quote")),
+    }
+    if record.len() != positions.width {
+        return Err(Fatal::row(format!("{} fields, the header has {}", record.len(), positions.width)));
+    }
+    if !record.raw.is_ascii() && std::str::from_utf8(record.raw).is_err() {
+        let position = (0..record.len()).find(|&position| {
+            record.field(position).is_some_and(|field| std::str::from_utf8(&field).is_err())
+        });
+        return Err(Fatal::Row { position, reason: "not UTF-8".to_owned() });
+    }
+    let field = |position: usize| record.field(position).unwrap_or_default();
+    let category = field(positions.category);
+    let category = match batch.plan.categories.get(&*category) {
+        Some(category) => Some(*category),
+        None if batch.plan.unknown_category == UnknownCategory::Ignore => None,
+        None => return Err(Fatal::at(positions.category, format!("unknown category {}", shown(&category)))),
+    };
+    let value = field(positions.value);
+    let value =
+        Decimal::parse(&value).map_err(|why| Fatal::at(positions.value, format!("{}: {why}", shown(&value))))?;
+    let index = field(positions.index);
+    match batch.plan.key.kind {
+        ColumnKind::Date => {
+            let day = date::parse(&index).ok_or_else(|| {
+                Fatal::at(positions.index, format!("{}: no date of the calendar as YYYY-MM-DD", shown(&index)))
+            })?;
+            let Some(category) = category else { return ignore(batch) };
+            batch.sums.add_date(day, category, value)
+        }
+        ColumnKind::Text => {
+            let text = std::str::from_utf8(&index).map_err(|_| Fatal::at(positions.index, "not UTF-8"))?;
+            if text.is_empty() || text.contains('\0') {
+                return Err(Fatal::at(positions.index, "empty, or holds a NUL character"));
+            }
+            let Some(category) = category else { return ignore(batch) };
+            batch.sums.add_text(text, category, value)
+        }
+    }
+    .map_err(|SumTooLong| Fatal::Sum(positions.value))
+}
+
+/// An ignored category does not excuse a row that cannot be read, so this comes after all checks.
+fn ignore(batch: &mut Batch<'_>) -> Result<(), Fatal> {
+    batch.rows_ignored += 1;
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! Bad rows: where they stand, why they are bad, and how they look in the quarantine file.
+
+use crate::scanner::Record;
+use pipeline::contract::SourceFile;
+use std::fmt;
+
+/// How many bad rows an error names. All of them are in the quarantine file.
+const NAMED: usize = 5;
+
+/// The header of a quarantine file.
+pub const HEADER: &[u8] = b"source_key,source_etag,line,column,column_name,reason,raw\n";
+
+/// Where something is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file's key.
+    pub key: String,
+    /// From 1.
+    pub line: u64,
+    /// From 1, and its name; none if the whole row is bad.
+    pub column: Option<(usize, String)>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, line {}", self.key, self.line)?;
+        match &self.column {
+            Some((number, name)) => write!(f, ", column {number} ({name})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The bad rows of a batch: all counted, the first ones remembered, their quarantine lines waiting to be written.
+#[derive(Debug, Default)]
+pub struct Rejects {
+    /// How many there are.
+    pub count: u64,
+    /// The first ones, in words.
+    pub first: Vec<String>,
+    /// Lines of the quarantine file that nobody has taken yet.
+    pub pending: Vec<u8>,
+}
+
+impl Rejects {
+    /// Notes a bad row.
+    pub fn add(&mut self, file: &SourceFile, record: &Record<'_>, column: Option<(usize, String)>, reason: &str) {
+        if self.count == 0 {
+            self.pending.extend_from_slice(HEADER);
+        }
+        self.count += 1;
+        let (number, name) = match &column {
+            Some((number, name)) => (number.to_string(), name.as_str()),
+            None => (String::new(), ""),
+        };
+        let line = record.line.to_string();
+        let texts = [&file.key, &file.etag, &line, &number, name, reason];
+        for text in texts.map(str::as_bytes) {
+            write_quoted(&mut self.pending, text);
+            self.pending.push(b',');
+        }
+        write_quoted(&mut self.pending, record.raw);
+        self.pending.push(b'\n');
+        if self.first.len() < NAMED {
+            let place = Place { key: file.key.clone(), line: record.line, column };
+            self.first.push(format!("{place}: {reason}"));
+        }
+    }
+
+    /// All of it in one sentence.
+    pub fn summary(&self) -> String {
+        let more = self.count - self.first.len() as u64;
+        let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+        format!("{} bad rows: {}{more}", self.count, self.first.join("; "))
+    }
+}
+
+/// Appends a field as RFC 4180 has it.
+fn write_quoted(line: &mut Vec<u8>, field: &[u8]) {
+    if !field.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
+        line.extend_from_slice(field);
+        return;
+    }
+    line.push(b'"');
+    for part in field.split_inclusive(|&byte| byte == b'"') {
+        line.extend_from_slice(part);
+        if part.ends_with(b"\"") {
+            line.push(b'"');
+        }
+    }
+    line.push(b'"');
+}
+
+/// A value as it may stand in a message: short, and on one line.
+pub fn shown(value: &[u8]) -> String {
+    const LONGEST: usize = 40;
+    let text = String::from_utf8_lossy(value);
+    let mut short: String = text.chars().take(LONGEST).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    format!("{short:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_quoted_where_they_must_be() {
+        for (field, expected) in
+            [("a b", "a b"), ("", ""), ("a,b", "\"a,b\""), ("say \"so\"", "\"say \"\"so\"\"\""), ("a\nb", "\"a\nb\"")]
+        {
+            let mut line = Vec::new();
+            write_quoted(&mut line, field.as_bytes());
+            assert_eq!(String::from_utf8(line).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn values_are_shown_short_and_on_one_line() {
+        assert_eq!(shown(b"a\nb"), "\"a\\nb\"");
+        assert_eq!(shown("é".repeat(50).as_bytes()), format!("\"{}…\"", "é".repeat(40)));
+        assert_eq!(shown(b"\xff"), "\"\u{fffd}\"");
+    }
+}

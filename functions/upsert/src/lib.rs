@@ -1,0 +1,18 @@
+//! Loads the partial sums of a run into its PostgreSQL table, in one transaction.
+//!
+//! # Layout
+//! - [`statements`]: the SQL for a table, with quoted identifiers. Pure.
+//! - [`sql_error`]: from a database error to a kind. Pure.
+//! - [`preflight`]: is the table what the load needs? Asked before a byte is loaded.
+//! - [`runs`]: the table `sluice.runs`, which makes a run's effects happen once.
+//! - [`load`]: the transaction.
+//! - [`connect`]: where the database is and how to log in.
+//! - [`handler`]: the order of it all.
+
+pub mod connect;
+pub mod handler;
+pub mod load;
+pub mod preflight;
+pub mod runs;
+pub mod sql_error;
+pub mod statements;

@@ -1,0 +1,168 @@
+//! The transaction: either all of it happens, or nothing.
+
+use crate::preflight;
+use crate::runs::{self, Recorded, Run};
+use crate::sql_error::classify;
+use crate::statements::Statements;
+use pipeline::contract::{Manifest, ObjectRef, PivotResult, UpsertInput, UpsertOutput};
+use pipeline::store::{Pinned, Store};
+use pipeline::{Error, Kind, Result};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use std::time::Duration;
+
+/// How long a statement waits for a lock, before the state machine waits instead.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What a run loads.
+pub struct Load<'a> {
+    /// The state's input.
+    pub input: &'a UpsertInput,
+    /// The run's manifest.
+    pub manifest: &'a Manifest,
+    /// One per batch, with the reference it was read by.
+    pub results: &'a [(ObjectRef, PivotResult)],
+}
+
+/// Loads a run, or finds that it is loaded already. Says what is recorded of it.
+///
+/// # Errors
+/// `StaleRun` if a newer run is in the table, `Misconfigured` if the table does not fit, others as [`classify`].
+pub async fn load(
+    connection: &mut PgConnection,
+    store: &Store,
+    load: &Load<'_>,
+    time_left: Duration,
+) -> Result<Recorded> {
+    let [(_, first), ..] = load.results else {
+        return Err(Error::new(Kind::InvalidEvent, "a manifest without batches"));
+    };
+    let statements = Statements::new(&load.input.target, &first.key, &first.values)?;
+    let run = Run {
+        execution: &load.input.execution,
+        target: &statements.target_name,
+        detected_at: &load.manifest.detected_at,
+    };
+
+    let mut transaction = connection.begin().await.map_err(|error| classify("begin", error))?;
+    set_timeouts(&mut transaction, time_left).await?;
+    lock_target(&mut transaction, run.target).await?;
+    runs::ensure_table(&mut transaction).await?;
+    if let Some(recorded) = runs::recorded(&mut transaction, &run).await? {
+        return Ok(recorded);
+    }
+    runs::refuse_stale(&mut transaction, &run).await?;
+    preflight::check(&mut transaction, &load.input.target, &statements, &first.key, &first.values).await?;
+
+    let rows_staged = stage(&mut transaction, store, &statements, load.results).await?;
+    let merged = merge(&mut transaction, &statements).await?;
+    let total = |count: &dyn Fn(&PivotResult) -> u64| load.results.iter().map(|(_, result)| count(result)).sum();
+    let output = UpsertOutput {
+        files: total(&|result| result.loaded.len() as u64),
+        files_changed: total(&|result| result.output.files_changed),
+        rows_read: total(&|result| result.output.rows_read),
+        rows_rejected: total(&|result| result.output.rows_rejected),
+        rows_staged,
+        rows_inserted: merged.inserted,
+        rows_updated: merged.updated,
+        rows_unchanged: merged.unchanged,
+    };
+    let results: Vec<ObjectRef> = load.results.iter().map(|(reference, _)| reference.clone()).collect();
+    runs::record(&mut transaction, &run, &output, &results).await?;
+    // If the answer gets lost, the next try finds this run's row, or does it all again.
+    transaction.commit().await.map_err(|error| classify("commit", error))?;
+    Ok(Recorded { output, results })
+}
+
+/// Bounds every wait, so that the function ends by an error that says why.
+async fn set_timeouts(connection: &mut PgConnection, time_left: Duration) -> Result<()> {
+    sqlx::query(
+        "select set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true), \
+         set_config('idle_in_transaction_session_timeout', $2, true)",
+    )
+    .bind(LOCK_TIMEOUT.min(time_left).as_millis().to_string())
+    .bind(time_left.as_millis().max(1).to_string())
+    .execute(connection)
+    .await
+    .map_err(|error| classify("set timeouts", error))
+    .map(|_| ())
+}
+
+/// One load of a table at a time, also of other pipelines and of a function that was given up but still runs.
+async fn lock_target(connection: &mut PgConnection, target: &str) -> Result<()> {
+    sqlx::query("select pg_advisory_xact_lock(hashtextextended('sluice:' || $1, 0))")
+        .bind(target)
+        .execute(connection)
+        .await
+        .map_err(|error| classify(format!("lock {target}"), error))
+        .map(|_| ())
+}
+
+/// Streams the parts into the staging table. Returns how many rows there are in it.
+async fn stage(
+    connection: &mut PgConnection,
+    store: &Store,
+    statements: &Statements,
+    results: &[(ObjectRef, PivotResult)],
+) -> Result<u64> {
+    sqlx::query(AssertSqlSafe(statements.create_staging.as_str()))
+        .execute(&mut *connection)
+        .await
+        .map_err(|error| classify("create the staging table", error))?;
+    let mut rows_staged = 0;
+    for (part, days) in results.iter().filter_map(|(_, result)| Some((result.output.pivoted.as_ref()?, result.output.days))) {
+        let rows = copy_part(connection, store, &statements.copy, part).await?;
+        if rows != days {
+            let what = format!("{}: {rows} rows staged, {days} expected", part.key);
+            return Err(Error::new(Kind::InvariantBroken, what));
+        }
+        rows_staged += rows;
+    }
+    Ok(rows_staged)
+}
+
+async fn copy_part(connection: &mut PgConnection, store: &Store, copy: &str, part: &ObjectRef) -> Result<u64> {
+    let what = || format!("stage {}", part.key);
+    let mut body = match store.open(&part.key, &part.etag).await? {
+        Pinned::Body(body) => body,
+        Pinned::Changed | Pinned::Gone => {
+            return Err(Error::new(Kind::Misconfigured, format!("{} is no longer what pivot wrote", part.key)));
+        }
+    };
+    let mut copy = connection.copy_in_raw(copy).await.map_err(|error| classify(what(), error))?;
+    while let Some(chunk) = body.next().await {
+        match chunk {
+            Ok(chunk) => {
+                copy.send(&chunk[..]).await.map_err(|error| classify(what(), error))?;
+            }
+            Err(error) => {
+                // The transaction is lost anyway; this only ends the copy in an orderly way.
+                let _ = copy.abort("the part could not be read").await;
+                return Err(Error::caused(Kind::TransientFailure, format!("read {}", part.key), error));
+            }
+        }
+    }
+    copy.finish().await.map_err(|error| classify(what(), error))
+}
+
+/// What became of the staged keys.
+struct Merged {
+    inserted: u64,
+    updated: u64,
+    unchanged: u64,
+}
+
+async fn merge(connection: &mut PgConnection, statements: &Statements) -> Result<Merged> {
+    let keys: i64 = sqlx::query_scalar(AssertSqlSafe(statements.count_keys.as_str()))
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(|error| classify("count the staged keys", error))?;
+    let (inserted, updated): (i64, i64) = sqlx::query_as(AssertSqlSafe(statements.merge.as_str()))
+        .fetch_one(connection)
+        .await
+        .map_err(|error| classify(format!("merge into {}", statements.target_name), error))?;
+    let unchanged = u64::try_from(keys - inserted - updated).map_err(|_| {
+        let what = format!("{keys} keys staged, but {inserted} inserted and {updated} updated");
+        Error::new(Kind::InvariantBroken, what)
+    })?;
+    Ok(Merged { inserted: inserted.unsigned_abs(), updated: updated.unsigned_abs(), unchanged })
+}

@@ -1,0 +1,9 @@
+//! The Lambda function `upsert`: wiring only.
+
+use std::process::ExitCode;
+use upsert::handler;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    pipeline::edge::serve(handler::Context::from_env(), handler::handle).await
+}

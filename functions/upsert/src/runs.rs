@@ -1,0 +1,167 @@
+//! The table `sluice.runs`: one row per committed run, written by the transaction that loads it. So a run that is tried again
+//! finds its own row, and a run that was overtaken finds a newer one.
+
+use crate::sql_error::classify;
+use pipeline::contract::{Execution, ObjectRef, UpsertOutput};
+use pipeline::{Error, Kind, Result};
+use sqlx::{PgConnection, Row};
+
+/// Makes the schema and the table where they are missing.
+const CREATE: &str = "
+create schema if not exists sluice;
+create table if not exists sluice.runs (
+    execution text primary key,
+    pipeline text not null,
+    target text not null,
+    started_at timestamptz not null,
+    detected_at timestamptz not null,
+    committed_at timestamptz not null default clock_timestamp(),
+    files bigint not null,
+    files_changed bigint not null,
+    rows_read bigint not null,
+    rows_rejected bigint not null,
+    rows_staged bigint not null,
+    rows_inserted bigint not null,
+    rows_updated bigint not null,
+    rows_unchanged bigint not null,
+    results jsonb not null
+);
+create index if not exists runs_order on sluice.runs (target, detected_at);
+comment on table sluice.runs is 'One row per committed run of a Sluice pipeline. Rows are written by the loading transaction.';
+";
+
+/// What identifies a run and orders it among others.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// Its execution.
+    pub execution: &'a Execution,
+    /// `schema.table`.
+    pub target: &'a str,
+    /// The manifest's `detected_at`, RFC 3339.
+    pub detected_at: &'a str,
+}
+
+/// A run that is already committed.
+#[derive(Debug)]
+pub struct Recorded {
+    /// Its counts.
+    pub output: UpsertOutput,
+    /// The pivot results that were loaded.
+    pub results: Vec<ObjectRef>,
+}
+
+/// Makes the table if it is missing. The caller holds the lock on the target, but runs of other targets may come at once, and
+/// `if not exists` alone lets two of them collide.
+///
+/// # Errors
+/// `Misconfigured` if the user may not create it.
+pub async fn ensure_table(connection: &mut PgConnection) -> Result<()> {
+    let is_there: bool = sqlx::query_scalar("select to_regclass('sluice.runs') is not null")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(|error| classify("look for sluice.runs", error))?;
+    if is_there {
+        return Ok(());
+    }
+    sqlx::query("select pg_advisory_xact_lock(hashtextextended('sluice.runs', 0))")
+        .execute(&mut *connection)
+        .await
+        .map_err(|error| classify("lock the creation of sluice.runs", error))?;
+    sqlx::raw_sql(CREATE)
+        .execute(connection)
+        .await
+        .map_err(|error| classify("create sluice.runs", error))
+        .map(|_| ())
+}
+
+/// The run's own row, if it is already committed.
+///
+/// # Errors
+/// As [`classify`].
+pub async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Result<Option<Recorded>> {
+    let row = sqlx::query(
+        "select files, files_changed, rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated, rows_unchanged, \
+         results::text from sluice.runs where execution = $1",
+    )
+    .bind(&run.execution.id)
+    .fetch_optional(connection)
+    .await
+    .map_err(|error| classify("look up this run", error))?;
+    let Some(row) = row else { return Ok(None) };
+    let count = |position: usize| row.get::<i64, _>(position).unsigned_abs();
+    let output = UpsertOutput {
+        files: count(0),
+        files_changed: count(1),
+        rows_read: count(2),
+        rows_rejected: count(3),
+        rows_staged: count(4),
+        rows_inserted: count(5),
+        rows_updated: count(6),
+        rows_unchanged: count(7),
+    };
+    let results = serde_json::from_str(row.get(8))
+        .map_err(|error| Error::caused(Kind::InvariantBroken, "read this run's row", error))?;
+    Ok(Some(Recorded { output, results }))
+}
+
+/// Refuses a run that detected its files before a run that is already committed did: its sums may be older.
+///
+/// # Errors
+/// `StaleRun`, naming the newer one.
+pub async fn refuse_stale(connection: &mut PgConnection, run: &Run<'_>) -> Result<()> {
+    let newer: Option<String> = sqlx::query_scalar(
+        "select execution from sluice.runs where target = $1 and pipeline = $2 and detected_at > $3::timestamptz \
+         order by detected_at desc limit 1",
+    )
+    .bind(run.target)
+    .bind(run.execution.pipeline())
+    .bind(run.detected_at)
+    .fetch_optional(connection)
+    .await
+    .map_err(|error| classify("look up newer runs", error))?;
+    match newer {
+        None => Ok(()),
+        Some(newer) => {
+            let what = format!("{} detected its files later and is already in {}", newer, run.target);
+            Err(Error::new(Kind::StaleRun, what))
+        }
+    }
+}
+
+/// Writes the run's row.
+///
+/// # Errors
+/// As [`classify`].
+pub async fn record(
+    connection: &mut PgConnection,
+    run: &Run<'_>,
+    output: &UpsertOutput,
+    results: &[ObjectRef],
+) -> Result<()> {
+    let results = serde_json::to_string(results)
+        .map_err(|error| Error::caused(Kind::InvariantBroken, "write this run's row", error))?;
+    let mut query = sqlx::query(
+        "insert into sluice.runs (execution, pipeline, target, started_at, detected_at, results, files, files_changed, \
+         rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated, rows_unchanged) \
+         values ($1, $2, $3, $4::timestamptz, $5::timestamptz, $6::jsonb, $7, $8, $9, $10, $11, $12, $13, $14)",
+    )
+    .bind(&run.execution.id)
+    .bind(run.execution.pipeline())
+    .bind(run.target)
+    .bind(&run.execution.started_at)
+    .bind(run.detected_at)
+    .bind(results);
+    for count in [
+        output.files,
+        output.files_changed,
+        output.rows_read,
+        output.rows_rejected,
+        output.rows_staged,
+        output.rows_inserted,
+        output.rows_updated,
+        output.rows_unchanged,
+    ] {
+        query = query.bind(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+    query.execute(connection).await.map_err(|error| classify("write this run's row", error)).map(|_| ())
+}

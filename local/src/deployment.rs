@@ -1,0 +1,239 @@
+//! The template, deployed as one stack, with a database of its own: what an engineer has after `sam deploy`.
+
+use crate::BoxError;
+use crate::execution::Execution;
+use crate::stack::Stack;
+use aws_config::SdkConfig;
+use aws_sdk_cloudformation::types::{Capability, Parameter};
+use aws_sdk_s3::primitives::ByteStream;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long CloudFormation may take.
+const DEPLOY_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The prefix of the pipeline's input.
+pub const INPUT_PREFIX: &str = "input_data/";
+
+/// The template's parameters, as far as they are not always the same here.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Start an execution for every uploaded object.
+    pub s3_trigger: bool,
+    /// Values of other parameters.
+    pub parameters: BTreeMap<&'static str, String>,
+}
+
+impl Default for Options {
+    /// Nothing starts by itself; everything else as the template has it.
+    fn default() -> Self {
+        Self { s3_trigger: false, parameters: BTreeMap::new() }
+    }
+}
+
+/// One deployed stack.
+pub struct Deployment {
+    /// The stack's name.
+    pub name: String,
+    /// Its bucket.
+    pub bucket: String,
+    /// Its state machine.
+    pub state_machine_arn: String,
+    /// Its database instance, as the RDS API knows it.
+    pub database_instance: String,
+    /// The database that its upsert function loads into.
+    pub database_url: String,
+    /// What an administrator's AWS clients need.
+    pub config: SdkConfig,
+}
+
+impl Deployment {
+    /// Creates or updates the stack `name` from `body`.
+    pub(crate) async fn create(stack: &Stack, name: &str, body: &str, options: &Options) -> Result<Self, BoxError> {
+        let database_url = prepare_database(stack, name).await?;
+        let config = stack.config().await;
+        let client = aws_sdk_cloudformation::Client::new(&config);
+        let state = |is_on: bool| if is_on { "ENABLED" } else { "DISABLED" }.to_owned();
+        let mut values = BTreeMap::from([
+            ("DatabaseUrl", database_url.clone()),
+            ("Architecture", if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }.to_owned()),
+            ("S3TriggerState", state(options.s3_trigger)),
+            ("ScheduleState", state(false)),
+        ]);
+        values.extend(options.parameters.clone());
+        let parameters: Vec<Parameter> = values
+            .into_iter()
+            .map(|(key, value)| Parameter::builder().parameter_key(key).parameter_value(value).build())
+            .collect();
+        let capabilities = vec![Capability::CapabilityIam, Capability::CapabilityAutoExpand];
+        if client.describe_stacks().stack_name(name).send().await.is_ok() {
+            let update = client.update_stack().stack_name(name).template_body(body);
+            let updated = update.set_parameters(Some(parameters)).set_capabilities(Some(capabilities)).send().await;
+            let is_up_to_date = |error: &str| error.contains("No updates are to be performed");
+            if let Err(error) = updated {
+                let error = aws_sdk_cloudformation::error::DisplayErrorContext(error).to_string();
+                if !is_up_to_date(&error) {
+                    return Err(error.into());
+                }
+            }
+        } else {
+            let create = client.create_stack().stack_name(name).template_body(body);
+            create.set_parameters(Some(parameters)).set_capabilities(Some(capabilities)).send().await?;
+        }
+        let outputs = wait_until_done(&client, name).await?;
+        let output = |key: &str| outputs.get(key).cloned().ok_or_else(|| format!("the template has no output {key}"));
+        Ok(Self {
+            name: name.to_owned(),
+            bucket: output("BucketName")?,
+            state_machine_arn: output("StateMachineArn")?,
+            database_instance: output("DatabaseInstance")?,
+            database_url,
+            config,
+        })
+    }
+
+    /// An S3 client.
+    pub fn s3(&self) -> aws_sdk_s3::Client {
+        pipeline::aws::s3(&self.config)
+    }
+
+    /// A Step Functions client.
+    pub fn sfn(&self) -> aws_sdk_sfn::Client {
+        aws_sdk_sfn::Client::new(&self.config)
+    }
+
+    /// A connection to the database.
+    ///
+    /// # Errors
+    /// As the server has it.
+    pub async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        PgConnection::connect(&self.database_url).await
+    }
+
+    /// Puts an object under the pipeline's prefix; returns its entity tag.
+    ///
+    /// # Errors
+    /// As S3 has it.
+    pub async fn upload(&self, name: &str, body: impl Into<ByteStream>) -> Result<String, BoxError> {
+        let put = self.s3().put_object().bucket(&self.bucket).key(format!("{INPUT_PREFIX}{name}"));
+        Ok(put.body(body.into()).send().await?.e_tag.unwrap_or_default())
+    }
+
+    /// Puts a file there unless an object of its name and size is there that is at least as new: what `aws s3 sync` does.
+    /// Says whether it did.
+    ///
+    /// # Errors
+    /// As the file system and S3 have it.
+    pub async fn upload_if_newer(&self, path: &Path) -> Result<bool, BoxError> {
+        let name = path.file_name().and_then(|name| name.to_str()).ok_or("a file whose name is not UTF-8")?;
+        let metadata = std::fs::metadata(path)?;
+        let modified = metadata.modified()?.duration_since(std::time::UNIX_EPOCH)?.as_secs();
+        let head = self.s3().head_object().bucket(&self.bucket).key(format!("{INPUT_PREFIX}{name}")).send().await;
+        let is_there = head.is_ok_and(|head| {
+            let size = head.content_length().and_then(|size| u64::try_from(size).ok());
+            let uploaded = head.last_modified().and_then(|time| u64::try_from(time.secs()).ok());
+            size == Some(metadata.len()) && uploaded.is_some_and(|uploaded| uploaded >= modified)
+        });
+        if !is_there {
+            self.upload(name, ByteStream::from_path(path).await?).await?;
+        }
+        Ok(!is_there)
+    }
+
+    /// Starts an execution.
+    ///
+    /// # Errors
+    /// As Step Functions has it.
+    pub async fn start(&self, input: &serde_json::Value) -> Result<Execution, BoxError> {
+        let start = self.sfn().start_execution().state_machine_arn(&self.state_machine_arn);
+        let started = start.input(input.to_string()).send().await?;
+        Ok(Execution::new(self.sfn(), started.execution_arn))
+    }
+
+    /// Calls one of the stack's functions as the state machine does: the answer, or the error's type and message.
+    ///
+    /// # Errors
+    /// As Lambda has it.
+    pub async fn invoke(
+        &self,
+        function: &str,
+        payload: &serde_json::Value,
+    ) -> Result<Result<serde_json::Value, (String, String)>, BoxError> {
+        let client = aws_sdk_lambda::Client::new(&self.config);
+        let invoke = client.invoke().function_name(format!("{}-{function}", self.name));
+        let answer = invoke.payload(aws_sdk_lambda::primitives::Blob::new(payload.to_string())).send().await?;
+        let body = answer.payload.map(aws_sdk_lambda::primitives::Blob::into_inner).unwrap_or_default();
+        let body: serde_json::Value = serde_json::from_slice(&body)?;
+        if answer.function_error.is_none() {
+            return Ok(Ok(body));
+        }
+        let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
+        Ok(Err((text("errorType"), text("errorMessage"))))
+    }
+
+    /// Whether the database instance can be reached from outside right now.
+    ///
+    /// # Errors
+    /// As RDS has it.
+    pub async fn is_database_public(&self) -> Result<bool, BoxError> {
+        let client = aws_sdk_rds::Client::new(&self.config);
+        let described = client.describe_db_instances().db_instance_identifier(&self.database_instance).send().await?;
+        Ok(described.db_instances().iter().any(|instance| instance.publicly_accessible() == Some(true)))
+    }
+}
+
+/// Makes the stack's database, unless the server is the user's own; returns its URL.
+async fn prepare_database(stack: &Stack, name: &str) -> Result<String, BoxError> {
+    if !stack.owns_database_server() {
+        return Ok(stack.database_url(""));
+    }
+    let database = name.replace('-', "_");
+    let mut connection = PgConnection::connect(&stack.database_url("postgres")).await?;
+    let is_there: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
+        .bind(&database)
+        .fetch_one(&mut connection)
+        .await?;
+    if !is_there {
+        sqlx::query(AssertSqlSafe(format!("create database \"{database}\""))).execute(&mut connection).await?;
+    }
+    connection.close().await?;
+    Ok(stack.database_url(&database))
+}
+
+/// Waits for CloudFormation; returns the stack's outputs.
+async fn wait_until_done(
+    client: &aws_sdk_cloudformation::Client,
+    name: &str,
+) -> Result<BTreeMap<String, String>, BoxError> {
+    let deadline = Instant::now() + DEPLOY_TIMEOUT;
+    loop {
+        let described = client.describe_stacks().stack_name(name).send().await?;
+        let stack = described.stacks().first().ok_or("the stack is not there")?;
+        let status = stack.stack_status().map(|status| status.as_str().to_owned()).unwrap_or_default();
+        match status.as_str() {
+            "CREATE_COMPLETE" | "UPDATE_COMPLETE" => {
+                let outputs = stack.outputs().iter();
+                return Ok(outputs
+                    .filter_map(|output| Some((output.output_key()?.to_owned(), output.output_value()?.to_owned())))
+                    .collect());
+            }
+            _ if status.ends_with("_IN_PROGRESS") && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            _ => {
+                let events = client.describe_stack_events().stack_name(name).send().await?;
+                let reasons: Vec<String> = events
+                    .stack_events()
+                    .iter()
+                    .filter(|event| event.resource_status().is_some_and(|status| status.as_str().ends_with("FAILED")))
+                    .filter_map(|event| {
+                        Some(format!("{}: {}", event.logical_resource_id()?, event.resource_status_reason()?))
+                    })
+                    .collect();
+                return Err(format!("the stack {name} is {status}: {}", reasons.join("; ")).into());
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What a person gets to see: progress, counts, and the table.
+
+use crate::BoxError;
+use crate::execution::{Outcome, Progress, StateRun};
+use serde_json::Value;
+use sqlx::{Column, PgConnection, Row};
+use std::io::{IsTerminal, Write};
+
+/// Rows of the table that are shown at its head and at its foot.
+const SHOWN_ROWS: usize = 6;
+
+/// Prints a line per state, and in a terminal the one that is at work.
+pub struct Lines {
+    is_terminal: bool,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self { is_terminal: std::io::stdout().is_terminal() }
+    }
+}
+
+impl Lines {
+    /// Tells of one step.
+    pub fn tell(&mut self, progress: &Progress<'_>) {
+        match progress {
+            Progress::Entered(state) if self.is_terminal => {
+                print!("\r\x1b[K  … {state}");
+                let _ = std::io::stdout().flush();
+            }
+            Progress::Entered(_) => {}
+            Progress::Left(StateRun { state, duration_ms }) => {
+                println!("{}  ✓ {state:<22} {:>8.2} s", self.line_start(), seconds(*duration_ms));
+            }
+            Progress::AttemptFailed(error) => println!("{}  ! {error}", self.line_start()),
+        }
+    }
+
+    fn line_start(&self) -> &'static str {
+        if self.is_terminal { "\r\x1b[K" } else { "" }
+    }
+}
+
+/// What an execution came to, in a line or two.
+pub fn summary(outcome: &Outcome) -> String {
+    let took = seconds(outcome.duration_ms);
+    let counts = &outcome.counts;
+    match outcome.last_state() {
+        "NothingToDo" => format!("nothing new, {took:.2} s"),
+        _ if outcome.succeeded() => {
+            let upsert = &counts["upsert"];
+            let count = |field: &str| upsert[field].as_u64().unwrap_or_default();
+            let changed = match count("files_changed") {
+                0 => String::new(),
+                changed => format!(", {changed} left for the next run because they changed meanwhile"),
+            };
+            let rejected = match count("rows_rejected") {
+                0 => String::new(),
+                rejected => format!(", {rejected} in quarantine"),
+            };
+            format!(
+                "{} new files ({} bytes{changed}), {} rows{rejected}\n{} dates inserted, {} updated, {} unchanged, {took:.2} s",
+                counts["new_file_count"],
+                counts["new_bytes"],
+                count("rows_read"),
+                count("rows_inserted"),
+                count("rows_updated"),
+                count("rows_unchanged"),
+            )
+        }
+        _ => failure(outcome),
+    }
+}
+
+/// The typed error of an execution that failed.
+pub fn failure(outcome: &Outcome) -> String {
+    let error = outcome.error.as_deref().unwrap_or(&outcome.status);
+    format!("{error}: {}", outcome.cause.as_deref().unwrap_or("no cause given"))
+}
+
+/// The target table as the database renders it: its first and last rows, and the sum of each number column.
+///
+/// # Errors
+/// As the server has it.
+pub async fn table(connection: &mut PgConnection, target: &Value) -> Result<String, BoxError> {
+    let text = |field: &str| target[field].as_str().unwrap_or_default().replace('"', "\"\"");
+    let (schema, table) = (text("schema"), text("table"));
+    let key = target["key"][0].as_str().unwrap_or_default().replace('"', "\"\"");
+    let names: Vec<String> = sqlx::query_scalar(
+        "select quote_ident(column_name) from information_schema.columns where table_schema = $1 and table_name = $2 \
+         order by ordinal_position",
+    )
+    .bind(&schema)
+    .bind(&table)
+    .fetch_all(&mut *connection)
+    .await?;
+    if names.is_empty() {
+        return Ok(format!("{schema}.{table} does not exist yet"));
+    }
+    let as_text: Vec<String> = names.iter().map(|name| format!("{name}::text")).collect();
+    let rows = select(connection, &format!("select {} from \"{schema}\".\"{table}\" order by \"{key}\"", as_text.join(", "))).await?;
+    let sums: Vec<String> = names.iter().skip(1).map(|name| format!("coalesce(sum({name}), 0)::text")).collect();
+    let totals = select(connection, &format!("select count(*) || ' rows', {} from \"{schema}\".\"{table}\"", sums.join(", "))).await?;
+    Ok(format!("{schema}.{table}\n{}", render(&names, &rows, &totals)))
+}
+
+async fn select(connection: &mut PgConnection, statement: &str) -> Result<Vec<Vec<String>>, BoxError> {
+    let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).fetch_all(connection).await?;
+    Ok(rows
+        .iter()
+        .map(|row| {
+            let cell = |place: usize| row.try_get::<Option<String>, _>(place).ok().flatten().unwrap_or_default();
+            row.columns().iter().map(|column| cell(column.ordinal())).collect()
+        })
+        .collect())
+}
+
+fn render(names: &[String], rows: &[Vec<String>], totals: &[Vec<String>]) -> String {
+    let is_long = rows.len() > 2 * SHOWN_ROWS + 1;
+    let head = if is_long { SHOWN_ROWS } else { rows.len() };
+    let mut lines: Vec<Vec<String>> = vec![names.to_vec()];
+    lines.extend(rows[..head].iter().cloned());
+    if is_long {
+        lines.push(vec!["…".to_owned(); names.len()]);
+        lines.extend(rows[rows.len() - SHOWN_ROWS..].iter().cloned());
+    }
+    lines.extend(totals.iter().cloned());
+    let widths: Vec<usize> = (0..names.len())
+        .map(|place| lines.iter().map(|line| line[place].chars().count()).max().unwrap_or_default())
+        .collect();
+    let mut text = String::new();
+    for (number, line) in lines.iter().enumerate() {
+        let cells: Vec<String> = line
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(place, (cell, width))| if place == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") })
+            .collect();
+        text.push_str(&format!("  {}\n", cells.join("  ")));
+        if number == 0 || number + 1 == lines.len() - totals.len() {
+            let rule: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
+            text.push_str(&format!("  {}\n", rule.join("  ")));
+        }
+    }
+    text
+}
+
+fn seconds(milliseconds: i64) -> f64 {
+    std::time::Duration::from_millis(milliseconds.unsigned_abs()).as_secs_f64()
+}

@@ -1,0 +1,193 @@
+//! PostgreSQL and the local AWS, started together, with the functions' code uploaded. Both end with this process.
+
+use crate::binaries::{self, Package};
+use crate::deployment::{Deployment, Options};
+use crate::emulator::{self, Emulator, Settings};
+use crate::missing::Missing;
+use crate::postgres::Postgres;
+use crate::{BoxError, template};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::config::Credentials;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The bucket that code is deployed from.
+const ARTIFACTS: &str = "sluice-artifacts";
+
+/// A running stack.
+pub struct Stack {
+    // Dropped in this order: functions first, then what they talk to, then the folder.
+    emulator: Emulator,
+    postgres: Database,
+    packages: Vec<Package>,
+    next_name: AtomicU32,
+    _scratch: Option<Scratch>,
+}
+
+/// A folder that goes with its stack.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = Postgres::erase(&self.0);
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+enum Database {
+    Ours(Postgres),
+    /// What `DATABASE_URL` says.
+    Given(String),
+}
+
+impl Stack {
+    /// Starts a stack for people: its state stays in `state_dir`, its waits are shorter than on AWS but can be seen. A
+    /// database that `DATABASE_URL` names is used in place of one of its own.
+    ///
+    /// # Errors
+    /// What is missing, and how to get it.
+    pub fn start(state_dir: &Path, report: &dyn Fn(&str)) -> Result<Self, Missing> {
+        let settings = Settings { keeps_state: true, wait_scale: 0.05 };
+        Self::start_with(state_dir, settings, std::env::var("DATABASE_URL").ok(), report)
+    }
+
+    /// Starts a stack for tests in a new folder: nothing of it stays, and state machines hardly wait.
+    ///
+    /// # Errors
+    /// As [`Stack::start`].
+    pub fn for_tests() -> Result<Self, Missing> {
+        let name = format!("sluice-test-{}-{:x}", std::process::id(), std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos());
+        let settings = Settings { keeps_state: false, wait_scale: 0.01 };
+        Self::start_with(&std::env::temp_dir().join(name), settings, None, &|text| eprintln!("{text}"))
+    }
+
+    fn start_with(
+        state_dir: &Path,
+        settings: Settings,
+        database_url: Option<String>,
+        report: &dyn Fn(&str),
+    ) -> Result<Self, Missing> {
+        let unusable = |error: std::io::Error| {
+            Missing::failed(format!("The folder {} cannot be used.", state_dir.display()), "Choose another one.")
+                .caused_by(error)
+        };
+        fs::create_dir_all(state_dir).map_err(unusable)?;
+        let tools_dir = tools_dir();
+        let postgres = match database_url.filter(|url| !url.is_empty()) {
+            Some(url) => Database::Given(checked(url)?),
+            None => Database::Ours(Postgres::start(state_dir, &tools_dir, settings.keeps_state, report)?),
+        };
+        let emulator = Emulator::start(state_dir, &tools_dir, settings, report)?;
+        report("building the functions, if they are not up to date");
+        let packages = binaries::pack(&binaries::build()?)?;
+        let scratch = (!settings.keeps_state).then(|| Scratch(state_dir.to_owned()));
+        Ok(Self { emulator, postgres, packages, next_name: AtomicU32::new(0), _scratch: scratch })
+    }
+
+    /// Where the local AWS answers.
+    pub fn endpoint(&self) -> String {
+        self.emulator.endpoint()
+    }
+
+    /// What an AWS client of an administrator needs. Not to be shared between runtimes: a client's connections belong to one.
+    pub async fn config(&self) -> SdkConfig {
+        aws_config::defaults(BehaviorVersion::latest())
+            .http_client(pipeline::aws::http_client())
+            .region(Region::from_static(emulator::REGION))
+            .endpoint_url(self.endpoint())
+            .credentials_provider(Credentials::new(
+                emulator::ACCESS_KEY_ID,
+                emulator::SECRET_ACCESS_KEY,
+                None,
+                None,
+                "local",
+            ))
+            .load()
+            .await
+    }
+
+    /// The URL of a database of this stack's server; with a server of the user's own it is always the one they named.
+    pub fn database_url(&self, database: &str) -> String {
+        match &self.postgres {
+            Database::Ours(postgres) => postgres.url(database),
+            Database::Given(url) => url.clone(),
+        }
+    }
+
+    /// Whether the server is the stack's own, so that databases may be made on it.
+    pub fn owns_database_server(&self) -> bool {
+        matches!(self.postgres, Database::Ours(_))
+    }
+
+    /// Deploys the template as the stack `name`, or brings that stack up to date.
+    ///
+    /// # Errors
+    /// Whatever the local AWS or the database says.
+    pub async fn deploy(&self, name: &str, options: &Options) -> Result<Deployment, BoxError> {
+        let body = self.upload_artifacts().await?;
+        Deployment::create(self, name, &body, options).await
+    }
+
+    /// Deploys the template under a name of its own, with a database of its own.
+    ///
+    /// # Errors
+    /// As [`Stack::deploy`].
+    pub async fn deploy_anew(&self) -> Result<Deployment, BoxError> {
+        let number = self.next_name.fetch_add(1, Ordering::Relaxed);
+        self.deploy(&format!("test-{number}"), &Options::default()).await
+    }
+
+    /// Uploads code and definition unless they are there already; returns the template that refers to them.
+    async fn upload_artifacts(&self) -> Result<String, BoxError> {
+        let s3 = pipeline::aws::s3(&self.config().await);
+        // It may exist already: that is as good.
+        let _ = s3.create_bucket().bucket(ARTIFACTS).send().await;
+        let mut code = BTreeMap::new();
+        for package in &self.packages {
+            if s3.head_object().bucket(ARTIFACTS).key(&package.name).send().await.is_err() {
+                let put = s3.put_object().bucket(ARTIFACTS).key(&package.name);
+                put.body(package.zip.clone().into()).send().await?;
+            }
+            code.insert(package.function, format!("s3://{ARTIFACTS}/{}", package.name));
+        }
+        let template = template::read()?;
+        let mut definitions = BTreeMap::new();
+        for path in template::definition_paths(&template) {
+            let text = fs::read(binaries::workspace().join(&path))?;
+            let key = format!("{:016x}-{}", fingerprint(&text), path.replace('/', "-"));
+            s3.put_object().bucket(ARTIFACTS).key(&key).body(text.into()).send().await?;
+            definitions.insert(path, format!("s3://{ARTIFACTS}/{key}"));
+        }
+        template::package(template, &code, &definitions)
+    }
+}
+
+/// A URL that names user, host and port, which the template takes apart.
+fn checked(url: String) -> Result<String, Missing> {
+    let has_parts = url.split_once('@').is_some_and(|(_, address)| {
+        address.split(['/', '?']).next().is_some_and(|address| address.contains(':'))
+    });
+    if has_parts {
+        return Ok(url);
+    }
+    Err(Missing::failed(
+        "DATABASE_URL names no user, host and port.",
+        "Write it as postgres://user:password@host:5432/database, or unset it to get a server of its own.",
+    ))
+}
+
+/// Where downloaded tools are kept, for all checkouts of this user.
+pub fn tools_dir() -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || std::env::home_dir().unwrap_or_else(std::env::temp_dir).join(".cache");
+    cache.unwrap_or_else(home).join("sluice").join("tools")
+}
+
+fn fingerprint(bytes: &[u8]) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
+}
