@@ -26,6 +26,15 @@ pub fn build() -> Result<PathBuf, Missing> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--quiet", "--locked", "--workspace", "--bins"]).current_dir(workspace());
+    // What cargo tells a program that it runs about its package; build scripts would take it for a change and run again.
+    for (name, _) in std::env::vars_os() {
+        let is_about_a_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]
+            .iter()
+            .any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()));
+        if is_about_a_package {
+            command.env_remove(name);
+        }
+    }
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
@@ -50,38 +59,39 @@ fn folder() -> Result<PathBuf, Missing> {
 pub struct Package {
     /// The function's name.
     pub function: &'static str,
-    /// An object name that changes with the content: the same name would not count as an update.
+    /// An object name that changes with the binary: CloudFormation takes the same name for no change.
     pub name: String,
+    program: PathBuf,
+}
+
+impl Package {
+    /// The package of `function`, whose binary is in `folder`.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn new(function: &'static str, folder: &Path) -> Result<Self, Missing> {
+        let program = folder.join(function);
+        let missing = |error| {
+            Missing::failed(format!("{} is not there.", program.display()), "Build it with cargo.").caused_by(error)
+        };
+        let metadata = fs::metadata(&program).map_err(missing)?;
+        let built_at = metadata.modified().map_err(missing)?;
+        let mut hasher = DefaultHasher::new();
+        (metadata.len(), built_at).hash(&mut hasher);
+        Ok(Self { function, name: format!("{function}-{:016x}.zip", hasher.finish()), program })
+    }
+
     /// A zip file that holds the binary as `bootstrap`.
-    pub zip: Vec<u8>,
-}
-
-/// Packs the binaries in `folder`.
-///
-/// # Errors
-/// If one of them cannot be read.
-pub fn pack(folder: &Path) -> Result<Vec<Package>, Missing> {
-    FUNCTIONS
-        .into_iter()
-        .map(|function| {
-            let program = folder.join(function);
-            pack_one(function, &program).map_err(|error| {
-                Missing::failed(format!("{} cannot be packed.", program.display()), "Build it with cargo.")
-                    .caused_by(error)
-            })
-        })
-        .collect()
-}
-
-fn pack_one(function: &'static str, program: &Path) -> std::io::Result<Package> {
-    let binary = fs::read(program)?;
-    let mut hasher = DefaultHasher::new();
-    binary.hash(&mut hasher);
-    let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::with_capacity(binary.len() + 1_024)));
-    // Stored, not deflated: it travels over loopback only.
-    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).unix_permissions(0o755);
-    zip.start_file("bootstrap", options)?;
-    zip.write_all(&binary)?;
-    let zip = zip.finish()?.into_inner();
-    Ok(Package { function, name: format!("{function}-{:016x}.zip", hasher.finish()), zip })
+    ///
+    /// # Errors
+    /// As the file system has it.
+    pub fn zip(&self) -> std::io::Result<Vec<u8>> {
+        let binary = fs::read(&self.program)?;
+        let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::with_capacity(binary.len() + 1_024)));
+        // Stored, not deflated: it travels over loopback only.
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).unix_permissions(0o755);
+        zip.start_file("bootstrap", options)?;
+        zip.write_all(&binary)?;
+        Ok(zip.finish()?.into_inner())
+    }
 }

@@ -102,9 +102,9 @@ pub async fn run() -> ExitCode {
     }
 }
 
-/// Where this checkout's stack keeps its state.
+/// Where this checkout's stack keeps its state, unless `SLUICE_STATE_DIR` names another folder.
 fn state_dir() -> PathBuf {
-    workspace().join(".sluice")
+    std::env::var_os("SLUICE_STATE_DIR").map_or_else(|| workspace().join(".sluice"), PathBuf::from)
 }
 
 async fn run_once(arguments: &RunArguments) -> Result<(), Failure> {

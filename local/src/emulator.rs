@@ -62,6 +62,8 @@ impl Emulator {
                 .caused_by(error)
         };
         let home = state_dir.join("emulator");
+        // What functions were unpacked to by an earlier start.
+        let _ = fs::remove_dir_all(home.join("tmp"));
         for folder in ["tmp", "state", "objects"] {
             fs::create_dir_all(home.join(folder)).map_err(failed)?;
         }

@@ -9,7 +9,7 @@ use crate::{BoxError, template};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::Credentials;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -23,6 +23,7 @@ pub struct Stack {
     postgres: Database,
     packages: Vec<Package>,
     next_name: AtomicU32,
+    _lock: File,
     _scratch: Option<Scratch>,
 }
 
@@ -74,6 +75,11 @@ impl Stack {
                 .caused_by(error)
         };
         fs::create_dir_all(state_dir).map_err(unusable)?;
+        let lock = File::create(state_dir.join("lock")).map_err(unusable)?;
+        lock.try_lock().map_err(|_| {
+            let what = format!("The stack in {} is running already.", state_dir.display());
+            Missing::busy(what, "Use it, or end it first.")
+        })?;
         let tools_dir = tools_dir();
         let postgres = match database_url.filter(|url| !url.is_empty()) {
             Some(url) => Database::Given(checked(url)?),
@@ -81,9 +87,11 @@ impl Stack {
         };
         let emulator = Emulator::start(state_dir, &tools_dir, settings, report)?;
         report("building the functions, if they are not up to date");
-        let packages = binaries::pack(&binaries::build()?)?;
+        let folder = binaries::build()?;
+        let packages: Vec<Package> =
+            binaries::FUNCTIONS.into_iter().map(|function| Package::new(function, &folder)).collect::<Result<_, _>>()?;
         let scratch = (!settings.keeps_state).then(|| Scratch(state_dir.to_owned()));
-        Ok(Self { emulator, postgres, packages, next_name: AtomicU32::new(0), _scratch: scratch })
+        Ok(Self { emulator, postgres, packages, next_name: AtomicU32::new(0), _lock: lock, _scratch: scratch })
     }
 
     /// Where the local AWS answers.
@@ -134,9 +142,9 @@ impl Stack {
     ///
     /// # Errors
     /// As [`Stack::deploy`].
-    pub async fn deploy_anew(&self) -> Result<Deployment, BoxError> {
+    pub async fn deploy_anew(&self, options: &Options) -> Result<Deployment, BoxError> {
         let number = self.next_name.fetch_add(1, Ordering::Relaxed);
-        self.deploy(&format!("test-{number}"), &Options::default()).await
+        self.deploy(&format!("test-{number}"), options).await
     }
 
     /// Uploads code and definition unless they are there already; returns the template that refers to them.
@@ -148,10 +156,11 @@ impl Stack {
         for package in &self.packages {
             if s3.head_object().bucket(ARTIFACTS).key(&package.name).send().await.is_err() {
                 let put = s3.put_object().bucket(ARTIFACTS).key(&package.name);
-                put.body(package.zip.clone().into()).send().await?;
+                put.body(package.zip()?.into()).send().await?;
             }
             code.insert(package.function, format!("s3://{ARTIFACTS}/{}", package.name));
         }
+        self.delete_old_packages(&s3).await?;
         let template = template::read()?;
         let mut definitions = BTreeMap::new();
         for path in template::definition_paths(&template) {
@@ -161,6 +170,17 @@ impl Stack {
             definitions.insert(path, format!("s3://{ARTIFACTS}/{key}"));
         }
         template::package(template, &code, &definitions)
+    }
+
+    /// Packages of earlier builds would pile up, some hundred megabytes each time.
+    async fn delete_old_packages(&self, s3: &aws_sdk_s3::Client) -> Result<(), BoxError> {
+        let listed = s3.list_objects_v2().bucket(ARTIFACTS).send().await?;
+        for key in listed.contents().iter().filter_map(|object| object.key()) {
+            if key.ends_with(".zip") && !self.packages.iter().any(|package| package.name == key) {
+                s3.delete_object().bucket(ARTIFACTS).key(key).send().await?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -171,6 +171,22 @@ mod tests {
     }
 
     #[test]
+    fn the_events_in_the_repository_are_understood() {
+        for (event, kind) in [
+            (include_str!("../../../events/schedule.json"), "schedule"),
+            (include_str!("../../../events/s3-notification.json"), "S3 notification"),
+            (include_str!("../../../events/eventbridge-s3.json"), "S3 event"),
+            (include_str!("../../../events/console-start.json"), "start by hand"),
+            (include_str!("../../../events/console-since.json"), "start by hand"),
+        ] {
+            let event: Value = serde_json::from_str(event).unwrap();
+            let named = event.pointer("/Records/0/s3/bucket/name").or_else(|| event.pointer("/detail/bucket/name"));
+            let bucket = named.and_then(Value::as_str).unwrap_or("lake");
+            assert_eq!(decode(&event, bucket, "input_data/").unwrap().kind, kind, "{event}");
+        }
+    }
+
+    #[test]
     fn anything_else_is_an_invalid_event() {
         for input in [
             json!([]),

@@ -1,0 +1,49 @@
+//! Runs the core on texts, as the handler runs it on objects.
+
+use pipeline::contract::SourceFile;
+use pipeline::spec::Pivot;
+use pivot::compression::Decompressor;
+use pivot::plan::Plan;
+use pivot::reader::{Batch, FileReader};
+use pivot::{frame, reject::Rejects};
+use serde_json::json;
+
+/// The reference pipeline's spec.
+pub fn spec() -> Pivot {
+    serde_json::from_value(json!({
+        "index": {"column": "Start date", "date_prefix": 10, "as": "date"},
+        "columns": "Project", "values": "Duration (in minutes)", "aggregate": "sum",
+        "categories": {"Learning": "learning_minutes", "Work": "work_minutes"},
+    }))
+    .unwrap()
+}
+
+/// What a batch came to.
+pub struct Pivoted {
+    pub csv: String,
+    pub rejects: Rejects,
+    pub rows_read: u64,
+    pub rows_ignored: u64,
+}
+
+/// Pivots some files, each fed in pieces of `chunk_len` bytes.
+pub fn pivot(spec: &Pivot, files: &[(&str, &[u8])], chunk_len: usize) -> Result<Pivoted, pipeline::Error> {
+    let plan = Plan::new(spec)?;
+    let mut batch = Batch::new(&plan);
+    for (key, bytes) in files {
+        let file = SourceFile {
+            key: (*key).to_owned(),
+            etag: "etag".to_owned(),
+            size: bytes.len() as u64,
+            last_modified: String::new(),
+        };
+        let mut decompressor = Decompressor::new(key, FileReader::new(&file, &mut batch));
+        for chunk in bytes.chunks(chunk_len) {
+            decompressor.feed(chunk)?;
+        }
+        decompressor.finish()?;
+    }
+    let frame = frame::frame(&batch.sums, &plan.key.name, &plan.values)?;
+    let csv = String::from_utf8(frame::to_csv(frame)?).unwrap();
+    Ok(Pivoted { csv, rejects: batch.rejects, rows_read: batch.rows_read, rows_ignored: batch.rows_ignored })
+}

@@ -1,0 +1,140 @@
+//! The command of a newcomer, as a process of its own.
+
+use crate::support::{csv, until};
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A folder of a test's own that goes with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("sluice-cli-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn cargo_local(state: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+    command.args(arguments).env("SLUICE_STATE_DIR", state).env_remove("DATABASE_URL");
+    command
+}
+
+fn run(state: &Path, arguments: &[&str]) -> (Output, Value) {
+    let output = cargo_local(state, arguments).output().unwrap();
+    let json = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    (output, json)
+}
+
+#[test]
+fn the_sample_once_then_nothing_then_the_file_that_was_added() {
+    let folder = Folder::new("sample");
+    let first = cargo_local(&folder.0, &[]).output().unwrap();
+    let text = String::from_utf8(first.stdout).unwrap();
+    assert_eq!(first.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&first.stderr));
+    for part in ["✓ DetectNewFiles", "✓ Loaded", "84 dates inserted", "84 rows", "3594.36666667", "12201.00000003"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let (output, outcome) = run(&folder.0, &["--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(outcome["states"].as_array().unwrap().last().unwrap()["state"], "NothingToDo");
+
+    let later = local::binaries::workspace().join("local/sample/later/sessions-2024-04.csv");
+    let (_, outcome) = run(&folder.0, &["--json", "--add", later.to_str().unwrap()]);
+    assert_eq!(outcome["counts"]["new_file_count"], 1);
+    assert_eq!(outcome["counts"]["upsert"]["rows_inserted"], 23);
+
+    assert_eq!(cargo_local(&folder.0, &["reset"]).output().unwrap().status.code(), Some(0));
+    assert!(!folder.0.exists());
+}
+
+#[test]
+fn a_folder_of_ones_own_and_a_run_that_fails() {
+    let folder = Folder::new("input");
+    let input = folder.0.join("input");
+    std::fs::create_dir_all(&input).unwrap();
+    std::fs::write(input.join("a.csv"), csv(&[("Work", "1", "2024-01-01")])).unwrap();
+    let state = folder.0.join("state");
+    let arguments = ["--json", "--input", input.to_str().unwrap()];
+    let (_, outcome) = run(&state, &arguments);
+    assert_eq!(outcome["counts"]["upsert"]["rows_inserted"], 1);
+
+    std::fs::write(input.join("b.csv"), "Project,Start date\nWork,2024-01-01\n").unwrap();
+    let (output, outcome) = run(&state, &arguments);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(outcome["status"], "FAILED");
+    assert_eq!(outcome["error"], "InvalidSource");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("InvalidSource: input_data/b.csv, line 1: the column \"Duration (in minutes)\" is missing"), "{stderr}");
+}
+
+#[test]
+fn what_is_missing_is_said_with_how_to_get_it() {
+    let folder = Folder::new("missing");
+    let output = cargo_local(&folder.0, &[]).env("SLUICE_PG_BIN", "/nonexistent").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("SLUICE_PG_BIN"));
+    let output = cargo_local(&folder.0, &["--input", "/nonexistent"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    for arguments in [&["--help"][..], &["up", "--help"], &["reset", "--help"]] {
+        let output = cargo_local(&folder.0, arguments).output().unwrap();
+        assert!(output.status.success() && output.stdout.len() > 100, "{arguments:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn up_serves_other_programs_until_it_is_told_to_end() {
+    let folder = Folder::new("up");
+    let mut child = cargo_local(&folder.0, &["up"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut exports = std::collections::BTreeMap::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if line == "ready" {
+            break;
+        }
+        let (name, value) = line.strip_prefix("export ").unwrap().split_once('=').unwrap();
+        exports.insert(name.to_owned(), value.trim_matches('\'').to_owned());
+    }
+    let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
+        .http_client(pipeline::aws::http_client())
+        .region(aws_config::Region::new(exports["AWS_REGION"].clone()))
+        .endpoint_url(&exports["AWS_ENDPOINT_URL"])
+        .credentials_provider(aws_sdk_s3::config::Credentials::new(
+            &exports["AWS_ACCESS_KEY_ID"],
+            &exports["AWS_SECRET_ACCESS_KEY"],
+            None,
+            None,
+            "exports",
+        ))
+        .load()
+        .await;
+    let put = pipeline::aws::s3(&config).put_object().bucket(&exports["BUCKET"]).key("input_data/a.csv");
+    put.body(csv(&[("Work", "1", "2024-01-01")]).into()).send().await.unwrap();
+    let sfn = aws_sdk_sfn::Client::new(&config);
+    until("the upload has started an execution that succeeded", async || {
+        let listed = sfn.list_executions().state_machine_arn(&exports["STATE_MACHINE_ARN"]).send().await?;
+        Ok(listed.executions.iter().any(|item| item.status.as_str() == "SUCCEEDED"))
+    })
+    .await;
+    let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&exports["DATABASE_URL"]).await.unwrap();
+    let count: i64 = sqlx::query_scalar("select count(*) from pomodoro_day_catg").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(count, 1);
+    drop(connection);
+
+    let second = cargo_local(&folder.0, &["--json"]).output().unwrap();
+    assert_eq!(second.status.code(), Some(2), "the stack of this folder is in use");
+
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let address = exports["AWS_ENDPOINT_URL"].trim_start_matches("http://").to_owned();
+    assert!(std::net::TcpStream::connect(address).is_err(), "nothing is left running");
+}

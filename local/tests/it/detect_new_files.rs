@@ -1,0 +1,95 @@
+//! The function alone, against the real bucket and the real list of executions.
+
+use crate::support::*;
+use serde_json::{Value, json};
+
+fn input(stack: &Fixture, name: &str) -> Value {
+    json!({
+        "execution": execution(stack, name),
+        "source": {"prefix": "input_data/", "suffix": ".csv", "lookback_hours": 24},
+        "trigger": {},
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_manifest_names_every_file_with_its_version() {
+    let stack = fixture().await;
+    let etag = stack.upload("a b+%2B.csv", csv(&[("Work", "1", "2024-01-01")])).await.unwrap();
+    let output = stack.invoke("detect-new-files", &input(&stack, "one")).await.unwrap().unwrap();
+    assert_eq!(output["new_file_count"], 1);
+    assert_eq!(output["batches"], json!([{"index": 0}]));
+    assert_eq!(output["watermark"], Value::Null);
+    let manifest: Value = serde_json::from_str(&read(&stack, output["manifest"]["key"].as_str().unwrap()).await).unwrap();
+    let batch = manifest["batches"][0]["key"].as_str().unwrap();
+    let batch: Value = serde_json::from_str(&read(&stack, batch).await).unwrap();
+    assert_eq!(batch["files"][0]["key"], "input_data/a b+%2B.csv");
+    assert_eq!(batch["files"][0]["etag"], etag);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lock_is_held_while_its_owner_runs_and_free_afterwards() {
+    let stack = fixture().await;
+    let detect = async |name: &str| stack.invoke("detect-new-files", &input(&stack, name)).await.unwrap();
+    // An owner that Step Functions does not know does not run.
+    detect("gone-1").await.unwrap();
+    detect("gone-1").await.expect("the owner itself may come again");
+    detect("gone-2").await.expect("taken over");
+
+    // One that does run: a real execution that waits for a lock of its own.
+    let mut blocker = stack.connect().await.unwrap();
+    sql(&stack, "create table pomodoro_day_catg (date date not null unique, learning_minutes numeric not null, work_minutes numeric not null)").await;
+    let mut transaction = sqlx::Connection::begin(&mut blocker).await.unwrap();
+    sqlx::query("lock table pomodoro_day_catg in exclusive mode").execute(&mut *transaction).await.unwrap();
+    stack.upload("a.csv", csv(&[("Work", "1", "2024-01-01")])).await.unwrap();
+    let running = stack.start(&json!({})).await.unwrap();
+    until("the execution loads", async || stack.is_database_public().await).await;
+    let (error, cause) = detect("late").await.unwrap_err();
+    assert_eq!(error, "LockHeld");
+    assert!(cause.contains(&running.arn), "{cause}");
+
+    transaction.rollback().await.unwrap();
+    assert!(running.outcome().await.unwrap().succeeded());
+    let output = detect("late").await.unwrap();
+    assert_eq!(output["new_file_count"], 0);
+    assert_ne!(output["watermark"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ledger_knows_what_the_watermark_does_not() {
+    let stack = fixture().await;
+    let etag = stack.upload("known.csv", csv(&[("Work", "1", "2024-01-01")])).await.unwrap();
+    stack.upload("changed.csv", csv(&[("Work", "1", "2024-01-02")])).await.unwrap();
+    let pipeline = stack.state_machine_arn.rsplit(':').next().unwrap();
+    let file = |name: &str, etag: &str| {
+        json!({"key": format!("input_data/{name}"), "etag": etag, "size": 1, "last_modified": "2024-01-01T00:00:00.000Z"})
+    };
+    // No execution has succeeded, so only the ledger can tell.
+    let entry = json!({
+        "execution": "x", "detected_at": "2024-01-01T00:00:00.000Z",
+        "files": [file("known.csv", &etag), file("changed.csv", "\"an older version\"")],
+    });
+    put_json(&stack, &format!("state/{pipeline}/ledger/2024-01-01T00:00:00.000Z-x.json"), &entry).await;
+    let output = stack.invoke("detect-new-files", &input(&stack, "one")).await.unwrap().unwrap();
+    assert_eq!(output["new_file_count"], 1);
+
+    let mut since = input(&stack, "one");
+    since["trigger"] = json!({"since": "2024-01-01T00:00:00Z"});
+    let output = stack.invoke("detect-new-files", &since).await.unwrap().unwrap();
+    assert_eq!(output["new_file_count"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_wake_it_up_and_others_are_refused() {
+    let stack = fixture().await;
+    let mut payload = input(&stack, "one");
+    let notification = |bucket: &str, key: &str| json!({"Records": [{"s3": {"bucket": {"name": bucket}, "object": {"key": key}}}]});
+    payload["trigger"] = notification(&stack.bucket, "input_data/a+b.csv");
+    assert_eq!(stack.invoke("detect-new-files", &payload).await.unwrap().unwrap()["new_file_count"], 0);
+    for trigger in [notification("another", "input_data/a.csv"), notification(&stack.bucket, "quarantine/x.csv"), json!(7)] {
+        payload["trigger"] = trigger;
+        assert_eq!(stack.invoke("detect-new-files", &payload).await.unwrap().unwrap_err().0, "InvalidEvent");
+    }
+    let (error, cause) = stack.invoke("detect-new-files", &json!({"trigger": {}})).await.unwrap().unwrap_err();
+    assert_eq!(error, "InvalidEvent");
+    assert!(cause.contains("missing field `execution`"), "{cause}");
+}

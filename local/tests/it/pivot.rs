@@ -1,0 +1,99 @@
+//! The function alone, against the real bucket.
+
+use crate::support::*;
+use serde_json::{Value, json};
+
+/// Detects what is in the bucket, and returns the payload of its first batch.
+async fn detected(stack: &Fixture) -> Value {
+    let input = json!({
+        "execution": execution(stack, "one"),
+        "source": {"prefix": "input_data/", "suffix": ".csv"},
+        "trigger": {},
+    });
+    let output = stack.invoke("detect-new-files", &input).await.unwrap().unwrap();
+    json!({
+        "execution": execution(stack, "one"),
+        "manifest": output["manifest"],
+        "batch": {"index": 0},
+        "pivot": task_spec("Pivot", "pivot"),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_partial_sums_are_exact_csv() {
+    let stack = fixture().await;
+    stack.upload("a.csv", csv(&[("Work", "0.1", "2024-01-02"), ("Learning", "31.88333333", "2024-01-01")])).await.unwrap();
+    stack.upload("b.csv", csv(&[("Work", "0.2", "2024-01-02")])).await.unwrap();
+    let payload = detected(&stack).await;
+    let output = stack.invoke("pivot", &payload).await.unwrap().unwrap();
+    assert_eq!(output["rows_read"], 3);
+    assert_eq!(output["days"], 2);
+    let text = read(&stack, output["pivoted"]["key"].as_str().unwrap()).await;
+    assert_eq!(text, "date,learning_minutes,work_minutes\n2024-01-01,31.88333333,0.0\n2024-01-02,0.00000000,0.3\n");
+
+    // Once more: the same sums, under a name of their own.
+    let again = stack.invoke("pivot", &payload).await.unwrap().unwrap();
+    assert_ne!(again["pivoted"]["key"], output["pivoted"]["key"]);
+    assert_eq!(again["pivoted"]["etag"], output["pivoted"]["etag"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_changed_or_vanished_is_left_for_the_next_run() {
+    let stack = fixture().await;
+    for name in ["changed.csv", "vanished.csv", "same.csv"] {
+        stack.upload(name, csv(&[("Work", "1", "2024-01-01")])).await.unwrap();
+    }
+    let payload = detected(&stack).await;
+    stack.upload("changed.csv", csv(&[("Work", "100", "2024-01-01")])).await.unwrap();
+    stack.s3().delete_object().bucket(&stack.bucket).key("input_data/vanished.csv").send().await.unwrap();
+    let output = stack.invoke("pivot", &payload).await.unwrap().unwrap();
+    assert_eq!(output["files_changed"], 2);
+    assert_eq!(output["rows_read"], 1);
+    let result: Value = serde_json::from_str(&read(&stack, "intermediate_data/one/result-00000.json").await).unwrap();
+    let names = |field: &str| -> Vec<String> {
+        result[field].as_array().unwrap().iter().map(|file| file["key"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names("loaded"), ["input_data/same.csv"]);
+    assert_eq!(names("changed"), ["input_data/changed.csv", "input_data/vanished.csv"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_rows_go_to_quarantine_and_the_others_on() {
+    let stack = fixture().await;
+    let rows = [("Work", "1", "2024-01-01"), ("Sport", "1", "2024-01-01"), ("Work", "1", "2024-02-30")];
+    stack.upload("a.csv", csv(&rows)).await.unwrap();
+    let mut payload = detected(&stack).await;
+    payload["pivot"]["bad_row"] = json!("quarantine");
+    let output = stack.invoke("pivot", &payload).await.unwrap().unwrap();
+    assert_eq!((&output["rows_read"], &output["rows_rejected"], &output["days"]), (&json!(3), &json!(2), &json!(1)));
+    let lines = read(&stack, output["rejected"]["key"].as_str().unwrap()).await;
+    let lines: Vec<&str> = lines.lines().collect();
+    assert_eq!(lines[0], "source_key,source_etag,line,column,column_name,reason,raw");
+    assert!(lines[1].contains(",3,1,Project,\"unknown category \"\"Sport\"\"\","), "{}", lines[1]);
+    assert!(lines[2].contains(",4,3,Start date,"), "{}", lines[2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_bad_rows_is_written_in_parts() {
+    let stack = fixture().await;
+    let line = format!("Work,x,2024-01-01,{}\n", "y".repeat(1_000));
+    let count = 20_000;
+    stack.upload("a.csv", format!("{HEADER}{}", line.repeat(count)).into_bytes()).await.unwrap();
+    let (error, cause) = stack.invoke("pivot", &detected(&stack).await).await.unwrap().unwrap_err();
+    assert_eq!(error, "InvalidSource");
+    assert!(cause.starts_with("20000 bad rows: input_data/a.csv, line 2, column 2"), "{cause}");
+    assert!(cause.contains("and 19995 more"), "{cause}");
+    let quarantine = read(&stack, "quarantine/one/batch-00000.csv").await;
+    assert_eq!(quarantine.lines().count(), count + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_may_read_its_input_and_nothing_else() {
+    let stack = fixture().await;
+    stack.upload("a.csv", csv(&[("Work", "1", "2024-01-01")])).await.unwrap();
+    let mut payload = detected(&stack).await;
+    payload["manifest"] = put_json(&stack, "elsewhere/manifest.json", &json!({})).await;
+    let (error, cause) = stack.invoke("pivot", &payload).await.unwrap().unwrap_err();
+    assert_eq!(error, "Misconfigured");
+    assert!(cause.contains("AccessDenied"), "{cause}");
+}

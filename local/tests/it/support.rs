@@ -1,0 +1,181 @@
+//! The shared stack, and what tests keep asking of a deployment.
+
+use local::BoxError;
+use local::deployment::{Deployment, Options};
+use local::execution::Outcome;
+use local::stack::Stack;
+use serde_json::{Value, json};
+use std::fs;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+static STACK: Mutex<Weak<Stack>> = Mutex::new(Weak::new());
+
+/// The stack of all tests that run right now. The last one to let go of it stops it.
+pub async fn stack() -> Arc<Stack> {
+    tokio::task::spawn_blocking(|| {
+        let mut shared = STACK.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        shared.upgrade().unwrap_or_else(|| {
+            let stack = Arc::new(Stack::for_tests().unwrap_or_else(|missing| panic!("{missing}\n{:?}", missing.source)));
+            *shared = Arc::downgrade(&stack);
+            stack
+        })
+    })
+    .await
+    .unwrap()
+}
+
+/// A deployment of a test's own, and the stack that it must not outlive.
+pub struct Fixture {
+    pub deployment: Deployment,
+    _stack: Arc<Stack>,
+}
+
+impl std::ops::Deref for Fixture {
+    type Target = Deployment;
+    fn deref(&self) -> &Deployment {
+        &self.deployment
+    }
+}
+
+/// A deployment as the template has it, started by nothing but the test.
+pub async fn fixture() -> Fixture {
+    fixture_with(Options::default()).await
+}
+
+/// A deployment with other options.
+pub async fn fixture_with(options: Options) -> Fixture {
+    let stack = stack().await;
+    Fixture { deployment: stack.deploy_anew(&options).await.unwrap(), _stack: stack }
+}
+
+/// The options of a deployment that leaves the database's visibility alone.
+pub fn vpc_mode() -> Options {
+    Options { parameters: [("NetworkMode", "vpc".to_owned())].into(), ..Options::default() }
+}
+
+pub const HEADER: &str = "Project,Duration (in minutes),Start date,End date\n";
+
+/// A file in the format of the sample: `(category, minutes, date)`.
+pub fn csv(rows: &[(&str, &str, &str)]) -> Vec<u8> {
+    let lines = rows.iter().map(|(category, minutes, date)| format!("{category},{minutes},{date} 10:00,{date} 11:00\n"));
+    format!("{HEADER}{}", lines.collect::<String>()).into_bytes()
+}
+
+/// Runs an execution to its end.
+pub async fn run(deployment: &Deployment, input: Value) -> Outcome {
+    deployment.start(&input).await.unwrap().outcome().await.unwrap()
+}
+
+/// Runs an execution that must do its work.
+pub async fn run_well(deployment: &Deployment, input: Value) -> Outcome {
+    let outcome = run(deployment, input).await;
+    assert!(outcome.succeeded(), "{}", local::report::failure(&outcome));
+    outcome
+}
+
+/// Runs an execution that must fail; returns the error's name and its text.
+pub async fn run_badly(deployment: &Deployment, input: Value) -> (String, String) {
+    let outcome = run(deployment, input).await;
+    assert_eq!(outcome.status, "FAILED", "{:?}", outcome.counts);
+    assert_eq!(outcome.last_state(), "Failed");
+    (outcome.error.unwrap_or_default(), outcome.cause.unwrap_or_default())
+}
+
+/// How many keys a run inserted, updated and left unchanged.
+pub fn merged(outcome: &Outcome) -> [u64; 3] {
+    ["rows_inserted", "rows_updated", "rows_unchanged"]
+        .map(|field| outcome.counts["upsert"][field].as_u64().unwrap_or_else(|| panic!("{:?}", outcome.counts)))
+}
+
+/// The target table, a line per row; nothing if there is no such table.
+pub async fn table(deployment: &Deployment) -> Vec<String> {
+    let mut connection = deployment.connect().await.unwrap();
+    let exists: bool = sqlx::query_scalar("select to_regclass('public.pomodoro_day_catg') is not null")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    if !exists {
+        return Vec::new();
+    }
+    sqlx::query_scalar("select concat_ws(' ', date, learning_minutes, work_minutes) from pomodoro_day_catg order by date")
+        .fetch_all(&mut connection)
+        .await
+        .unwrap()
+}
+
+/// Runs statements on the deployment's database.
+pub async fn sql(deployment: &Deployment, statements: &'static str) {
+    let mut connection = deployment.connect().await.unwrap();
+    sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
+}
+
+/// The keys under a prefix of the deployment's bucket.
+pub async fn keys(deployment: &Deployment, prefix: &str) -> Vec<String> {
+    let listed = deployment.s3().list_objects_v2().bucket(&deployment.bucket).prefix(prefix).send().await.unwrap();
+    listed.contents().iter().filter_map(|object| object.key().map(ToOwned::to_owned)).collect()
+}
+
+/// An object as text.
+pub async fn read(deployment: &Deployment, key: &str) -> String {
+    let got = deployment.s3().get_object().bucket(&deployment.bucket).key(key).send().await.unwrap();
+    String::from_utf8(got.body.collect().await.unwrap().to_vec()).unwrap()
+}
+
+/// Puts a JSON document; returns a reference to it.
+pub async fn put_json(deployment: &Deployment, key: &str, document: &Value) -> Value {
+    let put = deployment.s3().put_object().bucket(&deployment.bucket).key(key);
+    let put = put.body(document.to_string().into_bytes().into()).send().await.unwrap();
+    json!({"bucket": deployment.bucket, "key": key, "etag": put.e_tag.unwrap()})
+}
+
+/// The `execution` of a payload, for a function that is called without a state machine.
+pub fn execution(deployment: &Deployment, name: &str) -> Value {
+    let id = deployment.state_machine_arn.replace(":stateMachine:", ":execution:");
+    json!({
+        "id": format!("{id}:{name}"), "name": name, "started_at": "2024-01-01T00:00:00.000Z",
+        "state_machine": deployment.state_machine_arn,
+    })
+}
+
+/// The payload that a Task of the state machine file passes on, with its references into the state left out.
+pub fn task_spec(state: &str, field: &str) -> Value {
+    let definition = local::template::definition("statemachine/transform-and-upsert.asl.json").unwrap();
+    let states = &definition["States"];
+    let task = if state == "Pivot" { &states["PivotFiles"]["ItemProcessor"]["States"]["Pivot"] } else { &states[state] };
+    task["Parameters"]["Payload"][field].clone()
+}
+
+/// Polls until something holds.
+pub async fn until<F: Future<Output = Result<bool, BoxError>>>(what: &str, mut holds: impl FnMut() -> F) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds().await.unwrap() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The processes of a function of this deployment.
+pub fn processes(deployment: &Deployment, function: &str) -> Vec<String> {
+    let variable = format!("AWS_LAMBDA_FUNCTION_NAME={}-{function}", deployment.name);
+    let endpoint = format!("AWS_ENDPOINT_URL={}", deployment.config.endpoint_url().unwrap());
+    let has = |environment: &[u8], wanted: &str| environment.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes());
+    fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+        .filter(|pid| {
+            fs::read(format!("/proc/{pid}/environ"))
+                .is_ok_and(|environment| has(&environment, &variable) && has(&environment, &endpoint))
+        })
+        .collect()
+}
+
+/// Kills a function's processes; says whether there was one.
+pub fn kill(deployment: &Deployment, function: &str) -> bool {
+    let pids = processes(deployment, function);
+    if !pids.is_empty() {
+        std::process::Command::new("kill").arg("-KILL").args(&pids).status().unwrap();
+    }
+    !pids.is_empty()
+}

@@ -1,0 +1,262 @@
+//! What must agree across files: names, errors, environment, events, documentation.
+
+use local::binaries::{FUNCTIONS, workspace};
+use local::template::{self, resources};
+use pipeline::Kind;
+use pipeline::contract::{DatabaseAccessInput, DetectInput, PivotInput, UpsertInput};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const DEFINITION: &str = "statemachine/transform-and-upsert.asl.json";
+
+/// Errors of the services around the functions. `Runtime.ExitError` and `Sandbox.Timedout` are what Lambda says in practice,
+/// `Lambda.Unknown` what its documentation says of the same.
+const SERVICE_ERRORS: [&str; 10] = [
+    "Lambda.AWSLambdaException",
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.SdkClientException",
+    "Lambda.ServiceException",
+    "Lambda.TooManyRequestsException",
+    "Lambda.Unknown",
+    "Runtime.ExitError",
+    "Sandbox.Timedout",
+    "States.ALL",
+    "States.Timeout",
+];
+
+/// `detect-new-files` as `DetectNewFiles`.
+fn camel(name: &str) -> String {
+    name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(workspace().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// All states, those within a Map included.
+fn states(definition: &Value) -> BTreeMap<String, Value> {
+    let mut found = BTreeMap::new();
+    for (name, state) in definition["States"].as_object().unwrap() {
+        if let Value::Object(_) = &state["ItemProcessor"] {
+            found.extend(states(&state["ItemProcessor"]));
+        }
+        found.insert(name.clone(), state.clone());
+    }
+    found
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("target") {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn a_function_has_one_name_in_four_spellings() {
+    let template = template::read().unwrap();
+    let functions = resources(&template, "AWS::Serverless::Function");
+    let machine = resources(&template, "AWS::Serverless::StateMachine")["StateMachine"];
+    let definition = read(DEFINITION);
+    for name in FUNCTIONS {
+        assert!(read(&format!("functions/{name}/Cargo.toml")).contains(&format!("name = \"{name}\"\n")), "{name}");
+        let logical_id = format!("{}Function", camel(name));
+        let function = functions.get(logical_id.as_str()).unwrap_or_else(|| panic!("{logical_id}"));
+        assert_eq!(function["Metadata"]["BuildProperties"]["Binary"].as_str(), Some(name));
+        let substitution = format!("{logical_id}Arn");
+        assert!(machine["Properties"]["DefinitionSubstitutions"].get(&substitution).is_some(), "{substitution}");
+        assert!(definition.contains(&format!("\"${{{substitution}}}\"")), "{substitution}");
+    }
+    assert_eq!(functions.len(), FUNCTIONS.len());
+    let folders: BTreeSet<String> = fs::read_dir(workspace().join("functions"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(folders, FUNCTIONS.into_iter().chain(["pipeline"]).map(ToOwned::to_owned).collect());
+}
+
+#[test]
+fn substitutions_of_the_template_are_those_of_the_state_machine() {
+    let template = template::read().unwrap();
+    let machine = resources(&template, "AWS::Serverless::StateMachine")["StateMachine"];
+    let given: BTreeSet<String> = machine["Properties"]["DefinitionSubstitutions"]
+        .as_mapping()
+        .unwrap()
+        .keys()
+        .map(|key| key.as_str().unwrap().to_owned())
+        .collect();
+    let text = read(DEFINITION);
+    let wanted: BTreeSet<String> =
+        text.split("${").skip(1).map(|rest| rest.split_once('}').unwrap().0.to_owned()).collect();
+    assert_eq!(given, wanted);
+}
+
+#[test]
+fn every_state_is_explained_and_every_task_bounded() {
+    let template = template::read().unwrap();
+    let functions = resources(&template, "AWS::Serverless::Function");
+    let definition = template::definition(DEFINITION).unwrap();
+    let text = read(DEFINITION);
+    assert!(definition["TimeoutSeconds"].is_u64());
+    for (name, state) in states(&definition) {
+        assert!(state["Comment"].as_str().is_some_and(|comment| comment.len() > 20), "{name} has no Comment");
+        if state["Type"] != "Task" {
+            continue;
+        }
+        // The definition was read with its substitutions replaced, so the function is looked up in the text.
+        let place = text.find(&format!("\"{name}\": {{")).unwrap();
+        let function = text[place..].split("${").nth(1).unwrap().split_once("Arn}").unwrap().0;
+        let timeout = functions[function]["Properties"]["Timeout"].as_u64().unwrap();
+        let task_timeout = state["TimeoutSeconds"].as_u64().unwrap_or_else(|| panic!("{name} has no TimeoutSeconds"));
+        assert!(task_timeout > timeout, "{name}: {task_timeout} s, its function {timeout} s");
+        let retried: BTreeSet<&str> = names_of(&state["Retry"]);
+        assert!(retried.contains("TransientFailure") && retried.contains("Lambda.ServiceException"), "{name}");
+    }
+}
+
+fn names_of(rules: &Value) -> BTreeSet<&str> {
+    rules
+        .as_array()
+        .into_iter()
+        .flatten()
+        .flat_map(|rule| rule["ErrorEquals"].as_array().unwrap())
+        .map(|name| name.as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn errors_that_the_state_machine_matches_exist_and_are_the_retryable_ones() {
+    let definition = template::definition(DEFINITION).unwrap();
+    let states = states(&definition);
+    let matched: BTreeSet<&str> =
+        states.values().flat_map(|state| names_of(&state["Retry"]).into_iter().chain(names_of(&state["Catch"]))).collect();
+    let ours: BTreeSet<&str> = matched.iter().copied().filter(|name| !SERVICE_ERRORS.contains(name)).collect();
+    assert_eq!(ours, BTreeSet::from([Kind::LockHeld.name(), Kind::TransientFailure.name()]));
+    let retried: BTreeSet<&str> = states.values().flat_map(|state| names_of(&state["Retry"])).collect();
+    assert!(!retried.contains("States.ALL") && !retried.contains("States.TaskFailed"), "only what may pass is retried");
+}
+
+#[test]
+fn a_caught_error_never_ends_in_success() {
+    let definition = template::definition(DEFINITION).unwrap();
+    let states = states(&definition);
+    for (name, state) in &states {
+        let mut ahead: Vec<String> = state["Catch"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|rule| rule["Next"].as_str().unwrap().to_owned())
+            .collect();
+        let mut seen = BTreeSet::new();
+        while let Some(next) = ahead.pop() {
+            let after = &states[&next];
+            assert_ne!(after["Type"], "Succeed", "{name} is caught and reaches {next}");
+            assert!(after["End"].is_null(), "{name} is caught and ends in {next}");
+            if seen.insert(next) {
+                let choices = after["Choices"].as_array().into_iter().flatten().map(|choice| &choice["Next"]);
+                ahead.extend(
+                    choices.chain([&after["Next"], &after["Default"]]).filter_map(|next| next.as_str().map(ToOwned::to_owned)),
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_function_gets_the_variables_that_it_reads() {
+    let template = template::read().unwrap();
+    let globals = ["LOG_LEVEL"].map(ToOwned::to_owned);
+    for name in FUNCTIONS {
+        let mut files = Vec::new();
+        rust_files(&workspace().join("functions").join(name).join("src"), &mut files);
+        let mut read_by_it: BTreeSet<String> = globals.clone().into();
+        for file in files {
+            let text = fs::read_to_string(file).unwrap();
+            let text = text.split("#[cfg(test)]").next().unwrap();
+            for call in ["env.required(\"", "env.optional(\"", "env.parsed(\""] {
+                read_by_it.extend(text.split(call).skip(1).map(|rest| rest.split_once('"').unwrap().0.to_owned()));
+            }
+        }
+        let id = format!("{}Function", camel(name));
+        let function = resources(&template, "AWS::Serverless::Function")[id.as_str()];
+        let variables = |properties: &serde_yaml_ng::Value| -> BTreeSet<String> {
+            let variables = properties["Environment"]["Variables"].as_mapping().unwrap().keys();
+            variables.map(|key| key.as_str().unwrap().to_owned()).collect()
+        };
+        let mut given = variables(&function["Properties"]);
+        given.extend(variables(&template["Globals"]["Function"]));
+        // A bundle of certificates is only named where one is shipped.
+        read_by_it.remove("DATABASE_CA_FILE");
+        assert_eq!(given, read_by_it, "{name}");
+    }
+}
+
+#[test]
+fn every_event_decodes() {
+    let mut count = 0;
+    for entry in fs::read_dir(workspace().join("events")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let event: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        let decoded = match name.as_str() {
+            "detect-new-files" => serde_json::from_value::<DetectInput>(event).map(drop),
+            "pivot" => serde_json::from_value::<PivotInput>(event).map(drop),
+            "upsert" => serde_json::from_value::<UpsertInput>(event).map(drop),
+            _ if name.starts_with("database-access-") => serde_json::from_value::<DatabaseAccessInput>(event).map(drop),
+            // What starts an execution is decoded by a function of its own, tested there with these very files.
+            "console-start" | "console-since" | "schedule" | "s3-notification" | "eventbridge-s3" => Ok(()),
+            _ => panic!("{name}: nothing reads it"),
+        };
+        decoded.unwrap_or_else(|error| panic!("{name}: {error}"));
+        count += 1;
+    }
+    assert_eq!(count, 11);
+}
+
+#[test]
+fn the_events_carry_the_spec_of_the_state_machine() {
+    let event = |name: &str| -> Value { serde_json::from_str(&read(&format!("events/{name}.json"))).unwrap() };
+    for (name, state, field) in [("pivot", "Pivot", "pivot"), ("upsert", "Upsert", "target")] {
+        assert_eq!(event(name)[field], crate::support::task_spec(state, field), "{name}");
+    }
+}
+
+#[test]
+fn the_readme_explains_every_error_and_event() {
+    let readme = read("README.md");
+    for kind in Kind::ALL {
+        assert!(readme.contains(&format!("| `{kind}` |")), "{kind}");
+    }
+    for name in ["schedule", "s3-notification", "eventbridge-s3", "console-start", "console-since"] {
+        assert!(readme.contains(&format!("events/{name}.json")), "{name}");
+    }
+}
+
+#[test]
+fn files_are_short_and_have_names_of_the_domain() {
+    let mut files = Vec::new();
+    for folder in ["functions", "local"] {
+        rust_files(&workspace().join(folder), &mut files);
+    }
+    for file in files {
+        let lines = fs::read_to_string(&file).unwrap().lines().count();
+        assert!(lines <= 520, "{} has {lines} lines", file.display());
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        assert!(!["utils", "util", "common", "helpers", "misc"].contains(&name), "{}", file.display());
+    }
+}
+
+#[test]
+fn nothing_else_stands_at_the_top() {
+    let allowed = ["Cargo.lock", "Cargo.toml", "README.md", "events", "functions", "local", "samconfig.toml", "statemachine", "target", "template.yaml"];
+    for entry in fs::read_dir(workspace()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(name.starts_with('.') || allowed.contains(&name.as_str()), "{name}");
+    }
+}

@@ -1,0 +1,131 @@
+//! The function alone, against the real database: what makes a load happen once, and in the right order.
+
+use crate::support::*;
+use serde_json::{Value, json};
+
+/// Leaves the documents of a run that detected at `detected_at`, and returns the payload that loads them.
+async fn prepared(stack: &Fixture, name: &str, detected_at: &str, parts: &[&str]) -> Value {
+    let mut batches = Vec::new();
+    for (index, part) in parts.iter().enumerate() {
+        let prefix = format!("intermediate_data/{name}");
+        let put = stack.s3().put_object().bucket(&stack.bucket).key(format!("{prefix}/part-{index}.csv"));
+        let put = put.body(part.as_bytes().to_vec().into()).send().await.unwrap();
+        let pivoted = json!({"bucket": stack.bucket, "key": format!("{prefix}/part-{index}.csv"), "etag": put.e_tag.unwrap()});
+        let file = json!({"key": format!("input_data/{name}-{index}.csv"), "etag": "e", "size": 1, "last_modified": detected_at});
+        let result = json!({
+            "output": {"index": index, "pivoted": pivoted, "rows_read": 5, "rows_rejected": 1, "rows_ignored": 0,
+                       "rejected": null, "days": part.lines().count() - 1, "files_changed": 0},
+            "key": {"name": "date", "kind": "date"}, "values": ["learning_minutes", "work_minutes"],
+            "loaded": [file], "changed": [],
+        });
+        put_json(stack, &format!("{prefix}/result-{index:05}.json"), &result).await;
+        batches.push(json!({"bucket": stack.bucket, "key": "unused", "etag": "unused"}));
+    }
+    let manifest = json!({"detected_at": detected_at, "new_file_count": 1, "new_bytes": 1, "batches": batches});
+    let manifest = put_json(stack, &format!("intermediate_data/{name}/manifest.json"), &manifest).await;
+    json!({"execution": execution(stack, name), "manifest": manifest, "target": task_spec("Upsert", "target")})
+}
+
+const HEAD: &str = "date,learning_minutes,work_minutes\n";
+
+fn part(rows: &str) -> String {
+    format!("{HEAD}{rows}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loading_twice_is_loading_once() {
+    let stack = fixture().await;
+    let payload = prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &[&part("2024-01-01,1.50,0\n"), &part("2024-01-01,0.25,7\n")]).await;
+    let first = stack.invoke("upsert", &payload).await.unwrap().unwrap();
+    assert_eq!(first["rows_staged"], 2);
+    assert_eq!(first["rows_inserted"], 1);
+    assert_eq!(first["rows_rejected"], 2);
+    assert_eq!(table(&stack).await, ["2024-01-01 1.75 7"]);
+
+    // Somebody else changes the row; the same run must not touch it again, but may lose and rewrite its ledger entry.
+    sql(&stack, "update pomodoro_day_catg set work_minutes = 8").await;
+    let ledger = keys(&stack, "state/").await;
+    stack.s3().delete_object().bucket(&stack.bucket).key(&ledger[0]).send().await.unwrap();
+    let second = stack.invoke("upsert", &payload).await.unwrap().unwrap();
+    assert_eq!(second, first);
+    assert_eq!(table(&stack).await, ["2024-01-01 1.75 8"]);
+    assert_eq!(keys(&stack, "state/").await, ledger);
+    assert!(read(&stack, &ledger[0]).await.contains("input_data/a-1.csv"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_overtaken_changes_nothing() {
+    let stack = fixture().await;
+    let older = prepared(&stack, "older", "2024-01-01T00:00:00.000Z", &[&part("2024-01-01,1,1\n")]).await;
+    let newer = prepared(&stack, "newer", "2024-01-01T00:00:00.001Z", &[&part("2024-01-01,2,2\n")]).await;
+    stack.invoke("upsert", &newer).await.unwrap().unwrap();
+    let (error, cause) = stack.invoke("upsert", &older).await.unwrap().unwrap_err();
+    assert_eq!(error, "StaleRun");
+    assert!(cause.contains(":newer"), "{cause}");
+    assert_eq!(table(&stack).await, ["2024-01-01 2 2"]);
+    assert_eq!(keys(&stack, "state/").await.len(), 1, "no ledger entry of the older run");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_postgresql_refuses_loads_nothing() {
+    let stack = fixture().await;
+    let payload = prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &[&part("2024-01-01,1,1\n"), &part("2024-01-02,x,1\n")]).await;
+    let (error, cause) = stack.invoke("upsert", &payload).await.unwrap().unwrap_err();
+    assert_eq!(error, "InvalidSource");
+    assert!(cause.contains("22P02"), "{cause}");
+    assert!(table(&stack).await.is_empty());
+    assert!(keys(&stack, "state/").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_target_is_checked_before_a_byte_is_loaded() {
+    let stack = fixture().await;
+    let payload = prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &[&part("2024-01-01,1,1\n")]).await;
+    let problem_of = async |target: Value| {
+        let mut payload = payload.clone();
+        payload["target"] = target;
+        let (error, cause) = stack.invoke("upsert", &payload).await.unwrap().unwrap_err();
+        assert_eq!(error, "Misconfigured", "{cause}");
+        cause
+    };
+    let target = |table: &str| json!({"schema": "public", "table": table, "key": ["date"]});
+    assert!(problem_of(target("t")).await.contains("does not exist"));
+    sql(&stack, "create view t as select 1 as date").await;
+    assert!(problem_of(target("t")).await.contains("is not a table"));
+    sql(
+        &stack,
+        "create table partial (date date not null, learning_minutes numeric, work_minutes numeric);
+         create unique index on partial (date) where work_minutes > 0;
+         create table wide (date date not null, learning_minutes numeric, work_minutes numeric, unique (date, work_minutes));
+         create table late (date date not null unique deferrable, learning_minutes numeric, work_minutes numeric);",
+    )
+    .await;
+    for name in ["partial", "wide", "late"] {
+        assert!(problem_of(target(name)).await.contains("no unique constraint on exactly (date)"), "{name}");
+    }
+    assert!(problem_of(json!({"schema": "nowhere", "table": "t", "key": ["date"], "create": true})).await.contains("3F000"));
+    assert!(problem_of(json!({"schema": "public", "table": "t", "key": ["day"]})).await.contains("key"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_tries_sql_is_only_a_name() {
+    let stack = fixture().await;
+    let mut payload = prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &[&part("2024-01-01,1,1\n")]).await;
+    let name = "x\"; drop schema sluice cascade; --";
+    payload["target"] = json!({"schema": "public", "table": name, "key": ["date"], "create": true});
+    assert_eq!(stack.invoke("upsert", &payload).await.unwrap().unwrap()["rows_inserted"], 1);
+    let mut connection = stack.connect().await.unwrap();
+    let recorded: String = sqlx::query_scalar("select target from sluice.runs").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(recorded, format!("public.{name}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replaced_part_is_not_loaded() {
+    let stack = fixture().await;
+    let payload = prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &[&part("2024-01-01,1,1\n")]).await;
+    let put = stack.s3().put_object().bucket(&stack.bucket).key("intermediate_data/a/part-0.csv");
+    put.body(part("2024-01-01,9,9\n").into_bytes().into()).send().await.unwrap();
+    let (error, cause) = stack.invoke("upsert", &payload).await.unwrap().unwrap_err();
+    assert_eq!(error, "Misconfigured", "{cause}");
+    assert!(table(&stack).await.is_empty());
+}

@@ -1,0 +1,161 @@
+//! What the real binaries say to the Lambda Runtime API: the exact `errorType`, whatever goes wrong.
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A function's binary with an environment in which it can start but reach nothing.
+fn command(function: &str) -> Command {
+    static FOLDER: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    let folder = FOLDER.get_or_init(|| local::binaries::build().unwrap_or_else(|missing| panic!("{missing}")));
+    let mut command = Command::new(folder.join(function));
+    command
+        .env_clear()
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "x")
+        .env("AWS_SECRET_ACCESS_KEY", "x")
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        .env("AWS_LAMBDA_FUNCTION_NAME", function)
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+        .env("AWS_LAMBDA_LOG_STREAM_NAME", "x")
+        .env("AWS_LAMBDA_LOG_GROUP_NAME", "x")
+        .env("BUCKET", "lake")
+        .env("DATABASE_URL", "postgres://u:hush@127.0.0.1:1/d")
+        .env("DATABASE_INSTANCE", "d")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Gives a function one event; returns what it posted and to which path, and its log.
+fn answer(function: &str, event: &str) -> (String, Value, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let mut child = command(function).env("AWS_LAMBDA_RUNTIME_API", address).spawn().unwrap();
+    let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(60);
+    let mut was_asked = false;
+    let (path, body) = loop {
+        let (stream, _) = listener.accept().unwrap();
+        let mut stream = BufReader::new(stream);
+        // The runtime keeps its connection, so requests follow one another on it.
+        let posted = loop {
+            let Some((method, path, body)) = request(&mut stream) else { break None };
+            if method == "POST" {
+                respond(stream.get_mut(), "", "{}");
+                break Some((path, body));
+            }
+            if was_asked {
+                break None;
+            }
+            was_asked = true;
+            let headers = format!(
+                "Lambda-Runtime-Aws-Request-Id: id-1\r\nLambda-Runtime-Deadline-Ms: {}\r\n\
+                 Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:1:function:{function}\r\n",
+                deadline.as_millis()
+            );
+            respond(stream.get_mut(), &headers, event);
+        };
+        if let Some(posted) = posted {
+            break posted;
+        }
+    };
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    (path, serde_json::from_slice(&body).unwrap(), String::from_utf8(output.stdout).unwrap())
+}
+
+fn request(stream: &mut BufReader<TcpStream>) -> Option<(String, String, Vec<u8>)> {
+    let mut line = String::new();
+    if stream.read_line(&mut line).ok()? == 0 {
+        return None;
+    }
+    let mut words = line.split_whitespace().map(ToOwned::to_owned);
+    let (method, path) = (words.next()?, words.next()?);
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        stream.read_line(&mut header).ok()?;
+        if header.trim().is_empty() {
+            break;
+        }
+        if let Some((name, value)) = header.split_once(':') {
+            if name.eq_ignore_ascii_case("content-length") {
+                length = value.trim().parse().ok()?;
+            }
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).ok()?;
+    Some((method, path, body))
+}
+
+fn respond(stream: &mut TcpStream, headers: &str, body: &str) {
+    let head = format!("HTTP/1.1 200 OK\r\n{headers}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+}
+
+const EXECUTION: &str = r#"{"id": "arn:x:execution:m:e", "name": "e", "started_at": "2024-01-01T00:00:00.000Z", "state_machine": "arn:x:stateMachine:m"}"#;
+const REFERENCE: &str = r#"{"bucket": "lake", "key": "k", "etag": "e"}"#;
+
+/// A valid event of each function.
+fn event(function: &str) -> String {
+    match function {
+        "detect-new-files" => format!(r#"{{"execution": {EXECUTION}, "source": {{"prefix": "p/", "suffix": ".csv"}}, "trigger": {{}}}}"#),
+        "pivot" => format!(
+            r#"{{"execution": {EXECUTION}, "manifest": {REFERENCE}, "batch": {{"index": 0}}, "pivot": {{"index": {{"column": "d",
+            "as": "d"}}, "columns": "c", "values": "v", "aggregate": "sum", "categories": {{"A": "a"}}}}}}"#
+        ),
+        "upsert" => format!(
+            r#"{{"execution": {EXECUTION}, "manifest": {REFERENCE}, "target": {{"schema": "s", "table": "t", "key": ["d"]}}}}"#
+        ),
+        _ => format!(r#"{{"execution": {EXECUTION}, "action": "open"}}"#),
+    }
+}
+
+#[test]
+fn an_event_that_does_not_decode_is_an_invalid_event() {
+    for function in local::binaries::FUNCTIONS {
+        for payload in ["{}", "[]", "null", "\"text\"", r#"{"execution": 5}"#] {
+            let (path, body, _) = answer(function, payload);
+            assert_eq!(path, "/2018-06-01/runtime/invocation/id-1/error", "{function} {payload}");
+            assert_eq!(body["errorType"], "InvalidEvent", "{function} {payload}: {body}");
+        }
+    }
+}
+
+#[test]
+fn a_service_that_cannot_be_reached_is_a_transient_failure_with_its_causes() {
+    for function in local::binaries::FUNCTIONS {
+        let (_, body, log) = answer(function, &event(function));
+        assert_eq!(body["errorType"], "TransientFailure", "{function}: {body}");
+        let message = body["errorMessage"].as_str().unwrap();
+        assert!(message.to_lowercase().contains("connection refused") || message.contains("tcp connect"), "{function}: {message}");
+        assert!(!log.contains("hush"), "no secret in the log");
+        let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+        let ended = lines.iter().find(|line| line["message"] == "invocation ended").expect("a closing line");
+        assert_eq!(ended["outcome"], "TransientFailure");
+        assert!(ended["timestamp"].as_str().unwrap().ends_with('Z'));
+        assert!(ended.to_string().contains("arn:x:execution:m:e"), "{ended}");
+    }
+}
+
+#[test]
+fn a_function_that_cannot_start_says_all_that_is_missing() {
+    for (function, variables) in
+        [("detect-new-files", vec!["BUCKET"]), ("pivot", vec!["BUCKET"]), ("upsert", vec!["BUCKET", "DATABASE_URL"]), ("database-access", vec!["DATABASE_INSTANCE"])]
+    {
+        let mut command = command(function);
+        for variable in &variables {
+            command.env_remove(variable);
+        }
+        let output = command.env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1").output().unwrap();
+        assert!(!output.status.success());
+        let log = String::from_utf8(output.stdout).unwrap();
+        let named = if function == "upsert" { vec!["BUCKET", "DATABASE_HOST", "DATABASE_USER", "DATABASE_NAME"] } else { variables };
+        assert!(named.iter().all(|variable| log.contains(&format!("{variable} is not set"))), "{function}: {log}");
+    }
+}
