@@ -89,7 +89,8 @@ impl Package {
         let binary = fs::read(&self.program)?;
         let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::with_capacity(binary.len() + 1_024)));
         // Stored, not deflated: it travels over loopback only.
-        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).unix_permissions(0o755);
+        let options =
+            SimpleFileOptions::default().compression_method(CompressionMethod::Stored).unix_permissions(0o755);
         zip.start_file("bootstrap", options)?;
         zip.write_all(&binary)?;
         Ok(zip.finish()?.into_inner())

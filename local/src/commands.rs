@@ -135,7 +135,13 @@ async fn run_once(arguments: &RunArguments) -> Result<(), Failure> {
     };
     let execution = deployment.start(&input).await?;
     let mut lines = Lines::default();
-    let outcome = execution.follow(&mut |progress| if !arguments.json { lines.tell(&progress) }).await?;
+    let outcome = execution
+        .follow(&mut |progress| {
+            if !arguments.json {
+                lines.tell(&progress)
+            }
+        })
+        .await?;
     show(&deployment, &outcome, arguments.json).await?;
     if outcome.succeeded() { Ok(()) } else { Err(Failure::Run(report::failure(&outcome))) }
 }

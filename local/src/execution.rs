@@ -147,7 +147,8 @@ impl Timeline {
             }
         }
         let failure = event.task_failed_event_details().and_then(|details| details.error());
-        let failure = failure.or_else(|| event.lambda_function_failed_event_details().and_then(|details| details.error()));
+        let failure =
+            failure.or_else(|| event.lambda_function_failed_event_details().and_then(|details| details.error()));
         if let Some(error) = failure {
             tell(Progress::AttemptFailed(error));
         }
@@ -163,8 +164,8 @@ impl Timeline {
 
 /// The cause of a function's error is the JSON that the function answered with; its message is what a person wants.
 fn plain_cause(cause: &str) -> String {
-    let message = serde_json::from_str::<Value>(cause).ok().and_then(|value| {
-        value["errorMessage"].as_str().map(ToOwned::to_owned)
-    });
+    let message = serde_json::from_str::<Value>(cause)
+        .ok()
+        .and_then(|value| value["errorMessage"].as_str().map(ToOwned::to_owned));
     message.unwrap_or_else(|| cause.to_owned())
 }

@@ -182,40 +182,6 @@ mod tests {
         assert_eq!(child.wait().unwrap().signal(), Some(15));
     }
 
-    /// Not a test of its own: what the next test kills.
-    #[test]
-    #[ignore = "runs until it is killed"]
-    fn guards_until_killed() {
-        let child = Command::new("sleep").arg("60").spawn().unwrap();
-        let _guard = Guard::process(child.id(), "TERM", Duration::from_secs(5)).unwrap();
-        eprintln!("guarding");
-        thread::sleep(Duration::from_secs(60));
-    }
-
-    #[test]
-    fn works_when_we_are_killed() {
-        let helper = format!("{}::guards_until_killed", module_path!());
-        let (_, helper) = helper.split_once("::").unwrap();
-        let mut killed = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", helper, "--ignored", "--nocapture"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut output = BufReader::new(killed.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("guarding") {
-            line.clear();
-            assert_ne!(output.read_line(&mut line).unwrap(), 0);
-        }
-        let started = Instant::now();
-        killed.kill().unwrap();
-        killed.wait().unwrap();
-        // The guarded process holds this pipe, so the pipe ends with it.
-        output.read_to_string(&mut line).unwrap();
-        assert!(started.elapsed() < Duration::from_secs(10));
-    }
-
     #[test]
     fn run_gives_the_status_without_delay() {
         let started = Instant::now();

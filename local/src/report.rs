@@ -98,9 +98,13 @@ pub async fn table(connection: &mut PgConnection, target: &Value) -> Result<Stri
         return Ok(format!("{schema}.{table} does not exist yet"));
     }
     let as_text: Vec<String> = names.iter().map(|name| format!("{name}::text")).collect();
-    let rows = select(connection, &format!("select {} from \"{schema}\".\"{table}\" order by \"{key}\"", as_text.join(", "))).await?;
+    let rows =
+        select(connection, &format!("select {} from \"{schema}\".\"{table}\" order by \"{key}\"", as_text.join(", ")))
+            .await?;
     let sums: Vec<String> = names.iter().skip(1).map(|name| format!("coalesce(sum({name}), 0)::text")).collect();
-    let totals = select(connection, &format!("select count(*) || ' rows', {} from \"{schema}\".\"{table}\"", sums.join(", "))).await?;
+    let totals =
+        select(connection, &format!("select count(*) || ' rows', {} from \"{schema}\".\"{table}\"", sums.join(", ")))
+            .await?;
     Ok(format!("{schema}.{table}\n{}", render(&names, &rows, &totals)))
 }
 
@@ -134,7 +138,9 @@ fn render(names: &[String], rows: &[Vec<String>], totals: &[Vec<String>]) -> Str
             .iter()
             .zip(&widths)
             .enumerate()
-            .map(|(place, (cell, width))| if place == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") })
+            .map(
+                |(place, (cell, width))| if place == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") },
+            )
             .collect();
         text.push_str(&format!("  {}\n", cells.join("  ")));
         if number == 0 || number + 1 == lines.len() - totals.len() {

@@ -59,7 +59,11 @@ impl Stack {
     /// # Errors
     /// As [`Stack::start`].
     pub fn for_tests() -> Result<Self, Missing> {
-        let name = format!("sluice-test-{}-{:x}", std::process::id(), std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos());
+        let name = format!(
+            "sluice-test-{}-{:x}",
+            std::process::id(),
+            std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos()
+        );
         let settings = Settings { keeps_state: false, wait_scale: 0.01 };
         Self::start_with(&std::env::temp_dir().join(name), settings, None, &|text| eprintln!("{text}"))
     }
@@ -88,8 +92,10 @@ impl Stack {
         let emulator = Emulator::start(state_dir, &tools_dir, settings, report)?;
         report("building the functions, if they are not up to date");
         let folder = binaries::build()?;
-        let packages: Vec<Package> =
-            binaries::FUNCTIONS.into_iter().map(|function| Package::new(function, &folder)).collect::<Result<_, _>>()?;
+        let packages: Vec<Package> = binaries::FUNCTIONS
+            .into_iter()
+            .map(|function| Package::new(function, &folder))
+            .collect::<Result<_, _>>()?;
         let scratch = (!settings.keeps_state).then(|| Scratch(state_dir.to_owned()));
         Ok(Self { emulator, postgres, packages, next_name: AtomicU32::new(0), _lock: lock, _scratch: scratch })
     }
@@ -186,9 +192,9 @@ impl Stack {
 
 /// A URL that names user, host and port, which the template takes apart.
 fn checked(url: String) -> Result<String, Missing> {
-    let has_parts = url.split_once('@').is_some_and(|(_, address)| {
-        address.split(['/', '?']).next().is_some_and(|address| address.contains(':'))
-    });
+    let has_parts = url
+        .split_once('@')
+        .is_some_and(|(_, address)| address.split(['/', '?']).next().is_some_and(|address| address.contains(':')));
     if has_parts {
         return Ok(url);
     }

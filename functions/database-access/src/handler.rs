@@ -55,8 +55,9 @@ impl Context {
     async fn open(&self) -> Result<OpenOutput> {
         let instance = self.describe().await?;
         let now = instance.db_instance_status().unwrap_or_default();
-        status::check(now)
-            .map_err(|kind| Error::new(kind, format!("the instance {} is {now:?}, not \"available\"", self.instance)))?;
+        status::check(now).map_err(|kind| {
+            Error::new(kind, format!("the instance {} is {now:?}, not \"available\"", self.instance))
+        })?;
         let was_public = instance.publicly_accessible == Some(true);
         if was_public {
             // It rests private in this mode, so a public one is a leftover; this run will close it.

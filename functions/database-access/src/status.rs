@@ -6,7 +6,12 @@ use pipeline::Kind;
 pub fn check(status: &str) -> Result<(), Kind> {
     match status {
         "available" | "storage-optimization" => Ok(()),
-        "stopped" | "stopping" | "deleting" | "failed" | "inaccessible-encryption-credentials" | "restore-error"
+        "stopped"
+        | "stopping"
+        | "deleting"
+        | "failed"
+        | "inaccessible-encryption-credentials"
+        | "restore-error"
         | "storage-full" => Err(Kind::Misconfigured),
         _ if status.starts_with("incompatible-") => Err(Kind::Misconfigured),
         // Modifying, backing up, rebooting, under maintenance and the like.

@@ -37,7 +37,9 @@ pub async fn acquire(store: &Store, executions: &aws_sdk_sfn::Client, execution:
 async fn is_running(executions: &aws_sdk_sfn::Client, arn: &str) -> Result<bool> {
     match executions.describe_execution().execution_arn(arn).send().await {
         Ok(described) => Ok(matches!(described.status, ExecutionStatus::Running | ExecutionStatus::PendingRedrive)),
-        Err(error) if error.as_service_error().is_some_and(|service| service.is_execution_does_not_exist()) => Ok(false),
+        Err(error) if error.as_service_error().is_some_and(|service| service.is_execution_does_not_exist()) => {
+            Ok(false)
+        }
         Err(error) => Err(Error::aws(format!("describe {arn}"), error)),
     }
 }

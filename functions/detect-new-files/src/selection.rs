@@ -134,7 +134,8 @@ mod tests {
             (vec![0, 0, 0, 0], vec![3, 1]),
         ] {
             let mut batcher = Batcher { max_files: 3, max_bytes: 10, files: Vec::new(), bytes: 0 };
-            let mut batches: Vec<usize> = sizes.iter().filter_map(|&size| batcher.push(file(size))).map(|b| b.len()).collect();
+            let mut batches: Vec<usize> =
+                sizes.iter().filter_map(|&size| batcher.push(file(size))).map(|b| b.len()).collect();
             batches.extend(batcher.rest().map(|b| b.len()));
             assert_eq!(batches, expected, "{sizes:?}");
         }

@@ -105,9 +105,9 @@ fn event_bridge(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
 fn form_decoded(key: &str) -> Result<String> {
     let spaced = key.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8();
-    decoded.map(|key| key.into_owned()).map_err(|error| {
-        Error::caused(Kind::InvalidEvent, format!("the key {key:?} is not form-encoded UTF-8"), error)
-    })
+    decoded
+        .map(|key| key.into_owned())
+        .map_err(|error| Error::caused(Kind::InvalidEvent, format!("the key {key:?} is not form-encoded UTF-8"), error))
 }
 
 /// Guards against a rule that fires for another bucket, or on what the pipeline itself writes.
@@ -149,7 +149,12 @@ mod tests {
 
     #[test]
     fn s3_notifications_are_decoded_once() {
-        let event = |key: &str| json!({"Records": [{"s3": {"bucket": {"name": "lake"}, "object": {"key": key}}}]});
+        let event = |key: &str| {
+            let mut event: Value = serde_json::from_str(include_str!("../../../events/s3-notification.json")).unwrap();
+            event["Records"][0]["s3"]["bucket"]["name"] = json!("lake");
+            event["Records"][0]["s3"]["object"]["key"] = json!(key);
+            event
+        };
         assert_eq!(check(event("input+data/a%2Bb%252B.csv")).unwrap().kind, "S3 notification");
         assert!(check(event("input%2Bdata/a.csv")).is_err(), "that is a plus sign, not a space");
         assert!(check(event("input+data/%FF.csv")).is_err(), "not UTF-8");

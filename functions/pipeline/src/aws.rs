@@ -1,9 +1,9 @@
 //! The AWS clients' shared configuration: one TLS stack, short retries, bounded waits.
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_s3::config::SharedHttpClient;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_sdk_s3::config::SharedHttpClient;
 use std::time::Duration;
 
 /// Region, credentials and endpoint overrides come from the environment, as everywhere in AWS.

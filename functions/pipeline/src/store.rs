@@ -101,8 +101,7 @@ impl Store {
     /// As [`Error::aws`].
     pub async fn write(&self, key: &str, content_type: &str, body: Vec<u8>) -> Result<ObjectRef> {
         let put = self.client.put_object().bucket(&self.bucket).key(key).content_type(content_type);
-        let output =
-            put.body(body.into()).send().await.map_err(|error| Error::aws(format!("write {key}"), error))?;
+        let output = put.body(body.into()).send().await.map_err(|error| Error::aws(format!("write {key}"), error))?;
         Ok(self.reference(key, output.e_tag))
     }
 

@@ -66,7 +66,7 @@ impl<'a, 'b> Decompressor<'a, 'b> {
             State::Zstd(decoder) => {
                 let mut decoder = *decoder;
                 decoder.flush().map_err(|error| unreadable(&self.key, decoder.get_mut(), error))?;
-                decoder.into_inner()
+                decoder.finish().map_err(|error| corrupt(&self.key, error))?
             }
             State::Moving => unreachable!("a state is always put back"),
         };
@@ -92,8 +92,7 @@ impl<'a, 'b> Decompressor<'a, 'b> {
         self.state = if head.starts_with(&GZIP_MAGIC) {
             State::Gzip(Box::new(MultiGzDecoder::new(reader)))
         } else if head.starts_with(&ZSTD_MAGIC) {
-            let mut decoder =
-                zstd::stream::write::Decoder::new(reader).map_err(|error| corrupt(&self.key, error))?;
+            let mut decoder = zstd::stream::write::Decoder::new(reader).map_err(|error| corrupt(&self.key, error))?;
             decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(|error| corrupt(&self.key, error))?;
             State::Zstd(Box::new(decoder))
         } else {

@@ -73,7 +73,10 @@ mod tests {
                     expected += 1;
                     assert_eq!(parse(format!("{year:04}-{month:02}-{day:02}").as_bytes()), Some(expected));
                 }
-                assert_eq!(parse(format!("{year:04}-{month:02}-{:02}", days_in_month(year, month) + 1).as_bytes()), None);
+                assert_eq!(
+                    parse(format!("{year:04}-{month:02}-{:02}", days_in_month(year, month) + 1).as_bytes()),
+                    None
+                );
             }
         }
     }
@@ -81,8 +84,21 @@ mod tests {
     #[test]
     fn impossible_dates() {
         for text in [
-            "", "2023", "2023-02-29", "2023-13-01", "2023-00-10", "2023-01-00", "2023-1-1", "2023/01/01", "20230101",
-            "0000-01-01", "+023-01-01", "2023-01-011", "2023-01-01x", "２023-01-01", "NaT",
+            "",
+            "2023",
+            "2023-02-29",
+            "2023-13-01",
+            "2023-00-10",
+            "2023-01-00",
+            "2023-1-1",
+            "2023/01/01",
+            "20230101",
+            "0000-01-01",
+            "+023-01-01",
+            "2023-01-011",
+            "2023-01-01x",
+            "２023-01-01",
+            "NaT",
         ] {
             assert_eq!(parse(text.as_bytes()), None, "{text:?}");
         }

@@ -4,8 +4,8 @@ use crate::decimal::{Decimal, MAX_DIGITS};
 use crate::sums::{Keys, Sums};
 use pipeline::{Error, Kind, Result};
 use polars::prelude::{
-    Column, CsvWriter, DataFrame, DataType, Int32Chunked, Int128Chunked, IntoSeries, NamedFrom, PlSmallStr, PolarsError,
-    SerWriter, Series, SortMultipleOptions,
+    Column, CsvWriter, DataFrame, DataType, Int32Chunked, Int128Chunked, IntoSeries, NamedFrom, PlSmallStr,
+    PolarsError, SerWriter, Series, SortMultipleOptions,
 };
 
 /// The sums as a table: one row per index value in order, one decimal column per category.

@@ -164,7 +164,10 @@ pub(crate) mod tests {
         for (header, part) in [
             ("Project,Start date", "\"Duration (in minutes)\" is missing"),
             ("project,Start date,Duration (in minutes)", "\"Project\" is missing; the header has [\"project\""),
-            ("Project,Start date,Project,Duration (in minutes)", "\"Project\" stands twice in the header, again as column 3"),
+            (
+                "Project,Start date,Project,Duration (in minutes)",
+                "\"Project\" stands twice in the header, again as column 3",
+            ),
             ("Project;Start date;Duration (in minutes)", "separated by semicolons?"),
             ("Project\tStart date\tDuration (in minutes)", "separated by tabs?"),
         ] {

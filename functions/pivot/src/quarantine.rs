@@ -62,8 +62,7 @@ impl<'a> Quarantine<'a> {
             Some(upload_id) => upload_id,
             None => {
                 let request = self.store.client().create_multipart_upload().bucket(self.store.bucket()).key(&self.key);
-                let output =
-                    request.content_type("text/csv").send().await.map_err(|error| Error::aws(&what, error))?;
+                let output = request.content_type("text/csv").send().await.map_err(|error| Error::aws(&what, error))?;
                 self.upload_id.insert(output.upload_id.unwrap_or_default()).clone()
             }
         };

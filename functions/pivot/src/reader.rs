@@ -215,9 +215,8 @@ fn read_row(batch: &mut Batch<'_>, positions: Positions, record: &Record<'_>) ->
         return Err(Fatal::row(format!("{} fields, the header has {}", record.len(), positions.width)));
     }
     if !record.raw.is_ascii() && std::str::from_utf8(record.raw).is_err() {
-        let position = (0..record.len()).find(|&position| {
-            record.field(position).is_some_and(|field| std::str::from_utf8(&field).is_err())
-        });
+        let position = (0..record.len())
+            .find(|&position| record.field(position).is_some_and(|field| std::str::from_utf8(&field).is_err()));
         return Err(Fatal::Row { position, reason: "not UTF-8".to_owned() });
     }
     let field = |position: usize| record.field(position).unwrap_or_default();

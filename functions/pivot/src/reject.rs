@@ -17,7 +17,7 @@ pub struct Place {
     pub key: String,
     /// From 1.
     pub line: u64,
-    /// From 1, and its name; none if the whole row is bad.
+    /// From 1, and its name if it is one of the spec's; none if the whole row is bad.
     pub column: Option<(usize, String)>,
 }
 
@@ -25,6 +25,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, line {}", self.key, self.line)?;
         match &self.column {
+            Some((number, name)) if name.is_empty() => write!(f, ", column {number}"),
             Some((number, name)) => write!(f, ", column {number} ({name})"),
             None => Ok(()),
         }
@@ -71,7 +72,8 @@ impl Rejects {
     pub fn summary(&self) -> String {
         let more = self.count - self.first.len() as u64;
         let more = if more == 0 { String::new() } else { format!("; and {more} more") };
-        format!("{} bad rows: {}{more}", self.count, self.first.join("; "))
+        let rows = if self.count == 1 { "row" } else { "rows" };
+        format!("{} bad {rows}: {}{more}", self.count, self.first.join("; "))
     }
 }
 

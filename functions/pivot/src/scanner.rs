@@ -2,7 +2,7 @@
 //!
 //! Quoted fields may hold commas, line ends and doubled quotes. A line ends with LF or CRLF. Empty lines are no records.
 
-use memchr::{memchr, memchr2, memchr_iter};
+use memchr::{memchr, memchr_iter, memchr2};
 use std::borrow::Cow;
 
 /// The longest record that is accepted, in bytes. A lost closing quote would else swallow the rest of the file.
@@ -120,10 +120,7 @@ impl Scanner {
     ///
     /// # Errors
     /// As [`Scanner::feed`].
-    pub fn finish<E: From<TooLarge>>(
-        &mut self,
-        each: &mut impl FnMut(Record<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn finish<E: From<TooLarge>>(&mut self, each: &mut impl FnMut(Record<'_>) -> Result<(), E>) -> Result<(), E> {
         let window = std::mem::take(&mut self.carry);
         self.scan(&window, true, each).map(|_| ())
     }
@@ -184,7 +181,9 @@ fn find_record(bytes: &[u8], is_end: bool, fields: &mut Vec<Field>) -> Option<Fo
             at = end + 1;
             match bytes.get(at..) {
                 Some([b',', ..]) => at += 1,
-                Some([b'\n', ..]) => return Some(Found { len: at + 1, content_len: at, is_multiline: true, fault: None }),
+                Some([b'\n', ..]) => {
+                    return Some(Found { len: at + 1, content_len: at, is_multiline: true, fault: None });
+                }
                 Some([b'\r', b'\n', ..]) => {
                     return Some(Found { len: at + 2, content_len: at, is_multiline: true, fault: None });
                 }
@@ -207,7 +206,12 @@ fn find_record(bytes: &[u8], is_end: bool, fields: &mut Vec<Field>) -> Option<Fo
                 Some(offset) => {
                     let end = content_end(bytes, at, at + offset);
                     fields.push(Field { start: at, end, has_doubled_quotes: false });
-                    return Some(Found { len: at + offset + 1, content_len: end, is_multiline: has_quotes, fault: None });
+                    return Some(Found {
+                        len: at + offset + 1,
+                        content_len: end,
+                        is_multiline: has_quotes,
+                        fault: None,
+                    });
                 }
                 None if is_end => {
                     let end = content_end(bytes, at, bytes.len());
@@ -312,16 +316,15 @@ mod tests {
     fn faults_are_told_with_their_line() {
         for chunk_len in 1..20 {
             let seen = scan_in_chunks(b"h\n\"a\"b,c\nd\n", chunk_len).unwrap();
-            assert_eq!(seen.iter().map(|(line, _, fault)| (*line, *fault)).collect::<Vec<_>>(), [
-                (1, None),
-                (2, Some(Fault::TextAfterQuote)),
-                (3, None)
-            ]);
+            assert_eq!(
+                seen.iter().map(|(line, _, fault)| (*line, *fault)).collect::<Vec<_>>(),
+                [(1, None), (2, Some(Fault::TextAfterQuote)), (3, None)]
+            );
             let seen = scan_in_chunks(b"h\n\"a,b\nc,d\n", chunk_len).unwrap();
-            assert_eq!(seen.iter().map(|(line, _, fault)| (*line, *fault)).collect::<Vec<_>>(), [
-                (1, None),
-                (2, Some(Fault::UnclosedQuote))
-            ]);
+            assert_eq!(
+                seen.iter().map(|(line, _, fault)| (*line, *fault)).collect::<Vec<_>>(),
+                [(1, None), (2, Some(Fault::UnclosedQuote))]
+            );
         }
     }
 

@@ -75,10 +75,9 @@ async fn read_results(
     let mut results = Vec::with_capacity(manifest.batches.len());
     for index in (0..).take(manifest.batches.len()) {
         let key = keys::pivot_result(&input.execution, index);
-        let (result, etag) = store
-            .read_latest_json::<PivotResult>(&key)
-            .await?
-            .ok_or_else(|| Error::new(Kind::InvalidEvent, format!("{key} is missing: batch {index} was not pivoted")))?;
+        let (result, etag) = store.read_latest_json::<PivotResult>(&key).await?.ok_or_else(|| {
+            Error::new(Kind::InvalidEvent, format!("{key} is missing: batch {index} was not pivoted"))
+        })?;
         results.push((store.reference(&key, Some(etag)), result));
     }
     Ok(results)
@@ -100,11 +99,7 @@ async fn write_ledger_entry(
             files.extend(result.loaded);
         }
     }
-    let entry = LedgerEntry {
-        execution: input.execution.id.clone(),
-        detected_at: manifest.detected_at.clone(),
-        files,
-    };
+    let entry = LedgerEntry { execution: input.execution.id.clone(), detected_at: manifest.detected_at.clone(), files };
     let key = keys::ledger_entry(&input.execution, &manifest.detected_at);
     store.write_json(&key, &entry).await.map(|_| ())
 }

@@ -109,7 +109,9 @@ async fn stage(
         .await
         .map_err(|error| classify("create the staging table", error))?;
     let mut rows_staged = 0;
-    for (part, days) in results.iter().filter_map(|(_, result)| Some((result.output.pivoted.as_ref()?, result.output.days))) {
+    for (part, days) in
+        results.iter().filter_map(|(_, result)| Some((result.output.pivoted.as_ref()?, result.output.days)))
+    {
         let rows = copy_part(connection, store, &statements.copy, part).await?;
         if rows != days {
             let what = format!("{}: {rows} rows staged, {days} expected", part.key);

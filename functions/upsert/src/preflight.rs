@@ -74,10 +74,7 @@ async fn columns(connection: &mut PgConnection, target: &Target) -> Result<BTree
     .fetch_all(connection)
     .await
     .map_err(|error| classify("look up the target's columns", error))?;
-    Ok(rows
-        .iter()
-        .map(|row| (row.get(0), Existing { sql_type: row.get(1), must_be_given: row.get(2) }))
-        .collect())
+    Ok(rows.iter().map(|row| (row.get(0), Existing { sql_type: row.get(1), must_be_given: row.get(2) })).collect())
 }
 
 fn check_columns(existing: &BTreeMap<String, Existing>, key: &Column, values: &[String]) -> Vec<String> {
@@ -94,7 +91,9 @@ fn check_columns(existing: &BTreeMap<String, Existing>, key: &Column, values: &[
             Some(column) => problems.push(format!("the column {name:?} is {}, not {sql_type}", column.sql_type)),
         }
     }
-    for (name, _) in existing.iter().filter(|(name, column)| column.must_be_given && !wanted.contains_key(name.as_str())) {
+    for (name, _) in
+        existing.iter().filter(|(name, column)| column.must_be_given && !wanted.contains_key(name.as_str()))
+    {
         problems.push(format!("the column {name:?} must be given a value, and the load has none"));
     }
     problems

@@ -67,11 +67,7 @@ pub async fn ensure_table(connection: &mut PgConnection) -> Result<()> {
         .execute(&mut *connection)
         .await
         .map_err(|error| classify("lock the creation of sluice.runs", error))?;
-    sqlx::raw_sql(CREATE)
-        .execute(connection)
-        .await
-        .map_err(|error| classify("create sluice.runs", error))
-        .map(|_| ())
+    sqlx::raw_sql(CREATE).execute(connection).await.map_err(|error| classify("create sluice.runs", error)).map(|_| ())
 }
 
 /// The run's own row, if it is already committed.

@@ -2,9 +2,10 @@
 
 use crate::support::{csv, until};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// A folder of a test's own that goes with it.
 struct Folder(PathBuf);
@@ -31,7 +32,8 @@ fn cargo_local(state: &Path, arguments: &[&str]) -> Command {
 
 fn run(state: &Path, arguments: &[&str]) -> (Output, Value) {
     let output = cargo_local(state, arguments).output().unwrap();
-    let json = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let json = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
     (output, json)
 }
 
@@ -41,7 +43,8 @@ fn the_sample_once_then_nothing_then_the_file_that_was_added() {
     let first = cargo_local(&folder.0, &[]).output().unwrap();
     let text = String::from_utf8(first.stdout).unwrap();
     assert_eq!(first.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&first.stderr));
-    for part in ["✓ DetectNewFiles", "✓ Loaded", "84 dates inserted", "84 rows", "3594.36666667", "12201.00000003"] {
+    for part in ["✓ DetectNewFiles", "✓ Loaded", "84 dates inserted", "84 rows", "3594.36666667", "12201.00000003"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     let (output, outcome) = run(&folder.0, &["--json"]);
@@ -74,7 +77,10 @@ fn a_folder_of_ones_own_and_a_run_that_fails() {
     assert_eq!(outcome["status"], "FAILED");
     assert_eq!(outcome["error"], "InvalidSource");
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(stderr.contains("InvalidSource: input_data/b.csv, line 1: the column \"Duration (in minutes)\" is missing"), "{stderr}");
+    assert!(
+        stderr.contains("InvalidSource: input_data/b.csv, line 1: the column \"Duration (in minutes)\" is missing"),
+        "{stderr}"
+    );
 }
 
 #[test]
@@ -91,11 +97,10 @@ fn what_is_missing_is_said_with_how_to_get_it() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn up_serves_other_programs_until_it_is_told_to_end() {
-    let folder = Folder::new("up");
-    let mut child = cargo_local(&folder.0, &["up"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut exports = std::collections::BTreeMap::new();
+/// Starts `up`, and waits until it is ready; returns what it exports.
+fn up(state: &Path) -> (Child, BTreeMap<String, String>) {
+    let mut child = cargo_local(state, &["up"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut exports = BTreeMap::new();
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
         if line == "ready" {
@@ -104,6 +109,35 @@ async fn up_serves_other_programs_until_it_is_told_to_end() {
         let (name, value) = line.strip_prefix("export ").unwrap().split_once('=').unwrap();
         exports.insert(name.to_owned(), value.trim_matches('\'').to_owned());
     }
+    (child, exports)
+}
+
+/// Whether the local AWS and the database of these exports still answer.
+fn answer(exports: &BTreeMap<String, String>) -> [bool; 2] {
+    let database = exports["DATABASE_URL"].split_once('@').unwrap().1.split_once('/').unwrap().0;
+    [exports["AWS_ENDPOINT_URL"].trim_start_matches("http://"), database]
+        .map(|address| std::net::TcpStream::connect(address).is_ok())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_ends_with_up_even_when_it_is_killed() {
+    let folder = Folder::new("killed");
+    let (mut child, exports) = up(&folder.0);
+    assert_eq!(answer(&exports), [true, true]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    until("nothing answers any more", async || Ok(answer(&exports) == [false, false])).await;
+    // And it starts again from what was left.
+    let (mut child, exports) = up(&folder.0);
+    assert_eq!(answer(&exports), [true, true]);
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn up_serves_other_programs_until_it_is_told_to_end() {
+    let folder = Folder::new("up");
+    let (mut child, exports) = up(&folder.0);
     let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
         .http_client(pipeline::aws::http_client())
         .region(aws_config::Region::new(exports["AWS_REGION"].clone()))
@@ -126,7 +160,8 @@ async fn up_serves_other_programs_until_it_is_told_to_end() {
     })
     .await;
     let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&exports["DATABASE_URL"]).await.unwrap();
-    let count: i64 = sqlx::query_scalar("select count(*) from pomodoro_day_catg").fetch_one(&mut connection).await.unwrap();
+    let count: i64 =
+        sqlx::query_scalar("select count(*) from pomodoro_day_catg").fetch_one(&mut connection).await.unwrap();
     assert_eq!(count, 1);
     drop(connection);
 
@@ -135,6 +170,5 @@ async fn up_serves_other_programs_until_it_is_told_to_end() {
 
     Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
-    let address = exports["AWS_ENDPOINT_URL"].trim_start_matches("http://").to_owned();
-    assert!(std::net::TcpStream::connect(address).is_err(), "nothing is left running");
+    assert_eq!(answer(&exports), [false, false], "nothing is left running");
 }

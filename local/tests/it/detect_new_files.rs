@@ -19,7 +19,8 @@ async fn the_manifest_names_every_file_with_its_version() {
     assert_eq!(output["new_file_count"], 1);
     assert_eq!(output["batches"], json!([{"index": 0}]));
     assert_eq!(output["watermark"], Value::Null);
-    let manifest: Value = serde_json::from_str(&read(&stack, output["manifest"]["key"].as_str().unwrap()).await).unwrap();
+    let manifest: Value =
+        serde_json::from_str(&read(&stack, output["manifest"]["key"].as_str().unwrap()).await).unwrap();
     let batch = manifest["batches"][0]["key"].as_str().unwrap();
     let batch: Value = serde_json::from_str(&read(&stack, batch).await).unwrap();
     assert_eq!(batch["files"][0]["key"], "input_data/a b+%2B.csv");
@@ -60,9 +61,7 @@ async fn the_ledger_knows_what_the_watermark_does_not() {
     let etag = stack.upload("known.csv", csv(&[("Work", "1", "2024-01-01")])).await.unwrap();
     stack.upload("changed.csv", csv(&[("Work", "1", "2024-01-02")])).await.unwrap();
     let pipeline = stack.state_machine_arn.rsplit(':').next().unwrap();
-    let file = |name: &str, etag: &str| {
-        json!({"key": format!("input_data/{name}"), "etag": etag, "size": 1, "last_modified": "2024-01-01T00:00:00.000Z"})
-    };
+    let file = |name: &str, etag: &str| json!({"key": format!("input_data/{name}"), "etag": etag, "size": 1, "last_modified": "2024-01-01T00:00:00.000Z"});
     // No execution has succeeded, so only the ledger can tell.
     let entry = json!({
         "execution": "x", "detected_at": "2024-01-01T00:00:00.000Z",
@@ -82,10 +81,17 @@ async fn the_ledger_knows_what_the_watermark_does_not() {
 async fn events_wake_it_up_and_others_are_refused() {
     let stack = fixture().await;
     let mut payload = input(&stack, "one");
-    let notification = |bucket: &str, key: &str| json!({"Records": [{"s3": {"bucket": {"name": bucket}, "object": {"key": key}}}]});
+    let notification = |bucket: &str, key: &str| {
+        let mut event: Value = serde_json::from_str(include_str!("../../../events/s3-notification.json")).unwrap();
+        event["Records"][0]["s3"]["bucket"]["name"] = json!(bucket);
+        event["Records"][0]["s3"]["object"]["key"] = json!(key);
+        event
+    };
     payload["trigger"] = notification(&stack.bucket, "input_data/a+b.csv");
     assert_eq!(stack.invoke("detect-new-files", &payload).await.unwrap().unwrap()["new_file_count"], 0);
-    for trigger in [notification("another", "input_data/a.csv"), notification(&stack.bucket, "quarantine/x.csv"), json!(7)] {
+    for trigger in
+        [notification("another", "input_data/a.csv"), notification(&stack.bucket, "quarantine/x.csv"), json!(7)]
+    {
         payload["trigger"] = trigger;
         assert_eq!(stack.invoke("detect-new-files", &payload).await.unwrap().unwrap_err().0, "InvalidEvent");
     }

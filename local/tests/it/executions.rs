@@ -35,11 +35,17 @@ async fn new_files_are_loaded_once_and_a_date_may_be_split_over_them() {
 async fn a_changed_file_updates_exactly_the_changed_dates() {
     let stack = fixture().await;
     let day = |minutes, day| ("Work", minutes, day);
-    stack.upload("a.csv", csv(&[day("1", "2024-01-01"), day("2", "2024-01-02"), day("3", "2024-01-03")])).await.unwrap();
+    stack
+        .upload("a.csv", csv(&[day("1", "2024-01-01"), day("2", "2024-01-02"), day("3", "2024-01-03")]))
+        .await
+        .unwrap();
     run_well(&stack, json!({})).await;
     let before = row_versions(&stack).await;
 
-    stack.upload("a.csv", csv(&[day("1.0", "2024-01-01"), day("2.5", "2024-01-02"), day("3", "2024-01-03")])).await.unwrap();
+    stack
+        .upload("a.csv", csv(&[day("1.0", "2024-01-01"), day("2.5", "2024-01-02"), day("3", "2024-01-03")]))
+        .await
+        .unwrap();
     let outcome = run_well(&stack, json!({})).await;
     assert_eq!(merged(&outcome), [0, 1, 2]);
     assert_eq!(table(&stack).await, ["2024-01-01 0 1", "2024-01-02 0 2.5", "2024-01-03 0 3"]);
@@ -82,7 +88,8 @@ async fn the_sample_has_the_sums_that_were_added_up_elsewhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_of_every_kind_are_loaded() {
     let stack = fixture().await;
-    let names = ["with space.csv", "plus+.csv", "%2B.csv", "a'quote\".csv", "emoji-😀.csv", "sub/folder/ü.csv", "a&b=c?.csv"];
+    let names =
+        ["with space.csv", "plus+.csv", "%2B.csv", "a'quote\".csv", "emoji-😀.csv", "sub/folder/ü.csv", "a&b=c?.csv"];
     for (day, name) in names.iter().enumerate() {
         stack.upload(name, csv(&[("Work", "1", &format!("2024-01-{:02}", day + 1))])).await.unwrap();
     }
@@ -114,7 +121,10 @@ async fn a_bad_file_loads_nothing_and_is_named_with_line_and_column() {
     let outcome = run(&stack, json!({})).await;
     assert_eq!(outcome.error.as_deref(), Some("InvalidSource"));
     let cause = outcome.cause.unwrap();
-    assert!(cause.contains("input_data/bad.csv, line 3, column 2 (Duration (in minutes)): \"NaN\": not a finite number"), "{cause}");
+    assert!(
+        cause.contains("input_data/bad.csv, line 3, column 2 (Duration (in minutes)): \"NaN\": not a finite number"),
+        "{cause}"
+    );
     assert!(!outcome.states.iter().any(|run| run.state == "OpenDatabase"), "it is not opened for nothing");
     assert!(table(&stack).await.is_empty());
     let quarantine = keys(&stack, "quarantine/").await;
@@ -188,7 +198,11 @@ async fn an_upsert_that_is_killed_every_time_fails_the_run_and_the_database_is_p
         () = killer => unreachable!("it goes on for ever"),
     };
     assert_eq!(outcome.status, "FAILED");
-    assert!(["Runtime.ExitError", "Runtime.Unknown"].contains(&outcome.error.as_deref().unwrap_or_default()), "{:?}", outcome.error);
+    assert!(
+        ["Runtime.ExitError", "Runtime.Unknown"].contains(&outcome.error.as_deref().unwrap_or_default()),
+        "{:?}",
+        outcome.error
+    );
     assert!(outcome.states.iter().any(|run| run.state == "CloseAfterFailure"));
     assert!(!stack.is_database_public().await.unwrap());
     transaction.rollback().await.unwrap();
@@ -232,7 +246,9 @@ async fn in_vpc_mode_the_database_is_left_alone() {
     let stack = fixture_with(vpc_mode()).await;
     stack.upload("a.csv", csv(&[("Work", "1", "2024-01-01")])).await.unwrap();
     let outcome = run_well(&stack, json!({})).await;
-    assert!(!outcome.states.iter().any(|run| run.state.contains("OpenDatabase") || run.state.contains("CloseDatabase")));
+    assert!(
+        !outcome.states.iter().any(|run| run.state.contains("OpenDatabase") || run.state.contains("CloseDatabase"))
+    );
     assert_eq!(table(&stack).await, ["2024-01-01 0 1"]);
 }
 

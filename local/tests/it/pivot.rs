@@ -22,7 +22,10 @@ async fn detected(stack: &Fixture) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_partial_sums_are_exact_csv() {
     let stack = fixture().await;
-    stack.upload("a.csv", csv(&[("Work", "0.1", "2024-01-02"), ("Learning", "31.88333333", "2024-01-01")])).await.unwrap();
+    stack
+        .upload("a.csv", csv(&[("Work", "0.1", "2024-01-02"), ("Learning", "31.88333333", "2024-01-01")]))
+        .await
+        .unwrap();
     stack.upload("b.csv", csv(&[("Work", "0.2", "2024-01-02")])).await.unwrap();
     let payload = detected(&stack).await;
     let output = stack.invoke("pivot", &payload).await.unwrap().unwrap();

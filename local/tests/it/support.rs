@@ -16,7 +16,8 @@ pub async fn stack() -> Arc<Stack> {
     tokio::task::spawn_blocking(|| {
         let mut shared = STACK.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         shared.upgrade().unwrap_or_else(|| {
-            let stack = Arc::new(Stack::for_tests().unwrap_or_else(|missing| panic!("{missing}\n{:?}", missing.source)));
+            let stack =
+                Arc::new(Stack::for_tests().unwrap_or_else(|missing| panic!("{missing}\n{:?}", missing.source)));
             *shared = Arc::downgrade(&stack);
             stack
         })
@@ -58,7 +59,8 @@ pub const HEADER: &str = "Project,Duration (in minutes),Start date,End date\n";
 
 /// A file in the format of the sample: `(category, minutes, date)`.
 pub fn csv(rows: &[(&str, &str, &str)]) -> Vec<u8> {
-    let lines = rows.iter().map(|(category, minutes, date)| format!("{category},{minutes},{date} 10:00,{date} 11:00\n"));
+    let lines =
+        rows.iter().map(|(category, minutes, date)| format!("{category},{minutes},{date} 10:00,{date} 11:00\n"));
     format!("{HEADER}{}", lines.collect::<String>()).into_bytes()
 }
 
@@ -98,10 +100,12 @@ pub async fn table(deployment: &Deployment) -> Vec<String> {
     if !exists {
         return Vec::new();
     }
-    sqlx::query_scalar("select concat_ws(' ', date, learning_minutes, work_minutes) from pomodoro_day_catg order by date")
-        .fetch_all(&mut connection)
-        .await
-        .unwrap()
+    sqlx::query_scalar(
+        "select concat_ws(' ', date, learning_minutes, work_minutes) from pomodoro_day_catg order by date",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap()
 }
 
 /// Runs statements on the deployment's database.
@@ -142,7 +146,8 @@ pub fn execution(deployment: &Deployment, name: &str) -> Value {
 pub fn task_spec(state: &str, field: &str) -> Value {
     let definition = local::template::definition("statemachine/transform-and-upsert.asl.json").unwrap();
     let states = &definition["States"];
-    let task = if state == "Pivot" { &states["PivotFiles"]["ItemProcessor"]["States"]["Pivot"] } else { &states[state] };
+    let task =
+        if state == "Pivot" { &states["PivotFiles"]["ItemProcessor"]["States"]["Pivot"] } else { &states[state] };
     task["Parameters"]["Payload"][field].clone()
 }
 
@@ -159,7 +164,8 @@ pub async fn until<F: Future<Output = Result<bool, BoxError>>>(what: &str, mut h
 pub fn processes(deployment: &Deployment, function: &str) -> Vec<String> {
     let variable = format!("AWS_LAMBDA_FUNCTION_NAME={}-{function}", deployment.name);
     let endpoint = format!("AWS_ENDPOINT_URL={}", deployment.config.endpoint_url().unwrap());
-    let has = |environment: &[u8], wanted: &str| environment.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes());
+    let has =
+        |environment: &[u8], wanted: &str| environment.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes());
     fs::read_dir("/proc")
         .unwrap()
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())

@@ -134,8 +134,10 @@ fn names_of(rules: &Value) -> BTreeSet<&str> {
 fn errors_that_the_state_machine_matches_exist_and_are_the_retryable_ones() {
     let definition = template::definition(DEFINITION).unwrap();
     let states = states(&definition);
-    let matched: BTreeSet<&str> =
-        states.values().flat_map(|state| names_of(&state["Retry"]).into_iter().chain(names_of(&state["Catch"]))).collect();
+    let matched: BTreeSet<&str> = states
+        .values()
+        .flat_map(|state| names_of(&state["Retry"]).into_iter().chain(names_of(&state["Catch"])))
+        .collect();
     let ours: BTreeSet<&str> = matched.iter().copied().filter(|name| !SERVICE_ERRORS.contains(name)).collect();
     assert_eq!(ours, BTreeSet::from([Kind::LockHeld.name(), Kind::TransientFailure.name()]));
     let retried: BTreeSet<&str> = states.values().flat_map(|state| names_of(&state["Retry"])).collect();
@@ -161,7 +163,9 @@ fn a_caught_error_never_ends_in_success() {
             if seen.insert(next) {
                 let choices = after["Choices"].as_array().into_iter().flatten().map(|choice| &choice["Next"]);
                 ahead.extend(
-                    choices.chain([&after["Next"], &after["Default"]]).filter_map(|next| next.as_str().map(ToOwned::to_owned)),
+                    choices
+                        .chain([&after["Next"], &after["Default"]])
+                        .filter_map(|next| next.as_str().map(ToOwned::to_owned)),
                 );
             }
         }
@@ -254,7 +258,18 @@ fn files_are_short_and_have_names_of_the_domain() {
 
 #[test]
 fn nothing_else_stands_at_the_top() {
-    let allowed = ["Cargo.lock", "Cargo.toml", "README.md", "events", "functions", "local", "samconfig.toml", "statemachine", "target", "template.yaml"];
+    let allowed = [
+        "Cargo.lock",
+        "Cargo.toml",
+        "README.md",
+        "events",
+        "functions",
+        "local",
+        "samconfig.toml",
+        "statemachine",
+        "target",
+        "template.yaml",
+    ];
     for entry in fs::read_dir(workspace()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(name.starts_with('.') || allowed.contains(&name.as_str()), "{name}");

@@ -10,7 +10,8 @@ async fn prepared(stack: &Fixture, name: &str, detected_at: &str, parts: &[&str]
         let prefix = format!("intermediate_data/{name}");
         let put = stack.s3().put_object().bucket(&stack.bucket).key(format!("{prefix}/part-{index}.csv"));
         let put = put.body(part.as_bytes().to_vec().into()).send().await.unwrap();
-        let pivoted = json!({"bucket": stack.bucket, "key": format!("{prefix}/part-{index}.csv"), "etag": put.e_tag.unwrap()});
+        let pivoted =
+            json!({"bucket": stack.bucket, "key": format!("{prefix}/part-{index}.csv"), "etag": put.e_tag.unwrap()});
         let file = json!({"key": format!("input_data/{name}-{index}.csv"), "etag": "e", "size": 1, "last_modified": detected_at});
         let result = json!({
             "output": {"index": index, "pivoted": pivoted, "rows_read": 5, "rows_rejected": 1, "rows_ignored": 0,
@@ -35,7 +36,13 @@ fn part(rows: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn loading_twice_is_loading_once() {
     let stack = fixture().await;
-    let payload = prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &[&part("2024-01-01,1.50,0\n"), &part("2024-01-01,0.25,7\n")]).await;
+    let payload = prepared(
+        &stack,
+        "a",
+        "2024-01-01T00:00:00.000Z",
+        &[&part("2024-01-01,1.50,0\n"), &part("2024-01-01,0.25,7\n")],
+    )
+    .await;
     let first = stack.invoke("upsert", &payload).await.unwrap().unwrap();
     assert_eq!(first["rows_staged"], 2);
     assert_eq!(first["rows_inserted"], 1);
@@ -69,7 +76,9 @@ async fn a_run_that_was_overtaken_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_that_postgresql_refuses_loads_nothing() {
     let stack = fixture().await;
-    let payload = prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &[&part("2024-01-01,1,1\n"), &part("2024-01-02,x,1\n")]).await;
+    let payload =
+        prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &[&part("2024-01-01,1,1\n"), &part("2024-01-02,x,1\n")])
+            .await;
     let (error, cause) = stack.invoke("upsert", &payload).await.unwrap().unwrap_err();
     assert_eq!(error, "InvalidSource");
     assert!(cause.contains("22P02"), "{cause}");
@@ -103,7 +112,9 @@ async fn the_target_is_checked_before_a_byte_is_loaded() {
     for name in ["partial", "wide", "late"] {
         assert!(problem_of(target(name)).await.contains("no unique constraint on exactly (date)"), "{name}");
     }
-    assert!(problem_of(json!({"schema": "nowhere", "table": "t", "key": ["date"], "create": true})).await.contains("3F000"));
+    assert!(
+        problem_of(json!({"schema": "nowhere", "table": "t", "key": ["date"], "create": true})).await.contains("3F000")
+    );
     assert!(problem_of(json!({"schema": "public", "table": "t", "key": ["day"]})).await.contains("key"));
 }
 
@@ -115,7 +126,8 @@ async fn a_name_that_tries_sql_is_only_a_name() {
     payload["target"] = json!({"schema": "public", "table": name, "key": ["date"], "create": true});
     assert_eq!(stack.invoke("upsert", &payload).await.unwrap().unwrap()["rows_inserted"], 1);
     let mut connection = stack.connect().await.unwrap();
-    let recorded: String = sqlx::query_scalar("select target from sluice.runs").fetch_one(&mut connection).await.unwrap();
+    let recorded: String =
+        sqlx::query_scalar("select target from sluice.runs").fetch_one(&mut connection).await.unwrap();
     assert_eq!(recorded, format!("public.{name}"));
 }
 

@@ -94,7 +94,8 @@ fn request(stream: &mut BufReader<TcpStream>) -> Option<(String, String, Vec<u8>
 }
 
 fn respond(stream: &mut TcpStream, headers: &str, body: &str) {
-    let head = format!("HTTP/1.1 200 OK\r\n{headers}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head =
+        format!("HTTP/1.1 200 OK\r\n{headers}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
 }
 
@@ -104,7 +105,9 @@ const REFERENCE: &str = r#"{"bucket": "lake", "key": "k", "etag": "e"}"#;
 /// A valid event of each function.
 fn event(function: &str) -> String {
     match function {
-        "detect-new-files" => format!(r#"{{"execution": {EXECUTION}, "source": {{"prefix": "p/", "suffix": ".csv"}}, "trigger": {{}}}}"#),
+        "detect-new-files" => {
+            format!(r#"{{"execution": {EXECUTION}, "source": {{"prefix": "p/", "suffix": ".csv"}}, "trigger": {{}}}}"#)
+        }
         "pivot" => format!(
             r#"{{"execution": {EXECUTION}, "manifest": {REFERENCE}, "batch": {{"index": 0}}, "pivot": {{"index": {{"column": "d",
             "as": "d"}}, "columns": "c", "values": "v", "aggregate": "sum", "categories": {{"A": "a"}}}}}}"#
@@ -133,7 +136,10 @@ fn a_service_that_cannot_be_reached_is_a_transient_failure_with_its_causes() {
         let (_, body, log) = answer(function, &event(function));
         assert_eq!(body["errorType"], "TransientFailure", "{function}: {body}");
         let message = body["errorMessage"].as_str().unwrap();
-        assert!(message.to_lowercase().contains("connection refused") || message.contains("tcp connect"), "{function}: {message}");
+        assert!(
+            message.to_lowercase().contains("connection refused") || message.contains("tcp connect"),
+            "{function}: {message}"
+        );
         assert!(!log.contains("hush"), "no secret in the log");
         let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
         let ended = lines.iter().find(|line| line["message"] == "invocation ended").expect("a closing line");
@@ -145,9 +151,12 @@ fn a_service_that_cannot_be_reached_is_a_transient_failure_with_its_causes() {
 
 #[test]
 fn a_function_that_cannot_start_says_all_that_is_missing() {
-    for (function, variables) in
-        [("detect-new-files", vec!["BUCKET"]), ("pivot", vec!["BUCKET"]), ("upsert", vec!["BUCKET", "DATABASE_URL"]), ("database-access", vec!["DATABASE_INSTANCE"])]
-    {
+    for (function, variables) in [
+        ("detect-new-files", vec!["BUCKET"]),
+        ("pivot", vec!["BUCKET"]),
+        ("upsert", vec!["BUCKET", "DATABASE_URL"]),
+        ("database-access", vec!["DATABASE_INSTANCE"]),
+    ] {
         let mut command = command(function);
         for variable in &variables {
             command.env_remove(variable);
@@ -155,7 +164,11 @@ fn a_function_that_cannot_start_says_all_that_is_missing() {
         let output = command.env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1").output().unwrap();
         assert!(!output.status.success());
         let log = String::from_utf8(output.stdout).unwrap();
-        let named = if function == "upsert" { vec!["BUCKET", "DATABASE_HOST", "DATABASE_USER", "DATABASE_NAME"] } else { variables };
+        let named = if function == "upsert" {
+            vec!["BUCKET", "DATABASE_HOST", "DATABASE_USER", "DATABASE_NAME"]
+        } else {
+            variables
+        };
         assert!(named.iter().all(|variable| log.contains(&format!("{variable} is not set"))), "{function}: {log}");
     }
 }
