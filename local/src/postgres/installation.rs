@@ -132,8 +132,8 @@ fn expand(place: &str) -> Vec<PathBuf> {
         .collect();
     // What is not a number, such as `latest`, goes last.
     versions.sort_by_key(|version| {
-        let number: Option<f64> = version.parse().ok();
-        std::cmp::Reverse(number.map(|number| (number * 100.0) as u64))
+        let numbers: Result<Vec<u32>, _> = version.split('.').map(str::parse).collect();
+        std::cmp::Reverse(numbers.ok())
     });
     let whole = |version: String| format!("{before}{version}{after}").into();
     versions.into_iter().map(whole).collect()
