@@ -17,6 +17,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The name of the stack that the sample data goes to.
 const STACK: &str = "sluice";
@@ -29,7 +30,7 @@ const STACK: &str = "sluice";
 ///
 /// Ends with 0 when the run is done, 1 when the run failed, 2 when something is missing to start the stack.
 #[derive(Parser)]
-#[command(name = "cargo local", bin_name = "cargo local", version)]
+#[command(name = "cargo local", bin_name = "cargo local", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -40,7 +41,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Keep the stack running in the foreground, and print the shell exports by which other programs find it.
-    Up,
+    Up {
+        /// Print one JSON object per execution that ends, on standard output after the line `ready`.
+        #[arg(long)]
+        json: bool,
+    },
     /// Forget everything that was uploaded and loaded.
     Reset,
 }
@@ -86,7 +91,7 @@ pub async fn run() -> ExitCode {
     let Arguments { command, run } = Arguments::parse();
     let result = match command {
         None => run_once(&run).await,
-        Some(Command::Up) => up().await,
+        Some(Command::Up { json }) => up(json).await,
         Some(Command::Reset) => reset(),
     };
     match result {
@@ -159,7 +164,8 @@ async fn show(deployment: &Deployment, outcome: &Outcome, json: bool) -> Result<
     Ok(())
 }
 
-async fn up() -> Result<(), Failure> {
+async fn up(json: bool) -> Result<(), Failure> {
+    let end_signals = EndSignals::new().map_err(BoxError::from)?;
     let stack = Stack::start(&state_dir(), &|text| eprintln!("{text}"))?;
     eprintln!("deploying template.yaml");
     let options = Options { s3_trigger: true, ..Options::default() };
@@ -180,8 +186,8 @@ async fn up() -> Result<(), Failure> {
     println!("ready");
     eprintln!("upload to s3://{}/input_data/ and an execution starts by itself; Ctrl-C ends", deployment.bucket);
     tokio::select! {
-        watched = watch(&deployment) => watched.map_err(Failure::from),
-        () = told_to_end() => {
+        watched = watch(&deployment, json) => watched.map_err(Failure::from),
+        () = end_signals.received() => {
             eprintln!("stopping");
             Ok(())
         }
@@ -189,13 +195,17 @@ async fn up() -> Result<(), Failure> {
 }
 
 /// Tells of each execution that ends, for as long as the stack runs.
-async fn watch(deployment: &Deployment) -> Result<(), BoxError> {
+async fn watch(deployment: &Deployment, json: bool) -> Result<(), BoxError> {
     let mut told: HashSet<String> = list(deployment).await?.into_iter().map(|(arn, _)| arn).collect();
     loop {
         tokio::time::sleep(Duration::from_millis(500)).await;
         for (arn, is_running) in list(deployment).await? {
             if !is_running && told.insert(arn.clone()) {
                 let outcome = Execution::new(deployment.sfn(), arn).outcome().await?;
+                if json {
+                    println!("{}", serde_json::to_string(&outcome)?);
+                    continue;
+                }
                 let name = outcome.execution.rsplit(':').next().unwrap_or_default();
                 eprintln!("{name} {}: {}", outcome.status, report::summary(&outcome).replace('\n', "; "));
             }
@@ -209,16 +219,21 @@ async fn list(deployment: &Deployment) -> Result<Vec<(String, bool)>, BoxError> 
     Ok(listed.executions.into_iter().map(|item| (item.execution_arn, is_running(item.status))).collect())
 }
 
-async fn told_to_end() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let wait = async |kind| match signal(kind) {
-        Ok(mut signal) => drop(signal.recv().await),
-        Err(_) => std::future::pending().await,
-    };
-    tokio::select! {
-        () = wait(SignalKind::interrupt()) => {}
-        () = wait(SignalKind::terminate()) => {}
-        () = wait(SignalKind::hangup()) => {}
+/// What tells a program in the foreground to end. Made before anything says that it is ready.
+struct EndSignals([Signal; 3]);
+
+impl EndSignals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?]))
+    }
+
+    async fn received(mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
     }
 }
 

@@ -100,3 +100,25 @@ async fn it_may_read_its_input_and_nothing_else() {
     assert_eq!(error, "Misconfigured");
     assert!(cause.contains("AccessDenied"), "{cause}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_does_not_grow_with_the_file() {
+    let block: String = (0..2_000)
+        .map(|row| format!("Work,{row}.88333333,2024-{:02}-{:02} 10:00,x\n", row % 12 + 1, row % 28 + 1))
+        .collect();
+    let peak_of = async |bytes: usize| {
+        // A deployment of its own, hence a process of its own.
+        let stack = fixture().await;
+        let body = format!("{HEADER}{}", block.repeat(bytes / block.len()));
+        stack.upload("a.csv", body.into_bytes()).await.unwrap();
+        let output = stack.invoke("pivot", &detected(&stack).await).await.unwrap().unwrap();
+        assert_eq!(output["days"], 84);
+        let [pid] = &processes(&stack, "pivot")[..] else { panic!("one process") };
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+    };
+    let small = peak_of(10_000_000).await;
+    let large = peak_of(300_000_000).await;
+    assert!(large * 10 <= small * 12, "{small} kB for 10 MB, {large} kB for 300 MB");
+}

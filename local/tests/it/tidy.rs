@@ -275,3 +275,37 @@ fn nothing_else_stands_at_the_top() {
         assert!(name.starts_with('.') || allowed.contains(&name.as_str()), "{name}");
     }
 }
+
+#[test]
+fn every_state_can_be_reached_and_leads_somewhere() {
+    fn check(machine: &Value) {
+        let states = machine["States"].as_object().unwrap();
+        let mut ahead = vec![machine["StartAt"].as_str().unwrap().to_owned()];
+        let mut seen = BTreeSet::new();
+        while let Some(name) = ahead.pop() {
+            let state = states.get(&name).unwrap_or_else(|| panic!("there is no state {name}"));
+            if !seen.insert(name.clone()) {
+                continue;
+            }
+            let rules =
+                ["Choices", "Catch"].into_iter().flat_map(|field| state[field].as_array().into_iter().flatten());
+            let nexts: Vec<&str> = rules
+                .map(|rule| &rule["Next"])
+                .chain([&state["Next"], &state["Default"]])
+                .filter_map(Value::as_str)
+                .collect();
+            let ends = state["End"] == true || ["Succeed", "Fail"].contains(&state["Type"].as_str().unwrap());
+            assert!(
+                ends != state["Next"].is_string() || state["Type"] == "Choice",
+                "{name} ends and goes on, or neither"
+            );
+            assert!(state["Type"] != "Choice" || state["Default"].is_string(), "{name} has no Default");
+            ahead.extend(nexts.into_iter().map(ToOwned::to_owned));
+            if state["ItemProcessor"].is_object() {
+                check(&state["ItemProcessor"]);
+            }
+        }
+        assert_eq!(seen, states.keys().cloned().collect(), "states that nothing leads to");
+    }
+    check(&template::definition(DEFINITION).unwrap());
+}
