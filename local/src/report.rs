@@ -59,8 +59,9 @@ pub fn summary(outcome: &Outcome) -> String {
                 rejected => format!(", {rejected} in quarantine"),
             };
             format!(
-                "{} new files ({} bytes{changed}), {} rows{rejected}\n{} dates inserted, {} updated, {} unchanged, {took:.2} s",
+                "{} new {} ({} bytes{changed}), {} rows{rejected}\n{} dates inserted, {} updated, {} unchanged, {took:.2} s",
                 counts["new_file_count"],
+                if counts["new_file_count"] == 1 { "file" } else { "files" },
                 counts["new_bytes"],
                 count("rows_read"),
                 count("rows_inserted"),
