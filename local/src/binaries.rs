@@ -25,7 +25,7 @@ pub fn workspace() -> PathBuf {
 pub fn build() -> Result<PathBuf, Missing> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--locked", "--workspace", "--bins"]).current_dir(workspace());
+    command.args(["build", "--locked", "--workspace", "--bins"]).current_dir(workspace());
     // What cargo tells a program that it runs about its package; build scripts would take it for a change and run again.
     for (name, _) in std::env::vars_os() {
         let is_about_a_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]

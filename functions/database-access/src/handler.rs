@@ -108,8 +108,10 @@ impl Context {
     /// Modifies first and looks after: a description may lag behind an opening that is still under way.
     async fn close(&self) -> Result<CloseOutput> {
         self.set_public(false).await?;
-        if self.describe().await?.publicly_accessible == Some(true) {
-            let what = format!("the instance {} still reads public", self.instance);
+        let instance = self.describe().await?;
+        let now = instance.db_instance_status().unwrap_or_default();
+        if instance.publicly_accessible == Some(true) || status::check(now) == Err(Kind::TransientFailure) {
+            let what = format!("the instance {} is {now:?} and not yet known to be private", self.instance);
             return Err(Error::new(Kind::TransientFailure, what));
         }
         info!(rds.instance = self.instance, "database closed");

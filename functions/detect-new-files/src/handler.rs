@@ -51,10 +51,12 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: Detect
     let batches = Batches::new(store, execution, &invocation.attempt);
     let batches = list_new(store, &input.source, &window, &ledger, batches).await?;
 
+    let skipped_count = batches.skipped_count;
     let output = batches.finish(detected_at, watermark.map(format_time)).await?;
     info!(
         files.new = output.new_file_count,
         files.known = ledger.len(),
+        files.skipped_by_name = skipped_count,
         bytes.new = output.new_bytes,
         batches = output.batches.len(),
         watermark = output.watermark.as_deref().unwrap_or("none: everything that the ledger does not hold is new"),
@@ -77,7 +79,10 @@ async fn list_new<'a>(
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| Error::aws(format!("list {}", source.prefix), error))?;
         for object in page.contents.unwrap_or_default() {
-            let Some((file, modified)) = source_file(object, source) else { continue };
+            let Some((file, modified)) = source_file(object, source) else {
+                batches.skipped_count += 1;
+                continue;
+            };
             if window.wants(modified.secs(), || ledger.holds(&file.key, &file.etag)) {
                 batches.push(file).await?;
             }
@@ -109,13 +114,22 @@ struct Batches<'a> {
     batcher: Batcher,
     written: Vec<ObjectRef>,
     file_count: u64,
+    skipped_count: u64,
     bytes: u64,
 }
 
 impl<'a> Batches<'a> {
     fn new(store: &'a Store, execution: &Execution, attempt: &str) -> Self {
         let prefix = keys::attempt_prefix(execution, attempt);
-        Self { store, prefix, batcher: Batcher::default(), written: Vec::new(), file_count: 0, bytes: 0 }
+        Self {
+            store,
+            prefix,
+            batcher: Batcher::default(),
+            written: Vec::new(),
+            file_count: 0,
+            skipped_count: 0,
+            bytes: 0,
+        }
     }
 
     async fn push(&mut self, file: SourceFile) -> Result<()> {

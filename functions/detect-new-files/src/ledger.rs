@@ -1,15 +1,20 @@
-//! What committed runs have loaded: one entry per run in the bucket, named by the time of its detection.
+//! What committed runs have loaded: entries in the bucket, a few per run, named by the time of the run's detection.
 
 use aws_sdk_s3::primitives::DateTime;
 use pipeline::contract::{Execution, LedgerEntry, format_time, keys};
 use pipeline::store::Store;
 use pipeline::{Error, Result};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// File versions, each kept as 128 bits: a million of them fit in 32 MB.
+/// The version of each key that was loaded last, both kept as hashes: a million of them fit in 64 MB.
+///
+/// Only the last one: a file that is put back to an older version is as new as any other.
 #[derive(Debug, Default)]
-pub struct Ledger(HashSet<(u64, u64)>);
+pub struct Ledger(HashMap<Hash128, u64>);
+
+/// Of a key; 128 bits, because a collision would be a file that is never loaded.
+type Hash128 = (u64, u64);
 
 impl Ledger {
     /// Reads the entries from `start` on, or all of them.
@@ -26,37 +31,39 @@ impl Ledger {
             let page = page.map_err(|error| Error::aws("list the ledger", error))?;
             for key in page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key) {
                 // An entry that vanishes between the listing and here was taken away by an operator: so be it.
-                if let Some((entry, _)) = store.read_latest_json::<LedgerEntry>(&key).await? {
-                    ledger.add(&entry);
+                if let Some(entry) = store.read_latest_json::<LedgerEntry>(&key).await? {
+                    ledger.add(&entry.document);
                 }
             }
         }
         Ok(ledger)
     }
 
+    /// Adds an entry that is newer than those before it.
     fn add(&mut self, entry: &LedgerEntry) {
-        self.0.extend(entry.files.iter().map(|file| fingerprint(&file.key, &file.etag)));
+        self.0.extend(entry.files.iter().map(|file| (hash_of_key(&file.key), hash(0, &file.etag))));
     }
 
-    /// Has this version of this file been loaded?
+    /// Is this version of this file the one that was loaded last?
     pub fn holds(&self, key: &str, etag: &str) -> bool {
-        self.0.contains(&fingerprint(key, etag))
+        self.0.get(&hash_of_key(key)) == Some(&hash(0, etag))
     }
 
-    /// How many file versions it holds.
+    /// How many files it knows.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 }
 
+fn hash_of_key(key: &str) -> Hash128 {
+    (hash(1, key), hash(2, key))
+}
+
 /// Only compared within one process, so the hash need not be stable.
-fn fingerprint(key: &str, etag: &str) -> (u64, u64) {
-    let half = |salt: u8| {
-        let mut hasher = DefaultHasher::new();
-        (salt, key, etag).hash(&mut hasher);
-        hasher.finish()
-    };
-    (half(0), half(1))
+fn hash(salt: u8, text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (salt, text).hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]
@@ -64,14 +71,30 @@ mod tests {
     use super::*;
     use pipeline::contract::SourceFile;
 
+    fn entry(key: &str, etag: &str) -> LedgerEntry {
+        let file = SourceFile { key: key.into(), etag: etag.into(), size: 0, last_modified: String::new() };
+        LedgerEntry { execution: String::new(), detected_at: String::new(), files: vec![file] }
+    }
+
     #[test]
     fn a_file_is_known_by_key_and_version() {
-        let file = SourceFile { key: "a".into(), etag: "1".into(), size: 0, last_modified: String::new() };
         let mut ledger = Ledger::default();
-        ledger.add(&LedgerEntry { execution: String::new(), detected_at: String::new(), files: vec![file] });
+        ledger.add(&entry("a", "1"));
         assert!(ledger.holds("a", "1"));
         assert!(!ledger.holds("a", "2"));
         assert!(!ledger.holds("a1", ""));
         assert_eq!(ledger.len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_put_back_is_new_again() {
+        let mut ledger = Ledger::default();
+        for etag in ["1", "2"] {
+            ledger.add(&entry("a", etag));
+        }
+        assert!(!ledger.holds("a", "1"));
+        assert!(ledger.holds("a", "2"));
+        ledger.add(&entry("a", "1"));
+        assert!(ledger.holds("a", "1"));
     }
 }

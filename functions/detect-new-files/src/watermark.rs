@@ -13,7 +13,7 @@ use pipeline::{Error, Result};
 pub async fn last_success(client: &aws_sdk_sfn::Client, execution: &Execution) -> Result<Option<DateTime>> {
     let request = client
         .list_executions()
-        .state_machine_arn(&execution.state_machine)
+        .state_machine_arn(execution.plain_state_machine())
         .status_filter(ExecutionStatus::Succeeded)
         .max_results(100);
     let page = request.send().await.map_err(|error| Error::aws("list executions", error))?;

@@ -8,13 +8,14 @@
 //! intermediate_data/<execution>/<attempt>/batch-00000.json     BatchManifest   by detect-new-files
 //! intermediate_data/<execution>/<attempt>/manifest.json        Manifest        by detect-new-files, after its batches
 //! intermediate_data/<execution>/<attempt>/pivoted-00000.csv    partial sums    by pivot
-//! intermediate_data/<execution>/result-00000.json              PivotResult     by pivot, after its partial sums
+//! intermediate_data/<execution>/<attempt>/result-00000.json    PivotResult     by pivot, beside the manifest, once
 //! quarantine/<execution>/batch-00000.csv                       bad rows        by pivot
-//! state/<pipeline>/ledger/<detected at>-<execution>.json       LedgerEntry     by upsert, after its commit
+//! state/<pipeline>/ledger/<detected at>-<execution>-00000.json LedgerEntry     by upsert, after its commit
 //! state/<pipeline>/lock.json                                   Lock            by detect-new-files
 //! ```
-//! `<attempt>` is the id of the invocation that wrote the document: an invocation that was given up but still runs cannot
-//! change what a later one has written.
+//! `<attempt>` is the id of the invocation that wrote the document, for results that of the manifest they belong to. So an
+//! invocation that was given up but still runs cannot change what a later one has written; and of two that pivot the same
+//! batch, the first one's result stays.
 
 use crate::spec;
 use crate::{Error, Kind, Result};
@@ -30,14 +31,19 @@ pub struct Execution {
     pub name: String,
     /// `$$.Execution.StartTime`: RFC 3339. A redrive keeps it.
     pub started_at: String,
-    /// `$$.StateMachine.Id`: the state machine's ARN.
+    /// `$$.StateMachine.Id`: the state machine's ARN, with a version or an alias if the execution was started by one.
     pub state_machine: String,
 }
 
 impl Execution {
     /// The pipeline's name: that of its state machine, which is unique within an account and region.
     pub fn pipeline(&self) -> &str {
-        self.state_machine.rsplit(':').next().unwrap_or(&self.state_machine)
+        self.state_machine.split(':').nth(6).unwrap_or(&self.state_machine)
+    }
+
+    /// The state machine's ARN without version or alias.
+    pub fn plain_state_machine(&self) -> String {
+        self.state_machine.split(':').take(7).collect::<Vec<_>>().join(":")
     }
 }
 
@@ -148,6 +154,8 @@ pub struct PivotOutput {
     pub rejected: Option<ObjectRef>,
     /// Rows of the partial sums.
     pub days: u64,
+    /// Files whose rows are in them.
+    pub files_loaded: u64,
     /// Files left out because they changed or vanished after they were listed.
     pub files_changed: u64,
 }
@@ -268,7 +276,7 @@ pub struct CloseOutput {
     pub public: bool,
 }
 
-/// The files of one committed run.
+/// The files of one batch of a committed run.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct LedgerEntry {
     /// ARN of the execution that loaded them.
@@ -295,9 +303,10 @@ pub mod keys {
         format!("intermediate_data/{}/{attempt}/", execution.name)
     }
 
-    /// Where pivot leaves the result of a batch.
-    pub fn pivot_result(execution: &Execution, index: u32) -> String {
-        format!("intermediate_data/{}/result-{index:05}.json", execution.name)
+    /// Where pivot leaves the result of a batch of the manifest at `manifest_key`.
+    pub fn pivot_result(manifest_key: &str, index: u32) -> String {
+        let folder = manifest_key.rsplit_once('/').map_or("", |(folder, _)| folder);
+        format!("{folder}/result-{index:05}.json")
     }
 
     /// Where pivot puts the bad rows of a batch.
@@ -310,9 +319,9 @@ pub mod keys {
         format!("state/{}/ledger/", execution.pipeline())
     }
 
-    /// The ledger entry of a run.
-    pub fn ledger_entry(execution: &Execution, detected_at: &str) -> String {
-        format!("{}{detected_at}-{}.json", ledger_prefix(execution), execution.name)
+    /// The ledger entry of a batch of a run.
+    pub fn ledger_entry(execution: &Execution, detected_at: &str, index: u32) -> String {
+        format!("{}{detected_at}-{}-{index:05}.json", ledger_prefix(execution), execution.name)
     }
 
     /// The pipeline's lock.
@@ -351,8 +360,15 @@ mod tests {
         };
         assert_eq!(keys::lock(&execution), "state/dev-transform-and-upsert/lock.json");
         assert_eq!(
-            keys::ledger_entry(&execution, "2024-01-01T00:00:01.000Z"),
-            "state/dev-transform-and-upsert/ledger/2024-01-01T00:00:01.000Z-x.json"
+            keys::ledger_entry(&execution, "2024-01-01T00:00:01.000Z", 7),
+            "state/dev-transform-and-upsert/ledger/2024-01-01T00:00:01.000Z-x-00007.json"
+        );
+        let by_alias = Execution { state_machine: format!("{}:live", execution.state_machine), ..execution.clone() };
+        assert_eq!(by_alias.pipeline(), execution.pipeline());
+        assert_eq!(by_alias.plain_state_machine(), execution.state_machine);
+        assert_eq!(
+            keys::pivot_result("intermediate_data/x/1/manifest.json", 3),
+            "intermediate_data/x/1/result-00003.json"
         );
     }
 

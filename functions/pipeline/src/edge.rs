@@ -23,7 +23,8 @@ pub struct Invocation {
 /// `start` builds the context once per cold start; `handler` is called once per event. The event is decoded here and not
 /// by the runtime, whose own decoding error has a name that no state machine can match (`style.md` section 3).
 ///
-/// A context that cannot be built ends the process, which Lambda reports as `Runtime.ExitError`: its cause is logged first.
+/// A context that cannot be built is the answer to every event: ending the process instead would look like a crash, which
+/// the state machine tries again and again.
 pub async fn serve<C, I, O, Start, Handler, Run>(start: Start, handler: Handler) -> ExitCode
 where
     C: Send + Sync + 'static,
@@ -34,16 +35,16 @@ where
     Run: Future<Output = Result<O>> + Send + 'static,
 {
     telemetry::install();
-    let context = match start.await {
-        Ok(context) => Arc::new(context),
-        Err(problem) => {
-            error!(error.kind = %problem.kind(), "cannot start: {problem}");
-            return ExitCode::FAILURE;
-        }
-    };
+    let context = start.await.map(Arc::new).map_err(|problem| {
+        error!(error.kind = %problem.kind(), "cannot start: {problem}");
+        (problem.kind(), problem.to_string())
+    });
     let service = service_fn(move |event: LambdaEvent<serde_json::Value>| {
-        let context = Arc::clone(&context);
-        async move { invoke(context, event, handler).await }
+        let context = context.clone();
+        async move {
+            let context = context.map_err(|(kind, text)| Error::new(kind, text))?;
+            invoke(context, event, handler).await
+        }
     });
     match lambda_runtime::run(service).await {
         Ok(()) => ExitCode::SUCCESS,

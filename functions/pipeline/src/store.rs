@@ -5,7 +5,7 @@ use crate::{Error, Kind, Result};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::SdkError;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -25,6 +25,17 @@ pub enum Pinned {
     Changed,
     /// Nothing.
     Gone,
+}
+
+/// The newest version of a document.
+#[derive(Debug)]
+pub struct Latest<T> {
+    /// What it says.
+    pub document: T,
+    /// Its entity tag.
+    pub etag: String,
+    /// When it was written.
+    pub modified: Option<DateTime>,
 }
 
 /// When a write may happen.
@@ -80,15 +91,16 @@ impl Store {
         }
     }
 
-    /// Reads the newest version of a document of ours, with its entity tag; none if there is no such object.
+    /// Reads the newest version of a document of ours; none if there is no such object.
     ///
     /// # Errors
     /// As [`Error::aws`].
-    pub async fn read_latest_json<T: DeserializeOwned>(&self, key: &str) -> Result<Option<(T, String)>> {
+    pub async fn read_latest_json<T: DeserializeOwned>(&self, key: &str) -> Result<Option<Latest<T>>> {
         match self.client.get_object().bucket(&self.bucket).key(key).send().await {
             Ok(output) => {
                 let etag = output.e_tag.clone().unwrap_or_default();
-                Ok(Some((decode(key, output.body).await?, etag)))
+                let modified = output.last_modified;
+                Ok(Some(Latest { document: decode(key, output.body).await?, etag, modified }))
             }
             Err(error) if error.as_service_error().is_some_and(|service| service.is_no_such_key()) => Ok(None),
             Err(error) => Err(Error::aws(format!("read {key}"), error)),

@@ -5,13 +5,16 @@ use crate::reader::{FileError, FileReader};
 use crate::reject::Rejects;
 use flate2::write::MultiGzDecoder;
 use pipeline::{Error, Kind, Result};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 
 /// Largest window of a zstd frame, as a power of two: 8 MiB, what `zstd` writes up to its level 19.
 const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// How much of a plain file is read at once, in bytes. A bad row of two bytes makes a quarantine line of a hundred.
+const PLAIN_PIECE_BYTES: usize = 64 << 10;
 
 /// Reads one file, whatever its compression.
 pub struct Decompressor<'a, 'b> {
@@ -36,38 +39,64 @@ impl<'a, 'b> Decompressor<'a, 'b> {
         Self { key: key.to_owned(), head: Vec::new(), state: State::Undecided(reader) }
     }
 
-    /// Reads a piece of the file as it is stored.
+    /// Reads a piece of the file as it is stored. Returns how much of it was taken: less than all when the bad rows found so
+    /// far have to be taken away first.
     ///
     /// # Errors
     /// `InvalidSource`, with the place, if the rest of the file cannot be read.
-    pub fn feed(&mut self, chunk: &[u8]) -> Result<()> {
-        if !matches!(self.state, State::Undecided(_)) {
-            return self.pass(chunk);
+    pub fn feed(&mut self, chunk: &[u8]) -> Result<usize> {
+        if matches!(self.state, State::Undecided(_)) {
+            self.head.extend_from_slice(chunk);
+            if self.head.len() >= ZSTD_MAGIC.len() {
+                self.decide()?;
+            }
+            return Ok(chunk.len());
         }
-        self.head.extend_from_slice(chunk);
-        if self.head.len() < ZSTD_MAGIC.len() { Ok(()) } else { self.decide() }
+        // What told the compression is the first to be read; a few bytes, which no reader refuses for long.
+        while !self.head.is_empty() {
+            let head = std::mem::take(&mut self.head);
+            let taken = self.pass(&head)?;
+            self.head.extend_from_slice(&head[taken..]);
+            if taken == 0 {
+                return Ok(0);
+            }
+        }
+        self.pass(chunk)
     }
 
-    /// Reads what is left, at the end of the file.
+    /// Passes on, at the end of the file, what the decompressor still holds; says whether that was all.
     ///
     /// # Errors
-    /// As [`Decompressor::feed`]; a compressed file that was cut off is one of them.
-    pub fn finish(mut self) -> Result<()> {
+    /// As [`Decompressor::feed`].
+    pub fn flush(&mut self) -> Result<bool> {
         if matches!(self.state, State::Undecided(_)) {
             self.decide()?;
         }
+        self.feed(&[])?;
+        if !self.head.is_empty() {
+            return Ok(false);
+        }
+        let flushed = match &mut self.state {
+            State::Gzip(decoder) => decoder.try_finish(),
+            State::Zstd(decoder) => decoder.flush(),
+            State::Undecided(_) | State::Plain(_) | State::Moving => Ok(()),
+        };
+        match flushed {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(self.unreadable(error)),
+        }
+    }
+
+    /// Ends the file, after [`Decompressor::flush`].
+    ///
+    /// # Errors
+    /// As [`Decompressor::feed`]; a compressed file that was cut off is one of them.
+    pub fn finish(self) -> Result<()> {
         let reader = match self.state {
             State::Undecided(reader) | State::Plain(reader) => reader,
-            State::Gzip(decoder) => {
-                let mut decoder = *decoder;
-                decoder.try_finish().map_err(|error| unreadable(&self.key, decoder.get_mut(), error))?;
-                decoder.finish().map_err(|error| corrupt(&self.key, error))?
-            }
-            State::Zstd(decoder) => {
-                let mut decoder = *decoder;
-                decoder.flush().map_err(|error| unreadable(&self.key, decoder.get_mut(), error))?;
-                decoder.finish().map_err(|error| corrupt(&self.key, error))?
-            }
+            State::Gzip(decoder) => decoder.finish().map_err(|error| corrupt(&self.key, error))?,
+            State::Zstd(decoder) => decoder.finish().map_err(|error| corrupt(&self.key, error))?,
             State::Moving => unreachable!("a state is always put back"),
         };
         reader.finish().map_err(|error| error.of(&self.key))
@@ -84,40 +113,58 @@ impl<'a, 'b> Decompressor<'a, 'b> {
         .rejects()
     }
 
+    /// Tells the compression by the head, which stays to be read.
     fn decide(&mut self) -> Result<()> {
-        let head = std::mem::take(&mut self.head);
         let State::Undecided(reader) = std::mem::replace(&mut self.state, State::Moving) else {
             unreachable!("decided once")
         };
-        self.state = if head.starts_with(&GZIP_MAGIC) {
+        self.state = if self.head.starts_with(&GZIP_MAGIC) {
             State::Gzip(Box::new(MultiGzDecoder::new(reader)))
-        } else if head.starts_with(&ZSTD_MAGIC) {
+        } else if self.head.starts_with(&ZSTD_MAGIC) {
             let mut decoder = zstd::stream::write::Decoder::new(reader).map_err(|error| corrupt(&self.key, error))?;
             decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(|error| corrupt(&self.key, error))?;
             State::Zstd(Box::new(decoder))
         } else {
             State::Plain(reader)
         };
-        self.pass(&head)
+        Ok(())
     }
 
-    fn pass(&mut self, chunk: &[u8]) -> Result<()> {
-        match &mut self.state {
-            State::Plain(reader) => reader.feed(chunk).map_err(|error| error.of(&self.key)),
-            State::Gzip(decoder) => {
-                decoder.write_all(chunk).map_err(|error| unreadable(&self.key, decoder.get_mut(), error))
+    /// Passes on as much as is taken.
+    fn pass(&mut self, chunk: &[u8]) -> Result<usize> {
+        let mut taken = 0;
+        while taken < chunk.len() {
+            let written = match &mut self.state {
+                State::Plain(reader) => {
+                    let piece = &chunk[..chunk.len().min(PLAIN_PIECE_BYTES)];
+                    reader.feed(piece).map_err(|error| error.of(&self.key))?;
+                    return Ok(piece.len());
+                }
+                State::Gzip(decoder) => decoder.write(&chunk[taken..]),
+                State::Zstd(decoder) => decoder.write(&chunk[taken..]),
+                State::Undecided(_) | State::Moving => unreachable!("decided before"),
+            };
+            match written {
+                // Nothing follows the last gzip member.
+                Ok(0) => return Err(corrupt(&self.key, ErrorKind::InvalidData.into())),
+                Ok(count) => taken += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(self.unreadable(error)),
             }
-            State::Zstd(decoder) => {
-                decoder.write_all(chunk).map_err(|error| unreadable(&self.key, decoder.get_mut(), error))
-            }
-            State::Undecided(_) | State::Moving => unreachable!("decided before"),
         }
+        Ok(taken)
     }
-}
 
-/// Tells a fault of the text within from one of the compression around it.
-fn unreadable(key: &str, reader: &mut FileReader<'_, '_>, error: std::io::Error) -> Error {
-    reader.take_failure().map_or_else(|| corrupt(key, error), |failure: FileError| failure.of(key))
+    /// Tells a fault of the text within from one of the compression around it.
+    fn unreadable(&mut self, error: std::io::Error) -> Error {
+        let failure: Option<FileError> = match &mut self.state {
+            State::Undecided(reader) | State::Plain(reader) => reader.take_failure(),
+            State::Gzip(decoder) => decoder.get_mut().take_failure(),
+            State::Zstd(decoder) => decoder.get_mut().take_failure(),
+            State::Moving => None,
+        };
+        failure.map_or_else(|| corrupt(&self.key, error), |failure| failure.of(&self.key))
+    }
 }
 
 fn corrupt(key: &str, error: std::io::Error) -> Error {

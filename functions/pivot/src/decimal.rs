@@ -63,12 +63,12 @@ impl Decimal {
         for (position, &byte) in unsigned.iter().enumerate() {
             match byte {
                 b'0'..=b'9' => {
-                    mantissa = mantissa.checked_mul(10).ok_or(NotDecimal::TooLong)? + u128::from(byte - b'0');
-                    digit_count += 1;
-                    scale += u32::from(is_fraction);
-                    if mantissa > LIMIT {
+                    if mantissa > LIMIT / 10 {
                         return Err(NotDecimal::TooLong);
                     }
+                    mantissa = mantissa * 10 + u128::from(byte - b'0');
+                    digit_count += 1;
+                    scale += u32::from(is_fraction);
                 }
                 b'.' if !is_fraction => is_fraction = true,
                 b'e' | b'E' if digit_count > 0 => {
@@ -110,7 +110,7 @@ impl Decimal {
 fn shifted(mut mantissa: u128, scale: u32, exponent: i32) -> Result<(u128, u32), NotDecimal> {
     let mut scale = i64::from(scale) - i64::from(exponent);
     if mantissa == 0 {
-        scale = scale.clamp(0, i64::from(MAX_DIGITS));
+        scale = 0;
     }
     while scale > i64::from(MAX_DIGITS) && mantissa.is_multiple_of(10) {
         mantissa /= 10;
@@ -164,6 +164,8 @@ mod tests {
             ("1.5E-05", decimal(15, 6)),
             ("1.25e1", decimal(125, 1)),
             ("0e99999999999", decimal(0, 0)),
+            ("0e-50", decimal(0, 0)),
+            ("-0.00", decimal(0, 0)),
             ("000000000000000000000000000000000000000000001", decimal(1, 0)),
             (&nines, decimal(10_i128.pow(38) - 1, 0)),
         ] {
@@ -197,6 +199,9 @@ mod tests {
             ("1e-39", NotDecimal::TooLong),
             ("1e999999999999", NotDecimal::TooLong),
             (&"9".repeat(39), NotDecimal::TooLong),
+            // One digit more than 128 bits hold, and more by little: it must not wrap.
+            ("340282366920938463463374607431768211459", NotDecimal::TooLong),
+            ("3.40282366920938463463374607431768211459", NotDecimal::TooLong),
             (&"9".repeat(400), NotDecimal::TooLong),
         ] {
             assert_eq!(Decimal::parse(text.as_bytes()), Err(expected), "{text:?}");

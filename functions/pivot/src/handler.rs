@@ -11,7 +11,7 @@ use pipeline::contract::{BatchManifest, Manifest, PivotInput, PivotOutput, Pivot
 use pipeline::edge::Invocation;
 use pipeline::env::Env;
 use pipeline::spec::BadRow;
-use pipeline::store::{Pinned, Store};
+use pipeline::store::{Condition, Pinned, Store};
 use pipeline::{Error, Kind, Result, aws};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -61,8 +61,10 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PivotI
 
     let mut batch = Batch::new(&plan);
     let mut quarantine = Quarantine::new(store, keys::quarantine(&input.execution, index));
-    let Outcome { loaded, changed } = read_files(store, files, &mut batch, &mut quarantine, &invocation).await?;
-    let rejected = quarantine.finish(std::mem::take(&mut batch.rejects.pending)).await?;
+    let outcome = read_files(store, files, &mut batch, &mut quarantine, &invocation).await;
+    // Before anything that may fail: bad rows that were found are written down, also when a later file ends the batch.
+    let rejected = quarantine.finish(&mut batch.rejects.pending).await?;
+    let Outcome { loaded, changed } = outcome?;
     if let Some(rejected) = rejected.as_ref().filter(|_| plan.bad_row == BadRow::Fail) {
         let what = format!("{} (all of them in {})", batch.rejects.summary(), rejected.key);
         return Err(Error::new(Kind::InvalidSource, what));
@@ -84,10 +86,17 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PivotI
         rows_ignored: batch.rows_ignored,
         rejected,
         days: batch.sums.len() as u64,
+        files_loaded: loaded.len() as u64,
         files_changed: changed.len() as u64,
     };
     let result = PivotResult { output, key: plan.key.clone(), values: plan.values.clone(), loaded, changed };
-    store.write_json(&keys::pivot_result(&input.execution, index), &result).await?;
+    let key = keys::pivot_result(&input.manifest.key, index);
+    if !store.write_json_if(&key, &result, Condition::Absent).await? {
+        // A twin of this invocation, or its own first try whose answer got lost, was here before.
+        let first = store.read_latest_json::<PivotResult>(&key).await?;
+        let first = first.ok_or_else(|| Error::new(Kind::TransientFailure, format!("{key} is being written")))?;
+        return Ok(first.document.output);
+    }
     info!(
         batch = index,
         files.loaded = result.loaded.len(),
@@ -116,8 +125,18 @@ async fn read_files(
 ) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let fetched = files.into_iter().map(async |file| {
-        let small = if file.size <= SMALL_BYTES { Some(fetch(store, &file).await) } else { None };
-        (file, small)
+        if file.size > SMALL_BYTES {
+            return (file, None);
+        }
+        // A task of its own, so that it goes on while another file is read.
+        let task = tokio::spawn({
+            let (store, file) = (store.clone(), file.clone());
+            async move { fetch(&store, &file).await }
+        });
+        let fetched = task
+            .await
+            .unwrap_or_else(|failure| Err(Error::caused(Kind::InvariantBroken, format!("read {}", file.key), failure)));
+        (file, Some(fetched))
     });
     let mut fetched = stream::iter(fetched).buffered(FETCH_AHEAD);
     while let Some((file, small)) = fetched.next().await {
@@ -167,13 +186,19 @@ async fn read_file(
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|error| interrupted(file, stored, error))?;
         stored += chunk.len() as u64;
-        decompressor.feed(&chunk)?;
-        quarantine.drain(&mut decompressor.rejects().pending).await?;
-        check_deadline(invocation, file)?;
+        let mut rest = &chunk[..];
+        while !rest.is_empty() {
+            rest = &rest[decompressor.feed(rest)?..];
+            quarantine.drain(&mut decompressor.rejects().pending).await?;
+            check_deadline(invocation, file)?;
+        }
     }
     if stored != file.size {
         let what = format!("{}: {stored} bytes of {} came", file.key, file.size);
         return Err(Error::new(Kind::TransientFailure, what));
+    }
+    while !decompressor.flush()? {
+        quarantine.drain(&mut decompressor.rejects().pending).await?;
     }
     decompressor.finish()
 }

@@ -1,6 +1,7 @@
 //! The spec, checked once; and where its columns stand in one file, by the names in its header.
 
 use crate::date;
+use crate::reject::shown;
 use crate::scanner::Record;
 use pipeline::contract::{Column, ColumnKind};
 use pipeline::spec::{BadRow, Pivot, UnknownCategory};
@@ -122,8 +123,8 @@ fn missing(wanted: &str, names: &[String]) -> String {
         _ if only.contains('\r') => "; do its lines end with CR alone?",
         _ => "",
     };
-    let shown: Vec<&str> = names.iter().take(20).map(String::as_str).collect();
-    format!("the column {wanted:?} is missing; the header has {shown:?}{hint}")
+    let few: Vec<String> = names.iter().take(20).map(|name| shown(name.as_bytes())).collect();
+    format!("the column {wanted:?} is missing; the header has {}{hint}", few.join(", "))
 }
 
 #[cfg(test)]
@@ -163,7 +164,10 @@ pub(crate) mod tests {
     fn a_wrong_header_says_what_is_wrong() {
         for (header, part) in [
             ("Project,Start date", "\"Duration (in minutes)\" is missing"),
-            ("project,Start date,Duration (in minutes)", "\"Project\" is missing; the header has [\"project\""),
+            (
+                "project,Start date,Duration (in minutes)",
+                "\"Project\" is missing; the header has \"project\", \"Start date\"",
+            ),
             (
                 "Project,Start date,Project,Duration (in minutes)",
                 "\"Project\" stands twice in the header, again as column 3",

@@ -13,6 +13,7 @@ const PART_BYTES: usize = 8 << 20;
 pub struct Quarantine<'a> {
     store: &'a Store,
     key: String,
+    part: Vec<u8>,
     upload_id: Option<String>,
     parts: Vec<CompletedPart>,
 }
@@ -20,30 +21,37 @@ pub struct Quarantine<'a> {
 impl<'a> Quarantine<'a> {
     /// A file at `key`, which is only made when something is written.
     pub fn new(store: &'a Store, key: String) -> Self {
-        Self { store, key, upload_id: None, parts: Vec::new() }
+        Self { store, key, part: Vec::new(), upload_id: None, parts: Vec::new() }
     }
 
-    /// Takes what is pending once it is a part.
+    /// Takes what is pending, and writes it once it is a part.
     ///
     /// # Errors
     /// As [`Error::aws`].
     pub async fn drain(&mut self, pending: &mut Vec<u8>) -> Result<()> {
-        if pending.len() < PART_BYTES { Ok(()) } else { self.upload_part(std::mem::take(pending)).await }
+        self.part.append(pending);
+        if self.part.len() < PART_BYTES {
+            return Ok(());
+        }
+        let part = std::mem::take(&mut self.part);
+        self.upload_part(part).await
     }
 
     /// Writes the rest and makes the file appear; nothing if nothing was ever written.
     ///
     /// # Errors
     /// As [`Error::aws`].
-    pub async fn finish(mut self, pending: Vec<u8>) -> Result<Option<ObjectRef>> {
+    pub async fn finish(mut self, pending: &mut Vec<u8>) -> Result<Option<ObjectRef>> {
+        self.drain(pending).await?;
+        let part = std::mem::take(&mut self.part);
         if self.upload_id.is_none() {
-            return match pending.is_empty() {
+            return match part.is_empty() {
                 true => Ok(None),
-                false => self.store.write(&self.key, "text/csv", pending).await.map(Some),
+                false => self.store.write(&self.key, "text/csv", part).await.map(Some),
             };
         }
-        if !pending.is_empty() {
-            self.upload_part(pending).await?;
+        if !part.is_empty() {
+            self.upload_part(part).await?;
         }
         let completed = CompletedMultipartUpload::builder().set_parts(Some(self.parts)).build();
         let request = self.store.client().complete_multipart_upload().bucket(self.store.bucket()).key(&self.key);

@@ -62,7 +62,11 @@ impl From<TooLarge> for FileError {
     }
 }
 
-/// Reads one uncompressed file. Bytes go in by [`io::Write`], so that a decompressor can stand before it.
+/// Quarantine lines that may wait, in bytes, before no more is taken from a decompressor.
+const MAX_PENDING_BYTES: usize = 4 << 20;
+
+/// Reads one uncompressed file. Bytes go in by [`io::Write`], so that a decompressor can stand before it; a small compressed
+/// file may hold any number of bad rows, so [`io::ErrorKind::WouldBlock`] asks for [`FileReader::rejects`] to be taken away.
 #[derive(Debug)]
 pub struct FileReader<'a, 'b> {
     file: &'b SourceFile,
@@ -145,6 +149,9 @@ impl<'a, 'b> FileReader<'a, 'b> {
 
 impl io::Write for FileReader<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.batch.rejects.pending.len() > MAX_PENDING_BYTES {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         if self.failure.is_none() {
             self.failure = self.feed(bytes).err();
         }

@@ -3,12 +3,11 @@
 use crate::connect::Database;
 use crate::load::{Load, load};
 use aws_config::SdkConfig;
-use pipeline::contract::{LedgerEntry, Manifest, ObjectRef, PivotResult, UpsertInput, UpsertOutput, keys};
+use pipeline::contract::{LedgerEntry, Manifest, PivotResult, UpsertInput, UpsertOutput, keys};
 use pipeline::edge::Invocation;
 use pipeline::env::Env;
 use pipeline::store::Store;
 use pipeline::{Error, Kind, Result, aws};
-use sqlx::Connection;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::info;
@@ -45,17 +44,27 @@ impl Context {
 pub async fn handle(context: Arc<Context>, invocation: Invocation, input: UpsertInput) -> Result<UpsertOutput> {
     let store = &context.store;
     let manifest: Manifest = store.read_json(&input.manifest).await?;
-    let results = read_results(store, &input, &manifest).await?;
+    let mut results = Vec::with_capacity(manifest.batches.len());
+    for index in (0..).take(manifest.batches.len()) {
+        let mut result = read_result(store, &input, index).await?;
+        // Read again for the ledger: a million files need not be held while the load runs.
+        (result.loaded, result.changed) = (Vec::new(), Vec::new());
+        results.push(result);
+    }
 
     let application = format!("sluice {}", input.execution.name);
     let mut connection = context.database.connect(&context.config, &application).await?;
     let what = Load { input: &input, manifest: &manifest, results: &results };
-    let recorded = load(&mut connection, store, &what, time_left(&invocation)).await?;
-    // Committed by now; a connection that does not close well changes nothing.
-    let _ = connection.close().await;
+    let time_left = time_left(&invocation);
+    // The server's own timeouts do not see a connection that went silent.
+    let loaded = tokio::time::timeout(time_left, load(&mut connection, store, &what, time_left)).await;
+    let output = loaded.map_err(|_| {
+        let what = format!("the load did not end within {} s, and was rolled back", time_left.as_secs());
+        Error::new(Kind::Misconfigured, what)
+    })??;
+    drop(connection);
 
-    write_ledger_entry(store, &input, &manifest, results, &recorded.results).await?;
-    let output = recorded.output;
+    write_ledger(store, &input, &manifest).await?;
     info!(
         files.loaded = output.files,
         rows.staged = output.rows_staged,
@@ -67,41 +76,24 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: Upsert
     Ok(output)
 }
 
-async fn read_results(
-    store: &Store,
-    input: &UpsertInput,
-    manifest: &Manifest,
-) -> Result<Vec<(ObjectRef, PivotResult)>> {
-    let mut results = Vec::with_capacity(manifest.batches.len());
-    for index in (0..).take(manifest.batches.len()) {
-        let key = keys::pivot_result(&input.execution, index);
-        let (result, etag) = store.read_latest_json::<PivotResult>(&key).await?.ok_or_else(|| {
-            Error::new(Kind::InvalidEvent, format!("{key} is missing: batch {index} was not pivoted"))
-        })?;
-        results.push((store.reference(&key, Some(etag)), result));
-    }
-    Ok(results)
+async fn read_result(store: &Store, input: &UpsertInput, index: u32) -> Result<PivotResult> {
+    let key = keys::pivot_result(&input.manifest.key, index);
+    let result = store.read_latest_json::<PivotResult>(&key).await?.map(|latest| latest.document);
+    result.ok_or_else(|| Error::new(Kind::InvalidEvent, format!("{key} is missing: batch {index} was not pivoted")))
 }
 
 /// Writes down what was loaded, for the next detection. A crash before this makes the next run load the files once more,
 /// which changes nothing.
-async fn write_ledger_entry(
-    store: &Store,
-    input: &UpsertInput,
-    manifest: &Manifest,
-    results: Vec<(ObjectRef, PivotResult)>,
-    recorded: &[ObjectRef],
-) -> Result<()> {
-    let mut files = Vec::new();
-    for (reference, result) in results {
-        // A result that was replaced after the commit is not what was loaded: the next run repeats its files.
-        if recorded.contains(&reference) {
-            files.extend(result.loaded);
-        }
+async fn write_ledger(store: &Store, input: &UpsertInput, manifest: &Manifest) -> Result<()> {
+    for index in (0..).take(manifest.batches.len()) {
+        let entry = LedgerEntry {
+            execution: input.execution.id.clone(),
+            detected_at: manifest.detected_at.clone(),
+            files: read_result(store, input, index).await?.loaded,
+        };
+        store.write_json(&keys::ledger_entry(&input.execution, &manifest.detected_at, index), &entry).await?;
     }
-    let entry = LedgerEntry { execution: input.execution.id.clone(), detected_at: manifest.detected_at.clone(), files };
-    let key = keys::ledger_entry(&input.execution, &manifest.detected_at);
-    store.write_json(&key, &entry).await.map(|_| ())
+    Ok(())
 }
 
 fn time_left(invocation: &Invocation) -> Duration {

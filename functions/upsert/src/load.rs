@@ -1,7 +1,7 @@
 //! The transaction: either all of it happens, or nothing.
 
 use crate::preflight;
-use crate::runs::{self, Recorded, Run};
+use crate::runs::{self, Run};
 use crate::sql_error::classify;
 use crate::statements::Statements;
 use pipeline::contract::{Manifest, ObjectRef, PivotResult, UpsertInput, UpsertOutput};
@@ -19,8 +19,8 @@ pub struct Load<'a> {
     pub input: &'a UpsertInput,
     /// The run's manifest.
     pub manifest: &'a Manifest,
-    /// One per batch, with the reference it was read by.
-    pub results: &'a [(ObjectRef, PivotResult)],
+    /// One per batch.
+    pub results: &'a [PivotResult],
 }
 
 /// Loads a run, or finds that it is loaded already. Says what is recorded of it.
@@ -32,8 +32,8 @@ pub async fn load(
     store: &Store,
     load: &Load<'_>,
     time_left: Duration,
-) -> Result<Recorded> {
-    let [(_, first), ..] = load.results else {
+) -> Result<UpsertOutput> {
+    let [first, ..] = load.results else {
         return Err(Error::new(Kind::InvalidEvent, "a manifest without batches"));
     };
     let statements = Statements::new(&load.input.target, &first.key, &first.values)?;
@@ -55,9 +55,9 @@ pub async fn load(
 
     let rows_staged = stage(&mut transaction, store, &statements, load.results).await?;
     let merged = merge(&mut transaction, &statements).await?;
-    let total = |count: &dyn Fn(&PivotResult) -> u64| load.results.iter().map(|(_, result)| count(result)).sum();
+    let total = |count: &dyn Fn(&PivotResult) -> u64| load.results.iter().map(count).sum();
     let output = UpsertOutput {
-        files: total(&|result| result.loaded.len() as u64),
+        files: total(&|result| result.output.files_loaded),
         files_changed: total(&|result| result.output.files_changed),
         rows_read: total(&|result| result.output.rows_read),
         rows_rejected: total(&|result| result.output.rows_rejected),
@@ -66,11 +66,10 @@ pub async fn load(
         rows_updated: merged.updated,
         rows_unchanged: merged.unchanged,
     };
-    let results: Vec<ObjectRef> = load.results.iter().map(|(reference, _)| reference.clone()).collect();
-    runs::record(&mut transaction, &run, &output, &results).await?;
+    runs::record(&mut transaction, &run, &output).await?;
     // If the answer gets lost, the next try finds this run's row, or does it all again.
     transaction.commit().await.map_err(|error| classify("commit", error))?;
-    Ok(Recorded { output, results })
+    Ok(output)
 }
 
 /// Bounds every wait, so that the function ends by an error that says why.
@@ -102,16 +101,15 @@ async fn stage(
     connection: &mut PgConnection,
     store: &Store,
     statements: &Statements,
-    results: &[(ObjectRef, PivotResult)],
+    results: &[PivotResult],
 ) -> Result<u64> {
     sqlx::query(AssertSqlSafe(statements.create_staging.as_str()))
         .execute(&mut *connection)
         .await
         .map_err(|error| classify("create the staging table", error))?;
     let mut rows_staged = 0;
-    for (part, days) in
-        results.iter().filter_map(|(_, result)| Some((result.output.pivoted.as_ref()?, result.output.days)))
-    {
+    let outputs = results.iter().map(|result| &result.output);
+    for (part, days) in outputs.filter_map(|output| Some((output.pivoted.as_ref()?, output.days))) {
         let rows = copy_part(connection, store, &statements.copy, part).await?;
         if rows != days {
             let what = format!("{}: {rows} rows staged, {days} expected", part.key);

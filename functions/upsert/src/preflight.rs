@@ -36,7 +36,8 @@ pub async fn check(
     }
     let problems = match relation.as_deref() {
         None => vec!["does not exist; create it, or let the spec say \"create\": true".to_owned()],
-        Some("r" | "p") => {
+        Some("p") => vec!["is partitioned, which a load cannot count its rows in; load a plain table".to_owned()],
+        Some("r") => {
             let mut problems = check_columns(&columns(connection, target).await?, key, values);
             problems.extend(check_unique(connection, target).await?);
             problems.extend(check_privileges(connection, target).await?);

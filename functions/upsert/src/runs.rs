@@ -2,7 +2,7 @@
 //! finds its own row, and a run that was overtaken finds a newer one.
 
 use crate::sql_error::classify;
-use pipeline::contract::{Execution, ObjectRef, UpsertOutput};
+use pipeline::contract::{Execution, UpsertOutput};
 use pipeline::{Error, Kind, Result};
 use sqlx::{PgConnection, Row};
 
@@ -10,7 +10,7 @@ use sqlx::{PgConnection, Row};
 const CREATE: &str = "
 create schema if not exists sluice;
 create table if not exists sluice.runs (
-    execution text primary key,
+    execution text not null,
     pipeline text not null,
     target text not null,
     started_at timestamptz not null,
@@ -24,7 +24,7 @@ create table if not exists sluice.runs (
     rows_inserted bigint not null,
     rows_updated bigint not null,
     rows_unchanged bigint not null,
-    results jsonb not null
+    primary key (execution, detected_at)
 );
 create index if not exists runs_order on sluice.runs (target, detected_at);
 comment on table sluice.runs is 'One row per committed run of a Sluice pipeline. Rows are written by the loading transaction.';
@@ -39,15 +39,6 @@ pub struct Run<'a> {
     pub target: &'a str,
     /// The manifest's `detected_at`, RFC 3339.
     pub detected_at: &'a str,
-}
-
-/// A run that is already committed.
-#[derive(Debug)]
-pub struct Recorded {
-    /// Its counts.
-    pub output: UpsertOutput,
-    /// The pivot results that were loaded.
-    pub results: Vec<ObjectRef>,
 }
 
 /// Makes the table if it is missing. The caller holds the lock on the target, but runs of other targets may come at once, and
@@ -70,22 +61,24 @@ pub async fn ensure_table(connection: &mut PgConnection) -> Result<()> {
     sqlx::raw_sql(CREATE).execute(connection).await.map_err(|error| classify("create sluice.runs", error)).map(|_| ())
 }
 
-/// The run's own row, if it is already committed.
+/// The counts in the run's own row, if it is already committed. The name of an execution alone does not tell: it may be used
+/// again after 90 days, or by a state machine that was made anew.
 ///
 /// # Errors
 /// As [`classify`].
-pub async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Result<Option<Recorded>> {
+pub async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Result<Option<UpsertOutput>> {
     let row = sqlx::query(
-        "select files, files_changed, rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated, rows_unchanged, \
-         results::text from sluice.runs where execution = $1",
+        "select files, files_changed, rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated, rows_unchanged \
+         from sluice.runs where execution = $1 and detected_at = $2::timestamptz",
     )
     .bind(&run.execution.id)
+    .bind(run.detected_at)
     .fetch_optional(connection)
     .await
     .map_err(|error| classify("look up this run", error))?;
     let Some(row) = row else { return Ok(None) };
     let count = |position: usize| row.get::<i64, _>(position).unsigned_abs();
-    let output = UpsertOutput {
+    Ok(Some(UpsertOutput {
         files: count(0),
         files_changed: count(1),
         rows_read: count(2),
@@ -94,10 +87,7 @@ pub async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Result<Op
         rows_inserted: count(5),
         rows_updated: count(6),
         rows_unchanged: count(7),
-    };
-    let results = serde_json::from_str(row.get(8))
-        .map_err(|error| Error::caused(Kind::InvariantBroken, "read this run's row", error))?;
-    Ok(Some(Recorded { output, results }))
+    }))
 }
 
 /// Refuses a run that detected its files before a run that is already committed did: its sums may be older.
@@ -128,25 +118,17 @@ pub async fn refuse_stale(connection: &mut PgConnection, run: &Run<'_>) -> Resul
 ///
 /// # Errors
 /// As [`classify`].
-pub async fn record(
-    connection: &mut PgConnection,
-    run: &Run<'_>,
-    output: &UpsertOutput,
-    results: &[ObjectRef],
-) -> Result<()> {
-    let results = serde_json::to_string(results)
-        .map_err(|error| Error::caused(Kind::InvariantBroken, "write this run's row", error))?;
+pub async fn record(connection: &mut PgConnection, run: &Run<'_>, output: &UpsertOutput) -> Result<()> {
     let mut query = sqlx::query(
-        "insert into sluice.runs (execution, pipeline, target, started_at, detected_at, results, files, files_changed, \
+        "insert into sluice.runs (execution, pipeline, target, started_at, detected_at, files, files_changed, \
          rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated, rows_unchanged) \
-         values ($1, $2, $3, $4::timestamptz, $5::timestamptz, $6::jsonb, $7, $8, $9, $10, $11, $12, $13, $14)",
+         values ($1, $2, $3, $4::timestamptz, $5::timestamptz, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(&run.execution.id)
     .bind(run.execution.pipeline())
     .bind(run.target)
     .bind(&run.execution.started_at)
-    .bind(run.detected_at)
-    .bind(results);
+    .bind(run.detected_at);
     for count in [
         output.files,
         output.files_changed,

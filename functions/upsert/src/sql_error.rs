@@ -28,8 +28,8 @@ fn sql_state_kind(code: &str) -> Kind {
         _ => match code.get(..2) {
             // Connection, rollback (deadlock and serialisation), resources.
             Some("08" | "40" | "53") => Kind::TransientFailure,
-            // Data, constraints.
-            Some("22" | "23") => Kind::InvalidSource,
+            // Data, constraints, limits such as the size of a key.
+            Some("22" | "23" | "54") => Kind::InvalidSource,
             // Features, login, database, schema, privileges and names.
             Some("0A" | "28" | "3D" | "3F" | "42") => Kind::Misconfigured,
             _ => Kind::InvariantBroken,
@@ -55,6 +55,7 @@ mod tests {
             ("57014", Kind::TransientFailure),
             ("22008", Kind::InvalidSource),
             ("23502", Kind::InvalidSource),
+            ("54000", Kind::InvalidSource),
             ("28P01", Kind::Misconfigured),
             ("3D000", Kind::Misconfigured),
             ("3F000", Kind::Misconfigured),

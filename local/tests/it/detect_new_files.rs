@@ -31,10 +31,13 @@ async fn the_manifest_names_every_file_with_its_version() {
 async fn the_lock_is_held_while_its_owner_runs_and_free_afterwards() {
     let stack = fixture().await;
     let detect = async |name: &str| stack.invoke("detect-new-files", &input(&stack, name)).await.unwrap();
-    // An owner that Step Functions does not know does not run.
-    detect("gone-1").await.unwrap();
-    detect("gone-1").await.expect("the owner itself may come again");
-    detect("gone-2").await.expect("taken over");
+    detect("unknown").await.unwrap();
+    detect("unknown").await.expect("the owner itself may come again");
+    let (error, _) = detect("late").await.unwrap_err();
+    assert_eq!(error, "LockHeld", "an owner that Step Functions does not know may be one that it does not know yet");
+    let pipeline = stack.state_machine_arn.rsplit(':').next().unwrap();
+    let lock = format!("state/{pipeline}/lock.json");
+    stack.s3().delete_object().bucket(&stack.bucket).key(&lock).send().await.unwrap();
 
     // One that does run: a real execution that waits for a lock of its own.
     let mut blocker = stack.connect().await.unwrap();
@@ -53,6 +56,7 @@ async fn the_lock_is_held_while_its_owner_runs_and_free_afterwards() {
     let output = detect("late").await.unwrap();
     assert_eq!(output["new_file_count"], 0);
     assert_ne!(output["watermark"], Value::Null);
+    assert!(read(&stack, &lock).await.contains(":late"), "taken over");
 }
 
 #[tokio::test(flavor = "multi_thread")]

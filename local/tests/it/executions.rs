@@ -54,6 +54,16 @@ async fn a_changed_file_updates_exactly_the_changed_dates() {
     assert_eq!(rewritten, [false, true, false], "rows that did not change were not written");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_put_back_to_an_older_version_is_loaded_again() {
+    let stack = fixture().await;
+    for (minutes, expected) in [("1", [1, 0, 0]), ("2", [0, 1, 0]), ("1", [0, 1, 0])] {
+        stack.upload("a.csv", csv(&[("Work", minutes, "2024-01-01")])).await.unwrap();
+        assert_eq!(merged(&run_well(&stack, json!({})).await), expected);
+        assert_eq!(table(&stack).await, [format!("2024-01-01 0 {minutes}")]);
+    }
+}
+
 /// Where each row is, and which transaction wrote it.
 async fn row_versions(stack: &Fixture) -> Vec<String> {
     let mut connection = stack.connect().await.unwrap();

@@ -46,9 +46,12 @@ fn service_kind(status: u16, code: &str) -> Kind {
     match status {
         _ if RETRYABLE_CODES.contains(&code) => Kind::TransientFailure,
         408 | 409 | 412 | 429 | 500.. => Kind::TransientFailure,
-        401 | 403 => Kind::Misconfigured,
-        404 => Kind::Misconfigured,
-        _ if code.starts_with("AccessDenied") || code.contains("Token") || code.contains("Signature") => {
+        // 301: the bucket is in another region.
+        301 | 401 | 403 | 404 => Kind::Misconfigured,
+        _ if ["AccessDenied", "Token", "Signature", "StateMachineDoesNotExist"]
+            .iter()
+            .any(|part| code.contains(part)) =>
+        {
             Kind::Misconfigured
         }
         _ => Kind::InvariantBroken,
@@ -72,7 +75,9 @@ mod tests {
             (403, "AccessDenied", Kind::Misconfigured),
             (400, "AccessDeniedException", Kind::Misconfigured),
             (400, "ExpiredToken", Kind::Misconfigured),
+            (301, "PermanentRedirect", Kind::Misconfigured),
             (404, "NoSuchBucket", Kind::Misconfigured),
+            (400, "StateMachineDoesNotExist", Kind::Misconfigured),
             (404, "DBInstanceNotFound", Kind::Misconfigured),
             (400, "ValidationException", Kind::InvariantBroken),
         ] {

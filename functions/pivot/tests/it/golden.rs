@@ -43,11 +43,7 @@ fn outcome(files: &[(&str, &[u8])], chunk_len: usize) -> String {
         Ok(pivoted) => {
             let bad = match pivoted.rejects.count {
                 0 => String::new(),
-                _ => format!(
-                    "--\n{}\n--\n{}",
-                    pivoted.rejects.summary(),
-                    String::from_utf8_lossy(&pivoted.rejects.pending)
-                ),
+                _ => format!("--\n{}\n--\n{}", pivoted.rejects.summary(), pivoted.quarantine),
             };
             format!("{} rows\n--\n{}{bad}", pivoted.rows_read, pivoted.csv)
         }

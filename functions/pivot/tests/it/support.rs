@@ -21,6 +21,7 @@ pub fn spec() -> Pivot {
 /// What a batch came to.
 pub struct Pivoted {
     pub csv: String,
+    pub quarantine: String,
     pub rejects: Rejects,
     pub rows_read: u64,
     pub rows_ignored: u64,
@@ -30,6 +31,7 @@ pub struct Pivoted {
 pub fn pivot(spec: &Pivot, files: &[(&str, &[u8])], chunk_len: usize) -> Result<Pivoted, pipeline::Error> {
     let plan = Plan::new(spec)?;
     let mut batch = Batch::new(&plan);
+    let mut quarantine = Vec::new();
     for (key, bytes) in files {
         let file = SourceFile {
             key: (*key).to_owned(),
@@ -39,11 +41,26 @@ pub fn pivot(spec: &Pivot, files: &[(&str, &[u8])], chunk_len: usize) -> Result<
         };
         let mut decompressor = Decompressor::new(key, FileReader::new(&file, &mut batch));
         for chunk in bytes.chunks(chunk_len) {
-            decompressor.feed(chunk)?;
+            let mut rest = chunk;
+            while !rest.is_empty() {
+                rest = &rest[decompressor.feed(rest)?..];
+                quarantine.append(&mut decompressor.rejects().pending);
+            }
+        }
+        while !decompressor.flush()? {
+            quarantine.append(&mut decompressor.rejects().pending);
         }
         decompressor.finish()?;
     }
     let frame = frame::frame(&batch.sums, &plan.key.name, &plan.values)?;
     let csv = String::from_utf8(frame::to_csv(frame)?).unwrap();
-    Ok(Pivoted { csv, rejects: batch.rejects, rows_read: batch.rows_read, rows_ignored: batch.rows_ignored })
+    quarantine.append(&mut batch.rejects.pending);
+    let quarantine = String::from_utf8_lossy(&quarantine).into_owned();
+    Ok(Pivoted {
+        csv,
+        quarantine,
+        rejects: batch.rejects,
+        rows_read: batch.rows_read,
+        rows_ignored: batch.rows_ignored,
+    })
 }
