@@ -85,7 +85,7 @@ impl Execution {
     ///
     /// # Errors
     /// As [`Execution::outcome`].
-    pub async fn follow(&self, tell: &mut dyn FnMut(Progress<'_>)) -> Result<Outcome, BoxError> {
+    pub async fn follow(&self, tell: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<Outcome, BoxError> {
         let mut timeline = Timeline::default();
         loop {
             // Asked for before the history: once this says it has ended, the history is complete.
@@ -132,7 +132,7 @@ struct Timeline {
 }
 
 impl Timeline {
-    fn add(&mut self, event: &HistoryEvent, tell: &mut dyn FnMut(Progress<'_>)) {
+    fn add(&mut self, event: &HistoryEvent, tell: &mut (dyn FnMut(Progress<'_>) + Send)) {
         let time = event.timestamp.to_millis().unwrap_or_default();
         if let Some(entered) = event.state_entered_event_details() {
             tell(Progress::Entered(&entered.name));

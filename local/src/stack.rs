@@ -8,6 +8,7 @@ use crate::postgres::Postgres;
 use crate::{BoxError, template};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::Credentials;
+use serde_yaml_ng::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -130,6 +131,14 @@ impl Stack {
         }
     }
 
+    /// The `psql` that came with the stack's own server, if one did.
+    pub fn psql(&self) -> Option<PathBuf> {
+        match &self.postgres {
+            Database::Ours(postgres) => postgres.psql_path(),
+            Database::Given(_) => None,
+        }
+    }
+
     /// Whether the server is the stack's own, so that databases may be made on it.
     pub fn owns_database_server(&self) -> bool {
         matches!(self.postgres, Database::Ours(_))
@@ -140,7 +149,7 @@ impl Stack {
     /// # Errors
     /// Whatever the local AWS or the database says.
     pub async fn deploy(&self, name: &str, options: &Options) -> Result<Deployment, BoxError> {
-        let body = self.upload_artifacts().await?;
+        let body = self.upload_artifacts(template::read()?).await?;
         Deployment::create(self, name, &body, options).await
     }
 
@@ -149,12 +158,21 @@ impl Stack {
     /// # Errors
     /// As [`Stack::deploy`].
     pub async fn deploy_anew(&self, options: &Options) -> Result<Deployment, BoxError> {
+        self.deploy_changed(options, template::read()?).await
+    }
+
+    /// As [`Stack::deploy_anew`], of another template.
+    ///
+    /// # Errors
+    /// As [`Stack::deploy`].
+    pub async fn deploy_changed(&self, options: &Options, template: Value) -> Result<Deployment, BoxError> {
         let number = self.next_name.fetch_add(1, Ordering::Relaxed);
-        self.deploy(&format!("test-{number}"), options).await
+        let body = self.upload_artifacts(template).await?;
+        Deployment::create(self, &format!("test-{number}"), &body, options).await
     }
 
     /// Uploads code and definition unless they are there already; returns the template that refers to them.
-    async fn upload_artifacts(&self) -> Result<String, BoxError> {
+    async fn upload_artifacts(&self, template: Value) -> Result<String, BoxError> {
         let s3 = pipeline::aws::s3(&self.config().await);
         // It may exist already: that is as good.
         let _ = s3.create_bucket().bucket(ARTIFACTS).send().await;
@@ -167,7 +185,6 @@ impl Stack {
             code.insert(package.function, format!("s3://{ARTIFACTS}/{}", package.name));
         }
         self.delete_old_packages(&s3).await?;
-        let template = template::read()?;
         let mut definitions = BTreeMap::new();
         for path in template::definition_paths(&template) {
             let text = fs::read(binaries::workspace().join(&path))?;

@@ -2,6 +2,7 @@
 
 use crate::{probe, status};
 use aws_sdk_rds::types::DbInstance;
+use aws_sdk_sfn::types::ExecutionStatus;
 use pipeline::contract::{CloseOutput, DatabaseAccessInput, OpenOutput, StatusOutput, format_time, parse_time};
 use pipeline::edge::Invocation;
 use pipeline::env::Env;
@@ -21,6 +22,7 @@ const DEADLINE_SECONDS: f64 = 900.0;
 /// What one function instance keeps.
 pub struct Context {
     rds: aws_sdk_rds::Client,
+    executions: aws_sdk_sfn::Client,
     instance: String,
     /// `host:port` to probe in place of the instance's own endpoint.
     endpoint: Option<String>,
@@ -33,7 +35,9 @@ impl Context {
         let instance = env.required("DATABASE_INSTANCE");
         let endpoint = env.optional("DATABASE_ENDPOINT");
         let (instance, endpoint) = env.finish((instance, endpoint))?;
-        Ok(Self { rds: aws_sdk_rds::Client::new(&aws::config().await), instance, endpoint })
+        let config = aws::config().await;
+        let executions = aws_sdk_sfn::Client::new(&config);
+        Ok(Self { rds: aws_sdk_rds::Client::new(&config), executions, instance, endpoint })
     }
 
     async fn describe(&self) -> Result<DbInstance> {
@@ -119,6 +123,25 @@ impl Context {
     }
 }
 
+impl Context {
+    /// A run opens the instance seconds after it starts, so one that starts right now is not disturbed.
+    async fn close_leftover(&self, state_machine: &str) -> Result<CloseOutput> {
+        if self.describe().await?.publicly_accessible != Some(true) {
+            return Ok(CloseOutput { public: false });
+        }
+        let running = self.executions.list_executions().state_machine_arn(state_machine);
+        let running = running.status_filter(ExecutionStatus::Running).max_results(1).send().await;
+        let running = running.map_err(|error| Error::aws("list running executions", error))?;
+        if let Some(execution) = running.executions.first() {
+            info!(sfn.execution_id = execution.execution_arn, "database is public for a run");
+            return Ok(CloseOutput { public: true });
+        }
+        // The template's metric filter counts this line.
+        warn!(rds.instance = self.instance, "database is public without a run");
+        self.close().await
+    }
+}
+
 /// The answer to one of the actions.
 #[derive(Serialize)]
 #[serde(untagged)]
@@ -127,11 +150,11 @@ pub enum Output {
     Open(OpenOutput),
     /// To `status`.
     Status(StatusOutput),
-    /// To `close`.
+    /// To `close` and `close_leftover`.
     Close(CloseOutput),
 }
 
-/// Answers the states `OpenDatabase`, `CheckDatabase`, `CloseDatabase` and `CloseAfterFailure`.
+/// Answers the states `OpenDatabase`, `CheckDatabase`, `CloseDatabase` and `CloseAfterFailure`, and the watchdog.
 pub async fn handle(context: Arc<Context>, _: Invocation, input: DatabaseAccessInput) -> Result<Output> {
     match input {
         DatabaseAccessInput::Open { .. } => context.open().await.map(Output::Open),
@@ -139,5 +162,8 @@ pub async fn handle(context: Arc<Context>, _: Invocation, input: DatabaseAccessI
             context.status(&opened_at, available_checks).await.map(Output::Status)
         }
         DatabaseAccessInput::Close { .. } => context.close().await.map(Output::Close),
+        DatabaseAccessInput::CloseLeftover { state_machine } => {
+            context.close_leftover(&state_machine).await.map(Output::Close)
+        }
     }
 }

@@ -35,11 +35,13 @@ struct Start {
 /// Understands an execution's input.
 ///
 /// # Errors
-/// `InvalidEvent` for anything but a start by hand, a schedule's event, an S3 notification, or an "Object Created" event
-/// from EventBridge; and for events about another bucket, or about no object under `prefix`.
+/// `InvalidEvent` for anything but a start by hand, a schedule's event, an S3 notification, an "Object Created" event from
+/// EventBridge, or a batch of these from a queue; and for events about another bucket, or about no object under `prefix`.
 pub fn decode(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
-    let Value::Object(fields) = input else {
-        return Err(invalid("the execution's input is no JSON object"));
+    let fields = match input {
+        Value::Object(fields) => fields,
+        Value::Array(messages) if !messages.is_empty() => return queued(messages, bucket, prefix),
+        _ => return Err(invalid("the execution's input is no JSON object")),
     };
     if fields.contains_key("Records") {
         return notification(input, bucket, prefix);
@@ -99,6 +101,24 @@ fn event_bridge(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
         }
         (source, kind) => Err(invalid(format!("an event {kind:?} of {source:?} is none of this pipeline's"))),
     }
+}
+
+/// What EventBridge Pipes makes of a queue's messages: an array of them, each with the event as text in its body.
+fn queued(messages: &[Value], bucket: &str, prefix: &str) -> Result<WakeUp> {
+    #[derive(Deserialize)]
+    struct Message {
+        body: String,
+    }
+    for message in messages {
+        let Message { body } = read(message)?;
+        let event: Value = serde_json::from_str(&body)
+            .map_err(|error| Error::caused(Kind::InvalidEvent, "the body of a queued message", error))?;
+        if !event.is_object() {
+            return Err(invalid("the body of a queued message is no event"));
+        }
+        decode(&event, bucket, prefix)?;
+    }
+    Ok(WakeUp { kind: "queued S3 events", since: None })
 }
 
 /// Keys in S3 notifications are form-encoded (Amazon S3 User Guide, "Event message structure"): once, and only there.
@@ -188,6 +208,26 @@ mod tests {
             let named = event.pointer("/Records/0/s3/bucket/name").or_else(|| event.pointer("/detail/bucket/name"));
             let bucket = named.and_then(Value::as_str).unwrap_or("lake");
             assert_eq!(decode(&event, bucket, "input_data/").unwrap().kind, kind, "{event}");
+        }
+    }
+
+    #[test]
+    fn a_queue_s_messages_are_events_each() {
+        let message = |key: &str| {
+            let event = json!({"version": "0", "id": "1", "detail-type": "Object Created", "source": "aws.s3", "account": "1",
+                "time": "2024-01-01T00:00:00Z", "region": "r", "resources": [],
+                "detail": {"bucket": {"name": "lake"}, "object": {"key": key}}});
+            json!({"messageId": "1", "body": event.to_string(), "eventSource": "aws:sqs"})
+        };
+        assert_eq!(check(json!([message("input data/a+b.csv")])).unwrap().kind, "queued S3 events");
+        for messages in [
+            json!([message("input data/a.csv"), message("quarantine/a.csv")]),
+            json!([{"body": "no JSON"}]),
+            json!([{"body": "[]"}]),
+            json!([{"body": 1}]),
+            json!([1]),
+        ] {
+            assert_eq!(check(messages.clone()).unwrap_err().kind(), Kind::InvalidEvent, "{messages}");
         }
     }
 

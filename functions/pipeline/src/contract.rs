@@ -226,7 +226,7 @@ pub struct UpsertOutput {
     pub rows_unchanged: u64,
 }
 
-/// Input of the states `OpenDatabase`, `CheckDatabase`, `CloseDatabase` and `CloseAfterFailure`.
+/// Input of the states `OpenDatabase`, `CheckDatabase`, `CloseDatabase` and `CloseAfterFailure`, and of the watchdog.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum DatabaseAccessInput {
@@ -249,6 +249,11 @@ pub enum DatabaseAccessInput {
         /// This execution.
         execution: Execution,
     },
+    /// Make it private if it is public while no execution runs: what an aborted one left behind.
+    CloseLeftover {
+        /// The state machine's ARN.
+        state_machine: String,
+    },
 }
 
 /// Output of the action `open`.
@@ -269,10 +274,10 @@ pub struct StatusOutput {
     pub available_checks: u32,
 }
 
-/// Output of the action `close`.
+/// Output of the actions `close` and `close_leftover`.
 #[derive(Debug, PartialEq, Deserialize, Serialize)]
 pub struct CloseOutput {
-    /// Always false.
+    /// Whether the instance is public now; after `close` it never is.
     pub public: bool,
 }
 

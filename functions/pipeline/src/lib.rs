@@ -5,7 +5,7 @@
 //! - [`spec`]: the pipeline's spec, which the state machine file carries.
 //! - [`error`]: the error kinds and their names on the wire.
 //! - [`store`]: pinned reads and conditional writes of S3 objects.
-//! - [`env`]: where things are, read once from environment variables.
+//! - [`mod@env`]: where things are, read once from environment variables.
 //! - [`edge`]: decodes an event, calls a handler, answers with its result or its typed error.
 //! - [`telemetry`]: log lines and panics.
 

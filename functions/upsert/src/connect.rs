@@ -5,10 +5,14 @@ use aws_config::SdkConfig;
 use aws_sdk_rds::auth_token::{AuthTokenGenerator, Config};
 use pipeline::env::Env;
 use pipeline::{Error, Kind, Result};
+use serde::Deserialize;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions, Connection};
 use std::str::FromStr;
 use std::time::Duration;
+
+/// The root certificates of Amazon RDS: its servers send only their own certificate, and no system trusts these by default.
+pub const RDS_ROOTS: &[u8] = include_bytes!("../certificates/amazon-rds-roots.pem");
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -26,11 +30,20 @@ enum Login {
     AsIs,
     /// A token of IAM, made right before connecting: it is good for 15 minutes, a session outlives it.
     IamToken { host: String, port: u16, user: String },
+    /// User and password of a secret, read right before connecting: it may be rotated.
+    Secret { arn: String },
+}
+
+/// What RDS and the Secrets Manager console write into a secret, as far as a login needs it.
+#[derive(Deserialize)]
+struct Secret {
+    username: String,
+    password: String,
 }
 
 impl Database {
     /// Reads `DATABASE_URL`, or else `DATABASE_HOST`, `DATABASE_PORT`, `DATABASE_NAME`, `DATABASE_USER` and, optionally,
-    /// `DATABASE_CA_FILE`, a bundle of certificates to trust.
+    /// `DATABASE_SECRET_ARN`.
     ///
     /// Without a URL the server's certificate and name are always verified.
     pub fn from_env(env: &mut Env<'_>) -> Self {
@@ -45,16 +58,18 @@ impl Database {
         let host = env.required("DATABASE_HOST");
         let port = env.parsed("DATABASE_PORT", 5432);
         let user = env.required("DATABASE_USER");
-        let mut options = PgConnectOptions::new_without_pgpass()
+        let options = PgConnectOptions::new_without_pgpass()
             .host(&host)
             .port(port)
             .database(&env.required("DATABASE_NAME"))
             .username(&user)
-            .ssl_mode(PgSslMode::VerifyFull);
-        if let Some(file) = env.optional("DATABASE_CA_FILE") {
-            options = options.ssl_root_cert(file);
-        }
-        Self { options: options.disable_statement_logging(), login: Login::IamToken { host, port, user } }
+            .ssl_mode(PgSslMode::VerifyFull)
+            .ssl_root_cert_from_pem(RDS_ROOTS.to_vec());
+        let login = match env.optional("DATABASE_SECRET_ARN") {
+            Some(arn) => Login::Secret { arn },
+            None => Login::IamToken { host, port, user },
+        };
+        Self { options: options.disable_statement_logging(), login }
     }
 
     /// Connects; `application` is what the server's own views show.
@@ -64,15 +79,22 @@ impl Database {
     /// certificate does not hold.
     pub async fn connect(&self, config: &SdkConfig, application: &str) -> Result<PgConnection> {
         let mut options = self.options.clone().application_name(application);
-        if let Login::IamToken { host, port, user } = &self.login {
-            let request = Config::builder().hostname(host).port(u64::from(*port)).username(user).build();
-            let request =
-                request.map_err(|error| Error::caused(Kind::InvariantBroken, "build the login token", error))?;
-            let token = AuthTokenGenerator::new(request)
-                .auth_token(config)
-                .await
-                .map_err(|error| Error::caused(Kind::Misconfigured, "sign the login token", error))?;
-            options = options.password(token.as_str());
+        match &self.login {
+            Login::AsIs => {}
+            Login::IamToken { host, port, user } => {
+                let request = Config::builder().hostname(host).port(u64::from(*port)).username(user).build();
+                let request =
+                    request.map_err(|error| Error::caused(Kind::InvariantBroken, "build the login token", error))?;
+                let token = AuthTokenGenerator::new(request)
+                    .auth_token(config)
+                    .await
+                    .map_err(|error| Error::caused(Kind::Misconfigured, "sign the login token", error))?;
+                options = options.password(token.as_str());
+            }
+            Login::Secret { arn } => {
+                let Secret { username, password } = read_secret(config, arn).await?;
+                options = options.username(&username).password(&password);
+            }
         }
         match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options)).await {
             Ok(connected) => connected.map_err(|error| classify("connect to the database", error)),
@@ -82,6 +104,15 @@ impl Database {
             }
         }
     }
+}
+
+async fn read_secret(config: &SdkConfig, arn: &str) -> Result<Secret> {
+    let client = aws_sdk_secretsmanager::Client::new(config);
+    let answer = client.get_secret_value().secret_id(arn).send().await;
+    let answer = answer.map_err(|error| Error::aws("read the database's secret", error))?;
+    // The parser's own text could repeat a part of the secret.
+    serde_json::from_str(answer.secret_string().unwrap_or_default())
+        .map_err(|_| Error::new(Kind::Misconfigured, format!("{arn} holds no JSON with username and password")))
 }
 
 #[cfg(test)]
@@ -95,6 +126,21 @@ mod tests {
         Database::from_env(&mut env);
         let error = env.finish(()).unwrap_err().to_string();
         assert!(error.contains("DATABASE_URL") && !error.contains("hush"), "{error}");
+    }
+
+    #[test]
+    fn the_roots_are_those_of_amazon_rds_and_good_for_years() {
+        let mut count = 0;
+        for certificate in x509_parser::pem::Pem::iter_from_buffer(RDS_ROOTS) {
+            let certificate = certificate.unwrap();
+            let root = certificate.parse_x509().unwrap();
+            let name = root.subject().iter_common_name().next().unwrap().as_str().unwrap().to_owned();
+            assert!(name.starts_with("Amazon RDS ") && name.ends_with(" G1"), "{name}");
+            assert_eq!(root.subject(), root.issuer(), "{name} is a root");
+            assert!(root.validity().not_after.timestamp() > 2_200_000_000, "{name} ends before 2039");
+            count += 1;
+        }
+        assert_eq!(count, 81, "27 regions, three kinds of key");
     }
 
     #[test]

@@ -6,9 +6,8 @@ use pipeline::contract::{Execution, UpsertOutput};
 use pipeline::{Error, Kind, Result};
 use sqlx::{PgConnection, Row};
 
-/// Makes the schema and the table where they are missing.
-const CREATE: &str = "
-create schema if not exists sluice;
+/// Makes the table where it is missing.
+const CREATE_TABLE: &str = "
 create table if not exists sluice.runs (
     execution text not null,
     pipeline text not null,
@@ -58,7 +57,19 @@ pub async fn ensure_table(connection: &mut PgConnection) -> Result<()> {
         .execute(&mut *connection)
         .await
         .map_err(|error| classify("lock the creation of sluice.runs", error))?;
-    sqlx::raw_sql(CREATE).execute(connection).await.map_err(|error| classify("create sluice.runs", error)).map(|_| ())
+    // Asked first: `if not exists` wants the right to create schemas even where there is nothing to create.
+    let has_schema: bool = sqlx::query_scalar("select to_regnamespace('sluice') is not null")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(|error| classify("look for the schema sluice", error))?;
+    if !has_schema {
+        sqlx::raw_sql("create schema sluice")
+            .execute(&mut *connection)
+            .await
+            .map_err(|error| classify("create the schema sluice", error))?;
+    }
+    let created = sqlx::raw_sql(CREATE_TABLE).execute(connection).await;
+    created.map_err(|error| classify("create sluice.runs", error)).map(|_| ())
 }
 
 /// The counts in the run's own row, if it is already committed. The name of an execution alone does not tell: it may be used

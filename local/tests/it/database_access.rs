@@ -30,5 +30,12 @@ async fn it_opens_checks_twice_and_closes() {
     let (error, cause) = check(&json!("2024-01-01T00:00:00.000Z"), 0).await.unwrap_err();
     assert_eq!(error, "Misconfigured");
     assert!(cause.contains("internet gateway"), "{cause}");
+
+    // The watchdog: nothing runs, so what is open is a leftover.
+    let watch = json!({"action": "close_leftover", "state_machine": stack.state_machine_arn});
+    assert_eq!(stack.invoke("database-access", &watch).await.unwrap().unwrap(), json!({"public": false}));
+    call(json!({"action": "open"})).await.unwrap();
+    assert_eq!(stack.invoke("database-access", &watch).await.unwrap().unwrap(), json!({"public": false}));
+    assert!(!stack.is_database_public().await.unwrap());
     assert_eq!(call(json!({"action": "drop"})).await.unwrap_err().0, "InvalidEvent");
 }

@@ -41,7 +41,7 @@ async fn the_lock_is_held_while_its_owner_runs_and_free_afterwards() {
 
     // One that does run: a real execution that waits for a lock of its own.
     let mut blocker = stack.connect().await.unwrap();
-    sql(&stack, "create table pomodoro_day_catg (date date not null unique, learning_minutes numeric not null, work_minutes numeric not null)").await;
+    sql(&stack, TARGET).await;
     let mut transaction = sqlx::Connection::begin(&mut blocker).await.unwrap();
     sqlx::query("lock table pomodoro_day_catg in exclusive mode").execute(&mut *transaction).await.unwrap();
     stack.upload("a.csv", csv(&[("Work", "1", "2024-01-01")])).await.unwrap();

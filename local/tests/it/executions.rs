@@ -191,7 +191,7 @@ async fn waits_for_lock(stack: &Fixture) -> Result<bool, local::BoxError> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upsert_that_is_killed_every_time_fails_the_run_and_the_database_is_private_again() {
     let stack = fixture().await;
-    sql(&stack, "create table pomodoro_day_catg (date date not null unique, learning_minutes numeric not null, work_minutes numeric not null)").await;
+    sql(&stack, TARGET).await;
     stack.upload("a.csv", csv(&[("Work", "1", "2024-01-01")])).await.unwrap();
     let mut blocker = stack.connect().await.unwrap();
     let mut transaction = blocker.begin().await.unwrap();
@@ -316,4 +316,56 @@ async fn many_batches_are_added_up_by_the_database() {
     assert_eq!(merged(&outcome), [2, 0, 0]);
     assert_eq!(table(&stack).await, ["2024-01-01 0 2.1", "2024-01-02 2100 0"]);
     assert_eq!(run_well(&stack, json!({})).await.last_state(), "NothingToDo");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_cannot_be_opened_fails_the_run_and_stays_private() {
+    let stack = fixture().await;
+    stack.upload("a.csv", csv(&[("Work", "1", "2024-01-01")])).await.unwrap();
+    let rds = aws_sdk_rds::Client::new(&stack.config);
+    rds.stop_db_instance().db_instance_identifier(&stack.database_instance).send().await.unwrap();
+    let outcome = run(&stack, json!({})).await;
+    assert_eq!(outcome.error.as_deref(), Some("Misconfigured"), "{:?}", outcome.cause);
+    assert!(outcome.cause.unwrap().contains("\"stopped\""));
+    assert!(outcome.states.iter().any(|run| run.state == "CloseAfterFailure"));
+    assert!(!stack.is_database_public().await.unwrap());
+}
+
+/// Starts a run and holds it in its load; then takes the instance away, and lets the load go on.
+async fn run_without_instance_at_its_end(stack: &Fixture, spoil: Option<&'static str>) -> local::execution::Outcome {
+    sql(stack, TARGET).await;
+    stack.upload("a.csv", csv(&[("Work", "1", "2024-01-01")])).await.unwrap();
+    let mut blocker = stack.connect().await.unwrap();
+    let mut transaction = blocker.begin().await.unwrap();
+    sqlx::query("lock table pomodoro_day_catg in exclusive mode").execute(&mut *transaction).await.unwrap();
+    let execution = stack.start(&json!({})).await.unwrap();
+    until("the upsert waits for the lock", async || waits_for_lock(stack).await).await;
+    let rds = aws_sdk_rds::Client::new(&stack.config);
+    let delete = rds.delete_db_instance().db_instance_identifier(&stack.database_instance);
+    delete.skip_final_snapshot(true).send().await.unwrap();
+    if let Some(statement) = spoil {
+        sqlx::query(statement).execute(&mut *transaction).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+    execution.outcome().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_cannot_close_the_database_has_failed_though_its_rows_are_loaded() {
+    let stack = fixture().await;
+    let outcome = run_without_instance_at_its_end(&stack, None).await;
+    assert_eq!(outcome.error.as_deref(), Some("Misconfigured"));
+    assert!(outcome.cause.unwrap().contains("make the instance"));
+    assert!(outcome.states.iter().any(|run| run.state == "CloseDatabase"));
+    assert_eq!(table(&stack).await, ["2024-01-01 0 1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_error_is_the_one_that_ends_the_run() {
+    let stack = fixture().await;
+    let spoil = "alter table pomodoro_day_catg add check (work_minutes < 0)";
+    let outcome = run_without_instance_at_its_end(&stack, Some(spoil)).await;
+    assert_eq!(outcome.error.as_deref(), Some("InvalidSource"), "{:?}", outcome.cause);
+    assert!(outcome.cause.unwrap().contains("23514"), "the load's error, not that of closing");
+    assert!(outcome.states.iter().any(|run| run.state == "CloseAfterFailure"));
 }

@@ -5,6 +5,7 @@ mod cli;
 mod database_access;
 mod detect_new_files;
 mod executions;
+mod permissions;
 mod pivot;
 mod support;
 mod tidy;

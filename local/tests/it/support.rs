@@ -29,7 +29,7 @@ pub async fn stack() -> Arc<Stack> {
 /// A deployment of a test's own, and the stack that it must not outlive.
 pub struct Fixture {
     pub deployment: Deployment,
-    _stack: Arc<Stack>,
+    pub stack: Arc<Stack>,
 }
 
 impl std::ops::Deref for Fixture {
@@ -47,13 +47,17 @@ pub async fn fixture() -> Fixture {
 /// A deployment with other options.
 pub async fn fixture_with(options: Options) -> Fixture {
     let stack = stack().await;
-    Fixture { deployment: stack.deploy_anew(&options).await.unwrap(), _stack: stack }
+    Fixture { deployment: stack.deploy_anew(&options).await.unwrap(), stack }
 }
 
 /// The options of a deployment that leaves the database's visibility alone.
 pub fn vpc_mode() -> Options {
     Options { parameters: [("NetworkMode", "vpc".to_owned())].into(), ..Options::default() }
 }
+
+/// The target as the upsert function would create it.
+pub const TARGET: &str = "create table pomodoro_day_catg (date date not null unique, learning_minutes numeric not null, \
+                          work_minutes numeric not null)";
 
 pub const HEADER: &str = "Project,Duration (in minutes),Start date,End date\n";
 

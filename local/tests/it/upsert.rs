@@ -154,3 +154,41 @@ async fn a_name_that_is_used_again_is_another_run() {
     assert_eq!(table(&stack).await, ["2024-01-01 1 1", "2024-04-01 2 2"]);
     assert_eq!(keys(&stack, "state/").await.len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bootstrap_grants_what_a_load_needs() {
+    let owner = fixture().await;
+    // As on RDS there is a role for logging in by IAM; a password stands for the token.
+    sql(&owner, "do $$ begin create role rds_iam; exception when duplicate_object then null; end $$").await;
+    let script = local::binaries::workspace().join("functions/upsert/bootstrap.sql");
+    let role = format!("loader_{}", owner.name.replace('-', "_"));
+    let psql = owner.stack.psql().expect("a psql beside the server");
+    for _ in 0..2 {
+        let output = std::process::Command::new(&psql)
+            .arg(&owner.database_url)
+            .args(["-v", &format!("role={role}"), "-v", "schema=public", "-v", "table=pomodoro_day_catg", "-f"])
+            .arg(&script)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let mut connection = owner.connect().await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(format!("alter role {role} password 'token'")))
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let (_, address) = owner.database_url.split_once('@').unwrap();
+    let mut options = vpc_mode();
+    options.parameters.insert("DatabaseUrl", format!("postgres://{role}:token@{address}"));
+    let loader = fixture_with(options).await;
+    loader.upload("a.csv", csv(&[("Work", "1", "2024-01-01")])).await.unwrap();
+    run_well(&loader, json!({})).await;
+    loader.upload("a.csv", csv(&[("Work", "2", "2024-01-01")])).await.unwrap();
+    assert_eq!(merged(&run_well(&loader, json!({})).await), [0, 1, 0]);
+    let owner_of: String =
+        sqlx::query_scalar("select tableowner::text from pg_tables where tablename = 'pomodoro_day_catg'")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+    assert_eq!(owner_of, role);
+}

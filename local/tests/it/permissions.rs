@@ -1,0 +1,157 @@
+//! Each permission of a function's role is needed, and all of them suffice: shown by taking them away one at a time. The local
+//! AWS enforces what functions call; what the roles of the services around them allow is checked in `roles`.
+
+use crate::support::*;
+use local::deployment::Options;
+use local::report::failure;
+use local::template::{self, resources};
+use serde_json::json;
+use serde_yaml_ng::Value;
+
+/// The functions' roles.
+const ROLES: [&str; 4] = ["DetectNewFilesRole", "PivotRole", "UpsertRole", "DatabaseAccessRole"];
+
+/// Actions that no local AWS asks for, with what they are for.
+const NOT_ENFORCED: [(&str, &str); 10] = [
+    ("logs:", "the log lines of a function"),
+    ("xray:", "traces"),
+    ("rds-db:connect", "logging in by IAM token: there is no RDS behind the local instance"),
+    ("ec2:", "the network interfaces of a function in a VPC"),
+    ("secretsmanager:", "the optional secret; the local stack has a URL"),
+    ("kms:", "the optional key"),
+    ("sqs:", "dead letters of asynchronous calls"),
+    ("cloudwatch:", "metrics"),
+    ("s3:ListBucket on PivotRole", "telling a deleted file (404) from a forbidden one (403)"),
+    ("s3:ListBucket on UpsertRole", "telling a missing result (404) from a forbidden one (403)"),
+];
+
+/// One action on one resource.
+#[derive(Clone)]
+struct Permission {
+    role: &'static str,
+    /// Its number among the role's pairs of action and resource.
+    number: usize,
+    text: String,
+}
+
+fn list(value: &Value) -> Vec<Value> {
+    value.as_sequence().cloned().unwrap_or_else(|| vec![value.clone()])
+}
+
+/// The statements of a role, taken apart into one action on one resource each; `drop` is left out. Returns what there is.
+fn take_apart(template: &mut Value, role: &'static str, drop: Option<usize>) -> Vec<Permission> {
+    let mut found = Vec::new();
+    let policies = template["Resources"][role]["Properties"]["Policies"].as_sequence_mut().unwrap();
+    for policy in policies {
+        // A policy that is there under a condition only stands in its second place.
+        let policy = match policy {
+            Value::Tagged(tagged) => &mut tagged.value[1],
+            plain => plain,
+        };
+        let statements = policy["PolicyDocument"]["Statement"].as_sequence_mut().unwrap();
+        let mut single = Vec::new();
+        for statement in statements.iter() {
+            let is_conditional = matches!(statement, Value::Tagged(_));
+            if is_conditional || statement["Effect"].as_str() != Some("Allow") {
+                single.push(statement.clone());
+                continue;
+            }
+            for action in list(&statement["Action"]) {
+                for resource in list(&statement["Resource"]) {
+                    let name = action.as_str().unwrap();
+                    let text = format!("{name} on {role}: {}", serde_json::to_string(&resource).unwrap_or_default());
+                    if drop != Some(found.len()) {
+                        let mut one = statement.clone();
+                        one["Action"] = action.clone();
+                        one["Resource"] = resource;
+                        single.push(one);
+                    }
+                    found.push(Permission { role, number: found.len(), text });
+                }
+            }
+        }
+        *statements = single;
+    }
+    found
+}
+
+/// Loads a file, meets a bad one, then its correction: everything that the functions ever do. Says where it went otherwise.
+async fn scenario(stack: &Fixture) -> Result<(), String> {
+    let expect = async |error: Option<&str>| {
+        let outcome = run(stack, json!({})).await;
+        if outcome.error.as_deref() == error { Ok(()) } else { Err(failure(&outcome)) }
+    };
+    stack.upload("a.csv", csv(&[("Work", "1", "2024-01-01")])).await.unwrap();
+    expect(None).await?;
+    stack.upload("b.csv", csv(&[("Work", "x", "2024-01-02")])).await.unwrap();
+    expect(Some("InvalidSource")).await?;
+    stack.upload("b.csv", csv(&[("Work", "2", "2024-01-02")])).await.unwrap();
+    expect(None).await?;
+    // What an execution left behind when it was aborted.
+    let rds = aws_sdk_rds::Client::new(&stack.config);
+    let open = rds.modify_db_instance().db_instance_identifier(&stack.database_instance).publicly_accessible(true);
+    open.send().await.unwrap();
+    let watch = json!({"action": "close_leftover", "state_machine": stack.state_machine_arn});
+    let closed = stack.invoke("database-access", &watch).await.unwrap();
+    closed.map(drop).map_err(|(error, cause)| format!("{error}: {cause}"))
+}
+
+async fn deploy(change: impl FnOnce(&mut Value)) -> Fixture {
+    let stack = stack().await;
+    let mut template = template::read().unwrap();
+    change(&mut template);
+    let options = Options { parameters: [("NetworkMode", "toggle".to_owned())].into(), ..Options::default() };
+    Fixture { deployment: stack.deploy_changed(&options, template).await.unwrap(), stack }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_any_one_permission_something_fails_and_with_all_nothing_does() {
+    let whole = deploy(|template| {
+        for role in ROLES {
+            take_apart(template, role, None);
+        }
+    })
+    .await;
+    scenario(&whole).await.unwrap();
+
+    let mut template = template::read().unwrap();
+    let all: Vec<Permission> = ROLES.into_iter().flat_map(|role| take_apart(&mut template, role, None)).collect();
+    let enforced: Vec<Permission> = all
+        .into_iter()
+        .filter(|permission| !NOT_ENFORCED.iter().any(|(name, _)| permission.text.starts_with(name)))
+        .collect();
+    assert!(enforced.len() >= 12, "{} permissions", enforced.len());
+    let mut problems = Vec::new();
+    for pair in enforced.chunks(4) {
+        let tasks: Vec<_> = pair
+            .iter()
+            .cloned()
+            .map(|permission| {
+                tokio::spawn(async move {
+                    let stack =
+                        deploy(|template| drop(take_apart(template, permission.role, Some(permission.number)))).await;
+                    match scenario(&stack).await {
+                        Err(failure) if failure.contains("AccessDenied") || failure.contains("not authorized") => None,
+                        Err(failure) => Some(format!("without {}: {failure}", permission.text)),
+                        Ok(()) => Some(format!("without {}: nothing fails", permission.text)),
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            problems.extend(task.await.unwrap());
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn every_role_of_a_function_is_looked_at() {
+    let template = template::read().unwrap();
+    let mut roles: Vec<String> =
+        resources(&template, "AWS::Serverless::Function").keys().map(|id| id.replace("Function", "Role")).collect();
+    roles.sort();
+    let mut looked_at = ROLES.map(ToOwned::to_owned).to_vec();
+    looked_at.sort();
+    assert_eq!(roles, looked_at);
+}
