@@ -5,15 +5,16 @@ use crate::deployment::{Deployment, Options};
 use crate::emulator::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
 use crate::execution::{Execution, Outcome};
 use crate::missing::Missing;
-use crate::postgres::Postgres;
-use crate::report::{self, Lines};
-use crate::stack::Stack;
+use crate::report::{self, Lines, out};
+use crate::stack::{self, Stack};
 use crate::{BoxError, template};
 use clap::{Args, Parser, Subcommand};
 use std::collections::HashSet;
 use std::error::Error;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -28,7 +29,8 @@ const STACK: &str = "sluice";
 /// shows what it did. Run it again and there is nothing new. Everything it starts ends with it; what it loaded is kept in
 /// .sluice until `cargo local reset`.
 ///
-/// Ends with 0 when the run is done, 1 when the run failed, 2 when something is missing to start the stack.
+/// Ends with 0 when the run is done, 1 when the run failed, 2 when something is missing to start the stack or an argument is
+/// not understood.
 #[derive(Parser)]
 #[command(name = "cargo local", bin_name = "cargo local", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
@@ -115,7 +117,7 @@ fn state_dir() -> PathBuf {
 async fn run_once(arguments: &RunArguments) -> Result<(), Failure> {
     let say = |text: &str| {
         if !arguments.json {
-            println!("{text}");
+            out(format_args!("{text}\n"));
         }
     };
     let name = match &arguments.input {
@@ -124,14 +126,21 @@ async fn run_once(arguments: &RunArguments) -> Result<(), Failure> {
     };
     let folder = arguments.input.clone().unwrap_or_else(|| workspace().join("local/sample"));
     let files = csv_files(&folder).map_err(Failure::Run)?;
+    if let Some(other) = arguments.add.iter().find(|file| !is_csv(file)) {
+        return Err(Failure::Run(format!(
+            "{}: its name does not end in .csv, so no run would load it",
+            other.display()
+        )));
+    }
 
     say("starting PostgreSQL and the local AWS");
     let stack = Stack::start(&state_dir(), &say)?;
     say("deploying template.yaml");
-    let deployment = stack.deploy(&name, &Options::default()).await?;
+    let deployment = stack.deploy(&name, &Options::default()).await.map_err(not_deployed)?;
     for file in files.iter().chain(&arguments.add) {
-        let is_new = deployment.upload_if_newer(file).await.map_err(|error| named(file, &*error))?;
-        say(&format!("{} {}", if is_new { "uploaded" } else { "already there:" }, file.display()));
+        let is_new = deployment.upload_if_changed(file).await.map_err(|error| named(file, &*error))?;
+        let shown = std::env::current_dir().ok().and_then(|here| file.strip_prefix(here).ok()).unwrap_or(file);
+        say(&format!("{} {}", if is_new { "uploaded" } else { "already there:" }, shown.display()));
     }
     say("running transform-and-upsert");
     let input = match &arguments.since {
@@ -153,24 +162,23 @@ async fn run_once(arguments: &RunArguments) -> Result<(), Failure> {
 
 async fn show(deployment: &Deployment, outcome: &Outcome, json: bool) -> Result<(), BoxError> {
     if json {
-        println!("{}", serde_json::to_string(outcome)?);
+        out(format_args!("{}\n", serde_json::to_string(outcome)?));
         return Ok(());
     }
     if outcome.succeeded() {
-        println!("\n{}\n", report::summary(outcome));
+        out(format_args!("\n{}\n\n", report::summary(outcome)));
         let mut connection = deployment.connect().await?;
-        print!("{}", report::table(&mut connection, &template::target()?).await?);
+        out(format_args!("{}", report::table(&mut connection, &template::target()?).await?));
     }
     Ok(())
 }
 
 async fn up(json: bool) -> Result<(), Failure> {
-    let end_signals = EndSignals::new().map_err(BoxError::from)?;
     let stack = Stack::start(&state_dir(), &|text| eprintln!("{text}"))?;
     eprintln!("deploying template.yaml");
     let options = Options { s3_trigger: true, ..Options::default() };
-    let deployment = stack.deploy(STACK, &options).await?;
-    for (name, value) in [
+    let deployment = stack.deploy(STACK, &options).await.map_err(not_deployed)?;
+    let exports: String = [
         ("AWS_ENDPOINT_URL", stack.endpoint()),
         ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
         ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.to_owned()),
@@ -180,30 +188,50 @@ async fn up(json: bool) -> Result<(), Failure> {
         ("BUCKET", deployment.bucket.clone()),
         ("STATE_MACHINE_ARN", deployment.state_machine_arn.clone()),
         ("DB_INSTANCE", deployment.database_instance.clone()),
-    ] {
-        println!("export {name}='{}'", value.replace('\'', r"'\''"));
-    }
-    println!("ready");
+    ]
+    .into_iter()
+    .map(|(name, value)| format!("export {name}='{}'\n", value.replace('\'', r"'\''")))
+    .collect();
+    let file = state_dir().join("env");
+    write_private(&file, &exports).map_err(|error| named(&file, &error))?;
+    // Before anything says that it is ready; until here a signal just ends this process, and with it what it started.
+    let end_signals = EndSignals::new().map_err(BoxError::from)?;
+    let known =
+        list(&deployment).await?.into_iter().filter(|(_, is_running)| !is_running).map(|(arn, _)| arn).collect();
+    out(format_args!("{exports}ready\n"));
+    eprintln!("the exports are in {} too", file.display());
     eprintln!("upload to s3://{}/input_data/ and an execution starts by itself; Ctrl-C ends", deployment.bucket);
-    tokio::select! {
-        watched = watch(&deployment, json) => watched.map_err(Failure::from),
+    let result = tokio::select! {
+        watched = watch(&deployment, json, known) => watched.map_err(Failure::from),
         () = end_signals.received() => {
             eprintln!("stopping");
             Ok(())
         }
-    }
+    };
+    let _ = fs::remove_file(&file);
+    result
+}
+
+/// Writes a file that only this user can read: it holds a password.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let _ = fs::remove_file(path);
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
+}
+
+fn not_deployed(error: BoxError) -> Failure {
+    let how = format!("The log of the local AWS is {}.", state_dir().join("emulator.log").display());
+    Failure::Missing(Missing::failed("The template could not be deployed.", how).caused_by(error))
 }
 
 /// Tells of each execution that ends, for as long as the stack runs.
-async fn watch(deployment: &Deployment, json: bool) -> Result<(), BoxError> {
-    let mut told: HashSet<String> = list(deployment).await?.into_iter().map(|(arn, _)| arn).collect();
+async fn watch(deployment: &Deployment, json: bool, mut told: HashSet<String>) -> Result<(), BoxError> {
     loop {
         tokio::time::sleep(Duration::from_millis(500)).await;
         for (arn, is_running) in list(deployment).await? {
             if !is_running && told.insert(arn.clone()) {
                 let outcome = Execution::new(deployment.sfn(), arn).outcome().await?;
                 if json {
-                    println!("{}", serde_json::to_string(&outcome)?);
+                    out(format_args!("{}\n", serde_json::to_string(&outcome)?));
                     continue;
                 }
                 let name = outcome.execution.rsplit(':').next().unwrap_or_default();
@@ -239,11 +267,8 @@ impl EndSignals {
 
 fn reset() -> Result<(), Failure> {
     let folder = state_dir();
-    Postgres::erase(&folder)?;
-    if folder.exists() {
-        fs::remove_dir_all(&folder).map_err(|error| named(&folder, &error))?;
-    }
-    println!("{} is gone", folder.display());
+    stack::erase(&folder)?;
+    out(format_args!("{} is forgotten\n", folder.display()));
     Ok(())
 }
 
@@ -253,7 +278,7 @@ fn csv_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(named)? {
         let path = entry.map_err(named)?.path();
-        if path.is_file() && path.extension().is_some_and(|extension| extension == "csv") {
+        if path.is_file() && is_csv(&path) {
             files.push(path);
         }
     }
@@ -262,6 +287,10 @@ fn csv_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     }
     files.sort();
     Ok(files)
+}
+
+fn is_csv(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "csv")
 }
 
 fn fingerprint(folder: &Path) -> u32 {

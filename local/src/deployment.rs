@@ -17,6 +17,9 @@ const DEPLOY_TIMEOUT: Duration = Duration::from_secs(120);
 /// The prefix of the pipeline's input.
 pub const INPUT_PREFIX: &str = "input_data/";
 
+/// The metadata by which an uploaded file is known again.
+const UPLOADED_VERSION: &str = "uploaded-version";
+
 /// The template's parameters, as far as they are not always the same here.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -50,8 +53,8 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// Creates or updates the stack `name` from `body`.
-    pub(crate) async fn create(stack: &Stack, name: &str, body: &str, options: &Options) -> Result<Self, BoxError> {
+    /// Creates or updates the stack `name` from the template at `url`.
+    pub(crate) async fn create(stack: &Stack, name: &str, url: &str, options: &Options) -> Result<Self, BoxError> {
         let database_url = prepare_database(stack, name).await?;
         let config = stack.config().await;
         let client = aws_sdk_cloudformation::Client::new(&config);
@@ -61,6 +64,8 @@ impl Deployment {
             ("Architecture", if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }.to_owned()),
             ("S3TriggerState", state(options.s3_trigger)),
             ("ScheduleState", state(false)),
+            // The mode with more to see: the database is opened and closed by every run.
+            ("NetworkMode", "toggle".to_owned()),
         ]);
         values.extend(options.parameters.clone());
         let parameters: Vec<Parameter> = values
@@ -69,7 +74,7 @@ impl Deployment {
             .collect();
         let capabilities = vec![Capability::CapabilityIam, Capability::CapabilityAutoExpand];
         if client.describe_stacks().stack_name(name).send().await.is_ok() {
-            let update = client.update_stack().stack_name(name).template_body(body);
+            let update = client.update_stack().stack_name(name).template_url(url);
             let updated = update.set_parameters(Some(parameters)).set_capabilities(Some(capabilities)).send().await;
             let is_up_to_date = |error: &str| error.contains("No updates are to be performed");
             if let Err(error) = updated {
@@ -79,7 +84,7 @@ impl Deployment {
                 }
             }
         } else {
-            let create = client.create_stack().stack_name(name).template_body(body);
+            let create = client.create_stack().stack_name(name).template_url(url);
             create.set_parameters(Some(parameters)).set_capabilities(Some(capabilities)).send().await?;
         }
         let outputs = wait_until_done(&client, name).await?;
@@ -121,23 +126,26 @@ impl Deployment {
         Ok(put.body(body.into()).send().await?.e_tag.unwrap_or_default())
     }
 
-    /// Puts a file there unless an object of its name and size is there that is at least as new: what `aws s3 sync` does.
-    /// Says whether it did.
+    /// Puts a file there unless it is there already, as it is now: an object remembers the size and the exact modification time
+    /// of the file that it was made from. Says whether it did.
     ///
     /// # Errors
     /// As the file system and S3 have it.
-    pub async fn upload_if_newer(&self, path: &Path) -> Result<bool, BoxError> {
+    pub async fn upload_if_changed(&self, path: &Path) -> Result<bool, BoxError> {
         let name = path.file_name().and_then(|name| name.to_str()).ok_or("a file whose name is not UTF-8")?;
         let metadata = std::fs::metadata(path)?;
-        let modified = metadata.modified()?.duration_since(std::time::UNIX_EPOCH)?.as_secs();
-        let head = self.s3().head_object().bucket(&self.bucket).key(format!("{INPUT_PREFIX}{name}")).send().await;
+        let modified = metadata.modified()?.duration_since(std::time::UNIX_EPOCH)?.as_nanos();
+        let version = format!("{} bytes at {modified}", metadata.len());
+        let key = format!("{INPUT_PREFIX}{name}");
+        let head = self.s3().head_object().bucket(&self.bucket).key(&key).send().await;
         let is_there = head.is_ok_and(|head| {
-            let size = head.content_length().and_then(|size| u64::try_from(size).ok());
-            let uploaded = head.last_modified().and_then(|time| u64::try_from(time.secs()).ok());
-            size == Some(metadata.len()) && uploaded.is_some_and(|uploaded| uploaded >= modified)
+            head.metadata()
+                .and_then(|metadata| metadata.get(UPLOADED_VERSION))
+                .is_some_and(|uploaded| *uploaded == version)
         });
         if !is_there {
-            self.upload(name, ByteStream::from_path(path).await?).await?;
+            let put = self.s3().put_object().bucket(&self.bucket).key(&key).metadata(UPLOADED_VERSION, version);
+            put.body(ByteStream::from_path(path).await?).send().await?;
         }
         Ok(!is_there)
     }

@@ -3,11 +3,12 @@
 use crate::guard::Guard;
 use crate::missing::Missing;
 use crate::python;
-use std::fs::{self, File};
-use std::io;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,6 +25,9 @@ pub const SECRET_ACCESS_KEY: &str = "test";
 /// How long it may take to answer after its start.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How often it is started before giving up.
+const START_ATTEMPTS: u32 = 3;
+
 /// How long it may take to stop and to save its state.
 const STOP_GRACE: Duration = Duration::from_secs(20);
 
@@ -32,6 +36,7 @@ pub struct Emulator {
     port: u16,
     child: Child,
     guard: Option<Guard>,
+    scratch: PathBuf,
 }
 
 /// How to run it.
@@ -62,19 +67,30 @@ impl Emulator {
                 .caused_by(error)
         };
         let home = state_dir.join("emulator");
-        // What functions were unpacked to by an earlier start.
-        let _ = fs::remove_dir_all(home.join("tmp"));
-        for folder in ["tmp", "state", "objects"] {
-            fs::create_dir_all(home.join(folder)).map_err(failed)?;
+        let lock = prepare(state_dir, &home, report).map_err(failed)?;
+        let program = environment.program("ministack");
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let mut emulator = Self::spawn(&program, &home, &log, settings, &lock).map_err(failed)?;
+            match emulator.wait_until_it_answers() {
+                Ok(()) => return Ok(emulator),
+                // Its port may have been taken between the choice and the start.
+                Err(_) if attempts < START_ATTEMPTS => {}
+                Err(error) => return Err(failed(error)),
+            }
         }
-        let port = free_port().map_err(failed)?;
-        let output = File::create(&log).map_err(failed)?;
-        let mut command = Command::new(environment.program("ministack"));
+    }
+
+    fn spawn(program: &Path, home: &Path, log: &Path, settings: Settings, lock: &File) -> io::Result<Self> {
+        let port = free_port()?;
+        let output = File::create(log)?;
+        let mut command = Command::new(program);
         // A clean environment, because functions inherit it.
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", &home)
+            .env("HOME", home)
             .env("TMPDIR", home.join("tmp"))
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
@@ -94,13 +110,11 @@ impl Emulator {
                 .env("S3_PERSIST", "1")
                 .env("S3_DATA_DIR", home.join("objects"));
         }
-        command.current_dir(&home).process_group(0).stdin(Stdio::null());
-        command.stdout(output.try_clone().map_err(failed)?).stderr(output);
-        let child = command.spawn().map_err(failed)?;
-        let guard = Guard::group(child.id(), "TERM", STOP_GRACE).map_err(failed)?;
-        let mut emulator = Self { port, child, guard: Some(guard) };
-        emulator.wait_until_it_answers().map_err(failed)?;
-        Ok(emulator)
+        command.current_dir(home).process_group(0).stdin(Stdio::null());
+        command.stdout(output.try_clone()?).stderr(output);
+        let child = command.spawn()?;
+        let guard = Guard::group_holding(child.id(), "TERM", STOP_GRACE, lock.try_clone()?)?;
+        Ok(Self { port, child, guard: Some(guard), scratch: home.join("tmp") })
     }
 
     /// Where it answers.
@@ -110,7 +124,7 @@ impl Emulator {
 
     fn wait_until_it_answers(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
+        while !self.is_healthy() {
             if let Some(status) = self.child.try_wait()? {
                 return Err(io::Error::other(format!("it ended at once, {status}")));
             }
@@ -121,6 +135,19 @@ impl Emulator {
         }
         Ok(())
     }
+
+    /// Asks for its health, so that whoever else may listen on this port is not taken for it.
+    fn is_healthy(&self) -> bool {
+        let ask = || -> io::Result<String> {
+            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+            stream.write_all(b"GET /_localstack/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200") && answer.contains("\"services\""))
+    }
 }
 
 impl Drop for Emulator {
@@ -128,7 +155,30 @@ impl Drop for Emulator {
         if let Some(guard) = self.guard.take() {
             let _ = guard.end(&mut self.child);
         }
+        // What functions were unpacked to: some hundred megabytes.
+        let _ = fs::remove_dir_all(&self.scratch);
     }
+}
+
+/// Makes its folders, for this user's eyes only, since functions' settings are kept there; waits for an earlier one that is
+/// still saving its state. The lock is free when that has ended.
+fn prepare(state_dir: &Path, home: &Path, report: &dyn Fn(&str)) -> io::Result<File> {
+    let lock = File::create(state_dir.join("emulator.lock"))?;
+    let deadline = Instant::now() + STOP_GRACE + Duration::from_secs(5);
+    while lock.try_lock().is_err() {
+        if Instant::now() > deadline {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "an earlier one has not ended"));
+        }
+        report("waiting for the local AWS of an earlier start to end");
+        thread::sleep(Duration::from_secs(1));
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(home)?;
+    // What functions were unpacked to by an earlier start.
+    let _ = fs::remove_dir_all(home.join("tmp"));
+    for folder in ["tmp", "state", "objects"] {
+        fs::create_dir_all(home.join(folder))?;
+    }
+    Ok(lock)
 }
 
 /// A port that nobody listens on right now.

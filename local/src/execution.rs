@@ -2,7 +2,7 @@
 
 use crate::BoxError;
 use aws_sdk_sfn::Client;
-use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent};
+use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent, HistoryEventType};
 use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
@@ -24,6 +24,8 @@ pub struct StateRun {
     pub state: String,
     /// How long it took, its retries included, in milliseconds.
     pub duration_ms: i64,
+    /// The error by which it was left.
+    pub error: Option<String>,
 }
 
 /// How an execution ended.
@@ -97,7 +99,7 @@ impl Execution {
             timeline.seen = timeline.seen.max(events.len());
             if described.status != ExecutionStatus::Running {
                 let end = described.stop_date.unwrap_or(described.start_date);
-                timeline.finish(end.to_millis()?);
+                timeline.finish(end.to_millis()?, described.error.as_ref(), tell);
                 let output = described.output.filter(|_| described.status == ExecutionStatus::Succeeded);
                 return Ok(Outcome {
                     execution: self.arn.clone(),
@@ -128,6 +130,8 @@ impl Execution {
 struct Timeline {
     seen: usize,
     open: Vec<(String, i64)>,
+    /// Of the last attempt, until one succeeds.
+    error: Option<String>,
     left: Vec<StateRun>,
 }
 
@@ -141,7 +145,7 @@ impl Timeline {
         if let Some(left) = event.state_exited_event_details() {
             let Some(place) = self.open.iter().rposition(|(name, _)| *name == left.name) else { return };
             let (state, since) = self.open.remove(place);
-            self.left.push(StateRun { state, duration_ms: time - since });
+            self.left.push(StateRun { state, duration_ms: time - since, error: self.error.take() });
             if let Some(run) = self.left.last() {
                 tell(Progress::Left(run));
             }
@@ -150,14 +154,21 @@ impl Timeline {
         let failure =
             failure.or_else(|| event.lambda_function_failed_event_details().and_then(|details| details.error()));
         if let Some(error) = failure {
+            self.error = Some(error.to_owned());
             tell(Progress::AttemptFailed(error));
+        }
+        if matches!(event.r#type, HistoryEventType::TaskSucceeded | HistoryEventType::LambdaFunctionSucceeded) {
+            self.error = None;
         }
     }
 
     /// A Fail state is entered and never left.
-    fn finish(&mut self, end: i64) {
+    fn finish(&mut self, end: i64, error: Option<&String>, tell: &mut (dyn FnMut(Progress<'_>) + Send)) {
         for (state, since) in self.open.drain(..).rev() {
-            self.left.push(StateRun { state, duration_ms: end - since });
+            self.left.push(StateRun { state, duration_ms: end - since, error: error.cloned() });
+            if let Some(run) = self.left.last() {
+                tell(Progress::Left(run));
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 //! only we hold. When the pipe ends, for whatever reason, the watcher ends the child. An orderly
 //! stop takes the same path, so the way that matters most is also the way that always runs.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -37,22 +38,27 @@ impl Guard {
     /// Guards one process: `signal` (a name such as `INT`) first, `KILL` when it is still there
     /// after `grace`. Fails when the watching shell cannot be started.
     pub fn process(pid: u32, signal: &str, grace: Duration) -> io::Result<Self> {
-        Self::start(&pid.to_string(), signal, grace)
+        Self::start(&pid.to_string(), signal, grace, Stdio::null())
     }
 
     /// Guards every process of the group that `leader` leads, in the same way. Start the leader
     /// with [`CommandExt::process_group`]`(0)`, so that it has a group of its own.
     pub fn group(leader: u32, signal: &str, grace: Duration) -> io::Result<Self> {
-        Self::start(&format!("-{leader}"), signal, grace)
+        Self::start(&format!("-{leader}"), signal, grace, Stdio::null())
     }
 
-    fn start(target: &str, signal: &str, grace: Duration) -> io::Result<Self> {
+    /// As [`Guard::group`]; a lock on `file` outlives this process until the group has ended.
+    pub fn group_holding(leader: u32, signal: &str, grace: Duration, file: File) -> io::Result<Self> {
+        Self::start(&format!("-{leader}"), signal, grace, file.into())
+    }
+
+    fn start(target: &str, signal: &str, grace: Duration, held: Stdio) -> io::Result<Self> {
         let pauses = grace.as_millis() / PAUSE.as_millis();
         let mut watcher = Command::new("sh")
             .args(["-c", WATCHER, "watcher", signal, target])
             .args([pauses.to_string(), PAUSE.as_secs_f64().to_string()])
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(held)
             .stderr(Stdio::null())
             .current_dir("/")
             // Ctrl-C reaches the terminal's foreground group, and must not reach the watcher.

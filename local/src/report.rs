@@ -25,20 +25,26 @@ impl Lines {
     pub fn tell(&mut self, progress: &Progress<'_>) {
         match progress {
             Progress::Entered(state) if self.is_terminal => {
-                print!("\r\x1b[K  … {state}");
-                let _ = std::io::stdout().flush();
+                out(format_args!("\r\x1b[K  … {state}"));
             }
             Progress::Entered(_) => {}
-            Progress::Left(StateRun { state, duration_ms }) => {
-                println!("{}  ✓ {state:<22} {:>8.2} s", self.line_start(), seconds(*duration_ms));
+            Progress::Left(StateRun { state, duration_ms, error }) => {
+                let mark = if error.is_some() { '✗' } else { '✓' };
+                out(format_args!("{}  {mark} {state:<22} {:>8.2} s\n", self.line_start(), seconds(*duration_ms)));
             }
-            Progress::AttemptFailed(error) => println!("{}  ! {error}", self.line_start()),
+            Progress::AttemptFailed(error) => out(format_args!("{}  ! {error}\n", self.line_start())),
         }
     }
 
     fn line_start(&self) -> &'static str {
         if self.is_terminal { "\r\x1b[K" } else { "" }
     }
+}
+
+/// Writes to standard output. Whoever reads there may have seen enough: that ends nothing.
+pub fn out(text: std::fmt::Arguments<'_>) {
+    let mut stdout = std::io::stdout();
+    let _ = stdout.write_fmt(text).and_then(|()| stdout.flush());
 }
 
 /// What an execution came to, in a line or two.

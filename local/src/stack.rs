@@ -11,6 +11,8 @@ use aws_sdk_s3::config::Credentials;
 use serde_yaml_ng::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -80,14 +82,13 @@ impl Stack {
                 .caused_by(error)
         };
         fs::create_dir_all(state_dir).map_err(unusable)?;
-        let lock = File::create(state_dir.join("lock")).map_err(unusable)?;
-        lock.try_lock().map_err(|_| {
-            let what = format!("The stack in {} is running already.", state_dir.display());
-            Missing::busy(what, "Use it, or end it first.")
-        })?;
+        let state_dir = &std::path::absolute(state_dir).map_err(unusable)?;
+        // Made first, so that it goes last, also when something after it fails.
+        let scratch = (!settings.keeps_state).then(|| Scratch(state_dir.clone()));
+        let lock = hold(state_dir)?;
         let tools_dir = tools_dir();
         let postgres = match database_url.filter(|url| !url.is_empty()) {
-            Some(url) => Database::Given(checked(url)?),
+            Some(url) => Database::Given(checked(url, report)?),
             None => Database::Ours(Postgres::start(state_dir, &tools_dir, settings.keeps_state, report)?),
         };
         let emulator = Emulator::start(state_dir, &tools_dir, settings, report)?;
@@ -97,7 +98,6 @@ impl Stack {
             .into_iter()
             .map(|function| Package::new(function, &folder))
             .collect::<Result<_, _>>()?;
-        let scratch = (!settings.keeps_state).then(|| Scratch(state_dir.to_owned()));
         Ok(Self { emulator, postgres, packages, next_name: AtomicU32::new(0), _lock: lock, _scratch: scratch })
     }
 
@@ -149,8 +149,8 @@ impl Stack {
     /// # Errors
     /// Whatever the local AWS or the database says.
     pub async fn deploy(&self, name: &str, options: &Options) -> Result<Deployment, BoxError> {
-        let body = self.upload_artifacts(template::read()?).await?;
-        Deployment::create(self, name, &body, options).await
+        let url = self.upload_artifacts(template::read()?).await?;
+        Deployment::create(self, name, &url, options).await
     }
 
     /// Deploys the template under a name of its own, with a database of its own.
@@ -167,11 +167,12 @@ impl Stack {
     /// As [`Stack::deploy`].
     pub async fn deploy_changed(&self, options: &Options, template: Value) -> Result<Deployment, BoxError> {
         let number = self.next_name.fetch_add(1, Ordering::Relaxed);
-        let body = self.upload_artifacts(template).await?;
-        Deployment::create(self, &format!("test-{number}"), &body, options).await
+        let url = self.upload_artifacts(template).await?;
+        Deployment::create(self, &format!("test-{number}"), &url, options).await
     }
 
-    /// Uploads code and definition unless they are there already; returns the template that refers to them.
+    /// Uploads code, definition and the template that refers to them, unless they are there already; returns the template's
+    /// URL. CloudFormation takes at most 51,200 bytes of a template itself.
     async fn upload_artifacts(&self, template: Value) -> Result<String, BoxError> {
         let s3 = pipeline::aws::s3(&self.config().await);
         // It may exist already: that is as good.
@@ -192,7 +193,10 @@ impl Stack {
             s3.put_object().bucket(ARTIFACTS).key(&key).body(text.into()).send().await?;
             definitions.insert(path, format!("s3://{ARTIFACTS}/{key}"));
         }
-        template::package(template, &code, &definitions)
+        let body = template::package(template, &code, &definitions)?;
+        let key = format!("{:016x}-template.yaml", fingerprint(body.as_bytes()));
+        s3.put_object().bucket(ARTIFACTS).key(&key).body(body.into_bytes().into()).send().await?;
+        Ok(format!("{}/{ARTIFACTS}/{key}", self.endpoint()))
     }
 
     /// Packages of earlier builds would pile up, some hundred megabytes each time.
@@ -207,18 +211,59 @@ impl Stack {
     }
 }
 
-/// A URL that names user, host and port, which the template takes apart.
-fn checked(url: String) -> Result<String, Missing> {
-    let has_parts = url
-        .split_once('@')
-        .is_some_and(|(_, address)| address.split(['/', '?']).next().is_some_and(|address| address.contains(':')));
-    if has_parts {
-        return Ok(url);
+/// A URL that names user, host and port, which the template takes apart, and at which somebody answers.
+fn checked(url: String, report: &dyn Fn(&str)) -> Result<String, Missing> {
+    let address = url.split_once('@').and_then(|(_, address)| address.split(['/', '?']).next());
+    let Some(address) = address.filter(|address| address.contains(':')) else {
+        return Err(Missing::failed(
+            "DATABASE_URL names no user, host and port.",
+            "Write it as postgres://user:password@host:5432/database, or unset it to get a server of its own.",
+        ));
+    };
+    report(&format!("using the database of DATABASE_URL, at {address}"));
+    match TcpStream::connect(address) {
+        Ok(_) => Ok(url),
+        Err(error) => {
+            let what = format!("The database of DATABASE_URL does not answer at {address}.");
+            Err(Missing::absent(what, "Start it, or unset DATABASE_URL to get a server of its own.").caused_by(error))
+        }
     }
-    Err(Missing::failed(
-        "DATABASE_URL names no user, host and port.",
-        "Write it as postgres://user:password@host:5432/database, or unset it to get a server of its own.",
-    ))
+}
+
+/// Deletes what a stack keeps in `state_dir`, and the folder if there is nothing else in it.
+///
+/// # Errors
+/// If the stack runs, or something cannot be deleted.
+pub fn erase(state_dir: &Path) -> Result<(), Missing> {
+    if !state_dir.exists() {
+        return Ok(());
+    }
+    let failed = |error: std::io::Error| {
+        Missing::failed(format!("{} cannot be deleted.", state_dir.display()), "Delete it by hand.").caused_by(error)
+    };
+    let _lock = hold(state_dir)?;
+    Postgres::erase(state_dir)?;
+    for name in
+        ["emulator", "emulator.log", "emulator.lock", "postgres", "postgres.log", "postgres.lock", "env", "lock"]
+    {
+        let path = state_dir.join(name);
+        let deleted = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        deleted.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(failed(error)) })?;
+    }
+    // Somebody else's files stay.
+    let _ = fs::remove_dir(state_dir);
+    Ok(())
+}
+
+/// Holds the folder for one stack at a time.
+fn hold(state_dir: &Path) -> Result<File, Missing> {
+    let busy = || {
+        let what = format!("The stack in {} is running already.", state_dir.display());
+        Missing::busy(what, "Use it, or end it first.")
+    };
+    let lock = File::create(state_dir.join("lock")).map_err(|error| busy().caused_by(error))?;
+    lock.try_lock().map_err(|_| busy())?;
+    Ok(lock)
 }
 
 /// Where downloaded tools are kept, for all checkouts of this user.

@@ -201,12 +201,16 @@ mod tests {
             (include_str!("../../../events/schedule.json"), "schedule"),
             (include_str!("../../../events/s3-notification.json"), "S3 notification"),
             (include_str!("../../../events/eventbridge-s3.json"), "S3 event"),
+            (include_str!("../../../events/pipe.json"), "queued S3 events"),
             (include_str!("../../../events/console-start.json"), "start by hand"),
             (include_str!("../../../events/console-since.json"), "start by hand"),
         ] {
             let event: Value = serde_json::from_str(event).unwrap();
             let named = event.pointer("/Records/0/s3/bucket/name").or_else(|| event.pointer("/detail/bucket/name"));
-            let bucket = named.and_then(Value::as_str).unwrap_or("lake");
+            let queued: Option<Value> =
+                event.pointer("/0/body").and_then(|body| serde_json::from_str(body.as_str()?).ok());
+            let queued = queued.as_ref().and_then(|event| event.pointer("/detail/bucket/name"));
+            let bucket = named.or(queued).and_then(Value::as_str).unwrap_or("lake");
             assert_eq!(decode(&event, bucket, "input_data/").unwrap().kind, kind, "{event}");
         }
     }

@@ -71,6 +71,13 @@ fn a_folder_of_ones_own_and_a_run_that_fails() {
     let (_, outcome) = run(&state, &arguments);
     assert_eq!(outcome["counts"]["upsert"]["rows_inserted"], 1);
 
+    // As long as before, and dated long ago: it is another file all the same.
+    std::fs::write(input.join("a.csv"), csv(&[("Work", "9", "2024-01-01")])).unwrap();
+    let file = std::fs::File::options().write(true).open(input.join("a.csv")).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000)).unwrap();
+    let (_, outcome) = run(&state, &arguments);
+    assert_eq!(outcome["counts"]["upsert"]["rows_updated"], 1);
+
     std::fs::write(input.join("b.csv"), "Project,Start date\nWork,2024-01-01\n").unwrap();
     let (output, outcome) = run(&state, &arguments);
     assert_eq!(output.status.code(), Some(1));
@@ -91,17 +98,37 @@ fn what_is_missing_is_said_with_how_to_get_it() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("SLUICE_PG_BIN"));
     let output = cargo_local(&folder.0, &["--input", "/nonexistent"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
+    let output = cargo_local(&folder.0, &[]).env("DATABASE_URL", "postgres://a:b@127.0.0.1:1/c").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("does not answer at 127.0.0.1:1") && stderr.contains("unset DATABASE_URL"), "{stderr}");
+    let output = cargo_local(&folder.0, &["--add", "/etc/hostname"]).output().unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains("does not end in .csv"));
+    std::fs::write(folder.0.join("thesis.txt"), "mine").unwrap();
+    assert!(cargo_local(&folder.0, &["reset"]).output().unwrap().status.success());
+    assert!(folder.0.join("thesis.txt").exists(), "what is not ours stays");
     for arguments in [&["--help"][..], &["up", "--help"], &["reset", "--help"]] {
         let output = cargo_local(&folder.0, arguments).output().unwrap();
         assert!(output.status.success() && output.stdout.len() > 100, "{arguments:?}");
     }
 }
 
+/// A process that does not outlive its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Starts `up`, and waits until it is ready; returns what it exports.
-fn up(state: &Path) -> (Child, BTreeMap<String, String>) {
-    let mut child = cargo_local(state, &["up"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+fn up(state: &Path) -> (Running, BTreeMap<String, String>) {
+    let child = cargo_local(state, &["up"]).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+    let mut child = Running(child);
     let mut exports = BTreeMap::new();
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+    for line in BufReader::new(child.0.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
         if line == "ready" {
             break;
@@ -124,14 +151,14 @@ async fn everything_ends_with_up_even_when_it_is_killed() {
     let folder = Folder::new("killed");
     let (mut child, exports) = up(&folder.0);
     assert_eq!(answer(&exports), [true, true]);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    child.0.kill().unwrap();
+    child.0.wait().unwrap();
     until("nothing answers any more", async || Ok(answer(&exports) == [false, false])).await;
     // And it starts again from what was left.
     let (mut child, exports) = up(&folder.0);
     assert_eq!(answer(&exports), [true, true]);
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    Command::new("kill").args(["-INT", &child.0.id().to_string()]).status().unwrap();
+    assert_eq!(child.0.wait().unwrap().code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,7 +195,7 @@ async fn up_serves_other_programs_until_it_is_told_to_end() {
     let second = cargo_local(&folder.0, &["--json"]).output().unwrap();
     assert_eq!(second.status.code(), Some(2), "the stack of this folder is in use");
 
-    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    Command::new("kill").args(["-TERM", &child.0.id().to_string()]).status().unwrap();
+    assert_eq!(child.0.wait().unwrap().code(), Some(0));
     assert_eq!(answer(&exports), [false, false], "nothing is left running");
 }

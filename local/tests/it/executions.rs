@@ -78,7 +78,7 @@ async fn the_sample_has_the_sums_that_were_added_up_elsewhere() {
     let stack = fixture().await;
     let sample = local::binaries::workspace().join("local/sample");
     for month in ["01", "02", "03"] {
-        assert!(stack.upload_if_newer(&sample.join(format!("sessions-2024-{month}.csv"))).await.unwrap());
+        assert!(stack.upload_if_changed(&sample.join(format!("sessions-2024-{month}.csv"))).await.unwrap());
     }
     let outcome = run_well(&stack, json!({})).await;
     assert_eq!(merged(&outcome), [84, 0, 0]);
@@ -341,6 +341,8 @@ async fn run_without_instance_at_its_end(stack: &Fixture, spoil: Option<&'static
     let execution = stack.start(&json!({})).await.unwrap();
     until("the upsert waits for the lock", async || waits_for_lock(stack).await).await;
     let rds = aws_sdk_rds::Client::new(&stack.config);
+    let unprotect = rds.modify_db_instance().db_instance_identifier(&stack.database_instance);
+    unprotect.deletion_protection(false).send().await.unwrap();
     let delete = rds.delete_db_instance().db_instance_identifier(&stack.database_instance);
     delete.skip_final_snapshot(true).send().await.unwrap();
     if let Some(statement) = spoil {

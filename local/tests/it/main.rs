@@ -7,6 +7,7 @@ mod detect_new_files;
 mod executions;
 mod permissions;
 mod pivot;
+mod roles;
 mod support;
 mod tidy;
 mod trigger;

@@ -34,8 +34,12 @@ struct Permission {
     text: String,
 }
 
+/// One value or several. A call such as `!Sub [text, names]` is one.
 fn list(value: &Value) -> Vec<Value> {
-    value.as_sequence().cloned().unwrap_or_else(|| vec![value.clone()])
+    match value {
+        Value::Sequence(items) => items.clone(),
+        one => vec![one.clone()],
+    }
 }
 
 /// The statements of a role, taken apart into one action on one resource each; `drop` is left out. Returns what there is.
@@ -100,8 +104,7 @@ async fn deploy(change: impl FnOnce(&mut Value)) -> Fixture {
     let stack = stack().await;
     let mut template = template::read().unwrap();
     change(&mut template);
-    let options = Options { parameters: [("NetworkMode", "toggle".to_owned())].into(), ..Options::default() };
-    Fixture { deployment: stack.deploy_changed(&options, template).await.unwrap(), stack }
+    Fixture { deployment: stack.deploy_changed(&Options::default(), template).await.unwrap(), stack }
 }
 
 #[tokio::test(flavor = "multi_thread")]

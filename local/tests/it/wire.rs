@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A function's binary with an environment in which it can start but reach nothing.
@@ -43,7 +43,7 @@ fn answer_of(mut command: Command, function: &str, event: &str) -> (String, Valu
     let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(60);
     let mut was_asked = false;
     let (path, body) = loop {
-        let (stream, _) = listener.accept().unwrap();
+        let stream = accept(&listener, &mut child);
         let mut stream = BufReader::new(stream);
         // The runtime keeps its connection, so requests follow one another on it.
         let posted = loop {
@@ -70,6 +70,19 @@ fn answer_of(mut command: Command, function: &str, event: &str) -> (String, Valu
     child.kill().unwrap();
     let output = child.wait_with_output().unwrap();
     (path, serde_json::from_slice(&body).unwrap(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// The next connection; a function that ends without one fails the test.
+fn accept(listener: &TcpListener, child: &mut Child) -> TcpStream {
+    listener.set_nonblocking(true).unwrap();
+    loop {
+        if let Ok((stream, _)) = listener.accept() {
+            stream.set_nonblocking(false).unwrap();
+            return stream;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "the function ended without an answer");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn request(stream: &mut BufReader<TcpStream>) -> Option<(String, String, Vec<u8>)> {
