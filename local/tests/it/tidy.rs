@@ -314,3 +314,23 @@ fn every_state_can_be_reached_and_leads_somewhere() {
     }
     check(&template::definition(DEFINITION).unwrap());
 }
+
+/// A dependency that only tests have may turn on features of one that all share; then tests and functions are built from two
+/// sets of everything, in twice the time.
+#[test]
+fn tests_and_functions_are_built_from_one_set_of_dependencies() {
+    let packages = |edges: &str| -> BTreeSet<String> {
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let output = std::process::Command::new(cargo)
+            .args(["tree", "--locked", "--offline", "--workspace", "--prefix", "none", "-f", "{p} {f}", "-e", edges])
+            .current_dir(workspace())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let lines = String::from_utf8(output.stdout).unwrap();
+        lines.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+    };
+    let (of_functions, of_tests) = (packages("normal,build"), packages("normal,build,dev"));
+    let changed: Vec<&String> = of_functions.difference(&of_tests).collect();
+    assert!(of_functions.len() > 200 && changed.is_empty(), "{changed:?}");
+}
