@@ -13,9 +13,12 @@ use zip::write::{SimpleFileOptions, ZipWriter};
 /// The functions, by the one name that folder, package and binary share.
 pub const FUNCTIONS: [&str; 4] = ["detect-new-files", "pivot", "upsert", "database-access"];
 
-/// The checkout that this program was built from.
+/// The checkout that cargo runs this program or test for; without cargo, the one that it was built from. Checkouts that share a
+/// target folder share this program too, so what was compiled into it may name another one.
 pub fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).filter(|folder| folder.ends_with("local"));
+    let package = package.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    package.parent().map(Path::to_owned).unwrap_or_default()
 }
 
 /// Builds the functions as this program was built, unless they are up to date; returns the folder that holds them.
