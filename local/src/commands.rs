@@ -2,26 +2,21 @@
 
 use crate::binaries::workspace;
 use crate::deployment::{Deployment, Options};
-use crate::emulator::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
-use crate::execution::{Execution, Outcome};
+use crate::execution::Outcome;
 use crate::missing::Missing;
 use crate::report::{self, Lines, out};
 use crate::stack::{self, Stack};
+use crate::up::{UpArguments, up};
 use crate::{BoxError, template};
 use clap::{Args, Parser, Subcommand};
-use std::collections::HashSet;
 use std::error::Error;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The name of the stack that the sample data goes to.
-const STACK: &str = "sluice";
+pub(crate) const STACK: &str = "sluice";
 
 /// Run the pipeline on this machine: a real PostgreSQL, a local AWS, the repository's own template and functions.
 ///
@@ -43,11 +38,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Keep the stack running in the foreground, and print the shell exports by which other programs find it.
-    Up {
-        /// Print one JSON object per execution that ends, on standard output after the line `ready`.
-        #[arg(long)]
-        json: bool,
-    },
+    Up(UpArguments),
     /// Forget everything that was uploaded and loaded.
     Reset,
 }
@@ -69,7 +60,7 @@ struct RunArguments {
 }
 
 /// What ended a command.
-enum Failure {
+pub(crate) enum Failure {
     /// The stack could not start.
     Missing(Missing),
     /// The run did not do its work.
@@ -93,7 +84,7 @@ pub async fn run() -> ExitCode {
     let Arguments { command, run } = Arguments::parse();
     let result = match command {
         None => run_once(&run).await,
-        Some(Command::Up { json }) => up(json).await,
+        Some(Command::Up(arguments)) => up(&arguments, &state_dir()).await,
         Some(Command::Reset) => reset(),
     };
     match result {
@@ -136,7 +127,8 @@ async fn run_once(arguments: &RunArguments) -> Result<(), Failure> {
     say("starting PostgreSQL and the local AWS");
     let stack = Stack::start(&state_dir(), &say)?;
     say("deploying template.yaml");
-    let deployment = stack.deploy(&name, &Options::default()).await.map_err(not_deployed)?;
+    let deployment =
+        stack.deploy(&name, &Options::default()).await.map_err(|error| not_deployed(error, &state_dir()))?;
     for file in files.iter().chain(&arguments.add) {
         let is_new = deployment.upload_if_changed(file).await.map_err(|error| named(file, &*error))?;
         let shown = std::env::current_dir().ok().and_then(|here| file.strip_prefix(here).ok()).unwrap_or(file);
@@ -173,96 +165,9 @@ async fn show(deployment: &Deployment, outcome: &Outcome, json: bool) -> Result<
     Ok(())
 }
 
-async fn up(json: bool) -> Result<(), Failure> {
-    let stack = Stack::start(&state_dir(), &|text| eprintln!("{text}"))?;
-    eprintln!("deploying template.yaml");
-    let options = Options { s3_trigger: true, ..Options::default() };
-    let deployment = stack.deploy(STACK, &options).await.map_err(not_deployed)?;
-    let exports: String = [
-        ("AWS_ENDPOINT_URL", stack.endpoint()),
-        ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.to_owned()),
-        ("AWS_REGION", REGION.to_owned()),
-        ("AWS_DEFAULT_REGION", REGION.to_owned()),
-        ("DATABASE_URL", deployment.database_url.clone()),
-        ("BUCKET", deployment.bucket.clone()),
-        ("STATE_MACHINE_ARN", deployment.state_machine_arn.clone()),
-        ("DB_INSTANCE", deployment.database_instance.clone()),
-    ]
-    .into_iter()
-    .map(|(name, value)| format!("export {name}='{}'\n", value.replace('\'', r"'\''")))
-    .collect();
-    let file = state_dir().join("env");
-    write_private(&file, &exports).map_err(|error| named(&file, &error))?;
-    // Before anything says that it is ready; until here a signal just ends this process, and with it what it started.
-    let end_signals = EndSignals::new().map_err(BoxError::from)?;
-    let known =
-        list(&deployment).await?.into_iter().filter(|(_, is_running)| !is_running).map(|(arn, _)| arn).collect();
-    out(format_args!("{exports}ready\n"));
-    eprintln!("the exports are in {} too", file.display());
-    eprintln!("upload to s3://{}/input_data/ and an execution starts by itself; Ctrl-C ends", deployment.bucket);
-    let result = tokio::select! {
-        watched = watch(&deployment, json, known) => watched.map_err(Failure::from),
-        () = end_signals.received() => {
-            eprintln!("stopping");
-            Ok(())
-        }
-    };
-    let _ = fs::remove_file(&file);
-    result
-}
-
-/// Writes a file that only this user can read: it holds a password.
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let _ = fs::remove_file(path);
-    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
-}
-
-fn not_deployed(error: BoxError) -> Failure {
-    let how = format!("The log of the local AWS is {}.", state_dir().join("emulator.log").display());
+pub(crate) fn not_deployed(error: BoxError, state_dir: &Path) -> Failure {
+    let how = format!("The log of the local AWS is {}.", state_dir.join("emulator.log").display());
     Failure::Missing(Missing::failed("The template could not be deployed.", how).caused_by(error))
-}
-
-/// Tells of each execution that ends, for as long as the stack runs.
-async fn watch(deployment: &Deployment, json: bool, mut told: HashSet<String>) -> Result<(), BoxError> {
-    loop {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        for (arn, is_running) in list(deployment).await? {
-            if !is_running && told.insert(arn.clone()) {
-                let outcome = Execution::new(deployment.sfn(), arn).outcome().await?;
-                if json {
-                    out(format_args!("{}\n", serde_json::to_string(&outcome)?));
-                    continue;
-                }
-                let name = outcome.execution.rsplit(':').next().unwrap_or_default();
-                eprintln!("{name} {}: {}", outcome.status, report::summary(&outcome).replace('\n', "; "));
-            }
-        }
-    }
-}
-
-async fn list(deployment: &Deployment) -> Result<Vec<(String, bool)>, BoxError> {
-    let listed = deployment.sfn().list_executions().state_machine_arn(&deployment.state_machine_arn).send().await?;
-    let is_running = |status| status == aws_sdk_sfn::types::ExecutionStatus::Running;
-    Ok(listed.executions.into_iter().map(|item| (item.execution_arn, is_running(item.status))).collect())
-}
-
-/// What tells a program in the foreground to end. Made before anything says that it is ready.
-struct EndSignals([Signal; 3]);
-
-impl EndSignals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?]))
-    }
-
-    async fn received(mut self) {
-        let [interrupt, terminate, hangup] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    }
 }
 
 fn reset() -> Result<(), Failure> {
@@ -299,7 +204,7 @@ fn fingerprint(folder: &Path) -> u32 {
     u32::try_from(hasher.finish() >> 32).unwrap_or_default()
 }
 
-fn named(path: &Path, error: &dyn Error) -> Failure {
+pub(crate) fn named(path: &Path, error: &dyn Error) -> Failure {
     Failure::Run(format!("{}: {}", path.display(), chain(error)))
 }
 

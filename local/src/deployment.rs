@@ -17,6 +17,9 @@ const DEPLOY_TIMEOUT: Duration = Duration::from_secs(120);
 /// The prefix of the pipeline's input.
 pub const INPUT_PREFIX: &str = "input_data/";
 
+/// What the functions built here run on, as Lambda calls it.
+pub const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+
 /// The metadata by which an uploaded file is known again.
 const UPLOADED_VERSION: &str = "uploaded-version";
 
@@ -61,7 +64,7 @@ impl Deployment {
         let state = |is_on: bool| if is_on { "ENABLED" } else { "DISABLED" }.to_owned();
         let mut values = BTreeMap::from([
             ("DatabaseUrl", database_url.clone()),
-            ("Architecture", if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }.to_owned()),
+            ("Architecture", ARCHITECTURE.to_owned()),
             ("S3TriggerState", state(options.s3_trigger)),
             ("ScheduleState", state(false)),
             // The mode with more to see: the database is opened and closed by every run.
@@ -87,7 +90,12 @@ impl Deployment {
             let create = client.create_stack().stack_name(name).template_url(url);
             create.set_parameters(Some(parameters)).set_capabilities(Some(capabilities)).send().await?;
         }
-        let outputs = wait_until_done(&client, name).await?;
+        Self::find(config, name, database_url).await
+    }
+
+    /// The stack `name`, by whatever means it was deployed, once that is done.
+    pub(crate) async fn find(config: SdkConfig, name: &str, database_url: String) -> Result<Self, BoxError> {
+        let outputs = wait_until_done(&aws_sdk_cloudformation::Client::new(&config), name).await?;
         let output = |key: &str| outputs.get(key).cloned().ok_or_else(|| format!("the template has no output {key}"));
         Ok(Self {
             name: name.to_owned(),
@@ -97,6 +105,12 @@ impl Deployment {
             database_url,
             config,
         })
+    }
+
+    /// Host and port of the database.
+    pub fn database_address(&self) -> String {
+        let address = self.database_url.split_once('@').map_or("", |(_, address)| address);
+        address.split(['/', '?']).next().unwrap_or_default().to_owned()
     }
 
     /// An S3 client.
@@ -193,7 +207,7 @@ impl Deployment {
 }
 
 /// Makes the stack's database, unless the server is the user's own; returns its URL.
-async fn prepare_database(stack: &Stack, name: &str) -> Result<String, BoxError> {
+pub(crate) async fn prepare_database(stack: &Stack, name: &str) -> Result<String, BoxError> {
     if !stack.owns_database_server() {
         return Ok(stack.database_url(""));
     }

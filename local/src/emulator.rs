@@ -117,9 +117,14 @@ impl Emulator {
         Ok(Self { port, child, guard: Some(guard), scratch: home.join("tmp") })
     }
 
+    /// Its host and port.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// Where it answers.
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}", self.address())
     }
 
     fn wait_until_it_answers(&mut self) -> io::Result<()> {

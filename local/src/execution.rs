@@ -115,6 +115,17 @@ impl Execution {
         }
     }
 
+    /// What the state `name` handed on when it was last left; null if it was not.
+    ///
+    /// # Errors
+    /// As [`Execution::outcome`].
+    pub async fn output_of(&self, name: &str) -> Result<Value, BoxError> {
+        let events = self.history().await?;
+        let mut left = events.iter().rev().filter_map(|event| event.state_exited_event_details());
+        let output = left.find(|left| left.name == name).and_then(|left| left.output.as_deref());
+        Ok(output.map(serde_json::from_str).transpose()?.unwrap_or_default())
+    }
+
     async fn history(&self) -> Result<Vec<HistoryEvent>, BoxError> {
         let mut pages = self.client.get_execution_history().execution_arn(&self.arn).into_paginator().send();
         let mut events = Vec::new();

@@ -1,7 +1,7 @@
 //! PostgreSQL and the local AWS, started together, with the functions' code uploaded. Both end with this process.
 
 use crate::binaries::{self, Package};
-use crate::deployment::{Deployment, Options};
+use crate::deployment::{self, Deployment, Options};
 use crate::emulator::{self, Emulator, Settings};
 use crate::missing::Missing;
 use crate::postgres::Postgres;
@@ -101,6 +101,11 @@ impl Stack {
         Ok(Self { emulator, postgres, packages, next_name: AtomicU32::new(0), _lock: lock, _scratch: scratch })
     }
 
+    /// Host and port of the local AWS.
+    pub fn address(&self) -> String {
+        self.emulator.address()
+    }
+
     /// Where the local AWS answers.
     pub fn endpoint(&self) -> String {
         self.emulator.endpoint()
@@ -169,6 +174,45 @@ impl Stack {
         let number = self.next_name.fetch_add(1, Ordering::Relaxed);
         let url = self.upload_artifacts(template).await?;
         Deployment::create(self, &format!("test-{number}"), &url, options).await
+    }
+
+    /// Leaves in `folder` what `sam build` would: the template, the code and the definition that it names. Returns the
+    /// template's path.
+    ///
+    /// # Errors
+    /// As the file system has it.
+    pub fn build_into(&self, folder: &Path) -> Result<PathBuf, BoxError> {
+        let template = template::read()?;
+        let mut code = BTreeMap::new();
+        for package in &self.packages {
+            fs::write(folder.join(&package.name), package.zip()?)?;
+            code.insert(package.function, package.name.clone());
+        }
+        let mut definitions = BTreeMap::new();
+        for path in template::definition_paths(&template) {
+            let name = path.replace('/', "-");
+            fs::copy(binaries::workspace().join(&path), folder.join(&name))?;
+            definitions.insert(path, name);
+        }
+        let path = folder.join("template.yaml");
+        fs::write(&path, template::package(template, &code, &definitions)?)?;
+        Ok(path)
+    }
+
+    /// The database for a stack `name` that something else deploys: its URL, for the template's parameter.
+    ///
+    /// # Errors
+    /// As the server has it.
+    pub async fn database_for(&self, name: &str) -> Result<String, BoxError> {
+        deployment::prepare_database(self, name).await
+    }
+
+    /// The stack `name` that something else deployed, with the database that was made for it.
+    ///
+    /// # Errors
+    /// If it is not there, or not complete.
+    pub async fn deployed(&self, name: &str) -> Result<Deployment, BoxError> {
+        Deployment::find(self.config().await, name, self.database_for(name).await?).await
     }
 
     /// Uploads code, definition and the template that refers to them, unless they are there already; returns the template's
@@ -243,9 +287,17 @@ pub fn erase(state_dir: &Path) -> Result<(), Missing> {
     };
     let _lock = hold(state_dir)?;
     Postgres::erase(state_dir)?;
-    for name in
-        ["emulator", "emulator.log", "emulator.lock", "postgres", "postgres.log", "postgres.lock", "env", "lock"]
-    {
+    for name in [
+        "emulator",
+        "emulator.log",
+        "emulator.lock",
+        "postgres",
+        "postgres.log",
+        "postgres.lock",
+        "env",
+        "events",
+        "lock",
+    ] {
         let path = state_dir.join(name);
         let deleted = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         deleted.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(failed(error)) })?;

@@ -56,7 +56,38 @@ pub fn package(
             _ => {}
         }
     }
-    Ok(serde_yaml_ng::to_string(&template)?)
+    Ok(serde_json::to_string_pretty(&to_json(&template)?)?)
+}
+
+/// A template as JSON, with calls such as `!Ref` in their long form. As YAML, text such as `OFF` would become a truth value for
+/// those who read YAML 1.1, as CloudFormation's tools do.
+///
+/// # Errors
+/// If a key is not text.
+pub fn to_json(value: &Value) -> Result<serde_json::Value, BoxError> {
+    Ok(match value {
+        Value::Mapping(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(name, field)| Ok((name.as_str().ok_or("a key that is not text")?.to_owned(), to_json(field)?)));
+            serde_json::Value::Object(fields.collect::<Result<_, BoxError>>()?)
+        }
+        Value::Sequence(items) => items.iter().map(to_json).collect::<Result<_, _>>()?,
+        Value::Tagged(call) => {
+            let name = call.tag.to_string();
+            let name = name.trim_start_matches('!');
+            let argument = match (name, &call.value) {
+                ("GetAtt", Value::String(path)) => {
+                    let (resource, attribute) = path.split_once('.').ok_or("a !GetAtt of no attribute")?;
+                    serde_json::json!([resource, attribute])
+                }
+                (_, argument) => to_json(argument)?,
+            };
+            let long = if ["Ref", "Condition"].contains(&name) { name.to_owned() } else { format!("Fn::{name}") };
+            serde_json::Value::Object([(long, argument)].into_iter().collect())
+        }
+        plain => serde_json::to_value(plain)?,
+    })
 }
 
 /// The paths of the state machine files that the template names.

@@ -1,28 +1,11 @@
 //! The command of a newcomer, as a process of its own.
 
-use crate::support::{csv, until};
+use crate::support::{Folder, csv, until};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-
-/// A folder of a test's own that goes with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("sluice-cli-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn cargo_local(state: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
@@ -124,8 +107,9 @@ impl Drop for Running {
 }
 
 /// Starts `up`, and waits until it is ready; returns what it exports.
-fn up(state: &Path) -> (Running, BTreeMap<String, String>) {
-    let child = cargo_local(state, &["up"]).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+fn up(state: &Path, arguments: &[&str]) -> (Running, BTreeMap<String, String>) {
+    let arguments = [&["up"], arguments].concat();
+    let child = cargo_local(state, &arguments).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
     let mut child = Running(child);
     let mut exports = BTreeMap::new();
     for line in BufReader::new(child.0.stdout.take().unwrap()).lines() {
@@ -149,13 +133,13 @@ fn answer(exports: &BTreeMap<String, String>) -> [bool; 2] {
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_ends_with_up_even_when_it_is_killed() {
     let folder = Folder::new("killed");
-    let (mut child, exports) = up(&folder.0);
+    let (mut child, exports) = up(&folder.0, &[]);
     assert_eq!(answer(&exports), [true, true]);
     child.0.kill().unwrap();
     child.0.wait().unwrap();
     until("nothing answers any more", async || Ok(answer(&exports) == [false, false])).await;
     // And it starts again from what was left.
-    let (mut child, exports) = up(&folder.0);
+    let (mut child, exports) = up(&folder.0, &[]);
     assert_eq!(answer(&exports), [true, true]);
     Command::new("kill").args(["-INT", &child.0.id().to_string()]).status().unwrap();
     assert_eq!(child.0.wait().unwrap().code(), Some(0));
@@ -164,7 +148,11 @@ async fn everything_ends_with_up_even_when_it_is_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn up_serves_other_programs_until_it_is_told_to_end() {
     let folder = Folder::new("up");
-    let (mut child, exports) = up(&folder.0);
+    // At an address of its own, as containers find it.
+    let (mut child, exports) = up(&folder.0, &["--listen", "127.0.0.2"]);
+    for name in ["AWS_ENDPOINT_URL", "DATABASE_URL", "DATABASE_ENDPOINT"] {
+        assert!(exports[name].contains("127.0.0.2:"), "{}", exports[name]);
+    }
     let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
         .http_client(pipeline::aws::http_client())
         .region(aws_config::Region::new(exports["AWS_REGION"].clone()))
@@ -191,6 +179,7 @@ async fn up_serves_other_programs_until_it_is_told_to_end() {
         sqlx::query_scalar("select count(*) from pomodoro_day_catg").fetch_one(&mut connection).await.unwrap();
     assert_eq!(count, 1);
     drop(connection);
+    every_filled_in_example_gets_an_answer(&config, &folder.0.join("events")).await;
 
     let second = cargo_local(&folder.0, &["--json"]).output().unwrap();
     assert_eq!(second.status.code(), Some(2), "the stack of this folder is in use");
@@ -198,4 +187,25 @@ async fn up_serves_other_programs_until_it_is_told_to_end() {
     Command::new("kill").args(["-TERM", &child.0.id().to_string()]).status().unwrap();
     assert_eq!(child.0.wait().unwrap().code(), Some(0));
     assert_eq!(answer(&exports), [false, false], "nothing is left running");
+}
+
+/// What `up` made of the examples is taken by the functions as it is.
+async fn every_filled_in_example_gets_an_answer(config: &aws_config::SdkConfig, events: &Path) {
+    until("the examples are filled in", async || Ok(events.join("upsert.json").exists())).await;
+    let client = aws_sdk_lambda::Client::new(config);
+    let cases = [
+        ("detect-new-files", "detect-new-files", "new_file_count", Value::from(0)),
+        ("pivot", "pivot", "rows_read", Value::from(1)),
+        ("upsert", "upsert", "rows_inserted", Value::from(1)),
+        ("database-access", "database-access-open", "was_public", Value::from(false)),
+        ("database-access", "database-access-status", "reachable", Value::from(true)),
+        ("database-access", "database-access-close", "public", Value::from(false)),
+    ];
+    for (function, example, field, expected) in &cases {
+        let event = std::fs::read(events.join(format!("{example}.json"))).unwrap();
+        let answer = client.invoke().function_name(format!("sluice-{function}")).payload(event.into()).send().await;
+        let answer: Value = serde_json::from_slice(answer.unwrap().payload.unwrap().as_ref()).unwrap();
+        assert_eq!(answer[*field], *expected, "{example}: {answer}");
+    }
+    assert_eq!(std::fs::read_dir(events).unwrap().count(), cases.len());
 }

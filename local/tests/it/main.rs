@@ -2,12 +2,15 @@
 //! hold the repository's files together. One stack serves all tests; each has a deployment and a database of its own.
 
 mod cli;
+mod combinations;
 mod database_access;
 mod detect_new_files;
 mod executions;
 mod permissions;
 mod pivot;
+mod resolved;
 mod roles;
+mod sam;
 mod support;
 mod tidy;
 mod trigger;

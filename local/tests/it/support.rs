@@ -6,6 +6,7 @@ use local::execution::Outcome;
 use local::stack::Stack;
 use serde_json::{Value, json};
 use std::fs;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,23 @@ pub async fn stack() -> Arc<Stack> {
     })
     .await
     .unwrap()
+}
+
+/// A folder of a test's own that goes with it.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("sluice-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// A deployment of a test's own, and the stack that it must not outlive.

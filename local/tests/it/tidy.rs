@@ -179,7 +179,7 @@ fn a_caught_error_never_ends_in_success() {
 #[test]
 fn a_function_gets_the_variables_that_it_reads() {
     let template = template::read().unwrap();
-    let globals = ["LOG_LEVEL"].map(ToOwned::to_owned);
+    let globals = ["LOG_LEVEL", "AWS_ENDPOINT_URL"].map(ToOwned::to_owned);
     for name in FUNCTIONS {
         let mut files = Vec::new();
         rust_files(&workspace().join("functions").join(name).join("src"), &mut files);

@@ -1,0 +1,53 @@
+//! The examples of `events/` with the values of an execution that was here: what `sam local invoke` hands to a function of the
+//! running stack.
+
+use crate::BoxError;
+use crate::binaries::workspace;
+use crate::deployment::Deployment;
+use crate::execution::Execution;
+use pipeline::contract;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::time::SystemTime;
+
+/// Writes into `folder` every example that belongs to an execution, filled in from the execution `arn`: its names, its manifest
+/// and, for what is compared with the clock, the present. Says whether it did: an execution that found nothing has no manifest.
+///
+/// # Errors
+/// As Step Functions and the file system have it.
+pub async fn fill_in(deployment: &Deployment, arn: &str, folder: &Path) -> Result<bool, BoxError> {
+    let execution = Execution::new(deployment.sfn(), arn.to_owned());
+    let manifest = execution.output_of("DetectNewFiles").await?["manifest"].take();
+    if manifest.is_null() {
+        return Ok(false);
+    }
+    let described = deployment.sfn().describe_execution().execution_arn(arn).send().await?;
+    let execution = json!({
+        "id": arn,
+        "name": described.name,
+        "started_at": contract::format_time(described.start_date),
+        "state_machine": deployment.state_machine_arn,
+    });
+    let now = contract::format_time(SystemTime::now().into());
+    let values = [("execution", execution), ("manifest", manifest), ("opened_at", Value::from(now))];
+    fs::create_dir_all(folder)?;
+    for entry in fs::read_dir(workspace().join("events"))? {
+        let example = entry?.path();
+        let mut event: Value = serde_json::from_str(&fs::read_to_string(&example)?)?;
+        let Some(fields) = event.as_object_mut().filter(|fields| fields.contains_key("execution")) else {
+            continue;
+        };
+        for (name, value) in &values {
+            if let Some(field) = fields.get_mut(*name) {
+                *field = value.clone();
+            }
+        }
+        // Renamed into place: somebody may be reading the one of an earlier execution.
+        let file = folder.join(example.file_name().unwrap_or_default());
+        let unfinished = file.with_extension("unfinished");
+        fs::write(&unfinished, format!("{event:#}\n"))?;
+        fs::rename(unfinished, file)?;
+    }
+    Ok(true)
+}

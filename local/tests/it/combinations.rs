@@ -1,0 +1,177 @@
+//! The template under the combinations of parameters that people deploy.
+
+use crate::resolved::{Resolver, references};
+use crate::sam;
+use crate::support::Folder;
+use local::template;
+use serde_yaml_ng::Value;
+use std::collections::BTreeSet;
+use std::fs;
+
+type Parameters = &'static [(&'static str, &'static str)];
+
+const EXISTING_DATABASE: Parameters = &[
+    ("CreateDatabase", "false"),
+    ("DatabaseHost", "db.abc.eu-central-1.rds.amazonaws.com"),
+    ("DatabaseResourceId", "db-ABCDEFGHIJKL01234"),
+];
+const EXISTING_NETWORK: Parameters = &[("VpcId", "vpc-0123456789abcdef0"), ("SubnetIds", "subnet-0a,subnet-0b")];
+const SECRET: (&str, &str) =
+    ("DatabaseSecretArn", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:database-AbCdEf");
+const ONE_MACHINE: (&str, &str) = ("DatabaseUrl", "postgres://a:b@127.0.0.1:5432/c");
+
+/// What people choose between: each line is one choice, of which nothing or one of its columns is taken.
+fn choices() -> Vec<Vec<Vec<(&'static str, &'static str)>>> {
+    let existing = |more: Parameters| [EXISTING_DATABASE, more].concat();
+    let network = |more: Parameters| [EXISTING_NETWORK, more].concat();
+    vec![
+        vec![vec![("NetworkMode", "toggle")]],
+        vec![vec![("ExistingBucketName", "somebody-elses-bucket")]],
+        vec![existing(&[
+            ("ExistingDatabaseInstance", "somebody-elses-database"),
+            ("DatabaseSecurityGroupId", "sg-0123456789abcdef0"),
+        ])],
+        vec![network(&[]), network(&[("RouteTableIds", "rtb-0a,rtb-0b"), ("S3PrefixListId", "pl-0a")])],
+        vec![vec![SECRET]],
+        vec![vec![
+            ("AlarmEmail", "a@example.org"),
+            ("UpsertReservedConcurrency", "1"),
+            ("ScheduleState", "DISABLED"),
+            ("S3TriggerState", "DISABLED"),
+            ("DaysWithoutSuccess", "0"),
+        ]],
+        vec![vec![ONE_MACHINE]],
+    ]
+}
+
+/// Every way to choose.
+fn combinations() -> Vec<Vec<(&'static str, &'static str)>> {
+    let mut combinations = vec![Vec::new()];
+    for options in choices() {
+        let without = combinations.clone();
+        for option in options {
+            combinations.extend(without.iter().map(|chosen| [chosen.as_slice(), &option].concat()));
+        }
+    }
+    combinations
+}
+
+fn is(chosen: &[(&str, &str)], name: &str, value: &str) -> bool {
+    chosen.contains(&(name, value))
+}
+
+fn names(section: &Value) -> BTreeSet<String> {
+    section.as_mapping().unwrap().keys().map(|name| name.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn whatever_is_chosen_nothing_refers_to_what_is_not_there() {
+    let template = template::read().unwrap();
+    let mut count = 0;
+    for chosen in combinations() {
+        let resolver = Resolver::new(&template, &chosen);
+        let is_complete = !is(&chosen, "CreateDatabase", "false")
+            || is(&chosen, "NetworkMode", "toggle")
+            || chosen.iter().any(|(name, _)| ["VpcId", "DatabaseUrl"].contains(name));
+        assert_eq!(resolver.broken_rules().is_empty(), is_complete, "{chosen:?}");
+        if !is_complete {
+            continue;
+        }
+        let resolved = resolver.resolve();
+        let there = names(&resolved["Resources"]);
+        for (id, resource) in resolved["Resources"].as_mapping().unwrap() {
+            let missing: Vec<String> = references(resource).difference(&there).cloned().collect();
+            assert!(missing.is_empty(), "{chosen:?}: {id:?} refers to {missing:?}");
+            for after in resource.get("DependsOn").into_iter().filter_map(Value::as_str) {
+                assert!(there.contains(after), "{chosen:?}: {id:?} waits for {after}");
+            }
+        }
+        let missing: Vec<String> = references(&resolved["Outputs"]).difference(&there).cloned().collect();
+        assert!(missing.is_empty(), "{chosen:?}: an output refers to {missing:?}");
+        count += 1;
+    }
+    assert!(count > 150, "{count}");
+}
+
+#[test]
+fn in_vpc_mode_nothing_can_make_the_database_public() {
+    let template = template::read().unwrap();
+    for chosen in combinations() {
+        let resolver = Resolver::new(&template, &chosen);
+        if !resolver.broken_rules().is_empty() {
+            continue;
+        }
+        let resolved = resolver.resolve();
+        let text = serde_yaml_ng::to_string(&resolved["Resources"]).unwrap();
+        let toggles = is(&chosen, "NetworkMode", "toggle");
+        assert_eq!(text.contains("rds:ModifyDBInstance"), toggles, "{chosen:?}");
+        assert_eq!(names(&resolved["Resources"]).contains("Watchdog"), toggles, "{chosen:?}");
+        let creates_vpc = !chosen.iter().any(|(name, _)| *name == "VpcId");
+        let has_gateway = text.contains("AWS::EC2::InternetGateway");
+        assert!(!has_gateway || (toggles && creates_vpc), "{chosen:?}");
+        for group in template::resources(&resolved, "AWS::EC2::SecurityGroup").values() {
+            let ingress = serde_yaml_ng::to_string(&group["Properties"]["SecurityGroupIngress"]).unwrap();
+            assert!(toggles || !ingress.contains("0.0.0.0/0"), "{chosen:?}: {ingress}");
+        }
+        for database in template::resources(&resolved, "AWS::RDS::DBInstance").values() {
+            assert_eq!(database["Properties"]["PubliclyAccessible"], false);
+        }
+        // No password, and nothing that would take one.
+        assert!(!text.contains("MasterUserPassword: '") && !text.contains("resolve:"), "{chosen:?}");
+        let has_url = chosen.contains(&ONE_MACHINE);
+        assert_eq!(text.contains("DATABASE_URL") || text.contains("AWS_ENDPOINT_URL"), has_url, "{chosen:?}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_together_is_refused_with_what_is_missing() {
+    let template = template::read().unwrap();
+    let cases: [(Parameters, &[&str]); 5] = [
+        (
+            &[("CreateDatabase", "false"), ("NetworkMode", "toggle")],
+            &["needs DatabaseHost", "needs DatabaseResourceId, or DatabaseSecretArn", "needs ExistingDatabaseInstance"],
+        ),
+        (
+            &[("CreateDatabase", "false"), ("DatabaseHost", "a"), SECRET],
+            &["needs its VpcId, with SubnetIds, and DatabaseSecurityGroupId"],
+        ),
+        (&[("VpcId", "vpc-01234567")], &["VpcId needs SubnetIds"]),
+        (&[], &[]),
+        (&[("CreateDatabase", "false"), ONE_MACHINE], &[]),
+    ];
+    for (chosen, expected) in cases {
+        let broken = Resolver::new(&template, chosen).broken_rules();
+        assert_eq!(broken.len(), expected.len(), "{chosen:?}: {broken:?}");
+        for (broken, expected) in broken.iter().zip(expected) {
+            assert!(broken.contains(expected), "{broken}");
+        }
+    }
+}
+
+/// With every parameter filled in, the linter's exceptions for the empty ones are not needed.
+#[test]
+fn the_linter_finds_nothing_in_the_combinations_that_matter() {
+    let template = template::read().unwrap();
+    let folder = Folder::new("lint");
+    let mut lint = sam::tool("cfn-lint", &folder.0);
+    lint.args(["--non-zero-exit-code", "informational", "--regions", "eu-central-1", "--"]);
+    let combinations = combinations();
+    // Each option alone, all together, and in toggle mode: three would be missed of what a hundred find.
+    let chosen: Vec<_> = combinations
+        .iter()
+        .filter(|chosen| Resolver::new(&template, chosen).broken_rules().is_empty())
+        .filter(|chosen| {
+            let options = chosen.iter().map(|(name, _)| name).collect::<BTreeSet<_>>().len();
+            !chosen.contains(&ONE_MACHINE) && (options <= 5 || options >= 15)
+        })
+        .collect();
+    for (number, chosen) in chosen.iter().enumerate() {
+        let resolved = Resolver::new(&template, chosen).resolve();
+        // Named by what was chosen, for the linter says no more than the file's name.
+        let values: Vec<String> = chosen.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let path = folder.0.join(format!("{number:02},{:.150}.json", values.join(",").replace(['/', ':'], "_")));
+        fs::write(&path, serde_json::to_string_pretty(&template::to_json(&resolved).unwrap()).unwrap()).unwrap();
+        lint.arg(path);
+    }
+    sam::run_to_end(lint);
+}
