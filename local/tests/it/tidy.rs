@@ -334,3 +334,44 @@ fn tests_and_functions_are_built_from_one_set_of_dependencies() {
     let changed: Vec<&String> = of_functions.difference(&of_tests).collect();
     assert!(of_functions.len() > 200 && changed.is_empty(), "{changed:?}");
 }
+
+/// The longest that a rule's attempts can take: each may run into its timeout, and waits its longest before the next one.
+fn longest(state: &Value) -> u64 {
+    let timeout = state["TimeoutSeconds"].as_u64().unwrap();
+    let mut seconds = timeout;
+    for rule in state["Retry"].as_array().into_iter().flatten() {
+        let number = |field: &str, default: f64| rule[field].as_f64().unwrap_or(default);
+        let mut pause = number("IntervalSeconds", 1.0);
+        for _ in 0..rule["MaxAttempts"].as_u64().unwrap_or(3) {
+            seconds += timeout + pause.min(number("MaxDelaySeconds", f64::MAX)).ceil() as u64;
+            pause *= number("BackoffRate", 2.0);
+        }
+    }
+    seconds
+}
+
+/// If the machine's own timeout came first, no state would close the database.
+#[test]
+fn timeouts_add_up() {
+    let definition = template::definition(DEFINITION).unwrap();
+    // `DEADLINE_SECONDS` of database-access, by which the loop of CheckDatabase ends.
+    let mut total = 900;
+    for (_, state) in states(&definition).into_iter().filter(|(_, state)| state["Type"] == "Task") {
+        total += longest(&state);
+    }
+    let machine = definition["TimeoutSeconds"].as_u64().unwrap();
+    assert!(total < machine, "the states may take {total} s, the machine {machine} s");
+
+    let template = template::read().unwrap();
+    let number = |value: &serde_yaml_ng::Value| value.as_u64().unwrap();
+    for (id, function) in resources(&template, "AWS::Serverless::Function") {
+        assert!(number(&function["Properties"]["Timeout"]) <= 900, "{id}: Lambda's limit");
+    }
+    let visibility = number(&template["Resources"]["FileEvents"]["Properties"]["VisibilityTimeout"]);
+    let collecting = number(&template["Parameters"]["DebounceSeconds"]["MaxValue"]);
+    assert!(visibility > collecting, "messages would come back while the pipe still collects");
+    let days = number(&template["Parameters"]["DaysWithoutSuccess"]["MaxValue"]);
+    assert!(days < 90, "Step Functions forgets executions after 90 days");
+    let schedule = &template["Resources"]["RunSchedule"]["Properties"]["Target"]["RetryPolicy"];
+    assert!(number(&schedule["MaximumEventAgeInSeconds"]) <= 86_400, "a run that was missed is not made up for");
+}
