@@ -5,11 +5,16 @@
 --        -v role=sluice -v schema=public -v table=pomodoro_day_catg -f functions/upsert/bootstrap.sql
 --
 -- It may be run again. The role may create the table, for a spec that says "create": true; where the table is there already
--- and shall only be loaded, add `-v create=off`.
+-- and shall only be loaded, add `-v create=off`. For "on_overlap": "per_file" add `-v per_file=on`: it deletes rows, too.
 \set ON_ERROR_STOP on
 \if :{?create}
 \else
 \set create on
+\endif
+
+\if :{?per_file}
+\else
+\set per_file off
 \endif
 
 select format('create role %I login', :'role') where not exists (select from pg_roles where rolname = :'role') \gexec
@@ -27,3 +32,7 @@ select format('grant create on schema %I to %I', :'schema', :'role') \gexec
 \endif
 select format('grant select, insert, update on table %I.%I to %I', :'schema', :'table', :'role')
  where to_regclass(format('%I.%I', :'schema', :'table')) is not null \gexec
+\if :per_file
+select format('grant delete on table %I.%I to %I', :'schema', :'table', :'role')
+ where to_regclass(format('%I.%I', :'schema', :'table')) is not null \gexec
+\endif

@@ -30,12 +30,14 @@ pub struct Options {
     pub s3_trigger: bool,
     /// Values of other parameters.
     pub parameters: BTreeMap<&'static str, String>,
+    /// Texts of the state machine file, and what stands in their place.
+    pub definition: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for Options {
     /// Nothing starts by itself; everything else as the template has it.
     fn default() -> Self {
-        Self { s3_trigger: false, parameters: BTreeMap::new() }
+        Self { s3_trigger: false, parameters: BTreeMap::new(), definition: Vec::new() }
     }
 }
 

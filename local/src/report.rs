@@ -64,8 +64,13 @@ pub fn summary(outcome: &Outcome) -> String {
                 0 => String::new(),
                 rejected => format!(", {rejected} in quarantine"),
             };
+            let deleted = match count("rows_deleted") {
+                0 => String::new(),
+                deleted => format!(", {deleted} deleted"),
+            };
             format!(
-                "{} new {} ({} bytes{changed}), {} rows{rejected}\n{} dates inserted, {} updated, {} unchanged, {took:.2} s",
+                "{} new {} ({} bytes{changed}), {} rows{rejected}\n{} dates inserted, {} updated, {} unchanged{deleted}, \
+                 {took:.2} s",
                 counts["new_file_count"],
                 if counts["new_file_count"] == 1 { "file" } else { "files" },
                 counts["new_bytes"],

@@ -154,7 +154,7 @@ impl Stack {
     /// # Errors
     /// Whatever the local AWS or the database says.
     pub async fn deploy(&self, name: &str, options: &Options) -> Result<Deployment, BoxError> {
-        let url = self.upload_artifacts(template::read()?).await?;
+        let url = self.upload_artifacts(template::read()?, options).await?;
         Deployment::create(self, name, &url, options).await
     }
 
@@ -172,7 +172,7 @@ impl Stack {
     /// As [`Stack::deploy`].
     pub async fn deploy_changed(&self, options: &Options, template: Value) -> Result<Deployment, BoxError> {
         let number = self.next_name.fetch_add(1, Ordering::Relaxed);
-        let url = self.upload_artifacts(template).await?;
+        let url = self.upload_artifacts(template, options).await?;
         Deployment::create(self, &format!("test-{number}"), &url, options).await
     }
 
@@ -217,7 +217,7 @@ impl Stack {
 
     /// Uploads code, definition and the template that refers to them, unless they are there already; returns the template's
     /// URL. CloudFormation takes at most 51,200 bytes of a template itself.
-    async fn upload_artifacts(&self, template: Value) -> Result<String, BoxError> {
+    async fn upload_artifacts(&self, template: Value, options: &Options) -> Result<String, BoxError> {
         let s3 = pipeline::aws::s3(&self.config().await);
         // It may exist already: that is as good.
         let _ = s3.create_bucket().bucket(ARTIFACTS).send().await;
@@ -232,9 +232,15 @@ impl Stack {
         self.delete_old_packages(&s3).await?;
         let mut definitions = BTreeMap::new();
         for path in template::definition_paths(&template) {
-            let text = fs::read(binaries::workspace().join(&path))?;
-            let key = format!("{:016x}-{}", fingerprint(&text), path.replace('/', "-"));
-            s3.put_object().bucket(ARTIFACTS).key(&key).body(text.into()).send().await?;
+            let mut text = fs::read_to_string(binaries::workspace().join(&path))?;
+            for (old, new) in &options.definition {
+                if !text.contains(old) {
+                    return Err(format!("{path} does not say {old}").into());
+                }
+                text = text.replace(old, new);
+            }
+            let key = format!("{:016x}-{}", fingerprint(text.as_bytes()), path.replace('/', "-"));
+            s3.put_object().bucket(ARTIFACTS).key(&key).body(text.into_bytes().into()).send().await?;
             definitions.insert(path, format!("s3://{ARTIFACTS}/{key}"));
         }
         let body = template::package(template, &code, &definitions)?;

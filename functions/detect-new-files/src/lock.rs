@@ -3,14 +3,14 @@
 
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_sfn::types::ExecutionStatus;
-use pipeline::contract::{Execution, Lock, keys};
+use pipeline::contract::{Execution, Lock, keys, parse_time};
 use pipeline::store::{Condition, Latest, Store};
 use pipeline::{Error, Kind, Result};
 use std::time::{Duration, SystemTime};
 use tracing::info;
 
-/// For how long an owner that Step Functions does not know may be one that it does not know yet: what it describes is
-/// eventually consistent (AWS Step Functions API, `DescribeExecution`).
+/// For how long after its start an owner that Step Functions does not know may be one that it does not know yet: what it
+/// describes is eventually consistent (AWS Step Functions API, `DescribeExecution`).
 const UNKNOWN_OWNER_GRACE: Duration = Duration::from_secs(300);
 
 /// Makes `execution` the owner of its pipeline's lock; it may be so already.
@@ -19,11 +19,11 @@ const UNKNOWN_OWNER_GRACE: Duration = Duration::from_secs(300);
 /// `LockHeld` while another execution runs, or when another one was quicker.
 pub async fn acquire(store: &Store, executions: &aws_sdk_sfn::Client, execution: &Execution) -> Result<()> {
     let key = keys::lock(execution);
-    let lock = Lock { owner: execution.id.clone() };
+    let lock = Lock { owner: execution.id.clone(), started_at: execution.started_at.clone() };
     if store.write_json_if(&key, &lock, Condition::Absent).await? {
         return Ok(());
     }
-    let Some(Latest { document: held, etag, modified }) = store.read_latest_json::<Lock>(&key).await? else {
+    let Some(Latest { document: held, etag }) = store.read_latest_json::<Lock>(&key).await? else {
         return Err(Error::new(Kind::LockHeld, format!("{key} is being replaced")));
     };
     if held.owner == execution.id {
@@ -31,7 +31,7 @@ pub async fn acquire(store: &Store, executions: &aws_sdk_sfn::Client, execution:
     }
     let may_run = match is_running(executions, &held.owner).await? {
         Some(is_running) => is_running,
-        None => !modified.is_some_and(|modified| is_older(modified, UNKNOWN_OWNER_GRACE)),
+        None => !is_older(parse_time(&held.started_at)?, UNKNOWN_OWNER_GRACE),
     };
     if may_run {
         return Err(Error::new(Kind::LockHeld, format!("{} is running", held.owner)));

@@ -169,10 +169,21 @@ pub struct PivotResult {
     pub key: Column,
     /// Their value columns, in order.
     pub values: Vec<String>,
+    /// Whether the sums of each file are kept apart; then [`FILE_COLUMN`] is the first column.
+    #[serde(default)]
+    pub per_file: bool,
     /// The files whose rows are in them.
     pub loaded: Vec<SourceFile>,
     /// The files that were left out.
     pub changed: Vec<SourceFile>,
+}
+
+/// The column of the partial sums that says whose they are, by [`file_number`].
+pub const FILE_COLUMN: &str = "sluice_file";
+
+/// The number of a file within a run: its batch, and its place in the batch's `loaded`, from 0.
+pub fn file_number(batch: u32, place: u32) -> i64 {
+    (i64::from(batch) << 32) | i64::from(place)
 }
 
 /// A column of the partial sums.
@@ -224,6 +235,9 @@ pub struct UpsertOutput {
     pub rows_updated: u64,
     /// Keys whose values stayed as they were; nothing is written for these.
     pub rows_unchanged: u64,
+    /// Keys in which no file has a share any more.
+    #[serde(default)]
+    pub rows_deleted: u64,
 }
 
 /// Input of the states `OpenDatabase`, `CheckDatabase`, `CloseDatabase` and `CloseAfterFailure`, and of the watchdog.
@@ -297,6 +311,8 @@ pub struct LedgerEntry {
 pub struct Lock {
     /// ARN of the owning execution. The lock is free once that is no longer RUNNING.
     pub owner: String,
+    /// When that was started, RFC 3339.
+    pub started_at: String,
 }
 
 /// Keys of the documents above.

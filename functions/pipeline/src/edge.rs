@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tracing::{Instrument, error, info, info_span};
 
 /// What an invocation knows about itself.
@@ -16,6 +16,14 @@ pub struct Invocation {
     pub attempt: String,
     /// When Lambda will end the invocation, in milliseconds since 1970.
     pub deadline_ms: u64,
+}
+
+impl Invocation {
+    /// How long there is until `margin` before Lambda ends the invocation; zero if that is past.
+    pub fn time_left(&self, margin: Duration) -> Duration {
+        let end = UNIX_EPOCH + Duration::from_millis(self.deadline_ms);
+        end.duration_since(SystemTime::now() + margin).unwrap_or_default()
+    }
 }
 
 /// Runs a function until Lambda stops it.

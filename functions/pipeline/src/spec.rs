@@ -44,6 +44,9 @@ pub struct Pivot {
     /// What to do with a row that cannot be read.
     #[serde(default)]
     pub bad_row: BadRow,
+    /// Keep the sums of each file apart: [`OnOverlap::PerFile`] needs them so.
+    #[serde(default)]
+    pub per_file: bool,
 }
 
 impl Pivot {
@@ -126,4 +129,6 @@ pub enum OnOverlap {
     /// Overwrite its values.
     #[default]
     Replace,
+    /// Its values are the sum of the shares that all files have in it: a run replaces the shares of its files.
+    PerFile,
 }

@@ -5,7 +5,7 @@ use crate::{Error, Kind, Result};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::SdkError;
-use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use aws_sdk_s3::primitives::ByteStream;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -34,8 +34,6 @@ pub struct Latest<T> {
     pub document: T,
     /// Its entity tag.
     pub etag: String,
-    /// When it was written.
-    pub modified: Option<DateTime>,
 }
 
 /// When a write may happen.
@@ -99,8 +97,7 @@ impl Store {
         match self.client.get_object().bucket(&self.bucket).key(key).send().await {
             Ok(output) => {
                 let etag = output.e_tag.clone().unwrap_or_default();
-                let modified = output.last_modified;
-                Ok(Some(Latest { document: decode(key, output.body).await?, etag, modified }))
+                Ok(Some(Latest { document: decode(key, output.body).await?, etag }))
             }
             Err(error) if error.as_service_error().is_some_and(|service| service.is_no_such_key()) => Ok(None),
             Err(error) => Err(Error::aws(format!("read {key}"), error)),

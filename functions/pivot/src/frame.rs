@@ -2,6 +2,7 @@
 
 use crate::decimal::{Decimal, MAX_DIGITS};
 use crate::sums::{Keys, Sums};
+use pipeline::contract::FILE_COLUMN;
 use pipeline::{Error, Kind, Result};
 use polars::prelude::{
     Column, CsvWriter, DataFrame, DataType, Int32Chunked, Int128Chunked, IntoSeries, NamedFrom, PlSmallStr,
@@ -22,13 +23,24 @@ pub fn frame(sums: &Sums, key: &str, values: &[String]) -> Result<DataFrame> {
     frame.sort([key], SortMultipleOptions::default()).map_err(internal)
 }
 
-/// A table as CSV, with a header.
+/// A table with one more column in front: [`FILE_COLUMN`], in every row `file`.
+///
+/// # Errors
+/// `InvariantBroken` if polars cannot make it.
+pub fn of_file(mut frame: DataFrame, file: i64) -> Result<DataFrame> {
+    let files = vec![file; frame.height()];
+    let files = Column::from(Series::new(PlSmallStr::from(FILE_COLUMN), files));
+    frame.insert_column(0, files).map_err(internal)?;
+    Ok(frame)
+}
+
+/// A table as CSV.
 ///
 /// # Errors
 /// `InvariantBroken` if polars cannot write it.
-pub fn to_csv(mut frame: DataFrame) -> Result<Vec<u8>> {
+pub fn to_csv(mut frame: DataFrame, with_header: bool) -> Result<Vec<u8>> {
     let mut text = Vec::new();
-    CsvWriter::new(&mut text).include_header(true).finish(&mut frame).map_err(internal)?;
+    CsvWriter::new(&mut text).include_header(with_header).finish(&mut frame).map_err(internal)?;
     Ok(text)
 }
 

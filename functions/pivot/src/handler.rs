@@ -3,18 +3,20 @@
 use crate::compression::Decompressor;
 use crate::frame;
 use crate::plan::Plan;
-use crate::quarantine::Quarantine;
 use crate::reader::{Batch, FileReader};
+use crate::upload::Upload;
 use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
 use futures_util::{StreamExt, stream};
-use pipeline::contract::{BatchManifest, Manifest, PivotInput, PivotOutput, PivotResult, SourceFile, keys};
+use pipeline::contract::{
+    BatchManifest, Manifest, PivotInput, PivotOutput, PivotResult, SourceFile, file_number, keys,
+};
 use pipeline::edge::Invocation;
 use pipeline::env::Env;
 use pipeline::spec::BadRow;
 use pipeline::store::{Condition, Pinned, Store};
 use pipeline::{Error, Kind, Result, aws};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tracing::{info, warn};
 
 /// How many small files are fetched ahead of the one that is read: a small file is mostly waiting.
@@ -23,8 +25,8 @@ const FETCH_AHEAD: usize = 8;
 /// Up to how many bytes a file is small. A larger one is opened in its turn: a body that nobody reads for minutes is cut off.
 const SMALL_BYTES: u64 = 1 << 20;
 
-/// Milliseconds before Lambda's deadline at which a function gives up, to do so with an error that says why.
-const DEADLINE_MARGIN_MS: u64 = 20_000;
+/// How long before Lambda's deadline the function gives up, to do so with an error that says why.
+const DEADLINE_MARGIN: Duration = Duration::from_secs(20);
 
 /// What one function instance keeps.
 pub struct Context {
@@ -60,8 +62,11 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PivotI
     let BatchManifest { files } = store.read_json(reference).await?;
 
     let mut batch = Batch::new(&plan);
-    let mut quarantine = Quarantine::new(store, keys::quarantine(&input.execution, index));
-    let outcome = read_files(store, files, &mut batch, &mut quarantine, &invocation).await;
+    let mut quarantine = Upload::new(store, keys::quarantine(&input.execution, index));
+    let prefix = keys::attempt_prefix(&input.execution, &invocation.attempt);
+    let upload = Upload::new(store, format!("{prefix}pivoted-{index:05}.csv"));
+    let mut partial_sums = PartialSums { batch: index, upload, rows: 0 };
+    let outcome = read_files(store, files, &mut batch, &mut partial_sums, &mut quarantine, &invocation).await;
     // Before anything that may fail: bad rows that were found are written down, also when a later file ends the batch.
     let rejected = quarantine.finish(&mut batch.rejects.pending).await?;
     let Outcome { loaded, changed } = outcome?;
@@ -70,14 +75,11 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PivotI
         return Err(Error::new(Kind::InvalidSource, what));
     }
 
-    let pivoted = match batch.sums.is_empty() {
-        true => None,
-        false => {
-            let text = frame::to_csv(frame::frame(&batch.sums, &plan.key.name, &plan.values)?)?;
-            let prefix = keys::attempt_prefix(&input.execution, &invocation.attempt);
-            Some(store.write(&format!("{prefix}pivoted-{index:05}.csv"), "text/csv", text).await?)
-        }
-    };
+    if !plan.per_file {
+        partial_sums.write(&mut batch, None).await?;
+    }
+    let days = partial_sums.rows;
+    let pivoted = partial_sums.upload.finish(&mut Vec::new()).await?;
     let output = PivotOutput {
         index,
         pivoted,
@@ -85,11 +87,12 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PivotI
         rows_rejected: batch.rejects.count,
         rows_ignored: batch.rows_ignored,
         rejected,
-        days: batch.sums.len() as u64,
+        days,
         files_loaded: loaded.len() as u64,
         files_changed: changed.len() as u64,
     };
-    let result = PivotResult { output, key: plan.key.clone(), values: plan.values.clone(), loaded, changed };
+    let (key, values) = (plan.key.clone(), plan.values.clone());
+    let result = PivotResult { output, key, values, per_file: plan.per_file, loaded, changed };
     let key = keys::pivot_result(&input.manifest.key, index);
     if !store.write_json_if(&key, &result, Condition::Absent).await? {
         // A twin of this invocation, or its own first try whose answer got lost, was here before.
@@ -109,6 +112,32 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PivotI
     Ok(result.output)
 }
 
+/// The sums on their way out, one file's or all at once.
+struct PartialSums<'a> {
+    batch: u32,
+    upload: Upload<'a>,
+    rows: u64,
+}
+
+impl PartialSums<'_> {
+    /// Writes what a batch has come to, and lets it start anew; as the sums of the file at this place among the loaded ones,
+    /// if it is one file's.
+    async fn write(&mut self, batch: &mut Batch<'_>, place: Option<usize>) -> Result<()> {
+        if batch.sums.is_empty() {
+            return Ok(());
+        }
+        let mut frame = frame::frame(&batch.sums, &batch.plan().key.name, &batch.plan().values)?;
+        if let Some(place) = place {
+            let place = u32::try_from(place).unwrap_or(u32::MAX);
+            frame = frame::of_file(frame, file_number(self.batch, place))?;
+        }
+        let is_first = self.rows == 0;
+        self.rows += batch.sums.len() as u64;
+        batch.sums.clear();
+        self.upload.drain(&mut frame::to_csv(frame, is_first)?).await
+    }
+}
+
 /// Which files were read, and which had changed or vanished since they were listed.
 #[derive(Default)]
 struct Outcome {
@@ -120,7 +149,8 @@ async fn read_files(
     store: &Store,
     files: Vec<SourceFile>,
     batch: &mut Batch<'_>,
-    quarantine: &mut Quarantine<'_>,
+    partial_sums: &mut PartialSums<'_>,
+    quarantine: &mut Upload<'_>,
     invocation: &Invocation,
 ) -> Result<Outcome> {
     let mut outcome = Outcome::default();
@@ -147,6 +177,9 @@ async fn read_files(
         match pinned {
             Pinned::Body(body) => {
                 read_file(&file, body, batch, quarantine, invocation).await?;
+                if batch.plan().per_file {
+                    partial_sums.write(batch, Some(outcome.loaded.len())).await?;
+                }
                 outcome.loaded.push(file);
             }
             Pinned::Changed | Pinned::Gone => {
@@ -178,7 +211,7 @@ async fn read_file(
     file: &SourceFile,
     mut body: ByteStream,
     batch: &mut Batch<'_>,
-    quarantine: &mut Quarantine<'_>,
+    quarantine: &mut Upload<'_>,
     invocation: &Invocation,
 ) -> Result<()> {
     let mut decompressor = Decompressor::new(&file.key, FileReader::new(file, batch));
@@ -205,8 +238,7 @@ async fn read_file(
 
 /// A batch that takes too long would be ended without a word, tried again, and take as long.
 fn check_deadline(invocation: &Invocation, file: &SourceFile) -> Result<()> {
-    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    if now_ms + u128::from(DEADLINE_MARGIN_MS) < u128::from(invocation.deadline_ms) {
+    if !invocation.time_left(DEADLINE_MARGIN).is_zero() {
         return Ok(());
     }
     let what = format!("out of time while reading {}: give the function more memory, hence more CPU", file.key);

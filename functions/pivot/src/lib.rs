@@ -12,7 +12,7 @@
 //! - [`frame`]: sums to CSV.
 //!
 //! The shell, from objects to objects:
-//! - [`quarantine`]: bad rows to an object, in parts.
+//! - [`upload`]: an object of unknown length, in parts.
 //! - [`handler`]: the order of it all.
 
 pub mod compression;
@@ -21,8 +21,8 @@ pub mod decimal;
 pub mod frame;
 pub mod handler;
 pub mod plan;
-pub mod quarantine;
 pub mod reader;
 pub mod reject;
 pub mod scanner;
 pub mod sums;
+pub mod upload;

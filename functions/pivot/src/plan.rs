@@ -3,7 +3,7 @@
 use crate::date;
 use crate::reject::shown;
 use crate::scanner::Record;
-use pipeline::contract::{Column, ColumnKind};
+use pipeline::contract::{Column, ColumnKind, FILE_COLUMN};
 use pipeline::spec::{BadRow, Pivot, UnknownCategory};
 use pipeline::{Error, Kind, Result};
 use std::collections::HashMap;
@@ -24,6 +24,8 @@ pub struct Plan {
     pub unknown_category: UnknownCategory,
     /// What to do with a bad row.
     pub bad_row: BadRow,
+    /// Keep the sums of each file apart.
+    pub per_file: bool,
 }
 
 /// Positions of the three columns in a file, from 0, and how many columns it has.
@@ -58,6 +60,9 @@ impl Plan {
         if values.contains(&spec.index.name) {
             return wrong("a category has the name of the index");
         }
+        if values.iter().chain([&spec.index.name]).any(|name| name == FILE_COLUMN) {
+            return wrong("no column of the result can have the name sluice_file");
+        }
         let place = |name: &String| values.iter().position(|value| value == name).unwrap_or_default();
         let categories =
             spec.categories.iter().map(|(category, name)| (category.clone().into_bytes(), place(name))).collect();
@@ -70,6 +75,7 @@ impl Plan {
             values,
             unknown_category: spec.unknown_category,
             bad_row: spec.bad_row,
+            per_file: spec.per_file,
         })
     }
 

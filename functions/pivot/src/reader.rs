@@ -31,6 +31,11 @@ impl<'a> Batch<'a> {
         let sums = Sums::new(plan.key.kind, plan.values.len());
         Self { plan, sums, rejects: Rejects::default(), rows_read: 0, rows_ignored: 0 }
     }
+
+    /// How it is read.
+    pub fn plan(&self) -> &'a Plan {
+        self.plan
+    }
 }
 
 /// What makes a file unreadable from some line on.

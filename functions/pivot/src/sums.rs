@@ -72,6 +72,15 @@ impl Sums {
         Ok(())
     }
 
+    /// Forgets everything, and keeps the memory.
+    pub fn clear(&mut self) {
+        match &mut self.keys {
+            Keys::Dates(dates) => dates.clear(),
+            Keys::Texts(texts) => texts.clear(),
+        }
+        self.cells.clear();
+    }
+
     /// How many index values there are.
     pub fn len(&self) -> usize {
         self.cells.len() / self.width

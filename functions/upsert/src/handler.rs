@@ -2,18 +2,19 @@
 
 use crate::connect::Database;
 use crate::load::{Load, load};
+use crate::results;
 use aws_config::SdkConfig;
-use pipeline::contract::{LedgerEntry, Manifest, PivotResult, UpsertInput, UpsertOutput, keys};
+use pipeline::contract::{LedgerEntry, Manifest, UpsertInput, UpsertOutput, keys};
 use pipeline::edge::Invocation;
 use pipeline::env::Env;
 use pipeline::store::Store;
 use pipeline::{Error, Kind, Result, aws};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tracing::info;
 
-/// Milliseconds before Lambda's deadline at which the database gives up, so that its error still reaches the state machine.
-const DEADLINE_MARGIN_MS: u64 = 10_000;
+/// How long before Lambda's deadline the database gives up, so that its error still reaches the state machine.
+const DEADLINE_MARGIN: Duration = Duration::from_secs(10);
 
 /// What one function instance keeps.
 pub struct Context {
@@ -46,7 +47,7 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: Upsert
     let manifest: Manifest = store.read_json(&input.manifest).await?;
     let mut results = Vec::with_capacity(manifest.batches.len());
     for index in (0..).take(manifest.batches.len()) {
-        let mut result = read_result(store, &input, index).await?;
+        let mut result = results::read(store, &input.manifest, index).await?;
         // Read again for the ledger: a million files need not be held while the load runs.
         (result.loaded, result.changed) = (Vec::new(), Vec::new());
         results.push(result);
@@ -55,7 +56,7 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: Upsert
     let application = format!("sluice {}", input.execution.name);
     let mut connection = context.database.connect(&context.config, &application).await?;
     let what = Load { input: &input, manifest: &manifest, results: &results };
-    let time_left = time_left(&invocation);
+    let time_left = invocation.time_left(DEADLINE_MARGIN).max(Duration::from_millis(1));
     // The server's own timeouts do not see a connection that went silent.
     let loaded = tokio::time::timeout(time_left, load(&mut connection, store, &what, time_left)).await;
     let output = loaded.map_err(|_| {
@@ -71,15 +72,10 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: Upsert
         rows.inserted = output.rows_inserted,
         rows.updated = output.rows_updated,
         rows.unchanged = output.rows_unchanged,
+        rows.deleted = output.rows_deleted,
         "run loaded"
     );
     Ok(output)
-}
-
-async fn read_result(store: &Store, input: &UpsertInput, index: u32) -> Result<PivotResult> {
-    let key = keys::pivot_result(&input.manifest.key, index);
-    let result = store.read_latest_json::<PivotResult>(&key).await?.map(|latest| latest.document);
-    result.ok_or_else(|| Error::new(Kind::InvalidEvent, format!("{key} is missing: batch {index} was not pivoted")))
 }
 
 /// Writes down what was loaded, for the next detection. A crash before this makes the next run load the files once more,
@@ -89,15 +85,9 @@ async fn write_ledger(store: &Store, input: &UpsertInput, manifest: &Manifest) -
         let entry = LedgerEntry {
             execution: input.execution.id.clone(),
             detected_at: manifest.detected_at.clone(),
-            files: read_result(store, input, index).await?.loaded,
+            files: results::read(store, &input.manifest, index).await?.loaded,
         };
         store.write_json(&keys::ledger_entry(&input.execution, &manifest.detected_at, index), &entry).await?;
     }
     Ok(())
-}
-
-fn time_left(invocation: &Invocation) -> Duration {
-    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    let now_ms = u64::try_from(now_ms).unwrap_or(u64::MAX);
-    Duration::from_millis(invocation.deadline_ms.saturating_sub(now_ms).saturating_sub(DEADLINE_MARGIN_MS).max(1))
 }

@@ -5,7 +5,9 @@
 //! - [`sql_error`]: from a database error to a kind. Pure.
 //! - [`preflight`]: is the table what the load needs? Asked before a byte is loaded.
 //! - [`runs`]: the table `sluice.runs`, which makes a run's effects happen once.
+//! - [`shares`]: what each file says of each key, for `on_overlap: per_file`.
 //! - [`load`]: the transaction.
+//! - [`results`]: what pivot left.
 //! - [`connect`]: where the database is and how to log in.
 //! - [`handler`]: the order of it all.
 
@@ -13,6 +15,8 @@ pub mod connect;
 pub mod handler;
 pub mod load;
 pub mod preflight;
+pub mod results;
 pub mod runs;
+pub mod shares;
 pub mod sql_error;
 pub mod statements;

@@ -1,9 +1,11 @@
 //! The transaction: either all of it happens, or nothing.
 
 use crate::preflight;
+use crate::results;
 use crate::runs::{self, Run};
+use crate::shares::Touched;
 use crate::sql_error::classify;
-use crate::statements::Statements;
+use crate::statements::{Merge, Statements};
 use pipeline::contract::{Manifest, ObjectRef, PivotResult, UpsertInput, UpsertOutput};
 use pipeline::store::{Pinned, Store};
 use pipeline::{Error, Kind, Result};
@@ -36,7 +38,7 @@ pub async fn load(
     let [first, ..] = load.results else {
         return Err(Error::new(Kind::InvalidEvent, "a manifest without batches"));
     };
-    let statements = Statements::new(&load.input.target, &first.key, &first.values)?;
+    let statements = Statements::new(&load.input.target, first)?;
     let run = Run {
         execution: &load.input.execution,
         target: &statements.target_name,
@@ -53,7 +55,7 @@ pub async fn load(
     runs::refuse_stale(&mut transaction, &run).await?;
     preflight::check(&mut transaction, &load.input.target, &statements, &first.key, &first.values).await?;
 
-    let rows_staged = stage(&mut transaction, store, &statements, load.results).await?;
+    let rows_staged = stage(&mut transaction, store, &statements, load).await?;
     let merged = merge(&mut transaction, &statements).await?;
     let total = |count: &dyn Fn(&PivotResult) -> u64| load.results.iter().map(count).sum();
     let output = UpsertOutput {
@@ -65,6 +67,7 @@ pub async fn load(
         rows_inserted: merged.inserted,
         rows_updated: merged.updated,
         rows_unchanged: merged.unchanged,
+        rows_deleted: merged.deleted,
     };
     runs::record(&mut transaction, &run, &output).await?;
     // If the answer gets lost, the next try finds this run's row, or does it all again.
@@ -97,22 +100,27 @@ async fn lock_target(connection: &mut PgConnection, target: &str) -> Result<()> 
 }
 
 /// Streams the parts into the staging table. Returns how many rows there are in it.
-async fn stage(
-    connection: &mut PgConnection,
-    store: &Store,
-    statements: &Statements,
-    results: &[PivotResult],
-) -> Result<u64> {
+async fn stage(connection: &mut PgConnection, store: &Store, statements: &Statements, load: &Load<'_>) -> Result<u64> {
     sqlx::query(AssertSqlSafe(statements.create_staging.as_str()))
         .execute(&mut *connection)
         .await
         .map_err(|error| classify("create the staging table", error))?;
+    if let Merge::PerFile(shares) = &statements.merge {
+        shares.ensure_table(connection).await?;
+        shares.create_files(connection).await?;
+    }
     let mut rows_staged = 0;
-    let outputs = results.iter().map(|result| &result.output);
-    for (part, days) in outputs.filter_map(|output| Some((output.pivoted.as_ref()?, output.days))) {
+    for result in load.results {
+        let output = &result.output;
+        if let Merge::PerFile(shares) = &statements.merge {
+            // Read again, a batch at a time: a million files need not be held at once.
+            let files = results::read(store, &load.input.manifest, output.index).await?.loaded;
+            shares.stage_files(connection, output.index, &files).await?;
+        }
+        let Some(part) = &output.pivoted else { continue };
         let rows = copy_part(connection, store, &statements.copy, part).await?;
-        if rows != days {
-            let what = format!("{}: {rows} rows staged, {days} expected", part.key);
+        if rows != output.days {
+            let what = format!("{}: {rows} rows staged, {} expected", part.key, output.days);
             return Err(Error::new(Kind::InvariantBroken, what));
         }
         rows_staged += rows;
@@ -145,24 +153,34 @@ async fn copy_part(connection: &mut PgConnection, store: &Store, copy: &str, par
 }
 
 /// What became of the staged keys.
+#[derive(Default)]
 struct Merged {
     inserted: u64,
     updated: u64,
     unchanged: u64,
+    deleted: u64,
 }
 
 async fn merge(connection: &mut PgConnection, statements: &Statements) -> Result<Merged> {
-    let keys: i64 = sqlx::query_scalar(AssertSqlSafe(statements.count_keys.as_str()))
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(|error| classify("count the staged keys", error))?;
-    let (inserted, updated): (i64, i64) = sqlx::query_as(AssertSqlSafe(statements.merge.as_str()))
-        .fetch_one(connection)
-        .await
-        .map_err(|error| classify(format!("merge into {}", statements.target_name), error))?;
-    let unchanged = u64::try_from(keys - inserted - updated).map_err(|_| {
-        let what = format!("{keys} keys staged, but {inserted} inserted and {updated} updated");
+    let touched = match &statements.merge {
+        Merge::PerFile(shares) => shares.merge(connection).await?,
+        Merge::Replace { count_keys, merge } => {
+            let totals: i64 = sqlx::query_scalar(AssertSqlSafe(count_keys.as_str()))
+                .fetch_one(&mut *connection)
+                .await
+                .map_err(|error| classify("count the staged keys", error))?;
+            let (inserted, updated): (i64, i64) = sqlx::query_as(AssertSqlSafe(merge.as_str()))
+                .fetch_one(connection)
+                .await
+                .map_err(|error| classify(format!("merge into {}", statements.target_name), error))?;
+            Touched { inserted, updated, deleted: 0, totals }
+        }
+    };
+    let Touched { inserted, updated, deleted, totals } = touched;
+    let unchanged = u64::try_from(totals - inserted - updated).map_err(|_| {
+        let what = format!("{totals} keys staged, but {inserted} inserted and {updated} updated");
         Error::new(Kind::InvariantBroken, what)
     })?;
-    Ok(Merged { inserted: inserted.unsigned_abs(), updated: updated.unsigned_abs(), unchanged })
+    let [inserted, updated, deleted] = [inserted, updated, deleted].map(i64::unsigned_abs);
+    Ok(Merged { inserted, updated, unchanged, deleted })
 }

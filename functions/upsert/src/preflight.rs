@@ -1,9 +1,10 @@
 //! Is the target what the load needs? Everything that is wrong is said at once, before a byte is loaded.
 
+use crate::shares;
 use crate::sql_error::classify;
 use crate::statements::{Statements, sql_type};
 use pipeline::contract::Column;
-use pipeline::spec::Target;
+use pipeline::spec::{OnOverlap, Target};
 use pipeline::{Error, Kind, Result};
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 use std::collections::BTreeMap;
@@ -41,6 +42,7 @@ pub async fn check(
             let mut problems = check_columns(&columns(connection, target).await?, key, values);
             problems.extend(check_unique(connection, target).await?);
             problems.extend(check_privileges(connection, target).await?);
+            problems.extend(check_mode(connection, target).await?);
             problems
         }
         Some(_) => vec!["is not a table".to_owned()],
@@ -123,16 +125,30 @@ async fn check_unique(connection: &mut PgConnection, target: &Target) -> Result<
 }
 
 async fn check_privileges(connection: &mut PgConnection, target: &Target) -> Result<Option<String>> {
+    let needed: &[&str] = match target.on_overlap {
+        OnOverlap::Replace => &["SELECT", "INSERT", "UPDATE"],
+        OnOverlap::PerFile => &["SELECT", "INSERT", "UPDATE", "DELETE"],
+    };
     let missing: Vec<String> = sqlx::query_scalar(
         "select privilege from pg_class c join pg_namespace n on n.oid = c.relnamespace, \
-         unnest(array['SELECT', 'INSERT', 'UPDATE']) as privilege \
+         unnest($3) as privilege \
          where n.nspname = $1 and c.relname = $2 and not has_table_privilege(c.oid, privilege) \
          union all select 'TEMPORARY on the database' where not has_database_privilege(current_database(), 'TEMPORARY')",
     )
     .bind(&target.schema)
     .bind(&target.table)
+    .bind(needed)
     .fetch_all(connection)
     .await
     .map_err(|error| classify("look up the target's privileges", error))?;
     Ok((!missing.is_empty()).then(|| format!("the user lacks {}", missing.join(", "))))
+}
+
+/// Once the files' shares are kept, a load that does not keep them would make them wrong.
+async fn check_mode(connection: &mut PgConnection, target: &Target) -> Result<Option<String>> {
+    let name = shares::table_name(target);
+    let keeps_shares = target.on_overlap == OnOverlap::Replace && shares::exists(connection, &name).await?;
+    Ok(keeps_shares.then(|| {
+        format!("was loaded per_file; leave on_overlap at that, or drop the table of shares, sluice.{name:?}, for good")
+    }))
 }

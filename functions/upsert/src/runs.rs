@@ -25,6 +25,7 @@ create table if not exists sluice.runs (
     rows_unchanged bigint not null,
     primary key (execution, detected_at)
 );
+alter table sluice.runs add column if not exists rows_deleted bigint not null default 0;
 create index if not exists runs_order on sluice.runs (target, detected_at);
 comment on table sluice.runs is 'One row per committed run of a Sluice pipeline. Rows are written by the loading transaction.';
 ";
@@ -46,7 +47,10 @@ pub struct Run<'a> {
 /// # Errors
 /// `Misconfigured` if the user may not create it.
 pub async fn ensure_table(connection: &mut PgConnection) -> Result<()> {
-    let is_there: bool = sqlx::query_scalar("select to_regclass('sluice.runs') is not null")
+    // The newest column, so that an older table gets it.
+    let is_there: bool = sqlx::query_scalar(
+        "select exists (select from pg_attribute where attrelid = to_regclass('sluice.runs') and attname = 'rows_deleted')",
+    )
         .fetch_one(&mut *connection)
         .await
         .map_err(|error| classify("look for sluice.runs", error))?;
@@ -79,8 +83,8 @@ pub async fn ensure_table(connection: &mut PgConnection) -> Result<()> {
 /// As [`classify`].
 pub async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Result<Option<UpsertOutput>> {
     let row = sqlx::query(
-        "select files, files_changed, rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated, rows_unchanged \
-         from sluice.runs where execution = $1 and detected_at = $2::timestamptz",
+        "select files, files_changed, rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated, rows_unchanged, \
+         rows_deleted from sluice.runs where execution = $1 and detected_at = $2::timestamptz",
     )
     .bind(&run.execution.id)
     .bind(run.detected_at)
@@ -98,6 +102,7 @@ pub async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Result<Op
         rows_inserted: count(5),
         rows_updated: count(6),
         rows_unchanged: count(7),
+        rows_deleted: count(8),
     }))
 }
 
@@ -132,8 +137,8 @@ pub async fn refuse_stale(connection: &mut PgConnection, run: &Run<'_>) -> Resul
 pub async fn record(connection: &mut PgConnection, run: &Run<'_>, output: &UpsertOutput) -> Result<()> {
     let mut query = sqlx::query(
         "insert into sluice.runs (execution, pipeline, target, started_at, detected_at, files, files_changed, \
-         rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated, rows_unchanged) \
-         values ($1, $2, $3, $4::timestamptz, $5::timestamptz, $6, $7, $8, $9, $10, $11, $12, $13)",
+         rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated, rows_unchanged, rows_deleted) \
+         values ($1, $2, $3, $4::timestamptz, $5::timestamptz, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
     )
     .bind(&run.execution.id)
     .bind(run.execution.pipeline())
@@ -149,6 +154,7 @@ pub async fn record(connection: &mut PgConnection, run: &Run<'_>, output: &Upser
         output.rows_inserted,
         output.rows_updated,
         output.rows_unchanged,
+        output.rows_deleted,
     ] {
         query = query.bind(i64::try_from(count).unwrap_or(i64::MAX));
     }

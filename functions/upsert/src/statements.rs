@@ -1,14 +1,15 @@
 //! The SQL for one target table. Identifiers are checked and quoted; values never appear in it.
 
-use pipeline::contract::{Column, ColumnKind};
-use pipeline::spec::Target;
+use crate::shares::Shares;
+use pipeline::contract::{ColumnKind, FILE_COLUMN, PivotResult};
+use pipeline::spec::{OnOverlap, Target};
 use pipeline::{Error, Kind, Result};
 
 /// PostgreSQL cuts longer names short, in bytes ("SQL Syntax, Identifiers and Key Words").
-const MAX_IDENTIFIER_BYTES: usize = 63;
+pub(crate) const MAX_IDENTIFIER_BYTES: usize = 63;
 
 /// The staging table. It lives in the session's own schema, under a name that no target can shadow.
-const STAGING: &str = "pg_temp.sluice_staging";
+pub(crate) const STAGING: &str = "pg_temp.sluice_staging";
 
 /// The statements of one load.
 #[derive(Debug)]
@@ -21,55 +22,115 @@ pub struct Statements {
     pub create_staging: String,
     /// Takes one part, as CSV with a header.
     pub copy: String,
-    /// How many different keys are staged.
-    pub count_keys: String,
-    /// Adds up the parts and merges them; answers how many rows were inserted and how many updated.
-    pub merge: String,
+    /// What comes of the staged rows.
+    pub merge: Merge,
+}
+
+/// How staged rows become rows of the target.
+#[derive(Debug)]
+pub enum Merge {
+    /// A known key gets the new values.
+    Replace {
+        /// How many different keys are staged.
+        count_keys: String,
+        /// Adds up the parts and merges them; answers how many rows were inserted and how many updated.
+        merge: String,
+    },
+    /// A key's values are the sum of what all files say of it.
+    PerFile(Shares),
 }
 
 impl Statements {
-    /// Builds them.
+    /// Builds them for parts as `result` describes them.
     ///
     /// # Errors
-    /// `Misconfigured` for a name that is no identifier, and for a key that is not the result's.
-    pub fn new(target: &Target, key: &Column, values: &[String]) -> Result<Self> {
+    /// `Misconfigured` for a name that is no identifier, for a key that is not the result's, and for parts that keep the files
+    /// apart where the target does not want it, or the other way around.
+    pub fn new(target: &Target, result: &PivotResult) -> Result<Self> {
+        let (key, per_file) = (&result.key, target.on_overlap == OnOverlap::PerFile);
         if target.key != [key.name.as_str()] {
             let what = format!("the target's key is {:?}, the pivot's index is {:?}", target.key, key.name);
             return Err(Error::new(Kind::Misconfigured, what));
         }
-        let table = format!("{}.{}", quoted(&target.schema)?, quoted(&target.table)?);
-        let key_name = quoted(&key.name)?;
-        let values: Vec<String> = values.iter().map(|name| quoted(name)).collect::<Result<_>>()?;
-        let key_type = sql_type(key.kind);
-        let each = |form: &dyn Fn(&str) -> String| values.iter().map(|name| form(name)).collect::<Vec<_>>().join(", ");
-        let names = each(&ToString::to_string);
+        if per_file != result.per_file {
+            let what = "the target's on_overlap is per_file if, and only if, the pivot's per_file is true";
+            return Err(Error::new(Kind::Misconfigured, what));
+        }
+        let names = Names::new(target, result)?;
+        let Names { table, key: key_name, key_type, .. } = &names;
+        let list = names.list();
+        let values = names.each(&|name| format!("{name} numeric not null"));
+        let file = if per_file { format!("{FILE_COLUMN} bigint not null, ") } else { String::new() };
+        let file_name = if per_file { format!("{FILE_COLUMN}, ") } else { String::new() };
         Ok(Self {
             target_name: format!("{}.{}", target.schema, target.table),
-            create_target: format!(
-                "create table {table} ({key_name} {key_type} not null unique, {})",
-                each(&|name| format!("{name} numeric not null"))
-            ),
+            create_target: format!("create table {table} ({key_name} {key_type} not null unique, {values})"),
             create_staging: format!(
-                "create temporary table sluice_staging ({key_name} {key_type} not null, {}) on commit drop",
-                each(&|name| format!("{name} numeric not null"))
+                "create temporary table sluice_staging ({file}{key_name} {key_type} not null, {values}) on commit drop"
             ),
-            copy: format!("copy {STAGING} ({key_name}, {names}) from stdin (format csv, header true)"),
-            count_keys: format!("select count(distinct {key_name}) from {STAGING}"),
-            // The order makes concurrent writers of other tools meet the rows in one order, hence without a deadlock.
-            merge: format!(
-                "with written as (\
-                 insert into {table} as known ({key_name}, {names}) \
-                 select {key_name}, {} from {STAGING} group by {key_name} order by {key_name} \
-                 on conflict ({key_name}) do update set {} \
-                 where ({}) is distinct from ({}) \
-                 returning (xmax = 0) as is_new) \
-                 select count(*) filter (where is_new), count(*) filter (where not is_new) from written",
-                each(&|name| format!("trim_scale(sum({name}))")),
-                each(&|name| format!("{name} = excluded.{name}")),
-                each(&|name| format!("known.{name}")),
-                each(&|name| format!("excluded.{name}")),
-            ),
+            copy: format!("copy {STAGING} ({file_name}{key_name}, {list}) from stdin (format csv, header true)"),
+            merge: match target.on_overlap {
+                OnOverlap::PerFile => Merge::PerFile(Shares::new(target, result, &names)?),
+                OnOverlap::Replace => Merge::Replace {
+                    count_keys: format!("select count(distinct {key_name}) from {STAGING}"),
+                    merge: format!(
+                        "with written as ({}) \
+                         select count(*) filter (where is_new), count(*) filter (where not is_new) from written",
+                        names.insert(&format!("{STAGING} group by {key_name}"))
+                    ),
+                },
+            },
         })
+    }
+}
+
+/// The names of a target, quoted.
+pub struct Names {
+    /// The table with its schema.
+    pub table: String,
+    /// The key column.
+    pub key: String,
+    /// Its type.
+    pub key_type: &'static str,
+    /// The value columns.
+    pub values: Vec<String>,
+}
+
+impl Names {
+    fn new(target: &Target, result: &PivotResult) -> Result<Self> {
+        Ok(Self {
+            table: format!("{}.{}", quoted(&target.schema)?, quoted(&target.table)?),
+            key: quoted(&result.key.name)?,
+            key_type: sql_type(result.key.kind),
+            values: result.values.iter().map(|name| quoted(name)).collect::<Result<_>>()?,
+        })
+    }
+
+    /// The value columns in some form, with commas between.
+    pub fn each(&self, form: &dyn Fn(&str) -> String) -> String {
+        self.values.iter().map(|name| form(name)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The value columns with commas between.
+    pub fn list(&self) -> String {
+        self.values.join(", ")
+    }
+
+    /// Inserts into the target what `source` adds up to, and updates what is there and differs; returns `is_new` per row. The
+    /// source is a table or more, and ends in a `group by` of the key.
+    ///
+    /// The order makes concurrent writers of other tools meet the rows in one order, hence without a deadlock.
+    pub fn insert(&self, source: &str) -> String {
+        let Self { table, key, .. } = self;
+        format!(
+            "insert into {table} as known ({key}, {}) select {key}, {} from {source} order by {key} \
+             on conflict ({key}) do update set {} where ({}) is distinct from ({}) returning (xmax = 0) as is_new",
+            self.list(),
+            self.each(&|name| format!("trim_scale(sum({name}))")),
+            self.each(&|name| format!("{name} = excluded.{name}")),
+            self.each(&|name| format!("known.{name}")),
+            self.each(&|name| format!("excluded.{name}")),
+        )
     }
 }
 
@@ -98,27 +159,29 @@ mod tests {
     use super::*;
     use pipeline::spec::OnOverlap;
 
-    fn target(table: &str) -> Target {
-        Target {
-            schema: "public".into(),
-            table: table.into(),
-            key: vec!["date".into()],
-            create: false,
-            on_overlap: OnOverlap::Replace,
-        }
+    fn target(table: &str, on_overlap: OnOverlap) -> Target {
+        Target { schema: "public".into(), table: table.into(), key: vec!["date".into()], create: false, on_overlap }
     }
 
-    fn key() -> Column {
-        Column { name: "date".into(), kind: ColumnKind::Date }
+    fn result(value: &str, per_file: bool) -> PivotResult {
+        serde_json::from_value(serde_json::json!({
+            "output": {"index": 0, "pivoted": null, "rows_read": 0, "rows_rejected": 0, "rows_ignored": 0, "rejected": null,
+                       "days": 0, "files_loaded": 0, "files_changed": 0},
+            "key": {"name": "date", "kind": "date"}, "values": [value], "per_file": per_file, "loaded": [], "changed": [],
+        }))
+        .unwrap()
     }
 
     #[test]
     fn names_are_quoted_wherever_they_stand() {
         let nasty = "x\"; drop table y; --";
-        let statements = Statements::new(&target(nasty), &key(), &[nasty.to_owned()]).unwrap();
-        let Statements { create_target, create_staging, copy, merge, .. } = statements;
-        for text in [create_target, create_staging, copy, merge] {
-            assert!(!text.replace("\"x\"\"; drop table y; --\"", "").contains("drop table"), "{text}");
+        for per_file in [false, true] {
+            let on_overlap = if per_file { OnOverlap::PerFile } else { OnOverlap::Replace };
+            let statements = Statements::new(&target(nasty, on_overlap), &result(nasty, per_file)).unwrap();
+            let everything = format!("{statements:?}").replace("\\\"", "\"");
+            let everything = everything.replace("public.x\"; drop table y; --", "");
+            let rest = everything.replace("x\"\"; drop table y; --\"", "");
+            assert!(!rest.contains("drop table"), "{rest}");
         }
     }
 
@@ -131,8 +194,17 @@ mod tests {
     }
 
     #[test]
-    fn the_key_must_be_the_index() {
-        let other = Target { key: vec!["day".into()], ..target("t") };
-        assert_eq!(Statements::new(&other, &key(), &["v".into()]).unwrap_err().kind(), Kind::Misconfigured);
+    fn what_does_not_fit_together_is_refused() {
+        let other = Target { key: vec!["day".into()], ..target("t", OnOverlap::Replace) };
+        let long = target(&"t".repeat(60), OnOverlap::PerFile);
+        for (target, per_file) in [
+            (other, false),
+            (target("t", OnOverlap::Replace), true),
+            (target("t", OnOverlap::PerFile), false),
+            (long, true),
+        ] {
+            let refused = Statements::new(&target, &result("v", per_file)).unwrap_err();
+            assert_eq!(refused.kind(), Kind::Misconfigured, "{target:?}");
+        }
     }
 }

@@ -31,13 +31,17 @@ async fn the_manifest_names_every_file_with_its_version() {
 async fn the_lock_is_held_while_its_owner_runs_and_free_afterwards() {
     let stack = fixture().await;
     let detect = async |name: &str| stack.invoke("detect-new-files", &input(&stack, name)).await.unwrap();
-    detect("unknown").await.unwrap();
-    detect("unknown").await.expect("the owner itself may come again");
+    let mut unknown = input(&stack, "unknown");
+    unknown["execution"]["started_at"] = json!(pipeline::contract::format_time(std::time::SystemTime::now().into()));
+    stack.invoke("detect-new-files", &unknown).await.unwrap().unwrap();
+    stack.invoke("detect-new-files", &unknown).await.unwrap().expect("the owner itself may come again");
     let (error, _) = detect("late").await.unwrap_err();
     assert_eq!(error, "LockHeld", "an owner that Step Functions does not know may be one that it does not know yet");
     let pipeline = stack.state_machine_arn.rsplit(':').next().unwrap();
     let lock = format!("state/{pipeline}/lock.json");
     stack.s3().delete_object().bucket(&stack.bucket).key(&lock).send().await.unwrap();
+    detect("forgotten").await.unwrap();
+    detect("late").await.expect("an owner that started long ago and is not known does not run");
 
     // One that does run: a real execution that waits for a lock of its own.
     let mut blocker = stack.connect().await.unwrap();

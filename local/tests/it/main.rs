@@ -6,6 +6,7 @@ mod combinations;
 mod database_access;
 mod detect_new_files;
 mod executions;
+mod per_file;
 mod permissions;
 mod pivot;
 mod resolved;

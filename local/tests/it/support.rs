@@ -73,6 +73,13 @@ pub fn vpc_mode() -> Options {
     Options { parameters: [("NetworkMode", "vpc".to_owned())].into(), ..Options::default() }
 }
 
+/// The options of a deployment that keeps each file's share.
+pub fn per_file() -> Options {
+    let pivot = (r#""bad_row": "fail""#, r#""bad_row": "fail", "per_file": true"#);
+    let target = (r#""on_overlap": "replace""#, r#""on_overlap": "per_file""#);
+    Options { definition: vec![pivot, target], ..vpc_mode() }
+}
+
 /// The target as the upsert function would create it.
 pub const TARGET: &str = "create table pomodoro_day_catg (date date not null unique, learning_minutes numeric not null, \
                           work_minutes numeric not null)";
@@ -171,6 +178,32 @@ pub fn task_spec(state: &str, field: &str) -> Value {
     let task =
         if state == "Pivot" { &states["PivotFiles"]["ItemProcessor"]["States"]["Pivot"] } else { &states[state] };
     task["Parameters"]["Payload"][field].clone()
+}
+
+/// Random numbers that are the same for the same seed, by the xorshift method of Marsaglia.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// A number from 0 up to, but without, `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % end
+    }
+}
+
+/// The seeds of a randomized test: `count` of them, or the ones that `SLUICE_SEEDS` gives as `first..end`.
+pub fn seeds(count: u64) -> std::ops::Range<u64> {
+    let given = std::env::var("SLUICE_SEEDS").ok().map(|text| {
+        let (first, end) = text.split_once("..").expect("SLUICE_SEEDS=first..end");
+        first.parse().unwrap()..end.parse().unwrap()
+    });
+    given.unwrap_or(0..count)
 }
 
 /// Polls until something holds.

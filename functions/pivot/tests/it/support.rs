@@ -53,7 +53,7 @@ pub fn pivot(spec: &Pivot, files: &[(&str, &[u8])], chunk_len: usize) -> Result<
         decompressor.finish()?;
     }
     let frame = frame::frame(&batch.sums, &plan.key.name, &plan.values)?;
-    let csv = String::from_utf8(frame::to_csv(frame)?).unwrap();
+    let csv = String::from_utf8(frame::to_csv(frame, true)?).unwrap();
     quarantine.append(&mut batch.rejects.pending);
     let quarantine = String::from_utf8_lossy(&quarantine).into_owned();
     Ok(Pivoted {

@@ -1,4 +1,4 @@
-//! Bad rows to an object, in parts: there may be as many of them as there are rows.
+//! An object of unknown length, in parts: bad rows, and the sums of many files, may be as many as there are rows.
 
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use pipeline::contract::ObjectRef;
@@ -8,9 +8,9 @@ use pipeline::{Error, Result};
 /// Size of a part, in bytes. S3 wants at least 5 MiB for all but the last, and at most 10,000 of them.
 const PART_BYTES: usize = 8 << 20;
 
-/// Writes one quarantine file. It appears whole when it is finished, or not at all; unfinished uploads are cleared by the
-/// bucket's lifecycle rule.
-pub struct Quarantine<'a> {
+/// Writes one CSV file. It appears whole when it is finished, or not at all; unfinished uploads are cleared by the bucket's
+/// lifecycle rule.
+pub struct Upload<'a> {
     store: &'a Store,
     key: String,
     part: Vec<u8>,
@@ -18,7 +18,7 @@ pub struct Quarantine<'a> {
     parts: Vec<CompletedPart>,
 }
 
-impl<'a> Quarantine<'a> {
+impl<'a> Upload<'a> {
     /// A file at `key`, which is only made when something is written.
     pub fn new(store: &'a Store, key: String) -> Self {
         Self { store, key, part: Vec::new(), upload_id: None, parts: Vec::new() }
