@@ -6,10 +6,16 @@
 --
 -- It may be run again. The role may create the table, for a spec that says "create": true; where the table is there already
 -- and shall only be loaded, add `-v create=off`. For "on_overlap": "per_file" add `-v per_file=on`: it deletes rows, too.
+-- For a login with the password of a secret add `-v iam=off`, and give the role that password with \password.
 \set ON_ERROR_STOP on
 \if :{?create}
 \else
 \set create on
+\endif
+
+\if :{?iam}
+\else
+\set iam on
 \endif
 
 \if :{?per_file}
@@ -19,7 +25,9 @@
 
 select format('create role %I login', :'role') where not exists (select from pg_roles where rolname = :'role') \gexec
 -- With this the role logs in by IAM token only; never grant it to the master user.
+\if :iam
 select format('grant rds_iam to %I', :'role') where exists (select from pg_roles where rolname = 'rds_iam') \gexec
+\endif
 
 -- What the function writes down of each run is the role's own.
 create schema if not exists sluice;

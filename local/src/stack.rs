@@ -12,7 +12,7 @@ use serde_yaml_ng::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -270,6 +270,12 @@ fn checked(url: String, report: &dyn Fn(&str)) -> Result<String, Missing> {
             "Write it as postgres://user:password@host:5432/database, or unset it to get a server of its own.",
         ));
     };
+    if !is_near(address) {
+        return Err(Missing::failed(
+            format!("DATABASE_URL names {address}, which is neither this machine nor in its private network."),
+            "Name one that is, or unset it to get a server of its own.",
+        ));
+    }
     report(&format!("using the database of DATABASE_URL, at {address}"));
     match TcpStream::connect(address) {
         Ok(_) => Ok(url),
@@ -277,6 +283,15 @@ fn checked(url: String, report: &dyn Fn(&str)) -> Result<String, Missing> {
             let what = format!("The database of DATABASE_URL does not answer at {address}.");
             Err(Missing::absent(what, "Start it, or unset DATABASE_URL to get a server of its own.").caused_by(error))
         }
+    }
+}
+
+/// What the template takes: its parameter is for one machine, and must not carry a password to an account.
+fn is_near(address: &str) -> bool {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    match host.parse::<Ipv4Addr>() {
+        Ok(address) => address.is_loopback() || address.is_private(),
+        Err(_) => host == "localhost",
     }
 }
 

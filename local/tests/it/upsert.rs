@@ -163,16 +163,27 @@ async fn the_bootstrap_grants_what_a_load_needs() {
     let script = local::binaries::workspace().join("functions/upsert/bootstrap.sql");
     let role = format!("loader_{}", owner.name.replace('-', "_"));
     let psql = owner.stack.psql().expect("a psql beside the server");
-    for _ in 0..2 {
+    let by_password = format!("{role}_by_password");
+    for (role, iam) in [(&role, "on"), (&role, "on"), (&by_password, "off")] {
         let output = std::process::Command::new(&psql)
             .arg(&owner.database_url)
-            .args(["-v", &format!("role={role}"), "-v", "schema=public", "-v", "table=pomodoro_day_catg", "-f"])
+            .args(["-v", &format!("role={role}"), "-v", "schema=public", "-v", "table=pomodoro_day_catg"])
+            .args(["-v", &format!("iam={iam}"), "-f"])
             .arg(&script)
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     let mut connection = owner.connect().await.unwrap();
+    // Who is in rds_iam logs in by token and not by password.
+    for (role, is_in) in [(&role, true), (&by_password, false)] {
+        let found: bool = sqlx::query_scalar("select pg_has_role($1, 'rds_iam', 'member')")
+            .bind(role)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(found, is_in, "{role}");
+    }
     sqlx::query(sqlx::AssertSqlSafe(format!("alter role {role} password 'token'")))
         .execute(&mut connection)
         .await

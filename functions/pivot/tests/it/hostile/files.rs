@@ -1,0 +1,274 @@
+//! What is wrong with a file as a whole: its header, its encoding, its line ends; or it is none of ours at all.
+
+use super::*;
+
+pub(super) fn cases() -> Vec<Case> {
+    [without_rows(), headers(), encodings(), line_ends(), other_formats(), too_large()].into_iter().flatten().collect()
+}
+
+fn without_rows() -> Vec<Case> {
+    vec![
+        loaded("nothing at all", "", 0, &[], &[]),
+        loaded("a byte order mark alone", b"\xEF\xBB\xBF", 0, &[], &[]),
+        loaded("nothing but line ends", "\n\r\n\n", 0, &[], &[]),
+        loaded("one CR", "\r", 0, &[], &[]),
+        loaded("a header without a line end", HEADER.trim_end(), 0, &[], &[]),
+        refused(
+            "nothing but commas",
+            ",,,\n,,,\n",
+            r#"line 1: the column "Start date" is missing; the header has "", "", "", """#,
+        ),
+        refused("one quote", "\"", "line 1: the header's quotes are not closed"),
+        refused("two quotes", "\"\"", r#"line 1: the column "Start date" is missing; the header has """#),
+        refused("three quotes", "\"\"\"", "line 1: the header's quotes are not closed"),
+        refused("four quotes", "\"\"\"\"", r#"line 1: the column "Start date" is missing; the header has "\"""#),
+        refused(
+            "nothing but NUL",
+            b"\0\0\0\0",
+            r#"line 1: the column "Start date" is missing; the header has "\0\0\0\0""#,
+        ),
+        refused("a blank", " \n", r#"line 1: the column "Start date" is missing; the header has " ""#),
+    ]
+}
+
+fn headers() -> Vec<Case> {
+    vec![
+        loaded(
+            "empty lines before the header",
+            format!("\n\r\n{HEADER}Work,x,2024-01-01,x\n"),
+            1,
+            &[r#"line 4, column 2 (Duration (in minutes)): "x": not a number"#],
+            &[],
+        ),
+        refused(
+            "a line of two quotes before the header",
+            format!("\"\"\n{HEADER}{GOOD}"),
+            r#"line 1: the column "Start date" is missing; the header has """#,
+        ),
+        refused(
+            "no index column",
+            "Project,Duration (in minutes),End date\nWork,1,2024-01-01\n",
+            r#"line 1: the column "Start date" is missing; the header has "Project", "Duration (in minutes)", "End date""#,
+        ),
+        refused(
+            "no category column",
+            "Duration (in minutes),Start date\n1,2024-01-01\n",
+            r#"line 1: the column "Project" is missing; the header has "Duration (in minutes)", "Start date""#,
+        ),
+        refused(
+            "no value column",
+            "\nProject,Start date\nWork,2024-01-01\n",
+            r#"line 2: the column "Duration (in minutes)" is missing; the header has "Project", "Start date""#,
+        ),
+        refused("no header", GOOD, concat!(
+            r#"line 1: the column "Start date" is missing; the header has "#,
+            r#""Work", "1", "2024-01-01", "x""#,
+        )),
+        refused(
+            "a header in small letters",
+            "project,duration (in minutes),start date\n",
+            concat!(
+                r#"line 1: the column "Start date" is missing; the header has "#,
+                r#""project", "duration (in minutes)", "start date""#,
+            ),
+        ),
+        refused(
+            "the index column twice",
+            "Start date,Project,Duration (in minutes),Start date\n",
+            r#"line 1: the column "Start date" stands twice in the header, again as column 4"#,
+        ),
+        refused(
+            "the category column twice, with blanks",
+            "Project,Duration (in minutes),Start date, Project \n",
+            r#"line 1: the column "Project" stands twice in the header, again as column 4"#,
+        ),
+        refused(
+            "the value column three times",
+            "Duration (in minutes),Project,Duration (in minutes),Start date,Duration (in minutes)\n",
+            r#"line 1: the column "Duration (in minutes)" stands twice in the header, again as column 3"#,
+        ),
+        loaded(
+            "another column twice",
+            "Project,Duration (in minutes),Start date,x,x\nWork,1,2024-01-01,,\n",
+            1,
+            &[],
+            &[GOOD_SUM],
+        ),
+        refused(
+            "all names in one pair of quotes",
+            format!("\"{}\"\n{GOOD}", HEADER.trim_end()),
+            concat!(
+                r#"line 1: the column "Start date" is missing; the header has "#,
+                r#""Project,Duration (in minutes),Start date…""#,
+            ),
+        ),
+        refused(
+            "names in single quotes",
+            "'Project','Duration (in minutes)','Start date'\n",
+            concat!(
+                r#"line 1: the column "Start date" is missing; the header has "#,
+                r#""'Project'", "'Duration (in minutes)'", "'Start date'""#,
+            ),
+        ),
+        refused(
+            "a quote that opens the header",
+            format!("\"{HEADER}{GOOD}"),
+            "line 1: the header's quotes are not closed",
+        ),
+        refused(
+            "a quote that opens the last name",
+            format!("Project,Duration (in minutes),Start date,\"End date\n{GOOD}{GOOD}"),
+            "line 1: the header's quotes are not closed",
+        ),
+        refused(
+            "text after a closing quote in the header",
+            "\"Project\"s,Duration (in minutes),Start date\n",
+            "line 1: the header's quotes are not closed",
+        ),
+        refused(
+            "a line end within a name",
+            "Project,Duration (in minutes),\"Start\ndate\"\n",
+            concat!(
+                r#"line 1: the column "Start date" is missing; the header has "#,
+                r#""Project", "Duration (in minutes)", "Start\ndate""#,
+            ),
+        ),
+        refused(
+            "NUL after a name",
+            b"Project\0,Duration (in minutes),Start date\n",
+            concat!(
+                r#"line 1: the column "Project" is missing; the header has "#,
+                r#""Project\0", "Duration (in minutes)", "Start date""#,
+            ),
+        ),
+        refused(
+            "tabs",
+            "Project\tDuration (in minutes)\tStart date\nWork\t1\t2024-01-01\n",
+            concat!(
+                r#"line 1: the column "Start date" is missing; the header has "#,
+                r#""Project\tDuration (in minutes)\tStart date"; are its fields separated by tabs?"#,
+            ),
+        ),
+        refused(
+            "bars",
+            "Project|Duration (in minutes)|Start date\n",
+            concat!(
+                r#"line 1: the column "Start date" is missing; the header has "#,
+                r#""Project|Duration (in minutes)|Start date""#,
+            ),
+        ),
+        refused(
+            "what Excel writes about separators",
+            format!("sep=,\n{HEADER}{GOOD}"),
+            r#"line 1: the column "Start date" is missing; the header has "sep=", """#,
+        ),
+    ]
+}
+
+fn encodings() -> Vec<Case> {
+    let text = file(GOOD);
+    let little_endian: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big_endian: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let utf_16 = "line 1: not UTF-8: the file begins with the mark of UTF-16; export it as UTF-8";
+    vec![
+        refused("UTF-16, little end first", [&[0xFF, 0xFE], &little_endian[..]].concat(), utf_16),
+        refused("UTF-16, big end first", [&[0xFE, 0xFF], &big_endian[..]].concat(), utf_16),
+        refused("the mark of UTF-16 alone", b"\xFF\xFE", utf_16),
+        refused("the mark of UTF-32", b"\xFF\xFE\0\0P\0\0\0", utf_16),
+        refused(
+            "UTF-16 without a mark",
+            b"P\0r\0o\0j\0e\0c\0t\0\n\0W\0o\0r\0k\0",
+            r#"line 1: the column "Start date" is missing; the header has "P\0r\0o\0j\0e\0c\0t\0""#,
+        ),
+        refused("Latin-1 in the header", b"Project,Dur\xE9e\n", "line 1: the header is not UTF-8"),
+        refused("Latin-1 in a name that nobody asks for", b"Project,Duration (in minutes),Start date,\xE9\n", concat!(
+            "line 1: the header is not UTF-8",
+        )),
+        refused("half a byte order mark", b"\xEF\xBB", "line 1: the header is not UTF-8"),
+        refused(
+            "half a byte order mark before the header",
+            [b"\xEF\xBB", text.as_bytes()].concat(),
+            "line 1: the header is not UTF-8",
+        ),
+        refused(
+            "two byte order marks",
+            format!("\u{feff}\u{feff}{text}"),
+            concat!(
+                r#"line 1: the column "Project" is missing; the header has "#,
+                r#""\u{feff}Project", "Duration (in minutes)", "Start date", "End date""#,
+            ),
+        ),
+        loaded("a byte order mark before quotes", format!("\u{feff}\"Project\"{}{GOOD}", &HEADER[7..]), 1, &[], &[
+            GOOD_SUM,
+        ]),
+    ]
+}
+
+fn line_ends() -> Vec<Case> {
+    let no_cr_alone = "line 1: a CR without LF stands in the header; do its lines end with CR alone?";
+    vec![
+        refused(
+            "lines that end with CR, the header with a column of the spec",
+            "Project,Duration (in minutes),Start date\rWork,1,2024-01-01\rWork,1,2024-01-01\r",
+            no_cr_alone,
+        ),
+        // Else the whole file would be a header, and every row lost without a word.
+        refused("lines that end with CR, the header with another column", file(GOOD).replace('\n', "\r"), no_cr_alone),
+        loaded("lines that end with CR CR LF", file(GOOD).replace('\n', "\r\r\n"), 1, &[], &[GOOD_SUM]),
+        loaded("lines that end in two ways", format!("{}\r\n{GOOD}", HEADER.trim_end()), 1, &[], &[GOOD_SUM]),
+        loaded("a CR at the very end", format!("{}\r", file(GOOD).trim_end()), 1, &[], &[GOOD_SUM]),
+        loaded(
+            "a CR between two rows",
+            file("Work,1,2024-01-01,x\rWork,1,2024-01-01,y\nWork,1,2024-01-01,x\n"),
+            2,
+            &["line 2: 7 fields, the header has 4"],
+            &[GOOD_SUM],
+        ),
+        loaded(
+            "rows that end with CR",
+            file("Work,1,2024-01-01,x\rWork,1,2024-01-01,y\r"),
+            1,
+            &["line 2: 7 fields, the header has 4"],
+            &[],
+        ),
+    ]
+}
+
+fn other_formats() -> Vec<Case> {
+    vec![
+        refused(
+            "a spreadsheet",
+            b"PK\x03\x04\x14\0\x06\0\x08\0",
+            r#"line 1: the column "Start date" is missing; the header has "PK\u{3}\u{4}\u{14}\0\u{6}\0\u{8}\0""#,
+        ),
+        refused(
+            "a web page",
+            "<!DOCTYPE html>\n<html><body>Access denied</body></html>\n",
+            r#"line 1: the column "Start date" is missing; the header has "<!DOCTYPE html>""#,
+        ),
+        refused(
+            "JSON",
+            r#"[{"Project":"Work"}]"#,
+            r#"line 1: the column "Start date" is missing; the header has "[{\"Project\":\"Work\"}]""#,
+        ),
+        refused("zlib without gzip around it", b"\x78\x9C\x4B\x4C\x04\0", "line 1: the header is not UTF-8"),
+        refused("bzip2", b"BZh91AY&SY\x94\xA9", "line 1: the header is not UTF-8"),
+        refused("xz", b"\xFD7zXZ\0\0\x04", "line 1: the header is not UTF-8"),
+    ]
+}
+
+fn too_large() -> Vec<Case> {
+    let begins = |line: u32| {
+        format!("line {line}: a row of more than 1048576 bytes or 10000 fields begins here; is a closing quote missing?")
+    };
+    let mebibyte = "x".repeat(1 << 20);
+    vec![
+        refused("a header of more than 1 MiB", format!("{mebibyte}x\n{GOOD}"), &begins(1)),
+        refused("a row of more than 1 MiB", file(&format!("{GOOD}Work,1,2024-01-01,{mebibyte}\n{GOOD}")), &begins(3)),
+        refused("a quote that swallows more than 1 MiB", file(&format!("\"{}", GOOD.repeat(60_000))), &begins(2)),
+        refused("more than 1 MiB without a line end", file(&mebibyte.repeat(3)), &begins(2)),
+        refused("a header of more than 10,000 columns", format!("{HEADER}").replace('\n', &",".repeat(9_997)), &begins(1)),
+        refused("a row of more than 10,000 fields", file(&format!("{}\n{GOOD}", ",".repeat(10_000))), &begins(2)),
+        bad_row("a row of 10,000 fields", ",".repeat(9_999), "line 2: 10000 fields, the header has 4"),
+    ]
+}
