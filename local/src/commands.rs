@@ -54,9 +54,37 @@ struct RunArguments {
     /// Reprocess the files from this time on, such as 2024-01-01T00:00:00Z.
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
+    /// Reprocess this object even if it is loaded, such as input_data/a.csv. May be repeated.
+    #[arg(long, value_name = "KEY")]
+    forget: Vec<String>,
+    /// Do everything, say what it came to, and roll it back.
+    #[arg(long)]
+    dry_run: bool,
+    /// Load nothing, and say why this object is new or not, such as input_data/a.csv. May be repeated.
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["dry_run", "forget"])]
+    explain: Vec<String>,
     /// Print one JSON object per execution, and nothing else, on standard output.
     #[arg(long)]
     json: bool,
+}
+
+impl RunArguments {
+    /// The execution's input.
+    fn input(&self) -> serde_json::Value {
+        let mut input = serde_json::Map::new();
+        if let Some(since) = &self.since {
+            input.insert("since".to_owned(), since.as_str().into());
+        }
+        if self.dry_run {
+            input.insert("dry_run".to_owned(), true.into());
+        }
+        for (name, keys) in [("forget", &self.forget), ("explain", &self.explain)] {
+            if !keys.is_empty() {
+                input.insert(name.to_owned(), keys.clone().into());
+            }
+        }
+        input.into()
+    }
 }
 
 /// What ended a command.
@@ -135,11 +163,7 @@ async fn run_once(arguments: &RunArguments) -> Result<(), Failure> {
         say(&format!("{} {}", if is_new { "uploaded" } else { "already there:" }, shown.display()));
     }
     say("running transform-and-upsert");
-    let input = match &arguments.since {
-        None => serde_json::json!({}),
-        Some(since) => serde_json::json!({ "since": since }),
-    };
-    let execution = deployment.start(&input).await?;
+    let execution = deployment.start(&arguments.input()).await?;
     let mut lines = Lines::default();
     let outcome = execution
         .follow(&mut |progress| {
@@ -159,6 +183,9 @@ async fn show(deployment: &Deployment, outcome: &Outcome, json: bool) -> Result<
     }
     if outcome.succeeded() {
         out(format_args!("\n{}\n\n", report::summary(outcome)));
+        if ["Explained", "WouldLoad"].contains(&outcome.last_state()) {
+            return Ok(());
+        }
         let mut connection = deployment.connect().await?;
         out(format_args!("{}", report::table(&mut connection, &template::target()?).await?));
     }

@@ -53,6 +53,14 @@ pub fn summary(outcome: &Outcome) -> String {
     let counts = &outcome.counts;
     match outcome.last_state() {
         "NothingToDo" => format!("nothing new, {took:.2} s"),
+        "Explained" => {
+            let lines = counts["explained"].as_array().into_iter().flatten().map(|file| {
+                let text = |field: &str| file[field].as_str().unwrap_or_default();
+                let verdict = if file["is_new"] == true { "new" } else { "not new" };
+                format!("{}: {verdict}: {}", text("key"), text("reason"))
+            });
+            lines.collect::<Vec<_>>().join("\n")
+        }
         _ if outcome.succeeded() => {
             let upsert = &counts["upsert"];
             let count = |field: &str| upsert[field].as_u64().unwrap_or_default();
@@ -69,8 +77,9 @@ pub fn summary(outcome: &Outcome) -> String {
                 deleted => format!(", {deleted} deleted"),
             };
             format!(
-                "{} new {} ({} bytes{changed}), {} rows{rejected}\n{} dates inserted, {} updated, {} unchanged{deleted}, \
+                "{}{} new {} ({} bytes{changed}), {} rows{rejected}\n{} dates inserted, {} updated, {} unchanged{deleted}, \
                  {took:.2} s",
+                if counts["mode"] == "dry_run" { "tried, and rolled back: " } else { "" },
                 counts["new_file_count"],
                 if counts["new_file_count"] == 1 { "file" } else { "files" },
                 counts["new_bytes"],

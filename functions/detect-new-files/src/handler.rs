@@ -1,5 +1,6 @@
 //! Lock, watermark, ledger, listing, manifest: in this order.
 
+use crate::explain;
 use crate::ledger::Ledger;
 use crate::lock;
 use crate::selection::{Batcher, Window};
@@ -8,13 +9,15 @@ use crate::watermark;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::Object;
 use pipeline::contract::{
-    Batch, BatchManifest, DetectInput, DetectOutput, Execution, Manifest, ObjectRef, SourceFile, format_time, keys,
+    Batch, BatchManifest, DetectInput, DetectOutput, Execution, Manifest, Mode, ObjectRef, SourceFile, format_time,
+    keys,
 };
 use pipeline::edge::Invocation;
 use pipeline::env::Env;
 use pipeline::spec::Source;
 use pipeline::store::Store;
-use pipeline::{Error, Result, aws};
+use pipeline::{Error, Kind, Result, aws};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tracing::info;
@@ -41,18 +44,26 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: Detect
     let Context { store, executions } = &*context;
     let execution = &input.execution;
     let wake_up = trigger::decode(&input.trigger, store.bucket(), &input.source.prefix)?;
-    lock::acquire(store, executions, execution).await?;
+    if wake_up.mode != Mode::Explain {
+        lock::acquire(store, executions, execution).await?;
+    }
 
     // Taken before the listing: a file that appears meanwhile is not older than this.
     let detected_at = DateTime::from(SystemTime::now());
     let watermark = watermark::last_success(executions, execution).await?;
     let window = Window::new(watermark, input.source.lookback_hours, wake_up.since);
+    if wake_up.mode == Mode::Explain {
+        let explained = explain::explain(store, execution, &input.source, &window, &wake_up.explain).await?;
+        let watermark = watermark.map(format_time);
+        return Ok(DetectOutput { mode: wake_up.mode, explained, watermark, ..DetectOutput::default() });
+    }
     let ledger = Ledger::load(store, execution, window.ledger_start()).await?;
     let batches = Batches::new(store, execution, &invocation.attempt);
-    let batches = list_new(store, &input.source, &window, &ledger, batches).await?;
+    let batches = list_new(store, &input.source, &window, &wake_up.forget, &ledger, batches).await?;
 
     let skipped_count = batches.skipped_count;
     let output = batches.finish(detected_at, watermark.map(format_time)).await?;
+    let output = DetectOutput { mode: wake_up.mode, ..output };
     info!(
         files.new = output.new_file_count,
         files.known = ledger.len(),
@@ -71,9 +82,11 @@ async fn list_new<'a>(
     store: &Store,
     source: &Source,
     window: &Window,
+    forget: &BTreeSet<String>,
     ledger: &Ledger,
     mut batches: Batches<'a>,
 ) -> Result<Batches<'a>> {
+    let mut not_seen = forget.clone();
     let listing = store.client().list_objects_v2().bucket(store.bucket()).prefix(&source.prefix);
     let mut pages = listing.into_paginator().send();
     while let Some(page) = pages.next().await {
@@ -83,16 +96,20 @@ async fn list_new<'a>(
                 batches.skipped_count += 1;
                 continue;
             };
-            if window.wants(modified.secs(), || ledger.holds(&file.key, &file.etag)) {
+            if not_seen.remove(&file.key) || window.wants(modified.secs(), || ledger.holds(&file.key, &file.etag)) {
                 batches.push(file).await?;
             }
         }
+    }
+    if !not_seen.is_empty() {
+        let what = format!("forget: there is no input file {not_seen:?}");
+        return Err(Error::new(Kind::InvalidEvent, what));
     }
     Ok(batches)
 }
 
 /// A listed object as a source file, unless it is a folder marker or has another suffix.
-fn source_file(object: Object, source: &Source) -> Option<(SourceFile, DateTime)> {
+pub fn source_file(object: Object, source: &Source) -> Option<(SourceFile, DateTime)> {
     let key = object.key?;
     if key.ends_with('/') || !key.ends_with(&source.suffix) {
         return None;
@@ -163,6 +180,13 @@ impl<'a> Batches<'a> {
             0 => None,
             _ => Some(self.store.write_json(&format!("{}manifest.json", self.prefix), &manifest).await?),
         };
-        Ok(DetectOutput { new_file_count: self.file_count, new_bytes: self.bytes, batches, manifest, watermark })
+        Ok(DetectOutput {
+            new_file_count: self.file_count,
+            new_bytes: self.bytes,
+            batches,
+            manifest,
+            watermark,
+            ..DetectOutput::default()
+        })
     }
 }

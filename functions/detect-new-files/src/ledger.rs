@@ -4,7 +4,7 @@ use aws_sdk_s3::primitives::DateTime;
 use pipeline::contract::{Execution, LedgerEntry, format_time, keys};
 use pipeline::store::Store;
 use pipeline::{Error, Result};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// The version of each key that was loaded last, both kept as hashes: a million of them fit in 64 MB.
@@ -22,20 +22,8 @@ impl Ledger {
     /// # Errors
     /// As [`Error::aws`].
     pub async fn load(store: &Store, execution: &Execution, start: Option<DateTime>) -> Result<Self> {
-        let prefix = keys::ledger_prefix(execution);
-        let listing = store.client().list_objects_v2().bucket(store.bucket()).prefix(&prefix);
-        let listing = listing.set_start_after(start.map(|start| format!("{prefix}{}", format_time(start))));
-        let mut pages = listing.into_paginator().send();
         let mut ledger = Self::default();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| Error::aws("list the ledger", error))?;
-            for key in page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key) {
-                // An entry that vanishes between the listing and here was taken away by an operator: so be it.
-                if let Some(entry) = store.read_latest_json::<LedgerEntry>(&key).await? {
-                    ledger.add(&entry.document);
-                }
-            }
-        }
+        each_entry(store, execution, start, |entry| ledger.add(&entry)).await?;
         Ok(ledger)
     }
 
@@ -53,6 +41,59 @@ impl Ledger {
     pub fn len(&self) -> usize {
         self.0.len()
     }
+}
+
+/// Which run loaded each of `keys` last, and at which version. Looks through the whole ledger.
+///
+/// # Errors
+/// As [`Error::aws`].
+pub async fn last_loads(
+    store: &Store,
+    execution: &Execution,
+    keys: &BTreeSet<String>,
+) -> Result<HashMap<String, Load>> {
+    let mut found = HashMap::new();
+    each_entry(store, execution, None, |entry| {
+        for file in entry.files.iter().filter(|file| keys.contains(&file.key)) {
+            let (execution, detected_at) = (entry.execution.clone(), entry.detected_at.clone());
+            found.insert(file.key.clone(), Load { etag: file.etag.clone(), execution, detected_at });
+        }
+    })
+    .await?;
+    Ok(found)
+}
+
+/// That a version of a file was loaded.
+pub struct Load {
+    /// The version.
+    pub etag: String,
+    /// ARN of the execution that loaded it.
+    pub execution: String,
+    /// When that listed it, RFC 3339.
+    pub detected_at: String,
+}
+
+/// Reads the entries from `start` on, or all of them, the older ones first.
+async fn each_entry(
+    store: &Store,
+    execution: &Execution,
+    start: Option<DateTime>,
+    mut take: impl FnMut(LedgerEntry),
+) -> Result<()> {
+    let prefix = keys::ledger_prefix(execution);
+    let listing = store.client().list_objects_v2().bucket(store.bucket()).prefix(&prefix);
+    let listing = listing.set_start_after(start.map(|start| format!("{prefix}{}", format_time(start))));
+    let mut pages = listing.into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| Error::aws("list the ledger", error))?;
+        for key in page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key) {
+            // An entry that vanishes between the listing and here was taken away by an operator: so be it.
+            if let Some(entry) = store.read_latest_json::<LedgerEntry>(&key).await? {
+                take(entry.document);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn hash_of_key(key: &str) -> Hash128 {

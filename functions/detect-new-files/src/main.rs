@@ -6,8 +6,10 @@
 //! - [`watermark`]: the last success.
 //! - [`ledger`]: what committed runs have loaded.
 //! - [`lock`]: one run at a time.
+//! - [`explain`]: why a file is new or not.
 //! - [`handler`]: the order of it all.
 
+mod explain;
 mod handler;
 mod ledger;
 mod lock;

@@ -33,6 +33,11 @@ impl Window {
         self.candidates_from.map(|from| DateTime::from_secs(from - LEDGER_MARGIN_SECONDS))
     }
 
+    /// Before when a file is taken to be known.
+    pub fn candidates_from(&self) -> Option<DateTime> {
+        self.candidates_from.map(DateTime::from_secs)
+    }
+
     /// Is a file modified at `modified` new? `is_in_ledger` is asked only if that matters.
     ///
     /// A reprocessing run takes the ordinary candidates too: it will count as a success, so the next watermark covers them.

@@ -4,17 +4,35 @@ use aws_lambda_events::eventbridge::EventBridgeEvent;
 use aws_lambda_events::s3::S3Event;
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use percent_encoding::percent_decode_str;
+use pipeline::contract::Mode;
 use pipeline::{Error, Kind, Result};
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Of how many files a run can be asked at a time: the answer is passed from state to state.
+const MAX_NAMED: usize = 20;
 
 /// A valid wake-up.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct WakeUp {
     /// What it was, for the log.
     pub kind: &'static str,
+    /// What the run is for.
+    pub mode: Mode,
     /// Reprocess the files from here on.
     pub since: Option<DateTime>,
+    /// Reprocess these files, by their keys.
+    pub forget: BTreeSet<String>,
+    /// Say of these why they are new or not.
+    pub explain: BTreeSet<String>,
+}
+
+impl WakeUp {
+    /// One that asks for nothing in particular.
+    fn of(kind: &'static str) -> Self {
+        Self { kind, ..Self::default() }
+    }
 }
 
 /// A start by hand, in the console or the command line, or by EventBridge Scheduler.
@@ -22,6 +40,12 @@ pub struct WakeUp {
 #[serde(deny_unknown_fields)]
 struct Start {
     since: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
+    #[serde(default)]
+    forget: BTreeSet<String>,
+    #[serde(default)]
+    explain: BTreeSet<String>,
     /// What the template's schedule passes on.
     scheduled_time: Option<String>,
     /// The console suggests an input that holds just this.
@@ -47,14 +71,24 @@ pub fn decode(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
         return notification(input, bucket, prefix);
     }
     if fields.get("Event").is_some_and(|event| event == "s3:TestEvent") {
-        return Ok(WakeUp { kind: "S3 test event", since: None });
+        return Ok(WakeUp::of("S3 test event"));
     }
     if fields.contains_key("detail-type") {
         return event_bridge(input, bucket, prefix);
     }
     let start: Start = read(input)?;
     let kind = if start.scheduled_time.is_some() { "schedule" } else { "start by hand" };
-    Ok(WakeUp { kind, since: start.since.as_deref().map(since).transpose()? })
+    if start.forget.len() > MAX_NAMED || start.explain.len() > MAX_NAMED {
+        return Err(invalid(format!("forget and explain take at most {MAX_NAMED} files; since takes any number")));
+    }
+    let mode = match (start.dry_run, start.explain.is_empty()) {
+        (false, true) => Mode::Load,
+        (true, true) => Mode::DryRun,
+        (false, false) => Mode::Explain,
+        (true, false) => return Err(invalid("explain loads nothing anyway, so it goes without dry_run")),
+    };
+    let since = start.since.as_deref().map(since).transpose()?;
+    Ok(WakeUp { kind, mode, since, forget: start.forget, explain: start.explain })
 }
 
 fn since(text: &str) -> Result<DateTime> {
@@ -73,7 +107,7 @@ fn notification(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
         objects.push((source, form_decoded(&key)?));
     }
     concerns(&objects, bucket, prefix)?;
-    Ok(WakeUp { kind: "S3 notification", since: None })
+    Ok(WakeUp::of("S3 notification"))
 }
 
 fn event_bridge(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
@@ -92,12 +126,12 @@ fn event_bridge(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
     }
     let event: EventBridgeEvent<Value> = read(input)?;
     match (event.source.as_str(), event.detail_type.as_str()) {
-        ("aws.events" | "aws.scheduler", "Scheduled Event") => Ok(WakeUp { kind: "schedule", since: None }),
+        ("aws.events" | "aws.scheduler", "Scheduled Event") => Ok(WakeUp::of("schedule")),
         ("aws.s3", "Object Created") => {
             // EventBridge passes keys on as they are: decoding would corrupt a plus sign.
             let detail: Detail = read(&event.detail)?;
             concerns(&[(detail.bucket.name, detail.object.key)], bucket, prefix)?;
-            Ok(WakeUp { kind: "S3 event", since: None })
+            Ok(WakeUp::of("S3 event"))
         }
         (source, kind) => Err(invalid(format!("an event {kind:?} of {source:?} is none of this pipeline's"))),
     }
@@ -118,7 +152,7 @@ fn queued(messages: &[Value], bucket: &str, prefix: &str) -> Result<WakeUp> {
         }
         decode(&event, bucket, prefix)?;
     }
-    Ok(WakeUp { kind: "queued S3 events", since: None })
+    Ok(WakeUp::of("queued S3 events"))
 }
 
 /// Keys in S3 notifications are form-encoded (Amazon S3 User Guide, "Event message structure"): once, and only there.
@@ -160,11 +194,13 @@ mod tests {
 
     #[test]
     fn starts_by_hand() {
-        assert_eq!(check(json!({})).unwrap(), WakeUp { kind: "start by hand", since: None });
+        assert_eq!(check(json!({})).unwrap(), WakeUp::of("start by hand"));
         assert_eq!(check(json!({"Comment": "Insert your JSON here"})).unwrap().since, None);
         let since = check(json!({"since": "2024-01-01T00:00:00Z"})).unwrap().since;
         assert_eq!(since, Some(DateTime::from_secs(1_704_067_200)));
         assert_eq!(check(json!({"scheduled_time": "2024-01-01T00:00:00Z"})).unwrap().kind, "schedule");
+        assert_eq!(check(json!({"dry_run": true, "forget": ["a"]})).unwrap().mode, Mode::DryRun);
+        assert_eq!(check(json!({"explain": ["a", "b"]})).unwrap().mode, Mode::Explain);
     }
 
     #[test]
@@ -204,6 +240,9 @@ mod tests {
             (include_str!("../../../events/pipe.json"), "queued S3 events"),
             (include_str!("../../../events/console-start.json"), "start by hand"),
             (include_str!("../../../events/console-since.json"), "start by hand"),
+            (include_str!("../../../events/console-dry-run.json"), "start by hand"),
+            (include_str!("../../../events/console-forget.json"), "start by hand"),
+            (include_str!("../../../events/console-explain.json"), "start by hand"),
         ] {
             let event: Value = serde_json::from_str(event).unwrap();
             let named = event.pointer("/Records/0/s3/bucket/name").or_else(|| event.pointer("/detail/bucket/name"));
@@ -244,6 +283,10 @@ mod tests {
             json!({"sinse": "2024-01-01T00:00:00Z"}),
             json!({"since": "last week"}),
             json!({"since": 3}),
+            json!({"dry_run": "yes"}),
+            json!({"dry_run": true, "explain": ["a"]}),
+            json!({"forget": "a"}),
+            json!({"forget": (0..21).map(|number| number.to_string()).collect::<Vec<_>>()}),
             json!({"bucket": "other"}),
             json!({"Records": []}),
             json!({"Records": [{"s3": {"bucket": {"name": "lake"}, "object": {}}}]}),

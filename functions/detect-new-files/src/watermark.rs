@@ -4,18 +4,48 @@ use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_sfn::types::ExecutionStatus;
 use pipeline::contract::Execution;
 use pipeline::{Error, Result};
+use serde_json::Value;
 
-/// Start of the newest successful execution of this state machine.
+/// How many pages of 100 executions are looked through.
+const MAX_PAGES: usize = 10;
+
+/// Start of the newest successful execution of this state machine that was there to load.
 ///
 /// The start, not the end: files that arrived while it ran lie between the two. The maximum over the page, not its first
 /// item: a redriven execution keeps its old start but is listed by its end. A listing that lags behind gives an older
-/// watermark, hence more candidates, of which the ledger removes the known ones.
+/// watermark, hence more candidates, of which the ledger removes the known ones; so does one that is looked through in vain.
 pub async fn last_success(client: &aws_sdk_sfn::Client, execution: &Execution) -> Result<Option<DateTime>> {
     let request = client
         .list_executions()
         .state_machine_arn(execution.plain_state_machine())
         .status_filter(ExecutionStatus::Succeeded)
         .max_results(100);
-    let page = request.send().await.map_err(|error| Error::aws("list executions", error))?;
-    Ok(page.executions.iter().map(|item| item.start_date).max())
+    let mut pages = request.into_paginator().send();
+    for _ in 0..MAX_PAGES {
+        let Some(page) = pages.next().await else { break };
+        let mut listed = page.map_err(|error| Error::aws("list executions", error))?.executions;
+        listed.sort_by_key(|item| std::cmp::Reverse(item.start_date));
+        for item in listed {
+            if loads(client, &item.execution_arn).await? {
+                return Ok(Some(item.start_date));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Was it there to load? A dry run that succeeded has loaded nothing, so it is no watermark.
+async fn loads(client: &aws_sdk_sfn::Client, arn: &str) -> Result<bool> {
+    let described = client.describe_execution().execution_arn(arn).send().await;
+    match described {
+        Ok(described) => {
+            let input: Value = described.input().and_then(|input| serde_json::from_str(input).ok()).unwrap_or_default();
+            Ok(input["dry_run"] != true && input["explain"].is_null())
+        }
+        // It has just become too old to be remembered, or too new to be described.
+        Err(error) if error.as_service_error().is_some_and(|service| service.is_execution_does_not_exist()) => {
+            Ok(false)
+        }
+        Err(error) => Err(Error::aws(format!("describe {arn}"), error)),
+    }
 }

@@ -69,9 +69,37 @@ pub struct DetectInput {
     pub trigger: serde_json::Value,
 }
 
+/// What an execution is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// To load what is new.
+    #[default]
+    Load,
+    /// To say what that would do.
+    DryRun,
+    /// To say of some files why they are new or not.
+    Explain,
+}
+
+/// Why a file is new or not.
+#[derive(Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Explanation {
+    /// Its key.
+    pub key: String,
+    /// Whether a run that starts now would load it.
+    pub is_new: bool,
+    /// Why.
+    pub reason: String,
+}
+
 /// Output of the state `DetectNewFiles`.
-#[derive(Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct DetectOutput {
+    /// What the execution is for.
+    pub mode: Mode,
+    /// In the mode `explain`, one per file that was asked for.
+    pub explained: Vec<Explanation>,
     /// How many files are new.
     pub new_file_count: u64,
     /// Their size in bytes.
@@ -214,6 +242,9 @@ pub struct UpsertInput {
     pub manifest: ObjectRef,
     /// The table to load.
     pub target: spec::Target,
+    /// In the mode `dry_run` everything is rolled back.
+    #[serde(default)]
+    pub mode: Mode,
 }
 
 /// Output of the state `Upsert`.

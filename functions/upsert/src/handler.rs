@@ -4,7 +4,7 @@ use crate::connect::Database;
 use crate::load::{Load, load};
 use crate::results;
 use aws_config::SdkConfig;
-use pipeline::contract::{LedgerEntry, Manifest, UpsertInput, UpsertOutput, keys};
+use pipeline::contract::{LedgerEntry, Manifest, Mode, UpsertInput, UpsertOutput, keys};
 use pipeline::edge::Invocation;
 use pipeline::env::Env;
 use pipeline::store::Store;
@@ -65,8 +65,11 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: Upsert
     })??;
     drop(connection);
 
-    write_ledger(store, &input, &manifest).await?;
+    if input.mode == Mode::Load {
+        write_ledger(store, &input, &manifest).await?;
+    }
     info!(
+        mode = ?input.mode,
         files.loaded = output.files,
         rows.staged = output.rows_staged,
         rows.inserted = output.rows_inserted,

@@ -6,7 +6,7 @@ use crate::runs::{self, Run};
 use crate::shares::Touched;
 use crate::sql_error::classify;
 use crate::statements::{Merge, Statements};
-use pipeline::contract::{Manifest, ObjectRef, PivotResult, UpsertInput, UpsertOutput};
+use pipeline::contract::{Manifest, Mode, ObjectRef, PivotResult, UpsertInput, UpsertOutput};
 use pipeline::store::{Pinned, Store};
 use pipeline::{Error, Kind, Result};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -70,6 +70,10 @@ pub async fn load(
         rows_deleted: merged.deleted,
     };
     runs::record(&mut transaction, &run, &output).await?;
+    if load.input.mode == Mode::DryRun {
+        transaction.rollback().await.map_err(|error| classify("roll back", error))?;
+        return Ok(output);
+    }
     // If the answer gets lost, the next try finds this run's row, or does it all again.
     transaction.commit().await.map_err(|error| classify("commit", error))?;
     Ok(output)

@@ -371,3 +371,63 @@ async fn the_first_error_is_the_one_that_ends_the_run() {
     assert!(outcome.cause.unwrap().contains("23514"), "the load's error, not that of closing");
     assert!(outcome.states.iter().any(|run| run.state == "CloseAfterFailure"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_says_what_would_happen_and_nothing_does() {
+    let stack = fixture().await;
+    stack.upload("a.csv", csv(&[("Work", "1", "2024-01-01"), ("Work", "2", "2024-01-02")])).await.unwrap();
+    let dry = run_well(&stack, json!({"dry_run": true})).await;
+    assert_eq!((dry.last_state(), merged(&dry)), ("WouldLoad", [2, 0, 0]));
+    assert!(table(&stack).await.is_empty(), "not even the table");
+    assert_eq!(keys(&stack, "state/").await.len(), 1, "only the lock");
+
+    // It succeeded, and is no watermark all the same.
+    let real = run_well(&stack, json!({})).await;
+    assert_eq!((real.last_state(), merged(&real)), ("Loaded", [2, 0, 0]));
+    assert_eq!(real.counts["watermark"], json!(null));
+    stack.upload("a.csv", csv(&[("Work", "1", "2024-01-01"), ("Work", "3", "2024-01-02")])).await.unwrap();
+    let dry = run_well(&stack, json!({"dry_run": true})).await;
+    assert_eq!(merged(&dry), [0, 1, 1]);
+    assert_eq!(table(&stack).await, ["2024-01-01 0 1", "2024-01-02 0 2"]);
+    assert!(!stack.is_database_public().await.unwrap());
+    let watermark = run_well(&stack, json!({})).await.counts["watermark"].as_str().unwrap().to_owned();
+    let started = stack.sfn().describe_execution().execution_arn(&real.execution).send().await.unwrap().start_date;
+    assert_eq!(watermark, pipeline::contract::format_time(started), "the last run that loaded");
+    assert_eq!(table(&stack).await, ["2024-01-01 0 1", "2024-01-02 0 3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_forgotten_and_explained_on_request() {
+    let stack = fixture().await;
+    stack.upload("a.csv", csv(&[("Work", "1", "2024-01-01")])).await.unwrap();
+    let first = run_well(&stack, json!({})).await;
+    sql(&stack, "update pomodoro_day_catg set work_minutes = 7").await;
+    let again = run_well(&stack, json!({"forget": ["input_data/a.csv"]})).await;
+    assert_eq!(merged(&again), [0, 1, 0]);
+    assert_eq!(table(&stack).await, ["2024-01-01 0 1"]);
+    let (error, cause) = run_badly(&stack, json!({"forget": ["input_data/b.csv"]})).await;
+    assert_eq!(error, "InvalidEvent");
+    assert!(cause.contains("input_data/b.csv"), "{cause}");
+
+    stack.upload("b.csv", csv(&[("Work", "1", "2024-01-02")])).await.unwrap();
+    let put = stack.s3().put_object().bucket(&stack.bucket).key("input_data/notes.txt");
+    put.body(b"x".to_vec().into()).send().await.unwrap();
+    let files = ["input_data/a.csv", "input_data/b.csv", "input_data/c.csv", "input_data/notes.txt", "state/x.csv"];
+    let outcome = run_well(&stack, json!({"explain": files})).await;
+    assert_eq!(outcome.last_state(), "Explained");
+    let explained = outcome.counts["explained"].as_array().unwrap();
+    let expected = [
+        (false, again.execution.as_str()),
+        (true, "no run is known to have loaded it"),
+        (false, "no such object"),
+        (false, "end in .csv"),
+        (false, "under input_data/"),
+    ];
+    assert_eq!(explained.len(), expected.len());
+    for (explained, (is_new, part)) in explained.iter().zip(expected) {
+        assert_eq!(explained["is_new"], is_new, "{explained}");
+        assert!(explained["reason"].as_str().unwrap().contains(part), "{explained}");
+    }
+    assert_ne!(first.execution, again.execution);
+    assert_eq!(run_well(&stack, json!({})).await.counts["new_file_count"], 1, "asking changed nothing");
+}

@@ -216,13 +216,14 @@ fn every_event_decodes() {
             "upsert" => serde_json::from_value::<UpsertInput>(event).map(drop),
             _ if name.starts_with("database-access-") => serde_json::from_value::<DatabaseAccessInput>(event).map(drop),
             // What starts an execution is decoded by a function of its own, tested there with these very files.
-            "console-start" | "console-since" | "schedule" | "s3-notification" | "eventbridge-s3" | "pipe" => Ok(()),
+            "console-start" | "console-since" | "console-dry-run" | "console-forget" | "console-explain"
+            | "schedule" | "s3-notification" | "eventbridge-s3" | "pipe" => Ok(()),
             _ => panic!("{name}: nothing reads it"),
         };
         decoded.unwrap_or_else(|error| panic!("{name}: {error}"));
         count += 1;
     }
-    assert_eq!(count, 13);
+    assert_eq!(count, 16);
 }
 
 #[test]
@@ -239,7 +240,17 @@ fn the_readme_explains_every_error_and_event() {
     for kind in Kind::ALL {
         assert!(readme.contains(&format!("| `{kind}` |")), "{kind}");
     }
-    for name in ["schedule", "s3-notification", "eventbridge-s3", "pipe", "console-start", "console-since"] {
+    for name in [
+        "schedule",
+        "s3-notification",
+        "eventbridge-s3",
+        "pipe",
+        "console-start",
+        "console-since",
+        "console-dry-run",
+        "console-forget",
+        "console-explain",
+    ] {
         assert!(readme.contains(&format!("events/{name}.json")), "{name}");
     }
 }

@@ -1,0 +1,68 @@
+//! Why a file is new or not: what an operator asks when a run did not do what was expected of it.
+
+use crate::handler::source_file;
+use crate::ledger::{self, Load};
+use crate::selection::Window;
+use aws_sdk_s3::types::Object;
+use pipeline::contract::{Execution, Explanation, format_time};
+use pipeline::spec::Source;
+use pipeline::store::Store;
+use pipeline::{Error, Result};
+use std::collections::BTreeSet;
+
+/// Explains each of `keys`, as a run that starts now would see it.
+///
+/// # Errors
+/// As [`Error::aws`].
+pub async fn explain(
+    store: &Store,
+    execution: &Execution,
+    source: &Source,
+    window: &Window,
+    keys: &BTreeSet<String>,
+) -> Result<Vec<Explanation>> {
+    let mut loads = ledger::last_loads(store, execution, keys).await?;
+    let mut explained = Vec::with_capacity(keys.len());
+    for key in keys {
+        let object = if key.starts_with(&source.prefix) { find(store, key).await? } else { None };
+        let (is_new, reason) = reason(key, object, source, window, loads.remove(key));
+        explained.push(Explanation { key: key.clone(), is_new, reason });
+    }
+    Ok(explained)
+}
+
+/// The object of exactly this key: the first one of a listing by it, since keys are listed in order.
+async fn find(store: &Store, key: &str) -> Result<Option<Object>> {
+    let listing = store.client().list_objects_v2().bucket(store.bucket()).prefix(key).max_keys(1).send().await;
+    let listing = listing.map_err(|error| Error::aws(format!("list {key}"), error))?;
+    let first = listing.contents.unwrap_or_default().into_iter().next();
+    Ok(first.filter(|object| object.key.as_deref() == Some(key)))
+}
+
+fn reason(key: &str, object: Option<Object>, source: &Source, window: &Window, load: Option<Load>) -> (bool, String) {
+    let loaded = load.as_ref().map_or_else(
+        || "no run is known to have loaded it".to_owned(),
+        |load| format!("it was loaded last by {}, which listed it at {}", load.execution, load.detected_at),
+    );
+    if !key.starts_with(&source.prefix) {
+        return (false, format!("only keys under {} are input", source.prefix));
+    }
+    let Some(object) = object else { return (false, format!("there is no such object; {loaded}")) };
+    let Some((file, modified)) = source_file(object, source) else {
+        return (false, format!("only keys that end in {} are input", source.suffix));
+    };
+    let is_loaded = load.as_ref().is_some_and(|load| load.etag == file.etag);
+    let is_new = window.wants(modified.secs(), || is_loaded);
+    let dated = format!("it is dated {}", file.last_modified);
+    let reason = match window.candidates_from().filter(|from| modified.secs() < from.secs()) {
+        Some(from) => format!(
+            "{dated}, and what is dated before {}, the start of the last success less {} h, is not looked at again; {loaded}",
+            format_time(from),
+            source.lookback_hours
+        ),
+        None if is_loaded => format!("{dated}, and this version is loaded: {loaded}"),
+        None if load.is_some() => format!("{dated}, and this version is not loaded: {loaded} at another version"),
+        None => format!("{dated}, and {loaded}"),
+    };
+    (is_new, reason)
+}
