@@ -5,7 +5,7 @@ use crate::missing::Missing;
 use crate::python;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -46,6 +46,8 @@ pub struct Settings {
     pub keeps_state: bool,
     /// By what the waits and retry pauses of state machines are multiplied.
     pub wait_scale: f64,
+    /// Where functions find it, if not where it is: something that stands between.
+    pub functions_see: Option<SocketAddr>,
 }
 
 impl Emulator {
@@ -85,6 +87,7 @@ impl Emulator {
     fn spawn(program: &Path, home: &Path, log: &Path, settings: Settings, lock: &File) -> io::Result<Self> {
         let port = free_port()?;
         let output = File::create(log)?;
+        let own = || format!("http://127.0.0.1:{port}");
         let mut command = Command::new(program);
         // A clean environment, because functions inherit it.
         command
@@ -95,7 +98,8 @@ impl Emulator {
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
             .env("MINISTACK_HOST", "127.0.0.1")
-            .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
+            // Functions inherit it.
+            .env("AWS_ENDPOINT_URL", settings.functions_see.map_or_else(own, |address| format!("http://{address}")))
             .env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
             .env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
             .env("AWS_EC2_METADATA_DISABLED", "true")

@@ -12,7 +12,7 @@ use serde_yaml_ng::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -53,7 +53,7 @@ impl Stack {
     /// # Errors
     /// What is missing, and how to get it.
     pub fn start(state_dir: &Path, report: &dyn Fn(&str)) -> Result<Self, Missing> {
-        let settings = Settings { keeps_state: true, wait_scale: 0.05 };
+        let settings = Settings { keeps_state: true, wait_scale: 0.05, functions_see: None };
         Self::start_with(state_dir, settings, std::env::var("DATABASE_URL").ok(), report)
     }
 
@@ -62,12 +62,20 @@ impl Stack {
     /// # Errors
     /// As [`Stack::start`].
     pub fn for_tests() -> Result<Self, Missing> {
+        Self::for_tests_behind(None)
+    }
+
+    /// As [`Stack::for_tests`], with functions that find AWS at another address, where something stands between.
+    ///
+    /// # Errors
+    /// As [`Stack::start`].
+    pub fn for_tests_behind(functions_see: Option<SocketAddr>) -> Result<Self, Missing> {
         let name = format!(
             "sluice-test-{}-{:x}",
             std::process::id(),
             std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos()
         );
-        let settings = Settings { keeps_state: false, wait_scale: 0.01 };
+        let settings = Settings { keeps_state: false, wait_scale: 0.01, functions_see };
         Self::start_with(&std::env::temp_dir().join(name), settings, None, &|text| eprintln!("{text}"))
     }
 
@@ -154,7 +162,20 @@ impl Stack {
     /// # Errors
     /// Whatever the local AWS or the database says.
     pub async fn deploy(&self, name: &str, options: &Options) -> Result<Deployment, BoxError> {
-        let url = self.upload_artifacts(template::read()?, options).await?;
+        self.deploy_template(name, options, template::read()?).await
+    }
+
+    /// As [`Stack::deploy`], of another template.
+    ///
+    /// # Errors
+    /// As [`Stack::deploy`].
+    pub async fn deploy_template(
+        &self,
+        name: &str,
+        options: &Options,
+        template: Value,
+    ) -> Result<Deployment, BoxError> {
+        let url = self.upload_artifacts(template, options).await?;
         Deployment::create(self, name, &url, options).await
     }
 
@@ -172,8 +193,7 @@ impl Stack {
     /// As [`Stack::deploy`].
     pub async fn deploy_changed(&self, options: &Options, template: Value) -> Result<Deployment, BoxError> {
         let number = self.next_name.fetch_add(1, Ordering::Relaxed);
-        let url = self.upload_artifacts(template, options).await?;
-        Deployment::create(self, &format!("test-{number}"), &url, options).await
+        self.deploy_template(&format!("test-{number}"), options, template).await
     }
 
     /// Leaves in `folder` what `sam build` would: the template, the code and the definition that it names. Returns the

@@ -46,7 +46,7 @@ pub async fn load(
     };
 
     let mut transaction = connection.begin().await.map_err(|error| classify("begin", error))?;
-    set_timeouts(&mut transaction, time_left).await?;
+    set_parameters(&mut transaction, time_left).await?;
     lock_target(&mut transaction, run.target).await?;
     runs::ensure_table(&mut transaction).await?;
     if let Some(recorded) = runs::recorded(&mut transaction, &run).await? {
@@ -79,17 +79,19 @@ pub async fn load(
     Ok(output)
 }
 
-/// Bounds every wait, so that the function ends by an error that says why.
-async fn set_timeouts(connection: &mut PgConnection, time_left: Duration) -> Result<()> {
+/// Bounds every wait, so that the function ends by an error that says why. And makes the commit last: where the server's default is
+/// to answer before the commit is written, a crash after the answer would lose rows that the ledger already holds.
+async fn set_parameters(connection: &mut PgConnection, time_left: Duration) -> Result<()> {
     sqlx::query(
         "select set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true), \
-         set_config('idle_in_transaction_session_timeout', $2, true)",
+         set_config('idle_in_transaction_session_timeout', $2, true), \
+         set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), true)",
     )
     .bind(LOCK_TIMEOUT.min(time_left).as_millis().to_string())
     .bind(time_left.as_millis().max(1).to_string())
     .execute(connection)
     .await
-    .map_err(|error| classify("set timeouts", error))
+    .map_err(|error| classify("set the session's parameters", error))
     .map(|_| ())
 }
 

@@ -1,11 +1,13 @@
 //! Everything that needs the stack: each function alone, whole executions, the wire, the command line; and the checks that
 //! hold the repository's files together. One stack serves all tests; each has a deployment and a database of its own.
 
+mod campaign;
 mod cli;
 mod combinations;
 mod database_access;
 mod detect_new_files;
 mod executions;
+mod faults;
 mod per_file;
 mod permissions;
 mod pivot;

@@ -1,0 +1,285 @@
+//! Something dies, at every point between two effects and at random: the machine's own retries or the next run must end with the
+//! exact table, a lock that holds nobody up, nothing left in staging, and a private database.
+
+use crate::faults::{Action, Fault, Faults, Moment, Place};
+use crate::support::*;
+use local::deployment::{Deployment, Options};
+use local::execution::Outcome;
+use local::report::failure;
+use local::stack::Stack;
+use local::template;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// How many executions run side by side.
+const WIDTH: usize = 6;
+
+/// A stack of its own, since it crashes the database server, with proxies around its functions.
+struct Campaign {
+    stack: Stack,
+    faults: Faults,
+    next: AtomicUsize,
+}
+
+/// What came of one fault.
+struct Ended {
+    /// The request that it struck, if there was one.
+    struck: Option<String>,
+    outcome: Outcome,
+}
+
+impl Campaign {
+    async fn start() -> Arc<Self> {
+        let faults = Faults::start().await;
+        let address = faults.aws;
+        let stack = tokio::task::spawn_blocking(move || Stack::for_tests_behind(Some(address))).await.unwrap();
+        let stack = stack.unwrap_or_else(|missing| panic!("{missing}\n{:?}", missing.source));
+        let administrator = stack.database_url("postgres");
+        let (_, database) = administrator.split_once('@').unwrap();
+        faults.lead_to(&stack.address(), database.split('/').next().unwrap(), &administrator);
+        Arc::new(Self { stack, faults, next: AtomicUsize::new(0) })
+    }
+
+    /// A deployment whose functions also find the database through the proxy.
+    async fn deploy(&self, options: Options) -> Deployment {
+        self.deploy_template(options, template::read().unwrap()).await
+    }
+
+    async fn deploy_template(&self, mut options: Options, template: serde_yaml_ng::Value) -> Deployment {
+        let name = format!("fault-{}", self.next.fetch_add(1, Ordering::Relaxed));
+        let url = self.stack.database_for(&name).await.unwrap();
+        let (before, after) = url.split_once('@').unwrap();
+        let (_, after) = after.split_once('/').unwrap();
+        options.parameters.insert("DatabaseUrl", format!("{before}@{}/{after}", self.faults.database));
+        let deployment = self.stack.deploy_template(&name, &options, template).await.unwrap();
+        deployment
+            .upload("a.csv", csv(&[("Work", "1.5", "2024-01-01"), ("Learning", "2", "2024-01-02")]))
+            .await
+            .unwrap();
+        deployment.upload("b.csv", csv(&[("Work", "0.25", "2024-01-01")])).await.unwrap();
+        deployment
+    }
+
+    /// The requests of a run in which nothing goes wrong.
+    async fn points(&self, options: Options) -> Vec<String> {
+        let deployment = self.deploy(options).await;
+        self.faults.arm(&deployment.name, None);
+        run_well(&deployment, json!({})).await;
+        self.faults.seen(&deployment.name)
+    }
+
+    /// Runs with a fault, then without, and demands that all is as if there had been none.
+    async fn survive(&self, options: Options, fault: Fault) -> Result<Ended, String> {
+        let deployment = self.deploy(options).await;
+        self.faults.arm(&deployment.name, Some(fault));
+        let outcome = run(&deployment, json!({})).await;
+        let struck = self.faults.struck(&deployment.name);
+        self.faults.arm(&deployment.name, None);
+        self.is_sound(&deployment).await.map_err(|problem| {
+            let error = if outcome.succeeded() { String::new() } else { format!(", after {}", failure(&outcome)) };
+            format!("{}: {problem}{error}", struck.as_deref().unwrap_or("no fault"))
+        })?;
+        Ok(Ended { struck, outcome })
+    }
+
+    /// The next run loads what is not loaded, the one after it finds nothing, and all is as it should be.
+    async fn is_sound(&self, deployment: &Deployment) -> Result<(), String> {
+        let next = run(deployment, json!({})).await;
+        if !next.succeeded() {
+            return Err(format!("the next run failed: {}", failure(&next)));
+        }
+        let last = run(deployment, json!({})).await;
+        if last.last_state() != "NothingToDo" {
+            return Err(format!("the run after it ended in {}", last.last_state()));
+        }
+        let rows = table(deployment).await;
+        if rows != ["2024-01-01 0 1.75", "2024-01-02 2 0"] {
+            return Err(format!("the table is {rows:?}"));
+        }
+        if deployment.is_database_public().await.unwrap() {
+            return Err("the database is public".to_owned());
+        }
+        let mut connection = deployment.connect().await.unwrap();
+        // Of this database only; a session that was cut may take a moment to be noticed.
+        for _ in 0..100 {
+            let (staging, sessions): (i64, i64) = sqlx::query_as(
+                "select (select count(*) from pg_class where relname like 'sluice\\_%' and relpersistence = 't'), \
+                 (select count(*) from pg_stat_activity where datname = current_database() \
+                 and application_name like 'sluice %' and state <> 'idle')",
+            )
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+            if (staging, sessions) == (0, 0) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Err("staging tables or sessions are left over".to_owned())
+    }
+
+    /// Survives all of these, some side by side; prints each with how to replay it, and returns the outcomes.
+    async fn survive_all(self: &Arc<Self>, faults: Vec<(String, Options, Fault)>) -> Vec<Ended> {
+        let mut running = JoinSet::new();
+        let (mut ended, mut problems) = (Vec::new(), Vec::new());
+        let mut waiting = faults.into_iter();
+        loop {
+            while running.len() < WIDTH {
+                let Some((label, options, fault)) = waiting.next() else { break };
+                let campaign = self.clone();
+                running.spawn(async move { (label, campaign.survive(options, fault).await) });
+            }
+            let Some(next) = running.join_next().await else { break };
+            match next.unwrap() {
+                (label, Ok(survived)) => {
+                    let struck = survived.struck.as_deref().unwrap_or("nothing");
+                    eprintln!("survived {label}: {struck}, {}", survived.outcome.last_state());
+                    ended.push(survived);
+                }
+                (label, Err(problem)) => problems.push(format!("{label}: {problem}")),
+            }
+        }
+        assert!(problems.is_empty(), "{}", problems.join("\n"));
+        ended
+    }
+}
+
+fn kill(name: &str, moment: Moment) -> Fault {
+    Fault { place: Place::Named(name.to_owned()), moment, action: Action::Kill, times: 1 }
+}
+
+/// All points, and all their moments? Else each point with one of them, by turns.
+fn is_full() -> bool {
+    std::env::var("SLUICE_CAMPAIGN").is_ok_and(|campaign| campaign == "full")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_may_be_killed_before_and_after_each_of_its_effects() {
+    let campaign = Campaign::start().await;
+    let points: BTreeSet<String> = campaign.points(Options::default()).await.into_iter().collect();
+    assert!(points.len() > 30, "{points:#?}");
+    let mut faults = Vec::new();
+    for (number, point) in points.iter().enumerate() {
+        for (turn, moment) in [Moment::Before, Moment::After].into_iter().enumerate() {
+            if is_full() || number % 2 == turn {
+                faults.push((format!("kill {moment:?}"), Options::default(), kill(point, moment)));
+            }
+        }
+    }
+    let count = faults.len();
+    let ended = campaign.survive_all(faults).await;
+    assert_eq!(ended.iter().filter(|ended| ended.struck.is_some()).count(), count, "every point was met");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anything_may_go_wrong_anywhere() {
+    let campaign = Campaign::start().await;
+    let mut faults = Vec::new();
+    let mut counts = Vec::new();
+    for options in [Options::default(), per_file()] {
+        let count = campaign.points(options.clone()).await.len();
+        counts.push((options, u64::try_from(count).unwrap()));
+    }
+    for seed in seeds(20) {
+        let mut random = Random::new(seed);
+        let (options, count) = counts[usize::try_from(random.below(2)).unwrap()].clone();
+        let action = match random.below(8) {
+            0 | 1 => Action::Kill,
+            2 => Action::Cut,
+            3 => Action::Status(500),
+            4 => Action::Status(503),
+            5 => Action::Status(412),
+            6 => Action::Truncate,
+            _ => Action::Slow(Duration::from_millis(random.below(1_500))),
+        };
+        let moment = if random.below(2) == 0 { Moment::Before } else { Moment::After };
+        // Once, as often as a client tries, or so often that the run fails.
+        let times = [1, 3, 40][usize::try_from(random.below(3)).unwrap()];
+        let place = Place::Number(usize::try_from(random.below(count)).unwrap());
+        let label = format!("SLUICE_SEEDS={seed}..{} {action:?} {moment:?} times {times}", seed + 1);
+        faults.push((label, options, Fault { place, moment, action, times }));
+    }
+    campaign.survive_all(faults).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_server_may_crash_in_the_middle_of_the_load_and_at_its_commit() {
+    let campaign = Campaign::start().await;
+    for (point, moment) in [
+        ("upsert copy data", Moment::Before),
+        ("upsert sql commit", Moment::Before),
+        ("upsert sql commit", Moment::After),
+        ("upsert connect", Moment::Before),
+    ] {
+        for action in [Action::CrashServer, Action::Cut] {
+            // Nothing else beside it: a crash ends every session of the server.
+            if point == "upsert connect" && action == Action::CrashServer {
+                continue;
+            }
+            let fault = Fault { place: Place::Named(point.to_owned()), moment, action, times: 1 };
+            let label = format!("{action:?} {moment:?}");
+            let ended = campaign.survive_all(vec![(label, Options::default(), fault)]).await;
+            assert_eq!(ended[0].struck.as_deref(), Some(point));
+            assert!(ended[0].outcome.succeeded(), "the machine's own retries were enough");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_runs_out_of_time_is_tried_again() {
+    let campaign = Campaign::start().await;
+    let mut template = template::read().unwrap();
+    // The others give up by themselves, some seconds before.
+    template["Resources"]["DetectNewFilesFunction"]["Properties"]["Timeout"] = 2.into();
+    let deployment = campaign.deploy_template(Options::default(), template).await;
+    let place = Place::Named("detect-new-files PUT intermediate_data/../manifest.json".to_owned());
+    let action = Action::Slow(Duration::from_secs(4));
+    campaign.faults.arm(&deployment.name, Some(Fault { place, moment: Moment::Before, action, times: 1 }));
+    let outcome = run(&deployment, json!({})).await;
+    assert!(campaign.faults.struck(&deployment.name).is_some());
+    assert!(outcome.succeeded(), "{}", failure(&outcome));
+    assert!(outcome.duration_ms > 2_000, "it waited for the end of the first try");
+    campaign.is_sound(&deployment).await.unwrap();
+}
+
+/// The functions of an aborted execution go on, beside those of the next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_may_be_aborted_anywhere() {
+    let campaign = Campaign::start().await;
+    let mut running = JoinSet::new();
+    for point in [
+        "detect-new-files PUT state/../lock.json",
+        "pivot PUT intermediate_data/../result-00000.json",
+        "database-access ModifyDBInstance",
+        "upsert copy data",
+        "upsert sql commit",
+        "upsert PUT state/../entry",
+    ] {
+        let campaign = campaign.clone();
+        running.spawn(async move {
+            let deployment = campaign.deploy(Options::default()).await;
+            let action = Action::Slow(Duration::from_millis(1_500));
+            let place = Place::Named(point.to_owned());
+            let fault = Fault { place, moment: Moment::Before, action, times: 1 };
+            campaign.faults.arm(&deployment.name, Some(fault));
+            let execution = deployment.start(&json!({})).await.unwrap();
+            until("the point is reached", async || Ok(campaign.faults.struck(&deployment.name).is_some())).await;
+            deployment.sfn().stop_execution().execution_arn(&execution.arn).send().await.unwrap();
+            assert_eq!(execution.outcome().await.unwrap().status, "ABORTED");
+            let sound = campaign.is_sound(&deployment).await;
+            // What it opened after all others had closed, the watchdog finds.
+            let watch = json!({"action": "close_leftover", "state_machine": deployment.state_machine_arn});
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            deployment.invoke("database-access", &watch).await.unwrap().unwrap();
+            assert!(!deployment.is_database_public().await.unwrap(), "{point}");
+            sound.map_err(|problem| format!("{point}: {problem}"))
+        });
+    }
+    let ended = running.join_all().await;
+    let problems: Vec<String> = ended.into_iter().filter_map(Result::err).collect();
+    assert!(problems.is_empty(), "{problems:#?}");
+}

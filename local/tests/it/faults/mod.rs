@@ -1,0 +1,161 @@
+//! Faults between the functions and the world: every request to AWS and every message to PostgreSQL passes through here, and one of
+//! them can be made to go wrong. What a function does between two of these nobody else can see, so these are all the points at
+//! which it matters that it dies.
+
+mod http;
+mod postgres;
+mod process;
+
+use process::Caller;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// When, seen from the request at which it happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// It never reaches the server.
+    Before,
+    /// The server has done it, and the function never hears of it.
+    After,
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The function's process is killed by SIGKILL.
+    Kill,
+    /// The connection is cut.
+    Cut,
+    /// The service answers with this status instead.
+    Status(u16),
+    /// The request takes this much longer.
+    Slow(Duration),
+    /// Half of the answer comes.
+    Truncate,
+    /// The database's server process of this session crashes, whereupon the server ends all sessions and recovers.
+    CrashServer,
+}
+
+/// Where in an execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At the first request of this name.
+    Named(String),
+    /// At the request of this number, from 0.
+    Number(usize),
+}
+
+#[derive(Clone, Debug)]
+pub struct Fault {
+    pub place: Place,
+    pub moment: Moment,
+    pub action: Action,
+    /// How many requests in a row, from there on with the same name.
+    pub times: usize,
+}
+
+/// What was seen of a deployment's functions, and what is to go wrong.
+#[derive(Default)]
+struct Plan {
+    seen: Vec<String>,
+    fault: Option<Fault>,
+    /// The name at which it struck, and how often it has yet to.
+    struck: Option<(String, usize)>,
+}
+
+#[derive(Default)]
+struct Shared {
+    aws: OnceLock<SocketAddr>,
+    database: OnceLock<SocketAddr>,
+    /// For crashing a server process.
+    administrator: OnceLock<String>,
+    plans: Mutex<HashMap<String, Plan>>,
+}
+
+/// The two proxies.
+pub struct Faults {
+    shared: Arc<Shared>,
+    /// Where functions find AWS.
+    pub aws: SocketAddr,
+    /// Where functions find the database.
+    pub database: SocketAddr,
+}
+
+impl Faults {
+    /// Starts the proxies; where they lead is said later.
+    pub async fn start() -> Self {
+        let shared = Arc::<Shared>::default();
+        let (http, postgres) =
+            (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let (aws, database) = (http.local_addr().unwrap(), postgres.local_addr().unwrap());
+        tokio::spawn({
+            let shared = shared.clone();
+            async move {
+                while let Ok((client, peer)) = http.accept().await {
+                    tokio::spawn(http::serve(shared.clone(), client, peer));
+                }
+            }
+        });
+        tokio::spawn({
+            let shared = shared.clone();
+            async move {
+                while let Ok((client, peer)) = postgres.accept().await {
+                    tokio::spawn(postgres::serve(shared.clone(), client, peer));
+                }
+            }
+        });
+        Self { shared, aws, database }
+    }
+
+    /// Says where the proxies lead, and how to log in to the database as its administrator.
+    pub fn lead_to(&self, aws: &str, database: &str, administrator: &str) {
+        self.shared.aws.set(aws.parse().unwrap()).unwrap();
+        self.shared.database.set(database.parse().unwrap()).unwrap();
+        self.shared.administrator.set(administrator.to_owned()).unwrap();
+    }
+
+    /// Forgets what was seen of a deployment, and makes something go wrong from now on.
+    pub fn arm(&self, deployment: &str, fault: Option<Fault>) {
+        let plan = Plan { fault, ..Plan::default() };
+        self.shared.plans.lock().unwrap().insert(deployment.to_owned(), plan);
+    }
+
+    /// The names of all requests since then, in their order.
+    pub fn seen(&self, deployment: &str) -> Vec<String> {
+        self.shared.plans.lock().unwrap().get(deployment).map(|plan| plan.seen.clone()).unwrap_or_default()
+    }
+
+    /// The request at which the fault has struck, if it has.
+    pub fn struck(&self, deployment: &str) -> Option<String> {
+        let plans = self.shared.plans.lock().unwrap();
+        plans.get(deployment).and_then(|plan| plan.struck.as_ref().map(|(name, _)| name.clone()))
+    }
+}
+
+impl Shared {
+    /// A request is about to be made: writes it down, and says what goes wrong with it.
+    fn meet(&self, caller: &Caller, name: &str) -> Option<(Moment, Action)> {
+        let mut plans = self.plans.lock().unwrap();
+        let plan = plans.get_mut(&caller.deployment)?;
+        let name = format!("{} {name}", caller.function);
+        let number = plan.seen.len();
+        plan.seen.push(name.clone());
+        let fault = plan.fault.as_ref()?;
+        let strikes = match (&mut plan.struck, &fault.place) {
+            (Some((struck, left)), _) if *struck == name && *left > 0 => {
+                *left -= 1;
+                true
+            }
+            (Some(_), _) => false,
+            (None, Place::Named(wanted)) => *wanted == name,
+            (None, Place::Number(wanted)) => *wanted <= number,
+        };
+        if strikes && plan.struck.is_none() {
+            plan.struck = Some((name, fault.times - 1));
+        }
+        strikes.then_some((fault.moment, fault.action))
+    }
+}

@@ -1,0 +1,62 @@
+//! Which function's process is at the other end of a connection on this machine.
+
+use local::binaries::FUNCTIONS;
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
+
+/// A function's process.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub pid: String,
+    /// The stack it belongs to.
+    pub deployment: String,
+    pub function: &'static str,
+}
+
+impl Caller {
+    /// The process that connected from `peer`, if it is a function's.
+    pub fn of(peer: SocketAddr) -> Option<Self> {
+        let inode = inode(peer)?;
+        let socket = format!("socket:[{inode}]");
+        for entry in fs::read_dir("/proc").ok()?.flatten() {
+            let Ok(pid) = entry.file_name().into_string() else { continue };
+            // A process that is not a function is not worth looking into.
+            let Some(caller) = Self::from_environment(&pid) else { continue };
+            let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
+            let has_socket = descriptors.flatten().any(|descriptor| {
+                fs::read_link(descriptor.path()).is_ok_and(|link| link.as_os_str() == socket.as_str())
+            });
+            if has_socket {
+                return Some(caller);
+            }
+        }
+        None
+    }
+
+    fn from_environment(pid: &str) -> Option<Self> {
+        let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        let name = environment
+            .split(|byte| *byte == 0)
+            .find_map(|entry| entry.strip_prefix(b"AWS_LAMBDA_FUNCTION_NAME="))
+            .and_then(|name| std::str::from_utf8(name).ok())?;
+        let function = FUNCTIONS.into_iter().find(|function| name.ends_with(&format!("-{function}")))?;
+        let deployment = name.strip_suffix(&format!("-{function}"))?.to_owned();
+        Some(Self { pid: pid.to_owned(), deployment, function })
+    }
+
+    pub fn kill(&self) {
+        Command::new("kill").args(["-KILL", &self.pid]).status().unwrap();
+    }
+}
+
+/// The inode of the socket whose own end is `address`.
+fn inode(address: SocketAddr) -> Option<String> {
+    let SocketAddr::V4(address) = address else { return None };
+    let wanted = format!("{:08X}:{:04X}", u32::from_le_bytes(address.ip().octets()), address.port());
+    let table = fs::read_to_string("/proc/net/tcp").ok()?;
+    table.lines().skip(1).find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        (fields.get(1) == Some(&wanted.as_str())).then(|| fields.get(9).map(|inode| (*inode).to_owned())).flatten()
+    })
+}
