@@ -17,5 +17,6 @@ mod sam;
 mod support;
 mod tidy;
 mod trigger;
+mod twins;
 mod upsert;
 mod wire;

@@ -1,0 +1,134 @@
+//! The same thing twice at once, many times over: no deadlock, no lost file, no double count.
+
+use crate::support::*;
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection};
+
+/// How often each race is run; `SLUICE_SEEDS` gives other numbers.
+const ROUNDS: u64 = 60;
+
+fn day(number: u64) -> String {
+    format!("2024-{:02}-{:02}", number / 28 + 1, number % 28 + 1)
+}
+
+/// Leaves what pivot would of one batch, the days in this order, and returns the payload that loads it.
+async fn prepared(
+    stack: &Fixture,
+    name: &str,
+    detected_at: &str,
+    days: impl Iterator<Item = u64>,
+    value: u64,
+) -> Value {
+    let rows: Vec<String> = days.map(|number| format!("{},0,{value}\n", day(number))).collect();
+    let prefix = format!("intermediate_data/{name}");
+    let put = stack.s3().put_object().bucket(&stack.bucket).key(format!("{prefix}/part.csv"));
+    let body = format!("date,learning_minutes,work_minutes\n{}", rows.concat());
+    let put = put.body(body.into_bytes().into()).send().await.unwrap();
+    let pivoted = json!({"bucket": stack.bucket, "key": format!("{prefix}/part.csv"), "etag": put.e_tag.unwrap()});
+    let result = json!({
+        "output": {"index": 0, "pivoted": pivoted, "rows_read": rows.len(), "rows_rejected": 0, "rows_ignored": 0,
+                   "rejected": null, "days": rows.len(), "files_loaded": 1, "files_changed": 0},
+        "key": {"name": "date", "kind": "date"}, "values": ["learning_minutes", "work_minutes"],
+        "loaded": [{"key": format!("input_data/{name}.csv"), "etag": "e", "size": 1, "last_modified": detected_at}],
+        "changed": [],
+    });
+    put_json(stack, &format!("{prefix}/result-00000.json"), &result).await;
+    let batches = json!([{"bucket": stack.bucket, "key": "unused", "etag": "unused"}]);
+    let manifest = json!({"detected_at": detected_at, "new_file_count": 1, "new_bytes": 1, "batches": batches});
+    let manifest = put_json(stack, &format!("{prefix}/manifest.json"), &manifest).await;
+    json!({"execution": execution(stack, name), "manifest": manifest, "target": task_spec("Upsert", "target")})
+}
+
+fn time(round: u64, millisecond: u64) -> String {
+    format!("2024-01-01T{:02}:{:02}:00.{millisecond:03}Z", round / 60, round % 60)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_runs_into_one_table_in_opposite_orders_never_deadlock() {
+    let stack = fixture().await;
+    for round in seeds(ROUNDS) {
+        let older = prepared(&stack, &format!("older-{round}"), &time(round, 1), 0..40, round * 2).await;
+        let newer = prepared(&stack, &format!("newer-{round}"), &time(round, 2), (0..40).rev(), round * 2 + 1).await;
+        let (first, second) = tokio::join!(stack.invoke("upsert", &older), stack.invoke("upsert", &newer));
+        if let Err((error, cause)) = first.unwrap() {
+            assert_eq!(error, "StaleRun", "round {round}: {cause}");
+        }
+        second.unwrap().unwrap();
+        let rows = table(&stack).await;
+        assert_eq!(rows.len(), 40);
+        assert!(rows.iter().all(|row| row.ends_with(&format!(" {}", round * 2 + 1))), "round {round}: {rows:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_tool_that_writes_in_the_order_of_the_keys_never_deadlocks_with_a_load() {
+    let stack = fixture().await;
+    let first = prepared(&stack, "first", "2024-01-01T00:00:00.000Z", 0..200, 1).await;
+    stack.invoke("upsert", &first).await.unwrap().unwrap();
+    let mut other = stack.connect().await.unwrap();
+    for round in seeds(ROUNDS / 3) {
+        let payload = prepared(&stack, &format!("run-{round}"), &time(round, 3), (0..200).rev(), round + 2).await;
+        let load = stack.invoke("upsert", &payload);
+        let write = async {
+            let mut transaction = other.begin().await.unwrap();
+            for number in 0..200 {
+                let update =
+                    format!("update pomodoro_day_catg set learning_minutes = 1 where date = '{}'", day(number));
+                sqlx::query(AssertSqlSafe(update)).execute(&mut *transaction).await?;
+            }
+            transaction.commit().await
+        };
+        let (loaded, written) = tokio::join!(load, write);
+        written.unwrap_or_else(|error| panic!("round {round}, the other tool: {error}"));
+        loaded.unwrap().unwrap_or_else(|error| panic!("round {round}, the load: {error:?}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_loaded_twice_at_once_is_loaded_once() {
+    let stack = fixture().await;
+    for round in seeds(ROUNDS) {
+        let payload = prepared(&stack, &format!("run-{round}"), &time(round, 1), 0..5, round + 1).await;
+        let (first, second) = tokio::join!(stack.invoke("upsert", &payload), stack.invoke("upsert", &payload));
+        let (first, second) = (first.unwrap().unwrap(), second.unwrap().unwrap());
+        assert_eq!(first, second, "round {round}: the second one finds what the first one recorded");
+        let written = [&first["rows_inserted"], &first["rows_updated"]].map(|count| count.as_u64().unwrap());
+        assert_eq!(written.iter().sum::<u64>(), 5, "round {round}");
+    }
+    let mut connection = stack.connect().await.unwrap();
+    let runs: i64 = sqlx::query_scalar("select count(*) from sluice.runs").fetch_one(&mut connection).await.unwrap();
+    let rounds = seeds(ROUNDS);
+    assert_eq!(u64::try_from(runs).unwrap(), rounds.end - rounds.start);
+}
+
+/// The lock of an owner that died is taken by one of two that want it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_has_one_owner() {
+    let stack = fixture().await;
+    let pipeline = stack.state_machine_arn.rsplit(':').next().unwrap().to_owned();
+    let lock = format!("state/{pipeline}/lock.json");
+    let source = json!({"prefix": "input_data/", "suffix": ".csv", "lookback_hours": 24});
+    for round in seeds(ROUNDS) {
+        if round % 2 == 0 {
+            let dead = execution(&stack, &format!("dead-{round}"));
+            put_json(&stack, &lock, &json!({"owner": dead["id"], "started_at": dead["started_at"]})).await;
+        } else {
+            stack.s3().delete_object().bucket(&stack.bucket).key(&lock).send().await.unwrap();
+        }
+        let inputs = ["a", "b"].map(|name| {
+            let mut execution = execution(&stack, &format!("{name}-{round}"));
+            // Not known yet, so neither takes the other one for dead.
+            let now = pipeline::contract::format_time(std::time::SystemTime::now().into());
+            execution["started_at"] = json!(now);
+            json!({"execution": execution, "source": source, "trigger": {}})
+        });
+        let (first, second) =
+            tokio::join!(stack.invoke("detect-new-files", &inputs[0]), stack.invoke("detect-new-files", &inputs[1]));
+        let outcomes = [first.unwrap(), second.unwrap()];
+        let winners = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        assert_eq!(winners, 1, "round {round}: {outcomes:?}");
+        for (error, cause) in outcomes.into_iter().filter_map(Result::err) {
+            assert_eq!(error, "LockHeld", "round {round}: {cause}");
+        }
+    }
+}
