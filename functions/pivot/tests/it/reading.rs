@@ -1,4 +1,4 @@
-//! Runs the core on one file as the handler does, and keeps what an error would hide: the bad rows, and how far it came.
+//! Runs the core on one file as the handler does, and keeps what an error would hide: the bad rows, and how far it got.
 
 use pipeline::contract::SourceFile;
 use pipeline::spec::Pivot;

@@ -60,10 +60,11 @@ fn headers() -> Vec<Case> {
             "\nProject,Start date\nWork,2024-01-01\n",
             r#"line 2: the column "Duration (in minutes)" is missing; the header has "Project", "Start date""#,
         ),
-        refused("no header", GOOD, concat!(
-            r#"line 1: the column "Start date" is missing; the header has "#,
-            r#""Work", "1", "2024-01-01", "x""#,
-        )),
+        refused(
+            "no header",
+            GOOD,
+            r#"line 1: the column "Start date" is missing; the header has "Work", "1", "2024-01-01", "x""#,
+        ),
         refused(
             "a header in small letters",
             "project,duration (in minutes),start date\n",
@@ -171,8 +172,8 @@ fn encodings() -> Vec<Case> {
     let big_endian: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
     let utf_16 = "line 1: not UTF-8: the file begins with the mark of UTF-16; export it as UTF-8";
     vec![
-        refused("UTF-16, little end first", [&[0xFF, 0xFE], &little_endian[..]].concat(), utf_16),
-        refused("UTF-16, big end first", [&[0xFE, 0xFF], &big_endian[..]].concat(), utf_16),
+        refused("UTF-16, little end first", [&[0xFF, 0xFE][..], &little_endian].concat(), utf_16),
+        refused("UTF-16, big end first", [&[0xFE, 0xFF][..], &big_endian].concat(), utf_16),
         refused("the mark of UTF-16 alone", b"\xFF\xFE", utf_16),
         refused("the mark of UTF-32", b"\xFF\xFE\0\0P\0\0\0", utf_16),
         refused(
@@ -181,13 +182,15 @@ fn encodings() -> Vec<Case> {
             r#"line 1: the column "Start date" is missing; the header has "P\0r\0o\0j\0e\0c\0t\0""#,
         ),
         refused("Latin-1 in the header", b"Project,Dur\xE9e\n", "line 1: the header is not UTF-8"),
-        refused("Latin-1 in a name that nobody asks for", b"Project,Duration (in minutes),Start date,\xE9\n", concat!(
+        refused(
+            "Latin-1 in a name that nobody asks for",
+            b"Project,Duration (in minutes),Start date,\xE9\n",
             "line 1: the header is not UTF-8",
-        )),
+        ),
         refused("half a byte order mark", b"\xEF\xBB", "line 1: the header is not UTF-8"),
         refused(
             "half a byte order mark before the header",
-            [b"\xEF\xBB", text.as_bytes()].concat(),
+            [&b"\xEF\xBB"[..], text.as_bytes()].concat(),
             "line 1: the header is not UTF-8",
         ),
         refused(
@@ -198,9 +201,13 @@ fn encodings() -> Vec<Case> {
                 r#""\u{feff}Project", "Duration (in minutes)", "Start date", "End date""#,
             ),
         ),
-        loaded("a byte order mark before quotes", format!("\u{feff}\"Project\"{}{GOOD}", &HEADER[7..]), 1, &[], &[
-            GOOD_SUM,
-        ]),
+        loaded(
+            "a byte order mark before quotes",
+            format!("\u{feff}\"Project\"{}{GOOD}", &HEADER[7..]),
+            1,
+            &[],
+            &[GOOD_SUM],
+        ),
     ]
 }
 
@@ -258,16 +265,15 @@ fn other_formats() -> Vec<Case> {
 }
 
 fn too_large() -> Vec<Case> {
-    let begins = |line: u32| {
-        format!("line {line}: a row of more than 1048576 bytes or 10000 fields begins here; is a closing quote missing?")
-    };
+    let what = "a row of more than 1048576 bytes or 10000 fields begins here; is a closing quote missing?";
+    let begins = |line: u32| format!("line {line}: {what}");
     let mebibyte = "x".repeat(1 << 20);
     vec![
         refused("a header of more than 1 MiB", format!("{mebibyte}x\n{GOOD}"), &begins(1)),
         refused("a row of more than 1 MiB", file(&format!("{GOOD}Work,1,2024-01-01,{mebibyte}\n{GOOD}")), &begins(3)),
         refused("a quote that swallows more than 1 MiB", file(&format!("\"{}", GOOD.repeat(60_000))), &begins(2)),
         refused("more than 1 MiB without a line end", file(&mebibyte.repeat(3)), &begins(2)),
-        refused("a header of more than 10,000 columns", format!("{HEADER}").replace('\n', &",".repeat(9_997)), &begins(1)),
+        refused("a header of more than 10,000 columns", HEADER.replace('\n', &",".repeat(9_997)), &begins(1)),
         refused("a row of more than 10,000 fields", file(&format!("{}\n{GOOD}", ",".repeat(10_000))), &begins(2)),
         bad_row("a row of 10,000 fields", ",".repeat(9_999), "line 2: 10000 fields, the header has 4"),
     ]
