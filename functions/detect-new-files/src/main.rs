@@ -17,6 +17,10 @@ mod selection;
 mod trigger;
 mod watermark;
 
+#[cfg(test)]
+#[path = "../fuzz/fuzzed.rs"]
+mod fuzzed;
+
 use std::process::ExitCode;
 
 #[tokio::main(flavor = "current_thread")]

@@ -150,7 +150,11 @@ fn queued(messages: &[Value], bucket: &str, prefix: &str) -> Result<WakeUp> {
         if !event.is_object() {
             return Err(invalid("the body of a queued message is no event"));
         }
-        decode(&event, bucket, prefix)?;
+        let WakeUp { kind, .. } = decode(&event, bucket, prefix)?;
+        // What it asked for would be lost among the others.
+        if kind == "start by hand" {
+            return Err(invalid("a queued message that is no event: start an execution by hand instead"));
+        }
     }
     Ok(WakeUp::of("queued S3 events"))
 }

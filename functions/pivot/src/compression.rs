@@ -46,11 +46,13 @@ impl<'a, 'b> Decompressor<'a, 'b> {
     /// `InvalidSource`, with the place, if the rest of the file cannot be read.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<usize> {
         if matches!(self.state, State::Undecided(_)) {
-            self.head.extend_from_slice(chunk);
+            // No more than that takes, for what is taken here is read without asking whether bad rows wait.
+            let taken = chunk.len().min(ZSTD_MAGIC.len() - self.head.len());
+            self.head.extend_from_slice(&chunk[..taken]);
             if self.head.len() >= ZSTD_MAGIC.len() {
                 self.decide()?;
             }
-            return Ok(chunk.len());
+            return Ok(taken);
         }
         // What told the compression is the first to be read; a few bytes, which no reader refuses for long.
         while !self.head.is_empty() {

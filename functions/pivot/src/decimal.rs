@@ -124,6 +124,9 @@ fn shifted(mut mantissa: u128, scale: u32, exponent: i32) -> Result<(u128, u32),
     Ok((mantissa, scale))
 }
 
+/// No exponent beyond this makes a difference: a field has fewer digits than this.
+const MAX_EXPONENT: i32 = 10_000_000;
+
 fn parse_exponent(text: &[u8]) -> Result<i32, NotDecimal> {
     let (sign, digits) = match text {
         [b'-', rest @ ..] => (-1, rest),
@@ -133,7 +136,7 @@ fn parse_exponent(text: &[u8]) -> Result<i32, NotDecimal> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(NotDecimal::Malformed);
     }
-    let value = digits.iter().fold(0_i32, |value, digit| (value * 10 + i32::from(digit - b'0')).min(100_000));
+    let value = digits.iter().fold(0_i32, |value, digit| (value * 10 + i32::from(digit - b'0')).min(MAX_EXPONENT));
     Ok(sign * value)
 }
 

@@ -25,6 +25,9 @@ const FETCH_AHEAD: usize = 8;
 /// Up to how many bytes a file is small. A larger one is opened in its turn: a body that nobody reads for minutes is cut off.
 const SMALL_BYTES: u64 = 1 << 20;
 
+/// How much of a file is read before looking at the clock again.
+const MAX_PIECE_BYTES: usize = 16 << 10;
+
 /// How long before Lambda's deadline the function gives up, to do so with an error that says why.
 const DEADLINE_MARGIN: Duration = Duration::from_secs(20);
 
@@ -221,7 +224,8 @@ async fn read_file(
         stored += chunk.len() as u64;
         let mut rest = &chunk[..];
         while !rest.is_empty() {
-            rest = &rest[decompressor.feed(rest)?..];
+            // In small pieces, since a small piece of packed data may take long.
+            rest = &rest[decompressor.feed(&rest[..rest.len().min(MAX_PIECE_BYTES)])?..];
             quarantine.drain(&mut decompressor.rejects().pending).await?;
             check_deadline(invocation, file)?;
         }
@@ -232,6 +236,7 @@ async fn read_file(
     }
     while !decompressor.flush()? {
         quarantine.drain(&mut decompressor.rejects().pending).await?;
+        check_deadline(invocation, file)?;
     }
     decompressor.finish()
 }

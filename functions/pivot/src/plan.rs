@@ -91,6 +91,10 @@ impl Plan {
         if header.fault.is_some() {
             return Err("the header's quotes are not closed".to_owned());
         }
+        // Else all rows of such a file would be taken for one header, and the file for an empty one.
+        if header.raw.windows(2).any(|pair| pair[0] == b'\r' && !matches!(pair[1], b'\r' | b'\n')) {
+            return Err("a CR without LF stands in the header; do its lines end with CR alone?".to_owned());
+        }
         let find = |wanted: &str| {
             let mut places = names.iter().enumerate().filter(|(_, name)| name.trim() == wanted);
             match (places.next(), places.next()) {
@@ -126,7 +130,6 @@ fn missing(wanted: &str, names: &[String]) -> String {
         _ if names.len() > 1 => "",
         _ if only.contains(';') => "; are its fields separated by semicolons?",
         _ if only.contains('\t') => "; are its fields separated by tabs?",
-        _ if only.contains('\r') => "; do its lines end with CR alone?",
         _ => "",
     };
     let few: Vec<String> = names.iter().take(20).map(|name| shown(name.as_bytes())).collect();

@@ -5,7 +5,7 @@ use crate::decimal::Decimal;
 use crate::plan::{Plan, Positions};
 use crate::reject::{Place, Rejects, shown};
 use crate::scanner::{Fault, MAX_FIELDS, MAX_RECORD_BYTES, Record, Scanner, TooLarge};
-use crate::sums::{SumTooLong, Sums};
+use crate::sums::{Full, MAX_INDEX_BYTES, MAX_INDEX_VALUES, MAX_SUMS, Sums};
 use pipeline::contract::{ColumnKind, SourceFile};
 use pipeline::spec::UnknownCategory;
 use pipeline::{Error, Kind};
@@ -81,6 +81,8 @@ pub struct FileReader<'a, 'b> {
     is_past_mark: bool,
     positions: Option<Positions>,
     failure: Option<FileError>,
+    /// Nothing is read any more: a decompressor that is dropped hands over once more what was refused.
+    has_failed: bool,
 }
 
 const UTF8_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
@@ -96,6 +98,7 @@ impl<'a, 'b> FileReader<'a, 'b> {
             is_past_mark: false,
             positions: None,
             failure: None,
+            has_failed: false,
         }
     }
 
@@ -157,12 +160,14 @@ impl io::Write for FileReader<'_, '_> {
         if self.batch.rejects.pending.len() > MAX_PENDING_BYTES {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        if self.failure.is_none() {
+        if !self.has_failed {
             self.failure = self.feed(bytes).err();
+            self.has_failed = self.failure.is_some();
         }
-        match &self.failure {
-            None => Ok(bytes.len()),
-            Some(failure) => Err(io::Error::other(failure.reason.clone())),
+        match (&self.failure, self.has_failed) {
+            (Some(failure), _) => Err(io::Error::other(failure.reason.clone())),
+            (None, true) => Err(io::Error::other("the file was given up")),
+            (None, false) => Ok(bytes.len()),
         }
     }
 
@@ -175,8 +180,8 @@ impl io::Write for FileReader<'_, '_> {
 enum Fatal {
     /// This row only.
     Row { position: Option<usize>, reason: String },
-    /// The sum that it belongs to; leaving the row out would make the result depend on the order of rows.
-    Sum(usize),
+    /// What it is added to; leaving the row out would make the result depend on the order of rows.
+    Sums { position: usize, reason: String },
 }
 
 impl Fatal {
@@ -209,11 +214,10 @@ fn read_record(
             batch.rejects.add(file, record, column, &reason);
             Ok(())
         }
-        Err(Fatal::Sum(position)) => Err(FileError {
-            line: record.line,
-            column: Some((position + 1, batch.plan.column_name(positions, position).to_owned())),
-            reason: "the sum that this value belongs to needs more than 38 digits".to_owned(),
-        }),
+        Err(Fatal::Sums { position, reason }) => {
+            let column = Some((position + 1, batch.plan.column_name(positions, position).to_owned()));
+            Err(FileError { line: record.line, column, reason })
+        }
     }
 }
 
@@ -259,7 +263,19 @@ fn read_row(batch: &mut Batch<'_>, positions: Positions, record: &Record<'_>) ->
             batch.sums.add_text(text, category, value)
         }
     }
-    .map_err(|SumTooLong| Fatal::Sum(positions.value))
+    .map_err(|full| match full {
+        Full::SumTooLong => Fatal::Sums {
+            position: positions.value,
+            reason: "the sum that this value belongs to needs more than 38 digits".to_owned(),
+        },
+        Full::TooManyIndexValues => Fatal::Sums {
+            position: positions.index,
+            reason: format!(
+                "more than {MAX_INDEX_VALUES} different index values, {MAX_INDEX_BYTES} bytes of them or {MAX_SUMS} sums \
+                 in one batch"
+            ),
+        },
+    })
 }
 
 /// An ignored category does not excuse a row that cannot be read, so this comes after all checks.

@@ -110,7 +110,8 @@ impl Scanner {
             window.drain(..used);
             self.carry = window;
         }
-        if self.carry.len() > MAX_RECORD_BYTES {
+        // One more: the CR of a line end whose LF has not come yet. What is longer all the same is refused when it ends.
+        if self.carry.len() > MAX_RECORD_BYTES + 1 {
             return Err(TooLarge { line: self.next_line }.into());
         }
         Ok(())

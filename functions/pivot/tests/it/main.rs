@@ -1,6 +1,11 @@
-//! The pure core from bytes to CSV: golden cases and properties.
+//! The pure core from bytes to CSV: golden cases, properties, hostile files, limits and fuzz targets.
 
 mod compressed;
+mod fuzzed;
 mod golden;
+mod hostile;
+mod limits;
+mod packing;
 mod properties;
+mod reading;
 mod support;

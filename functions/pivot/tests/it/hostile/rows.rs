@@ -1,0 +1,180 @@
+//! What is wrong with a row as a whole: its fields, its quotes, its bytes.
+
+use super::*;
+
+pub(super) fn cases() -> Vec<Case> {
+    [field_counts(), quotes(), lines(), bytes()].into_iter().flatten().collect()
+}
+
+fn field_counts() -> Vec<Case> {
+    vec![
+        bad_row("a field too few", "Work,1,2024-01-01", "line 2: 3 fields, the header has 4"),
+        bad_row("a field too many", "Work,1,2024-01-01,x,", "line 2: 5 fields, the header has 4"),
+        bad_row("one field", "Work", "line 2: 1 fields, the header has 4"),
+        bad_row("a blank in an empty line", " ", "line 2: 1 fields, the header has 4"),
+        bad_row("a row of two quotes", "\"\"", "line 2: 1 fields, the header has 4"),
+        bad_row("semicolons in one row", "Work;1;2024-01-01;x", "line 2: 1 fields, the header has 4"),
+        bad_row("a comma as decimal point", "Work,1,5,2024-01-01,x", "line 2: 5 fields, the header has 4"),
+        bad_row("commas, too many", ",,,,", "line 2: 5 fields, the header has 4"),
+        bad_row("commas, as many as in the header", ",,,", "line 2, column 1 (Project): unknown category \"\""),
+        bad_row("the header once more", HEADER.trim_end(), "line 2, column 1 (Project): unknown category \"Project\""),
+        bad_row("a sum below", "Total,1", "line 2: 2 fields, the header has 4"),
+        loaded(
+            "a file that was cut within a row",
+            file(&format!("{GOOD}Work,1,20")),
+            2,
+            &["line 3: 3 fields, the header has 4"],
+            &[GOOD_SUM],
+        ),
+        loaded(
+            "the end mark of DOS",
+            file(&format!("{GOOD}\x1A")),
+            2,
+            &["line 3: 1 fields, the header has 4"],
+            &[GOOD_SUM],
+        ),
+    ]
+}
+
+fn quotes() -> Vec<Case> {
+    let text_after = "line 2: text after a closing quote";
+    let never_closed = "line 2: a quote that is never closed";
+    vec![
+        bad_row("text after a closing quote", "\"Work\"x,1,2024-01-01,x", text_after),
+        bad_row("a blank after a closing quote", "\"Work\" ,1,2024-01-01,x", text_after),
+        bad_row("a CR after a closing quote", "\"Work\"\r,1,2024-01-01,x", text_after),
+        bad_row("a quote after a backslash", r#""W\"ork",1,2024-01-01,x"#, text_after),
+        bad_row("text after the last closing quote", "Work,1,2024-01-01,\"x\"y", text_after),
+        bad_row("text after a quote that holds a line end", "Work,1,2024-01-01,\"x\nx\"y", text_after),
+        bad_row(
+            "a quote within a field",
+            "Wo\"rk,1,2024-01-01,x",
+            r#"line 2, column 1 (Project): unknown category "Wo\"rk""#,
+        ),
+        bad_row(
+            "a blank before a quote",
+            " \"Work\",1,2024-01-01,x",
+            r#"line 2, column 1 (Project): unknown category " \"Work\"""#,
+        ),
+        bad_row(
+            "a doubled quote before the closing one",
+            "\"Work\"\"\",1,2024-01-01,x",
+            r#"line 2, column 1 (Project): unknown category "Work\"""#,
+        ),
+        bad_row("single quotes", "'Work',1,2024-01-01,x", r#"line 2, column 1 (Project): unknown category "'Work'""#),
+        bad_row(
+            "quotes of a word processor",
+            "“Work”,1,2024-01-01,x",
+            r#"line 2, column 1 (Project): unknown category "“Work”""#,
+        ),
+        loaded("a first quote that is never closed", file(&format!("\"{GOOD}{GOOD}")), 1, &[never_closed], &[]),
+        loaded(
+            "a last quote that is never closed",
+            file(&format!("{GOOD}Work,1,2024-01-01,\"x\n")),
+            2,
+            &["line 3: a quote that is never closed"],
+            &[GOOD_SUM],
+        ),
+        loaded(
+            "a quote as the last byte",
+            file(&format!("{GOOD}Work,1,2024-01-01,\"")),
+            2,
+            &["line 3: a quote that is never closed"],
+            &[GOOD_SUM],
+        ),
+        loaded(
+            "a file that ends with a doubled quote",
+            file("Work,1,2024-01-01,\"x\"\""),
+            1,
+            &["line 2: a quote that is never closed"],
+            &[],
+        ),
+        loaded(
+            "a quote that the next row's first one closes",
+            file(&format!("Work,1,2024-01-01,\"x\nWork,1,2024-01-01,\"y\"\n{GOOD}")),
+            2,
+            &["line 2: text after a closing quote"],
+            &[GOOD_SUM],
+        ),
+    ]
+}
+
+fn lines() -> Vec<Case> {
+    let not_a_number = |line: u32| format!("line {line}, column 2 (Duration (in minutes)): \"x\": not a number");
+    vec![
+        loaded(
+            "a bad row after one of three lines",
+            file("Work,1,2024-01-01,\"a\nb\r\nc\"\nWork,x,2024-01-01,x\n"),
+            2,
+            &[&not_a_number(5)],
+            &[GOOD_SUM],
+        ),
+        loaded(
+            "a bad row of three lines",
+            file("Work,x,2024-01-01,\"a\n\nc\"\nWork,x,2024-01-01,x\n"),
+            2,
+            &[&not_a_number(2), &not_a_number(5)],
+            &[],
+        ),
+        loaded(
+            "a bad row after one whose quotes are wrong",
+            file("\"Work\nx\"x,1,2024-01-01,x\nWork,x,2024-01-01,x\n"),
+            2,
+            &["line 2: text after a closing quote", &not_a_number(4)],
+            &[],
+        ),
+        loaded(
+            "bad rows between empty lines",
+            file("\n\r\nWork,x,2024-01-01,x\n\n\nWork,x,2024-01-01,x"),
+            2,
+            &[&not_a_number(4), &not_a_number(7)],
+            &[],
+        ),
+    ]
+}
+
+fn bytes() -> Vec<Case> {
+    let not_utf_8 = "line 2, column 4: not UTF-8";
+    vec![
+        bad_row(
+            "NUL in a category",
+            "Wo\0rk,1,2024-01-01,x",
+            r#"line 2, column 1 (Project): unknown category "Wo\0rk""#,
+        ),
+        bad_row(
+            "NUL after a value",
+            "Work,1\0,2024-01-01,x",
+            r#"line 2, column 2 (Duration (in minutes)): "1\0": not a number"#,
+        ),
+        bad_row(
+            "NUL after a date",
+            "Work,1,2024-01-01\0,x",
+            r#"line 2, column 3 (Start date): "2024-01-01\0": no date of the calendar as YYYY-MM-DD"#,
+        ),
+        loaded("NUL in another column", file("Work,1,2024-01-01,\0\n"), 1, &[], &[GOOD_SUM]),
+        bad_row("Latin-1 in a category", b"W\xF6rk,1,2024-01-01,x", "line 2, column 1 (Project): not UTF-8"),
+        bad_row(
+            "a fixed blank of Latin-1 in a value",
+            b"Work,1\xA0000,2024-01-01,x",
+            "line 2, column 2 (Duration (in minutes)): not UTF-8",
+        ),
+        bad_row("a stray byte after a date", b"Work,1,2024-01-01\xFF,x", "line 2, column 3 (Start date): not UTF-8"),
+        bad_row("Latin-1 in another column", b"Work,1,2024-01-01,caf\xE9", not_utf_8),
+        bad_row("half a character", b"Work,1,2024-01-01,caf\xC3", not_utf_8),
+        bad_row("a character that a quote cuts", b"Work,1,2024-01-01,\"\xC3\"\"\xA9\"", not_utf_8),
+        bad_row("half a surrogate pair", b"Work,1,2024-01-01,\xED\xA0\x80", not_utf_8),
+        bad_row("a slash in two bytes", b"Work,1,2024-01-01,\xC0\xAF", not_utf_8),
+        bad_row("a character beyond the last one", b"Work,1,2024-01-01,\xF4\x90\x80\x80", not_utf_8),
+        bad_row(
+            "two columns that are not UTF-8",
+            b"Work,\xFF,\xFF,x",
+            "line 2, column 2 (Duration (in minutes)): not UTF-8",
+        ),
+        bad_row("too few fields, and not UTF-8", b"W\xF6rk", "line 2: 1 fields, the header has 4"),
+        bad_row(
+            "a byte order mark before a row",
+            "\u{feff}Work,1,2024-01-01,x",
+            r#"line 2, column 1 (Project): unknown category "\u{feff}Work""#,
+        ),
+    ]
+}
