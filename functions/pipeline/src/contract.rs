@@ -10,7 +10,7 @@
 //! intermediate_data/<execution>/<attempt>/pivoted-00000.csv    partial sums    by pivot
 //! intermediate_data/<execution>/<attempt>/result-00000.json    PivotResult     by pivot, beside the manifest, once
 //! quarantine/<execution>/batch-00000.csv                       bad rows        by pivot
-//! state/<pipeline>/ledger/<detected at>-<execution>-00000.json LedgerEntry     by upsert, after its commit
+//! state/<pipeline>/ledger/<detected at>-<execution>-00000.json LedgerEntry     by upsert, in doubt, then after its commit
 //! state/<pipeline>/lock.json                                   Lock            by detect-new-files
 //! ```
 //! `<attempt>` is the id of the invocation that wrote the document, for results that of the manifest they belong to. So an
@@ -335,6 +335,9 @@ pub struct LedgerEntry {
     pub detected_at: String,
     /// What was loaded.
     pub files: Vec<SourceFile>,
+    /// The run is about to commit, and may never say whether it did: none of these files is known at any version.
+    #[serde(default)]
+    pub in_doubt: bool,
 }
 
 /// Who may work on this pipeline.

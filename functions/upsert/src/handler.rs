@@ -1,10 +1,11 @@
 //! Read what pivot left, load it, write the ledger entry: in this order.
 
 use crate::connect::Database;
+use crate::ledger::{self, Certainty};
 use crate::load::{Load, load};
 use crate::results;
 use aws_config::SdkConfig;
-use pipeline::contract::{LedgerEntry, Manifest, Mode, UpsertInput, UpsertOutput, keys};
+use pipeline::contract::{Manifest, Mode, UpsertInput, UpsertOutput};
 use pipeline::edge::Invocation;
 use pipeline::env::Env;
 use pipeline::store::Store;
@@ -66,7 +67,7 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: Upsert
     drop(connection);
 
     if input.mode == Mode::Load {
-        write_ledger(store, &input, &manifest).await?;
+        ledger::write(store, &input, &manifest, Certainty::Committed).await?;
     }
     info!(
         mode = ?input.mode,
@@ -79,18 +80,4 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: Upsert
         "run loaded"
     );
     Ok(output)
-}
-
-/// Writes down what was loaded, for the next detection. A crash before this makes the next run load the files once more,
-/// which changes nothing.
-async fn write_ledger(store: &Store, input: &UpsertInput, manifest: &Manifest) -> Result<()> {
-    for index in (0..).take(manifest.batches.len()) {
-        let entry = LedgerEntry {
-            execution: input.execution.id.clone(),
-            detected_at: manifest.detected_at.clone(),
-            files: results::read(store, &input.manifest, index).await?.loaded,
-        };
-        store.write_json(&keys::ledger_entry(&input.execution, &manifest.detected_at, index), &entry).await?;
-    }
-    Ok(())
 }

@@ -7,12 +7,14 @@
 //! - [`runs`]: the table `sluice.runs`, which makes a run's effects happen once.
 //! - [`shares`]: what each file says of each key, for `on_overlap: per_file`.
 //! - [`load`]: the transaction.
+//! - [`ledger`]: what was loaded, for the next detection.
 //! - [`results`]: what pivot left.
 //! - [`connect`]: where the database is and how to log in.
 //! - [`handler`]: the order of it all.
 
 pub mod connect;
 pub mod handler;
+pub mod ledger;
 pub mod load;
 pub mod preflight;
 pub mod results;

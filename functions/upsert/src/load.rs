@@ -1,5 +1,6 @@
 //! The transaction: either all of it happens, or nothing.
 
+use crate::ledger::{self, Certainty};
 use crate::preflight;
 use crate::results;
 use crate::runs::{self, Run};
@@ -74,6 +75,7 @@ pub async fn load(
         transaction.rollback().await.map_err(|error| classify("roll back", error))?;
         return Ok(output);
     }
+    ledger::write(store, load.input, load.manifest, Certainty::InDoubt).await?;
     // If the answer gets lost, the next try finds this run's row, or does it all again.
     transaction.commit().await.map_err(|error| classify("commit", error))?;
     Ok(output)

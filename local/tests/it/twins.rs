@@ -132,3 +132,31 @@ async fn a_lock_has_one_owner() {
         }
     }
 }
+
+/// A redrive runs the failed state again with the input that it had.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_execution_that_is_redriven_after_a_newer_success_changes_nothing() {
+    let stack = fixture().await;
+    stack.upload("a.csv", csv(&[("Work", "1", "2024-01-01")])).await.unwrap();
+    sql(&stack, "create table pomodoro_day_catg (date date not null unique, work_minutes numeric not null)").await;
+    let old = stack.start(&json!({})).await.unwrap();
+    assert_eq!(old.outcome().await.unwrap().error.as_deref(), Some("Misconfigured"), "a column is missing");
+    let manifest = old.output_of("DetectNewFiles").await.unwrap()["manifest"].take();
+    let name = old.arn.rsplit(':').next().unwrap().to_owned();
+    let redriven = json!({
+        "execution": execution(&stack, &name), "manifest": manifest, "target": task_spec("Upsert", "target"),
+    });
+
+    sql(&stack, "alter table pomodoro_day_catg add column learning_minutes numeric not null default 0").await;
+    stack.upload("a.csv", csv(&[("Work", "2", "2024-01-01")])).await.unwrap();
+    run_well(&stack, json!({})).await;
+    let (error, cause) = stack.invoke("upsert", &redriven).await.unwrap().unwrap_err();
+    assert_eq!(error, "StaleRun", "{cause}");
+    assert_eq!(run_well(&stack, json!({})).await.last_state(), "NothingToDo");
+    let mut connection = stack.connect().await.unwrap();
+    let minutes: String = sqlx::query_scalar("select work_minutes::text from pomodoro_day_catg")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(minutes, "2");
+}

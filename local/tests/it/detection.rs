@@ -1,0 +1,59 @@
+//! Which versions of which files are loaded, over random histories of a bucket: each one once, whatever happens.
+//!
+//! The real function detects. The test plays everything around it: writers, S3's dates, the list of executions, and
+//! what pivot and upsert leave behind. Time is simulated, and past. The function uses its own clock in one place, to
+//! say in the manifest when it detected: that is checked, and then the simulated time takes its place in the ledger.
+//! (The lock looks at the clock only if nobody knows its owner, and then a simulated one has started long ago.)
+//!
+//! # What is generated, and what would go unnoticed without it
+//! - Uploads of the longest duration allowed that appear right after a listing, dated with their start: the watermark's
+//!   floor, `>=` in the window, the lookback, and a watermark that is the end of an execution instead of its start.
+//! - Dates ahead of the function's clock, and starts at just such a date plus the lookback: the margin of the ledger.
+//! - Runs that fail after their last ledger entry: the ledger, which then is all that knows. Runs that commit and write
+//!   no entry, or not all: the files without one, and only these, may be loaded once more.
+//! - Failed runs and dry runs while files wait for longer than the lookback: only a success that loaded is a watermark.
+//! - Overwriting with equal size: the entity tag. Putting back: the ledger's last version, and only that one.
+//! - Over 2,000 files, with writes between the pages: the pages after the first one.
+//! - Overwriting and deleting between detection and reading: what was left out is not in the ledger.
+//! - Successes that are listed or described late: an older watermark repeats nothing.
+
+mod history;
+mod million;
+
+use crate::fake_aws::{FakeAws, Function};
+use crate::support::seeds;
+use aws_sdk_s3::primitives::DateTime;
+use history::{Counts, History};
+use pipeline::contract::{Execution, format_time};
+use serde_json::{Value, json};
+
+/// When all histories begin: 1 January 2024, in milliseconds, as all times here unless they are dates of objects.
+const BEGINNING: i64 = 1_704_067_200_000;
+const HOUR: i64 = 3_600_000;
+
+fn execution(name: &str, started_at: i64) -> Execution {
+    let arn = |kind: &str| format!("arn:aws:states:us-east-1:123456789012:{kind}:m");
+    Execution {
+        id: format!("{}:{name}", arn("execution")),
+        name: name.to_owned(),
+        started_at: format_time(DateTime::from_millis(started_at)),
+        state_machine: arn("stateMachine"),
+    }
+}
+
+fn event(execution: &Execution, lookback_hours: i64, trigger: &Value) -> Value {
+    let source = json!({"prefix": "input_data/", "suffix": ".csv", "lookback_hours": lookback_hours});
+    json!({"execution": execution, "source": source, "trigger": trigger})
+}
+
+#[test]
+fn every_version_is_loaded_once() {
+    let aws = FakeAws::start();
+    let mut function = Function::start("detect-new-files", &aws);
+    let mut counts = Counts::default();
+    for seed in seeds(40) {
+        eprintln!("detection history: SLUICE_SEEDS={seed}..{}", seed + 1);
+        History::new(seed, &aws, &mut function, &mut counts).play();
+    }
+    eprintln!("detection histories: {counts:?}");
+}
