@@ -131,7 +131,17 @@ impl Campaign {
             while running.len() < WIDTH {
                 let Some((label, options, fault)) = waiting.next() else { break };
                 let campaign = self.clone();
-                running.spawn(async move { (label, campaign.survive(options, fault).await) });
+                running.spawn(async move {
+                    let mut survived = campaign.survive(options.clone(), fault.clone()).await;
+                    // Whose a connection is, is asked of the kernel while the machine is busy, and now and then in vain.
+                    for _ in 0..3 {
+                        let is_missed = survived.as_ref().is_ok_and(|survived| survived.struck.is_none());
+                        if is_missed && matches!(fault.place, Place::Named(_)) {
+                            survived = campaign.survive(options.clone(), fault.clone()).await;
+                        }
+                    }
+                    (label, survived)
+                });
             }
             let Some(next) = running.join_next().await else { break };
             match next.unwrap() {
@@ -166,13 +176,12 @@ async fn a_function_may_be_killed_before_and_after_each_of_its_effects() {
     for (number, point) in points.iter().enumerate() {
         for (turn, moment) in [Moment::Before, Moment::After].into_iter().enumerate() {
             if is_full() || number % 2 == turn {
-                faults.push((format!("kill {moment:?}"), Options::default(), kill(point, moment)));
+                faults.push((format!("kill {moment:?} {point}"), Options::default(), kill(point, moment)));
             }
         }
     }
-    let count = faults.len();
     let ended = campaign.survive_all(faults).await;
-    assert_eq!(ended.iter().filter(|ended| ended.struck.is_some()).count(), count, "every point was met");
+    assert!(ended.iter().all(|ended| ended.struck.is_some()), "every point was met");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ use local::binaries::FUNCTIONS;
 use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
+use std::time::Duration;
 
 /// A function's process.
 #[derive(Clone, Debug)]
@@ -17,6 +18,17 @@ pub struct Caller {
 impl Caller {
     /// The process that connected from `peer`, if it is a function's.
     pub fn of(peer: SocketAddr) -> Option<Self> {
+        // The kernel's table may miss a line while others come and go, so one look is not enough.
+        (0..20).find_map(|_| {
+            let found = Self::look(peer);
+            if found.is_none() {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            found
+        })
+    }
+
+    fn look(peer: SocketAddr) -> Option<Self> {
         let inode = inode(peer)?;
         let socket = format!("socket:[{inode}]");
         for entry in fs::read_dir("/proc").ok()?.flatten() {
