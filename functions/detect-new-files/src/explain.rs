@@ -51,7 +51,9 @@ fn reason(key: &str, object: Option<Object>, source: &Source, window: &Window, l
     let Some((file, modified)) = source_file(object, source) else {
         return (false, format!("only keys that end in {} are input", source.suffix));
     };
-    let is_loaded = load.as_ref().is_some_and(|load| load.etag == file.etag);
+    // A detection reads the ledger from some time on; what was loaded before may be loaded again.
+    let start = window.ledger_start().map(format_time).unwrap_or_default();
+    let is_loaded = load.as_ref().is_some_and(|load| load.etag == file.etag && load.detected_at >= start);
     let is_new = window.wants(modified.secs(), || is_loaded);
     let dated = format!("it is dated {}", file.last_modified);
     let reason = match window.candidates_from().filter(|from| modified.secs() < from.secs()) {
@@ -61,7 +63,9 @@ fn reason(key: &str, object: Option<Object>, source: &Source, window: &Window, l
             source.lookback_hours
         ),
         None if is_loaded => format!("{dated}, and this version is loaded: {loaded}"),
-        None if load.is_some() => format!("{dated}, and this version is not loaded: {loaded} at another version"),
+        None if load.is_some() => {
+            format!("{dated}, and this version is not loaded, or so long ago that it may be again: {loaded}")
+        }
         None => format!("{dated}, and {loaded}"),
     };
     (is_new, reason)

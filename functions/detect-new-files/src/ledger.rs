@@ -11,7 +11,28 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 ///
 /// Only the last one: a file that is put back to an older version is as new as any other.
 #[derive(Debug, Default)]
-pub struct Ledger(HashMap<Hash128, u64>);
+pub struct Ledger {
+    last: HashMap<Hash128, u64>,
+    doubt: Doubt,
+}
+
+/// Which run is in doubt: one whose first entry is. Its entries follow one another, and the first one is certain only when all are.
+#[derive(Debug, Default)]
+struct Doubt {
+    run: (String, String),
+    is_in_doubt: bool,
+}
+
+impl Doubt {
+    /// Takes the next entry; says whether its run is in doubt.
+    fn of(&mut self, entry: &LedgerEntry) -> bool {
+        let run = (entry.execution.clone(), entry.detected_at.clone());
+        if self.run != run {
+            *self = Self { run, is_in_doubt: entry.in_doubt };
+        }
+        self.is_in_doubt
+    }
+}
 
 /// Of a key; 128 bits, because a collision would be a file that is never loaded.
 type Hash128 = (u64, u64);
@@ -29,22 +50,26 @@ impl Ledger {
 
     /// Adds an entry that is newer than those before it.
     fn add(&mut self, entry: &LedgerEntry) {
+        let is_in_doubt = self.doubt.of(entry);
         for file in &entry.files {
-            match entry.in_doubt {
-                true => self.0.remove(&hash_of_key(&file.key)),
-                false => self.0.insert(hash_of_key(&file.key), hash(0, &file.etag)),
+            let (key, etag) = (hash_of_key(&file.key), hash(0, &file.etag));
+            match is_in_doubt {
+                // The table holds the version that it held before, or this one; the same one, if they are the same.
+                true if self.last.get(&key) != Some(&etag) => self.last.remove(&key),
+                true => None,
+                false => self.last.insert(key, etag),
             };
         }
     }
 
     /// Is this version of this file the one that was loaded last?
     pub fn holds(&self, key: &str, etag: &str) -> bool {
-        self.0.get(&hash_of_key(key)) == Some(&hash(0, etag))
+        self.last.get(&hash_of_key(key)) == Some(&hash(0, etag))
     }
 
     /// How many files it knows.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.last.len()
     }
 }
 
@@ -57,12 +82,15 @@ pub async fn last_loads(
     execution: &Execution,
     keys: &BTreeSet<String>,
 ) -> Result<HashMap<String, Load>> {
-    let mut found = HashMap::new();
+    let mut found: HashMap<String, Load> = HashMap::new();
+    let mut doubt = Doubt::default();
     each_entry(store, execution, None, |entry| {
+        let is_in_doubt = doubt.of(&entry);
         for file in entry.files.iter().filter(|file| keys.contains(&file.key)) {
             let (execution, detected_at) = (entry.execution.clone(), entry.detected_at.clone());
-            match entry.in_doubt {
-                true => found.remove(&file.key),
+            match is_in_doubt {
+                true if found.get(&file.key).is_some_and(|load| load.etag != file.etag) => found.remove(&file.key),
+                true => None,
                 false => found.insert(file.key.clone(), Load { etag: file.etag.clone(), execution, detected_at }),
             };
         }
@@ -129,8 +157,24 @@ mod tests {
     fn a_file_in_doubt_is_known_at_no_version() {
         let mut ledger = Ledger::default();
         ledger.add(&entry("a", "1"));
-        ledger.add(&LedgerEntry { in_doubt: true, ..entry("a", "2") });
+        ledger.add(&LedgerEntry { in_doubt: true, execution: "dead".into(), ..entry("a", "2") });
         assert!(!ledger.holds("a", "1") && !ledger.holds("a", "2"));
+        // Loaded again at the version that was there: the table holds that, whatever became of the run.
+        let mut ledger = Ledger::default();
+        ledger.add(&entry("a", "1"));
+        ledger.add(&LedgerEntry { in_doubt: true, execution: "again".into(), ..entry("a", "1") });
+        assert!(ledger.holds("a", "1"));
+    }
+
+    #[test]
+    fn a_run_is_in_doubt_as_a_whole() {
+        let of =
+            |execution: &str, in_doubt, key| LedgerEntry { in_doubt, execution: execution.into(), ..entry(key, "1") };
+        let mut ledger = Ledger::default();
+        for entry in [of("x", true, "a"), of("x", false, "b"), of("y", false, "c")] {
+            ledger.add(&entry);
+        }
+        assert!(!ledger.holds("a", "1") && !ledger.holds("b", "1") && ledger.holds("c", "1"));
     }
 
     #[test]

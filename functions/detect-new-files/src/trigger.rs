@@ -44,8 +44,7 @@ struct Start {
     dry_run: bool,
     #[serde(default)]
     forget: BTreeSet<String>,
-    #[serde(default)]
-    explain: BTreeSet<String>,
+    explain: Option<BTreeSet<String>>,
     /// What the template's schedule passes on.
     scheduled_time: Option<String>,
     /// The console suggests an input that holds just this.
@@ -67,6 +66,11 @@ pub fn decode(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
         Value::Array(messages) if !messages.is_empty() => return queued(messages, bucket, prefix),
         _ => return Err(invalid("the execution's input is no JSON object")),
     };
+    let is_event = ["Records", "Event", "detail-type"].iter().any(|name| fields.contains_key(*name));
+    let request = ["dry_run", "since", "forget", "explain"].into_iter().find(|name| fields.contains_key(*name));
+    if let Some(request) = request.filter(|_| is_event) {
+        return Err(invalid(format!("{request} beside an event, which would be ignored")));
+    }
     if fields.contains_key("Records") {
         return notification(input, bucket, prefix);
     }
@@ -78,17 +82,21 @@ pub fn decode(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
     }
     let start: Start = read(input)?;
     let kind = if start.scheduled_time.is_some() { "schedule" } else { "start by hand" };
-    if start.forget.len() > MAX_NAMED || start.explain.len() > MAX_NAMED {
+    if start.explain.as_ref().is_some_and(BTreeSet::is_empty) {
+        return Err(invalid("explain names no file"));
+    }
+    let explain = start.explain.unwrap_or_default();
+    if start.forget.len() > MAX_NAMED || explain.len() > MAX_NAMED {
         return Err(invalid(format!("forget and explain take at most {MAX_NAMED} files; since takes any number")));
     }
-    let mode = match (start.dry_run, start.explain.is_empty()) {
+    let mode = match (start.dry_run, explain.is_empty()) {
         (false, true) => Mode::Load,
         (true, true) => Mode::DryRun,
         (false, false) => Mode::Explain,
         (true, false) => return Err(invalid("explain loads nothing anyway, so it goes without dry_run")),
     };
     let since = start.since.as_deref().map(since).transpose()?;
-    Ok(WakeUp { kind, mode, since, forget: start.forget, explain: start.explain })
+    Ok(WakeUp { kind, mode, since, forget: start.forget, explain })
 }
 
 fn since(text: &str) -> Result<DateTime> {
@@ -150,9 +158,9 @@ fn queued(messages: &[Value], bucket: &str, prefix: &str) -> Result<WakeUp> {
         if !event.is_object() {
             return Err(invalid("the body of a queued message is no event"));
         }
-        let WakeUp { kind, .. } = decode(&event, bucket, prefix)?;
+        let wake_up = decode(&event, bucket, prefix)?;
         // What it asked for would be lost among the others.
-        if kind == "start by hand" {
+        if wake_up.kind == "start by hand" || wake_up != WakeUp::of(wake_up.kind) {
             return Err(invalid("a queued message that is no event: start an execution by hand instead"));
         }
     }
@@ -290,6 +298,10 @@ mod tests {
             json!({"dry_run": "yes"}),
             json!({"dry_run": true, "explain": ["a"]}),
             json!({"forget": "a"}),
+            json!({"explain": []}),
+            json!({"Records": [], "dry_run": true}),
+            json!({"detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": {}, "since": "2024-01-01T00:00:00Z"}),
+            json!([{"body": "{\"scheduled_time\": \"2024-01-01T00:00:00Z\", \"dry_run\": true}"}]),
             json!({"forget": (0..21).map(|number| number.to_string()).collect::<Vec<_>>()}),
             json!({"bucket": "other"}),
             json!({"Records": []}),

@@ -39,8 +39,9 @@ async fn loads(client: &aws_sdk_sfn::Client, arn: &str) -> Result<bool> {
     let described = client.describe_execution().execution_arn(arn).send().await;
     match described {
         Ok(described) => {
-            let input: Value = described.input().and_then(|input| serde_json::from_str(input).ok()).unwrap_or_default();
-            Ok(input["dry_run"] != true && input["explain"].is_null())
+            // What cannot be read is no watermark either: an older one only means more to look at.
+            let input: Option<Value> = described.input().and_then(|input| serde_json::from_str(input).ok());
+            Ok(input.is_some_and(|input| input["dry_run"] != true && input["explain"].is_null()))
         }
         // It has just become too old to be remembered, or too new to be described.
         Err(error) if error.as_service_error().is_some_and(|service| service.is_execution_does_not_exist()) => {

@@ -61,7 +61,10 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: Upsert
     // The server's own timeouts do not see a connection that went silent.
     let loaded = tokio::time::timeout(time_left, load(&mut connection, store, &what, time_left)).await;
     let output = loaded.map_err(|_| {
-        let what = format!("the load did not end within {} s, and was rolled back", time_left.as_secs());
+        let what = format!(
+            "the load did not end within {} s; it is rolled back, unless its commit was under way",
+            time_left.as_secs()
+        );
         Error::new(Kind::Misconfigured, what)
     })??;
     drop(connection);

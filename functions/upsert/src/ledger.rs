@@ -17,12 +17,17 @@ pub enum Certainty {
     Committed,
 }
 
-/// Writes the entries of a run, one per batch.
+/// Writes the entries of a run, one per batch. The first one decides for the whole run, so it is the first to be in doubt and the
+/// last to be certain.
 ///
 /// # Errors
 /// As the calls to S3 have it.
 pub async fn write(store: &Store, input: &UpsertInput, manifest: &Manifest, certainty: Certainty) -> Result<()> {
-    for index in (0..).take(manifest.batches.len()) {
+    let mut indices: Vec<u32> = (0..).take(manifest.batches.len()).collect();
+    if certainty == Certainty::Committed {
+        indices.reverse();
+    }
+    for index in indices {
         let entry = LedgerEntry {
             execution: input.execution.id.clone(),
             detected_at: manifest.detected_at.clone(),

@@ -46,7 +46,10 @@ pub async fn load(
         detected_at: &load.manifest.detected_at,
     };
 
-    let mut transaction = connection.begin().await.map_err(|error| classify("begin", error))?;
+    // Said, because the role's or the database's default may be another one: a snapshot taken before the lock would not show what
+    // was committed while waiting for it.
+    let begin = connection.begin_with("begin isolation level read committed").await;
+    let mut transaction = begin.map_err(|error| classify("begin", error))?;
     set_parameters(&mut transaction, time_left).await?;
     lock_target(&mut transaction, run.target).await?;
     runs::ensure_table(&mut transaction).await?;
@@ -123,7 +126,7 @@ async fn stage(connection: &mut PgConnection, store: &Store, statements: &Statem
         if let Merge::PerFile(shares) = &statements.merge {
             // Read again, a batch at a time: a million files need not be held at once.
             let files = results::read(store, &load.input.manifest, output.index).await?.loaded;
-            shares.stage_files(connection, output.index, &files).await?;
+            shares.stage_files(connection, store.bucket(), output.index, &files).await?;
         }
         let Some(part) = &output.pivoted else { continue };
         let rows = copy_part(connection, store, &statements.copy, part).await?;

@@ -72,7 +72,8 @@ impl Shares {
             find_touched: format!(
                 "create temporary table sluice_touched on commit drop as \
                  select {key} from {STAGING} union select share.{key} from {table} share \
-                 join {FILES} file on file.name = share.{FILE_COLUMN}; \
+                 join {FILES} file on file.name = share.{FILE_COLUMN} \
+                 union select share.{key} from {table} share where not exists (select from {target_table}); \
                  analyze {STAGING}; analyze {FILES}; analyze {TOUCHED}"
             ),
             delete_stale: format!(
@@ -159,9 +160,16 @@ impl Shares {
     ///
     /// # Errors
     /// As [`classify`].
-    pub async fn stage_files(&self, connection: &mut PgConnection, batch: u32, files: &[SourceFile]) -> Result<()> {
+    pub async fn stage_files(
+        &self,
+        connection: &mut PgConnection,
+        bucket: &str,
+        batch: u32,
+        files: &[SourceFile],
+    ) -> Result<()> {
         let numbers: Vec<i64> = (0..).take(files.len()).map(|place| file_number(batch, place)).collect();
-        let names: Vec<&str> = files.iter().map(|file| file.key.as_str()).collect();
+        // With the bucket: other pipelines that load the same table may have files of the same key.
+        let names: Vec<String> = files.iter().map(|file| format!("{bucket}/{}", file.key)).collect();
         sqlx::query(AssertSqlSafe(format!("insert into {FILES} select * from unnest($1::bigint[], $2::text[])")))
             .bind(numbers)
             .bind(names)

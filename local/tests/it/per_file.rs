@@ -84,6 +84,9 @@ async fn history(seed: u64) {
     let mut there: BTreeMap<String, Rows> = BTreeMap::new();
     let mut loaded: BTreeMap<String, Rows> = BTreeMap::new();
     let mut payloads: Vec<Value> = Vec::new();
+    // Runs that died before their load, with the files as they pivoted them.
+    let mut pivoted: Vec<(Value, BTreeMap<String, Rows>, usize)> = Vec::new();
+    let mut last_commit = None;
     let steps = 14;
     for step in 0..=steps {
         let name = format!("{}.csv", ["a", "b", "c'\"", "d e"][usize::try_from(random.below(4)).unwrap()]);
@@ -111,7 +114,21 @@ async fn history(seed: u64) {
                     .unwrap();
                 there.remove(&name);
             }
-            // Something that was started long ago comes to its end only now.
+            // A run that died before its load is taken up again, before or after others have loaded.
+            6 if !pivoted.is_empty() => {
+                let (payload, files, begun) = pivoted.remove(0);
+                let answer = stack.invoke("upsert", &payload).await.unwrap();
+                match last_commit > Some(begun) {
+                    true => assert_eq!(answer.unwrap_err().0, "StaleRun", "seed {seed}, step {step}"),
+                    false => {
+                        answer.unwrap();
+                        loaded.extend(files);
+                        last_commit = Some(begun);
+                    }
+                }
+                assert_eq!(table(&stack).await, expected(&loaded), "seed {seed}, step {step}");
+            }
+            // Something that was committed long ago is tried again.
             6 | 7 => {
                 let before = table(&stack).await;
                 if let Some(payload) = payloads.first() {
@@ -130,9 +147,14 @@ async fn history(seed: u64) {
                     _ => Until::Done,
                 };
                 let payload = run(&stack, &format!("run-{step}"), until).await;
-                if until == Until::Detected || until == Until::Pivoted {
+                if until == Until::Pivoted {
+                    pivoted.extend(payload.map(|payload| (payload, there.clone(), step)));
                     continue;
                 }
+                if until == Until::Detected {
+                    continue;
+                }
+                last_commit = payload.as_ref().map(|_| step).or(last_commit);
                 payloads.extend(payload);
                 loaded.extend(there.clone());
                 assert_eq!(table(&stack).await, expected(&loaded), "seed {seed}, step {step}: {loaded:?}");

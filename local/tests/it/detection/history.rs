@@ -447,6 +447,8 @@ impl<'a> History<'a> {
             Fate::Unrecorded => self.pick(batches.len()),
             _ => batches.len(),
         };
+        // The first entry is certain last, and decides.
+        let is_recorded = entry_count == batches.len();
         let execution = self.aws.world().runs[run].execution.clone();
         let detected_text = format_time(DateTime::from_millis(detected_at));
         for (index, batch) in batches.iter().enumerate() {
@@ -462,19 +464,20 @@ impl<'a> History<'a> {
                 self.counts.repeats += u64::from(version.loads > 0);
                 self.counts.loads += 1;
                 version.loads += 1;
-                version.is_unrecorded = index >= entry_count;
+                version.is_unrecorded = !is_recorded;
                 version.is_ahead = version.object.modified * 1_000 > detected_at;
                 self.table.insert(file.key.clone(), file.etag.clone());
-                // In doubt, no version is held.
-                match index < entry_count {
+                // In doubt, another version than this one is not held any more.
+                match is_recorded {
                     true => self.recorded.insert(file.key.clone(), file.etag.clone()),
+                    false if self.recorded.get(&file.key) == Some(&file.etag) => None,
                     false => self.recorded.remove(&file.key),
                 };
                 files.push(file.clone());
             }
             let key = keys::ledger_entry(&execution, &detected_text, u32::try_from(index).unwrap());
             let (execution, detected_at) = (execution.id.clone(), detected_text.clone());
-            let entry = LedgerEntry { execution, detected_at, files, in_doubt: index >= entry_count };
+            let entry = LedgerEntry { execution, detected_at, files, in_doubt: index < batches.len() - entry_count };
             self.aws.world().put(&key, serde_json::to_vec(&entry).unwrap());
         }
     }
