@@ -244,3 +244,20 @@ async fn the_modes_are_not_mixed() {
         .unwrap();
     assert_eq!(row, "2 7", "of three files");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pipelines_that_share_a_table_keep_their_shares_apart_and_a_lost_table_comes_back_whole() {
+    let one = fixture_with(per_file()).await;
+    let mut options = per_file();
+    options.parameters.insert("DatabaseUrl", one.database_url.clone());
+    let other = fixture_with(options).await;
+    for (stack, minutes, day) in [(&one, "1", "2024-01-01"), (&other, "2", "2024-01-01"), (&other, "4", "2024-01-02")] {
+        stack.upload("a.csv", csv(&[("Work", minutes, day)])).await.unwrap();
+        run_well(stack, json!({})).await;
+    }
+    assert_eq!(table(&one).await, ["2024-01-01 0 1", "2024-01-02 0 4"], "each has its own a.csv");
+    sql(&one, "truncate pomodoro_day_catg").await;
+    one.upload("b.csv", csv(&[("Work", "8", "2024-01-03")])).await.unwrap();
+    run_well(&one, json!({})).await;
+    assert_eq!(table(&one).await, ["2024-01-01 0 1", "2024-01-02 0 4", "2024-01-03 0 8"]);
+}
