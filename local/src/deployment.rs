@@ -111,8 +111,7 @@ impl Deployment {
 
     /// Host and port of the database.
     pub fn database_address(&self) -> String {
-        let address = self.database_url.split_once('@').map_or("", |(_, address)| address);
-        address.split(['/', '?']).next().unwrap_or_default().to_owned()
+        address_in(&self.database_url).to_owned()
     }
 
     /// An S3 client.
@@ -206,6 +205,12 @@ impl Deployment {
         let described = client.describe_db_instances().db_instance_identifier(&self.database_instance).send().await?;
         Ok(described.db_instances().iter().any(|instance| instance.publicly_accessible() == Some(true)))
     }
+}
+
+/// Host and port in a database's URL; nothing if it names no user.
+pub(crate) fn address_in(url: &str) -> &str {
+    let address = url.split_once('@').map_or("", |(_, address)| address);
+    address.split(['/', '?']).next().unwrap_or_default()
 }
 
 /// Makes the stack's database, unless the server is the user's own; returns its URL.

@@ -283,8 +283,7 @@ impl Stack {
 
 /// A URL that names user, host and port, which the template takes apart, and at which somebody answers.
 fn checked(url: String, report: &dyn Fn(&str)) -> Result<String, Missing> {
-    let address = url.split_once('@').and_then(|(_, address)| address.split(['/', '?']).next());
-    let Some(address) = address.filter(|address| address.contains(':')) else {
+    let Some(address) = Some(deployment::address_in(&url)).filter(|address| address.contains(':')) else {
         return Err(Missing::failed(
             "DATABASE_URL names no user, host and port.",
             "Write it as postgres://user:password@host:5432/database, or unset it to get a server of its own.",

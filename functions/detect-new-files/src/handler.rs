@@ -47,6 +47,10 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: Detect
     let Context { store, executions } = &*context;
     let execution = &input.execution;
     let wake_up = trigger::decode(&input.trigger, store.bucket(), &input.source.prefix)?;
+    if input.source.lookback_hours > MAX_LOOKBACK_HOURS {
+        let what = format!("source spec: lookback_hours is more than {MAX_LOOKBACK_HOURS}");
+        return Err(Error::new(Kind::Misconfigured, what));
+    }
     if wake_up.mode != Mode::Explain {
         lock::acquire(store, executions, execution).await?;
     }
@@ -54,10 +58,6 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: Detect
     // Taken before the listing: a file that appears meanwhile is not older than this.
     let detected_at = DateTime::from(SystemTime::now());
     let watermark = watermark::last_success(executions, execution).await?;
-    if input.source.lookback_hours > MAX_LOOKBACK_HOURS {
-        let what = format!("source spec: lookback_hours is more than {MAX_LOOKBACK_HOURS}");
-        return Err(Error::new(Kind::Misconfigured, what));
-    }
     let window = Window::new(watermark, input.source.lookback_hours, wake_up.since);
     if wake_up.mode == Mode::Explain {
         let explained = explain::explain(store, execution, &input.source, &window, &wake_up.explain).await?;

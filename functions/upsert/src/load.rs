@@ -164,7 +164,6 @@ async fn copy_part(connection: &mut PgConnection, store: &Store, copy: &str, par
 }
 
 /// What became of the staged keys.
-#[derive(Default)]
 struct Merged {
     inserted: u64,
     updated: u64,

@@ -30,7 +30,7 @@ pub struct Shares {
 }
 
 /// What became of the touched keys.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Touched {
     /// Keys that were new.
     pub inserted: i64,
@@ -42,7 +42,7 @@ pub struct Touched {
     pub totals: i64,
 }
 
-/// The side table's name for a target.
+/// The target's name, as people and `sluice.runs` have it; within the schema `sluice` the side table has it too.
 pub fn table_name(target: &Target) -> String {
     format!("{}.{}", target.schema, target.table)
 }

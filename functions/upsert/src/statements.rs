@@ -1,6 +1,6 @@
 //! The SQL for one target table. Identifiers are checked and quoted; values never appear in it.
 
-use crate::shares::Shares;
+use crate::shares::{Shares, table_name};
 use pipeline::contract::{ColumnKind, FILE_COLUMN, PivotResult};
 use pipeline::spec::{OnOverlap, Target};
 use pipeline::{Error, Kind, Result};
@@ -63,7 +63,7 @@ impl Statements {
         let file = if per_file { format!("{FILE_COLUMN} bigint not null, ") } else { String::new() };
         let file_name = if per_file { format!("{FILE_COLUMN}, ") } else { String::new() };
         Ok(Self {
-            target_name: format!("{}.{}", target.schema, target.table),
+            target_name: table_name(target),
             create_target: format!("create table {table} ({key_name} {key_type} not null unique, {values})"),
             create_staging: format!(
                 "create temporary table sluice_staging ({file}{key_name} {key_type} not null, {values}) on commit drop"

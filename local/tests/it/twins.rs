@@ -1,6 +1,7 @@
 //! The same thing twice at once, many times over: no deadlock, no lost file, no double count.
 
 use crate::support::*;
+use crate::upsert;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection};
 
@@ -20,23 +21,7 @@ async fn prepared(
     value: u64,
 ) -> Value {
     let rows: Vec<String> = days.map(|number| format!("{},0,{value}\n", day(number))).collect();
-    let prefix = format!("intermediate_data/{name}");
-    let put = stack.s3().put_object().bucket(&stack.bucket).key(format!("{prefix}/part.csv"));
-    let body = format!("date,learning_minutes,work_minutes\n{}", rows.concat());
-    let put = put.body(body.into_bytes().into()).send().await.unwrap();
-    let pivoted = json!({"bucket": stack.bucket, "key": format!("{prefix}/part.csv"), "etag": put.e_tag.unwrap()});
-    let result = json!({
-        "output": {"index": 0, "pivoted": pivoted, "rows_read": rows.len(), "rows_rejected": 0, "rows_ignored": 0,
-                   "rejected": null, "days": rows.len(), "files_loaded": 1, "files_changed": 0},
-        "key": {"name": "date", "kind": "date"}, "values": ["learning_minutes", "work_minutes"],
-        "loaded": [{"key": format!("input_data/{name}.csv"), "etag": "e", "size": 1, "last_modified": detected_at}],
-        "changed": [],
-    });
-    put_json(stack, &format!("{prefix}/result-00000.json"), &result).await;
-    let batches = json!([{"bucket": stack.bucket, "key": "unused", "etag": "unused"}]);
-    let manifest = json!({"detected_at": detected_at, "new_file_count": 1, "new_bytes": 1, "batches": batches});
-    let manifest = put_json(stack, &format!("{prefix}/manifest.json"), &manifest).await;
-    json!({"execution": execution(stack, name), "manifest": manifest, "target": task_spec("Upsert", "target")})
+    upsert::prepared(stack, name, detected_at, &[&upsert::part(&rows.concat())]).await
 }
 
 fn time(round: u64, millisecond: u64) -> String {

@@ -4,7 +4,7 @@ use crate::support::*;
 use serde_json::{Value, json};
 
 /// Leaves the documents of a run that detected at `detected_at`, and returns the payload that loads them.
-async fn prepared(stack: &Fixture, name: &str, detected_at: &str, parts: &[&str]) -> Value {
+pub async fn prepared(stack: &Fixture, name: &str, detected_at: &str, parts: &[&str]) -> Value {
     let mut batches = Vec::new();
     for (index, part) in parts.iter().enumerate() {
         let prefix = format!("intermediate_data/{name}");
@@ -29,7 +29,7 @@ async fn prepared(stack: &Fixture, name: &str, detected_at: &str, parts: &[&str]
 
 const HEAD: &str = "date,learning_minutes,work_minutes\n";
 
-fn part(rows: &str) -> String {
+pub fn part(rows: &str) -> String {
     format!("{HEAD}{rows}")
 }
 

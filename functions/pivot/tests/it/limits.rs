@@ -3,7 +3,7 @@
 mod memory;
 
 use crate::packing::{gzip, gzip_pieces, zstd};
-use crate::support::{pivot, spec};
+use crate::support::{feed, pivot, spec};
 use memory::within;
 use pipeline::Kind;
 use pipeline::contract::SourceFile;
@@ -42,18 +42,8 @@ fn read(
 ) -> pipeline::Result<HandedOver> {
     let file = SourceFile { key: key.to_owned(), etag: "e".to_owned(), size: 0, last_modified: String::new() };
     let mut handed_over = HandedOver::default();
-    let mut decompressor = Decompressor::new(key, FileReader::new(&file, batch));
-    for piece in pieces {
-        let mut rest = piece.as_ref();
-        while !rest.is_empty() {
-            rest = &rest[decompressor.feed(rest)?..];
-            handed_over.take(&mut decompressor.rejects().pending);
-        }
-    }
-    while !decompressor.flush()? {
-        handed_over.take(&mut decompressor.rejects().pending);
-    }
-    decompressor.finish()?;
+    let decompressor = Decompressor::new(key, FileReader::new(&file, batch));
+    feed(decompressor, pieces, |pending| handed_over.take(pending))?;
     handed_over.take(&mut batch.rejects.pending);
     Ok(handed_over)
 }

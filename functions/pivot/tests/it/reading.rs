@@ -1,5 +1,6 @@
 //! Runs the core on one file as the handler does, and keeps what an error would hide: the bad rows, and how far it got.
 
+use crate::support::feed;
 use pipeline::contract::SourceFile;
 use pipeline::spec::Pivot;
 use pivot::compression::Decompressor;
@@ -36,30 +37,11 @@ pub fn read(spec: &Pivot, bytes: &[u8], chunk_len: usize) -> Reading {
     };
     let mut quarantine = Vec::new();
     let decompressor = Decompressor::new(KEY, FileReader::new(&file, &mut batch));
-    let ended = feed(decompressor, bytes, chunk_len, &mut quarantine);
+    let ended = feed(decompressor, bytes.chunks(chunk_len), |pending| quarantine.append(pending));
     // Only now: what a decompressor does when it is dropped must not add to the bad rows.
     quarantine.append(&mut batch.rejects.pending);
     let Batch { sums, rejects, rows_read, rows_ignored, .. } = batch;
     Reading { ended, quarantine, rejects, rows_read, rows_ignored, sums }
-}
-
-fn feed(
-    mut decompressor: Decompressor<'_, '_>,
-    bytes: &[u8],
-    chunk_len: usize,
-    quarantine: &mut Vec<u8>,
-) -> pipeline::Result<()> {
-    for chunk in bytes.chunks(chunk_len) {
-        let mut rest = chunk;
-        while !rest.is_empty() {
-            rest = &rest[decompressor.feed(rest)?..];
-            quarantine.append(&mut decompressor.rejects().pending);
-        }
-    }
-    while !decompressor.flush()? {
-        quarantine.append(&mut decompressor.rejects().pending);
-    }
-    decompressor.finish()
 }
 
 /// The place and the reason of every row in a quarantine file.

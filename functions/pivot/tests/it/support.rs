@@ -27,6 +27,25 @@ pub struct Pivoted {
     pub rows_ignored: u64,
 }
 
+/// Reads a file in pieces as the handler does, and has the waiting quarantine lines taken away after each.
+pub fn feed(
+    mut decompressor: Decompressor<'_, '_>,
+    pieces: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    mut take: impl FnMut(&mut Vec<u8>),
+) -> pipeline::Result<()> {
+    for piece in pieces {
+        let mut rest = piece.as_ref();
+        while !rest.is_empty() {
+            rest = &rest[decompressor.feed(rest)?..];
+            take(&mut decompressor.rejects().pending);
+        }
+    }
+    while !decompressor.flush()? {
+        take(&mut decompressor.rejects().pending);
+    }
+    decompressor.finish()
+}
+
 /// Pivots some files, each fed in pieces of `chunk_len` bytes.
 pub fn pivot(spec: &Pivot, files: &[(&str, &[u8])], chunk_len: usize) -> Result<Pivoted, pipeline::Error> {
     let plan = Plan::new(spec)?;
@@ -39,18 +58,8 @@ pub fn pivot(spec: &Pivot, files: &[(&str, &[u8])], chunk_len: usize) -> Result<
             size: bytes.len() as u64,
             last_modified: String::new(),
         };
-        let mut decompressor = Decompressor::new(key, FileReader::new(&file, &mut batch));
-        for chunk in bytes.chunks(chunk_len) {
-            let mut rest = chunk;
-            while !rest.is_empty() {
-                rest = &rest[decompressor.feed(rest)?..];
-                quarantine.append(&mut decompressor.rejects().pending);
-            }
-        }
-        while !decompressor.flush()? {
-            quarantine.append(&mut decompressor.rejects().pending);
-        }
-        decompressor.finish()?;
+        let decompressor = Decompressor::new(key, FileReader::new(&file, &mut batch));
+        feed(decompressor, bytes.chunks(chunk_len), |pending| quarantine.append(pending))?;
     }
     let frame = frame::frame(&batch.sums, &plan.key.name, &plan.values)?;
     let csv = String::from_utf8(frame::to_csv(frame, true)?).unwrap();
