@@ -1,9 +1,8 @@
 //! Why a file is new or not: what an operator asks when a run did not do what was expected of it.
 
-use crate::handler::source_file;
 use crate::ledger::{self, Load};
-use crate::selection::Window;
-use aws_sdk_s3::types::Object;
+use crate::listing::listed;
+use crate::selection::{Listed, Window};
 use pipeline::contract::{Execution, Explanation, format_time};
 use pipeline::spec::Source;
 use pipeline::store::Store;
@@ -32,14 +31,14 @@ pub async fn explain(
 }
 
 /// The object of exactly this key: the first one of a listing by it, since keys are listed in order.
-async fn find(store: &Store, key: &str) -> Result<Option<Object>> {
+async fn find(store: &Store, key: &str) -> Result<Option<Listed>> {
     let listing = store.client().list_objects_v2().bucket(store.bucket()).prefix(key).max_keys(1).send().await;
     let listing = listing.map_err(|error| Error::aws(format!("list {key}"), error))?;
-    let first = listing.contents.unwrap_or_default().into_iter().next();
-    Ok(first.filter(|object| object.key.as_deref() == Some(key)))
+    let first = listing.contents.unwrap_or_default().into_iter().next().and_then(listed);
+    Ok(first.filter(|object| object.key == key))
 }
 
-fn reason(key: &str, object: Option<Object>, source: &Source, window: &Window, load: Option<Load>) -> (bool, String) {
+fn reason(key: &str, object: Option<Listed>, source: &Source, window: &Window, load: Option<Load>) -> (bool, String) {
     let loaded = load.as_ref().map_or_else(
         || "no run is known to have loaded it".to_owned(),
         |load| format!("it was loaded last by {}, which listed it at {}", load.execution, load.detected_at),
@@ -48,15 +47,16 @@ fn reason(key: &str, object: Option<Object>, source: &Source, window: &Window, l
         return (false, format!("only keys under {} are input", source.prefix));
     }
     let Some(object) = object else { return (false, format!("there is no such object; {loaded}")) };
-    let Some((file, modified)) = source_file(object, source) else {
+    if !object.is_input(source) {
         return (false, format!("only keys that end in {} are input", source.suffix));
-    };
+    }
     // A detection reads the ledger from some time on; what was loaded before may be loaded again.
     let start = window.ledger_start().map(format_time).unwrap_or_default();
-    let is_loaded = load.as_ref().is_some_and(|load| load.etag == file.etag && load.detected_at >= start);
-    let is_new = window.wants(modified.secs(), || is_loaded);
-    let dated = format!("it is dated {}", file.last_modified);
-    let reason = match window.candidates_from().filter(|from| modified.secs() < from.secs()) {
+    let is_loaded = load.as_ref().is_some_and(|load| load.etag == object.etag && load.detected_at >= start);
+    let modified = object.modified.secs();
+    let is_new = window.wants(modified, is_loaded);
+    let dated = format!("it is dated {}", format_time(object.modified));
+    let reason = match window.candidates_from().filter(|from| modified < from.secs()) {
         Some(from) => format!(
             "{dated}, and what is dated before {}, the start of the last success less {} h, is not looked at again; {loaded}",
             format_time(from),

@@ -1,17 +1,15 @@
-//! Lock, watermark, ledger, listing, manifest: in this order.
+//! Lock, watermark, listing, ledger, manifest: in this order.
 
+use crate::batches::Batches;
 use crate::explain;
 use crate::ledger::Ledger;
+use crate::listing::Listing;
 use crate::lock;
-use crate::selection::{Batcher, Window};
+use crate::selection::Window;
 use crate::trigger;
 use crate::watermark;
 use aws_sdk_s3::primitives::DateTime;
-use aws_sdk_s3::types::Object;
-use pipeline::contract::{
-    Batch, BatchManifest, DetectInput, DetectOutput, Execution, Manifest, Mode, ObjectRef, SourceFile, format_time,
-    keys,
-};
+use pipeline::contract::{DetectInput, DetectOutput, Mode, format_time};
 use pipeline::edge::Invocation;
 use pipeline::env::Env;
 use pipeline::spec::Source;
@@ -57,18 +55,18 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: Detect
 
     // Taken before the listing: a file that appears meanwhile is not older than this.
     let detected_at = DateTime::from(SystemTime::now());
+    // Its first page is on its way while the last success is looked up.
+    let listing = (wake_up.mode != Mode::Explain).then(|| Listing::start(store, &input.source.prefix));
     let watermark = watermark::last_success(executions, execution).await?;
     let window = Window::new(watermark, input.source.lookback_hours, wake_up.since);
-    if wake_up.mode == Mode::Explain {
+    let Some(listing) = listing else {
         let explained = explain::explain(store, execution, &input.source, &window, &wake_up.explain).await?;
         let watermark = watermark.map(format_time);
         return Ok(DetectOutput { mode: wake_up.mode, explained, watermark, ..DetectOutput::default() });
-    }
-    let ledger = Ledger::load(store, execution, window.ledger_start()).await?;
-    let batches = Batches::new(store, execution, &invocation.attempt);
-    let batches = list_new(store, &input.source, &window, &wake_up.forget, &ledger, batches).await?;
-
-    let skipped_count = batches.skipped_count;
+    };
+    let mut ledger = Ledger::new(store, execution, window.ledger_start());
+    let mut batches = Batches::new(store, execution, &invocation.attempt);
+    let skipped_count = find_new(listing, &input.source, &window, &wake_up.forget, &mut ledger, &mut batches).await?;
     let output = batches.finish(detected_at, watermark.map(format_time)).await?;
     let output = DetectOutput { mode: wake_up.mode, ..output };
     info!(
@@ -84,27 +82,27 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: Detect
     Ok(output)
 }
 
-/// Reads the whole listing, a page at a time, and hands the new files on.
-async fn list_new<'a>(
-    store: &Store,
+/// Reads the whole listing, and hands the new files on; returns how many others are no files of `source` by their names.
+async fn find_new(
+    mut listing: Listing,
     source: &Source,
     window: &Window,
     forget: &BTreeSet<String>,
-    ledger: &Ledger,
-    mut batches: Batches<'a>,
-) -> Result<Batches<'a>> {
+    ledger: &mut Ledger<'_>,
+    batches: &mut Batches,
+) -> Result<u64> {
     let mut not_seen = forget.clone();
-    let listing = store.client().list_objects_v2().bucket(store.bucket()).prefix(&source.prefix);
-    let mut pages = listing.into_paginator().send();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| Error::aws(format!("list {}", source.prefix), error))?;
-        for object in page.contents.unwrap_or_default() {
-            let Some((file, modified)) = source_file(object, source) else {
-                batches.skipped_count += 1;
+    let mut skipped_count = 0;
+    while let Some(objects) = listing.next().await? {
+        for object in objects {
+            if !object.is_input(source) {
+                skipped_count += 1;
                 continue;
-            };
-            if not_seen.remove(&file.key) || window.wants(modified.secs(), || ledger.holds(&file.key, &file.etag)) {
-                batches.push(file).await?;
+            }
+            let modified = object.modified.secs();
+            let is_in_ledger = window.asks_ledger(modified) && ledger.holds(&object.key, &object.etag).await?;
+            if not_seen.remove(&object.key) || window.wants(modified, is_in_ledger) {
+                batches.push(object.into_file()).await?;
             }
         }
     }
@@ -112,88 +110,5 @@ async fn list_new<'a>(
         let what = format!("forget: there is no input file {not_seen:?}");
         return Err(Error::new(Kind::InvalidEvent, what));
     }
-    Ok(batches)
-}
-
-/// A listed object as a source file, unless it is a folder marker or has another suffix.
-pub fn source_file(object: Object, source: &Source) -> Option<(SourceFile, DateTime)> {
-    let key = object.key?;
-    if key.ends_with('/') || !key.ends_with(&source.suffix) {
-        return None;
-    }
-    let modified = object.last_modified?;
-    let file = SourceFile {
-        key,
-        etag: object.e_tag.unwrap_or_default(),
-        size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
-        last_modified: format_time(modified),
-    };
-    Some((file, modified))
-}
-
-/// Writes a manifest per full batch as it goes, so that memory does not grow with the number of files.
-struct Batches<'a> {
-    store: &'a Store,
-    prefix: String,
-    batcher: Batcher,
-    written: Vec<ObjectRef>,
-    file_count: u64,
-    skipped_count: u64,
-    bytes: u64,
-}
-
-impl<'a> Batches<'a> {
-    fn new(store: &'a Store, execution: &Execution, attempt: &str) -> Self {
-        let prefix = keys::attempt_prefix(execution, attempt);
-        Self {
-            store,
-            prefix,
-            batcher: Batcher::default(),
-            written: Vec::new(),
-            file_count: 0,
-            skipped_count: 0,
-            bytes: 0,
-        }
-    }
-
-    async fn push(&mut self, file: SourceFile) -> Result<()> {
-        self.file_count += 1;
-        self.bytes += file.size;
-        match self.batcher.push(file) {
-            Some(files) => self.write(files).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn write(&mut self, files: Vec<SourceFile>) -> Result<()> {
-        let key = format!("{}batch-{:05}.json", self.prefix, self.written.len());
-        let reference = self.store.write_json(&key, &BatchManifest { files }).await?;
-        self.written.push(reference);
-        Ok(())
-    }
-
-    async fn finish(mut self, detected_at: DateTime, watermark: Option<String>) -> Result<DetectOutput> {
-        if let Some(files) = self.batcher.rest() {
-            self.write(files).await?;
-        }
-        let batches = (0..).take(self.written.len()).map(|index| Batch { index }).collect();
-        let manifest = Manifest {
-            detected_at: format_time(detected_at),
-            new_file_count: self.file_count,
-            new_bytes: self.bytes,
-            batches: self.written,
-        };
-        let manifest = match manifest.new_file_count {
-            0 => None,
-            _ => Some(self.store.write_json(&format!("{}manifest.json", self.prefix), &manifest).await?),
-        };
-        Ok(DetectOutput {
-            new_file_count: self.file_count,
-            new_bytes: self.bytes,
-            batches,
-            manifest,
-            watermark,
-            ..DetectOutput::default()
-        })
-    }
+    Ok(skipped_count)
 }

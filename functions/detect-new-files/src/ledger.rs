@@ -2,16 +2,53 @@
 
 use aws_sdk_s3::primitives::DateTime;
 use pipeline::contract::{Execution, LedgerEntry, format_time, keys};
-use pipeline::store::Store;
-use pipeline::{Error, Result};
-use std::collections::{BTreeSet, HashMap};
+use pipeline::store::{Latest, Store};
+use pipeline::{Error, Kind, Result};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use tokio::task::JoinHandle;
+
+/// How many entries are read at the same time, each of up to some 500 KB.
+const READ_AHEAD: usize = 16;
+
+/// What committed runs have loaded since some time, read when it is first asked: a listing without candidates never asks.
+pub struct Ledger<'a> {
+    store: &'a Store,
+    execution: &'a Execution,
+    start: Option<DateTime>,
+    versions: Option<Versions>,
+}
+
+impl<'a> Ledger<'a> {
+    /// The entries from `start` on, or all of them.
+    pub fn new(store: &'a Store, execution: &'a Execution, start: Option<DateTime>) -> Self {
+        Self { store, execution, start, versions: None }
+    }
+
+    /// Is this version of this file the one that was loaded last?
+    ///
+    /// # Errors
+    /// As [`Error::aws`].
+    pub async fn holds(&mut self, key: &str, etag: &str) -> Result<bool> {
+        if self.versions.is_none() {
+            let mut versions = Versions::default();
+            each_entry(self.store, self.execution, self.start, |entry| versions.add(&entry)).await?;
+            self.versions = Some(versions);
+        }
+        Ok(self.versions.as_ref().is_some_and(|versions| versions.hold(key, etag)))
+    }
+
+    /// How many files it knows; none if it was not asked.
+    pub fn len(&self) -> usize {
+        self.versions.as_ref().map_or(0, |versions| versions.last.len())
+    }
+}
 
 /// The version of each key that was loaded last, both kept as hashes: a million of them take some 50 MB, and 80 while it grows.
 ///
 /// Only the last one: a file that is put back to an older version is as new as any other.
 #[derive(Debug, Default)]
-pub struct Ledger {
+struct Versions {
     last: HashMap<Hash128, u64>,
     doubt: Doubt,
 }
@@ -37,17 +74,7 @@ impl Doubt {
 /// Of a key; 128 bits, because a collision would be a file that is never loaded.
 type Hash128 = (u64, u64);
 
-impl Ledger {
-    /// Reads the entries from `start` on, or all of them.
-    ///
-    /// # Errors
-    /// As [`Error::aws`].
-    pub async fn load(store: &Store, execution: &Execution, start: Option<DateTime>) -> Result<Self> {
-        let mut ledger = Self::default();
-        each_entry(store, execution, start, |entry| ledger.add(&entry)).await?;
-        Ok(ledger)
-    }
-
+impl Versions {
     /// Adds an entry that is newer than those before it.
     fn add(&mut self, entry: &LedgerEntry) {
         let is_in_doubt = self.doubt.of(entry);
@@ -63,13 +90,8 @@ impl Ledger {
     }
 
     /// Is this version of this file the one that was loaded last?
-    pub fn holds(&self, key: &str, etag: &str) -> bool {
+    fn hold(&self, key: &str, etag: &str) -> bool {
         self.last.get(&hash_of_key(key)) == Some(&hash(0, etag))
-    }
-
-    /// How many files it knows.
-    pub fn len(&self) -> usize {
-        self.last.len()
     }
 }
 
@@ -109,7 +131,10 @@ pub struct Load {
     pub detected_at: String,
 }
 
-/// Reads the entries from `start` on, or all of them, the older ones first.
+/// Reads the entries from `start` on, or all of them; `take` gets them in their order, the older ones first.
+///
+/// When an entry is read makes no difference: all that changes in one is whether it is in doubt, and of a run only its first
+/// entry is asked that.
 async fn each_entry(
     store: &Store,
     execution: &Execution,
@@ -120,14 +145,34 @@ async fn each_entry(
     let listing = store.client().list_objects_v2().bucket(store.bucket()).prefix(&prefix);
     let listing = listing.set_start_after(start.map(|start| format!("{prefix}{}", format_time(start))));
     let mut pages = listing.into_paginator().send();
+    let mut reads: VecDeque<Read> = VecDeque::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| Error::aws("list the ledger", error))?;
         for key in page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key) {
-            // An entry that vanishes between the listing and here was taken away by an operator: so be it.
-            if let Some(entry) = store.read_latest_json::<LedgerEntry>(&key).await? {
-                take(entry.document);
+            if reads.len() == READ_AHEAD {
+                take_first(&mut reads, &mut take).await?;
             }
+            // A task of its own, so that it goes on while others are waited for.
+            let store = store.clone();
+            reads.push_back(tokio::spawn(async move { store.read_latest_json::<LedgerEntry>(&key).await }));
         }
+    }
+    while !reads.is_empty() {
+        take_first(&mut reads, &mut take).await?;
+    }
+    Ok(())
+}
+
+/// An entry on its way.
+type Read = JoinHandle<Result<Option<Latest<LedgerEntry>>>>;
+
+/// Waits for the read that was begun first, whichever of them ends first, and takes its entry.
+async fn take_first(reads: &mut VecDeque<Read>, take: &mut impl FnMut(LedgerEntry)) -> Result<()> {
+    let Some(read) = reads.pop_front() else { return Ok(()) };
+    let read = read.await.map_err(|failure| Error::caused(Kind::InvariantBroken, "read the ledger", failure))?;
+    // An entry that vanishes between the listing and here was taken away by an operator: so be it.
+    if let Some(entry) = read? {
+        take(entry.document);
     }
     Ok(())
 }
@@ -155,47 +200,47 @@ mod tests {
 
     #[test]
     fn a_file_in_doubt_is_known_at_no_version() {
-        let mut ledger = Ledger::default();
-        ledger.add(&entry("a", "1"));
-        ledger.add(&LedgerEntry { in_doubt: true, execution: "dead".into(), ..entry("a", "2") });
-        assert!(!ledger.holds("a", "1") && !ledger.holds("a", "2"));
+        let mut versions = Versions::default();
+        versions.add(&entry("a", "1"));
+        versions.add(&LedgerEntry { in_doubt: true, execution: "dead".into(), ..entry("a", "2") });
+        assert!(!versions.hold("a", "1") && !versions.hold("a", "2"));
         // Loaded again at the version that was there: the table holds that, whatever became of the run.
-        let mut ledger = Ledger::default();
-        ledger.add(&entry("a", "1"));
-        ledger.add(&LedgerEntry { in_doubt: true, execution: "again".into(), ..entry("a", "1") });
-        assert!(ledger.holds("a", "1"));
+        let mut versions = Versions::default();
+        versions.add(&entry("a", "1"));
+        versions.add(&LedgerEntry { in_doubt: true, execution: "again".into(), ..entry("a", "1") });
+        assert!(versions.hold("a", "1"));
     }
 
     #[test]
     fn a_run_is_in_doubt_as_a_whole() {
         let of =
             |execution: &str, in_doubt, key| LedgerEntry { in_doubt, execution: execution.into(), ..entry(key, "1") };
-        let mut ledger = Ledger::default();
+        let mut versions = Versions::default();
         for entry in [of("x", true, "a"), of("x", false, "b"), of("y", false, "c")] {
-            ledger.add(&entry);
+            versions.add(&entry);
         }
-        assert!(!ledger.holds("a", "1") && !ledger.holds("b", "1") && ledger.holds("c", "1"));
+        assert!(!versions.hold("a", "1") && !versions.hold("b", "1") && versions.hold("c", "1"));
     }
 
     #[test]
     fn a_file_is_known_by_key_and_version() {
-        let mut ledger = Ledger::default();
-        ledger.add(&entry("a", "1"));
-        assert!(ledger.holds("a", "1"));
-        assert!(!ledger.holds("a", "2"));
-        assert!(!ledger.holds("a1", ""));
-        assert_eq!(ledger.len(), 1);
+        let mut versions = Versions::default();
+        versions.add(&entry("a", "1"));
+        assert!(versions.hold("a", "1"));
+        assert!(!versions.hold("a", "2"));
+        assert!(!versions.hold("a1", ""));
+        assert_eq!(versions.last.len(), 1);
     }
 
     #[test]
     fn a_file_that_is_put_back_is_new_again() {
-        let mut ledger = Ledger::default();
+        let mut versions = Versions::default();
         for etag in ["1", "2"] {
-            ledger.add(&entry("a", etag));
+            versions.add(&entry("a", etag));
         }
-        assert!(!ledger.holds("a", "1"));
-        assert!(ledger.holds("a", "2"));
-        ledger.add(&entry("a", "1"));
-        assert!(ledger.holds("a", "1"));
+        assert!(!versions.hold("a", "1"));
+        assert!(versions.hold("a", "2"));
+        versions.add(&entry("a", "1"));
+        assert!(versions.hold("a", "1"));
     }
 }

@@ -3,16 +3,22 @@
 //! # Layout
 //! - [`trigger`]: what may start an execution.
 //! - [`selection`]: which listed files are new, and how they are batched. Pure.
+//! - [`ranges`]: how a long listing is cut, to be read in many places at once. Pure.
+//! - [`listing`]: the objects under a prefix.
+//! - [`batches`]: the new files, written down.
 //! - [`watermark`]: the last success.
 //! - [`ledger`]: what committed runs have loaded.
 //! - [`lock`]: one run at a time.
 //! - [`explain`]: why a file is new or not.
 //! - [`handler`]: the order of it all.
 
+mod batches;
 mod explain;
 mod handler;
 mod ledger;
+mod listing;
 mod lock;
+mod ranges;
 mod selection;
 mod trigger;
 mod watermark;

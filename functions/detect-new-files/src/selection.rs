@@ -1,11 +1,38 @@
 //! Which listed files are new, and how they are cut into batches. Pure.
 
 use aws_sdk_s3::primitives::DateTime;
-use pipeline::contract::SourceFile;
+use pipeline::contract::{SourceFile, format_time};
+use pipeline::spec::Source;
 
 /// Seconds by which the start of the ledger that is read lies before the oldest candidate: the clocks of S3 and of a
 /// function may differ, and a retried detection may be dated some time after the listing that found a file.
 const LEDGER_MARGIN_SECONDS: i64 = 3_600;
+
+/// What a listing says of an object.
+#[derive(Debug)]
+pub struct Listed {
+    /// Its key.
+    pub key: String,
+    /// Its entity tag.
+    pub etag: String,
+    /// Bytes.
+    pub size: u64,
+    /// Whole seconds.
+    pub modified: DateTime,
+}
+
+impl Listed {
+    /// Is it a file of `source`? Folder markers and files with another suffix are none.
+    pub fn is_input(&self, source: &Source) -> bool {
+        !self.key.ends_with('/') && self.key.ends_with(&source.suffix)
+    }
+
+    /// As it is written down.
+    pub fn into_file(self) -> SourceFile {
+        let last_modified = format_time(self.modified);
+        SourceFile { key: self.key, etag: self.etag, size: self.size, last_modified }
+    }
+}
 
 /// Which modification times are of interest. All times are whole seconds since 1970, the resolution of a listing.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,14 +65,20 @@ impl Window {
         self.candidates_from.map(DateTime::from_secs)
     }
 
-    /// Is a file modified at `modified` new? `is_in_ledger` is asked only if that matters.
+    /// Does it depend on the ledger whether a file modified at `modified` is new?
+    pub fn asks_ledger(&self, modified: i64) -> bool {
+        !self.reprocesses(modified) && self.candidates_from.is_none_or(|from| modified >= from)
+    }
+
+    /// Is a file modified at `modified` new? `is_in_ledger` matters only if [`Self::asks_ledger`].
     ///
     /// A reprocessing run takes the ordinary candidates too: it will count as a success, so the next watermark covers them.
-    pub fn wants(&self, modified: i64, is_in_ledger: impl FnOnce() -> bool) -> bool {
-        if self.reprocess_from.is_some_and(|from| modified >= from) {
-            return true;
-        }
-        self.candidates_from.is_none_or(|from| modified >= from) && !is_in_ledger()
+    pub fn wants(&self, modified: i64, is_in_ledger: bool) -> bool {
+        self.reprocesses(modified) || self.asks_ledger(modified) && !is_in_ledger
+    }
+
+    fn reprocesses(&self, modified: i64) -> bool {
+        self.reprocess_from.is_some_and(|from| modified >= from)
     }
 }
 
@@ -94,36 +127,44 @@ mod tests {
     #[test]
     fn a_file_of_the_second_of_the_watermark_is_a_candidate() {
         let window = Window::new(Some(at(1_000_000.9)), 0, None);
-        assert!(window.wants(1_000_000, || false));
-        assert!(!window.wants(999_999, || false));
-        assert!(!window.wants(1_000_000, || true));
+        assert!(window.wants(1_000_000, false));
+        assert!(!window.wants(999_999, false));
+        assert!(!window.wants(1_000_000, true));
     }
 
     #[test]
     fn the_lookback_reaches_behind_the_watermark_and_the_ledger_a_little_further() {
         let window = Window::new(Some(at(1_000_000.0)), 24, None);
-        assert!(window.wants(1_000_000 - 86_400, || false));
-        assert!(!window.wants(1_000_000 - 86_401, || false));
+        assert!(window.wants(1_000_000 - 86_400, false));
+        assert!(!window.wants(1_000_000 - 86_401, false));
         assert_eq!(window.ledger_start(), Some(DateTime::from_secs(1_000_000 - 86_400 - 3_600)));
     }
 
     #[test]
     fn the_first_run_takes_everything_that_the_ledger_does_not_hold() {
         let window = Window::new(None, 24, None);
-        assert!(window.wants(0, || false));
-        assert!(!window.wants(0, || true));
+        assert!(window.wants(0, false));
+        assert!(!window.wants(0, true));
         assert_eq!(window.ledger_start(), None);
     }
 
     #[test]
     fn since_reprocesses_without_losing_what_is_new() {
         let window = Window::new(Some(at(1_000_000.0)), 0, Some(at(2_000_000.0)));
-        assert!(window.wants(2_000_000, || true), "reprocessed although in the ledger");
-        assert!(window.wants(1_500_000, || false), "new, before since");
-        assert!(!window.wants(1_500_000, || true), "known, before since");
+        assert!(window.wants(2_000_000, true), "reprocessed although in the ledger");
+        assert!(window.wants(1_500_000, false), "new, before since");
+        assert!(!window.wants(1_500_000, true), "known, before since");
         let window = Window::new(Some(at(1_000_000.0)), 0, Some(at(10.0)));
-        assert!(window.wants(11, || true), "older than the watermark, asked for");
-        assert!(!window.wants(9, || false), "older than both");
+        assert!(window.wants(11, true), "older than the watermark, asked for");
+        assert!(!window.wants(9, false), "older than both");
+    }
+
+    #[test]
+    fn the_ledger_is_asked_only_about_candidates() {
+        let window = Window::new(Some(at(1_000_000.0)), 0, Some(at(2_000_000.0)));
+        let asked = [999_999, 1_000_000, 1_999_999, 2_000_000].map(|modified| window.asks_ledger(modified));
+        assert_eq!(asked, [false, true, true, false]);
+        assert!(Window::new(None, 0, None).asks_ledger(0));
     }
 
     #[test]

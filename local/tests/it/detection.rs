@@ -13,12 +13,13 @@
 //!   no entry, or not all: the files without one, and only these, may be loaded once more.
 //! - Failed runs and dry runs while files wait for longer than the lookback: only a success that loaded is a watermark.
 //! - Overwriting with equal size: the entity tag. Putting back: the ledger's last version, and only that one.
-//! - Over 2,000 files, with writes between the pages: the pages after the first one.
+//! - Over 2,000 files, with writes between the pages: the pages after the first one, and where the listing is cut.
 //! - Overwriting and deleting between detection and reading: what was left out is not in the ledger.
 //! - Successes that are listed or described late: an older watermark repeats nothing.
 
 mod history;
 mod million;
+mod spellings;
 
 use crate::fake_aws::{FakeAws, Function};
 use crate::support::seeds;

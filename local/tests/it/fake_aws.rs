@@ -85,9 +85,19 @@ pub struct World {
     pub before_second_page: BTreeMap<String, Object>,
     /// After this many requests, all others are refused.
     pub denied_after: Option<u64>,
-    /// Of which written objects the bodies are kept; of all without it.
-    pub keeps: Option<fn(&str) -> bool>,
+    /// The queries of all listings, page by page.
+    pub listings: Vec<Query>,
+    /// By their queries, the listings that are refused.
+    pub refuses: Option<fn(&Query) -> bool>,
+    /// Sees what is written, and says whether the body is kept; without it all of them are.
+    pub keeps: Option<Box<Keeps>>,
 }
+
+/// What stands after the question mark, decoded.
+pub type Query = BTreeMap<String, String>;
+
+/// By the key and the body of a written object.
+pub type Keeps = dyn FnMut(&str, &[u8]) -> bool + Send;
 
 impl World {
     /// The document that a reference names, at the version that it names.
@@ -103,7 +113,8 @@ impl World {
         body.hash(&mut hasher);
         let etag = format!("\"{:032x}\"", hasher.finish());
         let size = u64::try_from(body.len()).unwrap();
-        let body = if self.keeps.is_none_or(|keeps| keeps(key)) { body } else { Vec::new() };
+        let is_kept = self.keeps.as_mut().is_none_or(|keeps| keeps(key, &body));
+        let body = if is_kept { body } else { Vec::new() };
         let object = Object { etag: etag.clone(), size, modified: self.now / 1_000, body };
         self.objects.insert(key.to_owned(), object);
         etag
@@ -153,7 +164,11 @@ impl World {
     }
 
     /// `ListObjectsV2`. Its continuation token is the last key of the page, or the next number of a generated listing.
-    fn list(&mut self, query: &BTreeMap<String, String>) -> Response {
+    fn list(&mut self, query: &Query) -> Response {
+        self.listings.push(query.clone());
+        if self.refuses.is_some_and(|refuses| refuses(query)) {
+            return s3_error(403, "AccessDenied");
+        }
         let parameter = |name: &str| query.get(name).map(String::as_str);
         if parameter("encoding-type").is_some() || parameter("delimiter").is_some() {
             return s3_error(501, "this listing is not played");
@@ -169,7 +184,11 @@ impl World {
         let next = if let Some(Generated { count, object, .. }) =
             self.generated.as_ref().filter(|generated| generated.prefix == prefix)
         {
-            let first: u64 = token.map_or(0, |token| token.parse().unwrap());
+            let first = match (token, parameter("start-after")) {
+                (Some(token), _) => token.parse().unwrap(),
+                (None, Some(after)) => first_after(*count, |number| object(number).0.as_str() > after),
+                (None, None) => 0,
+            };
             let end = (*count).min(first + u64::try_from(most).unwrap());
             for (key, object) in (first..end).map(object) {
                 page.push(&key, &object);
@@ -225,6 +244,20 @@ impl World {
             _ => Response::new(400, json!({"__type": "UnknownOperationException", "message": target}).to_string()),
         }
     }
+}
+
+/// The first number below `count` that `is_after`, if those that are follow those that are not; else `count`.
+fn first_after(count: u64, is_after: impl Fn(u64) -> bool) -> u64 {
+    let (mut first, mut end) = (0u64, count);
+    while first < end {
+        let middle = first.midpoint(end);
+        if is_after(middle) {
+            end = middle;
+        } else {
+            first = middle + 1;
+        }
+    }
+    first
 }
 
 /// A page of a listing. Plain pushes, because a million objects pass through here.

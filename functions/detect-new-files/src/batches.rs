@@ -1,0 +1,106 @@
+//! Writes down which files are new: a manifest per full batch as it goes, so that memory does not grow with their number.
+
+use crate::selection::Batcher;
+use aws_sdk_s3::primitives::DateTime;
+use pipeline::contract::{
+    Batch, BatchManifest, DetectOutput, Execution, Manifest, ObjectRef, SourceFile, format_time, keys,
+};
+use pipeline::store::Store;
+use pipeline::{Error, Kind, Result};
+use std::collections::BTreeMap;
+use tokio::task::JoinSet;
+
+/// How many manifests are written at the same time, each of some 500 KB meanwhile, so that the listing seldom waits for them.
+const MAX_WRITES: usize = 4;
+
+/// The batches of one run.
+pub struct Batches {
+    store: Store,
+    prefix: String,
+    batcher: Batcher,
+    /// Under way, by the number of the batch.
+    writes: JoinSet<(usize, Result<ObjectRef>)>,
+    written: BTreeMap<usize, ObjectRef>,
+    file_count: u64,
+    bytes: u64,
+}
+
+impl Batches {
+    /// None yet.
+    pub fn new(store: &Store, execution: &Execution, attempt: &str) -> Self {
+        Self {
+            store: store.clone(),
+            prefix: keys::attempt_prefix(execution, attempt),
+            batcher: Batcher::default(),
+            writes: JoinSet::new(),
+            written: BTreeMap::new(),
+            file_count: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Adds a file.
+    ///
+    /// # Errors
+    /// As [`Error::aws`], also of a batch before.
+    pub async fn push(&mut self, file: SourceFile) -> Result<()> {
+        self.file_count += 1;
+        self.bytes += file.size;
+        match self.batcher.push(file) {
+            Some(files) => self.write(files).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn write(&mut self, mut files: Vec<SourceFile>) -> Result<()> {
+        // Whichever page came first: an error names the first bad rows of a batch.
+        files.sort_by(|one, next| one.key.cmp(&next.key));
+        if self.writes.len() == MAX_WRITES {
+            self.end_a_write().await?;
+        }
+        let index = self.written.len() + self.writes.len();
+        let key = format!("{}batch-{index:05}.json", self.prefix);
+        let store = self.store.clone();
+        self.writes.spawn(async move { (index, store.write_json(&key, &BatchManifest { files }).await) });
+        Ok(())
+    }
+
+    /// Waits for one of the writes under way; says whether there was one.
+    async fn end_a_write(&mut self) -> Result<bool> {
+        let Some(ended) = self.writes.join_next().await else { return Ok(false) };
+        let (index, reference) =
+            ended.map_err(|failure| Error::caused(Kind::InvariantBroken, "write a batch", failure))?;
+        self.written.insert(index, reference?);
+        Ok(true)
+    }
+
+    /// Writes the last batch, and when all are written the run's manifest.
+    ///
+    /// # Errors
+    /// As [`Error::aws`].
+    pub async fn finish(mut self, detected_at: DateTime, watermark: Option<String>) -> Result<DetectOutput> {
+        if let Some(files) = self.batcher.rest() {
+            self.write(files).await?;
+        }
+        while self.end_a_write().await? {}
+        let batches = (0..).take(self.written.len()).map(|index| Batch { index }).collect();
+        let manifest = Manifest {
+            detected_at: format_time(detected_at),
+            new_file_count: self.file_count,
+            new_bytes: self.bytes,
+            batches: self.written.into_values().collect(),
+        };
+        let manifest = match manifest.new_file_count {
+            0 => None,
+            _ => Some(self.store.write_json(&format!("{}manifest.json", self.prefix), &manifest).await?),
+        };
+        Ok(DetectOutput {
+            new_file_count: self.file_count,
+            new_bytes: self.bytes,
+            batches,
+            manifest,
+            watermark,
+            ..DetectOutput::default()
+        })
+    }
+}
