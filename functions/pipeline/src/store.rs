@@ -8,6 +8,7 @@ use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::primitives::ByteStream;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::ops::RangeInclusive;
 
 /// One bucket.
 #[derive(Clone, Debug)]
@@ -66,7 +67,19 @@ impl Store {
     /// # Errors
     /// As [`Error::aws`]. An object in an archive class is `InvalidSource`.
     pub async fn open(&self, key: &str, etag: &str) -> Result<Pinned> {
-        match self.client.get_object().bucket(&self.bucket).key(key).if_match(etag).send().await {
+        self.open_part(key, etag, None).await
+    }
+
+    /// Opens some bytes, counted from 0, of the object at `key` if it still has the tag `etag`.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_range(&self, key: &str, etag: &str, range: &RangeInclusive<u64>) -> Result<Pinned> {
+        self.open_part(key, etag, Some(format!("bytes={}-{}", range.start(), range.end()))).await
+    }
+
+    async fn open_part(&self, key: &str, etag: &str, range: Option<String>) -> Result<Pinned> {
+        match self.client.get_object().bucket(&self.bucket).key(key).if_match(etag).set_range(range).send().await {
             Ok(output) => Ok(Pinned::Body(output.body)),
             Err(error) if status(&error) == Some(412) => Ok(Pinned::Changed),
             Err(error) if error.as_service_error().is_some_and(|service| service.is_no_such_key()) => Ok(Pinned::Gone),

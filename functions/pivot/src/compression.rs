@@ -16,6 +16,14 @@ const ZSTD_WINDOW_LOG: u32 = 23;
 /// How much of a plain file is read at once, in bytes. A bad row of two bytes makes a quarantine line of a hundred.
 const PLAIN_PIECE_BYTES: usize = 64 << 10;
 
+/// The same of a packed file, whose pieces may take long to unpack.
+const PACKED_PIECE_BYTES: usize = 16 << 10;
+
+/// A key without the suffix of a compression.
+pub(crate) fn unpacked_name(key: &str) -> &str {
+    key.strip_suffix(".gz").or_else(|| key.strip_suffix(".zst")).unwrap_or(key)
+}
+
 /// Reads one file, whatever its compression.
 pub struct Decompressor<'a, 'b> {
     key: String,
@@ -40,7 +48,7 @@ impl<'a, 'b> Decompressor<'a, 'b> {
     }
 
     /// Reads a piece of the file as it is stored. Returns how much of it was taken: less than all when the bad rows found so
-    /// far have to be taken away first.
+    /// far have to be taken away first, or the rest would take long.
     ///
     /// # Errors
     /// `InvalidSource`, with the place, if the rest of the file cannot be read.
@@ -134,6 +142,10 @@ impl<'a, 'b> Decompressor<'a, 'b> {
 
     /// Passes on as much as is taken.
     fn pass(&mut self, chunk: &[u8]) -> Result<usize> {
+        let chunk = match self.state {
+            State::Plain(_) => chunk,
+            _ => &chunk[..chunk.len().min(PACKED_PIECE_BYTES)],
+        };
         let mut taken = 0;
         while taken < chunk.len() {
             let written = match &mut self.state {

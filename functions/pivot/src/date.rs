@@ -1,34 +1,78 @@
 //! Calendar dates as days since 1970-01-01, in the proleptic Gregorian calendar, years 1 to 9999.
 
+use crate::digits;
+use crate::scanner::Head;
+
 /// How many characters a date has.
 pub const LENGTH: usize = 10;
 
-/// Reads the date at the head of `text`: `YYYY-MM-DD`, then nothing, a blank or a `T`.
-///
-/// Nothing for what is no date of the calendar, such as 2023-02-29.
-#[inline]
-pub fn parse(text: &[u8]) -> Option<i32> {
-    let text = text.trim_ascii();
-    let (head, rest) = text.split_first_chunk::<LENGTH>()?;
-    if !matches!(rest.first(), None | Some(b' ' | b'T' | b't')) {
-        return None;
+/// A date as it is written: so it can be looked for without being understood.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Date {
+    /// `YYYY-MM-`, the first character its lowest byte.
+    year_month: u64,
+    /// `DD`, likewise.
+    day: u16,
+}
+
+impl Date {
+    /// Reads the date at the head of `text`: `YYYY-MM-DD`, then nothing, a blank or a `T`.
+    ///
+    /// Nothing for what is no date of the calendar, such as 2023-02-29.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let text = text.trim_ascii();
+        let (head, rest) = text.split_first_chunk::<LENGTH>()?;
+        if !matches!(rest.first(), None | Some(b' ' | b'T' | b't')) {
+            return None;
+        }
+        let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *head else { return None };
+        let year = number(&[y1, y2, y3, y4])?;
+        let month = number(&[m1, m2])?;
+        let day = number(&[d1, d2])?;
+        let is_date = year >= 1 && (1..=12).contains(&month) && day >= 1 && day <= days_in_month(year, month);
+        let year_month = u64::from_le_bytes([y1, y2, y3, y4, b'-', m1, m2, b'-']);
+        is_date.then(|| Self { year_month, day: u16::from_le_bytes([d1, d2]) })
     }
-    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *head else { return None };
-    let year = number(&[y1, y2, y3, y4])?;
-    let month = number(&[m1, m2])?;
-    let day = number(&[d1, d2])?;
-    let is_date = year >= 1 && (1..=12).contains(&month) && day >= 1 && day <= days_in_month(year, month);
-    is_date.then(|| days(year, month, day))
+
+    /// Takes what should be a date for one, if nothing stands around it. So it may only be compared with one.
+    #[inline(always)]
+    pub fn guess(head: Head<'_>) -> Option<Self> {
+        let [y1, y2, y3, y4, h1, m1, m2, h2, d1, d2, next, ..] = *head.bytes;
+        if head.len != LENGTH && (head.len < LENGTH || !matches!(next, b' ' | b'T' | b't')) {
+            return None;
+        }
+        let year_month = u64::from_le_bytes([y1, y2, y3, y4, h1, m1, m2, h2]);
+        Some(Self { year_month, day: u16::from_le_bytes([d1, d2]) })
+    }
+
+    /// Whether it is the default, which is no date.
+    pub fn is_nothing(self) -> bool {
+        self.year_month == 0
+    }
+
+    /// Days since 1970-01-01.
+    pub fn days(self) -> i32 {
+        let [y1, y2, y3, y4, _, m1, m2, _] = self.year_month.to_le_bytes();
+        let value = |digits: &[u8]| digits.iter().fold(0, |value, digit| value * 10 + i32::from(digit - b'0'));
+        days(value(&[y1, y2, y3, y4]), value(&[m1, m2]), value(&self.day.to_le_bytes()))
+    }
+
+    /// A number that is near to those of the days around it, and differs from that of every other date.
+    #[inline(always)]
+    pub fn number(self) -> u32 {
+        let month = self.year_month >> 40 & 0xFFFF;
+        let digits = self.year_month & 0xFFFF_FFFF | month << 32 | u64::from(self.day) << 48;
+        digits::weighted(digits::pairs(digits), [37_200, 372, 31, 1])
+    }
 }
 
-#[inline]
-fn number(digits: &[u8]) -> Option<i32> {
-    digits.iter().try_fold(0, |value, digit| digit.is_ascii_digit().then(|| value * 10 + i32::from(digit - b'0')))
+fn number(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |value, digit| digit.is_ascii_digit().then(|| value * 10 + u32::from(digit - b'0')))
 }
 
-fn days_in_month(year: i32, month: i32) -> i32 {
+fn days_in_month(year: u32, month: u32) -> u32 {
     match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
         2 => 28,
         4 | 6 | 9 | 11 => 30,
         _ => 31,
@@ -36,7 +80,6 @@ fn days_in_month(year: i32, month: i32) -> i32 {
 }
 
 /// Counts the days of whole years and months before the date; a year begins in March here, so that a leap day ends it.
-#[inline]
 fn days(year: i32, month: i32, day: i32) -> i32 {
     let year = if month <= 2 { year - 1 } else { year };
     let month = (month + 9) % 12;
@@ -47,6 +90,30 @@ fn days(year: i32, month: i32, day: i32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Both ways, which must agree.
+    fn parse(text: &[u8]) -> Option<i32> {
+        let date = Date::parse(text);
+        for behind in [&b"\n2024-01-01,Work,and,so,on,and,on"[..], &[b','; 32]] {
+            let ahead = [text, behind].concat();
+            let guess = Head::new(&ahead, text.len()).and_then(Date::guess);
+            assert!(guess.is_none() || date.is_none() || guess == date, "{}", text.escape_ascii());
+        }
+        date.map(Date::days)
+    }
+
+    #[test]
+    fn the_usual_form_is_guessed() {
+        for text in ["2023-03-04", "2023-03-04 16:11", "9999-12-31T00:00"] {
+            let ahead = format!("{text},behind it, all the way and further");
+            let guess = Head::new(ahead.as_bytes(), text.len()).and_then(Date::guess);
+            assert_eq!(guess, Date::parse(text.as_bytes()), "{text}");
+        }
+        for text in ["2023-03-0", "2023-03-04x", " 2023-03-04", "2023-03-04,", ""] {
+            let ahead = format!("{text},behind it, all the way and further");
+            assert_eq!(Head::new(ahead.as_bytes(), text.len()).and_then(Date::guess), None, "{text}");
+        }
+    }
 
     #[test]
     fn known_days() {

@@ -1,13 +1,27 @@
 //! Exact decimals: an integer and how many of its digits are decimals. No float anywhere, so a sum does not depend on the
 //! order of its parts.
 
+use crate::digits;
+use crate::scanner::Head;
 use std::fmt;
+use wide::u8x16;
 
 /// Digits that a value or a sum may have, decimals included: what a 128-bit integer holds.
 pub const MAX_DIGITS: u32 = 38;
 
 /// The largest integer of [`MAX_DIGITS`] digits.
 const LIMIT: u128 = 10_u128.pow(MAX_DIGITS) - 1;
+
+/// The powers of ten that a word holds.
+const SMALL_POWERS: [i64; 19] = {
+    let mut powers = [1; 19];
+    let mut exponent = 1;
+    while exponent < powers.len() {
+        powers[exponent] = powers[exponent - 1] * 10;
+        exponent += 1;
+    }
+    powers
+};
 
 /// `mantissa / 10^scale`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,6 +30,44 @@ pub struct Decimal {
     pub mantissa: i128,
     /// At most [`MAX_DIGITS`].
     pub scale: u32,
+}
+
+/// A decimal that a word holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Small {
+    /// The digits.
+    pub mantissa: i64,
+    /// How many of them are decimals, at most [`MAX_DIGITS`].
+    pub scale: u8,
+}
+
+impl Small {
+    /// The sum, if a word holds it.
+    #[inline(always)]
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        // Multiplied also where it is by one: numbers of more and of less decimals come in any order.
+        if let Some(&factor) = SMALL_POWERS.get(usize::from(self.scale.wrapping_sub(other.scale))) {
+            let mantissa = self.mantissa.checked_add(other.mantissa.checked_mul(factor)?)?;
+            return Some(Self { mantissa, ..self });
+        }
+        let factor = *SMALL_POWERS.get(usize::from(other.scale.checked_sub(self.scale)?))?;
+        let mantissa = self.mantissa.checked_mul(factor)?.checked_add(other.mantissa)?;
+        Some(Self { mantissa, ..other })
+    }
+}
+
+impl From<Small> for Decimal {
+    fn from(small: Small) -> Self {
+        Self { mantissa: i128::from(small.mantissa), scale: u32::from(small.scale) }
+    }
+}
+
+impl TryFrom<Decimal> for Small {
+    type Error = std::num::TryFromIntError;
+
+    fn try_from(decimal: Decimal) -> Result<Self, Self::Error> {
+        Ok(Self { mantissa: i64::try_from(decimal.mantissa)?, scale: u8::try_from(decimal.scale)? })
+    }
 }
 
 /// Why a text is no decimal.
@@ -86,21 +138,58 @@ impl Decimal {
         Ok(Self { mantissa: if is_negative { -magnitude } else { magnitude }, scale })
     }
 
+    /// Reads a number of the usual form quickly: up to eight digits, perhaps a point and up to sixteen more, perhaps a minus sign in
+    /// front.
+    #[inline(always)]
+    pub fn guess(head: Head<'_>) -> Option<Small> {
+        let sign_len = usize::from(head.bytes[0] == b'-');
+        // Behind a sign and eight digits there is none.
+        let points = u8x16::new(*head.bytes.first_chunk()?).simd_eq(u8x16::splat(b'.')).to_bitmask();
+        // Where there is no point, one is thought at the end.
+        let end = 1_u32.checked_shl(u32::try_from(head.len).ok()?)?;
+        let point = (points | end).trailing_zeros() as usize;
+        let whole_len = point.checked_sub(sign_len)?;
+        let decimals = head.len.saturating_sub(point + 1);
+        if whole_len > 8 || decimals > 8 || whole_len + decimals == 0 {
+            return Self::guess_long(head);
+        }
+        let word = |from: usize| head.bytes[from..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+        let whole = i64::from(digits::up_to_eight(word(sign_len)?, whole_len)?);
+        let fraction = digits::up_to_eight(word((point + 1).min(16))?, decimals)?;
+        let magnitude = whole * SMALL_POWERS[decimals] + i64::from(fraction);
+        let scale = if magnitude == 0 { 0 } else { decimals as u8 };
+        Some(Small { mantissa: if sign_len == 0 { magnitude } else { -magnitude }, scale })
+    }
+
+    /// The same for up to sixteen decimals.
+    #[cold]
+    fn guess_long(head: Head<'_>) -> Option<Small> {
+        let point = head.bytes.get(..head.len)?.iter().position(|byte| *byte == b'.')?;
+        let more = (head.len - point - 1).checked_sub(8).filter(|more| (1..=8).contains(more))?;
+        let first = Self::guess(Head { bytes: head.bytes, len: head.len - more })?;
+        let last = digits::up_to_eight(u64::from_le_bytes(*head.bytes.get(point + 9..)?.first_chunk()?), more)?;
+        let last = if head.bytes[0] == b'-' { -i64::from(last) } else { i64::from(last) };
+        let mantissa = first.mantissa.checked_mul(SMALL_POWERS[more])?.checked_add(last)?;
+        Some(Small { mantissa, scale: if mantissa == 0 { 0 } else { u8::try_from(8 + more).ok()? } })
+    }
+
     /// The same value with `scale` decimals, if it has that many digits at most.
+    #[inline]
     pub fn rescaled(self, scale: u32) -> Option<i128> {
-        let factor = 10_i128.checked_pow(scale.checked_sub(self.scale)?)?;
+        let more = scale.checked_sub(self.scale)?;
+        if let (Ok(mantissa), Some(&factor)) = (i64::try_from(self.mantissa), SMALL_POWERS.get(more as usize)) {
+            // Below 2^63 * 10^18, hence of 37 digits at most.
+            return Some(i128::from(mantissa) * i128::from(factor));
+        }
+        let factor = 10_i128.checked_pow(more)?;
         self.mantissa.checked_mul(factor).filter(|mantissa| mantissa.unsigned_abs() <= LIMIT)
     }
 
     /// The exact sum, if it has at most [`MAX_DIGITS`] digits.
     #[inline]
     pub fn checked_add(self, other: Self) -> Option<Self> {
-        let (left, right, scale) = if self.scale == other.scale {
-            (self.mantissa, other.mantissa, self.scale)
-        } else {
-            let scale = self.scale.max(other.scale);
-            (self.rescaled(scale)?, other.rescaled(scale)?, scale)
-        };
+        let scale = self.scale.max(other.scale);
+        let (left, right) = (self.rescaled(scale)?, other.rescaled(scale)?);
         let mantissa = left.checked_add(right).filter(|sum| sum.unsigned_abs() <= LIMIT)?;
         Some(Self { mantissa, scale })
     }
@@ -150,6 +239,68 @@ mod tests {
 
     fn decimal(mantissa: i128, scale: u32) -> Decimal {
         Decimal { mantissa, scale }
+    }
+
+    /// What the quick way makes of a text must be what the other way makes of it.
+    fn check_guess(text: &str) -> bool {
+        let guesses = [
+            ",behind it, all the way and further",
+            "0123456789.1234567890123456789.0123",
+            ".-.-.-.-.-.-.-.-.-.-.-.-.-.-.-.-.-.",
+        ]
+        .map(|behind| {
+            let ahead = format!("{text}{behind}");
+            Head::new(ahead.as_bytes(), text.len()).and_then(Decimal::guess)
+        });
+        assert_eq!([guesses[0]; 3], guesses, "{text:?} depends on what stands behind it");
+        if let Some(guess) = guesses[0] {
+            assert_eq!(Decimal::parse(text.as_bytes()), Ok(guess.into()), "{text:?}");
+        }
+        guesses[0].is_some()
+    }
+
+    #[test]
+    fn usual_numbers_are_guessed() {
+        for text in [
+            "0",
+            "-7",
+            "31.88333333",
+            "-0.10",
+            ".5",
+            "5.",
+            "0.000",
+            "12345678",
+            "-12345678.1234567890",
+            "31.883333333333333",
+        ] {
+            assert!(check_guess(text), "{text:?}");
+        }
+        for text in [
+            "",
+            "-",
+            ".",
+            "-.",
+            "1.2.3",
+            "1e3",
+            "+1",
+            " 1",
+            "1 ",
+            "123456789",
+            "--1",
+            "1-",
+            "0x1",
+            "١",
+            "99999.123456789012345",
+        ] {
+            assert!(!check_guess(text), "{text:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn guesses_are_right(text in "-?[0-9]{0,9}[.]?[0-9]{0,18}[ .e-]?") {
+            check_guess(&text);
+        }
     }
 
     #[test]

@@ -48,10 +48,7 @@ fn key_series(sums: &Sums, name: &str) -> std::result::Result<Series, PolarsErro
     let name = PlSmallStr::from(name);
     match sums.keys() {
         Keys::Dates(rows) => {
-            let mut days = vec![0; rows.len()];
-            for (&day, &row) in rows {
-                days[row] = day;
-            }
+            let days = rows.dates().iter().map(|date| date.days()).collect();
             Int32Chunked::from_vec(name, days).into_series().cast(&DataType::Date)
         }
         Keys::Texts(rows) => {

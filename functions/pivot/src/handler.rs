@@ -1,11 +1,12 @@
 //! Reads a batch's files one after the other, the next ones already being fetched; writes its sums, then its result.
 
 use crate::compression::Decompressor;
+use crate::download::{self, Body};
 use crate::frame;
+use crate::parquet::{self, ParquetPlan, Tail};
 use crate::plan::Plan;
 use crate::reader::{Batch, FileReader};
 use crate::upload::Upload;
-use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
 use futures_util::{StreamExt, stream};
 use pipeline::contract::{
     BatchManifest, Manifest, PivotInput, PivotOutput, PivotResult, SourceFile, file_number, keys,
@@ -13,7 +14,7 @@ use pipeline::contract::{
 use pipeline::edge::Invocation;
 use pipeline::env::Env;
 use pipeline::spec::BadRow;
-use pipeline::store::{Condition, Pinned, Store};
+use pipeline::store::{Condition, Store};
 use pipeline::{Error, Kind, Result, aws};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,11 +23,8 @@ use tracing::{info, warn};
 /// How many small files are fetched ahead of the one that is read: a small file is mostly waiting.
 const FETCH_AHEAD: usize = 8;
 
-/// Up to how many bytes a file is small. A larger one is opened in its turn: a body that nobody reads for minutes is cut off.
+/// Up to how many bytes a file is small. A larger one is opened in its turn, so that memory does not grow with the files' sizes.
 const SMALL_BYTES: u64 = 1 << 20;
-
-/// How much of a file is read before looking at the clock again.
-const MAX_PIECE_BYTES: usize = 16 << 10;
 
 /// How long before Lambda's deadline the function gives up, to do so with an error that says why.
 const DEADLINE_MARGIN: Duration = Duration::from_secs(20);
@@ -157,88 +155,97 @@ async fn read_files(
     invocation: &Invocation,
 ) -> Result<Outcome> {
     let mut outcome = Outcome::default();
-    let fetched = files.into_iter().map(async |file| {
-        if file.size > SMALL_BYTES {
-            return (file, None);
-        }
-        // A task of its own, so that it goes on while another file is read.
-        let task = tokio::spawn({
-            let (store, file) = (store.clone(), file.clone());
-            async move { fetch(&store, &file).await }
-        });
-        let fetched = task
-            .await
-            .unwrap_or_else(|failure| Err(Error::caused(Kind::InvariantBroken, format!("read {}", file.key), failure)));
-        (file, Some(fetched))
+    let opened = files.into_iter().map(async |file| {
+        let is_ahead = file.size <= SMALL_BYTES && !parquet::is_parquet(&file.key);
+        let body = if is_ahead { Some(download::open(store, &file).await) } else { None };
+        (file, body)
     });
-    let mut fetched = stream::iter(fetched).buffered(FETCH_AHEAD);
-    while let Some((file, small)) = fetched.next().await {
-        let pinned = match small {
+    let mut opened = stream::iter(opened).buffered(FETCH_AHEAD);
+    while let Some((file, small)) = opened.next().await {
+        let body = match small {
             Some(small) => small?,
-            None => store.open(&file.key, &file.etag).await?,
+            None if parquet::is_parquet(&file.key) => None,
+            None => download::open(store, &file).await?,
         };
-        match pinned {
-            Pinned::Body(body) => {
-                read_file(&file, body, batch, quarantine, invocation).await?;
-                if batch.plan().per_file {
-                    partial_sums.write(batch, Some(outcome.loaded.len())).await?;
-                }
-                outcome.loaded.push(file);
-            }
-            Pinned::Changed | Pinned::Gone => {
-                // Its new version, if there is one, is newer than this run's listing: the next run finds it.
-                warn!(s3.key = file.key, "{}: changed or deleted after it was listed, left out", file.key);
-                outcome.changed.push(file);
-            }
+        let is_read = match body {
+            Some(body) => read_file(&file, body, batch, quarantine, invocation).await.map(|()| true)?,
+            None if parquet::is_parquet(&file.key) => read_parquet(store, &file, batch, quarantine, invocation).await?,
+            None => false,
+        };
+        if !is_read {
+            // Its new version, if there is one, is newer than this run's listing: the next run finds it.
+            warn!(s3.key = file.key, "{}: changed or deleted after it was listed, left out", file.key);
+            outcome.changed.push(file);
+            continue;
         }
+        if batch.plan().per_file {
+            partial_sums.write(batch, Some(outcome.loaded.len())).await?;
+        }
+        outcome.loaded.push(file);
     }
     Ok(outcome)
 }
 
-/// Reads a small file whole.
-async fn fetch(store: &Store, file: &SourceFile) -> Result<Pinned> {
-    match store.open(&file.key, &file.etag).await? {
-        Pinned::Body(body) => {
-            let bytes = body.collect().await.map_err(|error| interrupted(file, 0, error))?.into_bytes();
-            Ok(Pinned::Body(ByteStream::from(bytes)))
-        }
-        other => Ok(other),
-    }
-}
-
-fn interrupted(file: &SourceFile, after: u64, error: ByteStreamError) -> Error {
-    Error::caused(Kind::TransientFailure, format!("read {} after {after} bytes", file.key), error)
-}
-
 async fn read_file(
     file: &SourceFile,
-    mut body: ByteStream,
+    mut body: Body,
     batch: &mut Batch<'_>,
     quarantine: &mut Upload<'_>,
     invocation: &Invocation,
 ) -> Result<()> {
     let mut decompressor = Decompressor::new(&file.key, FileReader::new(file, batch));
-    let mut stored = 0;
     while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|error| interrupted(file, stored, error))?;
-        stored += chunk.len() as u64;
+        let chunk = chunk?;
         let mut rest = &chunk[..];
         while !rest.is_empty() {
-            // In small pieces, since a small piece of packed data may take long.
-            rest = &rest[decompressor.feed(&rest[..rest.len().min(MAX_PIECE_BYTES)])?..];
+            rest = &rest[decompressor.feed(rest)?..];
             quarantine.drain(&mut decompressor.rejects().pending).await?;
             check_deadline(invocation, file)?;
+            // What is under way comes in meanwhile.
+            tokio::task::yield_now().await;
         }
-    }
-    if stored != file.size {
-        let what = format!("{}: {stored} bytes of {} came", file.key, file.size);
-        return Err(Error::new(Kind::TransientFailure, what));
     }
     while !decompressor.flush()? {
         quarantine.drain(&mut decompressor.rejects().pending).await?;
         check_deadline(invocation, file)?;
     }
     decompressor.finish()
+}
+
+/// Reads a Parquet file a row group at a time; false if there is no version any more that was listed.
+async fn read_parquet(
+    store: &Store,
+    file: &SourceFile,
+    batch: &mut Batch<'_>,
+    quarantine: &mut Upload<'_>,
+    invocation: &Invocation,
+) -> Result<bool> {
+    let mut tail_len = ParquetPlan::tail_len(file.size);
+    let plan = loop {
+        let Some(tail) = download::read(store, file, file.size - tail_len..file.size).await? else { return Ok(false) };
+        match ParquetPlan::from_tail(file, batch.plan(), &tail)? {
+            Tail::Plan(plan) => break plan,
+            Tail::Short(needed) => tail_len = needed,
+        }
+    };
+    for group in plan.groups() {
+        let mut chunks = Vec::with_capacity(3);
+        for range in group.ranges() {
+            chunks.push(download::read(store, file, range).await?.ok_or_else(|| download::replaced(file))?);
+        }
+        let [index, category, value] = &chunks[..] else { unreachable!("one chunk for each of the three columns") };
+        let mut reader = plan.reader(group, [index, category, value])?;
+        loop {
+            let has_more = reader.step(file, batch)?;
+            quarantine.drain(&mut batch.rejects.pending).await?;
+            check_deadline(invocation, file)?;
+            if !has_more {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(true)
 }
 
 /// A batch that takes too long would be ended without a word, tried again, and take as long.

@@ -1,12 +1,12 @@
 //! The spec, checked once; and where its columns stand in one file, by the names in its header.
 
+use crate::categories::Categories;
 use crate::date;
 use crate::reject::shown;
 use crate::scanner::Record;
 use pipeline::contract::{Column, ColumnKind, FILE_COLUMN};
 use pipeline::spec::{BadRow, Pivot, UnknownCategory};
 use pipeline::{Error, Kind, Result};
-use std::collections::HashMap;
 
 /// A checked spec.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct Plan {
     /// The value columns of the result, in order.
     pub values: Vec<String>,
     /// From a category to its place in `values`.
-    pub categories: HashMap<Vec<u8>, usize>,
+    pub categories: Categories,
     /// What to do with any other category.
     pub unknown_category: UnknownCategory,
     /// What to do with a bad row.
@@ -64,8 +64,8 @@ impl Plan {
             return wrong("no column of the result can have the name sluice_file");
         }
         let place = |name: &String| values.iter().position(|value| value == name).unwrap_or_default();
-        let categories =
-            spec.categories.iter().map(|(category, name)| (category.clone().into_bytes(), place(name))).collect();
+        let categories = spec.categories.iter().map(|(category, name)| (category.clone().into_bytes(), place(name)));
+        let categories = categories.collect();
         Ok(Self {
             index_column: spec.index.column.clone(),
             category_column: spec.columns.clone(),

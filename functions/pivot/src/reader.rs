@@ -1,10 +1,11 @@
 //! One file after the other into the sums of a batch.
 
-use crate::date;
+use crate::date::Date;
 use crate::decimal::Decimal;
+use crate::ndjson::{self, Lines};
 use crate::plan::{Plan, Positions};
 use crate::reject::{Place, Rejects, shown};
-use crate::scanner::{Fault, MAX_FIELDS, MAX_RECORD_BYTES, Record, Scanner, TooLarge};
+use crate::scanner::{Fault, Head, MAX_FIELDS, MAX_RECORD_BYTES, Record, Row, Rows, Scanner, TooLarge};
 use crate::sums::{Full, MAX_INDEX_BYTES, MAX_INDEX_VALUES, MAX_SUMS, Sums};
 use pipeline::contract::{ColumnKind, SourceFile};
 use pipeline::spec::UnknownCategory;
@@ -41,9 +42,9 @@ impl<'a> Batch<'a> {
 /// What makes a file unreadable from some line on.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FileError {
-    line: u64,
-    column: Option<(usize, String)>,
-    reason: String,
+    pub(crate) line: u64,
+    pub(crate) column: Option<(usize, String)>,
+    pub(crate) reason: String,
 }
 
 impl FileError {
@@ -76,13 +77,20 @@ const MAX_PENDING_BYTES: usize = 4 << 20;
 pub struct FileReader<'a, 'b> {
     file: &'b SourceFile,
     batch: &'b mut Batch<'a>,
-    scanner: Scanner,
+    format: Format,
     head: Vec<u8>,
     is_past_mark: bool,
-    positions: Option<Positions>,
     failure: Option<FileError>,
     /// Nothing is read any more: a decompressor that is dropped hands over once more what was refused.
     has_failed: bool,
+}
+
+/// How bytes become rows.
+#[derive(Debug)]
+enum Format {
+    /// Its columns are known after the first record.
+    Csv(Box<Scanner>, Option<Positions>),
+    Json(Lines),
 }
 
 const UTF8_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
@@ -93,10 +101,12 @@ impl<'a, 'b> FileReader<'a, 'b> {
         Self {
             file,
             batch,
-            scanner: Scanner::default(),
+            format: match ndjson::is_ndjson(&file.key) {
+                true => Format::Json(Lines::default()),
+                false => Format::Csv(Box::default(), None),
+            },
             head: Vec::new(),
             is_past_mark: false,
-            positions: None,
             failure: None,
             has_failed: false,
         }
@@ -130,8 +140,11 @@ impl<'a, 'b> FileReader<'a, 'b> {
         if !self.is_past_mark {
             self.pass_mark()?;
         }
-        let Self { file, batch, scanner, positions, .. } = &mut self;
-        scanner.finish(&mut |record| read_record(file, batch, positions, &record))
+        let Self { file, batch, format, .. } = &mut self;
+        match format {
+            Format::Csv(scanner, positions) => scanner.finish(&mut Table { file, batch, positions }),
+            Format::Json(lines) => lines.finish(&mut |line, raw| ndjson::read_line(file, batch, line, raw)),
+        }
     }
 
     /// The error that ended a write, if one did.
@@ -150,8 +163,11 @@ impl<'a, 'b> FileReader<'a, 'b> {
     }
 
     fn scan(&mut self, bytes: &[u8]) -> Result<(), FileError> {
-        let Self { file, batch, scanner, positions, .. } = self;
-        scanner.feed(bytes, &mut |record| read_record(file, batch, positions, &record))
+        let Self { file, batch, format, .. } = self;
+        match format {
+            Format::Csv(scanner, positions) => scanner.feed(bytes, &mut Table { file, batch, positions }),
+            Format::Json(lines) => lines.feed(bytes, &mut |line, raw| ndjson::read_line(file, batch, line, raw)),
+        }
     }
 }
 
@@ -177,7 +193,7 @@ impl io::Write for FileReader<'_, '_> {
 }
 
 /// Why a row is bad.
-enum Fatal {
+pub(crate) enum Fatal {
     /// This row only.
     Row { position: Option<usize>, reason: String },
     /// What it is added to; leaving the row out would make the result depend on the order of rows.
@@ -194,29 +210,46 @@ impl Fatal {
     }
 }
 
-fn read_record(
-    file: &SourceFile,
-    batch: &mut Batch<'_>,
-    positions: &mut Option<Positions>,
-    record: &Record<'_>,
-) -> Result<(), FileError> {
-    let Some(positions) = *positions else {
-        let bound = batch.plan.bind(record).map_err(|reason| FileError::line(record.line, reason))?;
-        *positions = Some(bound);
-        return Ok(());
-    };
-    batch.rows_read += 1;
-    match read_row(batch, positions, record) {
-        Ok(()) => Ok(()),
-        Err(Fatal::Row { position, reason }) => {
-            let column =
-                position.map(|position| (position + 1, batch.plan.column_name(positions, position).to_owned()));
-            batch.rejects.add(file, record, column, &reason);
-            Ok(())
+/// A file's rows on their way into the batch.
+struct Table<'t, 'a> {
+    file: &'t SourceFile,
+    batch: &'t mut Batch<'a>,
+    /// Known after the first record.
+    positions: &'t mut Option<Positions>,
+}
+
+impl Rows<FileError> for Table<'_, '_> {
+    #[inline(always)]
+    fn take_row(&mut self, row: Row<'_>) -> Option<()> {
+        let positions = (*self.positions)?;
+        if row.width() != positions.width {
+            return None;
         }
-        Err(Fatal::Sums { position, reason }) => {
-            let column = Some((position + 1, batch.plan.column_name(positions, position).to_owned()));
-            Err(FileError { line: record.line, column, reason })
+        add_usual_row(self.batch, positions, |position| row.head(position))?;
+        self.batch.rows_read += 1;
+        Some(())
+    }
+
+    fn take_record(&mut self, record: Record<'_>) -> Result<(), FileError> {
+        let Self { file, batch, positions } = self;
+        let Some(positions) = **positions else {
+            let bound = batch.plan.bind(&record).map_err(|reason| FileError::line(record.line, reason))?;
+            **positions = Some(bound);
+            return Ok(());
+        };
+        batch.rows_read += 1;
+        match read_row(batch, positions, &record) {
+            Ok(()) => Ok(()),
+            Err(Fatal::Row { position, reason }) => {
+                let column =
+                    position.map(|position| (position + 1, batch.plan.column_name(positions, position).to_owned()));
+                batch.rejects.add(file, record.line, record.raw, column, &reason);
+                Ok(())
+            }
+            Err(Fatal::Sums { position, reason }) => {
+                let column = Some((position + 1, batch.plan.column_name(positions, position).to_owned()));
+                Err(FileError { line: record.line, column, reason })
+            }
         }
     }
 }
@@ -230,32 +263,56 @@ fn read_row(batch: &mut Batch<'_>, positions: Positions, record: &Record<'_>) ->
     if record.len() != positions.width {
         return Err(Fatal::row(format!("{} fields, the header has {}", record.len(), positions.width)));
     }
-    if !record.raw.is_ascii() && std::str::from_utf8(record.raw).is_err() {
+    if std::str::from_utf8(record.raw).is_err() {
         let position = (0..record.len())
             .find(|&position| record.field(position).is_some_and(|field| std::str::from_utf8(&field).is_err()));
         return Err(Fatal::Row { position, reason: "not UTF-8".to_owned() });
     }
+    if add_usual_row(batch, positions, |position| record.head(position)).is_some() {
+        return Ok(());
+    }
     let field = |position: usize| record.field(position).unwrap_or_default();
-    let category = field(positions.category);
-    let category = match batch.plan.categories.get(&*category) {
-        Some(category) => Some(*category),
+    add_row(batch, positions, &field(positions.index), &field(positions.category), &field(positions.value))
+}
+
+/// Adds a row that is as rows are: all of it known, in order, and of the usual forms. Nothing is added if it is not, and it is left to
+/// the other way, which also says what is wrong.
+#[inline(always)]
+fn add_usual_row<'h>(
+    batch: &mut Batch<'_>,
+    positions: Positions,
+    head: impl Fn(usize) -> Option<Head<'h>>,
+) -> Option<()> {
+    let category = batch.plan.categories.guess(head(positions.category)?)?;
+    let value = Decimal::guess(head(positions.value)?)?;
+    let date = Date::guess(head(positions.index)?)?;
+    batch.sums.add_known_date(date, category, value)
+}
+
+/// Adds a row of three texts to the sums.
+pub(crate) fn add_row(
+    batch: &mut Batch<'_>,
+    positions: Positions,
+    index: &[u8],
+    category: &[u8],
+    value: &[u8],
+) -> Result<(), Fatal> {
+    let category = match batch.plan.categories.get(category) {
+        Some(category) => Some(category),
         None if batch.plan.unknown_category == UnknownCategory::Ignore => None,
-        None => return Err(Fatal::at(positions.category, format!("unknown category {}", shown(&category)))),
+        None => return Err(Fatal::at(positions.category, format!("unknown category {}", shown(category)))),
     };
-    let value = field(positions.value);
-    let value =
-        Decimal::parse(&value).map_err(|why| Fatal::at(positions.value, format!("{}: {why}", shown(&value))))?;
-    let index = field(positions.index);
+    let value = Decimal::parse(value).map_err(|why| Fatal::at(positions.value, format!("{}: {why}", shown(value))))?;
     match batch.plan.key.kind {
         ColumnKind::Date => {
-            let day = date::parse(&index).ok_or_else(|| {
-                Fatal::at(positions.index, format!("{}: no date of the calendar as YYYY-MM-DD", shown(&index)))
+            let date = Date::parse(index).ok_or_else(|| {
+                Fatal::at(positions.index, format!("{}: no date of the calendar as YYYY-MM-DD", shown(index)))
             })?;
             let Some(category) = category else { return ignore(batch) };
-            batch.sums.add_date(day, category, value)
+            batch.sums.add_date(date, category, value)
         }
         ColumnKind::Text => {
-            let text = std::str::from_utf8(&index).map_err(|_| Fatal::at(positions.index, "not UTF-8"))?;
+            let text = std::str::from_utf8(index).map_err(|_| Fatal::at(positions.index, "not UTF-8"))?;
             if text.is_empty() || text.contains('\0') {
                 return Err(Fatal::at(positions.index, "empty, or holds a NUL character"));
             }

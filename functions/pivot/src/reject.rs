@@ -1,6 +1,5 @@
 //! Bad rows: where they stand, why they are bad, and how they look in the quarantine file.
 
-use crate::scanner::Record;
 use pipeline::contract::SourceFile;
 use std::fmt;
 
@@ -17,7 +16,7 @@ pub struct Place {
     pub key: String,
     /// From 1.
     pub line: u64,
-    /// From 1, and its name if it is one of the spec's; none if the whole row is bad.
+    /// From 1, or 0 where columns have no order; and its name if it is one of the spec's. None if the whole row is bad.
     pub column: Option<(usize, String)>,
 }
 
@@ -25,6 +24,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, line {}", self.key, self.line)?;
         match &self.column {
+            Some((0, name)) => write!(f, ", column {name}"),
             Some((number, name)) if name.is_empty() => write!(f, ", column {number}"),
             Some((number, name)) => write!(f, ", column {number} ({name})"),
             None => Ok(()),
@@ -44,26 +44,27 @@ pub struct Rejects {
 }
 
 impl Rejects {
-    /// Notes a bad row.
-    pub fn add(&mut self, file: &SourceFile, record: &Record<'_>, column: Option<(usize, String)>, reason: &str) {
+    /// Notes the bad row that begins in `line` and stands as `raw` in the file.
+    pub fn add(&mut self, file: &SourceFile, line: u64, raw: &[u8], column: Option<(usize, String)>, reason: &str) {
         if self.count == 0 {
             self.pending.extend_from_slice(HEADER);
         }
         self.count += 1;
         let (number, name) = match &column {
+            Some((0, name)) => (String::new(), name.as_str()),
             Some((number, name)) => (number.to_string(), name.as_str()),
             None => (String::new(), ""),
         };
-        let line = record.line.to_string();
-        let texts = [&file.key, &file.etag, &line, &number, name, reason];
+        let line_number = line.to_string();
+        let texts = [&file.key, &file.etag, &line_number, &number, name, reason];
         for text in texts.map(str::as_bytes) {
             write_quoted(&mut self.pending, text);
             self.pending.push(b',');
         }
-        write_quoted(&mut self.pending, record.raw);
+        write_quoted(&mut self.pending, raw);
         self.pending.push(b'\n');
         if self.first.len() < NAMED {
-            let place = Place { key: file.key.clone(), line: record.line, column };
+            let place = Place { key: file.key.clone(), line, column };
             self.first.push(format!("{place}: {reason}"));
         }
     }
@@ -78,7 +79,7 @@ impl Rejects {
 }
 
 /// Appends a field as RFC 4180 has it.
-fn write_quoted(line: &mut Vec<u8>, field: &[u8]) {
+pub(crate) fn write_quoted(line: &mut Vec<u8>, field: &[u8]) {
     if !field.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
         line.extend_from_slice(field);
         return;

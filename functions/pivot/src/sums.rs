@@ -1,16 +1,17 @@
 //! One exact sum per index value and category. Memory grows with their number and with nothing else.
 
-use crate::decimal::Decimal;
+use crate::date::Date;
+use crate::date_rows::DateRows;
+use crate::decimal::{Decimal, Small};
 use pipeline::contract::ColumnKind;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
-/// The index values, each with the number of its row in [`Sums`].
+/// The index values, by the number of their row in [`Sums`].
 #[derive(Debug)]
 pub enum Keys {
-    /// Days since 1970-01-01.
-    Dates(HashMap<i32, usize>),
-    /// Texts as they stand.
+    /// Dates.
+    Dates(DateRows),
+    /// Texts as they stand, each with its row.
     Texts(HashMap<String, usize>),
 }
 
@@ -19,10 +20,18 @@ pub enum Keys {
 pub struct Sums {
     keys: Keys,
     width: usize,
-    cells: Vec<Decimal>,
+    /// The digits of each sum, row by row; or its place in `wide`, if that is its scale.
+    mantissas: Vec<i64>,
+    /// How many of the digits are decimals.
+    scales: Vec<u8>,
+    /// Sums that have outgrown a word.
+    wide: Vec<Decimal>,
     /// Bytes of the texts.
     index_bytes: usize,
 }
+
+/// In place of a scale.
+const IS_WIDE: u8 = u8::MAX;
 
 /// How many different index values there may be in one batch, or in one file where files are kept apart.
 pub const MAX_INDEX_VALUES: usize = 1_000_000;
@@ -30,7 +39,7 @@ pub const MAX_INDEX_VALUES: usize = 1_000_000;
 /// How many bytes they may have together.
 pub const MAX_INDEX_BYTES: usize = 64 << 20;
 
-/// How many sums, that is index values times columns: 32 bytes each.
+/// How many sums, that is index values times columns: 9 bytes each, and 32 more for those that outgrow a word.
 pub const MAX_SUMS: usize = 8_000_000;
 
 /// Why a value cannot be added.
@@ -46,24 +55,49 @@ impl Sums {
     /// No sums yet, for an index of `kind` and `width` categories.
     pub fn new(kind: ColumnKind, width: usize) -> Self {
         let keys = match kind {
-            ColumnKind::Date => Keys::Dates(HashMap::new()),
+            ColumnKind::Date => Keys::Dates(DateRows::default()),
             ColumnKind::Text => Keys::Texts(HashMap::new()),
         };
-        Self { keys, width, cells: Vec::new(), index_bytes: 0 }
+        Self { keys, width, mantissas: Vec::new(), scales: Vec::new(), wide: Vec::new(), index_bytes: 0 }
+    }
+
+    /// Adds to a cell of a date that has a row already, if all is well.
+    #[inline(always)]
+    pub fn add_known_date(&mut self, date: Date, category: usize, value: Small) -> Option<()> {
+        let Keys::Dates(dates) = &self.keys else { return None };
+        let row = dates.row(date)?;
+        match self.add_small(row * self.width + category, value) {
+            Some(()) => Some(()),
+            None => self.add_wide(row, category, value),
+        }
+    }
+
+    /// Adds what makes a sum outgrow a word, or is added to one that has.
+    #[cold]
+    fn add_wide(&mut self, row: usize, category: usize, value: Small) -> Option<()> {
+        self.add(row, category, value.into()).ok()
+    }
+
+    #[inline(always)]
+    fn add_small(&mut self, cell: usize, value: Small) -> Option<()> {
+        let (mantissa, scale) = (self.mantissas.get_mut(cell)?, self.scales.get_mut(cell)?);
+        // No scale differs from `IS_WIDE` by so little that it would come to a sum.
+        let sum = Small { mantissa: *mantissa, scale: *scale }.checked_add(value)?;
+        (*mantissa, *scale) = (sum.mantissa, sum.scale);
+        Some(())
     }
 
     /// Adds to a cell of a date.
     ///
     /// # Errors
     /// [`Full`]; everything stays as it was.
-    #[inline]
-    pub fn add_date(&mut self, day: i32, category: usize, value: Decimal) -> Result<(), Full> {
-        let (next, is_full) = (self.len(), self.is_full());
+    pub fn add_date(&mut self, date: Date, category: usize, value: Decimal) -> Result<(), Full> {
+        let is_full = self.is_full();
         let Keys::Dates(dates) = &mut self.keys else { unreachable!("an index of texts has no dates") };
-        let row = match dates.entry(day) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(_) if is_full => return Err(Full::TooManyIndexValues),
-            Entry::Vacant(new) => *new.insert(next),
+        let row = match dates.row(date) {
+            Some(row) => row,
+            None if is_full => return Err(Full::TooManyIndexValues),
+            None => dates.insert(date),
         };
         self.add(row, category, value)
     }
@@ -91,18 +125,42 @@ impl Sums {
     /// Whether there is no room for one more index value.
     #[inline]
     fn is_full(&self) -> bool {
-        self.len() == MAX_INDEX_VALUES || self.cells.len() + self.width > MAX_SUMS
+        self.len() == MAX_INDEX_VALUES || self.scales.len() + self.width > MAX_SUMS
     }
 
-    #[inline]
     fn add(&mut self, row: usize, category: usize, value: Decimal) -> Result<(), Full> {
         let start = row * self.width;
-        if start == self.cells.len() {
-            self.cells.resize(start + self.width, Decimal::default());
+        if start == self.scales.len() {
+            self.mantissas.resize(start + self.width, 0);
+            self.scales.resize(start + self.width, 0);
         }
-        let cell = &mut self.cells[start + category];
-        *cell = cell.checked_add(value).ok_or(Full::SumTooLong)?;
+        let cell = start + category;
+        if let Ok(small) = Small::try_from(value)
+            && self.add_small(cell, small).is_some()
+        {
+            return Ok(());
+        }
+        let sum = self.sum(cell).checked_add(value).ok_or(Full::SumTooLong)?;
+        if self.scales[cell] == IS_WIDE {
+            let place = self.wide_place(cell);
+            self.wide[place] = sum;
+        } else {
+            self.mantissas[cell] = i64::try_from(self.wide.len()).unwrap_or(i64::MAX);
+            self.scales[cell] = IS_WIDE;
+            self.wide.push(sum);
+        }
         Ok(())
+    }
+
+    fn sum(&self, cell: usize) -> Decimal {
+        match self.scales[cell] {
+            IS_WIDE => self.wide[self.wide_place(cell)],
+            scale => Small { mantissa: self.mantissas[cell], scale }.into(),
+        }
+    }
+
+    fn wide_place(&self, cell: usize) -> usize {
+        usize::try_from(self.mantissas[cell]).unwrap_or(usize::MAX)
     }
 
     /// Forgets everything, and keeps the memory.
@@ -111,18 +169,20 @@ impl Sums {
             Keys::Dates(dates) => dates.clear(),
             Keys::Texts(texts) => texts.clear(),
         }
-        self.cells.clear();
+        self.mantissas.clear();
+        self.scales.clear();
+        self.wide.clear();
         self.index_bytes = 0;
     }
 
     /// How many index values there are.
     pub fn len(&self) -> usize {
-        self.cells.len() / self.width
+        self.scales.len() / self.width
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.cells.is_empty()
+        self.scales.is_empty()
     }
 
     /// The index values and their rows.
@@ -132,6 +192,6 @@ impl Sums {
 
     /// The sums of one category, by row; zero where there is nothing to add up.
     pub fn column(&self, category: usize) -> impl Iterator<Item = Decimal> + '_ {
-        self.cells.iter().copied().skip(category).step_by(self.width)
+        (category..self.scales.len()).step_by(self.width).map(|cell| self.sum(cell))
     }
 }

@@ -71,7 +71,9 @@ fn cells(sums: &Sums) -> BTreeMap<String, [Decimal; 2]> {
     let columns = [0, 1].map(|category| sums.column(category).collect::<Vec<_>>());
     let cells = |row: usize| [columns[0][row], columns[1][row]];
     match sums.keys() {
-        Keys::Dates(rows) => rows.iter().map(|(day, row)| (day.to_string(), cells(*row))).collect(),
+        Keys::Dates(rows) => {
+            (0..).zip(rows.dates()).map(|(row, date)| (date.number().to_string(), cells(row))).collect()
+        }
         Keys::Texts(rows) => rows.iter().map(|(text, row)| (text.clone(), cells(*row))).collect(),
     }
 }

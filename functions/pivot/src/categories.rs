@@ -1,0 +1,118 @@
+//! From a category to its column.
+
+use crate::scanner::Head;
+use std::collections::HashMap;
+
+/// The categories of a spec, each with the place of its column.
+#[derive(Debug)]
+pub struct Categories {
+    all: HashMap<Vec<u8>, usize>,
+    /// Those of at most [`SHORT_BYTES`] bytes, each in a slot of its own; none if there is no such way to lay them out.
+    slots: [Slot; SLOTS],
+    multiplier: u64,
+}
+
+/// What fits into two words.
+const SHORT_BYTES: usize = 16;
+
+/// A power of two.
+const SLOTS: usize = 64;
+
+/// How many multipliers are tried.
+const TRIES: u64 = 1_000;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Slot {
+    /// The first character its lowest byte.
+    text: u128,
+    /// More than any head's, if the slot is empty.
+    len: usize,
+    place: usize,
+}
+
+const EMPTY: Slot = Slot { text: 0, len: usize::MAX, place: 0 };
+
+/// By the length of a text, which of sixteen bytes are its own.
+const OWN_BYTES: [u128; SHORT_BYTES + 1] = {
+    let mut own = [0; SHORT_BYTES + 1];
+    let mut len = 1;
+    while len <= SHORT_BYTES {
+        own[len] = u128::MAX >> (8 * (SHORT_BYTES - len));
+        len += 1;
+    }
+    own
+};
+
+impl FromIterator<(Vec<u8>, usize)> for Categories {
+    fn from_iter<I: IntoIterator<Item = (Vec<u8>, usize)>>(categories: I) -> Self {
+        let all: HashMap<_, _> = categories.into_iter().collect();
+        let mut short: Vec<Slot> = Vec::new();
+        for (category, &place) in &all {
+            let mut bytes = [0; SHORT_BYTES];
+            if category.len() > SHORT_BYTES {
+                continue;
+            }
+            bytes[..category.len()].copy_from_slice(category);
+            short.push(Slot { text: u128::from_le_bytes(bytes), len: category.len(), place });
+        }
+        let laid_out = (0..TRIES).find_map(|number| {
+            let multiplier = (2 * number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let mut slots = [EMPTY; SLOTS];
+            for slot in &short {
+                let there = &mut slots[slot_of(slot.text, multiplier)];
+                if *there != EMPTY {
+                    return None;
+                }
+                *there = *slot;
+            }
+            Some((slots, multiplier))
+        });
+        let (slots, multiplier) = laid_out.unwrap_or(([EMPTY; SLOTS], 1));
+        Self { all, slots, multiplier }
+    }
+}
+
+#[inline(always)]
+fn slot_of(text: u128, multiplier: u64) -> usize {
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
+    let word = text as u64 ^ (text >> 64) as u64;
+    (word.wrapping_mul(multiplier) >> (u64::BITS - SLOTS.trailing_zeros())) as usize
+}
+
+impl Categories {
+    /// The place of a category's column.
+    pub fn get(&self, category: &[u8]) -> Option<usize> {
+        self.all.get(category).copied()
+    }
+
+    /// The same quickly; nothing if it is unknown or has to be looked for by [`Categories::get`].
+    #[inline(always)]
+    pub fn guess(&self, head: Head<'_>) -> Option<usize> {
+        let text = u128::from_le_bytes(*head.bytes.first_chunk()?) & OWN_BYTES.get(head.len)?;
+        let slot = &self.slots[slot_of(text, self.multiplier)];
+        // The length too: a text that ends in NULs is longer than it looks, and the empty one is no category of a slot.
+        (slot.text == text && slot.len == head.len).then_some(slot.place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quick_way_knows_the_same_ones() {
+        let names = ["Work", "Wor", "Working sixteens", "Working seventeen", "W\0", "é"];
+        let few: Categories = (0..).zip(names).map(|(place, name)| (name.as_bytes().to_vec(), place)).collect();
+        let many: Categories = (0..100).map(|place| (format!("category {place}").into_bytes(), place)).collect();
+        for categories in [&few, &many] {
+            for name in names.iter().chain(&["", "work", "W", "Work ", "category 7"]) {
+                let ahead = format!("{name},and more behind it, all the way");
+                let guess = Head::new(ahead.as_bytes(), name.len()).and_then(|head| categories.guess(head));
+                assert!(guess.is_none() || guess == categories.get(name.as_bytes()), "{name}");
+            }
+        }
+        let head = Head::new(b"Work,and more behind it, all the way", 4).unwrap();
+        assert_eq!(few.guess(head), few.get(b"Work"));
+        assert!(few.guess(head).is_some());
+    }
+}

@@ -1,0 +1,290 @@
+//! Parquet files, read from their end: first the metadata, then of each row group the chunks of the three columns that the
+//! spec names, and nothing else.
+//!
+//! A row is what a CSV file of the same rows would say, so values become texts first and go the way of all texts:
+//! - integers, decimals and dates as they are; the shortest text that reads back as the same number for a float or a double;
+//! - a point in time as its date in UTC, whatever time zone it is to be shown in; one without a time zone as it stands;
+//! - texts as they are; nothing else is read as text.
+//!
+//! A bad row is told by its number in the file from 1 where a CSV file has its line, and its raw form is the texts of the
+//! index, the category and the value.
+//!
+//! # Memory
+//! The three chunks of one row group as they are stored, together at most [`MAX_GROUP_BYTES`]; for each of the three one
+//! unpacked page of at most [`MAX_PAGE_BYTES`] and a dictionary of at most [`MAX_DICTIONARY_BYTES`]. A usual file takes a tenth
+//! of that. Nothing grows with the number of rows.
+//!
+//! # Why not polars' own reader
+//! It unpacks whole columns of a row group before the first row can be had; trusts the counts that pages state, so that a few
+//! bytes can ask for more memory than there is, which ends the process; and asserts where a file is wrong.
+//!
+//! # Layout
+//! `thrift` is how metadata is written, `footer` and `schema` what it says; `page`, `packed` and `values` are the way from
+//! bytes to values, `text` the one to texts.
+
+mod footer;
+mod packed;
+mod page;
+mod schema;
+mod text;
+mod thrift;
+mod values;
+
+pub use footer::Group;
+
+use crate::compression::unpacked_name;
+use crate::plan::{Plan, Positions};
+use crate::reader::{Batch, Fatal, FileError, add_row};
+use crate::reject::write_quoted;
+use crate::scanner::MAX_RECORD_BYTES;
+use footer::{ENCRYPTED_MARK, MARK};
+use pipeline::contract::{ColumnKind, SourceFile};
+use pipeline::{Error, Kind, Result};
+use schema::{Column, Role};
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+use values::ColumnReader;
+
+/// How much of a file's end is read at first, in bytes: the metadata of most files.
+pub const TAIL_BYTES: u64 = 64 << 10;
+
+/// The most bytes that a file's metadata may have.
+pub const MAX_FOOTER_BYTES: u64 = 32 << 20;
+
+/// The most bytes that the chunks of a row group may have together.
+pub const MAX_GROUP_BYTES: u64 = 128 << 20;
+
+/// The most bytes that a page may have once it is unpacked. Writers have one or a few MiB.
+pub const MAX_PAGE_BYTES: usize = 32 << 20;
+
+/// The most bytes that a dictionary may have as texts. Writers have one or two MiB.
+pub const MAX_DICTIONARY_BYTES: usize = 32 << 20;
+
+/// How many rows are read before the caller can look at the clock again.
+const STEP_ROWS: u64 = 16 << 10;
+
+/// How many bytes of quarantine lines may wait.
+const MAX_PENDING_BYTES: usize = 1 << 20;
+
+/// What is wrong with a file, without its place.
+#[derive(Debug)]
+struct Flaw(Cow<'static, str>);
+
+type Checked<T> = std::result::Result<T, Flaw>;
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&'static str> for Flaw {
+    fn from(what: &'static str) -> Self {
+        Self(Cow::Borrowed(what))
+    }
+}
+
+impl From<String> for Flaw {
+    fn from(what: String) -> Self {
+        Self(Cow::Owned(what))
+    }
+}
+
+/// Whether a key is that of a Parquet file.
+pub fn is_parquet(key: &str) -> bool {
+    unpacked_name(key).ends_with(SUFFIX)
+}
+
+const SUFFIX: &str = ".parquet";
+
+const NO_MARK: &str = "not a Parquet file, or one that was cut off: it does not end with PAR1";
+
+/// How a file is to be read.
+#[derive(Debug)]
+pub struct ParquetPlan {
+    key: String,
+    positions: Positions,
+    columns: [Column; 3],
+    groups: Vec<Group>,
+}
+
+/// What the end of a file comes to.
+#[derive(Debug)]
+pub enum Tail {
+    /// The metadata begins before it: so many bytes of the file's end are needed.
+    Short(u64),
+    /// The metadata is in it.
+    Plan(Box<ParquetPlan>),
+}
+
+impl ParquetPlan {
+    /// How many bytes of the end of a file of `size` bytes to read at first.
+    pub fn tail_len(size: u64) -> u64 {
+        size.min(TAIL_BYTES)
+    }
+
+    /// Reads the end of the file, of any length.
+    ///
+    /// # Errors
+    /// `InvalidSource` if it is no Parquet file, or none that the spec can be applied to.
+    pub fn from_tail(file: &SourceFile, plan: &Plan, tail: &[u8]) -> Result<Tail> {
+        Self::read_tail(file, plan, tail).map_err(|flaw| unreadable(&file.key, &flaw))
+    }
+
+    fn read_tail(file: &SourceFile, plan: &Plan, tail: &[u8]) -> Checked<Tail> {
+        if !file.key.ends_with(SUFFIX) {
+            return Err("a Parquet file must not be compressed as a whole, its pages are; store it as .parquet".into());
+        }
+        let (rest, mark) = tail.split_last_chunk::<4>().ok_or(NO_MARK)?;
+        match *mark {
+            MARK => {}
+            ENCRYPTED_MARK => return Err("its metadata is encrypted".into()),
+            _ => return Err(NO_MARK.into()),
+        }
+        let (metadata, len) = rest.split_last_chunk::<4>().ok_or(NO_MARK)?;
+        let len = u32::from_le_bytes(*len);
+        // Another mark stands at its head.
+        let before = file.size.checked_sub(u64::from(len) + 8);
+        let end = before.filter(|&end| end >= MARK.len() as u64).ok_or("its metadata is larger than the file")?;
+        if u64::from(len) > MAX_FOOTER_BYTES {
+            let what =
+                format!("its metadata has more than {} MiB; write it with fewer row groups", MAX_FOOTER_BYTES >> 20);
+            return Err(what.into());
+        }
+        let start = usize::try_from(len).ok().and_then(|len| metadata.len().checked_sub(len));
+        let Some(start) = start else { return Ok(Tail::Short(u64::from(len) + 8)) };
+
+        let index = if plan.key.kind == ColumnKind::Date { Role::Date } else { Role::Text };
+        // The places of the names in the spec.
+        let in_spec = Positions { index: 0, category: 1, value: 2, width: 3 };
+        let wanted = [(0, index), (1, Role::Category), (2, Role::Value)];
+        let wanted = wanted.map(|(place, role)| (plan.column_name(in_spec, place), role));
+        let (schema, groups) = footer::read(&metadata[start..], wanted, end)?;
+        let [index, category, value] = schema.columns.each_ref().map(|column| column.position);
+        let positions = Positions { index, category, value, width: schema.width };
+        let plan = Self { key: file.key.clone(), positions, columns: schema.columns, groups };
+        Ok(Tail::Plan(Box::new(plan)))
+    }
+
+    /// The row groups that have rows, in the order of their rows.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// Begins to read a row group, with what the file has in its [`Group::ranges`].
+    ///
+    /// # Errors
+    /// `InvalidSource` if that has another length.
+    pub fn reader<'p, 'd>(&'p self, group: &'p Group, chunks: [&'d [u8]; 3]) -> Result<GroupReader<'p, 'd>> {
+        let of = |place: usize| -> Result<ColumnReader<'d>> {
+            let (column, chunk, bytes) = (&self.columns[place], &group.chunks[place], chunks[place]);
+            if bytes.len() as u64 != chunk.len {
+                let flaw = Flaw::from(format!("{} bytes of {} came", bytes.len(), chunk.len));
+                return Err(self.in_column(group, place, &flaw));
+            }
+            Ok(ColumnReader::new(column.layout, chunk.codec, bytes))
+        };
+        Ok(GroupReader { plan: self, group, columns: [of(0)?, of(1)?, of(2)?], read: 0, raw: Vec::new() })
+    }
+
+    fn in_column(&self, group: &Group, place: usize, flaw: &Flaw) -> Error {
+        let name = &self.columns[place].name;
+        unreadable(&self.key, &Flaw::from(format!("row group {}, column {name:?}: {flaw}", group.number)))
+    }
+}
+
+fn unreadable(key: &str, flaw: &Flaw) -> Error {
+    Error::new(Kind::InvalidSource, format!("{key}: {flaw}"))
+}
+
+impl Group {
+    /// The bytes of the file that it takes to read it: of the index, the category and the value.
+    pub fn ranges(&self) -> [Range<u64>; 3] {
+        self.chunks.map(|chunk| chunk.start..chunk.start + chunk.len)
+    }
+}
+
+/// Reads one row group.
+#[derive(Debug)]
+pub struct GroupReader<'p, 'd> {
+    plan: &'p ParquetPlan,
+    group: &'p Group,
+    columns: [ColumnReader<'d>; 3],
+    /// Rows that have been read.
+    read: u64,
+    /// A bad row's texts.
+    raw: Vec<u8>,
+}
+
+impl GroupReader<'_, '_> {
+    /// Adds some rows to the sums; says whether there are more. In between the bad rows must be taken away: it does not go on
+    /// while too many of them wait.
+    ///
+    /// # Errors
+    /// `InvalidSource`, with the place, if the rest of the file cannot be read.
+    pub fn step(&mut self, file: &SourceFile, batch: &mut Batch<'_>) -> Result<bool> {
+        let end = self.group.rows.min(self.read + STEP_ROWS);
+        while self.read < end && batch.rejects.pending.len() < MAX_PENDING_BYTES {
+            for (place, column) in self.columns.iter_mut().enumerate() {
+                column.advance().map_err(|flaw| self.plan.in_column(self.group, place, &flaw))?;
+            }
+            self.read += 1;
+            self.add(file, batch).map_err(|error| error.of(&file.key))?;
+        }
+        if self.read < self.group.rows {
+            return Ok(true);
+        }
+        match self.columns.iter().position(ColumnReader::has_more) {
+            None => Ok(false),
+            Some(place) => {
+                let flaw = Flaw::from("it has more values than its row group has rows");
+                Err(self.plan.in_column(self.group, place, &flaw))
+            }
+        }
+    }
+
+    /// Adds the row that the columns have reached.
+    fn add(&mut self, file: &SourceFile, batch: &mut Batch<'_>) -> std::result::Result<(), FileError> {
+        let line = self.group.first_row + (self.read - 1);
+        let texts = self.columns.each_ref().map(ColumnReader::text);
+        let positions = self.plan.positions;
+        batch.rows_read += 1;
+        let len = texts.iter().flatten().fold(0, |len: usize, text| len.saturating_add(text.len()));
+        if len > MAX_RECORD_BYTES {
+            let reason = format!("a row of more than {MAX_RECORD_BYTES} bytes");
+            return Err(FileError { line, column: None, reason });
+        }
+        let outcome = match texts {
+            [Some(index), Some(category), Some(value)] => add_row(batch, positions, index, category, value),
+            _ => Err(self.null()),
+        };
+        let (position, reason, is_fatal) = match outcome {
+            Ok(()) => return Ok(()),
+            Err(Fatal::Row { position, reason }) => (position, reason, false),
+            Err(Fatal::Sums { position, reason }) => (Some(position), reason, true),
+        };
+        let name = |position: usize| (position + 1, batch.plan().column_name(positions, position).to_owned());
+        let column = position.map(name);
+        if is_fatal {
+            return Err(FileError { line, column, reason });
+        }
+        self.raw.clear();
+        for (place, text) in texts.into_iter().enumerate() {
+            if place > 0 {
+                self.raw.push(b',');
+            }
+            write_quoted(&mut self.raw, text.unwrap_or_default());
+        }
+        batch.rejects.add(file, line, &self.raw, column, &reason);
+        Ok(())
+    }
+
+    /// What is wrong with a row that lacks a value.
+    fn null(&self) -> Fatal {
+        let mut columns = self.columns.iter().zip(&self.plan.columns);
+        let column = columns.find(|(reader, _)| reader.text().is_none()).map(|(_, column)| column);
+        let wanted = column.map_or("a value", |column| column.role.wanted());
+        Fatal::Row { position: column.map(|column| column.position), reason: format!("null, expected {wanted}") }
+    }
+}

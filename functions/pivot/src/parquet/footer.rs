@@ -1,0 +1,195 @@
+//! The metadata at a file's end: of all that it says, the spec's columns and where their chunks are.
+
+use super::page::Codec;
+use super::schema::{Column, Role, Schema};
+use super::thrift::{Kind, Reader};
+use super::{Checked, Flaw, MAX_GROUP_BYTES};
+
+/// What comes before the metadata and after it.
+pub(super) const MARK: [u8; 4] = *b"PAR1";
+
+/// What comes in the place of [`MARK`] when the metadata is encrypted.
+pub(super) const ENCRYPTED_MARK: [u8; 4] = *b"PARE";
+
+/// A row group that has rows.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Its number in the file, from 1.
+    pub(super) number: usize,
+    /// The number of its first row in the file, from 1.
+    pub(super) first_row: u64,
+    pub(super) rows: u64,
+    /// Of the index, the category and the value.
+    pub(super) chunks: [Chunk; 3],
+}
+
+/// The values of a row group in one column.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chunk {
+    pub(super) start: u64,
+    pub(super) len: u64,
+    pub(super) codec: Codec,
+}
+
+/// Reads the metadata of a file whose chunks end before `end`.
+pub(super) fn read(bytes: &[u8], wanted: [(&str, Role); 3], end: u64) -> Checked<(Schema, Vec<Group>)> {
+    let mut reader = Reader::new(bytes);
+    let mut schema: Option<Schema> = None;
+    let mut groups: Vec<Group> = Vec::new();
+    let (mut number, mut next_row) = (0, 1_u64);
+    reader.structure(|reader, id, kind| match (id, kind) {
+        (2, Kind::LIST) => {
+            schema = Some(Schema::read(reader, wanted)?);
+            Ok(())
+        }
+        (4, Kind::LIST) => {
+            let schema = schema.as_ref().ok_or("its metadata has row groups before their columns")?;
+            reader.structures(|reader| {
+                number += 1;
+                let in_group = |flaw: Flaw| Flaw::from(format!("row group {number}: {flaw}"));
+                let RowGroup { rows, chunks } = RowGroup::read(reader, schema).map_err(in_group)?;
+                if rows > 0 {
+                    let chunks = checked_chunks(chunks, schema, rows, end).map_err(in_group)?;
+                    groups.push(Group { number, first_row: next_row, rows, chunks });
+                }
+                next_row = next_row.checked_add(rows).ok_or("its metadata has too many rows")?;
+                Ok(())
+            })
+        }
+        (8, Kind::STRUCT) => Err("it is encrypted".into()),
+        _ => reader.skip(kind),
+    })?;
+    Ok((schema.ok_or("its metadata has no columns")?, groups))
+}
+
+/// A row group as the metadata has it.
+struct RowGroup {
+    rows: u64,
+    chunks: [Option<StoredChunk>; 3],
+}
+
+/// A chunk as the metadata has it.
+#[derive(Clone, Copy, Default)]
+struct StoredChunk {
+    has_metadata: bool,
+    is_elsewhere: bool,
+    is_encrypted: bool,
+    physical: i32,
+    codec: i32,
+    values: u64,
+    len: u64,
+    start: u64,
+    dictionary_start: u64,
+}
+
+impl RowGroup {
+    fn read(reader: &mut Reader<'_>, schema: &Schema) -> Checked<Self> {
+        let mut group = Self { rows: 0, chunks: [None; 3] };
+        let mut leaf = 0;
+        reader.structure(|reader, id, kind| match (id, kind) {
+            (1, Kind::LIST) => reader.structures(|reader| {
+                if schema.columns.iter().any(|column| column.leaf == leaf) {
+                    let chunk = StoredChunk::read(reader)?;
+                    for (column, place) in schema.columns.iter().zip(&mut group.chunks) {
+                        if column.leaf == leaf {
+                            *place = Some(chunk);
+                        }
+                    }
+                } else {
+                    reader.skip(Kind::STRUCT)?;
+                }
+                leaf += 1;
+                Ok(())
+            }),
+            (3, Kind::I64) => {
+                group.rows = reader.natural()?;
+                Ok(())
+            }
+            _ => reader.skip(kind),
+        })?;
+        if leaf != schema.leaves {
+            return Err(format!("it has {leaf} columns of {}", schema.leaves).into());
+        }
+        Ok(group)
+    }
+}
+
+impl StoredChunk {
+    fn read(reader: &mut Reader<'_>) -> Checked<Self> {
+        let mut chunk = Self::default();
+        reader.structure(|reader, id, kind| {
+            match (id, kind) {
+                (1, Kind::BINARY) => chunk.is_elsewhere = !reader.binary()?.is_empty(),
+                (3, Kind::STRUCT) => {
+                    chunk.has_metadata = true;
+                    reader.structure(|reader, id, kind| chunk.read_metadata(reader, id, kind))?;
+                }
+                (8, Kind::STRUCT) => {
+                    chunk.is_encrypted = true;
+                    reader.skip(kind)?;
+                }
+                _ => reader.skip(kind)?,
+            }
+            Ok(())
+        })?;
+        Ok(chunk)
+    }
+
+    fn read_metadata(&mut self, reader: &mut Reader<'_>, id: i16, kind: Kind) -> Checked<()> {
+        match (id, kind) {
+            (1, Kind::I32) => self.physical = reader.i32()?,
+            (4, Kind::I32) => self.codec = reader.i32()?,
+            (5, Kind::I64) => self.values = reader.natural()?,
+            (7, Kind::I64) => self.len = reader.natural()?,
+            (9, Kind::I64) => self.start = reader.natural()?,
+            (11, Kind::I64) => self.dictionary_start = reader.natural()?,
+            _ => reader.skip(kind)?,
+        }
+        Ok(())
+    }
+
+    fn checked(&self, column: &Column, rows: u64, end: u64) -> Checked<Chunk> {
+        if self.is_encrypted || !self.has_metadata {
+            return Err("it is encrypted".into());
+        }
+        if self.is_elsewhere {
+            return Err("it is in another file".into());
+        }
+        if self.physical != column.physical {
+            return Err("it has another type than the column".into());
+        }
+        if self.values != rows {
+            return Err(format!("it has {} values for {rows} rows", self.values).into());
+        }
+        // Some writers have 0 there when there is no dictionary.
+        let start = if self.dictionary_start > 0 { self.start.min(self.dictionary_start) } else { self.start };
+        let is_within = start >= MARK.len() as u64 && start.checked_add(self.len).is_some_and(|last| last <= end);
+        if !is_within {
+            return Err("it is not where the file's metadata says".into());
+        }
+        Ok(Chunk { start, len: self.len, codec: Codec::of(self.codec)? })
+    }
+}
+
+fn checked_chunks(stored: [Option<StoredChunk>; 3], schema: &Schema, rows: u64, end: u64) -> Checked<[Chunk; 3]> {
+    let checked = |place: usize| {
+        let column = &schema.columns[place];
+        let chunk = stored[place].ok_or("it is missing").map_err(Flaw::from);
+        chunk
+            .and_then(|chunk| chunk.checked(column, rows, end))
+            .map_err(|flaw| Flaw::from(format!("column {:?}: {flaw}", column.name)))
+    };
+    let chunks = [checked(0)?, checked(1)?, checked(2)?];
+    // Three numbers of at most the file's size.
+    let len = chunks.iter().fold(0_u64, |sum, chunk| sum.saturating_add(chunk.len));
+    if len > MAX_GROUP_BYTES {
+        let what = format!(
+            "its chunks of the three columns have {} MiB, which must be held at once, and {} MiB is the most that is; write \
+             the file with smaller row groups",
+            len >> 20,
+            MAX_GROUP_BYTES >> 20
+        );
+        return Err(what.into());
+    }
+    Ok(chunks)
+}

@@ -1,0 +1,351 @@
+//! The columns of a file: which of them the spec means, how their values are stored, and what they mean.
+
+use super::text::Form;
+use super::thrift::{Kind, Reader};
+use super::values::{Layout, Physical};
+use super::{Checked, Flaw};
+use crate::decimal::MAX_DIGITS;
+use crate::reject::shown;
+
+/// How deep groups of columns may be nested.
+const MAX_NESTED: usize = 1_000;
+
+/// How many columns an error about a missing one names.
+const NAMED: usize = 20;
+
+/// What a column is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The index, of dates.
+    Date,
+    /// The index, of texts.
+    Text,
+    /// The category.
+    Category,
+    /// The value.
+    Value,
+}
+
+impl Role {
+    /// What its values are.
+    pub(super) fn wanted(self) -> &'static str {
+        match self {
+            Role::Date => "a date, a timestamp or a text",
+            Role::Text | Role::Category => "a text or an integer",
+            Role::Value => "a number",
+        }
+    }
+
+    fn takes(self, form: Form) -> bool {
+        match form {
+            Form::Text => true,
+            Form::Signed | Form::Unsigned => self != Role::Date,
+            Form::Float | Form::Decimal { .. } => self == Role::Value,
+            Form::Date | Form::Instant { .. } | Form::Instant96 => self == Role::Date,
+        }
+    }
+}
+
+/// One column that the spec names.
+#[derive(Clone, Debug)]
+pub(super) struct Column {
+    /// Its name.
+    pub(super) name: String,
+    /// What it is read for.
+    pub(super) role: Role,
+    /// How to read it.
+    pub(super) layout: Layout,
+    /// Its type's number, which its chunks repeat.
+    pub(super) physical: i32,
+    /// Its place among the columns of the table, from 0.
+    pub(super) position: usize,
+    /// Its place among the chunks of a row group, from 0.
+    pub(super) leaf: usize,
+}
+
+/// The spec's three columns, and how many there are in all.
+#[derive(Clone, Debug)]
+pub(super) struct Schema {
+    /// Those of the index, the category and the value.
+    pub(super) columns: [Column; 3],
+    /// Columns of the table.
+    pub(super) width: usize,
+    /// Chunks of a row group: a group of columns has many.
+    pub(super) leaves: usize,
+}
+
+impl Schema {
+    /// Finds the columns of these names and roles in the list of all.
+    pub(super) fn read(reader: &mut Reader<'_>, wanted: [(&str, Role); 3]) -> Checked<Self> {
+        let mut found: [Option<Column>; 3] = [None, None, None];
+        let mut names = Vec::new();
+        let (mut width, mut leaves) = (0, 0);
+        // How many more columns belong to each group that has begun; the first one is the table.
+        let mut groups: Vec<u64> = Vec::new();
+        let mut has_table = false;
+        reader.structures(|reader| {
+            let element = Element::read(reader)?;
+            while groups.last() == Some(&0) {
+                groups.pop();
+            }
+            match groups.last_mut() {
+                Some(left) => *left -= 1,
+                None if has_table => return Err("its metadata has more columns than its table".into()),
+                None => {
+                    has_table = true;
+                    groups.push(element.children);
+                    return Ok(());
+                }
+            }
+            if groups.len() == 1 {
+                for ((name, role), column) in wanted.into_iter().zip(&mut found) {
+                    if element.name == name.as_bytes() {
+                        let new = element.column(name, role, width, leaves)?;
+                        if column.replace(new).is_some() {
+                            return Err(format!("it has two columns of the name {name:?}").into());
+                        }
+                    }
+                }
+                if names.len() < NAMED {
+                    names.push(shown(element.name));
+                }
+                width += 1;
+            }
+            if element.is_group() {
+                groups.push(element.children);
+            } else {
+                leaves += 1;
+            }
+            if groups.len() > MAX_NESTED { Err("its columns are nested too deeply".into()) } else { Ok(()) }
+        })?;
+        if groups.iter().any(|&left| left > 0) {
+            return Err("its metadata has fewer columns than its table".into());
+        }
+        let missing = |place: usize| -> Flaw {
+            let (name, _) = wanted[place];
+            format!("the column {name:?} is missing; the file has {}", names.join(", ")).into()
+        };
+        let [index, category, value] = found;
+        let columns =
+            [index.ok_or_else(|| missing(0))?, category.ok_or_else(|| missing(1))?, value.ok_or_else(|| missing(2))?];
+        Ok(Self { columns, width, leaves })
+    }
+}
+
+/// A column or a group of columns as the file describes it.
+struct Element<'a> {
+    name: &'a [u8],
+    physical: Option<i32>,
+    type_len: u64,
+    repetition: i32,
+    children: u64,
+    /// How older writers say what is meant.
+    converted: Option<i32>,
+    scale: i32,
+    precision: i32,
+    meaning: Meaning,
+}
+
+/// What a column's values stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    /// What they are.
+    Plain,
+    Text,
+    Signed,
+    Unsigned,
+    Decimal,
+    Date,
+    Timestamp {
+        per_day: i64,
+    },
+    Other(&'static str),
+}
+
+const SECONDS_PER_DAY: i64 = 86_400;
+
+impl<'a> Element<'a> {
+    fn read(reader: &mut Reader<'a>) -> Checked<Self> {
+        let mut element = Self {
+            name: &[],
+            physical: None,
+            type_len: 0,
+            repetition: 0,
+            children: 0,
+            converted: None,
+            scale: 0,
+            precision: 0,
+            meaning: Meaning::Plain,
+        };
+        reader.structure(|reader, id, kind| {
+            match (id, kind) {
+                (1, Kind::I32) => element.physical = Some(reader.i32()?),
+                (2, Kind::I32) => element.type_len = reader.natural()?,
+                (3, Kind::I32) => element.repetition = reader.i32()?,
+                (4, Kind::BINARY) => element.name = reader.binary()?,
+                (5, Kind::I32) => element.children = reader.natural()?,
+                (6, Kind::I32) => element.converted = Some(reader.i32()?),
+                (7, Kind::I32) => element.scale = reader.i32()?,
+                (8, Kind::I32) => element.precision = reader.i32()?,
+                (10, Kind::STRUCT) => reader.structure(|reader, id, kind| element.read_meaning(reader, id, kind))?,
+                _ => reader.skip(kind)?,
+            }
+            Ok(())
+        })?;
+        if element.meaning == Meaning::Plain {
+            element.meaning = element.converted.map_or(Meaning::Plain, converted);
+        }
+        Ok(element)
+    }
+
+    fn read_meaning(&mut self, reader: &mut Reader<'a>, id: i16, kind: Kind) -> Checked<()> {
+        if kind != Kind::STRUCT {
+            return reader.skip(kind);
+        }
+        self.meaning = match id {
+            1 | 4 | 12 => Meaning::Text,
+            2 => Meaning::Other("MAP"),
+            3 => Meaning::Other("LIST"),
+            5 => {
+                reader.structure(|reader, id, kind| {
+                    match (id, kind) {
+                        (1, Kind::I32) => self.scale = reader.i32()?,
+                        (2, Kind::I32) => self.precision = reader.i32()?,
+                        _ => reader.skip(kind)?,
+                    }
+                    Ok(())
+                })?;
+                self.meaning = Meaning::Decimal;
+                return Ok(());
+            }
+            6 => Meaning::Date,
+            7 => Meaning::Other("TIME"),
+            8 => return self.read_timestamp(reader),
+            10 => return self.read_integer(reader),
+            11 => Meaning::Other("NULL"),
+            13 => Meaning::Other("BSON"),
+            14 => Meaning::Other("UUID"),
+            15 => Meaning::Other("FLOAT16"),
+            16 => Meaning::Other("VARIANT"),
+            17 => Meaning::Other("GEOMETRY"),
+            18 => Meaning::Other("GEOGRAPHY"),
+            _ => Meaning::Other("of an unknown type"),
+        };
+        reader.skip(kind)
+    }
+
+    /// Whether it is in UTC or nowhere makes no difference: its date is that of the number as it stands.
+    fn read_timestamp(&mut self, reader: &mut Reader<'a>) -> Checked<()> {
+        self.meaning = Meaning::Other("TIMESTAMP of an unknown unit");
+        reader.structure(|reader, id, kind| match (id, kind) {
+            (2, Kind::STRUCT) => reader.structure(|reader, id, kind| {
+                self.meaning = match id {
+                    1 => Meaning::Timestamp { per_day: SECONDS_PER_DAY * 1_000 },
+                    2 => Meaning::Timestamp { per_day: SECONDS_PER_DAY * 1_000_000 },
+                    3 => Meaning::Timestamp { per_day: SECONDS_PER_DAY * 1_000_000_000 },
+                    _ => self.meaning,
+                };
+                reader.skip(kind)
+            }),
+            _ => reader.skip(kind),
+        })
+    }
+
+    fn read_integer(&mut self, reader: &mut Reader<'a>) -> Checked<()> {
+        self.meaning = Meaning::Signed;
+        reader.structure(|reader, id, kind| {
+            if (id, kind) == (2, Kind::FALSE) {
+                self.meaning = Meaning::Unsigned;
+            }
+            reader.skip(kind)
+        })
+    }
+
+    fn is_group(&self) -> bool {
+        self.physical.is_none()
+    }
+
+    /// As one of the spec's columns.
+    fn column(&self, name: &str, role: Role, position: usize, leaf: usize) -> Checked<Column> {
+        let unusable =
+            |what: &str| -> Flaw { format!("the column {name:?} is {what}; expected {}", role.wanted()).into() };
+        let Some(physical) = self.physical else { return Err(unusable("a group of columns")) };
+        let is_optional = match self.repetition {
+            0 => false,
+            1 => true,
+            _ => return Err(unusable("a list")),
+        };
+        let layout = self.layout(physical).filter(|(_, form)| role.takes(*form));
+        let Some((stored, form)) = layout else { return Err(unusable(&self.type_name(physical))) };
+        let layout = Layout { physical: stored, form, is_optional };
+        Ok(Column { name: name.to_owned(), role, layout, physical, position, leaf })
+    }
+
+    /// How its values are stored and what they mean, if they are anything that is ever read.
+    fn layout(&self, physical: i32) -> Option<(Physical, Form)> {
+        let stored = match physical {
+            1 => Physical::Integer(4),
+            2 => Physical::Integer(8),
+            3 => Physical::Fixed(12),
+            4 => Physical::Fixed(4),
+            5 => Physical::Fixed(8),
+            6 => Physical::Bytes,
+            7 => {
+                Physical::Fixed(usize::try_from(self.type_len).ok().filter(|len| (1..=MAX_FIXED_BYTES).contains(len))?)
+            }
+            _ => return None,
+        };
+        let form = match (physical, self.meaning) {
+            (1 | 2, Meaning::Plain | Meaning::Signed) => Form::Signed,
+            (1 | 2, Meaning::Unsigned) => Form::Unsigned,
+            (1, Meaning::Date) => Form::Date,
+            (2, Meaning::Timestamp { per_day }) => Form::Instant { per_day },
+            (3, Meaning::Plain) => Form::Instant96,
+            (4 | 5, Meaning::Plain) => Form::Float,
+            (6, Meaning::Plain | Meaning::Text) => Form::Text,
+            (1 | 2 | 6 | 7, Meaning::Decimal) => {
+                let scale = u32::try_from(self.scale).ok().filter(|&scale| scale <= MAX_DIGITS)?;
+                u32::try_from(self.precision).ok().filter(|precision| (1..=MAX_DIGITS).contains(precision))?;
+                Form::Decimal { scale, is_big_endian: physical >= 6 }
+            }
+            _ => return None,
+        };
+        Some((stored, form))
+    }
+
+    fn type_name(&self, physical: i32) -> String {
+        const NAMES: [&str; 8] = ["BOOLEAN", "INT32", "INT64", "INT96", "FLOAT", "DOUBLE", "BINARY", "FIXED BINARY"];
+        let stored = usize::try_from(physical).ok().and_then(|place| NAMES.get(place)).unwrap_or(&"of an unknown type");
+        match self.meaning {
+            Meaning::Plain => (*stored).to_owned(),
+            Meaning::Decimal => format!("{stored} (DECIMAL({}, {}))", self.precision, self.scale),
+            Meaning::Timestamp { .. } => format!("{stored} (TIMESTAMP)"),
+            Meaning::Text => format!("{stored} (TEXT)"),
+            Meaning::Signed => format!("{stored} (SIGNED)"),
+            Meaning::Unsigned => format!("{stored} (UNSIGNED)"),
+            Meaning::Date => format!("{stored} (DATE)"),
+            Meaning::Other(name) => format!("{stored} ({name})"),
+        }
+    }
+}
+
+/// The most bytes that a value of fixed length may have: no number has more.
+const MAX_FIXED_BYTES: usize = 64;
+
+fn converted(number: i32) -> Meaning {
+    match number {
+        0 | 4 | 19 => Meaning::Text,
+        1 | 2 => Meaning::Other("MAP"),
+        3 => Meaning::Other("LIST"),
+        5 => Meaning::Decimal,
+        6 => Meaning::Date,
+        7 | 8 => Meaning::Other("TIME"),
+        9 => Meaning::Timestamp { per_day: SECONDS_PER_DAY * 1_000 },
+        10 => Meaning::Timestamp { per_day: SECONDS_PER_DAY * 1_000_000 },
+        11..=14 => Meaning::Unsigned,
+        15..=18 => Meaning::Signed,
+        20 => Meaning::Other("BSON"),
+        21 => Meaning::Other("INTERVAL"),
+        _ => Meaning::Other("of an unknown type"),
+    }
+}

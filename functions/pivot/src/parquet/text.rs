@@ -1,0 +1,244 @@
+//! Values as texts, exactly: what a CSV file of the same rows would say. So a row means the same whatever it was stored as.
+
+use super::Checked;
+use crate::decimal::MAX_DIGITS;
+use std::io::Write;
+
+/// What the bytes of a column's values mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Text.
+    Text,
+    /// A signed integer.
+    Signed,
+    /// An unsigned integer.
+    Unsigned,
+    /// A binary floating point number.
+    Float,
+    /// An integer of so many decimals.
+    Decimal {
+        /// How many.
+        scale: u32,
+        /// Its highest byte comes first, and it may have any length.
+        is_big_endian: bool,
+    },
+    /// Days since 1970-01-01.
+    Date,
+    /// Parts of a day since 1970-01-01, in UTC.
+    Instant {
+        /// How many make a day.
+        per_day: i64,
+    },
+    /// Nanoseconds of a day, and the day's Julian number.
+    Instant96,
+}
+
+const NANOSECONDS_PER_DAY: i64 = 86_400_000_000_000;
+
+/// The Julian number of 1970-01-01.
+const JULIAN_EPOCH: i64 = 2_440_588;
+
+impl Form {
+    /// Appends the text of a value. Of a point in time only the date: nothing else of it is ever used.
+    pub(super) fn write(self, value: &[u8], text: &mut Vec<u8>) -> Checked<()> {
+        match self {
+            Form::Text => text.extend_from_slice(value),
+            Form::Signed => {
+                let value = integer(value)?;
+                write_decimal(value < 0, u128::from(value.unsigned_abs()), 0, text);
+            }
+            Form::Unsigned => {
+                let mut bytes = [0; 16];
+                bytes.get_mut(..value.len()).ok_or(WIDTH)?.copy_from_slice(value);
+                write_decimal(false, u128::from_le_bytes(bytes), 0, text);
+            }
+            Form::Decimal { scale, is_big_endian } => {
+                let value = if is_big_endian { big_endian(value)? } else { i128::from(integer(value)?) };
+                write_decimal(value < 0, value.unsigned_abs(), scale, text);
+            }
+            Form::Float => match *value {
+                [a, b, c, d] => {
+                    let value = f32::from_le_bytes([a, b, c, d]);
+                    write_float(value, f64::from(value), text);
+                }
+                [a, b, c, d, e, f, g, h] => {
+                    let value = f64::from_le_bytes([a, b, c, d, e, f, g, h]);
+                    write_float(value, value, text);
+                }
+                _ => return Err(WIDTH.into()),
+            },
+            Form::Date => write_date(integer(value)?, text),
+            Form::Instant { per_day } => write_date(integer(value)?.div_euclid(per_day), text),
+            Form::Instant96 => {
+                let (nanoseconds, day) = value.split_first_chunk::<8>().ok_or(WIDTH)?;
+                let day = u32::from_le_bytes(day.try_into().map_err(|_| WIDTH)?);
+                let carry = i64::from_le_bytes(*nanoseconds).div_euclid(NANOSECONDS_PER_DAY);
+                write_date(i64::from(day) - JULIAN_EPOCH + carry, text);
+            }
+        }
+        Ok(())
+    }
+}
+
+const WIDTH: &str = "a value has more or fewer bytes than its type";
+
+/// A signed integer of 4 or 8 bytes, the lowest first.
+fn integer(value: &[u8]) -> Checked<i64> {
+    match *value {
+        [a, b, c, d] => Ok(i64::from(i32::from_le_bytes([a, b, c, d]))),
+        [a, b, c, d, e, f, g, h] => Ok(i64::from_le_bytes([a, b, c, d, e, f, g, h])),
+        _ => Err(WIDTH.into()),
+    }
+}
+
+/// A signed integer of any length whose value has at most 16 bytes, the highest first.
+fn big_endian(value: &[u8]) -> Checked<i128> {
+    let sign = match value.first() {
+        Some(0x80..) => 0xFF,
+        Some(_) => 0,
+        None => return Err(WIDTH.into()),
+    };
+    let (more, low) = value.split_at(value.len().saturating_sub(16));
+    let mut bytes = [sign; 16];
+    bytes[16 - low.len()..].copy_from_slice(low);
+    if more.iter().any(|&byte| byte != sign) || (bytes[0] ^ sign) & 0x80 != 0 {
+        return Err("a decimal of more than 128 bits".into());
+    }
+    Ok(i128::from_be_bytes(bytes))
+}
+
+/// Appends `magnitude / 10^scale`, with all its decimals.
+fn write_decimal(is_negative: bool, magnitude: u128, scale: u32, text: &mut Vec<u8>) {
+    // 39 digits and as many zeros as a scale of 38 may ask for.
+    let mut digits = [b'0'; 80];
+    let mut start = digits.len();
+    let mut push = |digit: u8| {
+        start -= 1;
+        digits[start] = b'0' + digit;
+    };
+    let mut high = magnitude;
+    while high > u128::from(u64::MAX) {
+        push(u8::try_from(high % 10).unwrap_or_default());
+        high /= 10;
+    }
+    // A division of 64 bits is several times as fast.
+    let mut low = u64::try_from(high).unwrap_or_default();
+    while low > 0 {
+        push(u8::try_from(low % 10).unwrap_or_default());
+        low /= 10;
+    }
+    let point = digits.len() - scale.min(MAX_DIGITS) as usize;
+    let start = start.min(point - 1);
+    if is_negative {
+        text.push(b'-');
+    }
+    text.extend_from_slice(&digits[start..point]);
+    if point < digits.len() {
+        text.push(b'.');
+        text.extend_from_slice(&digits[point..]);
+    }
+}
+
+/// Appends the shortest decimal that reads back as the same number; with an exponent where it would have many zeros. `size` is
+/// about the same number.
+fn write_float<T: std::fmt::Display + std::fmt::LowerExp>(value: T, size: f64, text: &mut Vec<u8>) {
+    let is_handy = size == 0.0 || (1e-7..1e17).contains(&size.abs());
+    let written = if is_handy { write!(text, "{value}") } else { write!(text, "{value:e}") };
+    debug_assert!(written.is_ok(), "memory takes every text");
+}
+
+/// Appends a date of the proleptic Gregorian calendar, whatever its year. A year begins in March here, so that a leap day ends
+/// it.
+fn write_date(day: i64, text: &mut Vec<u8>) {
+    const DAYS_PER_400_YEARS: i64 = 146_097;
+    let day = day.saturating_add(719_468);
+    let era = day.div_euclid(DAYS_PER_400_YEARS);
+    let day_of_era = day.rem_euclid(DAYS_PER_400_YEARS);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    let written = write!(text, "{year:04}-{month:02}-{day_of_month:02}");
+    debug_assert!(written.is_ok(), "memory takes every text");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::date::Date;
+    use crate::decimal::Decimal;
+
+    fn text(form: Form, value: &[u8]) -> String {
+        let mut text = Vec::new();
+        form.write(value, &mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn integers_of_all_widths() {
+        assert_eq!(text(Form::Signed, &i32::MIN.to_le_bytes()), "-2147483648");
+        assert_eq!(text(Form::Signed, &i64::MIN.to_le_bytes()), "-9223372036854775808");
+        assert_eq!(text(Form::Signed, &[0; 4]), "0");
+        assert_eq!(text(Form::Unsigned, &[0xFF; 4]), "4294967295");
+        assert_eq!(text(Form::Unsigned, &[0xFF; 8]), "18446744073709551615");
+        assert!(Form::Signed.write(&[0; 3], &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn decimals_of_all_lengths() {
+        let big = |scale| Form::Decimal { scale, is_big_endian: true };
+        assert_eq!(text(Form::Decimal { scale: 2, is_big_endian: false }, &(-5_i32).to_le_bytes()), "-0.05");
+        assert_eq!(text(Form::Decimal { scale: 0, is_big_endian: false }, &12_i64.to_le_bytes()), "12");
+        assert_eq!(text(big(1), &[0xFF]), "-0.1");
+        assert_eq!(text(big(1), &[0x01, 0x00]), "25.6");
+        assert_eq!(text(big(38), &[0; 16]), format!("0.{}", "0".repeat(38)));
+        assert_eq!(text(big(0), &i128::MIN.to_be_bytes()), i128::MIN.to_string());
+        assert_eq!(text(big(3), &[&[0xFF; 5][..], &(-1_234_i128).to_be_bytes()].concat()), "-1.234");
+        for value in [&[][..], &[0x01; 17], &[&[0][..], &[0xFF; 16]].concat()] {
+            assert!(big(0).write(value, &mut Vec::new()).is_err(), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn floats_are_the_shortest_text_that_reads_back() {
+        for (value, expected) in [
+            (31.883_333_33, "31.88333333"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (35.0, "35"),
+            (-0.0, "-0"),
+            (1e16, "10000000000000000"),
+            (1e300, "1e300"),
+            (-2.5e-9, "-2.5e-9"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(text(Form::Float, &value.to_le_bytes()), expected);
+        }
+        assert_eq!(text(Form::Float, &0.1_f32.to_le_bytes()), "0.1");
+        assert_eq!(text(Form::Float, &f32::MAX.to_le_bytes()), "3.4028235e38");
+        assert_eq!(Decimal::parse(b"-2.5e-9"), Ok(Decimal { mantissa: -25, scale: 10 }));
+    }
+
+    #[test]
+    fn days_and_instants_are_dates() {
+        let days = |text: &str| Date::parse(text.as_bytes()).map(Date::days);
+        for day in (-719_162..=2_932_896).step_by(97).chain([-719_162, 11_016, 2_932_896]) {
+            assert_eq!(days(&text(Form::Date, &i32::to_le_bytes(day))), Some(day));
+        }
+        for day in [i32::MIN, -719_163, 2_932_897, i32::MAX] {
+            assert_eq!(days(&text(Form::Date, &day.to_le_bytes())), None);
+        }
+        let milliseconds = Form::Instant { per_day: 86_400_000 };
+        assert_eq!(text(milliseconds, &(-1_i64).to_le_bytes()), "1969-12-31");
+        assert_eq!(text(milliseconds, &86_400_000_i64.to_le_bytes()), "1970-01-02");
+        assert_eq!(days(&text(milliseconds, &i64::MIN.to_le_bytes())), None);
+        let int96 = |nanoseconds: i64, day: u32| {
+            text(Form::Instant96, &[&nanoseconds.to_le_bytes()[..], &day.to_le_bytes()].concat())
+        };
+        assert_eq!(int96(0, 2_440_588), "1970-01-01");
+        assert_eq!(int96(NANOSECONDS_PER_DAY - 1, 2_451_545), "2000-01-01");
+        assert_eq!(int96(-1, 2_440_588), "1969-12-31");
+    }
+}

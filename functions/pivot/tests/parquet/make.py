@@ -1,0 +1,214 @@
+"""Makes the Parquet files beside this script, as other programs write them, and what they must come to.
+
+Each `<name>.parquet` has a `<name>.csv` of the same rows, or a `<name>.txt` with the error that refuses it.
+Made with pyarrow 25.0.1, polars 2.1.0 and duckdb 2.0.0: python make.py
+"""
+
+import datetime
+import decimal
+import math
+import pathlib
+import random
+
+import duckdb
+import polars
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+HERE = pathlib.Path(__file__).parent
+HEADER = ["Start date", "Project", "Duration (in minutes)"]
+DATE, CATEGORY, VALUE = HEADER
+RANDOM = random.Random(7)
+COUNT = 200
+decimal.getcontext().prec = 60
+
+STARTS = [datetime.datetime(2023, 12, 20) + datetime.timedelta(minutes=211 * row, microseconds=row) for row in range(COUNT)]
+STARTS[0] = datetime.datetime(1969, 12, 31, 23, 59, 59, 999_000)
+CATEGORIES = [RANDOM.choice(["Learning", "Work"]) for _ in range(COUNT)]
+DOUBLES = [RANDOM.choice([RANDOM.uniform(-100, 100), float(RANDOM.randrange(100)), 0.1 + 0.2]) for _ in range(COUNT)]
+INTEGERS = [RANDOM.randrange(-(10**6), 10**6) for _ in range(COUNT)]
+HUNDREDTHS = [decimal.Decimal(number).scaleb(-2) for number in INTEGERS]
+
+
+def double_text(value):
+    """The shortest text that reads back, in Rust's words."""
+    if math.isnan(value) or math.isinf(value):
+        return str(value)
+    text = repr(value)
+    return text.removesuffix(".0")
+
+
+def text_of(value):
+    match value:
+        case None:
+            return ""
+        case float():
+            return double_text(value)
+        case datetime.datetime():
+            return value.strftime("%Y-%m-%d %H:%M:%S")
+        case _:
+            return str(value)
+
+
+def write_csv(name, columns, header=HEADER):
+    rows = [",".join(map(text_of, row)) for row in zip(*columns, strict=True)]
+    (HERE / f"{name}.csv").write_text("\n".join([",".join(header), *rows, ""]))
+
+
+def write(name, columns, texts=None, others=(), required=False, **options):
+    """`columns`: arrays of the date, the category and the value. `others`: columns that come first."""
+    fields = [pa.field(key, array.type, nullable=not required) for key, array in [*others, *zip(HEADER, columns)]]
+    table = pa.table([array for _, array in others] + list(columns), schema=pa.schema(fields))
+    pq.write_table(table, HERE / f"{name}.parquet", **options)
+    write_csv(name, texts or [array.to_pylist() for array in columns])
+
+
+def refuse(name, error, columns, **options):
+    pq.write_table(pa.table(dict(zip(HEADER, columns))), HERE / f"{name}.parquet", **options)
+    (HERE / f"{name}.txt").write_text(error + "\n")
+
+
+def pyarrow_files():
+    starts = [start.strftime("%Y-%m-%d %H:%M") for start in STARTS]
+    write(
+        "snappy-dictionaries-two-groups",
+        [pa.array(starts), pa.array(CATEGORIES), pa.array(DOUBLES)],
+        row_group_size=150,
+    )
+    # Columns within columns come before: a chunk's place is not the column's.
+    nested = pa.array([{"tags": ["a", "b"], "n": row} for row in range(COUNT)])
+    write(
+        "zstd-plain-pages-v2-nested-others",
+        [pa.array(STARTS, pa.timestamp("us", "Europe/Berlin")), pa.array(CATEGORIES), pa.array(HUNDREDTHS, pa.decimal128(12, 2))],
+        [STARTS, CATEGORIES, HUNDREDTHS],
+        others=[("nested", nested), ("list", pa.array([[row] for row in range(COUNT)]))],
+        compression="zstd",
+        data_page_version="2.0",
+        use_dictionary=False,
+        data_page_size=256,
+        write_batch_size=50,
+        write_page_checksum=True,
+    )
+    write(
+        "gzip-int96-int64",
+        [pa.array(STARTS, pa.timestamp("ns")), pa.array(CATEGORIES), pa.array(INTEGERS, pa.int64())],
+        compression="gzip",
+        use_deprecated_int96_timestamps=True,
+        write_page_checksum=True,
+    )
+    write(
+        "none-deltas-of-integers",
+        [pa.array([start.date() for start in STARTS]), pa.array(CATEGORIES), pa.array(INTEGERS, pa.int32())],
+        compression="none",
+        use_dictionary=False,
+        column_encoding={DATE: "DELTA_BINARY_PACKED", CATEGORY: "DELTA_LENGTH_BYTE_ARRAY", VALUE: "DELTA_BINARY_PACKED"},
+    )
+    write(
+        "snappy-deltas-of-texts-split-doubles",
+        [pa.array(STARTS, pa.timestamp("ms")), pa.array(CATEGORIES), pa.array(DOUBLES)],
+        [[start.replace(microsecond=start.microsecond // 1000 * 1000) for start in STARTS], CATEGORIES, DOUBLES],
+        use_dictionary=False,
+        column_encoding={DATE: "DELTA_BINARY_PACKED", CATEGORY: "DELTA_BYTE_ARRAY", VALUE: "BYTE_STREAM_SPLIT"},
+        data_page_version="2.0",
+        required=True,
+    )
+    write(
+        "decimals-as-integers-binary",
+        [pa.array([start.encode() for start in starts]), pa.array([c.encode() for c in CATEGORIES]), pa.array(HUNDREDTHS, pa.decimal128(9, 2))],
+        [starts, CATEGORIES, HUNDREDTHS],
+        store_decimal_as_integer=True,
+        required=True,
+    )
+    wide = [decimal.Decimal(number) * 10**20 + decimal.Decimal(1).scaleb(-6) for number in INTEGERS]
+    write(
+        "decimals-of-38-digits-dictionary-column",
+        [pa.array(STARTS, pa.timestamp("s")), pa.array(CATEGORIES).dictionary_encode(), pa.array(wide, pa.decimal128(38, 6))],
+        [STARTS, CATEGORIES, wide],
+    )
+    floats = pa.array(DOUBLES, pa.float32())
+    short = [float(str(value)) for value in floats.to_numpy()]
+    write("floats", [pa.array(starts), pa.array(CATEGORIES), floats], [starts, CATEGORIES, short])
+    write("unsigned", [pa.array(starts), pa.array(CATEGORIES), pa.array([2**64 - 1 - row for row in range(COUNT)], pa.uint64())])
+    write("bytes", [pa.array(starts), pa.array(CATEGORIES), pa.array([row - 128 for row in range(COUNT)], pa.int8())])
+    texts = [format(number / 8, ".3f") for number in INTEGERS]
+    write("values-as-texts", [pa.array(starts), pa.array(CATEGORIES), pa.array(texts)], compression="zstd")
+    for version in ["1.0", "2.0"]:
+        for use_dictionary in [True, False]:
+            dates = [None if row % 7 == 1 else start.date() for row, start in enumerate(STARTS)]
+            categories = [None if row % 11 == 2 else category for row, category in enumerate(CATEGORIES)]
+            values = [None if row % 5 == 3 else value for row, value in enumerate(DOUBLES)]
+            values[10], values[11] = math.nan, math.inf
+            name = f"nulls-v{version[0]}-{'dictionaries' if use_dictionary else 'plain'}"
+            columns = [pa.array(dates, pa.date32()), pa.array(categories), pa.array(values, pa.float64())]
+            write(name, columns, use_dictionary=use_dictionary, data_page_version=version, row_group_size=100)
+    for version in ["1.0", "2.0"]:
+        columns = [pa.array([None] * 20, pa.date32()), pa.array(["Work"] * 20), pa.array([None] * 20, pa.float64())]
+        write(f"all-null-v{version[0]}", columns, data_page_version=version, use_dictionary=False)
+    write("no-rows", [pa.array([], pa.date32()), pa.array([], pa.string()), pa.array([], pa.float64())])
+
+
+def polars_files():
+    frame = polars.DataFrame({
+        DATE: polars.Series([start.date() for start in STARTS]),
+        CATEGORY: polars.Series(CATEGORIES, dtype=polars.Categorical),
+        VALUE: polars.Series(HUNDREDTHS, dtype=polars.Decimal(38, 2)),
+    })
+    frame.write_parquet(HERE / "polars.parquet", row_group_size=100)
+    write_csv("polars", [frame[name].to_list() for name in HEADER])
+    frame = polars.DataFrame({DATE: STARTS, CATEGORY: CATEGORIES, VALUE: DOUBLES})
+    frame.write_parquet(HERE / "polars-snappy.parquet", compression="snappy", data_page_size=500)
+    write_csv("polars-snappy", [frame[name].to_list() for name in HEADER])
+
+
+def duckdb_files():
+    connection = duckdb.connect()
+    connection.execute(f'CREATE TABLE rows ("{DATE}" TIMESTAMP, "{CATEGORY}" VARCHAR, "{VALUE}" DECIMAL(9, 2))')
+    connection.executemany("INSERT INTO rows VALUES (?, ?, ?)", list(zip(STARTS, CATEGORIES, HUNDREDTHS)))
+    for version in ["V1", "V2"]:
+        name = f"duckdb-{version.lower()}"
+        path = HERE / f"{name}.parquet"
+        connection.execute(f"COPY rows TO '{path}' (FORMAT PARQUET, PARQUET_VERSION {version}, ROW_GROUP_SIZE 2048)")
+        write_csv(name, [STARTS, CATEGORIES, HUNDREDTHS])
+    path = HERE / "duckdb-dates-doubles.parquet"
+    query = f'SELECT CAST("{DATE}" AS DATE) AS "{DATE}", "{CATEGORY}", CAST("{VALUE}" AS DOUBLE) AS "{VALUE}" FROM rows'
+    connection.execute(f"COPY ({query}) TO '{path}' (FORMAT PARQUET, PARQUET_VERSION V2, CODEC 'zstd')")
+    write_csv("duckdb-dates-doubles", [[start.date() for start in STARTS], CATEGORIES, [float(value) for value in HUNDREDTHS]])
+
+
+def refused_files():
+    starts = pa.array([start.date() for start in STARTS[:5]])
+    categories, doubles = pa.array(CATEGORIES[:5]), pa.array(DOUBLES[:5])
+    usual = [starts, categories, doubles]
+    for codec, word in [("brotli", "Brotli"), ("lz4", "LZ4_RAW")]:
+        error = f"row group 1: column \"Start date\": compressed with {word}; write it with Snappy, Zstandard, gzip or none"
+        refuse(f"refused-{codec}", error, usual, compression=codec)
+    refuse(
+        "refused-bool-category",
+        'the column "Project" is BOOLEAN; expected a text or an integer',
+        [starts, pa.array([True] * 5), doubles],
+    )
+    refuse(
+        "refused-list-value",
+        'the column "Duration (in minutes)" is a group of columns; expected a number',
+        [starts, categories, pa.array([[1.0]] * 5)],
+    )
+    refuse(
+        "refused-date-value",
+        'the column "Duration (in minutes)" is INT32 (DATE); expected a number',
+        [starts, categories, starts],
+    )
+    refuse(
+        "refused-time-index",
+        'the column "Start date" is INT64 (TIME); expected a date, a timestamp or a text',
+        [pa.array([datetime.time(1)] * 5), categories, doubles],
+    )
+    table = pa.table({"start date": starts, "Project": categories, "list": [[1]] * 5})
+    pq.write_table(table, HERE / "refused-missing.parquet")
+    error = 'the column "Start date" is missing; the file has "start date", "Project", "list"'
+    (HERE / "refused-missing.txt").write_text(error + "\n")
+
+
+pyarrow_files()
+polars_files()
+duckdb_files()
+refused_files()
