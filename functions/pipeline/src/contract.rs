@@ -7,7 +7,7 @@
 //! ```text
 //! intermediate_data/<execution>/<attempt>/batch-00000.json     BatchManifest   by detect-new-files
 //! intermediate_data/<execution>/<attempt>/manifest.json        Manifest        by detect-new-files, after its batches
-//! intermediate_data/<execution>/<attempt>/pivoted-00000.csv    partial sums    by pivot
+//! intermediate_data/<execution>/<attempt>/pivoted-00000.pgcopy partial sums    by pivot, as COPY takes them
 //! intermediate_data/<execution>/<attempt>/result-00000.json    PivotResult     by pivot, beside the manifest, once
 //! quarantine/<execution>/batch-00000.csv                       bad rows        by pivot
 //! state/<pipeline>/ledger/<detected at>-<execution>-00000.json LedgerEntry     by upsert, in doubt, then after its commit

@@ -1,4 +1,4 @@
-//! Sums to a frame, sorted by its key, and the frame to CSV.
+//! Sums to a frame, sorted by its key, and the frame to CSV for people.
 
 use crate::decimal::{Decimal, MAX_DIGITS};
 use crate::sums::{Keys, Sums};

@@ -1,6 +1,7 @@
 //! Reads a batch's files one after the other, the next ones already being fetched; writes its sums, then its result.
 
 use crate::compression::Decompressor;
+use crate::copy_format;
 use crate::download::{self, Body};
 use crate::frame;
 use crate::parquet::{self, ParquetPlan, Tail};
@@ -63,9 +64,9 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PivotI
     let BatchManifest { files } = store.read_json(reference).await?;
 
     let mut batch = Batch::new(&plan);
-    let mut quarantine = Upload::new(store, keys::quarantine(&input.execution, index));
+    let mut quarantine = Upload::new(store, keys::quarantine(&input.execution, index), "text/csv");
     let prefix = keys::attempt_prefix(&input.execution, &invocation.attempt);
-    let upload = Upload::new(store, format!("{prefix}pivoted-{index:05}.csv"));
+    let upload = Upload::new(store, format!("{prefix}pivoted-{index:05}.pgcopy"), "application/octet-stream");
     let mut partial_sums = PartialSums { batch: index, upload, rows: 0 };
     let outcome = read_files(store, files, &mut batch, &mut partial_sums, &mut quarantine, &invocation).await;
     // Before anything that may fail: bad rows that were found are written down, also when a later file ends the batch.
@@ -80,7 +81,8 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PivotI
         partial_sums.write(&mut batch, None).await?;
     }
     let days = partial_sums.rows;
-    let pivoted = partial_sums.upload.finish(&mut Vec::new()).await?;
+    let mut end = if days == 0 { Vec::new() } else { copy_format::END.to_vec() };
+    let pivoted = partial_sums.upload.finish(&mut end).await?;
     let output = PivotOutput {
         index,
         pivoted,
@@ -132,10 +134,12 @@ impl PartialSums<'_> {
             let place = u32::try_from(place).unwrap_or(u32::MAX);
             frame = frame::of_file(frame, file_number(self.batch, place))?;
         }
-        let is_first = self.rows == 0;
+        if self.rows == 0 {
+            self.upload.drain(&mut copy_format::HEAD.to_vec()).await?;
+        }
         self.rows += batch.sums.len() as u64;
         batch.sums.clear();
-        self.upload.drain(&mut frame::to_csv(frame, is_first)?).await
+        self.upload.drain(&mut copy_format::rows(&frame)?).await
     }
 }
 

@@ -10,7 +10,8 @@
 //! - [`sums`], with [`date_rows`]: one exact sum per index value and category.
 //! - [`reader`]: the above for one file after the other.
 //! - [`reject`]: bad rows.
-//! - [`frame`]: sums to CSV.
+//! - [`frame`]: sums to a table.
+//! - [`copy_format`]: a table as PostgreSQL loads it.
 //!
 //! What is read once per row has two ways: a quick one for what is usual, which gives up where something is not, and a simple one for
 //! all of it, which also says what is wrong.
@@ -22,6 +23,7 @@
 
 pub mod categories;
 pub mod compression;
+pub mod copy_format;
 pub mod date;
 pub mod date_rows;
 pub mod decimal;

@@ -8,20 +8,21 @@ use pipeline::{Error, Result};
 /// Size of a part, in bytes. S3 wants at least 5 MiB for all but the last, and at most 10,000 of them.
 const PART_BYTES: usize = 8 << 20;
 
-/// Writes one CSV file. It appears whole when it is finished, or not at all; unfinished uploads are cleared by the bucket's
+/// Writes one object. It appears whole when it is finished, or not at all; unfinished uploads are cleared by the bucket's
 /// lifecycle rule.
 pub struct Upload<'a> {
     store: &'a Store,
     key: String,
+    content_type: &'static str,
     part: Vec<u8>,
     upload_id: Option<String>,
     parts: Vec<CompletedPart>,
 }
 
 impl<'a> Upload<'a> {
-    /// A file at `key`, which is only made when something is written.
-    pub fn new(store: &'a Store, key: String) -> Self {
-        Self { store, key, part: Vec::new(), upload_id: None, parts: Vec::new() }
+    /// An object at `key`, which is only made when something is written.
+    pub fn new(store: &'a Store, key: String, content_type: &'static str) -> Self {
+        Self { store, key, content_type, part: Vec::new(), upload_id: None, parts: Vec::new() }
     }
 
     /// Takes what is pending, and writes it once it is a part.
@@ -47,7 +48,7 @@ impl<'a> Upload<'a> {
         if self.upload_id.is_none() {
             return match part.is_empty() {
                 true => Ok(None),
-                false => self.store.write(&self.key, "text/csv", part).await.map(Some),
+                false => self.store.write(&self.key, self.content_type, part).await.map(Some),
             };
         }
         if !part.is_empty() {
@@ -70,7 +71,7 @@ impl<'a> Upload<'a> {
             Some(upload_id) => upload_id,
             None => {
                 let request = self.store.client().create_multipart_upload().bucket(self.store.bucket()).key(&self.key);
-                let output = request.content_type("text/csv").send().await.map_err(|error| Error::aws(&what, error))?;
+                let output = request.content_type(self.content_type).send().await.map_err(|error| Error::aws(&what, error))?;
                 self.upload_id.insert(output.upload_id.unwrap_or_default()).clone()
             }
         };

@@ -3,7 +3,7 @@
 use crate::connect::Database;
 use crate::ledger::{self, Certainty};
 use crate::load::{Load, load};
-use crate::results;
+use crate::results::Results;
 use aws_config::SdkConfig;
 use pipeline::contract::{Manifest, Mode, UpsertInput, UpsertOutput};
 use pipeline::edge::Invocation;
@@ -46,13 +46,7 @@ impl Context {
 pub async fn handle(context: Arc<Context>, invocation: Invocation, input: UpsertInput) -> Result<UpsertOutput> {
     let store = &context.store;
     let manifest: Manifest = store.read_json(&input.manifest).await?;
-    let mut results = Vec::with_capacity(manifest.batches.len());
-    for index in (0..).take(manifest.batches.len()) {
-        let mut result = results::read(store, &input.manifest, index).await?;
-        // Read again for the ledger: a million files need not be held while the load runs.
-        (result.loaded, result.changed) = (Vec::new(), Vec::new());
-        results.push(result);
-    }
+    let results = Results::read(store, &input.manifest, &manifest).await?;
 
     let application = format!("sluice {}", input.execution.name);
     let mut connection = context.database.connect(&context.config, &application).await?;
@@ -70,7 +64,7 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: Upsert
     drop(connection);
 
     if input.mode == Mode::Load {
-        ledger::write(store, &input, &manifest, Certainty::Committed).await?;
+        ledger::write(store, &input, &manifest, &results, Certainty::Committed).await?;
     }
     info!(
         mode = ?input.mode,

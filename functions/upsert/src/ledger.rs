@@ -3,7 +3,8 @@
 //! Without the first, a run that dies between the two would leave an older entry standing: if the file is then put back to the
 //! version of that entry, it would be taken for loaded while the table holds the other one. In doubt, it is loaded again.
 
-use crate::results;
+use crate::results::Results;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use pipeline::Result;
 use pipeline::contract::{LedgerEntry, Manifest, UpsertInput, keys};
 use pipeline::store::Store;
@@ -17,24 +18,39 @@ pub enum Certainty {
     Committed,
 }
 
+/// How many entries are written at the same time.
+const WRITES: usize = 8;
+
 /// Writes the entries of a run, one per batch. The first one decides for the whole run, so it is the first to be in doubt and the
 /// last to be certain.
 ///
 /// # Errors
 /// As the calls to S3 have it.
-pub async fn write(store: &Store, input: &UpsertInput, manifest: &Manifest, certainty: Certainty) -> Result<()> {
-    let mut indices: Vec<u32> = (0..).take(manifest.batches.len()).collect();
-    if certainty == Certainty::Committed {
-        indices.reverse();
-    }
-    for index in indices {
+pub async fn write(
+    store: &Store,
+    input: &UpsertInput,
+    manifest: &Manifest,
+    results: &Results<'_>,
+    certainty: Certainty,
+) -> Result<()> {
+    let in_doubt = certainty == Certainty::InDoubt;
+    let write = async |index: u32| {
         let entry = LedgerEntry {
             execution: input.execution.id.clone(),
             detected_at: manifest.detected_at.clone(),
-            files: results::read(store, &input.manifest, index).await?.loaded,
-            in_doubt: certainty == Certainty::InDoubt,
+            files: results.loaded(index).await?.into_owned(),
+            in_doubt,
         };
-        store.write_json(&keys::ledger_entry(&input.execution, &manifest.detected_at, index), &entry).await?;
+        let key = keys::ledger_entry(&input.execution, &manifest.detected_at, index);
+        store.write_json(&key, &entry).await.map(|_| ())
+    };
+    if in_doubt {
+        write(0).await?;
+    }
+    let others = (1..).take(manifest.batches.len().saturating_sub(1));
+    stream::iter(others).map(&write).buffer_unordered(WRITES).try_collect::<()>().await?;
+    if !in_doubt {
+        write(0).await?;
     }
     Ok(())
 }

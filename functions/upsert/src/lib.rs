@@ -6,6 +6,7 @@
 //! - [`preflight`]: is the table what the load needs? Asked before a byte is loaded.
 //! - [`runs`]: the table `sluice.runs`, which makes a run's effects happen once.
 //! - [`shares`]: what each file says of each key, for `on_overlap: per_file`.
+//! - [`merge`]: from rows that are ready to rows of the target.
 //! - [`load`]: the transaction.
 //! - [`ledger`]: what was loaded, for the next detection.
 //! - [`results`]: what pivot left.
@@ -16,6 +17,7 @@ pub mod connect;
 pub mod handler;
 pub mod ledger;
 pub mod load;
+pub mod merge;
 pub mod preflight;
 pub mod results;
 pub mod runs;

@@ -2,11 +2,12 @@
 
 use crate::ledger::{self, Certainty};
 use crate::preflight;
-use crate::results;
+use crate::results::Results;
 use crate::runs::{self, Run};
+use crate::merge::Written;
 use crate::shares::Touched;
 use crate::sql_error::classify;
-use crate::statements::{Merge, Statements};
+use crate::statements::{Overlap, Statements};
 use pipeline::contract::{Manifest, Mode, ObjectRef, PivotResult, UpsertInput, UpsertOutput};
 use pipeline::store::{Pinned, Store};
 use pipeline::{Error, Kind, Result};
@@ -22,8 +23,8 @@ pub struct Load<'a> {
     pub input: &'a UpsertInput,
     /// The run's manifest.
     pub manifest: &'a Manifest,
-    /// One per batch.
-    pub results: &'a [PivotResult],
+    /// What pivot left.
+    pub results: &'a Results<'a>,
 }
 
 /// Loads a run, or finds that it is loaded already. Says what is recorded of it.
@@ -36,7 +37,7 @@ pub async fn load(
     load: &Load<'_>,
     time_left: Duration,
 ) -> Result<UpsertOutput> {
-    let [first, ..] = load.results else {
+    let [first, ..] = &load.results.batches[..] else {
         return Err(Error::new(Kind::InvalidEvent, "a manifest without batches"));
     };
     let statements = Statements::new(&load.input.target, first)?;
@@ -60,8 +61,8 @@ pub async fn load(
     preflight::check(&mut transaction, &load.input.target, &statements, &first.key, &first.values).await?;
 
     let rows_staged = stage(&mut transaction, store, &statements, load).await?;
-    let merged = merge(&mut transaction, &statements).await?;
-    let total = |count: &dyn Fn(&PivotResult) -> u64| load.results.iter().map(count).sum();
+    let merged = merge(&mut transaction, &statements, &load.results.batches, rows_staged).await?;
+    let total = |count: &dyn Fn(&PivotResult) -> u64| load.results.batches.iter().map(count).sum();
     let output = UpsertOutput {
         files: total(&|result| result.output.files_loaded),
         files_changed: total(&|result| result.output.files_changed),
@@ -78,7 +79,7 @@ pub async fn load(
         transaction.rollback().await.map_err(|error| classify("roll back", error))?;
         return Ok(output);
     }
-    ledger::write(store, load.input, load.manifest, Certainty::InDoubt).await?;
+    ledger::write(store, load.input, load.manifest, load.results, Certainty::InDoubt).await?;
     // If the answer gets lost, the next try finds this run's row, or does it all again.
     transaction.commit().await.map_err(|error| classify("commit", error))?;
     Ok(output)
@@ -112,20 +113,19 @@ async fn lock_target(connection: &mut PgConnection, target: &str) -> Result<()> 
 
 /// Streams the parts into the staging table. Returns how many rows there are in it.
 async fn stage(connection: &mut PgConnection, store: &Store, statements: &Statements, load: &Load<'_>) -> Result<u64> {
-    sqlx::query(AssertSqlSafe(statements.create_staging.as_str()))
+    sqlx::raw_sql(AssertSqlSafe(statements.create_staging.as_str()))
         .execute(&mut *connection)
         .await
         .map_err(|error| classify("create the staging table", error))?;
-    if let Merge::PerFile(shares) = &statements.merge {
+    if let Overlap::PerFile(shares) = &statements.overlap {
         shares.ensure_table(connection).await?;
         shares.create_files(connection).await?;
     }
     let mut rows_staged = 0;
-    for result in load.results {
+    for result in &load.results.batches {
         let output = &result.output;
-        if let Merge::PerFile(shares) = &statements.merge {
-            // Read again, a batch at a time: a million files need not be held at once.
-            let files = results::read(store, &load.input.manifest, output.index).await?.loaded;
+        if let Overlap::PerFile(shares) = &statements.overlap {
+            let files = load.results.loaded(output.index).await?;
             shares.stage_files(connection, store.bucket(), output.index, &files).await?;
         }
         let Some(part) = &output.pivoted else { continue };
@@ -171,26 +171,28 @@ struct Merged {
     deleted: u64,
 }
 
-async fn merge(connection: &mut PgConnection, statements: &Statements) -> Result<Merged> {
-    let touched = match &statements.merge {
-        Merge::PerFile(shares) => shares.merge(connection).await?,
-        Merge::Replace { count_keys, merge } => {
-            let totals: i64 = sqlx::query_scalar(AssertSqlSafe(count_keys.as_str()))
-                .fetch_one(&mut *connection)
-                .await
-                .map_err(|error| classify("count the staged keys", error))?;
-            let (inserted, updated): (i64, i64) = sqlx::query_as(AssertSqlSafe(merge.as_str()))
-                .fetch_one(connection)
-                .await
-                .map_err(|error| classify(format!("merge into {}", statements.target_name), error))?;
-            Touched { inserted, updated, deleted: 0, totals }
+async fn merge(
+    connection: &mut PgConnection,
+    statements: &Statements,
+    results: &[PivotResult],
+    rows_staged: u64,
+) -> Result<Merged> {
+    let has_one_part = results.iter().filter(|result| result.output.pivoted.is_some()).count() == 1;
+    let touched = match &statements.overlap {
+        Overlap::PerFile(shares) => shares.merge(connection).await?,
+        Overlap::Replace { one_part, .. } if has_one_part => {
+            Touched { keys: rows_staged, written: one_part.run(connection).await?, deleted: 0 }
+        }
+        Overlap::Replace { sum_up, sums, .. } => {
+            let summed = sqlx::query(AssertSqlSafe(sum_up.as_str())).execute(&mut *connection).await;
+            let keys = summed.map_err(|error| classify("add up the parts", error))?.rows_affected();
+            Touched { keys, written: sums.run(connection).await?, deleted: 0 }
         }
     };
-    let Touched { inserted, updated, deleted, totals } = touched;
-    let unchanged = u64::try_from(totals - inserted - updated).map_err(|_| {
-        let what = format!("{totals} keys staged, but {inserted} inserted and {updated} updated");
+    let Touched { keys, written: Written { inserted, updated }, deleted } = touched;
+    let unchanged = keys.checked_sub(inserted + updated).ok_or_else(|| {
+        let what = format!("{keys} keys staged, but {inserted} inserted and {updated} updated");
         Error::new(Kind::InvariantBroken, what)
     })?;
-    let [inserted, updated, deleted] = [inserted, updated, deleted].map(i64::unsigned_abs);
     Ok(Merged { inserted, updated, unchanged, deleted })
 }

@@ -1,6 +1,7 @@
 //! `on_overlap: per_file`: a side table keeps what each file says of each key. A run replaces the shares of its files and adds up
 //! again only the keys that these touch, so neither late files nor corrected ones nor repetitions change what comes out.
 
+use crate::merge::{Merge, Written};
 use crate::sql_error::classify;
 use crate::statements::{MAX_IDENTIFIER_BYTES, Names, STAGING, quoted};
 use pipeline::contract::{FILE_COLUMN, PivotResult, SourceFile, file_number};
@@ -26,20 +27,23 @@ pub struct Shares {
     find_touched: String,
     delete_stale: String,
     replace: String,
-    merge: String,
+    sum_up: String,
+    merge: Merge,
+    delete: String,
 }
+
+/// The sums of the keys that a run touches.
+const SUMS: &str = "pg_temp.sluice_share_sums";
 
 /// What became of the touched keys.
 #[derive(Debug)]
 pub struct Touched {
-    /// Keys that were new.
-    pub inserted: i64,
-    /// Keys whose values changed.
-    pub updated: i64,
-    /// Keys in which no file has a share any more.
-    pub deleted: i64,
     /// Keys that some file has a share in.
-    pub totals: i64,
+    pub keys: u64,
+    /// What was written of them.
+    pub written: Written,
+    /// Keys in which no file has a share any more.
+    pub deleted: u64,
 }
 
 /// The target's name, as people and `sluice.runs` have it; within the schema `sluice` the side table has it too.
@@ -56,13 +60,14 @@ impl Shares {
             return Err(Error::new(Kind::Misconfigured, what));
         };
         let table = format!("sluice.{quoted_name}");
-        let Names { table: target_table, key, key_type, .. } = names;
+        let Names { table: target_table, key, .. } = names;
         let list = names.list();
         Ok(Self {
             has_target_rows: format!("select exists (select from {target_table})"),
             create: format!(
-                "create table {table} ({FILE_COLUMN} text not null, {key} {key_type} not null, \
-                 primary key ({key}, {FILE_COLUMN})); create index on {table} ({FILE_COLUMN})"
+                // From the target's own column, whose collation a comparison needs.
+                "create table {table} as select ''::text as {FILE_COLUMN}, {key} from {target_table} with no data; \
+                 alter table {table} add primary key ({key}, {FILE_COLUMN}); create index on {table} ({FILE_COLUMN})"
             ),
             add_columns: format!(
                 "alter table {table} {}",
@@ -90,16 +95,15 @@ impl Shares {
                 names.each(&|name| format!("known.{name}")),
                 names.each(&|name| format!("excluded.{name}")),
             ),
-            merge: format!(
-                "with written as ({}), \
-                 deleted as (delete from {target_table} known using {TOUCHED} touched where known.{key} = touched.{key} \
-                 and not exists (select from {table} share where share.{key} = touched.{key}) returning 1) \
-                 select (select count(*) filter (where is_new) from written) as inserted, \
-                 (select count(*) filter (where not is_new) from written) as updated, \
-                 (select count(*) from deleted) as deleted, \
-                 (select count(*) from {TOUCHED} touched \
-                 where exists (select from {table} share where share.{key} = touched.{key})) as totals",
-                names.insert(&format!("{table} join {TOUCHED} using ({key}) group by {key}")),
+            sum_up: format!(
+                "create temporary table sluice_share_sums on commit drop as select {key}, {} from {table} \
+                 join {TOUCHED} using ({key}) group by {key} order by {key}",
+                names.sums(),
+            ),
+            merge: Merge::new(names, SUMS),
+            delete: format!(
+                "delete from {target_table} known using {TOUCHED} touched where known.{key} = touched.{key} \
+                 and not exists (select from {table} share where share.{key} = touched.{key})"
             ),
             name,
         })
@@ -192,11 +196,12 @@ impl Shares {
             let done = sqlx::raw_sql(AssertSqlSafe(statement.as_str())).execute(&mut *connection).await;
             done.map_err(|error| classify(what, error))?;
         }
-        let (inserted, updated, deleted, totals) = sqlx::query_as(AssertSqlSafe(self.merge.as_str()))
-            .fetch_one(connection)
-            .await
-            .map_err(|error| classify(format!("merge into {}", self.name), error))?;
-        Ok(Touched { inserted, updated, deleted, totals })
+        let summed = sqlx::query(AssertSqlSafe(self.sum_up.as_str())).execute(&mut *connection).await;
+        let keys = summed.map_err(|error| classify("add up the shares", error))?.rows_affected();
+        let written = self.merge.run(connection).await?;
+        let deleted = sqlx::query(AssertSqlSafe(self.delete.as_str())).execute(connection).await;
+        let deleted = deleted.map_err(|error| classify("delete the keys without a share", error))?.rows_affected();
+        Ok(Touched { keys, written, deleted })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The SQL for one target table. Identifiers are checked and quoted; values never appear in it.
 
+use crate::merge::Merge;
 use crate::shares::{Shares, table_name};
 use pipeline::contract::{ColumnKind, FILE_COLUMN, PivotResult};
 use pipeline::spec::{OnOverlap, Target};
@@ -11,6 +12,9 @@ pub(crate) const MAX_IDENTIFIER_BYTES: usize = 63;
 /// The staging table. It lives in the session's own schema, under a name that no target can shadow.
 pub(crate) const STAGING: &str = "pg_temp.sluice_staging";
 
+/// The sums of several parts.
+const SUMS: &str = "pg_temp.sluice_sums";
+
 /// The statements of one load.
 #[derive(Debug)]
 pub struct Statements {
@@ -18,23 +22,25 @@ pub struct Statements {
     pub target_name: String,
     /// Makes the target table.
     pub create_target: String,
-    /// Makes the staging table; it is gone with the transaction.
+    /// Makes the staging table, once the target is there; it is gone with the transaction.
     pub create_staging: String,
-    /// Takes one part, as CSV with a header.
+    /// Takes one part, in COPY's binary format.
     pub copy: String,
     /// What comes of the staged rows.
-    pub merge: Merge,
+    pub overlap: Overlap,
 }
 
-/// How staged rows become rows of the target.
+/// What staged rows mean for rows that are there.
 #[derive(Debug)]
-pub enum Merge {
+pub enum Overlap {
     /// A known key gets the new values.
     Replace {
-        /// How many different keys are staged.
-        count_keys: String,
-        /// Adds up the parts and merges them; answers how many rows were inserted and how many updated.
-        merge: String,
+        /// Merges what is staged, if it is one part: a part has each key once.
+        one_part: Merge,
+        /// Else adds up the parts.
+        sum_up: String,
+        /// And merges their sums.
+        sums: Merge,
     },
     /// A key's values are the sum of what all files say of it.
     PerFile(Shares),
@@ -60,24 +66,29 @@ impl Statements {
         let Names { table, key: key_name, key_type, .. } = &names;
         let list = names.list();
         let values = names.each(&|name| format!("{name} numeric not null"));
-        let file = if per_file { format!("{FILE_COLUMN} bigint not null, ") } else { String::new() };
+        let file = if per_file { format!("0::bigint as {FILE_COLUMN}, ") } else { String::new() };
         let file_name = if per_file { format!("{FILE_COLUMN}, ") } else { String::new() };
         Ok(Self {
             target_name: table_name(target),
             create_target: format!("create table {table} ({key_name} {key_type} not null unique, {values})"),
+            // From the target's own columns, whose collations a comparison needs.
             create_staging: format!(
-                "create temporary table sluice_staging ({file}{key_name} {key_type} not null, {values}) on commit drop"
+                "create temporary table sluice_staging on commit drop as \
+                 select {file}{key_name}, {list} from {table} with no data; \
+                 alter table {STAGING} alter {key_name} set not null{}",
+                names.values.iter().map(|name| format!(", alter {name} set not null")).collect::<String>(),
             ),
-            copy: format!("copy {STAGING} ({file_name}{key_name}, {list}) from stdin (format csv, header true)"),
-            merge: match target.on_overlap {
-                OnOverlap::PerFile => Merge::PerFile(Shares::new(target, result, &names)?),
-                OnOverlap::Replace => Merge::Replace {
-                    count_keys: format!("select count(distinct {key_name}) from {STAGING}"),
-                    merge: format!(
-                        "with written as ({}) \
-                         select count(*) filter (where is_new), count(*) filter (where not is_new) from written",
-                        names.insert(&format!("{STAGING} group by {key_name}"))
+            copy: format!("copy {STAGING} ({file_name}{key_name}, {list}) from stdin (format binary)"),
+            overlap: match target.on_overlap {
+                OnOverlap::PerFile => Overlap::PerFile(Shares::new(target, result, &names)?),
+                OnOverlap::Replace => Overlap::Replace {
+                    one_part: Merge::new(&names, STAGING),
+                    sum_up: format!(
+                        "create temporary table sluice_sums on commit drop as select {key_name}, {} from {STAGING} \
+                         group by {key_name} order by {key_name}",
+                        names.sums(),
                     ),
+                    sums: Merge::new(&names, SUMS),
                 },
             },
         })
@@ -116,21 +127,9 @@ impl Names {
         self.values.join(", ")
     }
 
-    /// Inserts into the target what `source` adds up to, and updates what is there and differs; returns `is_new` per row. The
-    /// source is a table or more, and ends in a `group by` of the key.
-    ///
-    /// The order makes concurrent writers of other tools meet the rows in one order, hence without a deadlock.
-    pub fn insert(&self, source: &str) -> String {
-        let Self { table, key, .. } = self;
-        format!(
-            "insert into {table} as known ({key}, {}) select {key}, {} from {source} order by {key} \
-             on conflict ({key}) do update set {} where ({}) is distinct from ({}) returning (xmax = 0) as is_new",
-            self.list(),
-            self.each(&|name| format!("trim_scale(sum({name}))")),
-            self.each(&|name| format!("{name} = excluded.{name}")),
-            self.each(&|name| format!("known.{name}")),
-            self.each(&|name| format!("excluded.{name}")),
-        )
+    /// The sums of the value columns, under their names. Zeros at the end go: 1.50 and 1.5 are to be one value.
+    pub fn sums(&self) -> String {
+        self.each(&|name| format!("trim_scale(sum({name})) as {name}"))
     }
 }
 

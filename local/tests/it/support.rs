@@ -151,8 +151,13 @@ pub async fn keys(deployment: &Deployment, prefix: &str) -> Vec<String> {
 
 /// An object as text.
 pub async fn read(deployment: &Deployment, key: &str) -> String {
+    String::from_utf8(read_bytes(deployment, key).await).unwrap()
+}
+
+/// The bytes of an object.
+pub async fn read_bytes(deployment: &Deployment, key: &str) -> Vec<u8> {
     let got = deployment.s3().get_object().bucket(&deployment.bucket).key(key).send().await.unwrap();
-    String::from_utf8(got.body.collect().await.unwrap().to_vec()).unwrap()
+    got.body.collect().await.unwrap().to_vec()
 }
 
 /// Puts a JSON document; returns a reference to it.

@@ -21,7 +21,7 @@ async fn prepared(
     value: u64,
 ) -> Value {
     let rows: Vec<String> = days.map(|number| format!("{},0,{value}\n", day(number))).collect();
-    upsert::prepared(stack, name, detected_at, &[&upsert::part(&rows.concat())]).await
+    upsert::prepared(stack, name, detected_at, &[&rows.concat()]).await
 }
 
 fn time(round: u64, millisecond: u64) -> String {

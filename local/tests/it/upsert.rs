@@ -1,21 +1,30 @@
 //! The function alone, against the real database: what makes a load happen once, and in the right order.
 
+use crate::parts;
 use crate::support::*;
 use serde_json::{Value, json};
 
 /// Leaves the documents of a run that detected at `detected_at`, and returns the payload that loads them.
 pub async fn prepared(stack: &Fixture, name: &str, detected_at: &str, parts: &[&str]) -> Value {
+    let mut encoded = Vec::new();
+    for part in parts {
+        encoded.push((parts::encoded(stack, part).await, part.lines().count()));
+    }
+    prepared_with(stack, name, detected_at, encoded).await
+}
+
+/// The same for parts in their own format, each with the number of its rows.
+async fn prepared_with(stack: &Fixture, name: &str, detected_at: &str, parts: Vec<(Vec<u8>, usize)>) -> Value {
     let mut batches = Vec::new();
-    for (index, part) in parts.iter().enumerate() {
+    for (index, (part, rows)) in parts.into_iter().enumerate() {
         let prefix = format!("intermediate_data/{name}");
-        let put = stack.s3().put_object().bucket(&stack.bucket).key(format!("{prefix}/part-{index}.csv"));
-        let put = put.body(part.as_bytes().to_vec().into()).send().await.unwrap();
-        let pivoted =
-            json!({"bucket": stack.bucket, "key": format!("{prefix}/part-{index}.csv"), "etag": put.e_tag.unwrap()});
+        let key = format!("{prefix}/part-{index}.pgcopy");
+        let put = stack.s3().put_object().bucket(&stack.bucket).key(&key).body(part.into()).send().await.unwrap();
+        let pivoted = json!({"bucket": stack.bucket, "key": key, "etag": put.e_tag.unwrap()});
         let file = json!({"key": format!("input_data/{name}-{index}.csv"), "etag": "e", "size": 1, "last_modified": detected_at});
         let result = json!({
             "output": {"index": index, "pivoted": pivoted, "rows_read": 5, "rows_rejected": 1, "rows_ignored": 0,
-                       "rejected": null, "days": part.lines().count() - 1, "files_loaded": 1, "files_changed": 0},
+                       "rejected": null, "days": rows, "files_loaded": 1, "files_changed": 0},
             "key": {"name": "date", "kind": "date"}, "values": ["learning_minutes", "work_minutes"],
             "loaded": [file], "changed": [],
         });
@@ -27,12 +36,6 @@ pub async fn prepared(stack: &Fixture, name: &str, detected_at: &str, parts: &[&
     json!({"execution": execution(stack, name), "manifest": manifest, "target": task_spec("Upsert", "target")})
 }
 
-const HEAD: &str = "date,learning_minutes,work_minutes\n";
-
-pub fn part(rows: &str) -> String {
-    format!("{HEAD}{rows}")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn loading_twice_is_loading_once() {
     let stack = fixture().await;
@@ -40,7 +43,7 @@ async fn loading_twice_is_loading_once() {
         &stack,
         "a",
         "2024-01-01T00:00:00.000Z",
-        &[&part("2024-01-01,1.50,0\n"), &part("2024-01-01,0.25,7\n")],
+        &["2024-01-01,1.50,0\n", "2024-01-01,0.25,7\n"],
     )
     .await;
     let first = stack.invoke("upsert", &payload).await.unwrap().unwrap();
@@ -64,8 +67,8 @@ async fn loading_twice_is_loading_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_was_overtaken_changes_nothing() {
     let stack = fixture().await;
-    let older = prepared(&stack, "older", "2024-01-01T00:00:00.000Z", &[&part("2024-01-01,1,1\n")]).await;
-    let newer = prepared(&stack, "newer", "2024-01-01T00:00:00.001Z", &[&part("2024-01-01,2,2\n")]).await;
+    let older = prepared(&stack, "older", "2024-01-01T00:00:00.000Z", &["2024-01-01,1,1\n"]).await;
+    let newer = prepared(&stack, "newer", "2024-01-01T00:00:00.001Z", &["2024-01-01,2,2\n"]).await;
     stack.invoke("upsert", &newer).await.unwrap().unwrap();
     let (error, cause) = stack.invoke("upsert", &older).await.unwrap().unwrap_err();
     assert_eq!(error, "StaleRun");
@@ -77,12 +80,12 @@ async fn a_run_that_was_overtaken_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_that_postgresql_refuses_loads_nothing() {
     let stack = fixture().await;
-    let payload =
-        prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &[&part("2024-01-01,1,1\n"), &part("2024-01-02,x,1\n")])
-            .await;
+    let whole = parts::encoded(&stack, "2024-01-01,1,1\n").await;
+    let cut = whole[..whole.len() - 10].to_vec();
+    let payload = prepared_with(&stack, "a", "2024-01-01T00:00:00.000Z", vec![(whole, 1), (cut, 1)]).await;
     let (error, cause) = stack.invoke("upsert", &payload).await.unwrap().unwrap_err();
     assert_eq!(error, "InvalidSource");
-    assert!(cause.contains("22P02"), "{cause}");
+    assert!(cause.contains("22P04"), "{cause}");
     assert!(table(&stack).await.is_empty());
     assert!(keys(&stack, "state/").await.is_empty());
 }
@@ -90,7 +93,7 @@ async fn a_part_that_postgresql_refuses_loads_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_target_is_checked_before_a_byte_is_loaded() {
     let stack = fixture().await;
-    let payload = prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &[&part("2024-01-01,1,1\n")]).await;
+    let payload = prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &["2024-01-01,1,1\n"]).await;
     let problem_of = async |target: Value| {
         let mut payload = payload.clone();
         payload["target"] = target;
@@ -123,7 +126,7 @@ async fn the_target_is_checked_before_a_byte_is_loaded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_tries_sql_is_only_a_name() {
     let stack = fixture().await;
-    let mut payload = prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &[&part("2024-01-01,1,1\n")]).await;
+    let mut payload = prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &["2024-01-01,1,1\n"]).await;
     let name = "x\"; drop schema sluice cascade; --";
     payload["target"] = json!({"schema": "public", "table": name, "key": ["date"], "create": true});
     assert_eq!(stack.invoke("upsert", &payload).await.unwrap().unwrap()["rows_inserted"], 1);
@@ -136,9 +139,9 @@ async fn a_name_that_tries_sql_is_only_a_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replaced_part_is_not_loaded() {
     let stack = fixture().await;
-    let payload = prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &[&part("2024-01-01,1,1\n")]).await;
-    let put = stack.s3().put_object().bucket(&stack.bucket).key("intermediate_data/a/part-0.csv");
-    put.body(part("2024-01-01,9,9\n").into_bytes().into()).send().await.unwrap();
+    let payload = prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &["2024-01-01,1,1\n"]).await;
+    let put = stack.s3().put_object().bucket(&stack.bucket).key("intermediate_data/a/part-0.pgcopy");
+    put.body(parts::encoded(&stack, "2024-01-01,9,9\n").await.into()).send().await.unwrap();
     let (error, cause) = stack.invoke("upsert", &payload).await.unwrap().unwrap_err();
     assert_eq!(error, "Misconfigured", "{cause}");
     assert!(table(&stack).await.is_empty());
@@ -147,9 +150,9 @@ async fn a_replaced_part_is_not_loaded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_is_used_again_is_another_run() {
     let stack = fixture().await;
-    let first = prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &[&part("2024-01-01,1,1\n")]).await;
+    let first = prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &["2024-01-01,1,1\n"]).await;
     stack.invoke("upsert", &first).await.unwrap().unwrap();
-    let second = prepared(&stack, "a", "2024-04-01T00:00:00.000Z", &[&part("2024-04-01,2,2\n")]).await;
+    let second = prepared(&stack, "a", "2024-04-01T00:00:00.000Z", &["2024-04-01,2,2\n"]).await;
     assert_eq!(stack.invoke("upsert", &second).await.unwrap().unwrap()["rows_inserted"], 1);
     assert_eq!(table(&stack).await, ["2024-01-01 1 1", "2024-04-01 2 2"]);
     assert_eq!(keys(&stack, "state/").await.len(), 2);

@@ -1,0 +1,127 @@
+//! From rows that are ready to rows of the target: a new key is inserted, a known one updated where it differs, and the others are left
+//! alone, locked no more than read.
+//!
+//! `MERGE` does it with one join and without the speculative insertions of `ON CONFLICT`: two thirds of the server's work. But where
+//! another writer inserts a key at the same time, it fails with a unique violation. So it is tried first, and what it cannot do is done
+//! by `ON CONFLICT`: that, PostgreSQL before 15, and tables whose triggers or rules may write to them too, of which the counts below
+//! would know nothing.
+
+use crate::sql_error::classify;
+use crate::statements::Names;
+use pipeline::{Error, Kind, Result};
+use sqlx::{AssertSqlSafe, PgConnection};
+
+/// SQLSTATE of a unique violation.
+const UNIQUE_VIOLATION: &str = "23505";
+
+/// Merges one source into one target.
+#[derive(Debug)]
+pub struct Merge {
+    target: String,
+    merge: String,
+    insert: String,
+}
+
+/// How many rows were written.
+#[derive(Clone, Copy, Debug)]
+pub struct Written {
+    /// Keys that were new.
+    pub inserted: u64,
+    /// Keys whose values changed.
+    pub updated: u64,
+}
+
+/// What the server counts for this transaction: it needs no second look at the rows.
+const COUNTS: &str = "pg_stat_get_xact_tuples_inserted(c.oid), pg_stat_get_xact_tuples_updated(c.oid)";
+
+impl Merge {
+    /// `source` is a table or more that has each key once, and the target's columns under the target's names.
+    ///
+    /// Both ways take the rows in the order of the key, so that concurrent writers of other tools meet them in one order, hence without
+    /// a deadlock.
+    pub fn new(names: &Names, source: &str) -> Self {
+        let Names { table, key, .. } = names;
+        let list = names.list();
+        let known = names.each(&|name| format!("known.{name}"));
+        let staged = names.each(&|name| format!("staged.{name}"));
+        Self {
+            target: table.clone(),
+            merge: format!(
+                "merge into {table} known using (select {key}, {list} from {source} order by {key}) staged \
+                 on known.{key} = staged.{key} \
+                 when matched and ({known}) is distinct from ({staged}) then update set {} \
+                 when not matched then insert ({key}, {list}) values (staged.{key}, {staged})",
+                names.each(&|name| format!("{name} = staged.{name}")),
+            ),
+            // What is there already is not even proposed, since a conflict locks its row whether it is updated or not.
+            insert: format!(
+                "with written as (insert into {table} as known ({key}, {list}) select {key}, {list} from {source} staged \
+                 where not exists (select from {table} known \
+                 where known.{key} = staged.{key} and ({known}) is not distinct from ({staged})) order by {key} \
+                 on conflict ({key}) do update set {} where ({known}) is distinct from ({}) returning (xmax = 0) as is_new) \
+                 select count(*) filter (where is_new), count(*) filter (where not is_new) from written",
+                names.each(&|name| format!("{name} = excluded.{name}")),
+                names.each(&|name| format!("excluded.{name}")),
+            ),
+        }
+    }
+
+    /// Merges.
+    ///
+    /// # Errors
+    /// As [`classify`].
+    pub async fn run(&self, connection: &mut PgConnection) -> Result<Written> {
+        let what = || format!("merge into {}", self.target);
+        let (can_merge, inserted, updated): (bool, i64, i64) = sqlx::query_as(AssertSqlSafe(format!(
+            "select current_setting('server_version_num')::int >= 150000 and current_setting('track_counts')::bool \
+             and not c.relhastriggers and not c.relhasrules, {COUNTS} from pg_class c where c.oid = $1::text::regclass"
+        )))
+        .bind(&self.target)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(|error| classify(what(), error))?;
+        if can_merge && let Some(total) = self.merge(connection).await? {
+            let (inserted_now, updated_now): (i64, i64) =
+                sqlx::query_as(AssertSqlSafe(format!("select {COUNTS} from pg_class c where c.oid = $1::text::regclass")))
+                    .bind(&self.target)
+                    .fetch_one(connection)
+                    .await
+                    .map_err(|error| classify(what(), error))?;
+            let counts = [inserted_now - inserted, updated_now - updated].map(u64::try_from);
+            let [Ok(inserted), Ok(updated)] = counts else { return Err(miscounted(total, counts)) };
+            return if inserted + updated == total {
+                Ok(Written { inserted, updated })
+            } else {
+                Err(miscounted(total, counts))
+            };
+        }
+        let (inserted, updated): (i64, i64) = sqlx::query_as(AssertSqlSafe(self.insert.as_str()))
+            .fetch_one(connection)
+            .await
+            .map_err(|error| classify(what(), error))?;
+        Ok(Written { inserted: inserted.unsigned_abs(), updated: updated.unsigned_abs() })
+    }
+
+    /// Returns how many rows were written; nothing, and none were, if another writer inserted a key meanwhile.
+    async fn merge(&self, connection: &mut PgConnection) -> Result<Option<u64>> {
+        let what = || format!("merge into {}", self.target);
+        // A hash join would give up the order. Compiling the statement takes longer than it saves.
+        let prepare = "savepoint sluice_merge; set local enable_hashjoin = off; set local jit = off";
+        let prepared = sqlx::raw_sql(prepare).execute(&mut *connection).await;
+        prepared.map_err(|error| classify(what(), error))?;
+        let merged = sqlx::query(AssertSqlSafe(self.merge.as_str())).execute(&mut *connection).await;
+        let (after, outcome) = match merged {
+            Ok(done) => ("release savepoint sluice_merge", Ok(Some(done.rows_affected()))),
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNIQUE_VIOLATION) => {
+                ("rollback to savepoint sluice_merge", Ok(None))
+            }
+            Err(error) => return Err(classify(what(), error)),
+        };
+        sqlx::raw_sql(after).execute(connection).await.map_err(|error| classify(what(), error))?;
+        outcome
+    }
+}
+
+fn miscounted(total: u64, counts: [std::result::Result<u64, std::num::TryFromIntError>; 2]) -> Error {
+    Error::new(Kind::InvariantBroken, format!("{total} rows were written, but {counts:?} were counted as inserted and updated"))
+}
