@@ -26,9 +26,38 @@ pub fn workspace() -> PathBuf {
 /// # Errors
 /// If cargo cannot be started or a build fails; cargo has said why by then.
 pub fn build() -> Result<PathBuf, Missing> {
+    let mut command = cargo();
+    command.args(["--workspace", "--bins"]);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    run(&mut command)?;
+    folder()
+}
+
+/// Builds the functions, and the program that pivots local files with the same code, as they are deployed: for the oldest processor that
+/// Lambda has of this kind, as cargo-lambda does.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_deployed() -> Result<PathBuf, Missing> {
+    let mut command = cargo();
+    command.args(["--release", "--bins", "--example", "pivot_file"]);
+    for function in FUNCTIONS {
+        command.args(["-p", function]);
+    }
+    let processor = if cfg!(target_arch = "x86_64") { "haswell" } else { "neoverse-n1" };
+    command.env("RUSTFLAGS", format!("-C target-cpu={processor}"));
+    run(&mut command)?;
+    let debug = folder()?;
+    Ok(debug.parent().map_or_else(|| debug.clone(), |target| target.join("release")))
+}
+
+/// `cargo build` of this checkout.
+fn cargo() -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--locked", "--workspace", "--bins"]).current_dir(workspace());
+    command.args(["build", "--locked"]).current_dir(workspace());
     // What cargo tells a program that it runs about its package; build scripts would take it for a change and run again.
     for (name, _) in std::env::vars_os() {
         let is_about_a_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]
@@ -38,12 +67,13 @@ pub fn build() -> Result<PathBuf, Missing> {
             command.env_remove(name);
         }
     }
-    if !cfg!(debug_assertions) {
-        command.arg("--release");
-    }
+    command
+}
+
+fn run(command: &mut Command) -> Result<(), Missing> {
     let failed = || Missing::failed("The functions could not be built.", "See what cargo says above.");
-    match guard::run(&mut command) {
-        Ok(status) if status.success() => folder(),
+    match guard::run(command) {
+        Ok(status) if status.success() => Ok(()),
         Ok(_) => Err(failed()),
         Err(error) => Err(failed().caused_by(error)),
     }

@@ -1,5 +1,6 @@
-//! The command line: `cargo local [up | reset]`.
+//! The command line: `cargo local [up | bench | reset]`.
 
+use crate::bench::{BenchArguments, bench};
 use crate::binaries::workspace;
 use crate::deployment::{Deployment, Options};
 use crate::execution::Outcome;
@@ -39,6 +40,8 @@ struct Arguments {
 enum Command {
     /// Keep the stack running in the foreground, and print the shell exports by which other programs find it.
     Up(UpArguments),
+    /// Measure the functions beside other tools and physical limits.
+    Bench(BenchArguments),
     /// Forget everything that was uploaded and loaded.
     Reset,
 }
@@ -113,6 +116,7 @@ pub async fn run() -> ExitCode {
     let result = match command {
         None => run_once(&run).await,
         Some(Command::Up(arguments)) => up(&arguments, &state_dir()).await,
+        Some(Command::Bench(arguments)) => bench(&arguments, &state_dir()),
         Some(Command::Reset) => reset(),
     };
     match result {
@@ -144,12 +148,14 @@ async fn run_once(arguments: &RunArguments) -> Result<(), Failure> {
         Some(folder) => format!("{STACK}-{:08x}", fingerprint(folder)),
     };
     let folder = arguments.input.clone().unwrap_or_else(|| workspace().join("local/sample"));
-    let files = csv_files(&folder).map_err(Failure::Run)?;
-    if let Some(other) = arguments.add.iter().find(|file| !is_csv(file)) {
-        return Err(Failure::Run(format!(
-            "{}: its name does not end in .csv, so no run would load it",
-            other.display()
-        )));
+    let suffixes = template::source()?.suffix;
+    let is_input = |file: &Path| file.file_name().is_some_and(|name| suffixes.fit(&name.to_string_lossy()));
+    let files = input_files(&folder, &is_input)
+        .map_err(Failure::Run)?
+        .ok_or_else(|| Failure::Run(format!("{}: no {suffixes} file in it", folder.display())))?;
+    if let Some(other) = arguments.add.iter().find(|file| !is_input(file)) {
+        let what = format!("{}: its name does not end in {suffixes}, so no run would load it", other.display());
+        return Err(Failure::Run(what));
     }
 
     say("starting PostgreSQL and the local AWS");
@@ -204,25 +210,18 @@ fn reset() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The CSV files directly in a folder, by name.
-fn csv_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
+/// The files directly in a folder that a run would load, by name; none if there are none.
+fn input_files(folder: &Path, is_input: &dyn Fn(&Path) -> bool) -> Result<Option<Vec<PathBuf>>, String> {
     let named = |error: std::io::Error| format!("{}: {error}", folder.display());
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(named)? {
         let path = entry.map_err(named)?.path();
-        if path.is_file() && is_csv(&path) {
+        if path.is_file() && is_input(&path) {
             files.push(path);
         }
     }
-    if files.is_empty() {
-        return Err(format!("{}: no .csv file in it", folder.display()));
-    }
     files.sort();
-    Ok(files)
-}
-
-fn is_csv(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "csv")
+    Ok((!files.is_empty()).then_some(files))
 }
 
 fn fingerprint(folder: &Path) -> u32 {

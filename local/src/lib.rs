@@ -11,6 +11,7 @@
 //! Underneath: [`emulator`], [`postgres`], [`python`], [`binaries`], [`template`], [`guard`], and [`missing`] for what keeps
 //! them from starting.
 
+mod bench;
 pub mod binaries;
 pub mod commands;
 pub mod deployment;

@@ -3,6 +3,7 @@
 
 use crate::BoxError;
 use crate::binaries::workspace;
+use pipeline::spec::Source;
 use serde_yaml_ng::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -114,6 +115,15 @@ pub fn definition(path: &str) -> Result<serde_json::Value, BoxError> {
     }
     plain.push_str(rest);
     Ok(serde_json::from_str(&plain)?)
+}
+
+/// Which keys are the main pipeline's input, as its spec has it.
+///
+/// # Errors
+/// As [`definition`], and if the spec cannot be read.
+pub fn source() -> Result<Source, BoxError> {
+    let definition = definition("statemachine/transform-and-upsert.asl.json")?;
+    Ok(serde_json::from_value(definition["States"]["DetectNewFiles"]["Parameters"]["Payload"]["source"].clone())?)
 }
 
 /// The table that the main pipeline loads, as its spec has it.

@@ -3,13 +3,13 @@
 use aws_sdk_s3::primitives::DateTime;
 use pipeline::contract::{Execution, LedgerEntry, format_time, keys};
 use pipeline::store::{Latest, Store};
-use pipeline::{Error, Kind, Result};
+use pipeline::task::Task;
+use pipeline::{Error, Result};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use tokio::task::JoinHandle;
 
 /// How many entries are read at the same time, each of up to some 500 KB.
-const READ_AHEAD: usize = 16;
+const READ_AHEAD: usize = 8;
 
 /// What committed runs have loaded since some time, read when it is first asked: a listing without candidates never asks.
 pub struct Ledger<'a> {
@@ -134,7 +134,7 @@ pub struct Load {
 /// Reads the entries from `start` on, or all of them; `take` gets them in their order, the older ones first.
 ///
 /// When an entry is read makes no difference: all that changes in one is whether it is in doubt, and of a run only its first
-/// entry is asked that.
+/// entry is asked that. A run that was given up but still writes may add entries meanwhile; what of them is not seen is loaded once more.
 async fn each_entry(
     store: &Store,
     execution: &Execution,
@@ -154,7 +154,7 @@ async fn each_entry(
             }
             // A task of its own, so that it goes on while others are waited for.
             let store = store.clone();
-            reads.push_back(tokio::spawn(async move { store.read_latest_json::<LedgerEntry>(&key).await }));
+            reads.push_back(Task::start(async move { store.read_latest_json::<LedgerEntry>(&key).await }));
         }
     }
     while !reads.is_empty() {
@@ -164,14 +164,13 @@ async fn each_entry(
 }
 
 /// An entry on its way.
-type Read = JoinHandle<Result<Option<Latest<LedgerEntry>>>>;
+type Read = Task<Option<Latest<LedgerEntry>>>;
 
 /// Waits for the read that was begun first, whichever of them ends first, and takes its entry.
 async fn take_first(reads: &mut VecDeque<Read>, take: &mut impl FnMut(LedgerEntry)) -> Result<()> {
     let Some(read) = reads.pop_front() else { return Ok(()) };
-    let read = read.await.map_err(|failure| Error::caused(Kind::InvariantBroken, "read the ledger", failure))?;
     // An entry that vanishes between the listing and here was taken away by an operator: so be it.
-    if let Some(entry) = read? {
+    if let Some(entry) = read.finished().await? {
         take(entry.document);
     }
     Ok(())

@@ -36,7 +36,7 @@ impl Listing {
         let Some(answered) = self.requests.join_next().await else { return Ok(None) };
         let answered = answered.map_err(|failure| Error::caused(Kind::InvariantBroken, "the listing", failure))?;
         let (range, mut page) = answered?;
-        for range in self.ranges.next(range, &mut page, self.requests.len()) {
+        for range in self.ranges.next(range, &mut page, self.requests.len())? {
             self.request(range);
         }
         Ok(Some(page.objects))

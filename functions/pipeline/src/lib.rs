@@ -7,6 +7,7 @@
 //! - [`store`]: pinned reads and conditional writes of S3 objects.
 //! - [`mod@env`]: where things are, read once from environment variables.
 //! - [`edge`]: decodes an event, calls a handler, answers with its result or its typed error.
+//! - [`task`]: work that goes on while something else is done.
 //! - [`telemetry`]: log lines and panics.
 
 pub mod aws;
@@ -16,6 +17,7 @@ pub mod env;
 pub mod error;
 pub mod spec;
 pub mod store;
+pub mod task;
 pub mod telemetry;
 
 pub use error::{Error, Kind};

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Which objects are this pipeline's input.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -10,14 +11,45 @@ use std::collections::BTreeMap;
 pub struct Source {
     /// Keys start with this, for example `input_data/`.
     pub prefix: String,
-    /// Keys end with this, for example `.csv`.
-    pub suffix: String,
+    /// Keys end with this, for example `.csv`, or with one of these. It also says what a file holds: Parquet, JSON lines or CSV.
+    pub suffix: Suffixes,
     /// How far before the last success a file may be dated and still count as a candidate, in hours.
     ///
     /// S3 dates a multipart upload with its start (Amazon S3 User Guide, "Working with object metadata"), so a slow upload
     /// can appear later than it is dated.
     #[serde(default = "default_lookback_hours")]
     pub lookback_hours: u32,
+}
+
+/// One suffix, or several.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum Suffixes {
+    /// One.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+impl Suffixes {
+    /// All of them.
+    pub fn all(&self) -> &[String] {
+        match self {
+            Self::One(suffix) => std::slice::from_ref(suffix),
+            Self::Several(suffixes) => suffixes,
+        }
+    }
+
+    /// Does a key end with one of them?
+    pub fn fit(&self, key: &str) -> bool {
+        self.all().iter().any(|suffix| key.ends_with(suffix))
+    }
+}
+
+impl fmt::Display for Suffixes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.all().join(" or "))
+    }
 }
 
 fn default_lookback_hours() -> u32 {

@@ -76,7 +76,9 @@ impl FromIterator<(Vec<u8>, usize)> for Categories {
 fn slot_of(text: u128, multiplier: u64) -> usize {
     #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
     let word = text as u64 ^ (text >> 64) as u64;
-    (word.wrapping_mul(multiplier) >> (u64::BITS - SLOTS.trailing_zeros())) as usize
+    #[expect(clippy::cast_possible_truncation, reason = "a few upper bits")]
+    let place = (word.wrapping_mul(multiplier) >> (u64::BITS - SLOTS.trailing_zeros())) as usize;
+    place
 }
 
 impl Categories {
@@ -90,7 +92,7 @@ impl Categories {
     pub fn guess(&self, head: Head<'_>) -> Option<usize> {
         let text = u128::from_le_bytes(*head.bytes.first_chunk()?) & OWN_BYTES.get(head.len)?;
         let slot = &self.slots[slot_of(text, self.multiplier)];
-        // The length too: a text that ends in NULs is longer than it looks, and the empty one is no category of a slot.
+        // The length too, since a text that ends in NULs is longer than it looks.
         (slot.text == text && slot.len == head.len).then_some(slot.place)
     }
 }

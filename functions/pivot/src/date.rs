@@ -1,4 +1,4 @@
-//! Calendar dates as days since 1970-01-01, in the proleptic Gregorian calendar, years 1 to 9999.
+//! Dates of the proleptic Gregorian calendar, years 1 to 9999.
 
 use crate::digits;
 use crate::scanner::Head;

@@ -6,10 +6,27 @@ use crate::date::Date;
 #[derive(Debug)]
 pub struct DateRows {
     dates: Vec<Date>,
-    /// Open addressing: the row of a date is at its number or soon after, around the end. Numbers of dates are near one another, so they
-    /// rarely meet. At most half of the slots are taken, and there is a power of two of them.
+    /// Open addressing: the row of a date is at its place or soon after, around the end. At most half of the slots are taken, and there is
+    /// a power of two of them.
     slots: Vec<Slot>,
+    spread: Spread,
 }
+
+/// From a date's number to its place.
+#[derive(Clone, Copy, Debug)]
+struct Spread {
+    factor: u64,
+    shift: u32,
+}
+
+/// Numbers of dates that follow one another are near one another, hence rarely meet, and share cache lines.
+const DENSE: Spread = Spread { factor: 1, shift: 0 };
+
+/// But dates may be chosen to meet. So many of them are spread by upper bits of a product, which depend on all of the number.
+const MIXED: Spread = Spread { factor: 0x9E37_79B9_7F4A_7C15, shift: 40 };
+
+/// From how many slots on.
+const MIXED_SLOTS: usize = 16_384;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
@@ -21,7 +38,7 @@ const FEWEST_SLOTS: usize = 256;
 
 impl Default for DateRows {
     fn default() -> Self {
-        Self { dates: Vec::new(), slots: vec![Slot::default(); FEWEST_SLOTS] }
+        Self { dates: Vec::new(), slots: vec![Slot::default(); FEWEST_SLOTS], spread: DENSE }
     }
 }
 
@@ -29,14 +46,15 @@ impl DateRows {
     /// The row of a date, if it has one.
     #[inline(always)]
     pub fn row(&self, date: Date) -> Option<usize> {
-        let mut place = date.number() as usize;
+        let mut place = self.place(date);
         loop {
             let slot = &self.slots[place & (self.slots.len() - 1)];
-            if slot.date == date {
-                return Some(slot.row as usize);
-            }
+            // First, for what was guessed to be a date may look like nothing.
             if slot.date.is_nothing() {
                 return None;
+            }
+            if slot.date == date {
+                return Some(slot.row as usize);
             }
             place += 1;
         }
@@ -50,6 +68,7 @@ impl DateRows {
             let bigger = self.slots.len() * 4;
             self.slots.clear();
             self.slots.resize(bigger, Slot::default());
+            self.spread = if bigger < MIXED_SLOTS { DENSE } else { MIXED };
             for row in 0..row {
                 self.enter(row);
             }
@@ -69,10 +88,18 @@ impl DateRows {
         self.slots.fill(Slot::default());
     }
 
+    /// Where to look first; beyond the end, it goes around.
+    #[inline(always)]
+    fn place(&self, date: Date) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "the lower bits are wanted")]
+        let place = (u64::from(date.number()).wrapping_mul(self.spread.factor) >> self.spread.shift) as usize;
+        place
+    }
+
     fn enter(&mut self, row: usize) {
         let date = self.dates[row];
         let mask = self.slots.len() - 1;
-        let mut place = date.number() as usize & mask;
+        let mut place = self.place(date) & mask;
         while !self.slots[place].date.is_nothing() {
             place = (place + 1) & mask;
         }
@@ -84,14 +111,21 @@ impl DateRows {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scanner::{HEAD_BYTES, Head};
     use std::collections::HashMap;
+
+    #[test]
+    fn what_was_guessed_may_look_like_nothing() {
+        let nothing = Date::guess(Head { bytes: &[0; HEAD_BYTES], len: 10 }).unwrap();
+        assert_eq!(DateRows::default().row(nothing), None);
+    }
 
     #[test]
     fn every_date_has_one_row() {
         let mut rows = DateRows::default();
         for round in 0..2 {
             let mut expected = HashMap::new();
-            for year in (1 + round)..1_500 {
+            for year in (1 + round)..5_500 {
                 for text in [format!("{year:04}-02-28"), format!("{year:04}-12-01")] {
                     let date = Date::parse(text.as_bytes()).unwrap();
                     assert_eq!(rows.row(date), None, "{text}");

@@ -157,6 +157,7 @@ impl Decimal {
         let whole = i64::from(digits::up_to_eight(word(sign_len)?, whole_len)?);
         let fraction = digits::up_to_eight(word((point + 1).min(16))?, decimals)?;
         let magnitude = whole * SMALL_POWERS[decimals] + i64::from(fraction);
+        #[expect(clippy::cast_possible_truncation, reason = "at most eight")]
         let scale = if magnitude == 0 { 0 } else { decimals as u8 };
         Some(Small { mantissa: if sign_len == 0 { magnitude } else { -magnitude }, scale })
     }

@@ -17,9 +17,7 @@ pub fn weighted(pairs: u64, [first, second, third, fourth]: [u32; 4]) -> u32 {
     let weights = |low: u32, high: u32| u64::from(high) | u64::from(low) << 32;
     let odd = (pairs & MASK).wrapping_mul(weights(first, third));
     let even = (pairs >> 16 & MASK).wrapping_mul(weights(second, fourth));
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half of a word")]
-    let sum = (odd.wrapping_add(even) >> 32) as u32;
-    sum
+    (odd.wrapping_add(even) >> 32) as u32
 }
 
 /// The number that eight characters say, if they are digits all of them.

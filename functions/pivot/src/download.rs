@@ -1,64 +1,117 @@
-//! A large object in ranges, some of them under way while one is read: one stream from S3 is slower than a reader. Each range is
-//! pinned, so all of them are of one version; and one that is cut off is all that has to be fetched again.
+//! Files from S3, the next bytes under way while some are read.
+//!
+//! A file comes in ranges: one stream from S3 is slower than a reader. Each range is pinned, so all of them are of one version; and one
+//! that is cut off is all that has to be fetched again. Small files, which are mostly waiting, are opened while others are read.
 
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
-use futures_util::stream::{self, BoxStream};
-use futures_util::{StreamExt, TryStreamExt};
 use pipeline::contract::SourceFile;
 use pipeline::store::{Pinned, Store};
+use pipeline::task::Task;
 use pipeline::{Error, Kind, Result};
+use std::collections::VecDeque;
 use std::ops::{Range, RangeInclusive};
 use tracing::warn;
 
 /// Length of a range, in bytes: a request for each is small beside it.
 const RANGE_BYTES: u64 = 4 << 20;
 
-/// How many ranges are under way or waiting to be read. They are what the function needs most of its memory for.
-const RANGES: usize = 4;
+/// How many ranges are under way, or there and waiting, beside the one that is read. They are what the function needs most of its
+/// memory for.
+const RANGES_AHEAD: usize = 3;
+
+/// How many files are opened ahead of the one that is read.
+const FILES_AHEAD: usize = 8;
 
 /// How often a range is tried whose body is cut off.
 const TRIES: usize = 3;
 
+/// The files of a batch, in order.
+pub struct Files<'a, F> {
+    store: &'a Store,
+    rest: std::vec::IntoIter<SourceFile>,
+    is_opened_ahead: F,
+    ahead: VecDeque<(SourceFile, Option<Task<Option<Body>>>)>,
+}
+
+/// A file, if there is still the version of it that was listed.
+type Opened = Result<Option<Body>>;
+
+impl<'a, F: Fn(&SourceFile) -> bool> Files<'a, F> {
+    /// Those for which `is_opened_ahead` are opened ahead.
+    pub fn new(store: &'a Store, files: Vec<SourceFile>, is_opened_ahead: F) -> Self {
+        Self { store, rest: files.into_iter(), is_opened_ahead, ahead: VecDeque::new() }
+    }
+
+    /// The next file, and what came of opening it if that was done.
+    pub async fn next(&mut self) -> Option<(SourceFile, Option<Opened>)> {
+        // One more, in the place of the one that is taken.
+        while self.ahead.len() <= FILES_AHEAD {
+            let Some(file) = self.rest.next() else { break };
+            let opened = (self.is_opened_ahead)(&file).then(|| {
+                let (store, file) = (self.store.clone(), file.clone());
+                Task::start(async move { open(&store, &file).await })
+            });
+            self.ahead.push_back((file, opened));
+        }
+        let (file, task) = self.ahead.pop_front()?;
+        match task {
+            Some(task) => Some((file, Some(task.finished().await))),
+            None => Some((file, None)),
+        }
+    }
+}
+
 /// The body of a file, in order.
-pub type Body = BoxStream<'static, Result<Bytes>>;
+pub struct Body {
+    file: SourceFile,
+    ranges: Ranges,
+    /// Pieces of the range that is read.
+    chunks: std::vec::IntoIter<Bytes>,
+}
+
+impl Body {
+    /// The next bytes; none at the end.
+    ///
+    /// # Errors
+    /// `TransientFailure` if the file is cut off again and again, or was replaced meanwhile; others as [`Store::open`].
+    pub async fn next(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            if let Some(chunk) = self.chunks.next() {
+                return Ok(Some(chunk));
+            }
+            let Some(range) = self.ranges.next().await else { return Ok(None) };
+            self.chunks = range?.ok_or_else(|| replaced(&self.file))?.into_iter();
+        }
+    }
+}
 
 /// Opens a file at the version that was listed; nothing if there is no such version any more.
 ///
 /// # Errors
-/// As [`Store::open`]; in the body, `TransientFailure` if it is cut off again and again, or replaced meanwhile.
+/// As [`Body::next`].
 pub async fn open(store: &Store, file: &SourceFile) -> Result<Option<Body>> {
-    let mut ranges = stream::iter(ranges_of(0..file.size)).map({
-        let (store, file) = (store.clone(), file.clone());
-        move |range| fetch_ahead(store.clone(), file.clone(), range)
-    });
-    let Some(first) = ranges.next().await else {
+    let mut ranges = Ranges::new(store, file, 0..file.size);
+    let first = match ranges.next().await {
+        Some(first) => first?,
         // Of nothing there is no range.
-        return match store.open(&file.key, &file.etag).await? {
-            Pinned::Body(_) => Ok(Some(stream::empty().boxed())),
-            Pinned::Changed | Pinned::Gone => Ok(None),
-        };
+        None => match store.open(&file.key, &file.etag).await? {
+            Pinned::Body(_) => Some(Vec::new()),
+            Pinned::Changed | Pinned::Gone => None,
+        },
     };
-    let mut rest = ranges.buffered(RANGES - 1).boxed();
-    // The others begin only when it is there: most files have one range, and this one says whether there are to be others.
-    let Some(first) = first.await? else { return Ok(None) };
-    let file = file.clone();
-    let rest = stream::poll_fn(move |context| rest.poll_next_unpin(context))
-        .and_then(move |chunks| std::future::ready(chunks.ok_or_else(|| replaced(&file))));
-    let all = stream::iter([Ok(first)]).chain(rest);
-    Ok(Some(all.map_ok(|chunks| stream::iter(chunks.into_iter().map(Ok))).try_flatten().boxed()))
+    Ok(first.map(|chunks| Body { file: file.clone(), ranges, chunks: chunks.into_iter() }))
 }
 
 /// Reads a part of a file whole; nothing if there is no version any more that was listed.
 ///
 /// # Errors
-/// As [`open`].
+/// As [`Body::next`].
 pub async fn read(store: &Store, file: &SourceFile, wanted: Range<u64>) -> Result<Option<Vec<u8>>> {
     let mut bytes = Vec::with_capacity(usize::try_from(wanted.end - wanted.start).unwrap_or_default());
-    let ranges = stream::iter(ranges_of(wanted)).map(|range| fetch_ahead(store.clone(), file.clone(), range));
-    let mut ranges = ranges.buffered(RANGES);
-    while let Some(chunks) = ranges.next().await {
-        let Some(chunks) = chunks? else { return Ok(None) };
+    let mut ranges = Ranges::new(store, file, wanted);
+    while let Some(range) = ranges.next().await {
+        let Some(chunks) = range? else { return Ok(None) };
         for chunk in chunks {
             bytes.extend_from_slice(&chunk);
         }
@@ -71,14 +124,47 @@ pub fn replaced(file: &SourceFile) -> Error {
     Error::new(Kind::TransientFailure, format!("{} was replaced while it was read", file.key))
 }
 
-/// Fetches a range in a task of its own, so that it goes on while another one is read.
-async fn fetch_ahead(store: Store, file: SourceFile, range: RangeInclusive<u64>) -> Result<Option<Vec<Bytes>>> {
-    let what = format!("read {}", file.key);
-    let task = tokio::spawn(async move { fetch(&store, &file, range).await });
-    task.await.unwrap_or_else(|failure| Err(Error::caused(Kind::InvariantBroken, what, failure)))
+/// What came of a range; nothing if there is no version any more that was listed.
+type Fetched = Result<Option<Vec<Bytes>>>;
+
+/// Ranges in order, each fetched by a task of its own, so that it goes on while another one is read. The tasks end with this.
+struct Ranges {
+    store: Store,
+    file: SourceFile,
+    rest: Range<u64>,
+    under_way: VecDeque<Task<Option<Vec<Bytes>>>>,
+    /// The first range goes alone: most files have only one, and it says whether there is anything to be read.
+    ahead: usize,
 }
 
-async fn fetch(store: &Store, file: &SourceFile, range: RangeInclusive<u64>) -> Result<Option<Vec<Bytes>>> {
+impl Ranges {
+    fn new(store: &Store, file: &SourceFile, wanted: Range<u64>) -> Self {
+        Self { store: store.clone(), file: file.clone(), rest: wanted, under_way: VecDeque::new(), ahead: 0 }
+    }
+
+    async fn next(&mut self) -> Option<Fetched> {
+        self.start(1);
+        let next = self.under_way.pop_front();
+        self.start(self.ahead);
+        let fetched = next?.finished().await;
+        self.ahead = RANGES_AHEAD;
+        self.start(self.ahead);
+        Some(fetched)
+    }
+
+    /// Has that many ranges under way, if there are so many.
+    fn start(&mut self, count: usize) {
+        while self.under_way.len() < count && !self.rest.is_empty() {
+            let end = self.rest.end.min(self.rest.start + RANGE_BYTES);
+            let range = self.rest.start..=end - 1;
+            self.rest.start = end;
+            let (store, file) = (self.store.clone(), self.file.clone());
+            self.under_way.push_back(Task::start(async move { fetch(&store, &file, range).await }));
+        }
+    }
+}
+
+async fn fetch(store: &Store, file: &SourceFile, range: RangeInclusive<u64>) -> Fetched {
     let mut tries = 1;
     loop {
         let body = match store.open_range(&file.key, &file.etag, &range).await? {
@@ -111,33 +197,4 @@ async fn collect(mut body: ByteStream, file: &SourceFile, range: &RangeInclusive
         return Err(Error::new(Kind::TransientFailure, what));
     }
     Ok(chunks)
-}
-
-/// Cuts what is wanted of a file into ranges.
-fn ranges_of(wanted: Range<u64>) -> impl Iterator<Item = RangeInclusive<u64>> + Send {
-    let count = (wanted.end - wanted.start).div_ceil(RANGE_BYTES);
-    (0..count).map(move |number| {
-        let start = wanted.start + number * RANGE_BYTES;
-        start..=(start + RANGE_BYTES).min(wanted.end) - 1
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_cover_a_file_once() {
-        for (from, size) in
-            [0, 1, RANGE_BYTES - 1, RANGE_BYTES, RANGE_BYTES + 1, 3 * RANGE_BYTES].map(|size| (size / 7, size))
-        {
-            let mut next = from;
-            for range in ranges_of(from..size) {
-                assert_eq!(*range.start(), next);
-                assert!(range.end() - range.start() < RANGE_BYTES);
-                next = range.end() + 1;
-            }
-            assert_eq!(next, size);
-        }
-    }
 }

@@ -2,13 +2,12 @@
 
 use crate::compression::Decompressor;
 use crate::copy_format;
-use crate::download::{self, Body};
+use crate::download::{self, Body, Files};
 use crate::frame;
 use crate::parquet::{self, ParquetPlan, Tail};
 use crate::plan::Plan;
 use crate::reader::{Batch, FileReader};
 use crate::upload::Upload;
-use futures_util::{StreamExt, stream};
 use pipeline::contract::{
     BatchManifest, Manifest, PivotInput, PivotOutput, PivotResult, SourceFile, file_number, keys,
 };
@@ -20,9 +19,6 @@ use pipeline::{Error, Kind, Result, aws};
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{info, warn};
-
-/// How many small files are fetched ahead of the one that is read: a small file is mostly waiting.
-const FETCH_AHEAD: usize = 8;
 
 /// Up to how many bytes a file is small. A larger one is opened in its turn, so that memory does not grow with the files' sizes.
 const SMALL_BYTES: u64 = 1 << 20;
@@ -159,16 +155,12 @@ async fn read_files(
     invocation: &Invocation,
 ) -> Result<Outcome> {
     let mut outcome = Outcome::default();
-    let opened = files.into_iter().map(async |file| {
-        let is_ahead = file.size <= SMALL_BYTES && !parquet::is_parquet(&file.key);
-        let body = if is_ahead { Some(download::open(store, &file).await) } else { None };
-        (file, body)
-    });
-    let mut opened = stream::iter(opened).buffered(FETCH_AHEAD);
-    while let Some((file, small)) = opened.next().await {
-        let body = match small {
-            Some(small) => small?,
-            None if parquet::is_parquet(&file.key) => None,
+    let is_read_ahead = |file: &SourceFile| file.size <= SMALL_BYTES && !is_parquet(file);
+    let mut files = Files::new(store, files, is_read_ahead);
+    while let Some((file, opened)) = files.next().await {
+        let body = match opened {
+            Some(opened) => opened?,
+            None if is_parquet(&file) => None,
             None => download::open(store, &file).await?,
         };
         let is_read = match body {
@@ -190,6 +182,11 @@ async fn read_files(
     Ok(outcome)
 }
 
+/// An empty one is read as any other empty file.
+fn is_parquet(file: &SourceFile) -> bool {
+    file.size > 0 && parquet::is_parquet(&file.key)
+}
+
 async fn read_file(
     file: &SourceFile,
     mut body: Body,
@@ -198,8 +195,7 @@ async fn read_file(
     invocation: &Invocation,
 ) -> Result<()> {
     let mut decompressor = Decompressor::new(&file.key, FileReader::new(file, batch));
-    while let Some(chunk) = body.next().await {
-        let chunk = chunk?;
+    while let Some(chunk) = body.next().await? {
         let mut rest = &chunk[..];
         while !rest.is_empty() {
             rest = &rest[decompressor.feed(rest)?..];

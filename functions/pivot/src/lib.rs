@@ -1,9 +1,9 @@
-//! Sums a batch of CSV files into one row per index value and one column per category, exactly.
+//! Sums a batch of files into one row per index value and one column per category, exactly.
 //!
 //! # Layout
 //! The pure core, from bytes to a table:
 //! - [`compression`]: plain, gzip or zstd, told by the first bytes.
-//! - [`scanner`], with [`separators`]: bytes to records.
+//! - [`scanner`], with [`separators`] and [`records`]: bytes to records.
 //! - [`ndjson`], [`parquet`]: the same from other formats.
 //! - [`plan`], with [`categories`]: the spec and a header to positions.
 //! - [`decimal`], [`date`], with [`digits`]: fields to values.
@@ -35,6 +35,7 @@ pub mod ndjson;
 pub mod parquet;
 pub mod plan;
 pub mod reader;
+pub mod records;
 pub mod reject;
 pub mod scanner;
 pub mod separators;

@@ -11,8 +11,18 @@
 //!
 //! # Memory
 //! The three chunks of one row group as they are stored, together at most [`MAX_GROUP_BYTES`]; for each of the three one
-//! unpacked page of at most [`MAX_PAGE_BYTES`] and a dictionary of at most [`MAX_DICTIONARY_BYTES`]. A usual file takes a tenth
-//! of that. Nothing grows with the number of rows.
+//! unpacked page of at most [`MAX_PAGE_BYTES`], and a dictionary of at most [`MAX_DICTIONARY_BYTES`], for which twice as much
+//! may be allocated because it grows by doubling, three times as much for the moment when it does. Where values are told by
+//! what they share with the one before, also that one, which may be as large as its page. The text of a value has a byte more
+//! than a row may have at most. A usual file takes a tenth of that. Nothing grows with the number of rows.
+//!
+//! # Time
+//! A step ends after some thousand rows, or once some MiB of pages and texts were gone through, whatever came of them: a small
+//! file may unpack to a huge one. Pages without values are not unpacked at all.
+//!
+//! # Lost rows
+//! How many rows there are is stated by the file, by each row group, by each chunk and by each page. All of them must agree, or
+//! the file is refused: rows are never left out without a word.
 //!
 //! # Why not polars' own reader
 //! It unpacks whole columns of a row group before the first row can be had; trusts the counts that pages state, so that a few
@@ -58,14 +68,17 @@ pub const MAX_GROUP_BYTES: u64 = 128 << 20;
 /// The most bytes that a page may have once it is unpacked. Writers have one or a few MiB.
 pub const MAX_PAGE_BYTES: usize = 32 << 20;
 
-/// The most bytes that a dictionary may have as texts. Writers have one or two MiB.
+/// The most bytes that a dictionary may have as texts and their places. Writers have one or two MiB.
 pub const MAX_DICTIONARY_BYTES: usize = 32 << 20;
 
 /// How many rows are read before the caller can look at the clock again.
 const STEP_ROWS: u64 = 16 << 10;
 
-/// How many bytes of quarantine lines may wait.
-const MAX_PENDING_BYTES: usize = 1 << 20;
+/// How many bytes of pages, as stored and as unpacked, and of texts are gone through before that; more by one page at most.
+const STEP_BYTES: usize = 4 << 20;
+
+/// How many bytes of quarantine lines are written before that.
+const STEP_REJECT_BYTES: usize = 1 << 20;
 
 /// What is wrong with a file, without its place.
 #[derive(Debug)]
@@ -105,7 +118,8 @@ const NO_MARK: &str = "not a Parquet file, or one that was cut off: it does not 
 pub struct ParquetPlan {
     key: String,
     positions: Positions,
-    columns: [Column; 3],
+    /// Those of the index, the category and the value; none of a file that is empty.
+    columns: Vec<Column>,
     groups: Vec<Group>,
 }
 
@@ -124,7 +138,7 @@ impl ParquetPlan {
         size.min(TAIL_BYTES)
     }
 
-    /// Reads the end of the file, of any length.
+    /// Reads the end of the file, of any length. A file of no bytes at all has no rows, as in any other format.
     ///
     /// # Errors
     /// `InvalidSource` if it is no Parquet file, or none that the spec can be applied to.
@@ -133,6 +147,12 @@ impl ParquetPlan {
     }
 
     fn read_tail(file: &SourceFile, plan: &Plan, tail: &[u8]) -> Checked<Tail> {
+        // The places of the names in the spec.
+        let in_spec = Positions { index: 0, category: 1, value: 2, width: 3 };
+        if file.size == 0 {
+            let plan = Self { key: file.key.clone(), positions: in_spec, columns: Vec::new(), groups: Vec::new() };
+            return Ok(Tail::Plan(Box::new(plan)));
+        }
         if !file.key.ends_with(SUFFIX) {
             return Err("a Parquet file must not be compressed as a whole, its pages are; store it as .parquet".into());
         }
@@ -156,14 +176,12 @@ impl ParquetPlan {
         let Some(start) = start else { return Ok(Tail::Short(u64::from(len) + 8)) };
 
         let index = if plan.key.kind == ColumnKind::Date { Role::Date } else { Role::Text };
-        // The places of the names in the spec.
-        let in_spec = Positions { index: 0, category: 1, value: 2, width: 3 };
         let wanted = [(0, index), (1, Role::Category), (2, Role::Value)];
         let wanted = wanted.map(|(place, role)| (plan.column_name(in_spec, place), role));
         let (schema, groups) = footer::read(&metadata[start..], wanted, end)?;
         let [index, category, value] = schema.columns.each_ref().map(|column| column.position);
         let positions = Positions { index, category, value, width: schema.width };
-        let plan = Self { key: file.key.clone(), positions, columns: schema.columns, groups };
+        let plan = Self { key: file.key.clone(), positions, columns: Vec::from(schema.columns), groups };
         Ok(Tail::Plan(Box::new(plan)))
     }
 
@@ -218,34 +236,45 @@ pub struct GroupReader<'p, 'd> {
 }
 
 impl GroupReader<'_, '_> {
-    /// Adds some rows to the sums; says whether there are more. In between the bad rows must be taken away: it does not go on
-    /// while too many of them wait.
+    /// Adds some rows to the sums, none if it takes long to get to one; says whether there may be more. In between the bad rows
+    /// must be taken away: it does not go on while too many of them wait.
     ///
     /// # Errors
     /// `InvalidSource`, with the place, if the rest of the file cannot be read.
     pub fn step(&mut self, file: &SourceFile, batch: &mut Batch<'_>) -> Result<bool> {
         let end = self.group.rows.min(self.read + STEP_ROWS);
-        while self.read < end && batch.rejects.pending.len() < MAX_PENDING_BYTES {
+        let mut passed = 0;
+        while self.read < end && passed < STEP_BYTES && batch.rejects.pending.len() < STEP_REJECT_BYTES {
+            if let Some(place) = self.columns.iter().position(ColumnReader::needs_page) {
+                let opened = self.columns[place].open_page();
+                passed += opened.map_err(|flaw| self.plan.in_column(self.group, place, &flaw))?;
+                continue;
+            }
             for (place, column) in self.columns.iter_mut().enumerate() {
                 column.advance().map_err(|flaw| self.plan.in_column(self.group, place, &flaw))?;
             }
             self.read += 1;
-            self.add(file, batch).map_err(|error| error.of(&file.key))?;
+            passed += self.add(file, batch).map_err(|error| error.of(&file.key))?;
         }
-        if self.read < self.group.rows {
-            return Ok(true);
-        }
-        match self.columns.iter().position(ColumnReader::has_more) {
-            None => Ok(false),
-            Some(place) => {
-                let flaw = Flaw::from("it has more values than its row group has rows");
-                Err(self.plan.in_column(self.group, place, &flaw))
-            }
-        }
+        if self.read < self.group.rows { Ok(true) } else { self.pass_rest(passed) }
     }
 
-    /// Adds the row that the columns have reached.
-    fn add(&mut self, file: &SourceFile, batch: &mut Batch<'_>) -> std::result::Result<(), FileError> {
+    /// Goes through the pages behind the last row, which must have no values, and says whether there may be more of them;
+    /// `passed` is what this step has gone through before.
+    fn pass_rest(&mut self, mut passed: usize) -> Result<bool> {
+        for (place, column) in self.columns.iter_mut().enumerate() {
+            while column.has_rest() {
+                if passed >= STEP_BYTES {
+                    return Ok(true);
+                }
+                passed += column.pass_page().map_err(|flaw| self.plan.in_column(self.group, place, &flaw))?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Adds the row that the columns have reached; says how many bytes its texts have.
+    fn add(&mut self, file: &SourceFile, batch: &mut Batch<'_>) -> std::result::Result<usize, FileError> {
         let line = self.group.first_row + (self.read - 1);
         let texts = self.columns.each_ref().map(ColumnReader::text);
         let positions = self.plan.positions;
@@ -260,7 +289,7 @@ impl GroupReader<'_, '_> {
             _ => Err(self.null()),
         };
         let (position, reason, is_fatal) = match outcome {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(len),
             Err(Fatal::Row { position, reason }) => (position, reason, false),
             Err(Fatal::Sums { position, reason }) => (Some(position), reason, true),
         };
@@ -277,7 +306,7 @@ impl GroupReader<'_, '_> {
             write_quoted(&mut self.raw, text.unwrap_or_default());
         }
         batch.rejects.add(file, line, &self.raw, column, &reason);
-        Ok(())
+        Ok(len)
     }
 
     /// What is wrong with a row that lacks a value.

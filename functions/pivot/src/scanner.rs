@@ -1,22 +1,23 @@
 //! Bytes to CSV records (RFC 4180), as they come: nothing is kept but the record that is not yet complete.
 //!
-//! Quoted fields may hold commas, line ends and doubled quotes. A line ends with LF or CRLF. Empty lines are no records.
+//! Quoted fields may hold commas, line ends and doubled quotes. A line ends with LF or CRLF. Empty lines are no
+//! records.
 //!
-//! There are two lanes. The fast one takes records of one line without quotes, whose separators it finds a block at a time. The slow
-//! one reads one record, whatever it is, and decides what is a fault.
+//! There are two lanes. The fast one takes records of one line without quotes, whose separators it finds a block at a
+//! time. The slow one reads one record, whatever it is, and decides what is a fault.
 
+use crate::records::{Field, find_record};
 use crate::separators::{BLOCK_BYTES, Separators};
-use memchr::{memchr, memchr_iter, memchr2};
-use std::borrow::Cow;
+use memchr::{memchr, memchr_iter};
 
-/// The longest record that is accepted, in bytes. A lost closing quote would else swallow the rest of the file.
-pub const MAX_RECORD_BYTES: usize = 1 << 20;
-
-/// The most fields a record may have.
-pub const MAX_FIELDS: usize = 10_000;
+pub use crate::records::{Fault, HEAD_BYTES, Head, MAX_FIELDS, MAX_RECORD_BYTES, Record};
 
 /// Up to how many fields a record may have in the fast lane.
 const FAST_FIELDS: usize = 256;
+
+/// From one block to the next.
+const NEXT_BLOCK: u16 = 64;
+const _: () = assert!(NEXT_BLOCK as usize == BLOCK_BYTES);
 
 /// Who takes what a scanner finds.
 pub trait Rows<E> {
@@ -70,107 +71,11 @@ impl<'a> Row<'a> {
     }
 }
 
-/// One record, or what stands in its place.
-#[derive(Debug)]
-pub struct Record<'a> {
-    /// Number of its first line, from 1.
-    pub line: u64,
-    /// As it stands in the file, without the line end.
-    pub raw: &'a [u8],
-    fields: &'a [Field],
-    /// What is wrong with its quoting, if anything is.
-    pub fault: Option<Fault>,
-    /// It and what follows; nothing if its fields are to be read the simple way.
-    ahead: &'a [u8],
-}
-
-/// What is wrong with a record's quoting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The file ends within a quoted field.
-    UnclosedQuote,
-    /// Something stands between a closing quote and the next comma.
-    TextAfterQuote,
-}
-
 /// A record beyond [`MAX_RECORD_BYTES`] or [`MAX_FIELDS`]; what follows it cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLarge {
     /// Number of its first line, from 1.
     pub line: u64,
-}
-
-/// Places within a record, which has at most [`MAX_RECORD_BYTES`].
-#[derive(Clone, Copy, Debug)]
-struct Field {
-    start: u32,
-    end: u32,
-    has_doubled_quotes: bool,
-}
-
-impl Field {
-    #[inline]
-    fn new(start: usize, end: usize, has_doubled_quotes: bool) -> Self {
-        // Longer records are refused before a field is asked for.
-        let place = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
-        Self { start: place(start), end: place(end), has_doubled_quotes }
-    }
-}
-
-/// How many bytes are read at once where a field is parsed as a whole.
-pub const HEAD_BYTES: usize = 32;
-
-/// A short field as the head of what stands there: so a parser reads all of it at once.
-#[derive(Clone, Copy, Debug)]
-pub struct Head<'a> {
-    /// The field, then whatever follows.
-    pub bytes: &'a [u8; HEAD_BYTES],
-    /// Length of the field.
-    pub len: usize,
-}
-
-impl<'a> Head<'a> {
-    /// The field that begins `ahead`.
-    #[inline(always)]
-    pub fn new(ahead: &'a [u8], len: usize) -> Option<Self> {
-        Some(Self { bytes: ahead.first_chunk()?, len })
-    }
-}
-
-impl<'a> Record<'a> {
-    /// How many fields it has.
-    pub fn len(&self) -> usize {
-        self.fields.len()
-    }
-
-    /// Whether it has no field; no record is.
-    pub fn is_empty(&self) -> bool {
-        self.fields.is_empty()
-    }
-
-    /// The field at `position`, from 0, unquoted.
-    pub fn field(&self, position: usize) -> Option<Cow<'a, [u8]>> {
-        let field = self.fields.get(position)?;
-        let bytes = &self.raw[field.start as usize..field.end as usize];
-        if !field.has_doubled_quotes {
-            return Some(Cow::Borrowed(bytes));
-        }
-        let mut unquoted = Vec::with_capacity(bytes.len());
-        let mut rest = bytes;
-        while let Some(quote) = memchr(b'"', rest) {
-            unquoted.extend_from_slice(&rest[..=quote]);
-            rest = &rest[quote + 2..];
-        }
-        unquoted.extend_from_slice(rest);
-        Some(Cow::Owned(unquoted))
-    }
-
-    /// The field at `position` for the quick parsers; none where it has to be read by [`Record::field`].
-    #[inline]
-    pub fn head(&self, position: usize) -> Option<Head<'a>> {
-        let field = self.fields.get(position).filter(|field| !field.has_doubled_quotes)?;
-        Head::new(self.ahead.get(field.start as usize..)?, (field.end - field.start) as usize)
-    }
 }
 
 /// Cuts a stream into records.
@@ -200,7 +105,8 @@ impl Scanner {
         };
         let used = self.scan(rest, rows)?;
         self.carry.extend_from_slice(&rest[used..]);
-        // One more: the CR of a line end whose LF has not come yet. What is longer all the same is refused when it ends.
+        // One more: the CR of a line end whose LF has not come yet. What is longer all the same is refused when it
+        // ends.
         if self.carry.len() > MAX_RECORD_BYTES + 1 {
             return Err(TooLarge { line: self.next_line }.into());
         }
@@ -220,8 +126,8 @@ impl Scanner {
         Ok(())
     }
 
-    /// Completes the record that the last chunk began, with as much of this one as it takes. Returns the rest of the chunk; none of it
-    /// if the record does not end here.
+    /// Completes the record that the last chunk began, with as much of this one as it takes. Returns the rest of the
+    /// chunk; none of it if the record does not end here.
     fn complete<'a, E: From<TooLarge>>(&mut self, chunk: &'a [u8], rows: &mut impl Rows<E>) -> Result<&'a [u8], E> {
         let mut window = std::mem::take(&mut self.carry);
         // Mostly it ends with this line. If it does not, it is quoted, and all of the chunk may belong to it.
@@ -291,8 +197,8 @@ impl Scanner {
     }
 }
 
-/// The fast lane: finds the line that begins `ahead`, if it is one for it. Says how many fields it has, and its length with its line
-/// end; where the fields end, is in `ends`.
+/// The fast lane: finds the line that begins `ahead`, if it is one for it. Says how many fields it has, and its length
+/// with its line end; where the fields end, is in `ends`.
 #[inline(always)]
 fn find_row(ahead: &[u8], ends: &mut Ends) -> Option<(usize, usize)> {
     let mut width = 0;
@@ -319,7 +225,7 @@ fn find_row(ahead: &[u8], ends: &mut Ends) -> Option<(usize, usize)> {
             found &= found - 1;
         }
         if line_feeds == 0 {
-            base = base.checked_add(BLOCK_BYTES as u16)?;
+            base = base.checked_add(NEXT_BLOCK)?;
             continue;
         }
         // From the block itself, so that the next row need not wait for what was written down about this one.
@@ -330,112 +236,6 @@ fn find_row(ahead: &[u8], ends: &mut Ends) -> Option<(usize, usize)> {
         let is_empty = width == 1 && ends[1] == 0;
         let is_text = is_ascii || std::str::from_utf8(&ahead[..end]).is_ok();
         return (!is_empty && is_text).then_some((width, end + 1));
-    }
-}
-
-/// A record at the head of some bytes.
-struct Found {
-    /// With its line end.
-    len: usize,
-    /// Without it.
-    content_len: usize,
-    is_multiline: bool,
-    fault: Option<Fault>,
-}
-
-/// Finds the record that begins `bytes` and its fields; none if its end is not there yet.
-fn find_record(bytes: &[u8], is_end: bool, fields: &mut Vec<Field>) -> Option<Found> {
-    fields.clear();
-    let mut has_quotes = false;
-    let mut at = 0;
-    loop {
-        if bytes.get(at) == Some(&b'"') {
-            has_quotes = true;
-            let start = at + 1;
-            let Some((end, has_doubled_quotes)) = closing_quote(bytes, start, is_end)? else {
-                // Only at the end of the file: the rest of it is this record.
-                return Some(faulty(bytes, bytes.len(), Fault::UnclosedQuote));
-            };
-            fields.push(Field::new(start, end, has_doubled_quotes));
-            at = end + 1;
-            match bytes.get(at..) {
-                Some([b',', ..]) => at += 1,
-                Some([b'\n', ..]) => {
-                    return Some(Found { len: at + 1, content_len: at, is_multiline: true, fault: None });
-                }
-                Some([b'\r', b'\n', ..]) => {
-                    return Some(Found { len: at + 2, content_len: at, is_multiline: true, fault: None });
-                }
-                Some([] | [b'\r']) | None if is_end => {
-                    return Some(Found { len: bytes.len(), content_len: at, is_multiline: true, fault: None });
-                }
-                Some([] | [b'\r']) | None => return None,
-                Some(_) => {
-                    let newline = memchr(b'\n', &bytes[at..]).map(|offset| at + offset + 1);
-                    let len = newline.or(is_end.then_some(bytes.len()))?;
-                    return Some(faulty(bytes, len, Fault::TextAfterQuote));
-                }
-            }
-        } else {
-            match memchr2(b',', b'\n', &bytes[at..]) {
-                Some(offset) if bytes[at + offset] == b',' => {
-                    fields.push(Field::new(at, at + offset, false));
-                    at += offset + 1;
-                }
-                Some(offset) => {
-                    let end = content_end(bytes, at, at + offset);
-                    fields.push(Field::new(at, end, false));
-                    return Some(Found {
-                        len: at + offset + 1,
-                        content_len: end,
-                        is_multiline: has_quotes,
-                        fault: None,
-                    });
-                }
-                None if is_end => {
-                    let end = content_end(bytes, at, bytes.len());
-                    fields.push(Field::new(at, end, false));
-                    return Some(Found { len: bytes.len(), content_len: end, is_multiline: has_quotes, fault: None });
-                }
-                None => return None,
-            }
-        }
-        if fields.len() > MAX_FIELDS {
-            return Some(Found { len: bytes.len(), content_len: bytes.len(), is_multiline: false, fault: None });
-        }
-    }
-}
-
-/// The end of a field that begins at `start`, without the CR of a CRLF at `end`.
-fn content_end(bytes: &[u8], start: usize, end: usize) -> usize {
-    if end > start && bytes[end - 1] == b'\r' { end - 1 } else { end }
-}
-
-fn faulty(bytes: &[u8], len: usize, fault: Fault) -> Found {
-    let content = bytes[..len].strip_suffix(b"\n").unwrap_or(&bytes[..len]);
-    let content_len = content.strip_suffix(b"\r").unwrap_or(content).len();
-    Found { len, content_len, is_multiline: true, fault: Some(fault) }
-}
-
-/// Position of the quote that closes a field whose content begins at `start`, and whether there are doubled quotes before
-/// it. `None`: not there yet. `Some(None)`: it never comes.
-#[expect(clippy::option_option, reason = "two ways of not having it, which the caller treats differently")]
-fn closing_quote(bytes: &[u8], start: usize, is_end: bool) -> Option<Option<(usize, bool)>> {
-    let mut from = start;
-    let mut has_doubled_quotes = false;
-    loop {
-        let Some(offset) = memchr(b'"', &bytes[from..]) else {
-            return is_end.then_some(None);
-        };
-        let quote = from + offset;
-        match bytes.get(quote + 1) {
-            Some(b'"') => {
-                has_doubled_quotes = true;
-                from = quote + 2;
-            }
-            None if !is_end => return None,
-            _ => return Some(Some((quote, has_doubled_quotes))),
-        }
     }
 }
 
@@ -524,7 +324,8 @@ mod tests {
             chunk_len in 1_usize..16,
         ) {
             let quoted = |field: &String| format!("\"{}\"", field.replace('"', "\"\""));
-            let text: String = rows.iter().map(|row| row.iter().map(quoted).collect::<Vec<_>>().join(",") + "\n").collect();
+            let line = |row: &Vec<String>| row.iter().map(quoted).collect::<Vec<_>>().join(",") + "\n";
+            let text: String = rows.iter().map(line).collect();
             let seen = scan_in_chunks(text.as_bytes(), chunk_len).unwrap();
             prop_assert!(seen.iter().all(|(_, _, fault)| fault.is_none()));
             prop_assert_eq!(seen.into_iter().map(|(_, fields, _)| fields).collect::<Vec<_>>(), rows);

@@ -71,7 +71,8 @@ impl<'a> Upload<'a> {
             Some(upload_id) => upload_id,
             None => {
                 let request = self.store.client().create_multipart_upload().bucket(self.store.bucket()).key(&self.key);
-                let output = request.content_type(self.content_type).send().await.map_err(|error| Error::aws(&what, error))?;
+                let output =
+                    request.content_type(self.content_type).send().await.map_err(|error| Error::aws(&what, error))?;
                 self.upload_id.insert(output.upload_id.unwrap_or_default()).clone()
             }
         };

@@ -7,12 +7,14 @@
 //! - [`runs`]: the table `sluice.runs`, which makes a run's effects happen once.
 //! - [`shares`]: what each file says of each key, for `on_overlap: per_file`.
 //! - [`merge`]: from rows that are ready to rows of the target.
+//! - [`arrays`]: a small part in one message.
 //! - [`load`]: the transaction.
 //! - [`ledger`]: what was loaded, for the next detection.
 //! - [`results`]: what pivot left.
 //! - [`connect`]: where the database is and how to log in.
 //! - [`handler`]: the order of it all.
 
+pub mod arrays;
 pub mod connect;
 pub mod handler;
 pub mod ledger;

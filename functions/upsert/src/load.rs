@@ -1,10 +1,11 @@
 //! The transaction: either all of it happens, or nothing.
 
+use crate::arrays::{self, SMALL_ROWS};
 use crate::ledger::{self, Certainty};
+use crate::merge::Written;
 use crate::preflight;
 use crate::results::Results;
 use crate::runs::{self, Run};
-use crate::merge::Written;
 use crate::shares::Touched;
 use crate::sql_error::classify;
 use crate::statements::{Overlap, Statements};
@@ -129,7 +130,7 @@ async fn stage(connection: &mut PgConnection, store: &Store, statements: &Statem
             shares.stage_files(connection, store.bucket(), output.index, &files).await?;
         }
         let Some(part) = &output.pivoted else { continue };
-        let rows = copy_part(connection, store, &statements.copy, part).await?;
+        let rows = stage_part(connection, store, statements, part, output.days).await?;
         if rows != output.days {
             let what = format!("{}: {rows} rows staged, {} expected", part.key, output.days);
             return Err(Error::new(Kind::InvariantBroken, what));
@@ -139,7 +140,13 @@ async fn stage(connection: &mut PgConnection, store: &Store, statements: &Statem
     Ok(rows_staged)
 }
 
-async fn copy_part(connection: &mut PgConnection, store: &Store, copy: &str, part: &ObjectRef) -> Result<u64> {
+async fn stage_part(
+    connection: &mut PgConnection,
+    store: &Store,
+    statements: &Statements,
+    part: &ObjectRef,
+    rows: u64,
+) -> Result<u64> {
     let what = || format!("stage {}", part.key);
     let mut body = match store.open(&part.key, &part.etag).await? {
         Pinned::Body(body) => body,
@@ -147,7 +154,18 @@ async fn copy_part(connection: &mut PgConnection, store: &Store, copy: &str, par
             return Err(Error::new(Kind::Misconfigured, format!("{} is no longer what pivot wrote", part.key)));
         }
     };
-    let mut copy = connection.copy_in_raw(copy).await.map_err(|error| classify(what(), error))?;
+    if rows <= SMALL_ROWS {
+        let interrupted = |error| Error::caused(Kind::TransientFailure, format!("read {}", part.key), error);
+        let bytes = body.collect().await.map_err(interrupted)?.into_bytes();
+        if let Some(columns) = arrays::columns(&bytes, &statements.elements) {
+            let insert = sqlx::query(AssertSqlSafe(statements.unnest.as_str()));
+            let inserted =
+                columns.into_iter().fold(insert, |insert, column| insert.bind(column)).execute(connection).await;
+            return inserted.map(|done| done.rows_affected()).map_err(|error| classify(what(), error));
+        }
+        body = bytes.into();
+    }
+    let mut copy = connection.copy_in_raw(&statements.copy).await.map_err(|error| classify(what(), error))?;
     while let Some(chunk) = body.next().await {
         match chunk {
             Ok(chunk) => {

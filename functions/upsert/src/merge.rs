@@ -81,12 +81,13 @@ impl Merge {
         .await
         .map_err(|error| classify(what(), error))?;
         if can_merge && let Some(total) = self.merge(connection).await? {
-            let (inserted_now, updated_now): (i64, i64) =
-                sqlx::query_as(AssertSqlSafe(format!("select {COUNTS} from pg_class c where c.oid = $1::text::regclass")))
-                    .bind(&self.target)
-                    .fetch_one(connection)
-                    .await
-                    .map_err(|error| classify(what(), error))?;
+            let (inserted_now, updated_now): (i64, i64) = sqlx::query_as(AssertSqlSafe(format!(
+                "select {COUNTS} from pg_class c where c.oid = $1::text::regclass"
+            )))
+            .bind(&self.target)
+            .fetch_one(connection)
+            .await
+            .map_err(|error| classify(what(), error))?;
             let counts = [inserted_now - inserted, updated_now - updated].map(u64::try_from);
             let [Ok(inserted), Ok(updated)] = counts else { return Err(miscounted(total, counts)) };
             return if inserted + updated == total {
@@ -123,5 +124,8 @@ impl Merge {
 }
 
 fn miscounted(total: u64, counts: [std::result::Result<u64, std::num::TryFromIntError>; 2]) -> Error {
-    Error::new(Kind::InvariantBroken, format!("{total} rows were written, but {counts:?} were counted as inserted and updated"))
+    Error::new(
+        Kind::InvariantBroken,
+        format!("{total} rows were written, but {counts:?} were counted as inserted and updated"),
+    )
 }

@@ -1,5 +1,6 @@
 //! The SQL for one target table. Identifiers are checked and quoted; values never appear in it.
 
+use crate::arrays::Element;
 use crate::merge::Merge;
 use crate::shares::{Shares, table_name};
 use pipeline::contract::{ColumnKind, FILE_COLUMN, PivotResult};
@@ -26,6 +27,10 @@ pub struct Statements {
     pub create_staging: String,
     /// Takes one part, in COPY's binary format.
     pub copy: String,
+    /// Takes a small part, as an array per column.
+    pub unnest: String,
+    /// The types of these.
+    pub elements: Vec<Element>,
     /// What comes of the staged rows.
     pub overlap: Overlap,
 }
@@ -66,6 +71,16 @@ impl Statements {
         let Names { table, key: key_name, key_type, .. } = &names;
         let list = names.list();
         let values = names.each(&|name| format!("{name} numeric not null"));
+        let key_element = match result.key.kind {
+            ColumnKind::Date => Element::Date,
+            ColumnKind::Text => Element::Text,
+        };
+        let elements: Vec<Element> = per_file
+            .then_some(Element::Integer)
+            .into_iter()
+            .chain([key_element])
+            .chain(names.values.iter().map(|_| Element::Numeric))
+            .collect();
         let file = if per_file { format!("0::bigint as {FILE_COLUMN}, ") } else { String::new() };
         let file_name = if per_file { format!("{FILE_COLUMN}, ") } else { String::new() };
         Ok(Self {
@@ -78,6 +93,11 @@ impl Statements {
                  alter table {STAGING} alter {key_name} set not null{}",
                 names.values.iter().map(|name| format!(", alter {name} set not null")).collect::<String>(),
             ),
+            unnest: format!(
+                "insert into {STAGING} ({file_name}{key_name}, {list}) select * from unnest({})",
+                (1..=elements.len()).map(|number| format!("${number}")).collect::<Vec<_>>().join(", "),
+            ),
+            elements,
             copy: format!("copy {STAGING} ({file_name}{key_name}, {list}) from stdin (format binary)"),
             overlap: match target.on_overlap {
                 OnOverlap::PerFile => Overlap::PerFile(Shares::new(target, result, &names)?),

@@ -10,6 +10,7 @@ mod detection;
 mod executions;
 mod fake_aws;
 mod faults;
+mod merging;
 mod parts;
 mod per_file;
 mod permissions;

@@ -39,13 +39,8 @@ async fn prepared_with(stack: &Fixture, name: &str, detected_at: &str, parts: Ve
 #[tokio::test(flavor = "multi_thread")]
 async fn loading_twice_is_loading_once() {
     let stack = fixture().await;
-    let payload = prepared(
-        &stack,
-        "a",
-        "2024-01-01T00:00:00.000Z",
-        &["2024-01-01,1.50,0\n", "2024-01-01,0.25,7\n"],
-    )
-    .await;
+    let payload =
+        prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &["2024-01-01,1.50,0\n", "2024-01-01,0.25,7\n"]).await;
     let first = stack.invoke("upsert", &payload).await.unwrap().unwrap();
     assert_eq!(first["rows_staged"], 2);
     assert_eq!(first["rows_inserted"], 1);

@@ -36,10 +36,15 @@ pub(super) fn read(bytes: &[u8], wanted: [(&str, Role); 3], end: u64) -> Checked
     let mut reader = Reader::new(bytes);
     let mut schema: Option<Schema> = None;
     let mut groups: Vec<Group> = Vec::new();
+    let mut stated_rows: Option<u64> = None;
     let (mut number, mut next_row) = (0, 1_u64);
     reader.structure(|reader, id, kind| match (id, kind) {
         (2, Kind::LIST) => {
             schema = Some(Schema::read(reader, wanted)?);
+            Ok(())
+        }
+        (3, Kind::I64) => {
+            stated_rows = Some(reader.natural()?);
             Ok(())
         }
         (4, Kind::LIST) => {
@@ -51,6 +56,8 @@ pub(super) fn read(bytes: &[u8], wanted: [(&str, Role); 3], end: u64) -> Checked
                 if rows > 0 {
                     let chunks = checked_chunks(chunks, schema, rows, end).map_err(in_group)?;
                     groups.push(Group { number, first_row: next_row, rows, chunks });
+                } else if let Some(chunk) = chunks.iter().flatten().find(|chunk| chunk.values > 0) {
+                    return Err(in_group(format!("it has no rows, but {} values of a column", chunk.values).into()));
                 }
                 next_row = next_row.checked_add(rows).ok_or("its metadata has too many rows")?;
                 Ok(())
@@ -59,7 +66,12 @@ pub(super) fn read(bytes: &[u8], wanted: [(&str, Role); 3], end: u64) -> Checked
         (8, Kind::STRUCT) => Err("it is encrypted".into()),
         _ => reader.skip(kind),
     })?;
-    Ok((schema.ok_or("its metadata has no columns")?, groups))
+    let schema = schema.ok_or("its metadata has no columns")?;
+    let (stated, rows) = (stated_rows.ok_or("its metadata does not say how many rows it has")?, next_row - 1);
+    if stated != rows {
+        return Err(format!("its metadata says that it has {stated} rows, and its row groups have {rows}").into());
+    }
+    Ok((schema, groups))
 }
 
 /// A row group as the metadata has it.

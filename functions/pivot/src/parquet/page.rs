@@ -84,8 +84,6 @@ impl<'d> Page<'d> {
         let mut reader = Reader::new(chunk);
         let header = Header::read(&mut reader)?;
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-        let too_large =
-            || format!("a page of more than {} MiB; write the file with smaller pages", MAX_PAGE_BYTES >> 20);
         let len = Some(size(header.len)).filter(|&len| len <= MAX_PAGE_BYTES).ok_or_else(too_large)?;
         let (packed, rest) = reader.rest().split_at_checked(size(header.packed_len)).ok_or("a page is cut off")?;
         if header.checksum.is_some_and(|checksum| checksum.cast_unsigned() != checksum_of(packed)) {
@@ -115,15 +113,19 @@ impl<'d> Page<'d> {
 
     /// The page as it was before it was packed; `memory` is used if it takes any.
     pub(super) fn unpacked(&self, codec: Codec, mut memory: Vec<u8>) -> Checked<Cow<'d, [u8]>> {
-        let apart = match self.kind {
-            PageKind::Data { levels: Levels::Apart { is_packed: false, .. }, .. } => {
-                return Ok(Cow::Borrowed(self.packed));
+        let (apart, is_packed) = match self.kind {
+            PageKind::Data { levels: Levels::Apart { before, len, is_packed }, .. } => {
+                (before.saturating_add(len), is_packed)
             }
-            PageKind::Data { levels: Levels::Apart { before, len, .. }, .. } => before.saturating_add(len),
-            PageKind::Data { .. } | PageKind::Dictionary { .. } | PageKind::Other => 0,
+            PageKind::Data { .. } | PageKind::Dictionary { .. } | PageKind::Other => (0, true),
         };
-        if codec == Codec::None {
-            return Ok(Cow::Borrowed(self.packed));
+        if codec == Codec::None || !is_packed {
+            // Its header may say less than there is.
+            return if self.packed.len() > MAX_PAGE_BYTES {
+                Err(too_large().into())
+            } else {
+                Ok(Cow::Borrowed(self.packed))
+            };
         }
         let (levels, packed) = self.packed.split_at_checked(apart).ok_or("the levels of a page are cut off")?;
         memory.clear();
@@ -198,6 +200,10 @@ impl Header {
         }
         Ok(())
     }
+}
+
+fn too_large() -> String {
+    format!("a page of more than {} MiB; write the file with smaller pages", MAX_PAGE_BYTES >> 20)
 }
 
 fn checksum_of(bytes: &[u8]) -> u32 {

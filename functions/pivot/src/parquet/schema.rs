@@ -38,7 +38,7 @@ impl Role {
 
     fn takes(self, form: Form) -> bool {
         match form {
-            Form::Text => true,
+            Form::Text | Form::Null => true,
             Form::Signed | Form::Unsigned => self != Role::Date,
             Form::Float | Form::Decimal { .. } => self == Role::Value,
             Form::Date | Form::Instant { .. } | Form::Instant96 => self == Role::Date,
@@ -159,6 +159,8 @@ enum Meaning {
     Timestamp {
         per_day: i64,
     },
+    /// Nothing: there are only nulls.
+    Null,
     Other(&'static str),
 }
 
@@ -222,7 +224,7 @@ impl<'a> Element<'a> {
             7 => Meaning::Other("TIME"),
             8 => return self.read_timestamp(reader),
             10 => return self.read_integer(reader),
-            11 => Meaning::Other("NULL"),
+            11 => Meaning::Null,
             13 => Meaning::Other("BSON"),
             14 => Meaning::Other("UUID"),
             15 => Meaning::Other("FLOAT16"),
@@ -296,6 +298,7 @@ impl<'a> Element<'a> {
             _ => return None,
         };
         let form = match (physical, self.meaning) {
+            (_, Meaning::Null) => Form::Null,
             (1 | 2, Meaning::Plain | Meaning::Signed) => Form::Signed,
             (1 | 2, Meaning::Unsigned) => Form::Unsigned,
             (1, Meaning::Date) => Form::Date,
@@ -324,6 +327,7 @@ impl<'a> Element<'a> {
             Meaning::Signed => format!("{stored} (SIGNED)"),
             Meaning::Unsigned => format!("{stored} (UNSIGNED)"),
             Meaning::Date => format!("{stored} (DATE)"),
+            Meaning::Null => format!("{stored} (NULL)"),
             Meaning::Other(name) => format!("{stored} ({name})"),
         }
     }

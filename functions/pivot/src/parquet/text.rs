@@ -1,6 +1,6 @@
 //! Values as texts, exactly: what a CSV file of the same rows would say. So a row means the same whatever it was stored as.
 
-use super::Checked;
+use super::{Checked, MAX_RECORD_BYTES};
 use crate::decimal::MAX_DIGITS;
 use std::io::Write;
 
@@ -31,7 +31,12 @@ pub(super) enum Form {
     },
     /// Nanoseconds of a day, and the day's Julian number.
     Instant96,
+    /// There are only nulls.
+    Null,
 }
+
+/// No text of anything but a text is longer, in bytes.
+const MAX_OTHER_LEN: usize = 96;
 
 const NANOSECONDS_PER_DAY: i64 = 86_400_000_000_000;
 
@@ -39,10 +44,21 @@ const NANOSECONDS_PER_DAY: i64 = 86_400_000_000_000;
 const JULIAN_EPOCH: i64 = 2_440_588;
 
 impl Form {
-    /// Appends the text of a value. Of a point in time only the date: nothing else of it is ever used.
+    /// How long the text of a value may be at most, in bytes.
+    pub(super) fn max_len(self, value: &[u8]) -> usize {
+        match self {
+            // No row has a longer one; one byte more, so that it is found to be too long.
+            Form::Text => value.len().min(MAX_RECORD_BYTES + 1),
+            _ => MAX_OTHER_LEN,
+        }
+    }
+
+    /// Appends the text of a value. Of a point in time only the date: nothing else of it is ever used; and of a text that is
+    /// too long for any row only so much that this is seen.
     pub(super) fn write(self, value: &[u8], text: &mut Vec<u8>) -> Checked<()> {
         match self {
-            Form::Text => text.extend_from_slice(value),
+            Form::Text => text.extend_from_slice(&value[..self.max_len(value)]),
+            Form::Null => return Err("a value that is not null in a column of the type NULL".into()),
             Form::Signed => {
                 let value = integer(value)?;
                 write_decimal(value < 0, u128::from(value.unsigned_abs()), 0, text);
@@ -199,6 +215,26 @@ mod tests {
         for value in [&[][..], &[0x01; 17], &[&[0][..], &[0xFF; 16]].concat()] {
             assert!(big(0).write(value, &mut Vec::new()).is_err(), "{value:?}");
         }
+    }
+
+    #[test]
+    fn texts_are_no_longer_than_is_said() {
+        let big = |scale| Form::Decimal { scale, is_big_endian: true };
+        for (form, value) in [
+            (big(0), &i128::MIN.to_be_bytes()[..]),
+            (big(38), &i128::MIN.to_be_bytes()),
+            (Form::Float, &((-0.1_f64 - 0.2) * 1e-6).to_le_bytes()),
+            (Form::Float, &(-f64::MIN_POSITIVE).to_le_bytes()),
+            (Form::Instant { per_day: 1 }, &i64::MIN.to_le_bytes()),
+            (Form::Unsigned, &u64::MAX.to_le_bytes()),
+        ] {
+            let text = text(form, value);
+            assert!(text.len() <= form.max_len(value) / 2, "{text}");
+        }
+        let long = vec![b'x'; 2 * MAX_RECORD_BYTES];
+        assert_eq!(text(Form::Text, &long).len(), MAX_RECORD_BYTES + 1);
+        assert_eq!(text(Form::Text, &long[..MAX_RECORD_BYTES]).len(), MAX_RECORD_BYTES);
+        assert!(Form::Null.write(&[0; 4], &mut Vec::new()).is_err());
     }
 
     #[test]

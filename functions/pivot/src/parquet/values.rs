@@ -72,12 +72,15 @@ impl<'d> ColumnReader<'d> {
         }
     }
 
-    /// Goes on to the next row.
+    /// Whether the next row is in a page that is yet to be opened.
+    #[inline]
+    pub(super) fn needs_page(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Goes on to the next row, which must be in the open page.
     pub(super) fn advance(&mut self) -> Checked<()> {
-        while self.left == 0 {
-            self.open_page()?;
-        }
-        self.left -= 1;
+        self.left = self.left.checked_sub(1).ok_or("a page has fewer values than were asked of it")?;
         if let Some(levels) = &mut self.levels
             && levels.next(&self.page)? == 0
         {
@@ -108,35 +111,64 @@ impl<'d> ColumnReader<'d> {
         }
     }
 
-    /// Whether the page has rows that have not been read.
-    pub(super) fn has_more(&self) -> bool {
-        self.left > 0
+    /// Whether there is anything behind the row.
+    pub(super) fn has_rest(&self) -> bool {
+        self.left > 0 || !self.chunk.is_empty()
     }
 
-    fn open_page(&mut self) -> Checked<()> {
+    /// Passes a page behind the last row, which must have no values; says how many bytes it has.
+    pub(super) fn pass_page(&mut self) -> Checked<usize> {
+        const SURPLUS: &str = "it has more values than its row group has rows";
+        if self.left > 0 {
+            return Err(SURPLUS.into());
+        }
+        let (page, len) = self.next_page()?;
+        if matches!(page.kind, PageKind::Data { values: 1.., .. }) { Err(SURPLUS.into()) } else { Ok(len) }
+    }
+
+    /// Opens the next page, which may have no rows; says how many bytes were gone through, packed and unpacked.
+    pub(super) fn open_page(&mut self) -> Checked<usize> {
         if self.chunk.is_empty() {
             return Err("it has fewer values than its row group has rows".into());
         }
-        let (page, rest) = Page::next(self.chunk)?;
-        self.chunk = rest;
-        match page.kind {
-            PageKind::Other => Ok(()),
-            PageKind::Dictionary { values, encoding } => {
-                let bytes = page.unpacked(self.codec, self.take_memory())?;
-                self.dictionary = Some(Dictionary::read(&bytes, values, encoding, self.layout)?);
-                if let Cow::Owned(memory) = bytes {
-                    self.page = Cow::Owned(memory);
-                }
-                Ok(())
-            }
+        let (page, len) = self.next_page()?;
+        let unpacked_len = match page.kind {
+            // What such a page holds is never looked at, so it is not unpacked: it might be large.
+            PageKind::Other | PageKind::Data { values: 0, .. } => 0,
+            PageKind::Dictionary { values, encoding } => self.open_dictionary(&page, values, encoding)?,
             PageKind::Data { values, encoding, levels } => {
                 self.page = page.unpacked(self.codec, self.take_memory())?;
                 let start = self.open_levels(levels)?;
                 self.values = Values::open(&self.page, start, encoding, self.layout.physical)?;
                 self.left = values;
-                Ok(())
+                self.page.len()
             }
+        };
+        Ok(len + unpacked_len)
+    }
+
+    /// The page at the head of those to come, which is none of them any more, and how many bytes it has with its header.
+    fn next_page(&mut self) -> Checked<(Page<'d>, usize)> {
+        let (page, rest) = Page::next(self.chunk)?;
+        let len = self.chunk.len() - rest.len();
+        self.chunk = rest;
+        Ok((page, len))
+    }
+
+    /// Reads the dictionary; says how many bytes were gone through, unpacked and as texts.
+    fn open_dictionary(&mut self, page: &Page<'d>, values: u64, encoding: i32) -> Checked<usize> {
+        if self.dictionary.is_some() {
+            return Err("it has more than one dictionary".into());
         }
+        let bytes: Cow<'d, [u8]> =
+            if values == 0 { Cow::Borrowed(&[]) } else { page.unpacked(self.codec, self.take_memory())? };
+        let dictionary = Dictionary::read(&bytes, values, encoding, self.layout)?;
+        let len = bytes.len() + dictionary.texts.len();
+        self.dictionary = Some(dictionary);
+        if let Cow::Owned(memory) = bytes {
+            self.page = Cow::Owned(memory);
+        }
+        Ok(len)
     }
 
     /// The memory of the last page, if it was unpacked.
@@ -180,16 +212,18 @@ impl Dictionary {
         if !matches!(encoding, PLAIN | PLAIN_DICTIONARY) {
             return Err(format!("a dictionary of the unknown encoding {encoding}").into());
         }
-        let mut values = Values::Plain { at: 0 };
+        let mut at = 0;
         let mut dictionary = Self { texts: Vec::new(), ends: Vec::new() };
         for _ in 0..count {
-            values.write_next(page, layout, &mut dictionary.texts)?;
-            dictionary.ends.push(dictionary.texts.len());
-            if dictionary.texts.len() + dictionary.ends.len() * size_of::<usize>() > MAX_DICTIONARY_BYTES {
+            let value = plain_value(page, &mut at, layout.physical)?;
+            let texts_len = dictionary.texts.len() + layout.form.max_len(value);
+            if texts_len + (dictionary.ends.len() + 1) * size_of::<usize>() > MAX_DICTIONARY_BYTES {
                 let what =
                     format!("a dictionary of more than {} MiB; write the file without one", MAX_DICTIONARY_BYTES >> 20);
                 return Err(what.into());
             }
+            layout.form.write(value, &mut dictionary.texts)?;
+            dictionary.ends.push(dictionary.texts.len());
         }
         Ok(dictionary)
     }
@@ -262,20 +296,8 @@ impl Values {
 
     /// Appends the next value's text; none are entries of a dictionary.
     fn write_next(&mut self, page: &[u8], layout: Layout, text: &mut Vec<u8>) -> Checked<()> {
-        const CUT_OFF: &str = "a page has fewer values than it says";
         match self {
-            Values::Plain { at } => {
-                let len = match layout.physical {
-                    Physical::Fixed(width) | Physical::Integer(width) => width,
-                    Physical::Bytes => {
-                        let rest = page.get(*at..).unwrap_or_default();
-                        let (len, _) = rest.split_first_chunk::<4>().ok_or(CUT_OFF)?;
-                        *at += 4;
-                        usize::try_from(u32::from_le_bytes(*len)).unwrap_or(usize::MAX)
-                    }
-                };
-                layout.form.write(taken(page, at, len).ok_or(CUT_OFF)?, text)
-            }
+            Values::Plain { at } => layout.form.write(plain_value(page, at, layout.physical)?, text),
             Values::Entries(_) => Err("a dictionary within a dictionary".into()),
             Values::Deltas { differences, width } => {
                 let value = differences.next(page)?.to_le_bytes();
@@ -308,6 +330,23 @@ impl Values {
             }
         }
     }
+}
+
+const CUT_OFF: &str = "a page has fewer values than it says";
+
+/// The value that is stored plainly at `at`, which goes on behind it.
+#[inline]
+fn plain_value<'p>(page: &'p [u8], at: &mut usize, physical: Physical) -> Checked<&'p [u8]> {
+    let len = match physical {
+        Physical::Fixed(width) | Physical::Integer(width) => width,
+        Physical::Bytes => {
+            let rest = page.get(*at..).unwrap_or_default();
+            let (len, _) = rest.split_first_chunk::<4>().ok_or(CUT_OFF)?;
+            *at += 4;
+            usize::try_from(u32::from_le_bytes(*len)).unwrap_or(usize::MAX)
+        }
+    };
+    taken(page, at, len).ok_or_else(|| CUT_OFF.into())
 }
 
 /// The `len` bytes at `at`, which goes on behind them.

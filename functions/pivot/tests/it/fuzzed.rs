@@ -6,17 +6,30 @@ mod mutations;
 mod scanner;
 mod whole_file;
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 /// A target's corpus.
-fn over(target: &str, rounds: u32, check: fn(&[u8])) {
+fn corpus(target: &str) -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
-    mutations::over(&Path::new(&package).join("fuzz/corpus").join(target), rounds, check);
+    Path::new(&package).join("fuzz/corpus").join(target)
+}
+
+fn over(target: &str, rounds: u32, check: fn(&[u8])) {
+    mutations::over(&corpus(target), rounds, check);
 }
 
 #[test]
 fn any_bytes_are_scanned_by_the_book() {
     over("scanner", 4_000, scanner::check);
+}
+
+/// Else the comparison of the two lanes would be one of nothing.
+#[test]
+fn the_corpus_has_rows_for_the_fast_lane() {
+    let files = fs::read_dir(corpus("scanner")).unwrap();
+    let fast = files.filter(|entry| scanner::fast_rows(&fs::read(entry.as_ref().unwrap().path()).unwrap()) > 0).count();
+    assert!(fast >= 10, "{fast} files");
 }
 
 #[test]

@@ -192,7 +192,7 @@ fn rows() -> impl Strategy<Value = Vec<(usize, String, u32, u8)>> {
 fn json_line(category: &str, value: &str, date: &str, way: u8) -> String {
     let value = if way & 1 == 0 { value.to_owned() } else { format!("\"{value}\"") };
     let category = if way & 2 == 0 { category.to_owned() } else { category.replace('o', "\\u006f") };
-    let mut pairs = vec![
+    let mut pairs = [
         format!("\"Project\":\"{category}\""),
         format!("\"Duration (in minutes)\": {value}"),
         format!("\"Start date\":\"{date}\""),

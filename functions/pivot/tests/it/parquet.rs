@@ -1,6 +1,7 @@
 //! Parquet files of several writers and of our own: they come to what the same rows come to as CSV, and what is wrong with one
 //! is said.
 
+mod lies;
 mod writer;
 
 use crate::reading::places;
@@ -22,7 +23,14 @@ use writer::{
 const KEY: &str = "a.parquet";
 
 /// All rows in one row group and one page.
-const WHOLE: Cut = Cut { group_rows: usize::MAX >> 1, page_rows: usize::MAX, rows_too_many: 0, stated_len: None };
+const WHOLE: Cut = Cut {
+    group_rows: usize::MAX >> 1,
+    page_rows: usize::MAX,
+    rows_too_many: 0,
+    values_too_many: 0,
+    file_rows_too_many: 0,
+    stated_len: None,
+};
 
 fn source(key: &str, size: usize) -> SourceFile {
     SourceFile { key: key.to_owned(), etag: "etag".to_owned(), size: size as u64, last_modified: String::new() }
@@ -123,7 +131,7 @@ fn the_files_of_all_writers_come_to_what_their_rows_do_in_csv() {
         }
         read_count += 1;
     }
-    assert!(read_count >= 20 && refused_count >= 7, "{read_count} files read and {refused_count} refused");
+    assert!(read_count >= 28 && refused_count >= 7, "{read_count} files read and {refused_count} refused");
 }
 
 #[test]
@@ -142,31 +150,39 @@ fn every_file_beside_them_is_of_use() {
     }
 }
 
-/// Whatever a byte is changed to, and wherever a file is cut: an error of the file, or other rows; never a panic.
+/// Whatever a byte is changed to, and wherever a file is cut: an error of the file, or as many rows as it had, whatever they
+/// are; never a panic.
 #[test]
 fn corrupt_files_are_refused_or_read() {
     let plan = Plan::new(&spec()).unwrap();
     let (mut refused_count, mut read_count) = (0, 0);
-    let mut check = |name: &str, bytes: &[u8]| match load(&mut Batch::new(&plan), name, bytes, bytes.len(), Vec::clear)
-    {
-        Ok(()) => read_count += 1,
-        Err(error) => {
-            assert_eq!(error.kind(), Kind::InvalidSource, "{error}");
-            assert!(error.to_string().starts_with(name), "{error}");
-            refused_count += 1;
+    let mut check = |name: &str, rows: u64, bytes: &[u8]| {
+        let mut batch = Batch::new(&plan);
+        match load(&mut batch, name, bytes, bytes.len(), Vec::clear) {
+            Ok(()) => {
+                assert_eq!(batch.rows_read, rows, "{name}: rows were lost or made up");
+                read_count += 1;
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), Kind::InvalidSource, "{error}");
+                assert!(error.to_string().starts_with(name), "{error}");
+                refused_count += 1;
+            }
         }
     };
-    for (number, (name, _, bytes)) in parquet_files().enumerate() {
+    for (number, (name, path, bytes)) in parquet_files().enumerate() {
+        // The first line is the header. What is refused has five rows.
+        let rows = fs::read_to_string(path.with_extension("csv")).map_or(5, |csv| csv.lines().count() as u64 - 1);
         for (place, flip) in
             (number % 5..bytes.len()).step_by(5).zip([0x01, 0x80, 0xFF, 0x10, 0x7E].into_iter().cycle())
         {
             let mut corrupt = bytes.clone();
             corrupt[place] ^= flip;
-            check(&name, &corrupt);
+            check(&name, rows, &corrupt);
         }
-        for len in (0..bytes.len()).step_by(101) {
-            check(&name, &bytes[..len]);
-            check(&name, &[&bytes[..len], &bytes[(len + 3).min(bytes.len())..]].concat());
+        for len in (1..bytes.len()).step_by(101) {
+            check(&name, rows, &bytes[..len]);
+            check(&name, rows, &[&bytes[..len], &bytes[(len + 3).min(bytes.len())..]].concat());
         }
     }
     assert!(refused_count > 1_000 && read_count > 100, "{refused_count} files refused and {read_count} read");
@@ -176,8 +192,7 @@ fn corrupt_files_are_refused_or_read() {
 fn what_is_no_parquet_file_is_refused() {
     let no_mark = "not a Parquet file, or one that was cut off: it does not end with PAR1";
     for (bytes, reason) in [
-        (&b""[..], no_mark),
-        (b"PAR", no_mark),
+        (&b"PAR"[..], no_mark),
         (b"PAR1", no_mark),
         (b"Project,Start date,Duration (in minutes)\n", no_mark),
         (b"PAR1\0\0\0\0PARE", "its metadata is encrypted"),
@@ -198,6 +213,15 @@ fn what_is_no_parquet_file_is_refused() {
     let tail = [&len.to_le_bytes()[..], b"PAR1"].concat();
     let error = ParquetPlan::from_tail(&source(KEY, 1 << 30), &plan, &tail).err().unwrap().to_string();
     assert_eq!(error, "a.parquet: its metadata has more than 32 MiB; write it with fewer row groups");
+}
+
+#[test]
+fn an_empty_file_has_no_rows() {
+    let expected = pivot(&spec(), &[("a.csv", b"")], 1_000).unwrap();
+    for key in [KEY, "a.parquet.gz"] {
+        let found = read(&spec(), key, b"", 8).unwrap();
+        assert_eq!((&found.csv, found.rows_read, found.rejects.count), (&expected.csv, 0, 0), "{key}");
+    }
 }
 
 /// One row per item: a day, a category and hundredths of a minute.
@@ -252,10 +276,27 @@ fn bad_rows_are_told_by_their_place_and_texts() {
 #[test]
 fn numbers_that_disagree_with_the_pages_are_refused() {
     let rows = [(Some(DAY), Some("Work"), Some(1)); 5];
-    for (rows_too_many, amount) in [(1, "fewer"), (-1, "more")] {
-        let bytes = file(&columns(&rows), Cut { group_rows: 3, rows_too_many, ..WHOLE });
-        let reason = format!("row group 1, column \"Start date\": it has {amount} values than its row group has rows");
-        assert_eq!(refusal(&spec(), KEY, &bytes), format!("{KEY}: {reason}"));
+    for (rows_too_many, amount) in [(2, "fewer"), (1, "fewer"), (-1, "more"), (-2, "more")] {
+        for (group_rows, page_rows) in [(3, usize::MAX), (3, 1), (5, 1), (5, 2), (5, 3)] {
+            let bytes = file(&columns(&rows), Cut { group_rows, page_rows, rows_too_many, ..WHOLE });
+            let reason =
+                format!("row group 1, column \"Start date\": it has {amount} values than its row group has rows");
+            assert_eq!(refusal(&spec(), KEY, &bytes), format!("{KEY}: {reason}"));
+        }
+    }
+    for (cut, reason) in [
+        (
+            Cut { group_rows: 3, file_rows_too_many: 1, ..WHOLE },
+            "its metadata says that it has 6 rows, and its row groups have 5",
+        ),
+        (Cut { file_rows_too_many: -5, ..WHOLE }, "its metadata says that it has 0 rows, and its row groups have 5"),
+        (Cut { values_too_many: 1, ..WHOLE }, "row group 1: column \"Start date\": it has 6 values for 5 rows"),
+        (
+            Cut { rows_too_many: -5, values_too_many: 5, ..WHOLE },
+            "row group 1: it has no rows, but 5 values of a column",
+        ),
+    ] {
+        assert_eq!(refusal(&spec(), KEY, &file(&columns(&rows), cut)), format!("{KEY}: {reason}"));
     }
     let long = file(&columns(&rows), Cut { stated_len: Some(1 << 40), ..WHOLE });
     let reason = "row group 1: column \"Start date\": it is not where the file's metadata says";

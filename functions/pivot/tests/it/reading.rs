@@ -1,47 +1,17 @@
 //! Runs the core on one file as the handler does, and keeps what an error would hide: the bad rows, and how far it got.
 
-use crate::support::feed;
-use pipeline::contract::SourceFile;
+use crate::support::{Reading, read_files};
 use pipeline::spec::Pivot;
-use pivot::compression::Decompressor;
 use pivot::plan::Plan;
-use pivot::reader::{Batch, FileReader};
-use pivot::reject::{self, Rejects};
+use pivot::reject;
 use pivot::scanner::{Record, Scanner, TooLarge};
-use pivot::sums::Sums;
 
 /// The key of the one file.
 pub const KEY: &str = "a.csv";
 
-/// What became of a file.
-pub struct Reading {
-    /// The error that ended it, if one did.
-    pub ended: pipeline::Result<()>,
-    /// The quarantine file.
-    pub quarantine: Vec<u8>,
-    pub rejects: Rejects,
-    pub rows_read: u64,
-    pub rows_ignored: u64,
-    pub sums: Sums,
-}
-
 /// Reads a file in pieces of `chunk_len` bytes.
 pub fn read(spec: &Pivot, bytes: &[u8], chunk_len: usize) -> Reading {
-    let plan = Plan::new(spec).unwrap();
-    let mut batch = Batch::new(&plan);
-    let file = SourceFile {
-        key: KEY.to_owned(),
-        etag: "etag".to_owned(),
-        size: bytes.len() as u64,
-        last_modified: String::new(),
-    };
-    let mut quarantine = Vec::new();
-    let decompressor = Decompressor::new(KEY, FileReader::new(&file, &mut batch));
-    let ended = feed(decompressor, bytes.chunks(chunk_len), |pending| quarantine.append(pending));
-    // Only now: what a decompressor does when it is dropped must not add to the bad rows.
-    quarantine.append(&mut batch.rejects.pending);
-    let Batch { sums, rejects, rows_read, rows_ignored, .. } = batch;
-    Reading { ended, quarantine, rejects, rows_read, rows_ignored, sums }
+    read_files(&Plan::new(spec).unwrap(), &[(KEY, bytes)], chunk_len)
 }
 
 /// The place and the reason of every row in a quarantine file.

@@ -5,6 +5,7 @@ use pipeline::spec::Pivot;
 use pivot::compression::Decompressor;
 use pivot::plan::Plan;
 use pivot::reader::{Batch, FileReader};
+use pivot::sums::Sums;
 use pivot::{frame, reject::Rejects};
 use serde_json::json;
 
@@ -46,12 +47,23 @@ pub fn feed(
     decompressor.finish()
 }
 
-/// Pivots some files, each fed in pieces of `chunk_len` bytes.
-pub fn pivot(spec: &Pivot, files: &[(&str, &[u8])], chunk_len: usize) -> Result<Pivoted, pipeline::Error> {
-    let plan = Plan::new(spec)?;
-    let mut batch = Batch::new(&plan);
+/// What became of some files.
+pub struct Reading {
+    /// The error that ended it, if one did.
+    pub ended: pipeline::Result<()>,
+    /// The quarantine file.
+    pub quarantine: Vec<u8>,
+    pub rejects: Rejects,
+    pub rows_read: u64,
+    pub rows_ignored: u64,
+    pub sums: Sums,
+}
+
+/// Reads some files, each fed in pieces of `chunk_len` bytes, up to the first error.
+pub fn read_files(plan: &Plan, files: &[(&str, &[u8])], chunk_len: usize) -> Reading {
+    let mut batch = Batch::new(plan);
     let mut quarantine = Vec::new();
-    for (key, bytes) in files {
+    let ended = files.iter().try_for_each(|(key, bytes)| {
         let file = SourceFile {
             key: (*key).to_owned(),
             etag: "etag".to_owned(),
@@ -59,17 +71,21 @@ pub fn pivot(spec: &Pivot, files: &[(&str, &[u8])], chunk_len: usize) -> Result<
             last_modified: String::new(),
         };
         let decompressor = Decompressor::new(key, FileReader::new(&file, &mut batch));
-        feed(decompressor, bytes.chunks(chunk_len), |pending| quarantine.append(pending))?;
-    }
-    let frame = frame::frame(&batch.sums, &plan.key.name, &plan.values)?;
-    let csv = String::from_utf8(frame::to_csv(frame, true)?).unwrap();
+        feed(decompressor, bytes.chunks(chunk_len), |pending| quarantine.append(pending))
+    });
+    // Only now: what a decompressor does when it is dropped must not add to the bad rows.
     quarantine.append(&mut batch.rejects.pending);
+    let Batch { sums, rejects, rows_read, rows_ignored, .. } = batch;
+    Reading { ended, quarantine, rejects, rows_read, rows_ignored, sums }
+}
+
+/// Pivots some files, each fed in pieces of `chunk_len` bytes.
+pub fn pivot(spec: &Pivot, files: &[(&str, &[u8])], chunk_len: usize) -> pipeline::Result<Pivoted> {
+    let plan = Plan::new(spec)?;
+    let Reading { ended, quarantine, rejects, rows_read, rows_ignored, sums } = read_files(&plan, files, chunk_len);
+    ended?;
+    let frame = frame::frame(&sums, &plan.key.name, &plan.values)?;
+    let csv = String::from_utf8(frame::to_csv(frame, true)?).unwrap();
     let quarantine = String::from_utf8_lossy(&quarantine).into_owned();
-    Ok(Pivoted {
-        csv,
-        quarantine,
-        rejects: batch.rejects,
-        rows_read: batch.rows_read,
-        rows_ignored: batch.rows_ignored,
-    })
+    Ok(Pivoted { csv, quarantine, rejects, rows_read, rows_ignored })
 }

@@ -144,6 +144,30 @@ def pyarrow_files():
     for version in ["1.0", "2.0"]:
         columns = [pa.array([None] * 20, pa.date32()), pa.array(["Work"] * 20), pa.array([None] * 20, pa.float64())]
         write(f"all-null-v{version[0]}", columns, data_page_version=version, use_dictionary=False)
+    # The types of columns that have nothing else than nulls are unknown to pandas, too.
+    for name, columns in [
+        ("nulls-value", [pa.array(starts[:20]), pa.array(CATEGORIES[:20]), pa.nulls(20)]),
+        ("nulls-index-category-v2", [pa.nulls(20), pa.nulls(20), pa.array(DOUBLES[:20])]),
+    ]:
+        write(name, columns, data_page_version="2.0" if name.endswith("v2") else "1.0")
+    # The dictionaries of the two groups have other entries; each is given up within its group.
+    columns = [pa.array(starts), pa.array(CATEGORIES), pa.array(DOUBLES)]
+    options = {"dictionary_pagesize_limit": 400, "write_batch_size": 20, "data_page_size": 200, "row_group_size": 120}
+    write("dictionaries-given-up", columns, **options)
+    # Many blocks of 128 differences.
+    many = 1_000
+    days = [datetime.date(2020, 1, 1) + datetime.timedelta(days=row // 3 + row % 5) for row in range(many)]
+    categories = [("Work", "Learning")[row * row % 7 % 2] for row in range(many)]
+    values = [((row * 7919) % 1009 - 500) * (1 + row // 100) for row in range(many)]
+    encodings = {DATE: "DELTA_BINARY_PACKED", VALUE: "DELTA_BINARY_PACKED"}
+    for name, encoding in [("lengths", "DELTA_LENGTH_BYTE_ARRAY"), ("prefixes", "DELTA_BYTE_ARRAY")]:
+        write(
+            f"many-deltas-{name}",
+            [pa.array(days), pa.array(categories), pa.array(values, pa.int64())],
+            use_dictionary=False,
+            column_encoding={**encodings, CATEGORY: encoding},
+            compression="zstd",
+        )
     write("no-rows", [pa.array([], pa.date32()), pa.array([], pa.string()), pa.array([], pa.float64())])
 
 
@@ -158,6 +182,9 @@ def polars_files():
     frame = polars.DataFrame({DATE: STARTS, CATEGORY: CATEGORIES, VALUE: DOUBLES})
     frame.write_parquet(HERE / "polars-snappy.parquet", compression="snappy", data_page_size=500)
     write_csv("polars-snappy", [frame[name].to_list() for name in HEADER])
+    frame = polars.DataFrame({DATE: STARTS[:20], CATEGORY: CATEGORIES[:20], VALUE: [None] * 20})
+    frame.write_parquet(HERE / "polars-nulls.parquet")
+    write_csv("polars-nulls", [frame[name].to_list() for name in HEADER])
 
 
 def duckdb_files():

@@ -1,8 +1,8 @@
 //! A file to sums and bad rows: the same however it is cut, and however it is packed.
 
 use crate::packing::{gzip, zstd};
-use crate::reading::{KEY, Reading, places, read};
-use crate::support::{pivot, spec};
+use crate::reading::{KEY, places, read};
+use crate::support::{Reading, pivot, spec};
 use pipeline::Kind;
 use pipeline::spec::{Pivot, UnknownCategory};
 use pivot::decimal::Decimal;

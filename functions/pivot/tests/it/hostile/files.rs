@@ -221,15 +221,19 @@ fn line_ends() -> Vec<Case> {
         ),
         // Else the whole file would be a header, and every row lost without a word.
         refused("lines that end with CR, the header with another column", file(GOOD).replace('\n', "\r"), no_cr_alone),
-        loaded("lines that end with CR CR LF", file(GOOD).replace('\n', "\r\r\n"), 1, &[], &[GOOD_SUM]),
-        loaded("lines that end in two ways", format!("{}\r\n{GOOD}", HEADER.trim_end()), 1, &[], &[GOOD_SUM]),
-        loaded("a CR at the very end", format!("{}\r", file(GOOD).trim_end()), 1, &[], &[GOOD_SUM]),
+        loaded("lines that end with CR CR LF", file(&GOOD.repeat(6)).replace('\n', "\r\r\n"), 6, &[], &[ALL_SUMS]),
         loaded(
+            "lines that end in two ways",
+            file(&format!("{}\r\n{GOOD}", GOOD.trim_end()).repeat(3)).replacen('\n', "\r\n", 1),
+            6,
+            &[],
+            &[ALL_SUMS],
+        ),
+        loaded("a CR at the very end", format!("{}\r", file(GOOD).trim_end()), 1, &[], &[GOOD_SUM]),
+        bad_row(
             "a CR between two rows",
-            file("Work,1,2024-01-01,x\rWork,1,2024-01-01,y\nWork,1,2024-01-01,x\n"),
-            2,
-            &["line 2: 7 fields, the header has 4"],
-            &[GOOD_SUM],
+            "Work,1,2024-01-01,x\rWork,1,2024-01-01,y",
+            "line 3: 7 fields, the header has 4",
         ),
         loaded(
             "rows that end with CR",
@@ -275,6 +279,6 @@ fn too_large() -> Vec<Case> {
         refused("more than 1 MiB without a line end", file(&mebibyte.repeat(3)), &begins(2)),
         refused("a header of more than 10,000 columns", HEADER.replace('\n', &",".repeat(9_997)), &begins(1)),
         refused("a row of more than 10,000 fields", file(&format!("{}\n{GOOD}", ",".repeat(10_000))), &begins(2)),
-        bad_row("a row of 10,000 fields", ",".repeat(9_999), "line 2: 10000 fields, the header has 4"),
+        bad_row("a row of 10,000 fields", ",".repeat(9_999), "line 3: 10000 fields, the header has 4"),
     ]
 }

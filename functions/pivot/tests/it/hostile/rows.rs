@@ -8,17 +8,17 @@ pub(super) fn cases() -> Vec<Case> {
 
 fn field_counts() -> Vec<Case> {
     vec![
-        bad_row("a field too few", "Work,1,2024-01-01", "line 2: 3 fields, the header has 4"),
-        bad_row("a field too many", "Work,1,2024-01-01,x,", "line 2: 5 fields, the header has 4"),
-        bad_row("one field", "Work", "line 2: 1 fields, the header has 4"),
-        bad_row("a blank in an empty line", " ", "line 2: 1 fields, the header has 4"),
-        bad_row("a row of two quotes", "\"\"", "line 2: 1 fields, the header has 4"),
-        bad_row("semicolons in one row", "Work;1;2024-01-01;x", "line 2: 1 fields, the header has 4"),
-        bad_row("a comma as decimal point", "Work,1,5,2024-01-01,x", "line 2: 5 fields, the header has 4"),
-        bad_row("commas, too many", ",,,,", "line 2: 5 fields, the header has 4"),
-        bad_row("commas, as many as in the header", ",,,", "line 2, column 1 (Project): unknown category \"\""),
-        bad_row("the header once more", HEADER.trim_end(), "line 2, column 1 (Project): unknown category \"Project\""),
-        bad_row("a sum below", "Total,1", "line 2: 2 fields, the header has 4"),
+        bad_row("a field too few", "Work,1,2024-01-01", "line 3: 3 fields, the header has 4"),
+        bad_row("a field too many", "Work,1,2024-01-01,x,", "line 3: 5 fields, the header has 4"),
+        bad_row("one field", "Work", "line 3: 1 fields, the header has 4"),
+        bad_row("a blank in an empty line", " ", "line 3: 1 fields, the header has 4"),
+        bad_row("a row of two quotes", "\"\"", "line 3: 1 fields, the header has 4"),
+        bad_row("semicolons in one row", "Work;1;2024-01-01;x", "line 3: 1 fields, the header has 4"),
+        bad_row("a comma as decimal point", "Work,1,5,2024-01-01,x", "line 3: 5 fields, the header has 4"),
+        bad_row("commas, too many", ",,,,", "line 3: 5 fields, the header has 4"),
+        bad_row("commas, as many as in the header", ",,,", "line 3, column 1 (Project): unknown category \"\""),
+        bad_row("the header once more", HEADER.trim_end(), "line 3, column 1 (Project): unknown category \"Project\""),
+        bad_row("a sum below", "Total,1", "line 3: 2 fields, the header has 4"),
         loaded(
             "a file that was cut within a row",
             file(&format!("{GOOD}Work,1,20")),
@@ -37,7 +37,7 @@ fn field_counts() -> Vec<Case> {
 }
 
 fn quotes() -> Vec<Case> {
-    let text_after = "line 2: text after a closing quote";
+    let text_after = "line 3: text after a closing quote";
     let never_closed = "line 2: a quote that is never closed";
     vec![
         bad_row("text after a closing quote", "\"Work\"x,1,2024-01-01,x", text_after),
@@ -49,23 +49,23 @@ fn quotes() -> Vec<Case> {
         bad_row(
             "a quote within a field",
             "Wo\"rk,1,2024-01-01,x",
-            r#"line 2, column 1 (Project): unknown category "Wo\"rk""#,
+            r#"line 3, column 1 (Project): unknown category "Wo\"rk""#,
         ),
         bad_row(
             "a blank before a quote",
             " \"Work\",1,2024-01-01,x",
-            r#"line 2, column 1 (Project): unknown category " \"Work\"""#,
+            r#"line 3, column 1 (Project): unknown category " \"Work\"""#,
         ),
         bad_row(
             "a doubled quote before the closing one",
             "\"Work\"\"\",1,2024-01-01,x",
-            r#"line 2, column 1 (Project): unknown category "Work\"""#,
+            r#"line 3, column 1 (Project): unknown category "Work\"""#,
         ),
-        bad_row("single quotes", "'Work',1,2024-01-01,x", r#"line 2, column 1 (Project): unknown category "'Work'""#),
+        bad_row("single quotes", "'Work',1,2024-01-01,x", r#"line 3, column 1 (Project): unknown category "'Work'""#),
         bad_row(
             "quotes of a word processor",
             "“Work”,1,2024-01-01,x",
-            r#"line 2, column 1 (Project): unknown category "“Work”""#,
+            r#"line 3, column 1 (Project): unknown category "“Work”""#,
         ),
         loaded("a first quote that is never closed", file(&format!("\"{GOOD}{GOOD}")), 1, &[never_closed], &[]),
         loaded(
@@ -134,31 +134,31 @@ fn lines() -> Vec<Case> {
 }
 
 fn bytes() -> Vec<Case> {
-    let not_utf_8 = "line 2, column 4: not UTF-8";
+    let not_utf_8 = "line 3, column 4: not UTF-8";
     vec![
         bad_row(
             "NUL in a category",
             "Wo\0rk,1,2024-01-01,x",
-            r#"line 2, column 1 (Project): unknown category "Wo\0rk""#,
+            r#"line 3, column 1 (Project): unknown category "Wo\0rk""#,
         ),
         bad_row(
             "NUL after a value",
             "Work,1\0,2024-01-01,x",
-            r#"line 2, column 2 (Duration (in minutes)): "1\0": not a number"#,
+            r#"line 3, column 2 (Duration (in minutes)): "1\0": not a number"#,
         ),
         bad_row(
             "NUL after a date",
             "Work,1,2024-01-01\0,x",
-            r#"line 2, column 3 (Start date): "2024-01-01\0": no date of the calendar as YYYY-MM-DD"#,
+            r#"line 3, column 3 (Start date): "2024-01-01\0": no date of the calendar as YYYY-MM-DD"#,
         ),
-        loaded("NUL in another column", file("Work,1,2024-01-01,\0\n"), 1, &[], &[GOOD_SUM]),
-        bad_row("Latin-1 in a category", b"W\xF6rk,1,2024-01-01,x", "line 2, column 1 (Project): not UTF-8"),
+        good_row("NUL in another column", "Work,1,2024-01-01,\0"),
+        bad_row("Latin-1 in a category", b"W\xF6rk,1,2024-01-01,x", "line 3, column 1 (Project): not UTF-8"),
         bad_row(
             "a fixed blank of Latin-1 in a value",
             b"Work,1\xA0000,2024-01-01,x",
-            "line 2, column 2 (Duration (in minutes)): not UTF-8",
+            "line 3, column 2 (Duration (in minutes)): not UTF-8",
         ),
-        bad_row("a stray byte after a date", b"Work,1,2024-01-01\xFF,x", "line 2, column 3 (Start date): not UTF-8"),
+        bad_row("a stray byte after a date", b"Work,1,2024-01-01\xFF,x", "line 3, column 3 (Start date): not UTF-8"),
         bad_row("Latin-1 in another column", b"Work,1,2024-01-01,caf\xE9", not_utf_8),
         bad_row("half a character", b"Work,1,2024-01-01,caf\xC3", not_utf_8),
         bad_row("a character that a quote cuts", b"Work,1,2024-01-01,\"\xC3\"\"\xA9\"", not_utf_8),
@@ -168,13 +168,13 @@ fn bytes() -> Vec<Case> {
         bad_row(
             "two columns that are not UTF-8",
             b"Work,\xFF,\xFF,x",
-            "line 2, column 2 (Duration (in minutes)): not UTF-8",
+            "line 3, column 2 (Duration (in minutes)): not UTF-8",
         ),
-        bad_row("too few fields, and not UTF-8", b"W\xF6rk", "line 2: 1 fields, the header has 4"),
+        bad_row("too few fields, and not UTF-8", b"W\xF6rk", "line 3: 1 fields, the header has 4"),
         bad_row(
             "a byte order mark before a row",
             "\u{feff}Work,1,2024-01-01,x",
-            r#"line 2, column 1 (Project): unknown category "\u{feff}Work""#,
+            r#"line 3, column 1 (Project): unknown category "\u{feff}Work""#,
         ),
     ]
 }

@@ -8,7 +8,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 fn categories() -> Vec<Case> {
     let unknown = |name: &str, category: &str, shown: &str| {
-        let place = format!("line 2, column 1 (Project): unknown category {shown}");
+        let place = format!("line 3, column 1 (Project): unknown category {shown}");
         bad_row(&format!("the category {name}"), format!("{category},1,2024-01-01,x"), &place)
     };
     let long = "Work".repeat(11);
@@ -72,15 +72,19 @@ const NO_DATES: &[&str] = &[
 
 fn dates() -> Vec<Case> {
     let no_date = |date: &str, shown: &str| {
-        let place = format!("line 2, column 3 (Start date): {shown}: no date of the calendar as YYYY-MM-DD");
+        let place = format!("line 3, column 3 (Start date): {shown}: no date of the calendar as YYYY-MM-DD");
         bad_row(&format!("the date {date:?}"), format!("Work,1,{date},x"), &place)
     };
     let mut cases: Vec<Case> = NO_DATES.iter().map(|date| no_date(date, &format!("\"{date}\""))).collect();
     cases.push(no_date("2024-01-01\u{a0}10:00", r#""2024-01-01\u{a0}10:00""#));
     cases.push(no_date(&"2024-01-01x".repeat(4), r#""2024-01-01x2024-01-01x2024-01-01x2024-01…""#));
+    // As bytes, they are what an empty slot of the table of dates holds.
+    let (nothing, shown) = ("\0".repeat(10), r"\0".repeat(10));
+    cases.push(no_date(&nothing, &format!("\"{shown}\"")));
+    cases.push(no_date(&format!("{nothing} 10:00"), &format!("\"{shown} 10:00\"")));
     // What follows the date is not looked at.
-    cases.push(loaded("a time that no clock shows", file("Work,1,2024-01-01 25:61,x\n"), 1, &[], &[GOOD_SUM]));
-    cases.push(loaded("blanks around a date", file("Work,1, 2024-01-01\t,x\n"), 1, &[], &[GOOD_SUM]));
+    cases.push(good_row("a time that no clock shows", "Work,1,2024-01-01 25:61,x"));
+    cases.push(good_row("blanks around a date", "Work,1, 2024-01-01\t,x"));
     cases.push(loaded(
         "the first and the last date",
         file("Work,1,9999-12-31,x\nWork,1,0001-01-01,x\n"),
@@ -147,7 +151,7 @@ const NO_NUMBERS: &[(&str, &str)] = &[
 
 fn numbers() -> Vec<Case> {
     let no_number = |name: &str, text: &str, place: &str| {
-        let place = format!("line 2, column 2 (Duration (in minutes)): {place}");
+        let place = format!("line 3, column 2 (Duration (in minutes)): {place}");
         bad_row(&format!("the number {name}"), format!("Work,{text},2024-01-01,x"), &place)
     };
     let zeros = "0".repeat(38);
@@ -188,8 +192,9 @@ fn numbers() -> Vec<Case> {
 
 fn exact_numbers() -> Vec<Case> {
     let exact = |text: &str, sum: &str| {
-        let sum = format!("2024-01-01,0,{sum}");
-        loaded(&format!("the exact number {text:.50}"), file(&format!("Work,{text},2024-01-01,x\n")), 1, &[], &[&sum])
+        let (zero, sum) = ("Work,0,2024-01-01,x\n", format!("2024-01-01,0,{sum}"));
+        let bytes = around(zero, format!("Work,{text},2024-01-01,x"), zero);
+        loaded(&format!("the exact number {text:.50}"), bytes, ROWS, &[], &[&sum])
     };
     let nines = "9".repeat(38);
     let smallest = format!("0.{}1", "0".repeat(37));
@@ -219,18 +224,13 @@ fn sums() -> Vec<Case> {
     let row = |value: &str, date: &str| format!("Work,{value},{date},x\n");
     let day = "2024-01-01";
     let too_long = "column 2 (Duration (in minutes)): the sum that this value belongs to needs more than 38 digits";
+    let too_long_with = |name: &str, first: &str, second: &str| {
+        refused(name, around(&row(first, day), second, GOOD), &format!("line 3, {too_long}"))
+    };
     vec![
-        refused("a sum of 39 digits", file(&(row(&nines, day) + GOOD + GOOD)), &format!("line 3, {too_long}")),
-        refused(
-            "a negative sum of 39 digits",
-            file(&(row(&format!("-{nines}"), day) + &row("-1", day))),
-            &format!("line 3, {too_long}"),
-        ),
-        refused(
-            "a sum of 38 decimals and one digit before them",
-            file(&(row("1e-38", day) + GOOD)),
-            &format!("line 3, {too_long}"),
-        ),
+        too_long_with("a sum of 39 digits", &nines, GOOD.trim_end()),
+        too_long_with("a negative sum of 39 digits", &format!("-{nines}"), row("-1", day).trim_end()),
+        too_long_with("a sum of 38 decimals and one digit before them", "1e-38", GOOD.trim_end()),
         ended(
             "a column of 38 digits and one decimal",
             file(&(row(&nines, day) + &row("0.1", "2024-01-02"))),

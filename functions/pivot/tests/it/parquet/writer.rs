@@ -1,4 +1,5 @@
-//! A Parquet writer of the simplest kind: plain values, version 1 pages, nothing compressed. What it writes can lie.
+//! A Parquet writer of the simplest kind: plain values, version 1 pages, nothing compressed. What it writes can lie; and pages
+//! of any other kind can be put in place of its own.
 
 /// A column as it is to be written.
 pub struct Column {
@@ -12,6 +13,35 @@ pub struct Column {
     pub is_optional: bool,
     /// In the plain encoding.
     pub values: Vec<Option<Vec<u8>>>,
+}
+
+/// The pages of a row group in one column, as they are stored.
+pub struct Chunk {
+    /// The number of their compression.
+    pub codec: i32,
+    pub pages: Vec<u8>,
+}
+
+pub const UNCOMPRESSED: i32 = 0;
+pub const SNAPPY: i32 = 1;
+pub const GZIP: i32 = 2;
+pub const ZSTD: i32 = 6;
+
+pub const PLAIN: i32 = 0;
+pub const RLE_DICTIONARY: i32 = 8;
+
+/// What a page says it is.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    Data {
+        encoding: i32,
+    },
+    DataV2 {
+        encoding: i32,
+        /// Bytes of its definition levels.
+        levels_len: usize,
+    },
+    Dictionary,
 }
 
 pub const INT32: i32 = 1;
@@ -42,30 +72,45 @@ pub fn text(text: &str) -> Vec<u8> {
 pub struct Cut {
     pub group_rows: usize,
     pub page_rows: usize,
-    /// How many rows more than there are each row group states.
+    /// How many rows more than there are each row group states, its chunks and the file with it.
     pub rows_too_many: i64,
+    /// How many values more than its row group each chunk states.
+    pub values_too_many: i64,
+    /// How many rows more than its row groups the file states.
+    pub file_rows_too_many: i64,
     /// How many bytes each chunk states, if not those it has.
     pub stated_len: Option<i64>,
 }
 
 /// Writes a file.
 pub fn file(columns: &[Column], cut: Cut) -> Vec<u8> {
-    let mut bytes = b"PAR1".to_vec();
     let rows = columns.first().map_or(0, |column| column.values.len());
     let mut groups = Vec::new();
     for start in (0..rows).step_by(cut.group_rows) {
         let group = start..rows.min(start + cut.group_rows);
-        let mut chunks = Vec::new();
-        for column in columns {
-            let offset = bytes.len();
-            for values in column.values[group.clone()].chunks(cut.page_rows) {
-                write_page(&mut bytes, column, values);
-            }
-            chunks.push((signed(offset), signed(bytes.len() - offset)));
-        }
-        groups.push((signed(group.len()) + cut.rows_too_many, chunks));
+        let chunk = |column: &Column| {
+            let pages = column.values[group.clone()].chunks(cut.page_rows);
+            Chunk { codec: UNCOMPRESSED, pages: pages.flat_map(|values| plain_page(column, values)).collect() }
+        };
+        let chunks: Vec<Chunk> = columns.iter().map(chunk).collect();
+        groups.push((group.len(), chunks));
     }
-    let metadata = metadata(columns, signed(rows), &groups, cut);
+    file_of(columns, &groups, cut)
+}
+
+/// Writes a file of row groups of so many rows, whose chunks are given.
+pub fn file_of(columns: &[Column], groups: &[(usize, Vec<Chunk>)], cut: Cut) -> Vec<u8> {
+    let mut bytes = b"PAR1".to_vec();
+    let mut places: Vec<Group> = Vec::new();
+    for (rows, chunks) in groups {
+        let mut stored = Vec::new();
+        for chunk in chunks {
+            stored.push((chunk.codec, signed(bytes.len()), signed(chunk.pages.len())));
+            bytes.extend(&chunk.pages);
+        }
+        places.push((signed(*rows) + cut.rows_too_many, stored));
+    }
+    let metadata = metadata(columns, &places, cut);
     let len = u32::try_from(metadata.len()).unwrap();
     bytes.extend(metadata);
     bytes.extend(len.to_le_bytes());
@@ -73,37 +118,62 @@ pub fn file(columns: &[Column], cut: Cut) -> Vec<u8> {
     bytes
 }
 
-fn write_page(bytes: &mut Vec<u8>, column: &Column, values: &[Option<Vec<u8>>]) {
-    let mut page = Vec::new();
+/// A page of plain values, behind their definition levels if they may be absent.
+pub fn plain_page(column: &Column, values: &[Option<Vec<u8>>]) -> Vec<u8> {
+    let mut body = Vec::new();
     if column.is_optional {
         let mut levels = Vec::new();
         for run in values.chunk_by(|left, right| left.is_some() == right.is_some()) {
             write_varint(&mut levels, (run.len() as u64) << 1);
             levels.push(u8::from(run[0].is_some()));
         }
-        page.extend(u32::try_from(levels.len()).unwrap().to_le_bytes());
-        page.extend(levels);
+        body.extend(u32::try_from(levels.len()).unwrap().to_le_bytes());
+        body.extend(levels);
     }
-    page.extend(values.iter().flatten().flatten());
-    let len = i32::try_from(page.len()).unwrap();
-    let mut header = Thrift::default();
-    header.i32(1, 0);
-    header.i32(2, len);
-    header.i32(3, len);
-    header.structure(5, |header| {
-        header.i32(1, i32::try_from(values.len()).unwrap());
-        header.i32(2, 0);
-        header.i32(3, 3);
-        header.i32(4, 3);
-    });
-    bytes.extend(header.finish());
-    bytes.extend(page);
+    body.extend(values.iter().flatten().flatten());
+    page(Kind::Data { encoding: PLAIN }, values.len(), body.len(), &body)
 }
 
-/// The rows of a row group, and where its chunks are: their offsets and their lengths.
-type Group = (i64, Vec<(i64, i64)>);
+/// A page that says it has so many values and unpacks to `len` bytes; `body` is what it has.
+pub fn page(kind: Kind, values: usize, len: usize, body: &[u8]) -> Vec<u8> {
+    const RLE: i32 = 3;
+    let number = |number: usize| i32::try_from(number).unwrap();
+    let mut header = Thrift::default();
+    let kind_number = match kind {
+        Kind::Data { .. } => 0,
+        Kind::Dictionary => 2,
+        Kind::DataV2 { .. } => 3,
+    };
+    header.i32(1, kind_number);
+    header.i32(2, number(len));
+    header.i32(3, number(body.len()));
+    match kind {
+        Kind::Data { encoding } => header.structure(5, |header| {
+            header.i32(1, number(values));
+            header.i32(2, encoding);
+            header.i32(3, RLE);
+            header.i32(4, RLE);
+        }),
+        Kind::Dictionary => header.structure(7, |header| {
+            header.i32(1, number(values));
+            header.i32(2, PLAIN);
+        }),
+        Kind::DataV2 { encoding, levels_len } => header.structure(8, |header| {
+            header.i32(1, number(values));
+            header.i32(2, 0);
+            header.i32(3, number(values));
+            header.i32(4, encoding);
+            header.i32(5, number(levels_len));
+            header.i32(6, 0);
+        }),
+    }
+    [&header.finish()[..], body].concat()
+}
 
-fn metadata(columns: &[Column], rows: i64, groups: &[Group], cut: Cut) -> Vec<u8> {
+/// The rows that a row group states, and its chunks: their compressions, their offsets and their lengths.
+type Group = (i64, Vec<(i32, i64, i64)>);
+
+fn metadata(columns: &[Column], groups: &[Group], cut: Cut) -> Vec<u8> {
     let mut metadata = Thrift::default();
     metadata.i32(1, 1);
     metadata.list(2, columns.len() + 1, |metadata, place| match place.checked_sub(1) {
@@ -123,17 +193,17 @@ fn metadata(columns: &[Column], rows: i64, groups: &[Group], cut: Cut) -> Vec<u8
             }
         }
     });
-    metadata.i64(3, rows);
+    metadata.i64(3, groups.iter().map(|(rows, _)| rows).sum::<i64>() + cut.file_rows_too_many);
     metadata.list(4, groups.len(), |metadata, place| {
         let (rows, chunks) = &groups[place];
         metadata.list(1, chunks.len(), |metadata, place| {
-            let (offset, len) = chunks[place];
+            let (codec, offset, len) = chunks[place];
             let len = cut.stated_len.unwrap_or(len);
             metadata.i64(2, offset);
             metadata.structure(3, |metadata| {
                 metadata.i32(1, columns[place].physical);
-                metadata.i32(4, 0);
-                metadata.i64(5, *rows);
+                metadata.i32(4, codec);
+                metadata.i64(5, *rows + cut.values_too_many);
                 metadata.i64(6, len);
                 metadata.i64(7, len);
                 metadata.i64(9, offset);

@@ -1,0 +1,115 @@
+//! The parts of the hot path by themselves: `cargo bench --workspace --bench core`. What it costs as a whole, beside others, is measured
+//! by `cargo local bench`.
+
+use divan::counter::{BytesCount, ItemsCount};
+use divan::{Bencher, black_box};
+use pipeline::contract::{ColumnKind, SourceFile};
+use pivot::date::Date;
+use pivot::decimal::Decimal;
+use pivot::plan::Plan;
+use pivot::reader::{Batch, FileReader};
+use pivot::scanner::{Head, Record, Scanner, TooLarge};
+use pivot::sums::Sums;
+use pivot::{copy_format, frame};
+
+const ROWS: usize = 100_000;
+const HEADER: &str = "Project,Duration (in minutes),Start date,End date\n";
+
+fn main() {
+    divan::main();
+}
+
+/// Rows of a thousand days, as an export has them; with every field quoted, if that is wanted.
+fn file(is_quoted: bool) -> String {
+    let mut text = HEADER.to_owned();
+    for number in 0..ROWS {
+        let fields = [
+            ["Work", "Learning"][number % 2].to_owned(),
+            format!("{}.{:08}", number % 90, number * 7_919 % 100_000_000),
+            format!(
+                "{:04}-{:02}-{:02} 09:{:02}",
+                2020 + number % 3,
+                1 + number / 3 % 12,
+                1 + number / 36 % 28,
+                number % 60
+            ),
+            "2024-01-01 10:00".to_owned(),
+        ];
+        let fields = fields.map(|field| if is_quoted { format!("\"{field}\"") } else { field });
+        text.push_str(&fields.join(","));
+        text.push('\n');
+    }
+    text
+}
+
+fn plan() -> Plan {
+    Plan::new(&serde_json::from_str(include_str!("../examples/spec.json")).expect("a spec")).expect("a plan")
+}
+
+/// Records only: where the fields are, and nothing of what they say.
+#[divan::bench(args = [false, true])]
+fn scan(bencher: Bencher<'_, '_>, is_quoted: bool) {
+    let text = file(is_quoted);
+    bencher.counter(BytesCount::of_str(&text)).bench(|| {
+        let mut count = 0;
+        let mut each = |record: Record<'_>| {
+            count += record.len();
+            Ok::<(), TooLarge>(())
+        };
+        Scanner::default().feed(black_box(text.as_bytes()), &mut each).expect("records");
+        count
+    });
+}
+
+/// From bytes to sums.
+#[divan::bench(args = [false, true])]
+fn read(bencher: Bencher<'_, '_>, is_quoted: bool) {
+    let text = file(is_quoted);
+    let plan = plan();
+    let source = SourceFile { key: "a.csv".into(), etag: String::new(), size: 0, last_modified: String::new() };
+    bencher.counter(BytesCount::of_str(&text)).bench(|| {
+        let mut batch = Batch::new(&plan);
+        let mut reader = FileReader::new(&source, &mut batch);
+        reader.feed(black_box(text.as_bytes())).map_err(|error| error.of("a.csv")).expect("rows");
+        reader.finish().map_err(|error| error.of("a.csv")).expect("rows");
+        batch.rows_read
+    });
+}
+
+const NUMBERS: [&str; 4] = ["31.88333333", "25", "-0.5", "1234.56789012345"];
+
+#[divan::bench(args = NUMBERS)]
+fn decimal(bencher: Bencher<'_, '_>, text: &str) {
+    bencher.counter(ItemsCount::new(1_usize)).bench(|| Decimal::parse(black_box(text.as_bytes())));
+}
+
+#[divan::bench(args = NUMBERS)]
+fn decimal_quickly(bencher: Bencher<'_, '_>, text: &str) {
+    let ahead = format!("{text},2024-01-01 09:00,2024-01-01 10:00");
+    let head = Head::new(ahead.as_bytes(), text.len()).expect("enough behind it");
+    bencher.counter(ItemsCount::new(1_usize)).bench(|| Decimal::guess(black_box(head)));
+}
+
+#[divan::bench]
+fn add(bencher: Bencher<'_, '_>) {
+    let dates: Vec<Date> = (1..=28).filter_map(|day| Date::parse(format!("2024-01-{day:02}").as_bytes())).collect();
+    let value = Decimal::parse(b"31.88333333").expect("a number");
+    bencher
+        .counter(ItemsCount::new(dates.len()))
+        .with_inputs(|| Sums::new(ColumnKind::Date, 2))
+        .bench_refs(|sums| dates.iter().filter(|date| sums.add_date(**date, 1, black_box(value)).is_ok()).count());
+}
+
+/// From sums to what COPY takes.
+#[divan::bench(args = [1_000, 100_000])]
+fn encode(bencher: Bencher<'_, '_>, rows: usize) {
+    let plan = plan();
+    let mut sums = Sums::new(ColumnKind::Date, 2);
+    for number in 0..rows {
+        let date = format!("{:04}-{:02}-{:02}", 1 + number / 336, 1 + number / 28 % 12, 1 + number % 28);
+        let value = Decimal::parse(format!("{number}.{:04}", number % 9_973).as_bytes()).expect("a number");
+        sums.add_date(Date::parse(date.as_bytes()).expect("a date"), number % 2, value).expect("room");
+    }
+    let table = frame::frame(&sums, &plan.key.name, &plan.values).expect("a table");
+    bencher.counter(ItemsCount::new(rows)).bench(|| copy_format::rows(black_box(&table)));
+}

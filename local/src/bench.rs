@@ -1,0 +1,92 @@
+//! `cargo local bench`: the functions as they are deployed, beside other tools and physical limits. This file provides what is measured
+//! and what that needs; `local/bench` measures.
+
+use crate::binaries::{self, workspace};
+use crate::commands::Failure;
+use crate::missing::Missing;
+use crate::postgres::Postgres;
+use crate::report::out;
+use crate::{guard, python, stack};
+use clap::Args;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+#[derive(Args)]
+pub(crate) struct BenchArguments {
+    /// Small inputs and one round: does all of it work?
+    #[arg(long)]
+    quick: bool,
+    /// Also read 5 GB.
+    #[arg(long)]
+    large: bool,
+    /// Only these parts, with commas between: pivot, function, memory, upsert, noop, detect, start, job.
+    #[arg(long, value_name = "PARTS")]
+    only: Option<String>,
+    /// How many rounds; 5 where nothing is said.
+    #[arg(long)]
+    rounds: Option<u32>,
+    /// Measure beside the limits only: the other tools take some hundred megabytes.
+    #[arg(long)]
+    no_peers: bool,
+    /// Where the tables go.
+    #[arg(long, value_name = "FILE", default_value = "bench.md")]
+    out: PathBuf,
+}
+
+/// Measures.
+pub(crate) fn bench(arguments: &BenchArguments, state_dir: &Path) -> Result<(), Failure> {
+    let say = |text: &str| out(format_args!("{text}\n"));
+    let state_dir = state_dir.join("bench");
+    let data = state_dir.join("data");
+    fs::create_dir_all(&data).map_err(|error| crate::commands::named(&data, &error))?;
+    say("building the functions as they are deployed: a quarter of an hour and more, once");
+    let functions = binaries::build_deployed()?;
+    let tools_dir = stack::tools_dir();
+    let mut measure = Command::new("python3");
+    if !arguments.no_peers {
+        // Not all of them are there for every Python and machine; what is missing is left out, and named.
+        let environments = [
+            ("peers", include_str!("../requirements/peers.txt")),
+            ("duckdb-postgres", include_str!("../requirements/duckdb-postgres.txt")),
+        ]
+        .map(|(name, list)| python::environment(&tools_dir, name, list, &say));
+        for (number, environment) in environments.into_iter().enumerate() {
+            match environment {
+                Ok(environment) if number == 0 => measure = Command::new(environment.program("python")),
+                Ok(environment) => drop(measure.env("DUCKDB_PYTHON", environment.program("python"))),
+                Err(missing) => say(&format!("left out: {missing}")),
+            }
+        }
+    }
+    say("starting PostgreSQL");
+    let postgres = Postgres::start(&state_dir, &tools_dir, true, &say)?;
+    measure.env("DATABASE_URL", postgres.url("postgres"));
+    if let Some(folder) = postgres.psql_path().as_deref().and_then(Path::parent) {
+        measure.env("PG_BIN", folder);
+    }
+    let sample = workspace().join("local/sample");
+    measure.arg(workspace().join("local/bench/bench.py"));
+    measure.arg("--functions").arg(functions).arg("--data").arg(data).arg("--out").arg(&arguments.out);
+    measure.arg("--sample").arg(sample);
+    for (option, is_given) in [("--quick", arguments.quick), ("--large", arguments.large)] {
+        if is_given {
+            measure.arg(option);
+        }
+    }
+    if let Some(only) = &arguments.only {
+        measure.args(["--only", only]);
+    }
+    if let Some(rounds) = arguments.rounds {
+        measure.args(["--rounds", &rounds.to_string()]);
+    }
+    let failed = || Missing::failed("The measuring program could not be run.", "Install Python 3.11 or newer.");
+    let ended = guard::run(&mut measure).map_err(|error| failed().caused_by(error))?;
+    match ended.success() {
+        true => Ok(()),
+        false => Err(Failure::Run(format!(
+            "a result was wrong, or one of ours did not come; see {}",
+            arguments.out.display()
+        ))),
+    }
+}
