@@ -6,27 +6,16 @@ use crate::date::Date;
 #[derive(Debug)]
 pub struct DateRows {
     dates: Vec<Date>,
-    /// Open addressing: the row of a date is at its place or soon after, around the end. At most half of the slots are taken, and there is
-    /// a power of two of them.
+    /// Open addressing: the row of a date is at its number or soon after, around the end. Numbers of dates that follow one another are
+    /// near one another, so they rarely meet, and share cache lines. There is a power of two of slots, at most half of them are taken.
     slots: Vec<Slot>,
-    spread: Spread,
 }
 
-/// From a date's number to its place.
-#[derive(Clone, Copy, Debug)]
-struct Spread {
-    factor: u64,
-    shift: u32,
-}
+/// How far from its number a date may be. Dates that are chosen to meet get more room, not more steps.
+const MOST_STEPS: usize = 32;
 
-/// Numbers of dates that follow one another are near one another, hence rarely meet, and share cache lines.
-const DENSE: Spread = Spread { factor: 1, shift: 0 };
-
-/// But dates may be chosen to meet. So many of them are spread by upper bits of a product, which depend on all of the number.
-const MIXED: Spread = Spread { factor: 0x9E37_79B9_7F4A_7C15, shift: 40 };
-
-/// From how many slots on.
-const MIXED_SLOTS: usize = 16_384;
+/// Each number has a place of its own among so many.
+const MOST_SLOTS: usize = 1 << 22;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
@@ -38,7 +27,7 @@ const FEWEST_SLOTS: usize = 256;
 
 impl Default for DateRows {
     fn default() -> Self {
-        Self { dates: Vec::new(), slots: vec![Slot::default(); FEWEST_SLOTS], spread: DENSE }
+        Self { dates: Vec::new(), slots: vec![Slot::default(); FEWEST_SLOTS] }
     }
 }
 
@@ -46,7 +35,7 @@ impl DateRows {
     /// The row of a date, if it has one.
     #[inline(always)]
     pub fn row(&self, date: Date) -> Option<usize> {
-        let mut place = self.place(date);
+        let mut place = date.number() as usize;
         loop {
             let slot = &self.slots[place & (self.slots.len() - 1)];
             // First, for what was guessed to be a date may look like nothing.
@@ -64,16 +53,13 @@ impl DateRows {
     pub fn insert(&mut self, date: Date) -> usize {
         let row = self.dates.len();
         self.dates.push(date);
-        if self.dates.len() * 2 > self.slots.len() {
+        let mut is_in = self.dates.len() * 2 <= self.slots.len() && self.enter(row);
+        while !is_in {
             let bigger = self.slots.len() * 4;
             self.slots.clear();
             self.slots.resize(bigger, Slot::default());
-            self.spread = if bigger < MIXED_SLOTS { DENSE } else { MIXED };
-            for row in 0..row {
-                self.enter(row);
-            }
+            is_in = (0..=row).all(|row| self.enter(row)) || bigger >= MOST_SLOTS;
         }
-        self.enter(row);
         row
     }
 
@@ -88,23 +74,16 @@ impl DateRows {
         self.slots.fill(Slot::default());
     }
 
-    /// Where to look first; beyond the end, it goes around.
-    #[inline(always)]
-    fn place(&self, date: Date) -> usize {
-        #[expect(clippy::cast_possible_truncation, reason = "the lower bits are wanted")]
-        let place = (u64::from(date.number()).wrapping_mul(self.spread.factor) >> self.spread.shift) as usize;
-        place
-    }
-
-    fn enter(&mut self, row: usize) {
+    /// Says whether there was room near its number.
+    fn enter(&mut self, row: usize) -> bool {
         let date = self.dates[row];
+        let number = date.number() as usize;
         let mask = self.slots.len() - 1;
-        let mut place = self.place(date) & mask;
-        while !self.slots[place].date.is_nothing() {
-            place = (place + 1) & mask;
-        }
         let Ok(row) = u32::try_from(row) else { unreachable!("there are not that many dates") };
+        let near = (0..MOST_STEPS).map(|step| (number + step) & mask);
+        let Some(place) = near.into_iter().find(|place| self.slots[*place].date.is_nothing()) else { return false };
         self.slots[place] = Slot { date, row };
+        true
     }
 }
 
@@ -118,6 +97,20 @@ mod tests {
     fn what_was_guessed_may_look_like_nothing() {
         let nothing = Date::guess(Head { bytes: &[0; HEAD_BYTES], len: 10 }).unwrap();
         assert_eq!(DateRows::default().row(nothing), None);
+    }
+
+    #[test]
+    fn dates_that_are_chosen_to_meet_are_near_their_numbers() {
+        let mut rows = DateRows::default();
+        let all = (1..10_000).flat_map(|year| {
+            (1..13).flat_map(move |month| (1..29).map(move |day| format!("{year:04}-{month:02}-{day:02}")))
+        });
+        let chosen = all.filter_map(|text| Date::parse(text.as_bytes())).filter(|date| date.number() % 65_536 < 40);
+        for date in chosen {
+            let row = rows.insert(date);
+            assert_eq!(rows.row(date), Some(row));
+        }
+        assert!(rows.dates().len() > 1_000 && rows.slots.len() <= MOST_SLOTS);
     }
 
     #[test]

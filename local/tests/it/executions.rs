@@ -334,6 +334,9 @@ async fn an_instance_that_cannot_be_opened_fails_the_run_and_stays_private() {
 /// Starts a run and holds it in its load; then takes the instance away, and lets the load go on.
 async fn run_without_instance_at_its_end(stack: &Fixture, spoil: Option<&'static str>) -> local::execution::Outcome {
     sql(stack, TARGET).await;
+    if let Some(statement) = spoil {
+        sql(stack, statement).await;
+    }
     stack.upload("a.csv", csv(&[("Work", "1", "2024-01-01")])).await.unwrap();
     let mut blocker = stack.connect().await.unwrap();
     let mut transaction = blocker.begin().await.unwrap();
@@ -345,9 +348,6 @@ async fn run_without_instance_at_its_end(stack: &Fixture, spoil: Option<&'static
     unprotect.deletion_protection(false).send().await.unwrap();
     let delete = rds.delete_db_instance().db_instance_identifier(&stack.database_instance);
     delete.skip_final_snapshot(true).send().await.unwrap();
-    if let Some(statement) = spoil {
-        sqlx::query(statement).execute(&mut *transaction).await.unwrap();
-    }
     transaction.commit().await.unwrap();
     execution.outcome().await.unwrap()
 }

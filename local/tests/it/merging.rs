@@ -119,8 +119,7 @@ async fn a_key_may_have_a_collation_of_its_own() {
                 .await
                 .unwrap();
             run_well(&stack, json!({})).await;
-            let expected =
-                ["B 0", "a 5", "b 0"].map(|row| format!("{row} {}", if row == "a 5" { "0" } else { minutes }));
+            let expected = [format!("B 10:00 0 {minutes}"), "a 10:00 5 0".into(), format!("b 10:00 0 {minutes}")];
             assert_eq!(table(&stack).await, expected, "per_file: {per_file}");
         }
     }

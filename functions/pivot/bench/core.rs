@@ -1,5 +1,4 @@
-//! The parts of the hot path by themselves: `cargo bench --workspace --bench core`. What it costs as a whole, beside others, is measured
-//! by `cargo local bench`.
+//! The parts of the hot path by themselves. What it costs as a whole, beside others, is measured by `cargo local bench`.
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
