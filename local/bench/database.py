@@ -30,6 +30,11 @@ from (select date, learning_minutes::numeric * 10000 as l, work_minutes::numeric
 
 class Database:
     def __init__(self, url, pg_bin, work):
+        # The password goes by the environment: everybody on the machine can read a program's arguments.
+        parts = urllib.parse.urlsplit(url)
+        if parts.password:
+            os.environ["PGPASSWORD"] = urllib.parse.unquote(parts.password)
+            url = parts._replace(netloc=f"{parts.username}@{parts.hostname}:{parts.port}").geturl()
         self.url, self.psql = url, shutil.which("psql", path=pg_bin or os.environ["PATH"])
         if not self.psql:
             raise SystemExit("psql is not there: give its folder as PG_BIN")

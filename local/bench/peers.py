@@ -186,7 +186,7 @@ def sling():
 
 def upsert_sling(new):
     """Sling"""
-    environment = os.environ | {"SLING_DISABLE_TELEMETRY": "true", "BENCH_PG": f"{URL}?sslmode=disable"}
+    environment = os.environ | {"SLING_DISABLE_TELEMETRY": "true", "BENCH_PG": URL if "?" in URL else f"{URL}?sslmode=disable"}
     os.execve(sling(), ["sling", "run", "--src-stream", f"file://{new}", "--tgt-conn", "BENCH_PG", "--tgt-object",
                         f"public.{TABLE}", "--mode", "incremental", "--primary-key", "date"], environment)
 

@@ -47,7 +47,7 @@ pub fn build_deployed() -> Result<PathBuf, Missing> {
         command.args(["-p", function]);
     }
     let processor = if cfg!(target_arch = "x86_64") { "haswell" } else { "neoverse-n1" };
-    command.env("RUSTFLAGS", format!("-C target-cpu={processor}"));
+    command.env("RUSTFLAGS", format!("-C target-cpu={processor}")).env_remove("CARGO_ENCODED_RUSTFLAGS");
     run(&mut command)?;
     let debug = folder()?;
     Ok(debug.parent().map_or_else(|| debug.clone(), |target| target.join("release")))

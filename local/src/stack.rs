@@ -327,7 +327,9 @@ pub fn erase(state_dir: &Path) -> Result<(), Missing> {
     };
     let _lock = hold(state_dir)?;
     Postgres::erase(state_dir)?;
+    Postgres::erase(&state_dir.join("bench"))?;
     for name in [
+        "bench",
         "emulator",
         "emulator.log",
         "emulator.lock",

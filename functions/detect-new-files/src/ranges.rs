@@ -70,19 +70,22 @@ impl Ranges {
     /// So a listing takes at most five calls where it takes four page by page.
     ///
     /// # Errors
-    /// `InvariantBroken` if keys do not come in order, or the listing begins anew. Directory buckets would do so.
+    /// `Misconfigured` if keys do not come in order, or the listing begins anew. Directory buckets would do so.
     pub fn next(&mut self, range: Range, page: &mut Page, others: usize) -> Result<Vec<Range>> {
         let mut before = range.last.as_deref().or(range.after.as_deref());
         for object in &page.objects {
             if before.is_some_and(|before| object.key.as_str() <= before) {
-                let what =
-                    format!("the listing is not in order: {} comes after {}", object.key, before.unwrap_or_default());
-                return Err(Error::new(Kind::InvariantBroken, what));
+                let what = format!(
+                    "the listing is not in order, as that of a directory bucket: {} comes after {}",
+                    object.key,
+                    before.unwrap_or_default()
+                );
+                return Err(Error::new(Kind::Misconfigured, what));
             }
             before = Some(&object.key);
         }
         if page.token.is_some() && page.token == range.token {
-            return Err(Error::new(Kind::InvariantBroken, "the listing begins anew"));
+            return Err(Error::new(Kind::Misconfigured, "the listing begins anew; is it of a directory bucket?"));
         }
         let last = before.map(ToOwned::to_owned);
         let listed = page.objects.len();

@@ -165,7 +165,7 @@ async fn read_files(
         };
         let is_read = match body {
             Some(body) => read_file(&file, body, batch, quarantine, invocation).await.map(|()| true)?,
-            None if parquet::is_parquet(&file.key) => read_parquet(store, &file, batch, quarantine, invocation).await?,
+            None if is_parquet(&file) => read_parquet(store, &file, batch, quarantine, invocation).await?,
             None => false,
         };
         if !is_read {

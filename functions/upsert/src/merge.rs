@@ -47,7 +47,7 @@ impl Merge {
         Self {
             target: table.clone(),
             merge: format!(
-                "merge into {table} known using (select {key}, {list} from {source} order by {key}) staged \
+                "merge into only {table} known using (select {key}, {list} from {source} order by {key}) staged \
                  on known.{key} = staged.{key} \
                  when matched and ({known}) is distinct from ({staged}) then update set {} \
                  when not matched then insert ({key}, {list}) values (staged.{key}, {staged})",
@@ -56,7 +56,7 @@ impl Merge {
             // What is there already is not even proposed, since a conflict locks its row whether it is updated or not.
             insert: format!(
                 "with written as (insert into {table} as known ({key}, {list}) select {key}, {list} from {source} staged \
-                 where not exists (select from {table} known \
+                 where not exists (select from only {table} known \
                  where known.{key} = staged.{key} and ({known}) is not distinct from ({staged})) order by {key} \
                  on conflict ({key}) do update set {} where ({known}) is distinct from ({}) returning (xmax = 0) as is_new) \
                  select count(*) filter (where is_new), count(*) filter (where not is_new) from written",

@@ -63,7 +63,7 @@ impl Shares {
         let Names { table: target_table, key, .. } = names;
         let list = names.list();
         Ok(Self {
-            has_target_rows: format!("select exists (select from {target_table})"),
+            has_target_rows: format!("select exists (select from only {target_table})"),
             create: format!(
                 // From the target's own column, whose collation a comparison needs.
                 "create table {table} as select ''::text as {FILE_COLUMN}, {key} from {target_table} with no data; \
@@ -78,7 +78,7 @@ impl Shares {
                 "create temporary table sluice_touched on commit drop as \
                  select {key} from {STAGING} union select share.{key} from {table} share \
                  join {FILES} file on file.name = share.{FILE_COLUMN} \
-                 union select share.{key} from {table} share where not exists (select from {target_table}); \
+                 union select share.{key} from {table} share where not exists (select from only {target_table}); \
                  analyze {STAGING}; analyze {FILES}; analyze {TOUCHED}"
             ),
             delete_stale: format!(
@@ -102,7 +102,7 @@ impl Shares {
             ),
             merge: Merge::new(names, SUMS),
             delete: format!(
-                "delete from {target_table} known using {TOUCHED} touched where known.{key} = touched.{key} \
+                "delete from only {target_table} known using {TOUCHED} touched where known.{key} = touched.{key} \
                  and not exists (select from {table} share where share.{key} = touched.{key})"
             ),
             name,

@@ -220,11 +220,14 @@ async fn anything_may_go_wrong_anywhere() {
     campaign.survive_all(faults).await;
 }
 
+/// The first six words of the statement that stages a small part.
+const STAGING: &str = r#"upsert sql insert into pg_temp.sluice_staging ("date", "learning_minutes", "work_minutes")"#;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_server_may_crash_in_the_middle_of_the_load_and_at_its_commit() {
     let campaign = Campaign::start().await;
     for (point, moment) in [
-        ("upsert copy data", Moment::Before),
+        (STAGING, Moment::Before),
         ("upsert sql commit", Moment::Before),
         ("upsert sql commit", Moment::After),
         ("upsert connect", Moment::Before),
@@ -269,7 +272,7 @@ async fn an_execution_may_be_aborted_anywhere() {
         "detect-new-files PUT state/../lock.json",
         "pivot PUT intermediate_data/../result-00000.json",
         "database-access ModifyDBInstance",
-        "upsert copy data",
+        STAGING,
         "upsert sql commit",
         "upsert PUT state/../entry",
     ] {

@@ -47,6 +47,28 @@ async fn both_ways_come_to_the_same() {
     assert_eq!(outcomes, [expected.to_vec(), expected.to_vec()]);
 }
 
+/// More rows than go in one message.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_part_is_copied() {
+    let stack = fixture().await;
+    let row = |number: u64| {
+        format!("{:04}-{:02}-{:02},{number}.5,0\n", 2000 + number / 336, number / 28 % 12 + 1, number % 28 + 1)
+    };
+    let rows: String = (0..3_000).map(row).collect();
+    for (name, detected_at, inserted) in
+        [("first", "2024-01-01T00:00:00.000Z", 3_000), ("again", "2024-01-02T00:00:00.000Z", 0)]
+    {
+        let payload = prepared(&stack, name, detected_at, &[&rows]).await;
+        let output = stack.invoke("upsert", &payload).await.unwrap().unwrap();
+        assert_eq!((&output["rows_staged"], &output["rows_inserted"]), (&json!(3_000), &json!(inserted)), "{name}");
+    }
+    let table = table(&stack).await;
+    assert_eq!(
+        (table.len(), table[0].as_str(), table[2_999].as_str()),
+        (3_000, "2000-01-01 0.5 0", "2008-12-04 2999.5 0")
+    );
+}
+
 /// Not even a lock, which would be written into the row, and into the log.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_change_is_not_touched() {

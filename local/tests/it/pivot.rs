@@ -120,7 +120,8 @@ async fn memory_does_not_grow_with_the_file() {
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
     };
-    let small = peak_of(10_000_000).await;
+    // Enough for all ranges that may be under way.
+    let small = peak_of(50_000_000).await;
     let large = peak_of(300_000_000).await;
-    assert!(large * 10 <= small * 12, "{small} kB for 10 MB, {large} kB for 300 MB");
+    assert!(large * 10 <= small * 12, "{small} kB for 50 MB, {large} kB for 300 MB");
 }
