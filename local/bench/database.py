@@ -39,6 +39,8 @@ class Database:
         if not self.psql:
             raise SystemExit("psql is not there: give its folder as PG_BIN")
         self.name, self.work = urllib.parse.urlsplit(url).path.strip("/"), work
+        # A user named as a schema would find tables there first, and some of the tools say no schema.
+        self.sql("alter role current_user set search_path = public")
         self.version = self.sql("show server_version")
         self.postmaster = int(os.environ.get("PG_PID") or self.find_postmaster())
 
