@@ -10,7 +10,8 @@ use pipeline::{Error, Kind, Result};
 use std::collections::BTreeMap;
 use tokio::task::JoinSet;
 
-/// How many manifests are written at the same time, each of some 500 KB meanwhile, so that the listing seldom waits for them.
+/// How many manifests are written at the same time, each of some 500 KB meanwhile, or up to 16
+/// times that, so that the listing seldom waits for them.
 const MAX_WRITES: usize = 4;
 
 /// The batches of one run.

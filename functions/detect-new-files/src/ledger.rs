@@ -8,7 +8,7 @@ use pipeline::{Error, Result};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// How many entries are read at the same time, each of up to some 500 KB.
+/// How many entries are read at the same time, each of up to some 500 KB, and of 16 times that where batches are largest.
 const READ_AHEAD: usize = 8;
 
 /// What committed runs have loaded since some time, read when it is first asked: a listing without candidates never asks.

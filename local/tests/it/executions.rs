@@ -179,15 +179,6 @@ async fn a_killed_upsert_is_tried_again_and_the_database_is_public_only_meanwhil
     assert!(!stack.is_database_public().await.unwrap());
 }
 
-async fn waits_for_lock(stack: &Fixture) -> Result<bool, local::BoxError> {
-    let mut connection = stack.connect().await?;
-    let waits = sqlx::query_scalar(
-        "select exists (select from pg_stat_activity where application_name like 'sluice %' and wait_event_type = 'Lock' \
-         and datname = current_database())",
-    );
-    Ok(waits.fetch_one(&mut connection).await?)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upsert_that_is_killed_every_time_fails_the_run_and_the_database_is_private_again() {
     let stack = fixture().await;

@@ -107,13 +107,7 @@ async fn a_key_that_another_tool_inserts_meanwhile_is_updated() {
     let rows = "2024-01-01,1,1\n2024-01-02,2,2\n2024-01-03,3,3\n";
     let payload = prepared(&stack, "run", "2024-01-01T00:00:00.000Z", &[rows]).await;
     let commit = async {
-        until("the load waits", async || {
-            let mut connection = stack.connect().await?;
-            let waits = "select exists (select from pg_stat_activity where application_name like 'sluice %' \
-                         and datname = current_database() and wait_event_type = 'Lock')";
-            Ok(sqlx::query_scalar(waits).fetch_one(&mut connection).await?)
-        })
-        .await;
+        until("the load waits", async || waits_for_lock(&stack).await).await;
         transaction.commit().await
     };
     let (loaded, committed) = tokio::join!(stack.invoke("upsert", &payload), commit);

@@ -185,6 +185,16 @@ pub fn task_spec(state: &str, field: &str) -> Value {
     task["Parameters"]["Payload"][field].clone()
 }
 
+/// Whether a load waits for a lock of the database.
+pub async fn waits_for_lock(stack: &Fixture) -> Result<bool, local::BoxError> {
+    let mut connection = stack.connect().await?;
+    let waits = sqlx::query_scalar(
+        "select exists (select from pg_stat_activity where application_name like 'sluice %' and wait_event_type = 'Lock' \
+         and datname = current_database())",
+    );
+    Ok(waits.fetch_one(&mut connection).await?)
+}
+
 /// Random numbers that are the same for the same seed, by the xorshift method of Marsaglia.
 pub struct Random(u64);
 

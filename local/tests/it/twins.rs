@@ -66,13 +66,7 @@ async fn another_tool_that_writes_in_the_order_of_the_keys_never_deadlocks_with_
         update(100).execute(&mut *transaction).await.unwrap();
         let load = stack.invoke("upsert", &payload);
         let write = async {
-            until("the load waits", async || {
-                let mut connection = stack.connect().await?;
-                let waits = "select exists (select from pg_stat_activity where application_name like 'sluice %' \
-                             and datname = current_database() and wait_event_type = 'Lock')";
-                Ok(sqlx::query_scalar(waits).fetch_one(&mut connection).await?)
-            })
-            .await;
+            until("the load waits", async || waits_for_lock(&stack).await).await;
             for number in 101..200 {
                 update(number).execute(&mut *transaction).await?;
             }
