@@ -1,7 +1,8 @@
 //! From a category to its column.
 
-use crate::scanner::Head;
+use crate::records::{Head, OWN_BYTES};
 use std::collections::HashMap;
+use wide::{bytemuck, u8x16};
 
 /// The categories of a spec, each with the place of its column.
 #[derive(Debug)]
@@ -32,17 +33,6 @@ struct Slot {
 
 const EMPTY: Slot = Slot { text: 0, len: usize::MAX, place: 0 };
 
-/// By the length of a text, which of sixteen bytes are its own.
-const OWN_BYTES: [u128; SHORT_BYTES + 1] = {
-    let mut own = [0; SHORT_BYTES + 1];
-    let mut len = 1;
-    while len <= SHORT_BYTES {
-        own[len] = u128::MAX >> (8 * (SHORT_BYTES - len));
-        len += 1;
-    }
-    own
-};
-
 impl FromIterator<(Vec<u8>, usize)> for Categories {
     fn from_iter<I: IntoIterator<Item = (Vec<u8>, usize)>>(categories: I) -> Self {
         let all: HashMap<_, _> = categories.into_iter().collect();
@@ -53,7 +43,7 @@ impl FromIterator<(Vec<u8>, usize)> for Categories {
                 continue;
             }
             bytes[..category.len()].copy_from_slice(category);
-            short.push(Slot { text: u128::from_le_bytes(bytes), len: category.len(), place });
+            short.push(Slot { text: bytemuck::cast(bytes), len: category.len(), place });
         }
         let laid_out = (0..TRIES).find_map(|number| {
             let multiplier = (2 * number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -90,7 +80,7 @@ impl Categories {
     /// The same quickly; nothing if it is unknown or has to be looked for by [`Categories::get`].
     #[inline(always)]
     pub fn guess(&self, head: Head<'_>) -> Option<usize> {
-        let text = u128::from_le_bytes(*head.bytes.first_chunk()?) & OWN_BYTES.get(head.len)?;
+        let text: u128 = bytemuck::cast(u8x16::new(*head.bytes.first_chunk()?) & *OWN_BYTES.get(head.len)?);
         let slot = &self.slots[slot_of(text, self.multiplier)];
         // The length too, since a text that ends in NULs is longer than it looks.
         (slot.text == text && slot.len == head.len).then_some(slot.place)

@@ -2,20 +2,22 @@
 
 use crate::digits;
 use crate::scanner::Head;
+use wide::{bytemuck, u8x16};
 
 /// How many characters a date has.
 pub const LENGTH: usize = 10;
 
-/// A date as it is written: so it can be looked for without being understood.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A date as it is written, without its hyphens: so it can be looked for without being understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Date {
-    /// `YYYY-MM-`, the first character its lowest byte.
-    year_month: u64,
-    /// `DD`, likewise.
-    day: u16,
+    /// `YYYYMMDD`, the first digit the lowest byte.
+    digits: u64,
 }
 
 impl Date {
+    /// What differs from all dates, and from all that may be taken for one: no text has such bytes.
+    pub const NOTHING: Self = Self { digits: u64::MAX };
+
     /// Reads the date at the head of `text`: `YYYY-MM-DD`, then nothing, a blank or a `T`.
     ///
     /// Nothing for what is no date of the calendar, such as 2023-02-29.
@@ -30,39 +32,34 @@ impl Date {
         let month = number(&[m1, m2])?;
         let day = number(&[d1, d2])?;
         let is_date = year >= 1 && (1..=12).contains(&month) && day >= 1 && day <= days_in_month(year, month);
-        let year_month = u64::from_le_bytes([y1, y2, y3, y4, b'-', m1, m2, b'-']);
-        is_date.then(|| Self { year_month, day: u16::from_le_bytes([d1, d2]) })
+        is_date.then(|| Self { digits: u64::from_le_bytes([y1, y2, y3, y4, m1, m2, d1, d2]) })
     }
 
     /// Takes what should be a date for one, if nothing stands around it. So it may only be compared with one.
     #[inline(always)]
     pub fn guess(head: Head<'_>) -> Option<Self> {
-        let [y1, y2, y3, y4, h1, m1, m2, h2, d1, d2, next, ..] = *head.bytes;
-        if head.len != LENGTH && (head.len < LENGTH || !matches!(next, b' ' | b'T' | b't')) {
+        const HYPHENS: u8x16 = u8x16::new(*b"....-..-........");
+        const DIGITS: u8x16 = u8x16::new([0, 1, 2, 3, 5, 6, 8, 9, 15, 15, 15, 15, 15, 15, 15, 15]);
+        if head.len != LENGTH && (head.len < LENGTH || !matches!(head.bytes[LENGTH], b' ' | b'T' | b't')) {
             return None;
         }
-        let year_month = u64::from_le_bytes([y1, y2, y3, y4, h1, m1, m2, h2]);
-        Some(Self { year_month, day: u16::from_le_bytes([d1, d2]) })
-    }
-
-    /// Whether it is the default, which is no date.
-    pub fn is_nothing(self) -> bool {
-        self.year_month == 0
+        let text = u8x16::new(*head.bytes.first_chunk()?);
+        let [digits, _]: [u64; 2] = bytemuck::cast(text.shuffle(DIGITS));
+        (text.simd_eq(HYPHENS).to_bitmask() & 0b1001_0000 == 0b1001_0000).then_some(Self { digits })
     }
 
     /// Days since 1970-01-01.
     pub fn days(self) -> i32 {
-        let [y1, y2, y3, y4, _, m1, m2, _] = self.year_month.to_le_bytes();
+        let [y1, y2, y3, y4, m1, m2, d1, d2] = self.digits.to_le_bytes();
         let value = |digits: &[u8]| digits.iter().fold(0, |value, digit| value * 10 + i32::from(digit - b'0'));
-        days(value(&[y1, y2, y3, y4]), value(&[m1, m2]), value(&self.day.to_le_bytes()))
+        days(value(&[y1, y2, y3, y4]), value(&[m1, m2]), value(&[d1, d2]))
     }
 
     /// A number that is near to those of the days around it, and differs from that of every other date.
     #[inline(always)]
     pub fn number(self) -> u32 {
-        let month = self.year_month >> 40 & 0xFFFF;
-        let digits = self.year_month & 0xFFFF_FFFF | month << 32 | u64::from(self.day) << 48;
-        digits::weighted(digits::pairs(digits), [37_200, 372, 31, 1])
+        let [number, _] = digits::weighted(digits::values(bytemuck::cast([self.digits, 0])), [100, 1, 31, 1], 372);
+        number
     }
 }
 

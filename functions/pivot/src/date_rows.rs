@@ -17,17 +17,19 @@ const MOST_STEPS: usize = 32;
 /// Each number has a place of its own among so many.
 const MOST_SLOTS: usize = 1 << 22;
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Slot {
     date: Date,
     row: u32,
 }
 
+const EMPTY: Slot = Slot { date: Date::NOTHING, row: u32::MAX };
+
 const FEWEST_SLOTS: usize = 256;
 
 impl Default for DateRows {
     fn default() -> Self {
-        Self { dates: Vec::new(), slots: vec![Slot::default(); FEWEST_SLOTS] }
+        Self { dates: Vec::new(), slots: vec![EMPTY; FEWEST_SLOTS] }
     }
 }
 
@@ -35,11 +37,16 @@ impl DateRows {
     /// The row of a date, if it has one.
     #[inline(always)]
     pub fn row(&self, date: Date) -> Option<usize> {
-        let mut place = date.number() as usize;
+        let place = date.number() as usize;
+        let slot = &self.slots[place & (self.slots.len() - 1)];
+        if slot.date == date { Some(slot.row as usize) } else { self.row_near(place, date) }
+    }
+
+    /// The same where another one or nothing is in its place.
+    fn row_near(&self, mut place: usize, date: Date) -> Option<usize> {
         loop {
             let slot = &self.slots[place & (self.slots.len() - 1)];
-            // First, for what was guessed to be a date may look like nothing.
-            if slot.date.is_nothing() {
+            if slot.date == Date::NOTHING {
                 return None;
             }
             if slot.date == date {
@@ -57,7 +64,7 @@ impl DateRows {
         while !is_in {
             let bigger = self.slots.len() * 4;
             self.slots.clear();
-            self.slots.resize(bigger, Slot::default());
+            self.slots.resize(bigger, EMPTY);
             is_in = (0..=row).all(|row| self.enter(row)) || bigger >= MOST_SLOTS;
         }
         row
@@ -71,7 +78,7 @@ impl DateRows {
     /// Forgets everything, and keeps the memory.
     pub fn clear(&mut self) {
         self.dates.clear();
-        self.slots.fill(Slot::default());
+        self.slots.fill(EMPTY);
     }
 
     /// Says whether there was room near its number.
@@ -81,7 +88,7 @@ impl DateRows {
         let mask = self.slots.len() - 1;
         let Ok(row) = u32::try_from(row) else { unreachable!("there are not that many dates") };
         let near = (0..MOST_STEPS).map(|step| (number + step) & mask);
-        let Some(place) = near.into_iter().find(|place| self.slots[*place].date.is_nothing()) else { return false };
+        let Some(place) = near.into_iter().find(|place| self.slots[*place].date == Date::NOTHING) else { return false };
         self.slots[place] = Slot { date, row };
         true
     }
@@ -94,9 +101,13 @@ mod tests {
     use std::collections::HashMap;
 
     #[test]
-    fn what_was_guessed_may_look_like_nothing() {
-        let nothing = Date::guess(Head { bytes: &[0; HEAD_BYTES], len: 10 }).unwrap();
-        assert_eq!(DateRows::default().row(nothing), None);
+    fn what_is_no_date_has_no_row() {
+        for byte in 0..0x80 {
+            let mut bytes = [byte; HEAD_BYTES];
+            (bytes[4], bytes[7]) = (b'-', b'-');
+            let guess = Date::guess(Head { bytes: &bytes, len: 10 }).unwrap();
+            assert_eq!(DateRows::default().row(guess), None);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! order of its parts.
 
 use crate::digits;
-use crate::scanner::Head;
+use crate::records::{Head, OWN_BYTES};
 use std::fmt;
 use wide::u8x16;
 
@@ -32,41 +32,40 @@ pub struct Decimal {
     pub scale: u32,
 }
 
-/// A decimal that a word holds.
+/// A decimal in units of 10^-16, which is as fine as floating-point numbers are mostly written: so adding is one addition, however many
+/// decimals there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Small {
-    /// The digits.
-    pub mantissa: i64,
-    /// How many of them are decimals, at most [`MAX_DIGITS`].
-    pub scale: u8,
-}
+pub struct Units(pub i128);
 
-impl Small {
-    /// The sum, if a word holds it.
+/// How many decimals that is.
+const UNIT_SCALE: u32 = 16;
+
+/// A number to half of them.
+const EIGHT_DECIMALS: i64 = 100_000_000;
+
+impl Units {
+    /// What is no number of units.
+    pub const NONE: Self = Self(i128::MIN);
+
+    /// A decimal in units, if it is not too fine, nor longer than a decimal may be.
+    pub fn new(decimal: Decimal) -> Option<Self> {
+        let decimal = if decimal.scale > UNIT_SCALE { decimal.trimmed() } else { decimal };
+        decimal.rescaled(UNIT_SCALE).map(Self)
+    }
+
+    /// The sum, if it is far from all bounds; none if one of them is [`Units::NONE`].
     #[inline(always)]
     pub fn checked_add(self, other: Self) -> Option<Self> {
-        // Multiplied also where it is by one: numbers of more and of less decimals come in any order.
-        if let Some(&factor) = SMALL_POWERS.get(usize::from(self.scale.wrapping_sub(other.scale))) {
-            let mantissa = self.mantissa.checked_add(other.mantissa.checked_mul(factor)?)?;
-            return Some(Self { mantissa, ..self });
-        }
-        let factor = *SMALL_POWERS.get(usize::from(other.scale.checked_sub(self.scale)?))?;
-        let mantissa = self.mantissa.checked_mul(factor)?.checked_add(other.mantissa)?;
-        Some(Self { mantissa, ..other })
+        // So far that no one summand leads from here beyond what the word holds.
+        const FAR: i128 = 1 << 125;
+        let sum = self.0.wrapping_add(other.0);
+        (-FAR..FAR).contains(&sum).then_some(Self(sum))
     }
 }
 
-impl From<Small> for Decimal {
-    fn from(small: Small) -> Self {
-        Self { mantissa: i128::from(small.mantissa), scale: u32::from(small.scale) }
-    }
-}
-
-impl TryFrom<Decimal> for Small {
-    type Error = std::num::TryFromIntError;
-
-    fn try_from(decimal: Decimal) -> Result<Self, Self::Error> {
-        Ok(Self { mantissa: i64::try_from(decimal.mantissa)?, scale: u8::try_from(decimal.scale)? })
+impl From<Units> for Decimal {
+    fn from(Units(units): Units) -> Self {
+        Self { mantissa: units, scale: UNIT_SCALE }.trimmed()
     }
 }
 
@@ -138,40 +137,62 @@ impl Decimal {
         Ok(Self { mantissa: if is_negative { -magnitude } else { magnitude }, scale })
     }
 
-    /// Reads a number of the usual form quickly: up to eight digits, perhaps a point and up to sixteen more, perhaps a minus sign in
-    /// front.
+    /// Reads a number of the usual form quickly: up to eight digits, perhaps a point and up to eight more, perhaps a minus sign in front,
+    /// sixteen characters at most. Up to eight more decimals take little longer.
     #[inline(always)]
-    pub fn guess(head: Head<'_>) -> Option<Small> {
-        let sign_len = usize::from(head.bytes[0] == b'-');
-        // Behind a sign and eight digits there is none.
-        let points = u8x16::new(*head.bytes.first_chunk()?).simd_eq(u8x16::splat(b'.')).to_bitmask();
+    pub fn guess(head: Head<'_>) -> Option<Units> {
+        /// From the point: eight characters before it, and eight behind. Those before the text come out as zeros.
+        const AROUND: u8x16 = u8x16::new([248, 249, 250, 251, 252, 253, 254, 255, 1, 2, 3, 4, 5, 6, 7, 8]);
+        const SIGN: u8x16 =
+            u8x16::new([b'-', 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255]);
+        let text = u8x16::new(*head.bytes.first_chunk()?);
         // Where there is no point, one is thought at the end.
-        let end = 1_u32.checked_shl(u32::try_from(head.len).ok()?)?;
-        let point = (points | end).trailing_zeros() as usize;
-        let whole_len = point.checked_sub(sign_len)?;
-        let decimals = head.len.saturating_sub(point + 1);
-        if whole_len > 8 || decimals > 8 || whole_len + decimals == 0 {
+        let points =
+            text.simd_eq(u8x16::splat(b'.')).to_bitmask() | 1_u32.checked_shl(u32::try_from(head.len).ok()?)?;
+        let point = points.trailing_zeros();
+        let is_negative = head.bytes[0] == b'-';
+        let decimals = head.len.saturating_sub(point as usize + 1);
+        let whole_len = (point as usize).checked_sub(usize::from(is_negative))?;
+        let Some(own) = OWN_BYTES.get(head.len).filter(|_| whole_len <= 8 && decimals <= 8) else {
             return Self::guess_long(head);
+        };
+        let values = digits::values(text) & *own & !text.simd_eq(SIGN);
+        #[expect(clippy::cast_possible_truncation, reason = "at most 32")]
+        let values = values.shuffle_zeroing(AROUND + u8x16::splat(point as u8));
+        if !digits::are_digits(values) || whole_len + decimals == 0 {
+            return None;
         }
-        let word = |from: usize| head.bytes[from..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
-        let whole = i64::from(digits::up_to_eight(word(sign_len)?, whole_len)?);
-        let fraction = digits::up_to_eight(word((point + 1).min(16))?, decimals)?;
-        let magnitude = whole * SMALL_POWERS[decimals] + i64::from(fraction);
-        #[expect(clippy::cast_possible_truncation, reason = "at most eight")]
-        let scale = if magnitude == 0 { 0 } else { decimals as u8 };
-        Some(Small { mantissa: if sign_len == 0 { magnitude } else { -magnitude }, scale })
+        let [whole, fraction] = digits::eights(values);
+        let magnitude = i64::from(whole) * EIGHT_DECIMALS + i64::from(fraction);
+        let value = if is_negative { -magnitude } else { magnitude };
+        Some(Units(i128::from(value) * i128::from(EIGHT_DECIMALS)))
     }
 
-    /// The same for up to sixteen decimals.
+    /// The same with more decimals.
     #[cold]
-    fn guess_long(head: Head<'_>) -> Option<Small> {
-        let point = head.bytes.get(..head.len)?.iter().position(|byte| *byte == b'.')?;
-        let more = (head.len - point - 1).checked_sub(8).filter(|more| (1..=8).contains(more))?;
-        let first = Self::guess(Head { bytes: head.bytes, len: head.len - more })?;
-        let last = digits::up_to_eight(u64::from_le_bytes(*head.bytes.get(point + 9..)?.first_chunk()?), more)?;
-        let last = if head.bytes[0] == b'-' { -i64::from(last) } else { i64::from(last) };
-        let mantissa = first.mantissa.checked_mul(SMALL_POWERS[more])?.checked_add(last)?;
-        Some(Small { mantissa, scale: if mantissa == 0 { 0 } else { u8::try_from(8 + more).ok()? } })
+    fn guess_long(head: Head<'_>) -> Option<Units> {
+        let text = head.bytes.get(..head.len)?;
+        let point = text.iter().position(|byte| *byte == b'.')?;
+        let (first, last) = text.split_at_checked(point + 9).filter(|(_, last)| (1..=8).contains(&last.len()))?;
+        let Units(units) = Self::guess(Head { bytes: head.bytes, len: first.len() })?;
+        let padded = last.iter().chain(&[b'0'; 8]).take(8);
+        let mut digits = padded.map(|byte| byte.is_ascii_digit().then(|| i128::from(byte - b'0')));
+        let more = digits.try_fold(0, |more, digit| Some(more * 10 + digit?))?;
+        Some(Units(if text[0] == b'-' { units - more } else { units + more }))
+    }
+
+    /// The same value without zeros at the end of its decimals.
+    #[must_use]
+    pub fn trimmed(self) -> Self {
+        let Self { mut mantissa, mut scale } = self;
+        for zeros in [8, 4, 2, 1] {
+            let unit = 10_i128.pow(zeros);
+            while scale >= zeros && mantissa % unit == 0 {
+                mantissa /= unit;
+                scale -= zeros;
+            }
+        }
+        Self { mantissa, scale }
     }
 
     /// The same value with `scale` decimals, if it has that many digits at most.
@@ -255,7 +276,7 @@ mod tests {
         });
         assert_eq!([guesses[0]; 3], guesses, "{text:?} depends on what stands behind it");
         if let Some(guess) = guesses[0] {
-            assert_eq!(Decimal::parse(text.as_bytes()), Ok(guess.into()), "{text:?}");
+            assert_eq!(Decimal::parse(text.as_bytes()).map(Decimal::trimmed), Ok(guess.into()), "{text:?}");
         }
         guesses[0].is_some()
     }
@@ -271,8 +292,10 @@ mod tests {
             "5.",
             "0.000",
             "12345678",
-            "-12345678.1234567890",
+            "-123456.1234567890",
             "31.883333333333333",
+            "-12345678.123456",
+            "1234567.1234567890123456",
         ] {
             assert!(check_guess(text), "{text:?}");
         }
@@ -291,7 +314,8 @@ mod tests {
             "1-",
             "0x1",
             "١",
-            "99999.123456789012345",
+            "1.12345678901234567",
+            "12345678.12345678",
         ] {
             assert!(!check_guess(text), "{text:?}");
         }
@@ -361,6 +385,28 @@ mod tests {
         ] {
             assert_eq!(Decimal::parse(text.as_bytes()), Err(expected), "{text:?}");
         }
+    }
+
+    #[test]
+    fn units_hold_what_is_short_enough() {
+        for text in ["0", "-1.50", "1234567890123456789012.1234567890123456", "0.0000000000000001", "1e21"] {
+            let decimal = Decimal::parse(text.as_bytes()).unwrap();
+            assert_eq!(Units::new(decimal).map(Decimal::from), Some(decimal.trimmed()), "{text}");
+        }
+        for text in ["0.00000000000000001", "12345678901234567890123"] {
+            assert_eq!(Units::new(Decimal::parse(text.as_bytes()).unwrap()), None, "{text}");
+        }
+        let one = Units(1);
+        assert_eq!(Units(-3).checked_add(one), Some(Units(-2)));
+        let longest = Units(10_i128.pow(MAX_DIGITS) - 1);
+        for other in [one, Units(-1), longest, Units(-longest.0)] {
+            assert_eq!(Units::NONE.checked_add(other), None);
+        }
+        let (mut far, mut steps) = (Units::default(), 0);
+        while let Some(further) = far.checked_add(Units(1 << 122)) {
+            (far, steps) = (further, steps + 1);
+        }
+        assert!(steps == 7 && far.checked_add(longest).is_none());
     }
 
     #[test]

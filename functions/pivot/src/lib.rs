@@ -31,6 +31,7 @@ pub mod digits;
 pub mod download;
 pub mod frame;
 pub mod handler;
+pub mod layout;
 pub mod ndjson;
 pub mod parquet;
 pub mod plan;

@@ -219,13 +219,14 @@ struct Table<'t, 'a> {
 }
 
 impl Rows<FileError> for Table<'_, '_> {
+    fn width(&self) -> Option<usize> {
+        self.positions.map(|positions| positions.width)
+    }
+
     #[inline(always)]
     fn take_row(&mut self, row: Row<'_>) -> Option<()> {
         let positions = (*self.positions)?;
-        if row.width() != positions.width {
-            return None;
-        }
-        add_usual_row(self.batch, positions, |position| row.head(position))?;
+        add_usual_row(self.batch, positions, |position| Some(row.head(position)))?;
         self.batch.rows_read += 1;
         Some(())
     }

@@ -3,6 +3,7 @@
 
 use memchr::{memchr, memchr2};
 use std::borrow::Cow;
+use wide::u8x16;
 
 /// The longest record that is accepted, in bytes. A lost closing quote would else swallow the rest of the file.
 pub const MAX_RECORD_BYTES: usize = 1 << 20;
@@ -106,6 +107,23 @@ impl<'a> Head<'a> {
         Some(Self { bytes: ahead.first_chunk()?, len })
     }
 }
+
+/// By the length of a field, which of sixteen bytes are its own.
+pub const OWN_BYTES: [u8x16; 17] = {
+    let mut own = [u8x16::ZERO; 17];
+    let mut len = 1;
+    while len < own.len() {
+        let mut bytes = [0; 16];
+        let mut place = 0;
+        while place < len {
+            bytes[place] = u8::MAX;
+            place += 1;
+        }
+        own[len] = u8x16::new(bytes);
+        len += 1;
+    }
+    own
+};
 
 /// A record at the head of some bytes.
 pub(crate) struct Found {

@@ -6,21 +6,18 @@
 //! There are two lanes. The fast one takes records of one line without quotes, whose separators it finds a block at a
 //! time. The slow one reads one record, whatever it is, and decides what is a fault.
 
+use crate::layout::Layout;
 use crate::records::{Field, find_record};
-use crate::separators::{BLOCK_BYTES, Separators};
 use memchr::{memchr, memchr_iter};
 
+pub use crate::layout::Row;
 pub use crate::records::{Fault, HEAD_BYTES, Head, MAX_FIELDS, MAX_RECORD_BYTES, Record};
-
-/// Up to how many fields a record may have in the fast lane.
-const FAST_FIELDS: usize = 256;
-
-/// From one block to the next.
-const NEXT_BLOCK: u16 = 64;
-const _: () = assert!(NEXT_BLOCK as usize == BLOCK_BYTES);
 
 /// Who takes what a scanner finds.
 pub trait Rows<E> {
+    /// How many fields a row of the fast lane has; none as long as there are to be records only.
+    fn width(&self) -> Option<usize>;
+
     /// Takes a row of the fast lane if nothing about it is unusual; else it comes again as a record.
     fn take_row(&mut self, row: Row<'_>) -> Option<()>;
 
@@ -32,42 +29,16 @@ pub trait Rows<E> {
 }
 
 impl<E, F: FnMut(Record<'_>) -> Result<(), E>> Rows<E> for F {
+    fn width(&self) -> Option<usize> {
+        None
+    }
+
     fn take_row(&mut self, _: Row<'_>) -> Option<()> {
         None
     }
 
     fn take_record(&mut self, record: Record<'_>) -> Result<(), E> {
         self(record)
-    }
-}
-
-/// A line without quotes that is UTF-8 and not empty.
-#[derive(Clone, Copy, Debug)]
-pub struct Row<'a> {
-    /// It and what follows, as far as it is there.
-    ahead: &'a [u8],
-    ends: &'a Ends,
-    width: usize,
-}
-
-/// Where the fields of a row end, each in front of the next one; before the first one, what stands at -1.
-type Ends = [u16; FAST_FIELDS + 1];
-
-const BEFORE_THE_FIRST: u16 = u16::MAX;
-
-impl<'a> Row<'a> {
-    /// How many fields it has.
-    #[inline(always)]
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// The field at `position`, from 0, for the quick parsers; none where there is not enough behind it.
-    #[inline(always)]
-    pub fn head(&self, position: usize) -> Option<Head<'a>> {
-        let start = usize::from(self.ends[position].wrapping_add(1));
-        let end = usize::from(self.ends[position + 1]);
-        Head::new(self.ahead.get(start..)?, end - start)
     }
 }
 
@@ -79,18 +50,11 @@ pub struct TooLarge {
 }
 
 /// Cuts a stream into records.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Scanner {
     carry: Vec<u8>,
-    next_line: u64,
-    fields: Vec<Field>,
-    ends: Ends,
-}
-
-impl Default for Scanner {
-    fn default() -> Self {
-        Self { carry: Vec::new(), next_line: 1, fields: Vec::new(), ends: [BEFORE_THE_FIRST; FAST_FIELDS + 1] }
-    }
+    layout: Layout,
+    records: Records,
 }
 
 impl Scanner {
@@ -108,7 +72,7 @@ impl Scanner {
         // One more: the CR of a line end whose LF has not come yet. What is longer all the same is refused when it
         // ends.
         if self.carry.len() > MAX_RECORD_BYTES + 1 {
-            return Err(TooLarge { line: self.next_line }.into());
+            return Err(TooLarge { line: self.records.next_line }.into());
         }
         Ok(())
     }
@@ -121,7 +85,7 @@ impl Scanner {
         let window = std::mem::take(&mut self.carry);
         let mut rest = &window[..];
         while !rest.is_empty() {
-            rest = &rest[self.scan_slowly(rest, true, &[], rows)?..];
+            rest = &rest[self.records.scan(rest, true, &[], rows)?..];
         }
         Ok(())
     }
@@ -135,7 +99,7 @@ impl Scanner {
         for (from, to) in [(0, line_end), (line_end, chunk.len())] {
             let carried = window.len();
             window.extend_from_slice(&chunk[from..to]);
-            let used = self.scan_slowly(&window, false, &[], rows)?;
+            let used = self.records.scan(&window, false, &[], rows)?;
             if used > 0 {
                 // It was not complete without this chunk, so it ends in it.
                 return Ok(&chunk[from + used - carried..]);
@@ -153,27 +117,49 @@ impl Scanner {
         let mut start = 0;
         while start < window.len() {
             let ahead = &window[start..];
-            start += match find_row(ahead, &mut self.ends) {
-                Some((width, len)) => {
-                    if rows.take_row(Row { ahead, ends: &self.ends, width }).is_some() {
-                        self.next_line += 1;
-                        len
-                    } else {
-                        self.scan_slowly(ahead, false, &[], rows)?
-                    }
-                }
-                None => match self.scan_slowly(ahead, false, ahead, rows)? {
+            start += match self.scan_lines(ahead, rows)? {
+                0 => match self.records.scan(ahead, false, ahead, rows)? {
                     0 => break,
                     used => used,
                 },
+                used => used,
             };
         }
         Ok(start)
     }
 
-    /// The slow lane: one record. Returns its length with its line end; 0 if it is not complete.
+    /// The fast lane: the lines at the head of `ahead` that are for it, as many as are laid out at once. Returns how many bytes they are.
+    fn scan_lines<E: From<TooLarge>>(&mut self, ahead: &[u8], rows: &mut impl Rows<E>) -> Result<usize, E> {
+        // A line of one field may be empty, which is no record.
+        let Some(width) = rows.width().filter(|width| *width > 1) else { return Ok(0) };
+        let lines = self.layout.lines(ahead, width);
+        for position in 0..lines.count() {
+            match rows.take_row(lines.row(position)) {
+                Some(()) => self.records.next_line += 1,
+                None => _ = self.records.scan(&ahead[lines.len(position)..], false, &[], rows)?,
+            }
+        }
+        Ok(lines.len(lines.count()))
+    }
+}
+
+/// The slow lane.
+#[derive(Debug)]
+struct Records {
+    next_line: u64,
+    fields: Vec<Field>,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self { next_line: 1, fields: Vec::new() }
+    }
+}
+
+impl Records {
+    /// One record. Returns its length with its line end; 0 if it is not complete.
     #[cold]
-    fn scan_slowly<E: From<TooLarge>>(
+    fn scan<E: From<TooLarge>>(
         &mut self,
         window: &[u8],
         is_end: bool,
@@ -194,48 +180,6 @@ impl Scanner {
             rows.take_record(Record { line, raw, fields: &self.fields, fault: found.fault, ahead })?;
         }
         Ok(found.len)
-    }
-}
-
-/// The fast lane: finds the line that begins `ahead`, if it is one for it. Says how many fields it has, and its length
-/// with its line end; where the fields end, is in `ends`.
-#[inline(always)]
-fn find_row(ahead: &[u8], ends: &mut Ends) -> Option<(usize, usize)> {
-    let mut width = 0;
-    let mut base = 0_u16;
-    let mut is_ascii = true;
-    loop {
-        let block = ahead.get(usize::from(base)..)?.first_chunk::<BLOCK_BYTES>()?;
-        let Separators { ends: mut found, line_feeds, is_odd } = Separators::find(block);
-        // Up to the first line feed, or all.
-        let own = line_feeds ^ line_feeds.wrapping_sub(1);
-        if is_odd {
-            let own = &block[..BLOCK_BYTES - own.leading_zeros() as usize];
-            is_ascii &= own.is_ascii();
-            if own.contains(&b'"') {
-                return None;
-            }
-        }
-        found &= own;
-        while found != 0 {
-            #[expect(clippy::cast_possible_truncation, reason = "at most 64")]
-            let place = found.trailing_zeros() as u16;
-            width += 1;
-            *ends.get_mut(width)? = base + place;
-            found &= found - 1;
-        }
-        if line_feeds == 0 {
-            base = base.checked_add(NEXT_BLOCK)?;
-            continue;
-        }
-        // From the block itself, so that the next row need not wait for what was written down about this one.
-        let end = usize::from(base) + line_feeds.trailing_zeros() as usize;
-        if ahead[..end].ends_with(b"\r") {
-            ends[width] -= 1;
-        }
-        let is_empty = width == 1 && ends[1] == 0;
-        let is_text = is_ascii || std::str::from_utf8(&ahead[..end]).is_ok();
-        return (!is_empty && is_text).then_some((width, end + 1));
     }
 }
 

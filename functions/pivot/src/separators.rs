@@ -34,4 +34,9 @@ impl Separators {
         }
         Self { ends, line_feeds, is_odd: odd.to_bitmask() != 0 }
     }
+    /// Those before `place`.
+    pub fn before(self, place: usize) -> Self {
+        let before = (1 << place) - 1;
+        Self { ends: self.ends & before, line_feeds: self.line_feeds & before, ..self }
+    }
 }

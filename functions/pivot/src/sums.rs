@@ -2,7 +2,7 @@
 
 use crate::date::Date;
 use crate::date_rows::DateRows;
-use crate::decimal::{Decimal, Small};
+use crate::decimal::{Decimal, Units};
 use pipeline::contract::ColumnKind;
 use std::collections::HashMap;
 
@@ -20,18 +20,13 @@ pub enum Keys {
 pub struct Sums {
     keys: Keys,
     width: usize,
-    /// The digits of each sum, row by row; or its place in `wide`, if that is its scale.
-    mantissas: Vec<i64>,
-    /// How many of the digits are decimals.
-    scales: Vec<u8>,
-    /// Sums that have outgrown a word.
-    wide: Vec<Decimal>,
+    /// Row by row; [`Units::NONE`] for those that are in `wide`.
+    units: Vec<Units>,
+    /// By their places, sums that are too long or too fine.
+    wide: HashMap<usize, Decimal>,
     /// Bytes of the texts.
     index_bytes: usize,
 }
-
-/// In place of a scale.
-const IS_WIDE: u8 = u8::MAX;
 
 /// How many different index values there may be in one batch, or in one file where files are kept apart.
 pub const MAX_INDEX_VALUES: usize = 1_000_000;
@@ -39,7 +34,7 @@ pub const MAX_INDEX_VALUES: usize = 1_000_000;
 /// How many bytes they may have together.
 pub const MAX_INDEX_BYTES: usize = 64 << 20;
 
-/// How many sums, that is index values times columns: 9 bytes each, and 32 more for those that outgrow a word.
+/// How many sums, that is index values times columns: 16 bytes each, and some more for those that are wide.
 pub const MAX_SUMS: usize = 8_000_000;
 
 /// Why a value cannot be added.
@@ -58,33 +53,26 @@ impl Sums {
             ColumnKind::Date => Keys::Dates(DateRows::default()),
             ColumnKind::Text => Keys::Texts(HashMap::new()),
         };
-        Self { keys, width, mantissas: Vec::new(), scales: Vec::new(), wide: Vec::new(), index_bytes: 0 }
+        Self { keys, width, units: Vec::new(), wide: HashMap::new(), index_bytes: 0 }
     }
 
     /// Adds to a cell of a date that has a row already, if all is well.
     #[inline(always)]
-    pub fn add_known_date(&mut self, date: Date, category: usize, value: Small) -> Option<()> {
+    pub fn add_known_date(&mut self, date: Date, category: usize, value: Units) -> Option<()> {
         let Keys::Dates(dates) = &self.keys else { return None };
         let row = dates.row(date)?;
-        match self.add_small(row * self.width + category, value) {
-            Some(()) => Some(()),
-            None => self.add_wide(row, category, value),
+        let sum = self.units.get_mut(row * self.width + category)?;
+        match sum.checked_add(value) {
+            Some(more) => *sum = more,
+            None => return self.add_wide(row, category, value),
         }
-    }
-
-    /// Adds what makes a sum outgrow a word, or is added to one that has.
-    #[cold]
-    fn add_wide(&mut self, row: usize, category: usize, value: Small) -> Option<()> {
-        self.add(row, category, value.into()).ok()
-    }
-
-    #[inline(always)]
-    fn add_small(&mut self, cell: usize, value: Small) -> Option<()> {
-        let (mantissa, scale) = (self.mantissas.get_mut(cell)?, self.scales.get_mut(cell)?);
-        // No scale differs from `IS_WIDE` by so little that it would come to a sum.
-        let sum = Small { mantissa: *mantissa, scale: *scale }.checked_add(value)?;
-        (*mantissa, *scale) = (sum.mantissa, sum.scale);
         Some(())
+    }
+
+    /// Adds what makes a sum wide, or is added to one that is.
+    #[cold]
+    fn add_wide(&mut self, row: usize, category: usize, value: Units) -> Option<()> {
+        self.add(row, category, value.into()).ok()
     }
 
     /// Adds to a cell of a date.
@@ -125,42 +113,31 @@ impl Sums {
     /// Whether there is no room for one more index value.
     #[inline]
     fn is_full(&self) -> bool {
-        self.len() == MAX_INDEX_VALUES || self.scales.len() + self.width > MAX_SUMS
+        self.len() == MAX_INDEX_VALUES || self.units.len() + self.width > MAX_SUMS
     }
 
     fn add(&mut self, row: usize, category: usize, value: Decimal) -> Result<(), Full> {
         let start = row * self.width;
-        if start == self.scales.len() {
-            self.mantissas.resize(start + self.width, 0);
-            self.scales.resize(start + self.width, 0);
+        if start == self.units.len() {
+            self.units.resize(start + self.width, Units::default());
         }
         let cell = start + category;
-        if let Ok(small) = Small::try_from(value)
-            && self.add_small(cell, small).is_some()
-        {
+        if let Some(sum) = Units::new(value).and_then(|value| self.units[cell].checked_add(value)) {
+            self.units[cell] = sum;
             return Ok(());
         }
-        let sum = self.sum(cell).checked_add(value).ok_or(Full::SumTooLong)?;
-        if self.scales[cell] == IS_WIDE {
-            let place = self.wide_place(cell);
-            self.wide[place] = sum;
-        } else {
-            self.mantissas[cell] = i64::try_from(self.wide.len()).unwrap_or(i64::MAX);
-            self.scales[cell] = IS_WIDE;
-            self.wide.push(sum);
-        }
+        // However it is written, or the two ways would differ in what they take for too long.
+        let sum = self.sum(cell).checked_add(value.trimmed()).ok_or(Full::SumTooLong)?;
+        self.units[cell] = Units::NONE;
+        self.wide.insert(cell, sum);
         Ok(())
     }
 
     fn sum(&self, cell: usize) -> Decimal {
-        match self.scales[cell] {
-            IS_WIDE => self.wide[self.wide_place(cell)],
-            scale => Small { mantissa: self.mantissas[cell], scale }.into(),
+        match self.units[cell] {
+            Units::NONE => self.wide.get(&cell).copied().unwrap_or_default(),
+            units => units.into(),
         }
-    }
-
-    fn wide_place(&self, cell: usize) -> usize {
-        usize::try_from(self.mantissas[cell]).unwrap_or(usize::MAX)
     }
 
     /// Forgets everything, and keeps the memory.
@@ -169,20 +146,19 @@ impl Sums {
             Keys::Dates(dates) => dates.clear(),
             Keys::Texts(texts) => texts.clear(),
         }
-        self.mantissas.clear();
-        self.scales.clear();
+        self.units.clear();
         self.wide.clear();
         self.index_bytes = 0;
     }
 
     /// How many index values there are.
     pub fn len(&self) -> usize {
-        self.scales.len() / self.width
+        self.units.len() / self.width
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.scales.is_empty()
+        self.units.is_empty()
     }
 
     /// The index values and their rows.
@@ -192,6 +168,6 @@ impl Sums {
 
     /// The sums of one category, by row; zero where there is nothing to add up.
     pub fn column(&self, category: usize) -> impl Iterator<Item = Decimal> + '_ {
-        (category..self.scales.len()).step_by(self.width).map(|cell| self.sum(cell))
+        (category..self.units.len()).step_by(self.width).map(|cell| self.sum(cell))
     }
 }

@@ -46,7 +46,7 @@ fn every_line_is_read_wherever_its_columns_stand() {
         r#" { "Pro\u006aect":"W\u006Frk" ,"Start date":"2024\u002d01-01", "Duration (in minutes)" : "\u0031","e":"\ud83d\ude00"} "#,
         r#"{"Start date":"2024-01-02","Project":"Work","Duration (in minutes)":-1e-3,"Duration":7}"#,
     ];
-    let expected = "date,learning_minutes,work_minutes\n2024-01-01,0.50,2.000\n2024-01-02,2.50,-0.001\n";
+    let expected = "date,learning_minutes,work_minutes\n2024-01-01,0.5,2.000\n2024-01-02,2.5,-0.001\n";
     for line_end in ["\n", "\r\n"] {
         for (mark, last) in [("", ""), ("\u{feff}", line_end)] {
             let text = format!("{mark}{}{last}", lines.join(line_end));

@@ -211,7 +211,7 @@ fn exact_numbers() -> Vec<Case> {
         exact("5.", "5"),
         exact("+7", "7"),
         exact("007", "7"),
-        exact("1.50", "1.50"),
+        exact("1.50", "1.5"),
         exact("-0.00", "0"),
         exact("0e99999999999999999999", "0"),
         exact(&"0".repeat(400), "0"),
