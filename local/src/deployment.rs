@@ -175,27 +175,6 @@ impl Deployment {
         Ok(Execution::new(self.sfn(), started.execution_arn))
     }
 
-    /// Calls one of the stack's functions as the state machine does: the answer, or the error's type and message.
-    ///
-    /// # Errors
-    /// As Lambda has it.
-    pub async fn invoke(
-        &self,
-        function: &str,
-        payload: &serde_json::Value,
-    ) -> Result<Result<serde_json::Value, (String, String)>, BoxError> {
-        let client = aws_sdk_lambda::Client::new(&self.config);
-        let invoke = client.invoke().function_name(format!("{}-{function}", self.name));
-        let answer = invoke.payload(aws_sdk_lambda::primitives::Blob::new(payload.to_string())).send().await?;
-        let body = answer.payload.map(aws_sdk_lambda::primitives::Blob::into_inner).unwrap_or_default();
-        let body: serde_json::Value = serde_json::from_slice(&body)?;
-        if answer.function_error.is_none() {
-            return Ok(Ok(body));
-        }
-        let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
-        Ok(Err((text("errorType"), text("errorMessage"))))
-    }
-
     /// Whether the database instance can be reached from outside right now.
     ///
     /// # Errors

@@ -37,6 +37,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err(batch.rejects.summary().into());
     }
     let table = frame::frame(&batch.sums, &plan.key.name, &plan.values)?;
-    std::io::stdout().write_all(&frame::to_csv(table, true)?)?;
+    std::io::stdout().write_all(&frame::to_csv(&table)?)?;
     Ok(())
 }

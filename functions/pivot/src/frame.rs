@@ -1,12 +1,13 @@
 //! Sums to a frame, sorted by its key, and the frame to CSV for people.
 
 use crate::decimal::{Decimal, MAX_DIGITS};
+use crate::reject::write_quoted;
 use crate::sums::{Keys, Sums};
 use pipeline::contract::FILE_COLUMN;
 use pipeline::{Error, Kind, Result};
 use polars::prelude::{
-    Column, CsvWriter, DataFrame, DataType, Int32Chunked, Int128Chunked, IntoSeries, NamedFrom, PlSmallStr,
-    PolarsError, SerWriter, Series, SortMultipleOptions,
+    Column, DataFrame, DataType, Int32Chunked, Int128Chunked, IntoSeries, NamedFrom, PlSmallStr, PolarsError, Series,
+    SortMultipleOptions,
 };
 
 /// The sums as a table: one row per index value in order, one decimal column per category.
@@ -34,13 +35,27 @@ pub fn of_file(mut frame: DataFrame, file: i64) -> Result<DataFrame> {
     Ok(frame)
 }
 
-/// A table as CSV.
+/// A table as CSV with a header.
 ///
 /// # Errors
-/// `InvariantBroken` if polars cannot write it.
-pub fn to_csv(mut frame: DataFrame, with_header: bool) -> Result<Vec<u8>> {
+/// `InvariantBroken` if polars cannot read it.
+pub fn to_csv(frame: &DataFrame) -> Result<Vec<u8>> {
     let mut text = Vec::new();
-    CsvWriter::new(&mut text).include_header(with_header).finish(&mut frame).map_err(internal)?;
+    let mut write = |number: usize, field: &str| {
+        if number > 0 {
+            text.push(b',');
+        }
+        write_quoted(&mut text, field.as_bytes());
+        if number + 1 == frame.width() {
+            text.push(b'\n');
+        }
+    };
+    frame.get_column_names().into_iter().enumerate().for_each(|(number, name)| write(number, name));
+    for row in 0..frame.height() {
+        for (number, column) in frame.columns().iter().enumerate() {
+            write(number, &column.get(row).map_err(internal)?.str_value());
+        }
+    }
     Ok(text)
 }
 

@@ -291,7 +291,7 @@ async fn an_execution_may_be_aborted_anywhere() {
             // What it opened after all others had closed, the watchdog finds.
             let watch = json!({"action": "close_leftover", "state_machine": deployment.state_machine_arn});
             tokio::time::sleep(Duration::from_millis(1_500)).await;
-            deployment.invoke("database-access", &watch).await.unwrap().unwrap();
+            invoke(&deployment, "database-access", &watch).await.unwrap().unwrap();
             assert!(!deployment.is_database_public().await.unwrap(), "{point}");
             sound.map_err(|problem| format!("{point}: {problem}"))
         });

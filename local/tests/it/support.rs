@@ -57,6 +57,29 @@ impl std::ops::Deref for Fixture {
     }
 }
 
+impl Fixture {
+    /// [`invoke`] for a function of this deployment.
+    pub async fn invoke(&self, function: &str, payload: &Value) -> Result<Answer, BoxError> {
+        invoke(&self.deployment, function, payload).await
+    }
+}
+
+/// What a function answers, or the type and message of its error.
+pub type Answer = Result<Value, (String, String)>;
+
+/// Calls a function of a deployment as the state machine does.
+pub async fn invoke(deployment: &Deployment, function: &str, payload: &Value) -> Result<Answer, BoxError> {
+    let client = aws_sdk_lambda::Client::new(&deployment.config);
+    let invoke = client.invoke().function_name(format!("{}-{function}", deployment.name));
+    let answer = invoke.payload(payload.to_string().into_bytes().into()).send().await?;
+    let body: Value = serde_json::from_slice(answer.payload.unwrap_or_default().as_ref())?;
+    if answer.function_error.is_none() {
+        return Ok(Ok(body));
+    }
+    let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
+    Ok(Err((text("errorType"), text("errorMessage"))))
+}
+
 /// A deployment as the template has it, started by nothing but the test.
 pub async fn fixture() -> Fixture {
     fixture_with(Options::default()).await

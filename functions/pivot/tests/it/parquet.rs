@@ -77,7 +77,7 @@ fn read(spec: &Pivot, key: &str, bytes: &[u8], tail_len: usize) -> pipeline::Res
     let mut quarantine = Vec::new();
     load(&mut batch, key, bytes, tail_len, |pending| quarantine.append(pending))?;
     let frame = frame::frame(&batch.sums, &plan.key.name, &plan.values)?;
-    let csv = String::from_utf8(frame::to_csv(frame, true)?).unwrap();
+    let csv = String::from_utf8(frame::to_csv(&frame)?).unwrap();
     let quarantine = String::from_utf8_lossy(&quarantine).into_owned();
     let Batch { rejects, rows_read, rows_ignored, .. } = batch;
     Ok(Pivoted { csv, quarantine, rejects, rows_read, rows_ignored })

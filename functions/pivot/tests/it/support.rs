@@ -85,7 +85,7 @@ pub fn pivot(spec: &Pivot, files: &[(&str, &[u8])], chunk_len: usize) -> pipelin
     let Reading { ended, quarantine, rejects, rows_read, rows_ignored, sums } = read_files(&plan, files, chunk_len);
     ended?;
     let frame = frame::frame(&sums, &plan.key.name, &plan.values)?;
-    let csv = String::from_utf8(frame::to_csv(frame, true)?).unwrap();
+    let csv = String::from_utf8(frame::to_csv(&frame)?).unwrap();
     let quarantine = String::from_utf8_lossy(&quarantine).into_owned();
     Ok(Pivoted { csv, quarantine, rejects, rows_read, rows_ignored })
 }
