@@ -95,13 +95,15 @@ impl Stack {
         let scratch = (!settings.keeps_state).then(|| Scratch(state_dir.clone()));
         let lock = hold(state_dir)?;
         let tools_dir = tools_dir();
+        report("building the functions, if they are not up to date");
+        // Meanwhile the services start. If they cannot, it ends with this process.
+        let build = std::thread::spawn(binaries::build);
         let postgres = match database_url.filter(|url| !url.is_empty()) {
             Some(url) => Database::Given(checked(url, report)?),
             None => Database::Ours(Postgres::start(state_dir, &tools_dir, settings.keeps_state, report)?),
         };
         let emulator = Emulator::start(state_dir, &tools_dir, settings, report)?;
-        report("building the functions, if they are not up to date");
-        let folder = binaries::build()?;
+        let folder = build.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         let packages: Vec<Package> = binaries::FUNCTIONS
             .into_iter()
             .map(|function| Package::new(function, &folder))

@@ -229,12 +229,10 @@ async fn read_parquet(
         }
     };
     for group in plan.groups() {
-        let mut chunks = Vec::with_capacity(3);
-        for range in group.ranges() {
-            chunks.push(download::read(store, file, range).await?.ok_or_else(|| download::replaced(file))?);
-        }
-        let [index, category, value] = &chunks[..] else { unreachable!("one chunk for each of the three columns") };
-        let mut reader = plan.reader(group, [index, category, value])?;
+        let read = async |range| download::read(store, file, range).await?.ok_or_else(|| download::replaced(file));
+        let [index, category, value] = group.ranges();
+        let (index, category, value) = tokio::try_join!(read(index), read(category), read(value))?;
+        let mut reader = plan.reader(group, [&index, &category, &value])?;
         loop {
             let has_more = reader.step(file, batch)?;
             quarantine.drain(&mut batch.rejects.pending).await?;

@@ -31,6 +31,17 @@ pub struct Object {
     pub body: Vec<u8>,
 }
 
+impl Object {
+    /// The bytes of a range, or all.
+    fn answer(&self, range: Option<[u64; 2]>) -> Response {
+        let Some([first, last]) = range else { return Response::new(200, self.body.clone()).with("ETag", &self.etag) };
+        let last = last.min(self.body.len() as u64 - 1);
+        let bytes = &self.body[usize::try_from(first).unwrap()..=usize::try_from(last).unwrap()];
+        let content_range = format!("bytes {first}-{last}/{}", self.body.len());
+        Response::new(206, bytes).with("ETag", &self.etag).with("Content-Range", &content_range)
+    }
+}
+
 /// A listing too long to be held: `object` makes the object of each number below `count`, in the order of the keys.
 pub struct Generated {
     pub prefix: &'static str,
@@ -89,12 +100,17 @@ pub struct World {
     pub listings: Vec<Query>,
     /// By their queries, the listings that are refused.
     pub refuses: Option<fn(&Query) -> bool>,
+    /// What happens when a range of an object is read.
+    pub on_range: Option<Box<OnRange>>,
     /// Sees what is written, and says whether the body is kept; without it all of them are.
     pub keeps: Option<Box<Keeps>>,
 }
 
 /// What stands after the question mark, decoded.
 pub type Query = BTreeMap<String, String>;
+
+/// By where a range begins: whether its body is cut off. Objects may be replaced before it is read.
+pub type OnRange = dyn FnMut(u64, &mut BTreeMap<String, Object>) -> bool + Send;
 
 /// By the key and the body of a written object.
 pub type Keeps = dyn FnMut(&str, &[u8]) -> bool + Send;
@@ -141,6 +157,14 @@ impl World {
 
     /// The calls that name an object.
     fn object(&mut self, request: &Request, key: &str) -> Response {
+        let range = request.header("range").map(|range| {
+            let (first, last) = range.strip_prefix("bytes=").and_then(|range| range.split_once('-')).unwrap();
+            [first, last].map(|place| place.parse::<u64>().unwrap())
+        });
+        let is_cut_off = match (&mut self.on_range, range) {
+            (Some(on_range), Some([first, _])) => on_range(first, &mut self.objects),
+            _ => false,
+        };
         let etag = self.objects.get(key).map(|object| object.etag.as_str());
         match (request.header("if-match"), etag) {
             (Some(_), None) => return s3_error(404, "NoSuchKey"),
@@ -156,10 +180,10 @@ impl World {
                 self.objects.remove(key);
                 Response::new(204, "")
             }
-            _ => self.objects.get(key).map_or_else(
-                || s3_error(404, "NoSuchKey"),
-                |object| Response::new(200, object.body.clone()).with("ETag", &object.etag),
-            ),
+            _ => self
+                .objects
+                .get(key)
+                .map_or_else(|| s3_error(404, "NoSuchKey"), |object| object.answer(range).cut_off(is_cut_off)),
         }
     }
 

@@ -15,6 +15,7 @@ mod parts;
 mod per_file;
 mod permissions;
 mod pivot;
+mod ranges;
 mod resolved;
 mod roles;
 mod sam;

@@ -6,14 +6,19 @@ use serde_json::{Value, json};
 
 /// Detects what is in the bucket, and returns the payload of its first batch.
 async fn detected(stack: &Fixture) -> Value {
+    detected_by(stack, "one", &json!(".csv")).await
+}
+
+/// The same in an execution of this name, among the files of these suffixes.
+async fn detected_by(stack: &Fixture, name: &str, suffix: &Value) -> Value {
     let input = json!({
-        "execution": execution(stack, "one"),
-        "source": {"prefix": "input_data/", "suffix": ".csv"},
+        "execution": execution(stack, name),
+        "source": {"prefix": "input_data/", "suffix": suffix},
         "trigger": {},
     });
     let output = stack.invoke("detect-new-files", &input).await.unwrap().unwrap();
     json!({
-        "execution": execution(stack, "one"),
+        "execution": execution(stack, name),
         "manifest": output["manifest"],
         "batch": {"index": 0},
         "pivot": task_spec("Pivot", "pivot"),
@@ -38,6 +43,37 @@ async fn the_partial_sums_are_exact() {
     // Once more, though a file has changed by now: the first result stays.
     stack.upload("b.csv", csv(&[("Work", "100", "2024-01-02")])).await.unwrap();
     assert_eq!(stack.invoke("pivot", &payload).await.unwrap().unwrap(), output);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_each_format_comes_to_the_same() {
+    let stack = fixture().await;
+    let files = local::binaries::workspace().join("functions/pivot/tests/parquet");
+    let text = std::fs::read_to_string(files.join("snappy-dictionaries-two-groups.csv")).unwrap();
+    let lines = text.lines().skip(1).map(|line| {
+        let [date, project, minutes] = line.split(',').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        json!({"Start date": date, "Project": project, "Duration (in minutes)": minutes}).to_string()
+    });
+    let parquet = std::fs::read(files.join("snappy-dictionaries-two-groups.parquet")).unwrap();
+    let objects = lines.collect::<Vec<_>>().join("\n");
+    for (name, bytes) in [("a.csv", text.into_bytes()), ("b.jsonl", objects.into_bytes()), ("c.parquet", parquet)] {
+        stack.upload(name, bytes).await.unwrap();
+    }
+    let mut sums = Vec::new();
+    for (place, suffix) in [json!(".csv"), json!([".jsonl"]), json!(".parquet"), json!([".csv", ".jsonl", ".parquet"])]
+        .into_iter()
+        .enumerate()
+    {
+        // Each takes over the lock of the one before, of which nobody knows.
+        let payload = detected_by(&stack, &format!("one-{place}"), &suffix).await;
+        let output = stack.invoke("pivot", &payload).await.unwrap().unwrap();
+        assert_eq!(output["rows_read"], if place < 3 { 200 } else { 600 });
+        sums.push(parts::decoded(&stack, output["pivoted"]["key"].as_str().unwrap()).await);
+    }
+    assert!(sums[0].len() > 10 && sums[1..3].iter().all(|sums_of| *sums_of == sums[0]), "{sums:?}");
+    let days = |sums: &[String]| -> Vec<String> { sums.iter().map(|row| row[..10].to_owned()).collect() };
+    assert_eq!(days(&sums[3]), days(&sums[0]));
+    assert_ne!(sums[3], sums[0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

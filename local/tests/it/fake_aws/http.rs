@@ -45,14 +45,18 @@ fn converse(stream: TcpStream, answer: &dyn Fn(&Request) -> Response) -> io::Res
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
     while let Some(request) = Request::read(&mut stream)? {
-        let Response { status, headers, body } = answer(&request);
+        let Response { status, headers, body, is_cut_off } = answer(&request);
         let head = format!("HTTP/1.1 {status} -\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
         // In one piece: a second one would wait for the first one's receipt.
         let mut bytes = head.into_bytes();
         if request.method != "HEAD" {
-            bytes.extend(body);
+            let sent = if is_cut_off { body.len() / 2 } else { body.len() };
+            bytes.extend(&body[..sent]);
         }
         stream.get_mut().write_all(&bytes)?;
+        if is_cut_off {
+            break;
+        }
     }
     Ok(())
 }
@@ -143,11 +147,17 @@ pub struct Response {
     status: u16,
     headers: String,
     body: Vec<u8>,
+    /// The connection ends in the middle of the body.
+    is_cut_off: bool,
 }
 
 impl Response {
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: String::new(), body: body.into() }
+        Self { status, headers: String::new(), body: body.into(), is_cut_off: false }
+    }
+
+    pub fn cut_off(self, is_cut_off: bool) -> Self {
+        Self { is_cut_off, ..self }
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Self {
