@@ -74,6 +74,9 @@ class Functions:
         if event is not None and not waits:
             self.server("give", event=event)
         environment = self.environment | {"AWS_LAMBDA_FUNCTION_NAME": name}
+        if event is None:
+            # So it reads the system's roots of trust, as it does on AWS.
+            environment["AWS_ENDPOINT_URL"] = "https://127.0.0.1:1"
         outcome = Outcome(wall=0, cpu=0)
         with open(self.log, "w+") as log:
             begun = time.monotonic()

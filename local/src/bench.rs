@@ -10,7 +10,7 @@ use crate::{guard, python, stack};
 use clap::Args;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 #[derive(Args)]
 pub(crate) struct BenchArguments {
@@ -40,10 +40,15 @@ pub(crate) fn bench(arguments: &BenchArguments, state_dir: &Path) -> Result<(), 
     let state_dir = state_dir.join("bench");
     let data = state_dir.join("data");
     fs::create_dir_all(&data).map_err(|error| crate::commands::named(&data, &error))?;
-    say("building the functions as they are deployed: a quarter of an hour and more, once");
-    let functions = binaries::build_deployed()?;
+    // First what may be missing on this machine, since the build takes its time.
+    let compiler = guard::run(Command::new("cc").arg("--version").stdout(Stdio::null()));
+    if !compiler.is_ok_and(|status| status.success()) {
+        return Err(
+            Missing::absent("The C compiler cc is not there: the limit is a program in C.", "Install it.").into()
+        );
+    }
     let tools_dir = stack::tools_dir();
-    let mut measure = Command::new("python3");
+    let mut measure = Command::new(python::program()?);
     if !arguments.no_peers {
         // Not all of them are there for every Python and machine; what is missing is left out, and named.
         let environments = [
@@ -65,6 +70,8 @@ pub(crate) fn bench(arguments: &BenchArguments, state_dir: &Path) -> Result<(), 
     if let Some(folder) = postgres.psql_path().as_deref().and_then(Path::parent) {
         measure.env("PG_BIN", folder);
     }
+    say("building the functions as they are deployed: a quarter of an hour and more, once");
+    let functions = binaries::build_deployed()?;
     let sample = workspace().join("local/sample");
     measure.arg(workspace().join("local/bench/bench.py"));
     measure.arg("--functions").arg(functions).arg("--data").arg(data).arg("--out").arg(&arguments.out);

@@ -36,21 +36,24 @@ pub fn build() -> Result<PathBuf, Missing> {
 }
 
 /// Builds the functions, and the program that pivots local files with the same code, as they are deployed: for the oldest processor that
-/// Lambda has of this kind, as cargo-lambda does.
+/// Lambda has of this kind, as cargo-lambda does. They have a target folder of their own, which takes them apart from those of this machine.
 ///
 /// # Errors
 /// As [`build`].
 pub fn build_deployed() -> Result<PathBuf, Missing> {
     let mut command = cargo();
-    command.args(["--release", "--bins", "--example", "pivot_file"]);
+    let debug = folder()?;
+    let target = debug.parent().unwrap_or(&debug).join("deployed");
+    command.args(["--release", "--bins", "--example", "pivot_file", "--target-dir"]).arg(&target);
     for function in FUNCTIONS {
         command.args(["-p", function]);
     }
     let processor = if cfg!(target_arch = "x86_64") { "haswell" } else { "neoverse-n1" };
     command.env("RUSTFLAGS", format!("-C target-cpu={processor}")).env_remove("CARGO_ENCODED_RUSTFLAGS");
+    // It would be one folder more.
+    command.env_remove("CARGO_BUILD_TARGET");
     run(&mut command)?;
-    let debug = folder()?;
-    Ok(debug.parent().map_or_else(|| debug.clone(), |target| target.join("release")))
+    Ok(target.join("release"))
 }
 
 /// `cargo build` of this checkout.

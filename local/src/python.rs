@@ -151,6 +151,14 @@ fn run(mut command: Command, output: &File, log: &Path) -> Result<(), Missing> {
     }
 }
 
+/// The Python that makes environments.
+///
+/// # Errors
+/// If there is none that will do.
+pub fn program() -> Result<PathBuf, Missing> {
+    Python::find().map(|python| python.program)
+}
+
 /// A Python that can make environments.
 #[derive(Debug)]
 struct Python {

@@ -204,8 +204,12 @@ mod tests {
         #[test]
         fn numerics_keep_their_value(mantissa in -10_i128.pow(34)..10_i128.pow(34), digits in 0_u32..35, scale in 0_u32..39) {
             let mantissa = mantissa / 10_i128.pow(digits);
-            let (sum, exponent) = decoded(&numeric(mantissa, scale));
-            prop_assert_eq!(normal(sum, exponent), normal(mantissa, -i32::try_from(scale).unwrap()));
+            let field = numeric(mantissa, scale);
+            let (sum, exponent) = decoded(&field);
+            let expected = normal(mantissa, -i32::try_from(scale).unwrap());
+            prop_assert_eq!(normal(sum, exponent), expected);
+            // And shows as many decimals as there are.
+            prop_assert_eq!(i32::from(i16::from_be_bytes([field[10], field[11]])), (-expected.1).max(0));
         }
     }
 }

@@ -43,17 +43,10 @@ impl DateRows {
     }
 
     /// The same where another one or nothing is in its place.
-    fn row_near(&self, mut place: usize, date: Date) -> Option<usize> {
-        loop {
-            let slot = &self.slots[place & (self.slots.len() - 1)];
-            if slot.date == Date::NOTHING {
-                return None;
-            }
-            if slot.date == date {
-                return Some(slot.row as usize);
-            }
-            place += 1;
-        }
+    fn row_near(&self, place: usize, date: Date) -> Option<usize> {
+        let near = (place..place + MOST_STEPS).map(|place| self.slots[place & (self.slots.len() - 1)]);
+        let mut taken = near.take_while(|slot| slot.date != Date::NOTHING);
+        taken.find(|slot| slot.date == date).map(|slot| slot.row as usize)
     }
 
     /// Gives a date that has no row the next one.

@@ -32,33 +32,42 @@ pub struct Decimal {
     pub scale: u32,
 }
 
-/// A decimal in units of 10^-16, which is as fine as floating-point numbers are mostly written: so adding is one addition, however many
-/// decimals there are.
+/// A decimal in units of 10^-20, which is as fine as floating-point numbers are written: so adding is one addition, however many decimals
+/// there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Units(pub i128);
+pub struct Units(i128);
 
 /// How many decimals that is.
-const UNIT_SCALE: u32 = 16;
+const UNIT_SCALE: u32 = 20;
 
-/// A number to half of them.
+/// A number as one of so many decimals.
 const EIGHT_DECIMALS: i64 = 100_000_000;
+const TWELVE_DECIMALS: i64 = 1_000_000_000_000;
+
+/// Sums are nearer to zero: so near that no summand leads from there beyond what the word holds.
+const FAR: i128 = 1 << 125;
 
 impl Units {
-    /// What is no number of units.
-    pub const NONE: Self = Self(i128::MIN);
-
     /// A decimal in units, if it is not too fine, nor longer than a decimal may be.
     pub fn new(decimal: Decimal) -> Option<Self> {
         let decimal = if decimal.scale > UNIT_SCALE { decimal.trimmed() } else { decimal };
         decimal.rescaled(UNIT_SCALE).map(Self)
     }
 
-    /// The sum, if it is far from all bounds; none if one of them is [`Units::NONE`].
+    /// What is no number: the place of one that is kept elsewhere.
+    pub fn elsewhere(place: u32) -> Self {
+        Self(i128::MIN + i128::from(place))
+    }
+
+    /// That place, if this is one.
+    pub fn place(self) -> Option<u32> {
+        u32::try_from(self.0.wrapping_sub(i128::MIN)).ok()
+    }
+
+    /// The sum with a number; none if it leads too far from zero, or if this is a place.
     #[inline(always)]
-    pub fn checked_add(self, other: Self) -> Option<Self> {
-        // So far that no one summand leads from here beyond what the word holds.
-        const FAR: i128 = 1 << 125;
-        let sum = self.0.wrapping_add(other.0);
+    pub fn checked_add(self, number: Self) -> Option<Self> {
+        let sum = self.0.wrapping_add(number.0);
         (-FAR..FAR).contains(&sum).then_some(Self(sum))
     }
 }
@@ -138,7 +147,7 @@ impl Decimal {
     }
 
     /// Reads a number of the usual form quickly: up to eight digits, perhaps a point and up to eight more, perhaps a minus sign in front,
-    /// sixteen characters at most. Up to eight more decimals take little longer.
+    /// sixteen characters at most. Up to twelve more decimals take little longer.
     #[inline(always)]
     pub fn guess(head: Head<'_>) -> Option<Units> {
         /// From the point: eight characters before it, and eight behind. Those before the text come out as zeros.
@@ -165,7 +174,7 @@ impl Decimal {
         let [whole, fraction] = digits::eights(values);
         let magnitude = i64::from(whole) * EIGHT_DECIMALS + i64::from(fraction);
         let value = if is_negative { -magnitude } else { magnitude };
-        Some(Units(i128::from(value) * i128::from(EIGHT_DECIMALS)))
+        Some(Units(i128::from(value) * i128::from(TWELVE_DECIMALS)))
     }
 
     /// The same with more decimals.
@@ -173,9 +182,9 @@ impl Decimal {
     fn guess_long(head: Head<'_>) -> Option<Units> {
         let text = head.bytes.get(..head.len)?;
         let point = text.iter().position(|byte| *byte == b'.')?;
-        let (first, last) = text.split_at_checked(point + 9).filter(|(_, last)| (1..=8).contains(&last.len()))?;
+        let (first, last) = text.split_at_checked(point + 9).filter(|(_, last)| (1..=12).contains(&last.len()))?;
         let Units(units) = Self::guess(Head { bytes: head.bytes, len: first.len() })?;
-        let padded = last.iter().chain(&[b'0'; 8]).take(8);
+        let padded = last.iter().chain(&[b'0'; 12]).take(12);
         let mut digits = padded.map(|byte| byte.is_ascii_digit().then(|| i128::from(byte - b'0')));
         let more = digits.try_fold(0, |more, digit| Some(more * 10 + digit?))?;
         Some(Units(if text[0] == b'-' { units - more } else { units + more }))
@@ -296,6 +305,8 @@ mod tests {
             "31.883333333333333",
             "-12345678.123456",
             "1234567.1234567890123456",
+            "0.08333333333333333",
+            "-0.00012345678901234567",
         ] {
             assert!(check_guess(text), "{text:?}");
         }
@@ -314,7 +325,7 @@ mod tests {
             "1-",
             "0x1",
             "١",
-            "1.12345678901234567",
+            "1.123456789012345678901",
             "12345678.12345678",
         ] {
             assert!(!check_guess(text), "{text:?}");
@@ -323,7 +334,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn guesses_are_right(text in "-?[0-9]{0,9}[.]?[0-9]{0,18}[ .e-]?") {
+        fn guesses_are_right(text in "-?[0-9]{0,9}[.]?[0-9]{0,22}[ .e-]?") {
             check_guess(&text);
         }
     }
@@ -389,24 +400,28 @@ mod tests {
 
     #[test]
     fn units_hold_what_is_short_enough() {
-        for text in ["0", "-1.50", "1234567890123456789012.1234567890123456", "0.0000000000000001", "1e21"] {
+        for text in ["0", "-1.50", "123456789012345678.12345678901234567890", "0.00000000000000000001", "1e17"] {
             let decimal = Decimal::parse(text.as_bytes()).unwrap();
             assert_eq!(Units::new(decimal).map(Decimal::from), Some(decimal.trimmed()), "{text}");
         }
-        for text in ["0.00000000000000001", "12345678901234567890123"] {
+        for text in ["0.000000000000000000001", "1234567890123456789"] {
             assert_eq!(Units::new(Decimal::parse(text.as_bytes()).unwrap()), None, "{text}");
         }
         let one = Units(1);
         assert_eq!(Units(-3).checked_add(one), Some(Units(-2)));
         let longest = Units(10_i128.pow(MAX_DIGITS) - 1);
-        for other in [one, Units(-1), longest, Units(-longest.0)] {
-            assert_eq!(Units::NONE.checked_add(other), None);
+        for place in [0, 1, u32::MAX] {
+            let elsewhere = Units::elsewhere(place);
+            assert_eq!(elsewhere.place(), Some(place));
+            for number in [one, Units(-1), longest, Units(-longest.0)] {
+                assert_eq!((elsewhere.checked_add(number), number.place()), (None, None));
+            }
         }
         let (mut far, mut steps) = (Units::default(), 0);
         while let Some(further) = far.checked_add(Units(1 << 122)) {
             (far, steps) = (further, steps + 1);
         }
-        assert!(steps == 7 && far.checked_add(longest).is_none());
+        assert!(steps == 7 && far.checked_add(longest).is_none() && far.place().is_none());
     }
 
     #[test]

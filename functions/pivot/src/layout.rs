@@ -1,7 +1,7 @@
 //! Where fields and lines end in a piece of text: all of it is found, block by block, before any line is looked at. So the next line need
 //! not wait for the end of this one.
 
-use crate::records::{HEAD_BYTES, Head};
+use crate::records::{Fields, HEAD_BYTES, Head};
 use crate::separators::{BLOCK_BYTES, Separators};
 
 /// How much is laid out at once: so little that it stays in the fastest cache, with its places.
@@ -200,7 +200,7 @@ impl<'a> Lines<'a> {
         self.count
     }
 
-    /// The line at `position`, from 0.
+    /// The line at `position`, from 0; there must be one.
     #[inline(always)]
     pub fn row(&self, position: usize) -> Row<'a> {
         let Self { piece, ends, width, .. } = *self;
@@ -217,14 +217,26 @@ impl<'a> Lines<'a> {
     }
 }
 
-impl<'a> Row<'a> {
-    /// The field at `position`, from 0, for the quick parsers.
+impl Row<'_> {
+    /// From where to where the field at `position` stands in the piece; there must be one.
     #[inline(always)]
-    pub fn head(&self, position: usize) -> Head<'a> {
+    fn place(&self, position: usize) -> (usize, usize) {
         let at = (self.first + position) & PLACES_MASK;
         let start = usize::from(self.ends[at].wrapping_add(1)) & PIECE_MASK;
-        let end = usize::from(self.ends[at + 1]).min(self.end);
-        let bytes = self.piece[start..].first_chunk().unwrap_or_else(|| unreachable!());
-        Head { bytes, len: end - start }
+        (start, usize::from(self.ends[at + 1]).min(self.end))
+    }
+}
+
+impl<'a> Fields<'a> for Row<'a> {
+    #[inline(always)]
+    fn head(&self, position: usize) -> Option<Head<'a>> {
+        let (start, end) = self.place(position);
+        Some(Head { bytes: self.piece[start..].first_chunk()?, len: end - start })
+    }
+
+    #[inline(always)]
+    fn text(&self, position: usize) -> Option<&'a [u8]> {
+        let (start, end) = self.place(position);
+        self.piece.get(start..end)
     }
 }

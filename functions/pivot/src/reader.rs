@@ -5,11 +5,12 @@ use crate::decimal::Decimal;
 use crate::ndjson::{self, Lines};
 use crate::plan::{Plan, Positions};
 use crate::reject::{Place, Rejects, shown};
-use crate::scanner::{Fault, Head, MAX_FIELDS, MAX_RECORD_BYTES, Record, Row, Rows, Scanner, TooLarge};
-use crate::sums::{Full, MAX_INDEX_BYTES, MAX_INDEX_VALUES, MAX_SUMS, Sums};
+use crate::scanner::{Fault, Fields, MAX_FIELDS, MAX_RECORD_BYTES, Record, Row, Rows, Scanner, TooLarge};
+use crate::sums::{Full, Keys, MAX_INDEX_BYTES, MAX_INDEX_VALUES, MAX_SUMS, Sums};
 use pipeline::contract::{ColumnKind, SourceFile};
 use pipeline::spec::UnknownCategory;
 use pipeline::{Error, Kind};
+use std::collections::HashMap;
 use std::io;
 
 /// What a batch has come to so far.
@@ -226,7 +227,7 @@ impl Rows<FileError> for Table<'_, '_> {
     #[inline(always)]
     fn take_row(&mut self, row: Row<'_>) -> Option<()> {
         let positions = (*self.positions)?;
-        add_usual_row(self.batch, positions, |position| Some(row.head(position)))?;
+        add_usual_row(self.batch, positions, &row)?;
         self.batch.rows_read += 1;
         Some(())
     }
@@ -269,7 +270,7 @@ fn read_row(batch: &mut Batch<'_>, positions: Positions, record: &Record<'_>) ->
             .find(|&position| record.field(position).is_some_and(|field| std::str::from_utf8(&field).is_err()));
         return Err(Fatal::Row { position, reason: "not UTF-8".to_owned() });
     }
-    if add_usual_row(batch, positions, |position| record.head(position)).is_some() {
+    if add_usual_row(batch, positions, record).is_some() {
         return Ok(());
     }
     let field = |position: usize| record.field(position).unwrap_or_default();
@@ -279,15 +280,20 @@ fn read_row(batch: &mut Batch<'_>, positions: Positions, record: &Record<'_>) ->
 /// Adds a row that is as rows are: all of it known, in order, and of the usual forms. Nothing is added if it is not, and it is left to
 /// the other way, which also says what is wrong.
 #[inline(always)]
-fn add_usual_row<'h>(
-    batch: &mut Batch<'_>,
-    positions: Positions,
-    head: impl Fn(usize) -> Option<Head<'h>>,
-) -> Option<()> {
-    let category = batch.plan.categories.guess(head(positions.category)?)?;
-    let value = Decimal::guess(head(positions.value)?)?;
-    let date = Date::guess(head(positions.index)?)?;
-    batch.sums.add_known_date(date, category, value)
+fn add_usual_row<'a>(batch: &mut Batch<'_>, positions: Positions, row: &impl Fields<'a>) -> Option<()> {
+    let category = batch.plan.categories.guess(row.head(positions.category)?)?;
+    let value = Decimal::guess(row.head(positions.value)?)?;
+    let place = match batch.sums.keys() {
+        Keys::Dates(dates) => dates.row(Date::guess(row.head(positions.index)?)?)?,
+        Keys::Texts(texts) => row_of_text(texts, row.text(positions.index)?)?,
+    };
+    batch.sums.add_known(place, category, value)
+}
+
+/// Not a part of the loop that is for dates, which it would slow down.
+#[inline(never)]
+fn row_of_text(texts: &HashMap<String, usize>, text: &[u8]) -> Option<usize> {
+    texts.get(std::str::from_utf8(text).ok()?).copied()
 }
 
 /// Adds a row of three texts to the sums.

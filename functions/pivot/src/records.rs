@@ -79,12 +79,28 @@ impl<'a> Record<'a> {
         unquoted.extend_from_slice(rest);
         Some(Cow::Owned(unquoted))
     }
+}
 
-    /// The field at `position` for the quick parsers; none where it has to be read by [`Record::field`].
+/// A row's fields for the quick parsers; none where one has to be read by [`Record::field`].
+pub trait Fields<'a> {
+    /// The head of the field at `position`, from 0.
+    fn head(&self, position: usize) -> Option<Head<'a>>;
+
+    /// All of it, as it stands.
+    fn text(&self, position: usize) -> Option<&'a [u8]>;
+}
+
+impl<'a> Fields<'a> for Record<'a> {
     #[inline]
-    pub fn head(&self, position: usize) -> Option<Head<'a>> {
+    fn head(&self, position: usize) -> Option<Head<'a>> {
         let field = self.fields.get(position).filter(|field| !field.has_doubled_quotes)?;
         Head::new(self.ahead.get(field.start as usize..)?, (field.end - field.start) as usize)
+    }
+
+    #[inline]
+    fn text(&self, position: usize) -> Option<&'a [u8]> {
+        let field = self.fields.get(position).filter(|field| !field.has_doubled_quotes)?;
+        self.raw.get(field.start as usize..field.end as usize)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::records::{Field, find_record};
 use memchr::{memchr, memchr_iter};
 
 pub use crate::layout::Row;
-pub use crate::records::{Fault, HEAD_BYTES, Head, MAX_FIELDS, MAX_RECORD_BYTES, Record};
+pub use crate::records::{Fault, Fields, HEAD_BYTES, Head, MAX_FIELDS, MAX_RECORD_BYTES, Record};
 
 /// Who takes what a scanner finds.
 pub trait Rows<E> {

@@ -34,6 +34,7 @@ impl Separators {
         }
         Self { ends, line_feeds, is_odd: odd.to_bitmask() != 0 }
     }
+
     /// Those before `place`.
     pub fn before(self, place: usize) -> Self {
         let before = (1 << place) - 1;

@@ -20,10 +20,10 @@ pub enum Keys {
 pub struct Sums {
     keys: Keys,
     width: usize,
-    /// Row by row; [`Units::NONE`] for those that are in `wide`.
+    /// Row by row; or a place in `wide`.
     units: Vec<Units>,
-    /// By their places, sums that are too long or too fine.
-    wide: HashMap<usize, Decimal>,
+    /// Sums that are too long or too fine for a unit.
+    wide: Vec<Decimal>,
     /// Bytes of the texts.
     index_bytes: usize,
 }
@@ -34,7 +34,7 @@ pub const MAX_INDEX_VALUES: usize = 1_000_000;
 /// How many bytes they may have together.
 pub const MAX_INDEX_BYTES: usize = 64 << 20;
 
-/// How many sums, that is index values times columns: 16 bytes each, and some more for those that are wide.
+/// How many sums, that is index values times columns: 16 bytes each, and 32 more for those that are wide.
 pub const MAX_SUMS: usize = 8_000_000;
 
 /// Why a value cannot be added.
@@ -53,14 +53,12 @@ impl Sums {
             ColumnKind::Date => Keys::Dates(DateRows::default()),
             ColumnKind::Text => Keys::Texts(HashMap::new()),
         };
-        Self { keys, width, units: Vec::new(), wide: HashMap::new(), index_bytes: 0 }
+        Self { keys, width, units: Vec::new(), wide: Vec::new(), index_bytes: 0 }
     }
 
-    /// Adds to a cell of a date that has a row already, if all is well.
+    /// Adds to a cell of a row that there is, if all is well.
     #[inline(always)]
-    pub fn add_known_date(&mut self, date: Date, category: usize, value: Units) -> Option<()> {
-        let Keys::Dates(dates) = &self.keys else { return None };
-        let row = dates.row(date)?;
+    pub fn add_known(&mut self, row: usize, category: usize, value: Units) -> Option<()> {
         let sum = self.units.get_mut(row * self.width + category)?;
         match sum.checked_add(value) {
             Some(more) => *sum = more,
@@ -126,18 +124,27 @@ impl Sums {
             self.units[cell] = sum;
             return Ok(());
         }
-        // However it is written, or the two ways would differ in what they take for too long.
-        let sum = self.sum(cell).checked_add(value.trimmed()).ok_or(Full::SumTooLong)?;
-        self.units[cell] = Units::NONE;
-        self.wide.insert(cell, sum);
+        // Without zeros behind: how values are written decides neither how sums look nor which are too long.
+        let sum = self.sum(cell).checked_add(value.trimmed()).ok_or(Full::SumTooLong)?.trimmed();
+        match self.place(cell) {
+            Some(place) => self.wide[place] = sum,
+            None => {
+                let place =
+                    u32::try_from(self.wide.len()).unwrap_or_else(|_| unreachable!("there are not that many sums"));
+                self.units[cell] = Units::elsewhere(place);
+                self.wide.push(sum);
+            }
+        }
         Ok(())
     }
 
     fn sum(&self, cell: usize) -> Decimal {
-        match self.units[cell] {
-            Units::NONE => self.wide.get(&cell).copied().unwrap_or_default(),
-            units => units.into(),
-        }
+        self.place(cell).map_or_else(|| self.units[cell].into(), |place| self.wide[place])
+    }
+
+    /// Where the sum is among the wide ones, if it is one of them.
+    fn place(&self, cell: usize) -> Option<usize> {
+        self.units[cell].place().map(|place| place as usize)
     }
 
     /// Forgets everything, and keeps the memory.
@@ -169,5 +176,45 @@ impl Sums {
     /// The sums of one category, by row; zero where there is nothing to add up.
     pub fn column(&self, category: usize) -> impl Iterator<Item = Decimal> + '_ {
         (category..self.units.len()).step_by(self.width).map(|cell| self.sum(cell))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Of all lengths and decimals; where they are few, sums of them may be zero.
+    fn values() -> impl Strategy<Value = Vec<(Decimal, bool)>> {
+        let value = (0..=35_u32, 0..=26_u32, any::<bool>())
+            .prop_flat_map(|(digits, scale, is_quick)| {
+                let limit = 10_i128.pow(digits);
+                (-limit..=limit, Just(scale), Just(is_quick))
+            })
+            .prop_map(|(mantissa, scale, is_quick)| (Decimal { mantissa, scale }, is_quick));
+        prop::collection::vec(value, 1..12)
+    }
+
+    proptest! {
+        #[test]
+        fn wide_or_not_sums_are_exact(values in values()) {
+            let date = Date::parse(b"2024-01-01").unwrap();
+            let mut sums = Sums::new(ColumnKind::Date, 2);
+            sums.add_date(date, 0, Decimal::default()).unwrap();
+            let mut expected = Decimal::default();
+            for (value, is_quick) in values {
+                let Some(sum) = expected.checked_add(value.trimmed()) else {
+                    prop_assert_eq!(sums.add_date(date, 1, value), Err(Full::SumTooLong));
+                    break;
+                };
+                expected = sum.trimmed();
+                match Units::new(value).filter(|_| is_quick) {
+                    Some(units) => prop_assert_eq!(sums.add_known(0, 1, units), Some(())),
+                    None => prop_assert_eq!(sums.add_date(date, 1, value), Ok(())),
+                }
+                prop_assert_eq!(sums.column(1).next(), Some(expected));
+            }
+            prop_assert_eq!(sums.column(0).next(), Some(Decimal::default()));
+        }
     }
 }

@@ -28,6 +28,9 @@ fn sql_state_kind(code: &str) -> Kind {
         _ => match code.get(..2) {
             // Connection, rollback (deadlock and serialisation), resources.
             Some("08" | "40" | "53") => Kind::TransientFailure,
+            // Two rows of a merge meet in one of the table, whose key takes different texts for the same: its collation is not
+            // deterministic.
+            Some("21") => Kind::Misconfigured,
             // Data, constraints, limits such as the size of a key.
             Some("22" | "23" | "54") => Kind::InvalidSource,
             // Features, login, database, schema, privileges and names.
@@ -53,6 +56,7 @@ mod tests {
             ("57P01", Kind::TransientFailure),
             ("57P03", Kind::TransientFailure),
             ("57014", Kind::TransientFailure),
+            ("21000", Kind::Misconfigured),
             ("22008", Kind::InvalidSource),
             ("23502", Kind::InvalidSource),
             ("54000", Kind::InvalidSource),

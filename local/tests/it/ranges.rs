@@ -7,41 +7,46 @@ use pipeline::contract::{Batch, BatchManifest, Manifest, ObjectRef, SourceFile};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-const KEY: &str = "input_data/large.csv";
 const ROWS: u64 = 400_000;
 
 /// In bytes, as pivot asks for them.
 const RANGE: u64 = 4 << 20;
 
-/// A file of more ranges than are under way at once; each row counts as one.
-fn large() -> Vec<u8> {
-    let rows = (0..ROWS).map(|row| format!("2024-01-{:02},Work,1,{}\n", row % 28 + 1, "x".repeat(60)));
-    ["Start date,Project,Duration (in minutes),Note\n".to_owned()]
-        .into_iter()
-        .chain(rows)
-        .collect::<String>()
-        .into_bytes()
+/// The rows of a file of more ranges than are under way at once; no two of them are alike, nor is a place where one range ends.
+fn rows() -> Vec<String> {
+    let row = |row: u64| {
+        let note = "x".repeat(usize::try_from(row * 7_919 % 97).unwrap());
+        format!("2024-01-{:02},Work,{row}.{:03},{note}\n", row % 28 + 1, row % 1_000)
+    };
+    (0..ROWS).map(row).collect()
 }
 
-/// Puts the file and a manifest of it, and pivots it while `on_range` has its way.
-fn pivot(on_range: Box<OnRange>) -> (Result<Value, (String, String)>, FakeAws) {
+/// Puts files of some rows each and a manifest of them, and pivots them while `on_range` has its way. Returns the answer and the bucket.
+fn pivot(rows: &[String], rows_of_a_file: usize, on_range: Box<OnRange>) -> (Result<Value, (String, String)>, FakeAws) {
     let aws = FakeAws::start();
     let mut function = Function::start("pivot", &aws);
     let manifest = {
         let mut world = aws.world();
-        let body = large();
-        assert!(body.len() as u64 > 6 * RANGE);
-        let size = body.len() as u64;
-        let etag = world.put(KEY, body);
-        let file = SourceFile { key: KEY.to_owned(), etag, size, last_modified: "2024-01-01T00:00:00Z".to_owned() };
+        let files: Vec<SourceFile> = rows
+            .chunks(rows_of_a_file)
+            .enumerate()
+            .map(|(number, rows)| {
+                let body = format!("Start date,Project,Duration (in minutes),Note\n{}", rows.concat()).into_bytes();
+                let (key, size) = (key(number), body.len() as u64);
+                let etag = world.put(&key, body);
+                SourceFile { key, etag, size, last_modified: "2024-01-01T00:00:00Z".to_owned() }
+            })
+            .collect();
+        let new_bytes = files.iter().map(|file| file.size).sum();
         let mut put = |name: &str, document: Value| {
             let key = format!("intermediate_data/one/{name}");
             let etag = world.put(&key, document.to_string().into_bytes());
             ObjectRef { bucket: "lake".to_owned(), key, etag }
         };
-        let batch = put("batch-00000.json", json!(BatchManifest { files: vec![file] }));
+        let new_file_count = files.len() as u64;
+        let batch = put("batch-00000.json", json!(BatchManifest { files }));
         let detected_at = "2024-01-01T00:00:00.000Z".to_owned();
-        put("manifest.json", json!(Manifest { detected_at, new_file_count: 1, new_bytes: size, batches: vec![batch] }))
+        put("manifest.json", json!(Manifest { detected_at, new_file_count, new_bytes, batches: vec![batch] }))
     };
     aws.world().on_range = Some(on_range);
     let arn = |kind: &str| format!("arn:aws:states:us-east-1:123456789012:{kind}:m");
@@ -55,56 +60,82 @@ fn pivot(on_range: Box<OnRange>) -> (Result<Value, (String, String)>, FakeAws) {
     (function.invoke(&event), aws)
 }
 
-/// Fails if a row is lost or read twice, where the body is cut off whose range, and how often it was asked for, say so.
-fn check_all_rows_are_read_once(cut_off: fn(u64, usize) -> bool) {
-    let mut asked: BTreeMap<u64, usize> = BTreeMap::new();
-    let (output, _aws) = pivot(Box::new(move |first, _| {
-        let times = asked.entry(first).or_default();
-        *times += 1;
-        cut_off(first / RANGE, *times)
-    }));
-    let output = output.unwrap();
-    assert_eq!((&output["rows_read"], &output["days"]), (&json!(ROWS), &json!(28)));
-    assert_eq!((&output["files_loaded"], &output["files_changed"]), (&json!(1), &json!(0)));
+fn key(number: usize) -> String {
+    format!("input_data/{number:04}.csv")
+}
+
+/// All rows in one file.
+fn pivot_large(on_range: Box<OnRange>) -> (Result<Value, (String, String)>, FakeAws) {
+    let rows = rows();
+    assert!(rows.iter().map(String::len).sum::<usize>() as u64 > 6 * RANGE);
+    pivot(&rows, rows.len(), on_range)
+}
+
+/// The partial sums that an answer names.
+fn sums(answer: &Value, aws: &FakeAws) -> Vec<u8> {
+    let world = aws.world();
+    world.objects[answer["pivoted"]["key"].as_str().unwrap()].body.clone()
 }
 
 #[test]
 fn ranges_that_are_cut_off_come_again() {
-    check_all_rows_are_read_once(|_, _| false);
-    check_all_rows_are_read_once(|_, times| times == 1);
-    check_all_rows_are_read_once(|range, times| range == 4 && times < 3);
+    let rows = rows();
+    // Each file in one range.
+    let (answer, aws) = pivot(
+        &rows,
+        rows.len() / 20,
+        Box::new(|first, _| {
+            assert_eq!(first, 0);
+            false
+        }),
+    );
+    let expected = sums(&answer.unwrap(), &aws);
+    let cut_off: [fn(u64, usize) -> bool; 3] =
+        [|_, _| false, |_, times| times == 1, |range, times| range == 4 && times < 3];
+    for cut_off in cut_off {
+        let mut asked: BTreeMap<u64, usize> = BTreeMap::new();
+        let (answer, aws) = pivot_large(Box::new(move |first, _| {
+            let times = asked.entry(first).or_default();
+            *times += 1;
+            cut_off(first / RANGE, *times)
+        }));
+        let answer = answer.unwrap();
+        assert_eq!((&answer["rows_read"], &answer["rows_rejected"]), (&json!(ROWS), &json!(0)));
+        assert_eq!((&answer["files_loaded"], &answer["files_changed"]), (&json!(1), &json!(0)));
+        assert_eq!(sums(&answer, &aws), expected);
+    }
 }
 
 #[test]
 fn a_range_that_is_cut_off_again_and_again_ends_the_batch() {
-    let (output, aws) = pivot(Box::new(|first, _| first / RANGE == 5));
+    let (output, aws) = pivot_large(Box::new(|first, _| first / RANGE == 5));
     let (error, cause) = output.unwrap_err();
     assert_eq!(error, "TransientFailure", "{cause}");
-    assert!(cause.contains(KEY), "{cause}");
+    assert!(cause.contains(&key(0)), "{cause}");
     check_nothing_is_left(&aws);
 }
 
 #[test]
 fn a_file_that_is_replaced_between_two_ranges_ends_the_batch() {
     for range in [1, 5] {
-        let (output, aws) = pivot(Box::new(move |first, objects| {
+        let (output, aws) = pivot_large(Box::new(move |first, objects| {
             if first / RANGE == range {
-                let object = objects.get_mut(KEY).unwrap();
+                let object = objects.get_mut(&key(0)).unwrap();
                 object.etag = "\"another\"".to_owned();
             }
             false
         }));
         let (error, cause) = output.unwrap_err();
         assert_eq!(error, "TransientFailure", "{cause}");
-        assert_eq!(cause, format!("{KEY} was replaced while it was read"));
+        assert_eq!(cause, format!("{} was replaced while it was read", key(0)));
         check_nothing_is_left(&aws);
     }
 }
 
 #[test]
-fn a_file_that_is_replaced_before_the_first_range_is_left_out() {
-    let (output, _aws) = pivot(Box::new(|_, objects| {
-        objects.remove(KEY);
+fn a_file_that_vanishes_before_the_first_range_is_left_out() {
+    let (output, _aws) = pivot_large(Box::new(|_, objects| {
+        objects.remove(&key(0));
         false
     }));
     let output = output.unwrap();

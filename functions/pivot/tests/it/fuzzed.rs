@@ -24,6 +24,11 @@ fn any_bytes_are_scanned_by_the_book() {
     over("scanner", 4_000, scanner::check);
 }
 
+#[test]
+fn a_row_is_the_same_wherever_a_piece_ends() {
+    over("scanner", 20, scanner::check_pieces);
+}
+
 /// Else the comparison of the two lanes would be one of nothing.
 #[test]
 fn the_corpus_has_rows_for_the_fast_lane() {

@@ -1,7 +1,7 @@
 //! Bytes to records: by the book, no byte lost, and dependent neither on how the stream is cut nor on the lane that
 //! takes a row.
 
-use pivot::scanner::{Fault, HEAD_BYTES, Head, MAX_FIELDS, Record, Row, Rows, Scanner, TooLarge};
+use pivot::scanner::{Fault, Fields, HEAD_BYTES, Head, MAX_FIELDS, Record, Row, Rows, Scanner, TooLarge};
 use std::collections::{BTreeSet, HashSet};
 
 /// What is known of a record: line, raw bytes, fields and fault. What the fields of a faulty one are, is not said.
@@ -32,22 +32,40 @@ pub fn check(bytes: &[u8]) {
 /// Fails if a row comes to something else in the fast lane than by the book, or does not get there. Says how many rows
 /// of the input did.
 pub fn fast_rows(bytes: &[u8]) -> usize {
-    // One row of several blocks, of what is there.
+    let inputs = [[bytes, b"\n"].concat(), [&long_row(bytes)[..], b"\n", bytes, b"\n"].concat()];
+    inputs.iter().map(|input| compare_by_widths(input)).sum()
+}
+
+/// The same for an input that is longer than what is laid out at once, with rows between that are about as long as that.
+pub fn check_pieces(bytes: &[u8]) {
+    let long = long_row(bytes);
+    let some = [bytes, b"\n", &long, b"\r\n"].concat();
+    let mut input = Vec::new();
+    for len in FAST_BYTES - 3..FAST_BYTES + 3 {
+        input.extend(some.repeat(FAST_BYTES / some.len() + 1));
+        input.extend(long.iter().chain(b",").cycle().take(len));
+        input.push(b'\n');
+    }
+    compare_by_widths(&input);
+}
+
+/// One row of several blocks, of what is there.
+fn long_row(bytes: &[u8]) -> Vec<u8> {
     let is_separator = |byte: u8| matches!(byte, b'"' | b'\n');
     let long = bytes.iter().map(|&byte| if is_separator(byte) { b',' } else { byte });
-    let long: Vec<u8> = long.cycle().take(LONG_ROW_BYTES).collect();
-    let inputs = [[bytes, b"\n"].concat(), [&long[..], b"\n", bytes, b"\n"].concat()];
+    long.cycle().take(LONG_ROW_BYTES).collect()
+}
+
+fn compare_by_widths(input: &[u8]) -> usize {
     let mut count = 0;
-    for input in inputs {
-        let expected = by_the_book(&input);
-        let widths: BTreeSet<usize> = expected.iter().map(|(_, _, fields, _)| fields.len()).collect();
-        // Most rows have one of a few widths; the others are between them.
-        for width in widths.into_iter().filter(|width| *width > 1).take(5) {
-            let offered = compare(&input, &expected, width);
-            for (place, record) in expected.iter().enumerate().filter(|(_, row)| is_for_the_fast_lane(row, width)) {
-                assert!(offered.contains(&place), "b\"{}\" takes the slow lane", record.1.escape_ascii());
-                count += 1;
-            }
+    let expected = by_the_book(input);
+    let widths: BTreeSet<usize> = expected.iter().map(|(_, _, fields, _)| fields.len()).collect();
+    // Most rows have one of a few widths; the others are between them.
+    for width in widths.into_iter().filter(|width| *width > 1).take(5) {
+        let offered = compare(input, &expected, width);
+        for (place, record) in expected.iter().enumerate().filter(|(_, row)| is_for_the_fast_lane(row, width)) {
+            assert!(offered.contains(&place), "b\"{}\" takes the slow lane", record.1.escape_ascii());
+            count += 1;
         }
     }
     count
@@ -107,7 +125,8 @@ impl Rows<TooLarge> for Comparison<'_> {
         let (_, raw, fields, fault) = self.rest.as_slice().first().expect("one row more than by the book");
         assert_eq!((self.width, None), (fields.len(), *fault), "b\"{}\"", raw.escape_ascii());
         for (position, field) in fields.iter().enumerate() {
-            check_head(row.head(position), field);
+            check_head(row.head(position).expect("there is always enough behind it"), field);
+            assert_eq!(row.text(position), Some(&field[..]));
         }
         self.offered.insert(self.all - self.rest.len());
         self.seen += 1;
@@ -122,6 +141,7 @@ impl Rows<TooLarge> for Comparison<'_> {
         let found = seen(&record);
         for (position, field) in found.2.iter().enumerate() {
             record.head(position).into_iter().for_each(|head| check_head(head, field));
+            assert!(record.text(position).is_none_or(|text| text == field));
         }
         assert_eq!(Some(&found), self.rest.next());
         Ok(())
