@@ -47,9 +47,9 @@ fn plan() -> Plan {
 
 /// Where fields are, and nothing of what they say.
 #[derive(Default)]
-struct Fields(usize);
+struct Lengths(usize);
 
-impl Rows<TooLarge> for Fields {
+impl Rows<TooLarge> for Lengths {
     fn width(&self) -> Option<usize> {
         Some(4)
     }
@@ -69,7 +69,7 @@ impl Rows<TooLarge> for Fields {
 fn scan(bencher: Bencher<'_, '_>, is_quoted: bool) {
     let text = file(is_quoted);
     bencher.counter(BytesCount::of_str(&text)).bench(|| {
-        let mut fields = Fields::default();
+        let mut fields = Lengths::default();
         Scanner::default().feed(black_box(text.as_bytes()), &mut fields).expect("records");
         fields.0
     });

@@ -103,16 +103,10 @@ pub(crate) fn read_line(file: &SourceFile, batch: &mut Batch<'_>, line: u64, raw
         return Ok(());
     }
     batch.rows_read += 1;
-    let (position, reason, is_fatal) = match read_object(batch, raw) {
-        Ok(()) => return Ok(()),
-        Err(Fatal::Row { position, reason }) => (position, reason, false),
-        Err(Fatal::Sums { position, reason }) => (Some(position), reason, true),
-    };
+    let Err(fatal) = read_object(batch, raw) else { return Ok(()) };
     // A column without a number.
-    let column = position.map(|position| (0, batch.plan().column_name(POSITIONS, position).to_owned()));
-    if is_fatal {
-        return Err(FileError { line, column, reason });
-    }
+    let (column, reason) =
+        fatal.of_row(line, |position| (0, batch.plan().column_name(POSITIONS, position).to_owned()))?;
     batch.rejects.add(file, line, raw, column, &reason);
     Ok(())
 }

@@ -288,16 +288,9 @@ impl GroupReader<'_, '_> {
             [Some(index), Some(category), Some(value)] => add_row(batch, positions, index, category, value),
             _ => Err(self.null()),
         };
-        let (position, reason, is_fatal) = match outcome {
-            Ok(()) => return Ok(len),
-            Err(Fatal::Row { position, reason }) => (position, reason, false),
-            Err(Fatal::Sums { position, reason }) => (Some(position), reason, true),
-        };
-        let name = |position: usize| (position + 1, batch.plan().column_name(positions, position).to_owned());
-        let column = position.map(name);
-        if is_fatal {
-            return Err(FileError { line, column, reason });
-        }
+        let Err(fatal) = outcome else { return Ok(len) };
+        let name = |position| (position + 1, batch.plan().column_name(positions, position).to_owned());
+        let (column, reason) = fatal.of_row(line, name)?;
         self.raw.clear();
         for (place, text) in texts.into_iter().enumerate() {
             if place > 0 {

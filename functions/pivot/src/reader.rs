@@ -201,6 +201,9 @@ pub(crate) enum Fatal {
     Sums { position: usize, reason: String },
 }
 
+/// A column, if it is one that is bad, and the reason.
+type Reason = (Option<(usize, String)>, String);
+
 impl Fatal {
     fn at(position: usize, reason: impl Into<String>) -> Self {
         Self::Row { position: Some(position), reason: reason.into() }
@@ -208,6 +211,15 @@ impl Fatal {
 
     fn row(reason: impl Into<String>) -> Self {
         Self::Row { position: None, reason: reason.into() }
+    }
+
+    /// The column and the reason for which the row in `line` is bad; or the file ends with it. Of a position `column` says the number and
+    /// the name.
+    pub(crate) fn of_row(self, line: u64, column: impl Fn(usize) -> (usize, String)) -> Result<Reason, FileError> {
+        match self {
+            Self::Row { position, reason } => Ok((position.map(column), reason)),
+            Self::Sums { position, reason } => Err(FileError { line, column: Some(column(position)), reason }),
+        }
     }
 }
 
@@ -240,19 +252,11 @@ impl Rows<FileError> for Table<'_, '_> {
             return Ok(());
         };
         batch.rows_read += 1;
-        match read_row(batch, positions, &record) {
-            Ok(()) => Ok(()),
-            Err(Fatal::Row { position, reason }) => {
-                let column =
-                    position.map(|position| (position + 1, batch.plan.column_name(positions, position).to_owned()));
-                batch.rejects.add(file, record.line, record.raw, column, &reason);
-                Ok(())
-            }
-            Err(Fatal::Sums { position, reason }) => {
-                let column = Some((position + 1, batch.plan.column_name(positions, position).to_owned()));
-                Err(FileError { line: record.line, column, reason })
-            }
-        }
+        let Err(fatal) = read_row(batch, positions, &record) else { return Ok(()) };
+        let name = |position| (position + 1, batch.plan.column_name(positions, position).to_owned());
+        let (column, reason) = fatal.of_row(record.line, name)?;
+        batch.rejects.add(file, record.line, record.raw, column, &reason);
+        Ok(())
     }
 }
 
