@@ -67,8 +67,12 @@ pub(crate) fn bench(arguments: &BenchArguments, state_dir: &Path) -> Result<(), 
     say("starting PostgreSQL");
     let postgres = Postgres::start(&state_dir, &tools_dir, true, &say)?;
     measure.env("DATABASE_URL", postgres.url("postgres"));
-    if let Some(folder) = postgres.psql_path().as_deref().and_then(Path::parent) {
-        measure.env("PG_BIN", folder);
+    match postgres.psql_path().as_deref().and_then(Path::parent) {
+        Some(folder) => drop(measure.env("PG_BIN", folder)),
+        None if Command::new("psql").arg("--version").output().is_ok() => {}
+        None => {
+            return Err(Missing::absent("psql is not there: one of the limits.", "Install PostgreSQL's client.").into());
+        }
     }
     say("building the functions as they are deployed: a quarter of an hour and more, once");
     let functions = binaries::build_deployed()?;

@@ -21,7 +21,7 @@ pub(crate) const STACK: &str = "sluice";
 
 /// Run the pipeline on this machine: a real PostgreSQL, a local AWS, the repository's own template and functions.
 ///
-/// Without a command: deploys the template, uploads the sample CSV files that are not there yet, runs the state machine and
+/// Without a command: deploys the template, uploads the sample files that are not there yet, runs the state machine and
 /// shows what it did. Run it again and there is nothing new. Everything it starts ends with it; what it loaded is kept in
 /// .sluice until `cargo local reset`.
 ///
@@ -48,7 +48,7 @@ enum Command {
 
 #[derive(Args)]
 struct RunArguments {
-    /// Load the CSV files of a folder in place of the sample, into a bucket and a database of their own.
+    /// Load the files of a folder in place of the sample, into a bucket and a database of their own.
     #[arg(long, value_name = "DIR")]
     input: Option<PathBuf>,
     /// Upload one more file before the run. May be repeated.

@@ -96,7 +96,7 @@ impl Stack {
         let lock = hold(state_dir)?;
         let tools_dir = tools_dir();
         report("building the functions, if they are not up to date");
-        // Meanwhile the services start. If they cannot, it ends with this process.
+        // Meanwhile the services start. If they cannot, the build ends with this process.
         let build = std::thread::spawn(binaries::build);
         let postgres = match database_url.filter(|url| !url.is_empty()) {
             Some(url) => Database::Given(checked(url, report)?),

@@ -29,7 +29,7 @@ pub fn http_client() -> SharedHttpClient {
     Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
-/// Whether all endpoints are overridden, and none of them speaks TLS: so on one machine. To read the system's roots of trust takes most of a
+/// Whether all endpoints are overridden, and none of them speaks TLS: so on one machine. To read the system's roots of trust takes half of a
 /// start.
 fn is_plain(variables: impl Iterator<Item = (OsString, OsString)>) -> bool {
     let mut is_every_service_overridden = false;

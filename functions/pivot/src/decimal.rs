@@ -40,11 +40,11 @@ pub struct Units(i128);
 /// How many decimals that is.
 const UNIT_SCALE: u32 = 20;
 
-/// A number as one of so many decimals.
+/// One, where there are so many decimals.
 const EIGHT_DECIMALS: i64 = 100_000_000;
 const TWELVE_DECIMALS: i64 = 1_000_000_000_000;
 
-/// Sums are nearer to zero: so near that no summand leads from there beyond what the word holds.
+/// Sums are nearer to zero: so near that no summand leads from there beyond what 128 bits hold.
 const FAR: i128 = 1 << 125;
 
 impl Units {

@@ -13,7 +13,7 @@ type Piece = [u8; PIECE_BYTES + HEAD_BYTES];
 /// How many places are written down at once, whether there are as many or not.
 const AT_ONCE: usize = 8;
 
-/// One before all others, at most one per byte, and what is written beyond the last one.
+/// One before all others, at most one per byte, and what is written beyond the last one: rounded up, so that a mask does for a bound.
 type Places = [u16; 2 * PIECE_BYTES + AT_ONCE];
 
 /// Only what is below these is asked for, so they change nothing; but the compiler sees it too, and leaves its checks out.

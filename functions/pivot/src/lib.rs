@@ -3,7 +3,7 @@
 //! # Layout
 //! The pure core, from bytes to a table:
 //! - [`compression`]: plain, gzip or zstd, told by the first bytes.
-//! - [`scanner`], with [`separators`] and [`records`]: bytes to records.
+//! - [`scanner`], with [`separators`], [`layout`] and [`records`]: bytes to rows.
 //! - [`ndjson`], [`parquet`]: the same from other formats.
 //! - [`plan`], with [`categories`]: the spec and a header to positions.
 //! - [`decimal`], [`date`], with [`digits`]: fields to values.

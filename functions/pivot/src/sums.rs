@@ -22,7 +22,7 @@ pub struct Sums {
     width: usize,
     /// Row by row; or a place in `wide`.
     units: Vec<Units>,
-    /// Sums that are too long or too fine for a unit.
+    /// Sums that are too long or too fine for [`Units`].
     wide: Vec<Decimal>,
     /// Bytes of the texts.
     index_bytes: usize,

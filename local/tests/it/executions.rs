@@ -306,6 +306,8 @@ async fn many_batches_are_added_up_by_the_database() {
     assert_eq!(outcome.counts["upsert"]["rows_staged"], 6);
     assert_eq!(merged(&outcome), [2, 0, 0]);
     assert_eq!(table(&stack).await, ["2024-01-01 0 2.1", "2024-01-02 2100 0"]);
+    // A process takes one batch at a time, and the next one if there is no hurry.
+    assert!(processes(&stack, "pivot").len() > 1, "the batches are pivoted one after the other");
     assert_eq!(run_well(&stack, json!({})).await.last_state(), "NothingToDo");
 }
 
