@@ -152,8 +152,8 @@ impl Decimal {
     pub fn guess(head: Head<'_>) -> Option<Units> {
         /// From the point: eight characters before it, and eight behind. Those before the text come out as zeros.
         const AROUND: u8x16 = u8x16::new([248, 249, 250, 251, 252, 253, 254, 255, 1, 2, 3, 4, 5, 6, 7, 8]);
-        const SIGN: u8x16 =
-            u8x16::new([b'-', 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255]);
+        /// Where there are zeros, it takes nothing away.
+        const SIGN: u8x16 = u8x16::new(*b"-000000000000000");
         let text = u8x16::new(*head.bytes.first_chunk()?);
         // Where there is no point, one is thought at the end.
         let points =

@@ -3,7 +3,8 @@
 //! Quoted fields may hold commas, line ends and doubled quotes. A line ends with LF or CRLF. Empty lines are no
 //! records.
 //!
-//! There are two lanes. The fast one takes lines without quotes, all of whose separators it finds some kilobytes at a time. The slow one reads one record, whatever it is, and decides what is a fault.
+//! There are two lanes. The fast one takes lines without quotes, all of whose separators it finds some kilobytes at a time.
+//! The slow one reads one record, whatever it is, and decides what is a fault.
 
 use crate::layout::Layout;
 use crate::records::{Field, find_record};
