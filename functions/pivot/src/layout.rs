@@ -120,13 +120,14 @@ fn find(piece: &Piece, ends: &mut Places, blocks: usize) -> Found {
     found
 }
 
-/// The same in all of it.
+/// The same in all of it. Apart, so that the loop stands once where rows are usual, with its values in registers.
 #[cold]
 fn find_all(piece: &Piece, ends: &mut Places) -> Found {
     find(piece, ends, MOST_BLOCKS)
 }
 
 impl Found {
+    /// Writes down what a block holds.
     #[inline(always)]
     fn add(&mut self, ends: &mut Places, base: u16, here: Separators) {
         put(ends, self.places, base, here.ends);
@@ -134,6 +135,7 @@ impl Found {
         self.line_feeds += here.line_feeds.count_ones() as usize;
     }
 
+    /// The same before a quote; apart likewise.
     #[cold]
     fn add_last(&mut self, ends: &mut Places, base: u16, here: Separators) {
         self.add(ends, base, here);

@@ -90,16 +90,24 @@ pub trait Fields<'a> {
     fn text(&self, position: usize) -> Option<&'a [u8]>;
 }
 
+impl Record<'_> {
+    /// Where the field at `position` stands, if it does as it is meant.
+    #[inline]
+    fn plain(&self, position: usize) -> Option<&Field> {
+        self.fields.get(position).filter(|field| !field.has_doubled_quotes)
+    }
+}
+
 impl<'a> Fields<'a> for Record<'a> {
     #[inline]
     fn head(&self, position: usize) -> Option<Head<'a>> {
-        let field = self.fields.get(position).filter(|field| !field.has_doubled_quotes)?;
+        let field = self.plain(position)?;
         Head::new(self.ahead.get(field.start as usize..)?, (field.end - field.start) as usize)
     }
 
     #[inline]
     fn text(&self, position: usize) -> Option<&'a [u8]> {
-        let field = self.fields.get(position).filter(|field| !field.has_doubled_quotes)?;
+        let field = self.plain(position)?;
         self.raw.get(field.start as usize..field.end as usize)
     }
 }

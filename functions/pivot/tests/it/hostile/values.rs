@@ -78,7 +78,7 @@ fn dates() -> Vec<Case> {
     let mut cases: Vec<Case> = NO_DATES.iter().map(|date| no_date(date, &format!("\"{date}\""))).collect();
     cases.push(no_date("2024-01-01\u{a0}10:00", r#""2024-01-01\u{a0}10:00""#));
     cases.push(no_date(&"2024-01-01x".repeat(4), r#""2024-01-01x2024-01-01x2024-01-01x2024-01…""#));
-    // As bytes, they are what an empty slot of the table of dates holds.
+    // Without a hyphen, and without a digit.
     let (nothing, shown) = ("\0".repeat(10), r"\0".repeat(10));
     cases.push(no_date(&nothing, &format!("\"{shown}\"")));
     cases.push(no_date(&format!("{nothing} 10:00"), &format!("\"{shown} 10:00\"")));
