@@ -76,8 +76,8 @@ where
     Run: Future<Output = Result<O>> + Send + 'static,
 {
     let started = Instant::now();
-    let execution = event.payload.pointer("/execution/id").and_then(|id| id.as_str()).unwrap_or("none").to_owned();
-    let span = info_span!("invocation", sfn.execution_id = %execution);
+    let field = |path: &str| event.payload.pointer(path).and_then(|value| value.as_str()).unwrap_or("none").to_owned();
+    let span = info_span!("invocation", job = field("/execution/job"), sfn.execution_id = field("/execution/id"));
     let invocation = Invocation { attempt: event.context.request_id, deadline_ms: event.context.deadline };
     let input: I = decode(event.payload)?;
     // A task of its own, so that a panic becomes a typed error.

@@ -10,7 +10,7 @@ use std::fmt;
 pub enum Kind {
     /// May pass by itself: the state machine retries.
     TransientFailure,
-    /// Another execution of this pipeline is running: the state machine retries slowly.
+    /// Another execution of this job is running: the state machine retries slowly.
     LockHeld,
     /// The caller broke the contract.
     InvalidEvent,

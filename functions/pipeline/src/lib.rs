@@ -1,8 +1,8 @@
-//! What all functions of a pipeline agree on; no business logic lives here.
+//! What all functions agree on; no business logic lives here.
 //!
 //! # Layout
 //! - [`contract`]: the JSON that the states pass on, and the documents they leave in the bucket. Its only definition.
-//! - [`spec`]: the pipeline's spec, which the state machine file carries.
+//! - [`spec`]: a job's spec, parameters of its stack that the states carry.
 //! - [`error`]: the error kinds and their names on the wire.
 //! - [`store`]: pinned reads and conditional writes of S3 objects.
 //! - [`mod@env`]: where things are, read once from environment variables.

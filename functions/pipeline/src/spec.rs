@@ -1,24 +1,16 @@
-//! The pipeline's spec: what a file holds and where it goes. It stands in the state machine file, one part per state, so it
-//! is fixed when the stack is deployed; whoever starts an execution cannot change it.
+//! A job's spec: what a file holds and where it goes. Its parts are parameters of the job in the template, put into the states that need
+//! them, so it is fixed when the stack is deployed; whoever starts an execution cannot change it.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Which objects are this pipeline's input.
+/// Which objects under the job's prefix are its input.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// Keys start with this, for example `input_data/`.
-    pub prefix: String,
     /// Keys end with this, for example `.csv`, or with one of these. It also says what a file holds: Parquet, JSON lines or CSV.
     pub suffix: Suffixes,
-    /// How far before the last success a file may be dated and still count as a candidate, in hours.
-    ///
-    /// S3 dates a multipart upload with its start (Amazon S3 User Guide, "Working with object metadata"), so a slow upload
-    /// can appear later than it is dated.
-    #[serde(default = "default_lookback_hours")]
-    pub lookback_hours: u32,
 }
 
 /// One suffix, or several.
@@ -50,10 +42,6 @@ impl fmt::Display for Suffixes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.all().join(" or "))
     }
-}
-
-fn default_lookback_hours() -> u32 {
-    24
 }
 
 /// How rows become one row per index value and one column per category.

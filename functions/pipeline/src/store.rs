@@ -1,4 +1,4 @@
-//! The pipeline's bucket: pinned reads, plain writes, and the two conditional ones that the lock is made of.
+//! The stack's bucket: pinned reads, plain writes, and the two conditional ones that the lock is made of.
 
 use crate::contract::ObjectRef;
 use crate::{Error, Kind, Result};

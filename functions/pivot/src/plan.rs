@@ -142,7 +142,7 @@ pub(crate) mod tests {
     use crate::scanner::{Scanner, TooLarge};
     use serde_json::json;
 
-    /// The reference pipeline's spec.
+    /// The reference job's spec.
     pub(crate) fn spec() -> Pivot {
         serde_json::from_value(json!({
             "index": {"column": "Start date", "date_prefix": 10, "as": "date"},

@@ -7,15 +7,22 @@ use std::error::Error as StdError;
 
 /// Codes that say "later" although their HTTP status is 400. Sources: the services' lists of common errors, and for the
 /// last one `aws-facts.md` section 3 (an instance that is being modified, backed up or started).
-const RETRYABLE_CODES: [&str; 8] = [
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "RequestLimitExceeded",
-    "RequestTimeout",
-    "SlowDown",
-    "OperationAborted",
-    "InvalidDBInstanceState",
+const RETRYABLE_CODES: [&str; 5] =
+    ["RequestLimitExceeded", "RequestTimeout", "SlowDown", "OperationAborted", "InvalidDBInstanceState"];
+
+/// Parts of codes that an operator has to act on although their HTTP status is 400: permissions and credentials; what is not there; a
+/// network without a way out for a public instance; a key that may not be used (the services' API references, under "Errors").
+const MISCONFIGURED_CODES: [&str; 9] = [
+    "AccessDenied",
+    "Token",
+    "Signature",
+    "StateMachineDoesNotExist",
+    "ResourceNotFound",
+    "InvalidVPCNetworkState",
+    "KMS",
+    "DecryptionFailure",
+    // Of Secrets Manager: the secret is marked for deletion.
+    "InvalidRequestException",
 ];
 
 impl Error {
@@ -44,16 +51,11 @@ impl Error {
 
 fn service_kind(status: u16, code: &str) -> Kind {
     match status {
-        _ if RETRYABLE_CODES.contains(&code) => Kind::TransientFailure,
+        _ if RETRYABLE_CODES.contains(&code) || code.contains("Throttl") => Kind::TransientFailure,
         408 | 409 | 412 | 429 | 500.. => Kind::TransientFailure,
         // 301: the bucket is in another region.
         301 | 401 | 403 | 404 => Kind::Misconfigured,
-        _ if ["AccessDenied", "Token", "Signature", "StateMachineDoesNotExist"]
-            .iter()
-            .any(|part| code.contains(part)) =>
-        {
-            Kind::Misconfigured
-        }
+        _ if MISCONFIGURED_CODES.iter().any(|part| code.contains(part)) => Kind::Misconfigured,
         _ => Kind::InvariantBroken,
     }
 }
@@ -79,6 +81,14 @@ mod tests {
             (404, "NoSuchBucket", Kind::Misconfigured),
             (400, "StateMachineDoesNotExist", Kind::Misconfigured),
             (404, "DBInstanceNotFound", Kind::Misconfigured),
+            (400, "InvalidVPCNetworkStateFault", Kind::Misconfigured),
+            (400, "KMSKeyNotAccessibleFault", Kind::Misconfigured),
+            (400, "ResourceNotFoundException", Kind::Misconfigured),
+            (400, "DecryptionFailure", Kind::Misconfigured),
+            (400, "InvalidRequestException", Kind::Misconfigured),
+            (400, "KMS.ThrottlingException", Kind::TransientFailure),
+            (400, "ThrottledException", Kind::TransientFailure),
+            (400, "KMS.DisabledException", Kind::Misconfigured),
             (400, "ValidationException", Kind::InvariantBroken),
         ] {
             assert_eq!(service_kind(status, code), kind, "{status} {code}");

@@ -1,0 +1,150 @@
+//! The states `DetectNewFiles`, `ReleaseLock` and `ReleaseAfterFailure`, and the documents that their function writes.
+
+use super::execution::{Execution, Owner};
+use super::objects::{ObjectRef, SourceFile};
+use crate::spec;
+use serde::{Deserialize, Serialize};
+
+/// Input of the states `DetectNewFiles`, `ReleaseLock` and `ReleaseAfterFailure`, and of the rule on runs that ended badly.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum DetectInput {
+    /// Take the lock, and find what is new.
+    Detect(Detect),
+    /// Let the next run begin.
+    Release(Release),
+}
+
+/// Input of the state `DetectNewFiles`.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Detect {
+    /// This execution.
+    pub execution: Execution,
+    /// The job's prefix: the keys of its input start with it.
+    pub prefix: String,
+    /// Which objects under it are input.
+    pub source: spec::Source,
+    /// How far before the last success a file may be dated and still count as a candidate, in hours.
+    ///
+    /// S3 dates a multipart upload with its start (Amazon S3 User Guide, "Working with object metadata"), so a slow upload
+    /// can appear later than it is dated.
+    pub lookback_hours: u32,
+    /// What started the execution, as it came.
+    pub trigger: serde_json::Value,
+}
+
+/// Input of the states `ReleaseLock` and `ReleaseAfterFailure`, and of the rule on runs that ended badly.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Release {
+    /// The execution whose lock it is, if it is.
+    pub execution: Owner,
+    /// The entity tag of the [`Again`] that this run's listing answers; `None` if there was none, or the run did not load.
+    #[serde(default)]
+    pub mark: Option<String>,
+    /// Said by the rule on runs that ended badly: do nothing if it runs again.
+    #[serde(default)]
+    pub has_ended: bool,
+}
+
+/// Output of the action `release`.
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+pub struct ReleaseOutput {
+    /// The execution that was started because a mark asked for it, by its ARN.
+    pub started: Option<String>,
+}
+
+/// What an execution is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// To load what is new.
+    #[default]
+    Load,
+    /// To say what that would do.
+    DryRun,
+    /// To say of some files why they are new or not.
+    Explain,
+    /// Nothing any more: another run is at work, and was asked to start one more.
+    LeftToOwner,
+}
+
+/// Why a file is new or not.
+#[derive(Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Explanation {
+    /// Its key.
+    pub key: String,
+    /// Whether a run that starts now would load it.
+    pub is_new: bool,
+    /// Why.
+    pub reason: String,
+}
+
+/// Output of the state `DetectNewFiles`.
+#[derive(Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct DetectOutput {
+    /// What the execution is for.
+    pub mode: Mode,
+    /// In the mode `explain`, one per file that was asked for.
+    pub explained: Vec<Explanation>,
+    /// How many files are new.
+    pub new_file_count: u64,
+    /// Their size in bytes.
+    pub new_bytes: u64,
+    /// One item per batch, for the Map.
+    pub batches: Vec<Batch>,
+    /// The run's [`Manifest`], if anything is new.
+    pub manifest: Option<ObjectRef>,
+    /// Start of the last successful execution, RFC 3339, if there is one.
+    pub watermark: Option<String>,
+    /// The entity tag of the [`Again`] that was there before the listing, if the run loads.
+    pub mark: Option<String>,
+}
+
+/// One item of the Map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Batch {
+    /// Its number, from 0.
+    pub index: u32,
+}
+
+/// What one run loads: its batches, each a document of its own.
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+pub struct Manifest {
+    /// When the listing began, RFC 3339. Orders the runs: detection happens under the lock, an execution's start does not.
+    pub detected_at: String,
+    /// How many files there are in all batches.
+    pub new_file_count: u64,
+    /// Their size in bytes.
+    pub new_bytes: u64,
+    /// The [`BatchManifest`]s, by index.
+    pub batches: Vec<ObjectRef>,
+}
+
+/// The files of one batch.
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+pub struct BatchManifest {
+    /// In the order of their keys.
+    pub files: Vec<SourceFile>,
+}
+
+/// Who may work on this job.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Lock {
+    /// ARN of the owning execution. The lock is free once that is no longer RUNNING.
+    pub owner: String,
+    /// When that was started, RFC 3339.
+    pub started_at: String,
+    /// The owner needs it no longer, whether it is RUNNING or not.
+    #[serde(default)]
+    pub released: bool,
+}
+
+/// Asks the owner of the lock to start one more run when it ends: something arrived that its listing may have missed.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Again {
+    /// ARN of the execution that asked last.
+    pub asked_by: String,
+    /// A run that listed after the question has succeeded.
+    #[serde(default)]
+    pub answered: bool,
+}

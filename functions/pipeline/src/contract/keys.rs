@@ -1,0 +1,111 @@
+//! Where the documents are.
+
+use super::execution::Execution;
+
+/// Where an invocation of this execution puts its intermediate documents.
+pub fn attempt_prefix(execution: &Execution, attempt: &str) -> String {
+    format!("intermediate_data/{}/{}/{attempt}/", execution.job, execution.name)
+}
+
+/// Where pivot leaves the result of a batch of the manifest at `manifest_key`.
+pub fn pivot_result(manifest_key: &str, index: u32) -> String {
+    let folder = manifest_key.rsplit_once('/').map_or("", |(folder, _)| folder);
+    format!("{folder}/result-{index:05}.json")
+}
+
+/// Where pivot puts the bad rows of a batch.
+pub fn quarantine(execution: &Execution, index: u32) -> String {
+    format!("quarantine/{}/{}/batch-{index:05}.csv", execution.job, execution.name)
+}
+
+/// Where the job's ledger entries are, in the order of their detection.
+pub fn ledger_prefix(execution: &Execution) -> String {
+    format!("state/{}/ledger/", execution.job)
+}
+
+/// The ledger entry of a batch of a run.
+pub fn ledger_entry(execution: &Execution, detected_at: &str, index: u32) -> String {
+    format!("{}{detected_at}-{}-{index:05}.json", ledger_prefix(execution), execution.name)
+}
+
+/// A job's lock.
+pub fn lock(job: &str) -> String {
+    format!("state/{job}/lock.json")
+}
+
+/// The mark by which a job's runs ask for one more.
+pub fn again(job: &str) -> String {
+    format!("state/{job}/again.json")
+}
+
+/// Where the leases of a database instance are.
+pub fn leases(instance: &str) -> String {
+    format!("state/database-access/{instance}/")
+}
+
+/// The lease of an execution, by its state machine too: two may use one name.
+pub fn lease(instance: &str, execution: &Execution) -> String {
+    format!("{}{}/{}.json", leases(instance), execution.state_machine_name(), execution.name)
+}
+
+/// The folders at the top of the bucket that jobs write to. No input may lie there.
+pub const OUTPUT_FOLDERS: [&str; 4] = ["intermediate_data/", "quarantine/", "state/", "tables/"];
+
+/// Why `prefix` cannot be that of a job's input; `None` if it can. The template's own pattern says the same.
+pub fn refuse_prefix(prefix: &str) -> Option<String> {
+    // A role's `*` and `?`, a substitution's `$`, and the quotation marks of JSON would be taken for something else.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.=+@!()' -/".contains(&byte);
+    let has_empty_folder = prefix.starts_with('/') || prefix.contains("//");
+    if !prefix.ends_with('/') || has_empty_folder || !prefix.bytes().all(is_plain) {
+        return Some(format!(
+            "the prefix {prefix:?} does not have the form folder/ or folder/folder/ of letters, digits, blanks and _.=+@!()'-"
+        ));
+    }
+    let folder = OUTPUT_FOLDERS.into_iter().find(|folder| prefix.starts_with(folder))?;
+    Some(format!("the prefix {prefix:?} is where jobs write to: {folder}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn execution() -> Execution {
+        Execution {
+            job: "sales".into(),
+            id: "arn:aws:states:us-east-1:1:execution:dev-sales:x".into(),
+            name: "x".into(),
+            started_at: "2024-01-01T00:00:00.000Z".into(),
+            state_machine: "arn:aws:states:us-east-1:1:stateMachine:dev-sales".into(),
+        }
+    }
+
+    #[test]
+    fn every_key_of_a_job_lies_in_the_job_s_own_folder() {
+        let execution = execution();
+        assert_eq!(lock(&execution.job), "state/sales/lock.json");
+        assert_eq!(attempt_prefix(&execution, "1"), "intermediate_data/sales/x/1/");
+        assert_eq!(quarantine(&execution, 7), "quarantine/sales/x/batch-00007.csv");
+        assert_eq!(
+            ledger_entry(&execution, "2024-01-01T00:00:01.000Z", 7),
+            "state/sales/ledger/2024-01-01T00:00:01.000Z-x-00007.json"
+        );
+        assert_eq!(lease("db", &execution), "state/database-access/db/dev-sales/x.json");
+        let by_alias = Execution { state_machine: format!("{}:live", execution.state_machine), ..execution.clone() };
+        assert_eq!(by_alias.state_machine_name(), "dev-sales");
+        assert_eq!(by_alias.plain_state_machine(), execution.state_machine);
+        assert_eq!(
+            pivot_result("intermediate_data/sales/x/1/manifest.json", 3),
+            "intermediate_data/sales/x/1/result-00003.json"
+        );
+    }
+
+    #[test]
+    fn input_lies_in_folders_of_its_own() {
+        for prefix in ["input_data/", "a/b/", "states/", "state-of-things/", "in/state/"] {
+            assert_eq!(refuse_prefix(prefix), None, "{prefix}");
+        }
+        for prefix in ["", "/", "input", "/input/", "state/", "state/sales/", "tables/", "quarantine/x/"] {
+            assert!(refuse_prefix(prefix).is_some(), "{prefix}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The state `Upsert`, the action `prepare`, and the ledger.
+
+use super::detect::Mode;
+use super::execution::Execution;
+use super::objects::{ObjectRef, SourceFile};
+use crate::spec;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Input of the function `upsert`: of the state `Upsert`, or by hand.
+#[derive(Debug)]
+pub enum UpsertEvent {
+    /// By hand only.
+    Prepare(Prepare),
+    /// Of the state `Upsert`.
+    Load(UpsertInput),
+}
+
+impl<'de> Deserialize<'de> for UpsertEvent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let event = serde_json::Value::deserialize(deserializer)?;
+        // It may be a prepared payload that was encoded twice, so it is not repeated.
+        if !event.is_object() {
+            return Err(D::Error::custom("the event is not a JSON object"));
+        }
+        if event.get("action").is_none() {
+            return UpsertInput::deserialize(event).map(Self::Load).map_err(D::Error::custom);
+        }
+        // The decoder's own text would repeat a value of the wrong type, which may be the password.
+        Prepare::deserialize(event).map(Self::Prepare).map_err(|_| {
+            D::Error::custom(
+                "prepare takes the texts user, password and, if need be, schema and table, and create and per_file, which are \
+                 true or false; it is called directly, never by a state machine",
+            )
+        })
+    }
+}
+
+/// Asks for the role, the schema and the grants that loading needs. It comes by a direct invocation, never from a state machine, whose
+/// history would keep the password; hence no field of an execution is known here.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prepare {
+    /// Always `prepare`.
+    pub action: PrepareAction,
+    /// Who may create roles: on RDS the master user.
+    pub user: String,
+    /// That user's password, used for one connection.
+    pub password: String,
+    /// The schema of the target table.
+    #[serde(default = "public")]
+    pub schema: String,
+    /// The target table, if it is there already.
+    #[serde(default)]
+    pub table: Option<String>,
+    /// May the function create the table?
+    #[serde(default = "yes")]
+    pub create: bool,
+    /// May it delete rows? `per_file` needs that.
+    #[serde(default)]
+    pub per_file: bool,
+}
+
+// Without the password.
+impl std::fmt::Debug for Prepare {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepare").field("user", &self.user).field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+/// The action of [`Prepare`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrepareAction {
+    /// The only one.
+    Prepare,
+}
+
+/// Output of the action `prepare`.
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+pub struct PrepareOutput {
+    /// The role that may load now.
+    pub role: String,
+    /// Whether the target table was named and is there, so that it was granted too.
+    pub has_table: bool,
+}
+
+fn public() -> String {
+    "public".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Input of the state `Upsert`.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct UpsertInput {
+    /// This execution.
+    pub execution: Execution,
+    /// The run's [`Manifest`](super::Manifest).
+    pub manifest: ObjectRef,
+    /// The table to load.
+    pub target: spec::Target,
+    /// In the mode `dry_run` everything is rolled back.
+    #[serde(default)]
+    pub mode: Mode,
+}
+
+/// Output of the state `Upsert`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct UpsertOutput {
+    /// `load` if the rows are in the table; the rule that starts a job after this one looks for it.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Files whose rows are in the load.
+    pub files: u64,
+    /// Files left out because they changed after they were listed; the next run finds them.
+    pub files_changed: u64,
+    /// Data rows read from the files.
+    pub rows_read: u64,
+    /// Rows in quarantine.
+    pub rows_rejected: u64,
+    /// Rows of partial sums staged.
+    pub rows_staged: u64,
+    /// Keys that were new.
+    pub rows_inserted: u64,
+    /// Keys whose values changed.
+    pub rows_updated: u64,
+    /// Keys whose values stayed as they were; nothing is written for these.
+    pub rows_unchanged: u64,
+    /// Keys in which no file has a share any more.
+    #[serde(default)]
+    pub rows_deleted: u64,
+}
+
+/// The files of one batch of a committed run.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct LedgerEntry {
+    /// ARN of the execution that loaded them.
+    pub execution: String,
+    /// The manifest's `detected_at`.
+    pub detected_at: String,
+    /// What was loaded.
+    pub files: Vec<SourceFile>,
+    /// The run is about to commit, and may never say whether it did: none of these files is known at any version.
+    #[serde(default)]
+    pub in_doubt: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_prepares_is_no_execution() {
+        let read = |text: &str| serde_json::from_str::<UpsertEvent>(text);
+        let prepare = read(r#"{"action": "prepare", "user": "postgres", "password": "hush"}"#).unwrap();
+        let text = format!("{prepare:?}");
+        assert!(text.contains("postgres") && !text.contains("hush"), "{text}");
+        for event in [
+            r#"{"action": "prepare", "user": "u", "password": "hush", "execution": {}}"#,
+            r#"{"action": "prepare", "user": "u", "password": "hush", "create": "hush"}"#,
+            r#"{"action": "drop", "user": "u", "password": "hush"}"#,
+        ] {
+            let error = read(event).unwrap_err().to_string();
+            assert!(error.contains("called directly") && !error.contains("hush"), "{error}");
+        }
+        let twice = serde_json::Value::from(r#"{"action": "prepare", "password": "hush"}"#).to_string();
+        assert!(!read(&twice).unwrap_err().to_string().contains("hush"));
+        assert!(read("{}").unwrap_err().to_string().contains("missing field `execution`"));
+    }
+}
