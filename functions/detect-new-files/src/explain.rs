@@ -3,8 +3,7 @@
 use crate::ledger::{self, Load};
 use crate::listing::listed;
 use crate::selection::{Listed, Window};
-use pipeline::contract::{Execution, Explanation, format_time};
-use pipeline::spec::Source;
+use pipeline::contract::{Detect, Explanation, format_time};
 use pipeline::store::Store;
 use pipeline::{Error, Result};
 use std::collections::BTreeSet;
@@ -15,16 +14,15 @@ use std::collections::BTreeSet;
 /// As [`Error::aws`].
 pub async fn explain(
     store: &Store,
-    execution: &Execution,
-    source: &Source,
+    input: &Detect,
     window: &Window,
     keys: &BTreeSet<String>,
 ) -> Result<Vec<Explanation>> {
-    let mut loads = ledger::last_loads(store, execution, keys).await?;
+    let mut loads = ledger::last_loads(store, &input.execution, keys).await?;
     let mut explained = Vec::with_capacity(keys.len());
     for key in keys {
-        let object = if key.starts_with(&source.prefix) { find(store, key).await? } else { None };
-        let (is_new, reason) = reason(key, object, source, window, loads.remove(key));
+        let object = if key.starts_with(&input.prefix) { find(store, key).await? } else { None };
+        let (is_new, reason) = reason(key, object, input, window, loads.remove(key));
         explained.push(Explanation { key: key.clone(), is_new, reason });
     }
     Ok(explained)
@@ -38,17 +36,17 @@ async fn find(store: &Store, key: &str) -> Result<Option<Listed>> {
     Ok(first.filter(|object| object.key == key))
 }
 
-fn reason(key: &str, object: Option<Listed>, source: &Source, window: &Window, load: Option<Load>) -> (bool, String) {
+fn reason(key: &str, object: Option<Listed>, input: &Detect, window: &Window, load: Option<Load>) -> (bool, String) {
     let loaded = load.as_ref().map_or_else(
         || "no run is known to have loaded it".to_owned(),
         |load| format!("it was loaded last by {}, which listed it at {}", load.execution, load.detected_at),
     );
-    if !key.starts_with(&source.prefix) {
-        return (false, format!("only keys under {} are input", source.prefix));
+    if !key.starts_with(&input.prefix) {
+        return (false, format!("only keys under {} are input", input.prefix));
     }
     let Some(object) = object else { return (false, format!("there is no such object; {loaded}")) };
-    if !object.is_input(source) {
-        return (false, format!("only keys that end in {} are input", source.suffix));
+    if !object.is_input(&input.source) {
+        return (false, format!("only keys that end in {} are input", input.source.suffix));
     }
     // A detection reads the ledger from some time on; what was loaded before may be loaded again.
     let start = window.ledger_start().map(format_time).unwrap_or_default();
@@ -60,7 +58,7 @@ fn reason(key: &str, object: Option<Listed>, source: &Source, window: &Window, l
         Some(from) => format!(
             "{dated}, and what is dated before {}, the start of the last success less {} h, is not looked at again; {loaded}",
             format_time(from),
-            source.lookback_hours
+            input.lookback_hours
         ),
         None if is_loaded => format!("{dated}, and this version is loaded: {loaded}"),
         None if load.is_some() => {

@@ -1,20 +1,24 @@
-//! Lock, watermark, listing, ledger, manifest: in this order.
+//! Lock, mark, watermark, listing, ledger, manifest: in this order. And at the end of a run: lock, mark.
 
+use crate::again;
 use crate::batches::Batches;
 use crate::explain;
 use crate::ledger::Ledger;
 use crate::listing::Listing;
-use crate::lock;
+use crate::lock::{self, Acquired};
 use crate::selection::Window;
-use crate::trigger;
+use crate::trigger::{self, WakeUp};
 use crate::watermark;
 use aws_sdk_s3::primitives::DateTime;
-use pipeline::contract::{DetectInput, DetectOutput, Mode, format_time};
+use pipeline::contract::{
+    Detect, DetectInput, DetectOutput, Execution, Mode, Release, ReleaseOutput, format_time, keys,
+};
 use pipeline::edge::Invocation;
 use pipeline::env::Env;
 use pipeline::spec::Source;
 use pipeline::store::Store;
 use pipeline::{Error, Kind, Result, aws};
+use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -40,27 +44,70 @@ impl Context {
     }
 }
 
-/// Answers the state `DetectNewFiles`.
-pub async fn handle(context: Arc<Context>, invocation: Invocation, input: DetectInput) -> Result<DetectOutput> {
-    let Context { store, executions } = &*context;
+/// The answer to one of the actions.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Output {
+    /// To `detect`.
+    Detect(DetectOutput),
+    /// To `release`.
+    Release(ReleaseOutput),
+}
+
+/// Answers the states `DetectNewFiles`, `ReleaseLock` and `ReleaseAfterFailure`, and the rule on runs that ended badly.
+pub async fn handle(context: Arc<Context>, invocation: Invocation, input: DetectInput) -> Result<Output> {
+    match input {
+        DetectInput::Detect(input) => detect(&context, &invocation, input).await.map(Output::Detect),
+        DetectInput::Release(input) => release(&context, &input).await.map(Output::Release),
+    }
+}
+
+async fn release(context: &Context, input: &Release) -> Result<ReleaseOutput> {
+    let Context { store, executions } = context;
+    let owner = &input.execution;
+    // It has been redriven since.
+    if input.has_ended && lock::is_running(executions, &owner.id).await? == Some(true) {
+        return Ok(ReleaseOutput { started: None });
+    }
+    let started = match lock::release(store, owner).await? {
+        true => again::answer(store, executions, owner, input.mark.as_deref()).await?,
+        false => None,
+    };
+    Ok(ReleaseOutput { started })
+}
+
+async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Result<DetectOutput> {
+    let Context { store, executions } = context;
     let execution = &input.execution;
-    let wake_up = trigger::decode(&input.trigger, store.bucket(), &input.source.prefix)?;
-    if input.source.lookback_hours > MAX_LOOKBACK_HOURS {
-        let what = format!("source spec: lookback_hours is more than {MAX_LOOKBACK_HOURS}");
+    if let Some(problem) = keys::refuse_prefix(&input.prefix) {
+        return Err(Error::new(Kind::Misconfigured, format!("job {}: {problem}", execution.job)));
+    }
+    if input.lookback_hours > MAX_LOOKBACK_HOURS {
+        let what = format!("job {}: lookback_hours is more than {MAX_LOOKBACK_HOURS}", execution.job);
         return Err(Error::new(Kind::Misconfigured, what));
     }
+    let wake_up = trigger::decode(&input.trigger, store.bucket(), &input.prefix)?;
+    let mut mark = None;
     if wake_up.mode != Mode::Explain {
-        lock::acquire(store, executions, execution).await?;
+        if let Acquired::Held(why) = acquire(context, execution, &wake_up).await? {
+            if !wake_up.may_be_left {
+                return Err(Error::new(Kind::LockHeld, why));
+            }
+            info!(trigger = wake_up.kind, "left to the run at work: {why}");
+            return Ok(DetectOutput { mode: Mode::LeftToOwner, ..DetectOutput::default() });
+        }
+        // Before the listing, which answers it if the run loads.
+        mark = again::asked(store, &execution.job).await?.filter(|_| wake_up.mode == Mode::Load);
     }
 
     // Taken before the listing: a file that appears meanwhile is not older than this.
     let detected_at = DateTime::from(SystemTime::now());
     // Its first page is on its way while the last success is looked up.
-    let listing = (wake_up.mode != Mode::Explain).then(|| Listing::start(store, &input.source.prefix));
+    let listing = (wake_up.mode != Mode::Explain).then(|| Listing::start(store, &input.prefix));
     let watermark = watermark::last_success(executions, execution).await?;
-    let window = Window::new(watermark, input.source.lookback_hours, wake_up.since);
+    let window = Window::new(watermark, input.lookback_hours, wake_up.since);
     let Some(listing) = listing else {
-        let explained = explain::explain(store, execution, &input.source, &window, &wake_up.explain).await?;
+        let explained = explain::explain(store, &input, &window, &wake_up.explain).await?;
         let watermark = watermark.map(format_time);
         return Ok(DetectOutput { mode: wake_up.mode, explained, watermark, ..DetectOutput::default() });
     };
@@ -68,7 +115,7 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: Detect
     let mut batches = Batches::new(store, execution, &invocation.attempt);
     let skipped_count = find_new(listing, &input.source, &window, &wake_up.forget, &mut ledger, &mut batches).await?;
     let output = batches.finish(detected_at, watermark.map(format_time)).await?;
-    let output = DetectOutput { mode: wake_up.mode, ..output };
+    let output = DetectOutput { mode: wake_up.mode, mark, ..output };
     info!(
         files.new = output.new_file_count,
         files.known = ledger.len(),
@@ -80,6 +127,17 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: Detect
         "files detected"
     );
     Ok(output)
+}
+
+/// Takes the lock. A run that may be left to the one at work asks that one first, and then looks once more: it may have ended between.
+async fn acquire(context: &Context, execution: &Execution, wake_up: &WakeUp) -> Result<Acquired> {
+    let Context { store, executions } = context;
+    let acquired = lock::acquire(store, executions, execution).await?;
+    if matches!(acquired, Acquired::Ours) || !wake_up.may_be_left {
+        return Ok(acquired);
+    }
+    again::ask(store, execution).await?;
+    lock::acquire(store, executions, execution).await
 }
 
 /// Reads the whole listing, and hands the new files on; returns how many others are no files of `source` by their names.

@@ -1,54 +1,95 @@
-//! One run of a pipeline at a time. The lock names its owner and is free once that no longer runs, so nothing ever has to
-//! release it.
+//! One run of a job at a time. The lock names its owner and is free once that has released it or no longer runs, so a run that dies
+//! holds nobody up.
 
-use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_sfn::types::ExecutionStatus;
-use pipeline::contract::{Execution, Lock, keys, parse_time};
+use pipeline::contract::{Execution, Lock, Owner, keys, may_be_too_new_to_be_known, plain_state_machine};
 use pipeline::store::{Condition, Latest, Store};
 use pipeline::{Error, Kind, Result};
-use std::time::{Duration, SystemTime};
 use tracing::info;
 
-/// For how long after its start an owner that Step Functions does not know may be one that it does not know yet: what it
-/// describes is eventually consistent (AWS Step Functions API, `DescribeExecution`).
-const UNKNOWN_OWNER_GRACE: Duration = Duration::from_secs(300);
+/// Whose the lock is now.
+#[derive(Debug)]
+pub enum Acquired {
+    /// The execution's that asked for it.
+    Ours,
+    /// Another one's; why it cannot be taken over.
+    Held(String),
+}
 
-/// Makes `execution` the owner of its pipeline's lock; it may be so already.
+/// Makes `execution` the owner of its job's lock; it may be so already.
 ///
 /// # Errors
-/// `LockHeld` while another execution runs, or when another one was quicker.
-pub async fn acquire(store: &Store, executions: &aws_sdk_sfn::Client, execution: &Execution) -> Result<()> {
-    let key = keys::lock(execution);
-    let lock = Lock { owner: execution.id.clone(), started_at: execution.started_at.clone() };
+/// `Misconfigured` if the lock is another state machine's: two stacks with a job of one name in one bucket would take each other's ledger
+/// for theirs.
+pub async fn acquire(store: &Store, executions: &aws_sdk_sfn::Client, execution: &Execution) -> Result<Acquired> {
+    let key = keys::lock(&execution.job);
+    let lock = Lock { owner: execution.id.clone(), started_at: execution.started_at.clone(), released: false };
     if store.write_json_if(&key, &lock, Condition::Absent).await? {
-        return Ok(());
+        return Ok(Acquired::Ours);
     }
     let Some(Latest { document: held, etag }) = store.read_latest_json::<Lock>(&key).await? else {
-        return Err(Error::new(Kind::LockHeld, format!("{key} is being replaced")));
+        return Ok(Acquired::Held(format!("{key} is being replaced")));
     };
-    if held.owner == execution.id {
-        return Ok(());
+    if held.owner == execution.id && !held.released {
+        return Ok(Acquired::Ours);
     }
-    let may_run = match is_running(executions, &held.owner).await? {
-        Some(is_running) => is_running,
-        None => !is_older(parse_time(&held.started_at)?, UNKNOWN_OWNER_GRACE),
-    };
+    refuse_other_machine(&held.owner, execution)?;
+    let may_run = !held.released
+        && match is_running(executions, &held.owner).await? {
+            Some(is_running) => is_running,
+            None => may_be_too_new_to_be_known(&held.started_at)?,
+        };
     if may_run {
-        return Err(Error::new(Kind::LockHeld, format!("{} is running", held.owner)));
+        return Ok(Acquired::Held(format!("{} is running", held.owner)));
     }
     if !store.write_json_if(&key, &lock, Condition::Matches(&etag)).await? {
-        return Err(Error::new(Kind::LockHeld, format!("{key} was taken by another execution")));
+        // By another one, or by this one: a write whose answer was lost is repeated, and then refused.
+        let owner = store.read_latest_json::<Lock>(&key).await?.map(|now| now.document);
+        if owner.is_none_or(|now| now.owner != execution.id || now.released) {
+            return Ok(Acquired::Held(format!("{key} was taken by another execution")));
+        }
     }
-    info!(lock.previous_owner = held.owner, "lock taken over");
-    Ok(())
+    if !held.released {
+        info!(lock.previous_owner = held.owner, "lock taken over");
+    }
+    Ok(Acquired::Ours)
 }
 
-fn is_older(time: DateTime, age: Duration) -> bool {
-    SystemTime::try_from(time).is_ok_and(|time| time.elapsed().is_ok_and(|elapsed| elapsed > age))
+/// Says that `owner` needs its job's lock no longer. Returns whether nobody has the lock now; if somebody has, that one sees to what is left
+/// to do when it ends.
+///
+/// # Errors
+/// As [`Error::aws`].
+pub async fn release(store: &Store, owner: &Owner) -> Result<bool> {
+    let key = keys::lock(&owner.job);
+    let Some(Latest { document: held, etag }) = store.read_latest_json::<Lock>(&key).await? else { return Ok(true) };
+    if held.owner != owner.id || held.released {
+        return Ok(held.released);
+    }
+    if store.write_json_if(&key, &Lock { released: true, ..held }, Condition::Matches(&etag)).await? {
+        return Ok(true);
+    }
+    // Taken over meanwhile; or released by the write itself, whose answer was lost and which was then repeated and refused.
+    Ok(store.read_latest_json::<Lock>(&key).await?.is_none_or(|now| now.document.released))
 }
 
-/// Does the execution still run? None if Step Functions does not know it: not any more, or not yet.
-async fn is_running(executions: &aws_sdk_sfn::Client, arn: &str) -> Result<Option<bool>> {
+/// An execution's ARN names its state machine.
+fn refuse_other_machine(owner: &str, execution: &Execution) -> Result<()> {
+    let ours = plain_state_machine(&execution.state_machine).replace(":stateMachine:", ":execution:");
+    if owner.strip_prefix(&ours).is_some_and(|name| name.starts_with(':')) {
+        return Ok(());
+    }
+    let key = keys::lock(&execution.job);
+    let what = format!(
+        "{key} is of {owner}, which is no execution of {}: in one bucket each job needs a name of its own, also across stacks. If that stack \
+         is gone for good, delete {key}",
+        execution.state_machine
+    );
+    Err(Error::new(Kind::Misconfigured, what))
+}
+
+/// Does the execution run? `None` if Step Functions does not know it: not any more, or not yet.
+pub async fn is_running(executions: &aws_sdk_sfn::Client, arn: &str) -> Result<Option<bool>> {
     match executions.describe_execution().execution_arn(arn).send().await {
         Ok(described) => {
             Ok(Some(matches!(described.status, ExecutionStatus::Running | ExecutionStatus::PendingRedrive)))

@@ -9,9 +9,11 @@
 //! - [`watermark`]: the last success.
 //! - [`ledger`]: what committed runs have loaded.
 //! - [`lock`]: one run at a time.
+//! - [`again`]: one run more, for what came while a run was at work.
 //! - [`explain`]: why a file is new or not.
 //! - [`handler`]: the order of it all.
 
+mod again;
 mod batches;
 mod explain;
 mod handler;

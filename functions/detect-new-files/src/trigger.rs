@@ -20,6 +20,8 @@ pub struct WakeUp {
     pub kind: &'static str,
     /// What the run is for.
     pub mode: Mode,
+    /// It asks for nothing but a look at what is new, and nobody waits for its answer: a run that is at work may have that done.
+    pub may_be_left: bool,
     /// Reprocess the files from here on.
     pub since: Option<DateTime>,
     /// Reprocess these files, by their keys.
@@ -29,9 +31,46 @@ pub struct WakeUp {
 }
 
 impl WakeUp {
-    /// One that asks for nothing in particular.
-    fn of(kind: &'static str) -> Self {
-        Self { kind, ..Self::default() }
+    /// An event's, which asks for nothing in particular.
+    fn event(kind: &'static str) -> Self {
+        Self { kind, may_be_left: true, ..Self::default() }
+    }
+}
+
+/// What the template's rules, its pipe and a run that ends start others with.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+enum Constant {
+    /// A file arrived.
+    Upload(True),
+    /// A mark asked for one more run.
+    Again(True),
+    /// Another job succeeded: its name.
+    After(String),
+}
+
+/// `true`, and nothing else.
+#[derive(Deserialize)]
+#[serde(try_from = "bool")]
+struct True;
+
+impl TryFrom<bool> for True {
+    type Error = &'static str;
+    fn try_from(value: bool) -> Result<Self, Self::Error> {
+        if value { Ok(Self) } else { Err("false where only true makes sense") }
+    }
+}
+
+impl Constant {
+    fn wake_up(&self) -> WakeUp {
+        WakeUp::event(match self {
+            Self::Upload(_) => "upload",
+            Self::Again(_) => "one run more",
+            Self::After(job) => {
+                tracing::info!(after = job, "another job succeeded");
+                "another job's success"
+            }
+        })
     }
 }
 
@@ -58,30 +97,36 @@ struct Start {
 /// Understands an execution's input.
 ///
 /// # Errors
-/// `InvalidEvent` for anything but a start by hand, a schedule's event, an S3 notification, an "Object Created" event from
-/// EventBridge, or a batch of these from a queue; and for events about another bucket, or about no object under `prefix`.
+/// `InvalidEvent` for anything but a start by hand, one of the template's own constants, a schedule's event, an S3 notification, an
+/// "Object Created" event from EventBridge, or a batch of these from a queue; and for events about another bucket, or about no object
+/// under `prefix`.
 pub fn decode(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
     let fields = match input {
         Value::Object(fields) => fields,
         Value::Array(messages) if !messages.is_empty() => return queued(messages, bucket, prefix),
         _ => return Err(invalid("the execution's input is no JSON object")),
     };
-    let is_event = ["Records", "Event", "detail-type"].iter().any(|name| fields.contains_key(*name));
+    let is_constant = ["upload", "again", "after"].iter().any(|name| fields.contains_key(*name));
+    let is_event = is_constant || ["Records", "Event", "detail-type"].iter().any(|name| fields.contains_key(*name));
     let request = ["dry_run", "since", "forget", "explain"].into_iter().find(|name| fields.contains_key(*name));
     if let Some(request) = request.filter(|_| is_event) {
         return Err(invalid(format!("{request} beside an event, which would be ignored")));
+    }
+    if is_constant {
+        return read::<Constant>(input).map(|constant| constant.wake_up());
     }
     if fields.contains_key("Records") {
         return notification(input, bucket, prefix);
     }
     if fields.get("Event").is_some_and(|event| event == "s3:TestEvent") {
-        return Ok(WakeUp::of("S3 test event"));
+        return Ok(WakeUp::event("S3 test event"));
     }
     if fields.contains_key("detail-type") {
         return event_bridge(input, bucket, prefix);
     }
     let start: Start = read(input)?;
-    let kind = if start.scheduled_time.is_some() { "schedule" } else { "start by hand" };
+    let is_scheduled = start.scheduled_time.is_some();
+    let kind = if is_scheduled { "schedule" } else { "start by hand" };
     if start.explain.as_ref().is_some_and(BTreeSet::is_empty) {
         return Err(invalid("explain names no file"));
     }
@@ -96,7 +141,8 @@ pub fn decode(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
         (true, false) => return Err(invalid("explain loads nothing anyway, so it goes without dry_run")),
     };
     let since = start.since.as_deref().map(since).transpose()?;
-    Ok(WakeUp { kind, mode, since, forget: start.forget, explain })
+    let may_be_left = is_scheduled && mode == Mode::Load && since.is_none() && start.forget.is_empty();
+    Ok(WakeUp { kind, mode, may_be_left, since, forget: start.forget, explain })
 }
 
 fn since(text: &str) -> Result<DateTime> {
@@ -115,7 +161,7 @@ fn notification(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
         objects.push((source, form_decoded(&key)?));
     }
     concerns(&objects, bucket, prefix)?;
-    Ok(WakeUp::of("S3 notification"))
+    Ok(WakeUp::event("S3 notification"))
 }
 
 fn event_bridge(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
@@ -134,37 +180,45 @@ fn event_bridge(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
     }
     let event: EventBridgeEvent<Value> = read(input)?;
     match (event.source.as_str(), event.detail_type.as_str()) {
-        ("aws.events" | "aws.scheduler", "Scheduled Event") => Ok(WakeUp::of("schedule")),
+        ("aws.events" | "aws.scheduler", "Scheduled Event") => Ok(WakeUp::event("schedule")),
         ("aws.s3", "Object Created") => {
             // EventBridge passes keys on as they are: decoding would corrupt a plus sign.
             let detail: Detail = read(&event.detail)?;
             concerns(&[(detail.bucket.name, detail.object.key)], bucket, prefix)?;
-            Ok(WakeUp::of("S3 event"))
+            Ok(WakeUp::event("S3 event"))
         }
-        (source, kind) => Err(invalid(format!("an event {kind:?} of {source:?} is none of this pipeline's"))),
+        (source, kind) => Err(invalid(format!("an event {kind:?} of {source:?} is none of this job's"))),
     }
 }
 
-/// What EventBridge Pipes makes of a queue's messages: an array of them, each with the event as text in its body.
+/// What EventBridge Pipes makes of a queue's messages: an array with the constant of the template's pipe for each; without its template
+/// each would be the message, with the event as text, or as JSON, in its body.
 fn queued(messages: &[Value], bucket: &str, prefix: &str) -> Result<WakeUp> {
     #[derive(Deserialize)]
     struct Message {
-        body: String,
+        body: Value,
     }
     for message in messages {
+        if message.get("body").is_none() {
+            read::<Constant>(message)?;
+            continue;
+        }
         let Message { body } = read(message)?;
-        let event: Value = serde_json::from_str(&body)
-            .map_err(|error| Error::caused(Kind::InvalidEvent, "the body of a queued message", error))?;
+        let event: Value = match body {
+            Value::String(text) => serde_json::from_str(&text)
+                .map_err(|error| Error::caused(Kind::InvalidEvent, "the body of a queued message", error))?,
+            event => event,
+        };
         if !event.is_object() {
             return Err(invalid("the body of a queued message is no event"));
         }
+        // What somebody asked for by hand cannot be merged with the others.
         let wake_up = decode(&event, bucket, prefix)?;
-        // What it asked for would be lost among the others.
-        if wake_up.kind == "start by hand" || wake_up != WakeUp::of(wake_up.kind) {
+        if !wake_up.may_be_left {
             return Err(invalid("a queued message that is no event: start an execution by hand instead"));
         }
     }
-    Ok(WakeUp::of("queued S3 events"))
+    Ok(WakeUp::event("queued events"))
 }
 
 /// Keys in S3 notifications are form-encoded (Amazon S3 User Guide, "Event message structure"): once, and only there.
@@ -176,10 +230,10 @@ fn form_decoded(key: &str) -> Result<String> {
         .map_err(|error| Error::caused(Kind::InvalidEvent, format!("the key {key:?} is not form-encoded UTF-8"), error))
 }
 
-/// Guards against a rule that fires for another bucket, or on what the pipeline itself writes.
+/// Guards against a rule that fires for another bucket, or on what the job itself writes.
 fn concerns(objects: &[(String, String)], bucket: &str, prefix: &str) -> Result<()> {
     if let Some((other, _)) = objects.iter().find(|(source, _)| source != bucket) {
-        return Err(invalid(format!("an event of the bucket {other:?}; this pipeline reads {bucket:?}")));
+        return Err(invalid(format!("an event of the bucket {other:?}; this job reads {bucket:?}")));
     }
     if !objects.iter().any(|(_, key)| key.starts_with(prefix)) {
         return Err(invalid(format!("an event about no object under {prefix:?}")));
@@ -206,13 +260,34 @@ mod tests {
 
     #[test]
     fn starts_by_hand() {
-        assert_eq!(check(json!({})).unwrap(), WakeUp::of("start by hand"));
+        assert_eq!(check(json!({})).unwrap(), WakeUp { may_be_left: false, ..WakeUp::event("start by hand") });
         assert_eq!(check(json!({"Comment": "Insert your JSON here"})).unwrap().since, None);
         let since = check(json!({"since": "2024-01-01T00:00:00Z"})).unwrap().since;
         assert_eq!(since, Some(DateTime::from_secs(1_704_067_200)));
-        assert_eq!(check(json!({"scheduled_time": "2024-01-01T00:00:00Z"})).unwrap().kind, "schedule");
+        assert_eq!(check(json!({"scheduled_time": "2024-01-01T00:00:00Z"})).unwrap(), WakeUp::event("schedule"));
+        let scheduled = check(json!({"scheduled_time": "2024-01-01T00:00:00Z", "since": "2024-01-01T00:00:00Z"}));
+        assert!(!scheduled.unwrap().may_be_left, "nobody else would do what it asks for");
         assert_eq!(check(json!({"dry_run": true, "forget": ["a"]})).unwrap().mode, Mode::DryRun);
         assert_eq!(check(json!({"explain": ["a", "b"]})).unwrap().mode, Mode::Explain);
+    }
+
+    #[test]
+    fn constants_wake_up_and_ask_for_nothing() {
+        assert_eq!(check(json!({"upload": true})).unwrap(), WakeUp::event("upload"));
+        assert_eq!(check(json!({"again": true})).unwrap(), WakeUp::event("one run more"));
+        assert_eq!(check(json!({"after": "sales"})).unwrap(), WakeUp::event("another job's success"));
+        let many: Vec<Value> = vec![json!({"upload": true}); 10_000];
+        assert!(json!(many).to_string().len() < 262_144, "what an execution takes");
+        assert_eq!(check(json!(many)).unwrap(), WakeUp::event("queued events"));
+        for input in [
+            json!({"upload": false}),
+            json!({"upload": true, "since": "2024-01-01T00:00:00Z"}),
+            json!({"upload": true, "again": true}),
+            json!({"after": 1}),
+            json!([{"upload": true}, {"since": "2024-01-01T00:00:00Z"}]),
+        ] {
+            assert_eq!(check(input.clone()).unwrap_err().kind(), Kind::InvalidEvent, "{input}");
+        }
     }
 
     #[test]
@@ -249,7 +324,7 @@ mod tests {
             (include_str!("../../../events/schedule.json"), "schedule"),
             (include_str!("../../../events/s3-notification.json"), "S3 notification"),
             (include_str!("../../../events/eventbridge-s3.json"), "S3 event"),
-            (include_str!("../../../events/pipe.json"), "queued S3 events"),
+            (include_str!("../../../events/pipe.json"), "queued events"),
             (include_str!("../../../events/console-start.json"), "start by hand"),
             (include_str!("../../../events/console-since.json"), "start by hand"),
             (include_str!("../../../events/console-dry-run.json"), "start by hand"),
@@ -274,11 +349,12 @@ mod tests {
                 "detail": {"bucket": {"name": "lake"}, "object": {"key": key}}});
             json!({"messageId": "1", "body": event.to_string(), "eventSource": "aws:sqs"})
         };
-        assert_eq!(check(json!([message("input data/a+b.csv")])).unwrap().kind, "queued S3 events");
+        assert_eq!(check(json!([message("input data/a+b.csv")])).unwrap().kind, "queued events");
         for messages in [
             json!([message("input data/a.csv"), message("quarantine/a.csv")]),
             json!([{"body": "no JSON"}]),
             json!([{"body": "[]"}]),
+            json!([{"body": {"since": "2024-01-01T00:00:00Z"}}]),
             json!([{"body": 1}]),
             json!([1]),
         ] {

@@ -34,14 +34,14 @@ pub async fn last_success(client: &aws_sdk_sfn::Client, execution: &Execution) -
     Ok(None)
 }
 
-/// Was it there to load? A dry run that succeeded has loaded nothing, so it is no watermark.
+/// Did it load all that was new? One that only tried, explained, or left its work to another run ended well too, but its output says so.
 async fn loads(client: &aws_sdk_sfn::Client, arn: &str) -> Result<bool> {
     let described = client.describe_execution().execution_arn(arn).send().await;
     match described {
         Ok(described) => {
             // What cannot be read is no watermark either: an older one only means more to look at.
-            let input: Option<Value> = described.input().and_then(|input| serde_json::from_str(input).ok());
-            Ok(input.is_some_and(|input| input["dry_run"] != true && input["explain"].is_null()))
+            let output: Option<Value> = described.output().and_then(|output| serde_json::from_str(output).ok());
+            Ok(output.is_some_and(|output| output["mode"] == "load"))
         }
         // It has just become too old to be remembered, or too new to be described.
         Err(error) if error.as_service_error().is_some_and(|service| service.is_execution_does_not_exist()) => {
