@@ -1,11 +1,18 @@
-//! The three actions on the one instance that this stack may modify.
+//! The actions on the one instance that this stack may modify.
+//!
+//! Jobs share it, and their runs come and go beside one another. Who opens says so before looking at the instance; who closes looks who
+//! else has said so after closing, and opens again for them. So whatever comes between, a run that needs the database gets it, at the
+//! latest when its own check finds it private.
 
+use crate::leases::Leases;
 use crate::{probe, status};
 use aws_sdk_rds::types::DbInstance;
-use aws_sdk_sfn::types::ExecutionStatus;
-use pipeline::contract::{CloseOutput, DatabaseAccessInput, OpenOutput, StatusOutput, format_time, parse_time};
+use pipeline::contract::{
+    CloseOutput, DatabaseAccessInput, Execution, OpenOutput, StatusOutput, format_time, parse_time,
+};
 use pipeline::edge::Invocation;
 use pipeline::env::Env;
+use pipeline::store::Store;
 use pipeline::{Error, Kind, Result, aws};
 use serde::Serialize;
 use std::sync::Arc;
@@ -16,6 +23,9 @@ use tracing::{info, warn};
 /// (`aws-facts.md` section 3).
 const CHECKS_NEEDED: u32 = 2;
 
+/// How often closing and opening may take turns before the state machine tries again.
+const MOST_TURNS: usize = 4;
+
 /// Seconds after opening in which the instance must have become reachable.
 const DEADLINE_SECONDS: f64 = 900.0;
 
@@ -23,21 +33,28 @@ const DEADLINE_SECONDS: f64 = 900.0;
 pub struct Context {
     rds: aws_sdk_rds::Client,
     executions: aws_sdk_sfn::Client,
+    store: Store,
     instance: String,
     /// `host:port` to probe in place of the instance's own endpoint.
     endpoint: Option<String>,
 }
 
 impl Context {
-    /// Reads `DATABASE_INSTANCE` and, optionally, `DATABASE_ENDPOINT`, and makes the client.
+    /// Reads `BUCKET`, `DATABASE_INSTANCE` and, optionally, `DATABASE_ENDPOINT`, and makes the clients.
     pub async fn from_env() -> Result<Self> {
         let mut env = Env::new(&|name| std::env::var(name).ok());
+        let bucket = env.required("BUCKET");
         let instance = env.required("DATABASE_INSTANCE");
         let endpoint = env.optional("DATABASE_ENDPOINT");
-        let (instance, endpoint) = env.finish((instance, endpoint))?;
+        let (bucket, instance, endpoint) = env.finish((bucket, instance, endpoint))?;
         let config = aws::config().await;
         let executions = aws_sdk_sfn::Client::new(&config);
-        Ok(Self { rds: aws_sdk_rds::Client::new(&config), executions, instance, endpoint })
+        let store = Store::new(aws::s3(&config), bucket);
+        Ok(Self { rds: aws_sdk_rds::Client::new(&config), executions, store, instance, endpoint })
+    }
+
+    fn leases(&self) -> Leases<'_> {
+        Leases::new(&self.store, &self.executions, &self.instance)
     }
 
     async fn describe(&self) -> Result<DbInstance> {
@@ -56,20 +73,20 @@ impl Context {
         request.send().await.map_err(|error| Error::aws(what, error)).map(|_| ())
     }
 
-    async fn open(&self) -> Result<OpenOutput> {
+    async fn open(&self, execution: Option<&Execution>) -> Result<OpenOutput> {
+        if let Some(execution) = execution {
+            self.leases().take(execution).await?;
+        }
         let instance = self.describe().await?;
         let now = instance.db_instance_status().unwrap_or_default();
         status::check(now).map_err(|kind| {
             Error::new(kind, format!("the instance {} is {now:?}, not \"available\"", self.instance))
         })?;
         let was_public = instance.publicly_accessible == Some(true);
-        if was_public {
-            // It rests private in this mode, so a public one is a leftover; this run will close it.
-            warn!("{} is public already: an earlier run was stopped before it could close it", self.instance);
-        } else {
+        if !was_public {
             self.set_public(true).await?;
         }
-        info!(rds.instance = self.instance, "database opened");
+        info!(rds.instance = self.instance, was_public, "database opened");
         Ok(OpenOutput { opened_at: format_time(SystemTime::now().into()), was_public })
     }
 
@@ -77,7 +94,15 @@ impl Context {
         let instance = self.describe().await?;
         let now = instance.db_instance_status().unwrap_or_default();
         let is_available = match status::check(now) {
-            Ok(()) => instance.publicly_accessible == Some(true),
+            Ok(()) if instance.publicly_accessible == Some(true) => true,
+            Ok(()) => {
+                // Another run has closed it, and died before it could open it again for this one; or the opening does not show yet, and
+                // then the instance may refuse to be modified.
+                match self.set_public(true).await {
+                    Err(error) if error.kind() != Kind::TransientFailure => return Err(error),
+                    _ => false,
+                }
+            }
             Err(Kind::TransientFailure) => false,
             Err(kind) => return Err(Error::new(kind, format!("the instance {} is {now:?}", self.instance))),
         };
@@ -109,9 +134,44 @@ impl Context {
         })
     }
 
-    /// Modifies first and looks after: a description may lag behind an opening that is still under way.
-    async fn close(&self) -> Result<CloseOutput> {
-        self.set_public(false).await?;
+    async fn close(&self, execution: Option<&Execution>) -> Result<CloseOutput> {
+        if let Some(execution) = execution {
+            self.leases().give_back(execution).await?;
+        }
+        self.close_unless_needed().await
+    }
+
+    /// Looks who needs the instance before, so that no load is cut, and after, since one that has said so meanwhile may have found it public.
+    /// Then it is opened again, and looked at again: that one may be gone by now. What closing and opening take is waited for by a run's own
+    /// checks.
+    async fn close_unless_needed(&self) -> Result<CloseOutput> {
+        let leases = self.leases();
+        let mut holder = leases.holder().await?;
+        for _ in 0..MOST_TURNS {
+            let Some(needed_by) = holder else {
+                // Whatever a description says: it may lag behind an opening that is still under way.
+                self.set_public(false).await?;
+                holder = leases.holder().await?;
+                if holder.is_none() {
+                    return self.closed().await;
+                }
+                continue;
+            };
+            if self.describe().await?.publicly_accessible != Some(true) {
+                self.set_public(true).await?;
+            }
+            holder = leases.holder().await?;
+            if holder.is_some() {
+                info!(sfn.execution_id = needed_by, "database is left open for a run");
+                return Ok(CloseOutput { public: true });
+            }
+        }
+        let what = format!("runs that need the instance {} come and go", self.instance);
+        Err(Error::new(Kind::TransientFailure, what))
+    }
+
+    /// It was told to be private, and nobody needs it.
+    async fn closed(&self) -> Result<CloseOutput> {
         let instance = self.describe().await?;
         let now = instance.db_instance_status().unwrap_or_default();
         if instance.publicly_accessible == Some(true) || status::check(now) == Err(Kind::TransientFailure) {
@@ -121,24 +181,22 @@ impl Context {
         info!(rds.instance = self.instance, "database closed");
         Ok(CloseOutput { public: false })
     }
-}
 
-impl Context {
-    /// A run opens the instance seconds after it starts, so one that starts right now is not disturbed.
-    async fn close_leftover(&self, state_machine: &str) -> Result<CloseOutput> {
+    async fn close_leftover(&self) -> Result<CloseOutput> {
         if self.describe().await?.publicly_accessible != Some(true) {
             return Ok(CloseOutput { public: false });
         }
-        let running = self.executions.list_executions().state_machine_arn(state_machine);
-        let running = running.status_filter(ExecutionStatus::Running).max_results(1).send().await;
-        let running = running.map_err(|error| Error::aws("list running executions", error))?;
-        if let Some(execution) = running.executions.first() {
-            info!(sfn.execution_id = execution.execution_arn, "database is public for a run");
-            return Ok(CloseOutput { public: true });
+        // The template's metric filters count these lines.
+        match self.leases().holder().await? {
+            Some(holder) => {
+                info!(sfn.execution_id = holder, "database is public for a run");
+                Ok(CloseOutput { public: true })
+            }
+            None => {
+                warn!(rds.instance = self.instance, "database is public without a run");
+                self.close_unless_needed().await
+            }
         }
-        // The template's metric filter counts this line.
-        warn!(rds.instance = self.instance, "database is public without a run");
-        self.close().await
     }
 }
 
@@ -157,13 +215,11 @@ pub enum Output {
 /// Answers the states `OpenDatabase`, `CheckDatabase`, `CloseDatabase` and `CloseAfterFailure`, and the watchdog.
 pub async fn handle(context: Arc<Context>, _: Invocation, input: DatabaseAccessInput) -> Result<Output> {
     match input {
-        DatabaseAccessInput::Open { .. } => context.open().await.map(Output::Open),
+        DatabaseAccessInput::Open { execution } => context.open(execution.as_ref()).await.map(Output::Open),
         DatabaseAccessInput::Status { opened_at, available_checks, .. } => {
             context.status(&opened_at, available_checks).await.map(Output::Status)
         }
-        DatabaseAccessInput::Close { .. } => context.close().await.map(Output::Close),
-        DatabaseAccessInput::CloseLeftover { state_machine } => {
-            context.close_leftover(&state_machine).await.map(Output::Close)
-        }
+        DatabaseAccessInput::Close { execution } => context.close(execution.as_ref()).await.map(Output::Close),
+        DatabaseAccessInput::CloseLeftover => context.close_leftover().await.map(Output::Close),
     }
 }

@@ -1,11 +1,13 @@
-//! Opens the database to the network while a run loads, and closes it. It never waits: the state machine does.
+//! Opens the database to the network while runs load, and closes it after the last one. It never waits: the state machines do.
 //!
 //! # Layout
 //! - [`status`]: what an instance's status means. Pure.
+//! - [`leases`]: which executions need the database.
 //! - [`probe`]: does a PostgreSQL server answer there?
-//! - [`handler`]: the three actions.
+//! - [`handler`]: the actions.
 
 mod handler;
+mod leases;
 mod probe;
 mod status;
 
