@@ -96,12 +96,48 @@ impl Database {
                 options = options.username(&username).password(&password);
             }
         }
-        match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options)).await {
-            Ok(connected) => connected.map_err(|error| classify("connect to the database", error)),
-            Err(_) => {
-                let what = format!("connect to the database: no answer within {} s", CONNECT_TIMEOUT.as_secs());
-                Err(Error::new(Kind::TransientFailure, what))
+        connect(&options).await
+    }
+
+    /// Connects as another user, to prepare.
+    ///
+    /// # Errors
+    /// As [`Database::connect`].
+    pub async fn connect_as(&self, user: &str, password: &str) -> Result<PgConnection> {
+        let options = self.options.clone().application_name("sluice prepare").username(user).password(password);
+        connect(&options).await
+    }
+
+    /// The role that [`Database::connect`] logs in as.
+    ///
+    /// # Errors
+    /// If its secret cannot be read.
+    pub async fn loader(&self, config: &SdkConfig) -> Result<Loader> {
+        Ok(match &self.login {
+            Login::AsIs => Loader { role: self.options.get_username().to_owned(), password: None },
+            Login::IamToken { user, .. } => Loader { role: user.clone(), password: None },
+            Login::Secret { arn } => {
+                let Secret { username, password } = read_secret(config, arn).await?;
+                Loader { role: username, password: Some(password) }
             }
+        })
+    }
+}
+
+/// Who loads.
+pub struct Loader {
+    /// The role's name.
+    pub role: String,
+    /// The password that its secret holds; without one it logs in by IAM, where that exists.
+    pub password: Option<String>,
+}
+
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {
+    match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
+        Ok(connected) => connected.map_err(|error| classify("connect to the database", error)),
+        Err(_) => {
+            let what = format!("connect to the database: no answer within {} s", CONNECT_TIMEOUT.as_secs());
+            Err(Error::new(Kind::TransientFailure, what))
         }
     }
 }

@@ -3,13 +3,15 @@
 use crate::connect::Database;
 use crate::ledger::{self, Certainty};
 use crate::load::{Load, load};
+use crate::prepare::prepare;
 use crate::results::Results;
 use aws_config::SdkConfig;
-use pipeline::contract::{Manifest, Mode, UpsertInput, UpsertOutput};
+use pipeline::contract::{Manifest, Mode, PrepareOutput, UpsertEvent, UpsertInput, UpsertOutput};
 use pipeline::edge::Invocation;
 use pipeline::env::Env;
 use pipeline::store::Store;
 use pipeline::{Error, Kind, Result, aws};
+use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::info;
@@ -39,11 +41,28 @@ impl Context {
     }
 }
 
-/// Answers the state `Upsert`.
+/// The answer to a load or to `prepare`.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Output {
+    /// To a load.
+    Load(UpsertOutput),
+    /// To `prepare`.
+    Prepare(PrepareOutput),
+}
+
+/// Answers the state `Upsert`, and `prepare`.
 ///
 /// # Errors
-/// As [`load`] and [`Database::connect`].
-pub async fn handle(context: Arc<Context>, invocation: Invocation, input: UpsertInput) -> Result<UpsertOutput> {
+/// As [`load`], [`Database::connect`] and [`prepare`].
+pub async fn handle(context: Arc<Context>, invocation: Invocation, event: UpsertEvent) -> Result<Output> {
+    match event {
+        UpsertEvent::Load(input) => upsert(&context, &invocation, input).await.map(Output::Load),
+        UpsertEvent::Prepare(input) => prepare(&context.database, &context.config, &input).await.map(Output::Prepare),
+    }
+}
+
+async fn upsert(context: &Context, invocation: &Invocation, input: UpsertInput) -> Result<UpsertOutput> {
     let store = &context.store;
     let manifest: Manifest = store.read_json(&input.manifest).await?;
     let results = Results::read(store, &input.manifest, &manifest).await?;

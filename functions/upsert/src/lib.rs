@@ -12,6 +12,8 @@
 //! - [`ledger`]: what was loaded, for the next detection.
 //! - [`results`]: what pivot left.
 //! - [`connect`]: where the database is and how to log in.
+//! - [`prepare`]: makes the role that loads.
+//! - [`scram`]: what PostgreSQL keeps of a password. Pure.
 //! - [`handler`]: the order of it all.
 
 pub mod arrays;
@@ -21,8 +23,10 @@ pub mod ledger;
 pub mod load;
 pub mod merge;
 pub mod preflight;
+pub mod prepare;
 pub mod results;
 pub mod runs;
+pub mod scram;
 pub mod shares;
 pub mod sql_error;
 pub mod statements;

@@ -65,6 +65,7 @@ pub async fn load(
     let merged = merge(&mut transaction, &statements, &load.results.batches, rows_staged).await?;
     let total = |count: &dyn Fn(&PivotResult) -> u64| load.results.batches.iter().map(count).sum();
     let output = UpsertOutput {
+        mode: load.input.mode,
         files: total(&|result| result.output.files_loaded),
         files_changed: total(&|result| result.output.files_changed),
         rows_read: total(&|result| result.output.rows_read),
@@ -102,7 +103,7 @@ async fn set_parameters(connection: &mut PgConnection, time_left: Duration) -> R
     .map(|_| ())
 }
 
-/// One load of a table at a time, also of other pipelines and of a function that was given up but still runs.
+/// One load of a table at a time, also of other jobs and of a function that was given up but still runs.
 async fn lock_target(connection: &mut PgConnection, target: &str) -> Result<()> {
     sqlx::query("select pg_advisory_xact_lock(hashtextextended('sluice:' || $1, 0))")
         .bind(target)

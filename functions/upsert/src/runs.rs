@@ -2,15 +2,19 @@
 //! finds its own row, and a run that was overtaken finds a newer one.
 
 use crate::sql_error::classify;
-use pipeline::contract::{Execution, UpsertOutput};
+use pipeline::contract::{Execution, Mode, UpsertOutput};
 use pipeline::{Error, Kind, Result};
 use sqlx::{PgConnection, Row};
 
-/// Makes the table where it is missing.
+/// Makes the table where it is missing, and renames a column of earlier versions.
 const CREATE_TABLE: &str = "
+do $$ begin
+    alter table if exists sluice.runs rename column pipeline to job;
+exception when undefined_column then null;
+end $$;
 create table if not exists sluice.runs (
     execution text not null,
-    pipeline text not null,
+    job text not null,
     target text not null,
     started_at timestamptz not null,
     detected_at timestamptz not null,
@@ -27,7 +31,7 @@ create table if not exists sluice.runs (
 );
 alter table sluice.runs add column if not exists rows_deleted bigint not null default 0;
 create index if not exists runs_order on sluice.runs (target, detected_at);
-comment on table sluice.runs is 'One row per committed run of a Sluice pipeline. Rows are written by the loading transaction.';
+comment on table sluice.runs is 'One row per committed run of a Sluice job. Rows are written by the loading transaction.';
 ";
 
 /// What identifies a run and orders it among others.
@@ -49,11 +53,11 @@ pub struct Run<'a> {
 pub async fn ensure_table(connection: &mut PgConnection) -> Result<()> {
     // The newest column, so that an older table gets it.
     let is_there: bool = sqlx::query_scalar(
-        "select exists (select from pg_attribute where attrelid = to_regclass('sluice.runs') and attname = 'rows_deleted')",
+        "select exists (select from pg_attribute where attrelid = to_regclass('sluice.runs') and attname = 'job')",
     )
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(|error| classify("look for sluice.runs", error))?;
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(|error| classify("look for sluice.runs", error))?;
     if is_there {
         return Ok(());
     }
@@ -94,6 +98,7 @@ pub async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Result<Op
     let Some(row) = row else { return Ok(None) };
     let count = |position: usize| row.get::<i64, _>(position).unsigned_abs();
     Ok(Some(UpsertOutput {
+        mode: Mode::Load,
         files: count(0),
         files_changed: count(1),
         rows_read: count(2),
@@ -112,11 +117,12 @@ pub async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Result<Op
 /// `StaleRun`, naming the newer one.
 pub async fn refuse_stale(connection: &mut PgConnection, run: &Run<'_>) -> Result<()> {
     let newer: Option<String> = sqlx::query_scalar(
-        "select execution from sluice.runs where target = $1 and pipeline = $2 and detected_at > $3::timestamptz \
-         order by detected_at desc limit 1",
+        // Of the same state machine, the seventh part of an execution's ARN: two stacks may have a job of one name.
+        "select execution from sluice.runs where target = $1 and split_part(execution, ':', 7) = $2 \
+         and detected_at > $3::timestamptz order by detected_at desc limit 1",
     )
     .bind(run.target)
-    .bind(run.execution.pipeline())
+    .bind(run.execution.state_machine_name())
     .bind(run.detected_at)
     .fetch_optional(connection)
     .await
@@ -136,12 +142,12 @@ pub async fn refuse_stale(connection: &mut PgConnection, run: &Run<'_>) -> Resul
 /// As [`classify`].
 pub async fn record(connection: &mut PgConnection, run: &Run<'_>, output: &UpsertOutput) -> Result<()> {
     let mut query = sqlx::query(
-        "insert into sluice.runs (execution, pipeline, target, started_at, detected_at, files, files_changed, \
+        "insert into sluice.runs (execution, job, target, started_at, detected_at, files, files_changed, \
          rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated, rows_unchanged, rows_deleted) \
          values ($1, $2, $3, $4::timestamptz, $5::timestamptz, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
     )
     .bind(&run.execution.id)
-    .bind(run.execution.pipeline())
+    .bind(&run.execution.job)
     .bind(run.target)
     .bind(&run.execution.started_at)
     .bind(run.detected_at);

@@ -172,7 +172,7 @@ impl Shares {
         files: &[SourceFile],
     ) -> Result<()> {
         let numbers: Vec<i64> = (0..).take(files.len()).map(|place| file_number(batch, place)).collect();
-        // With the bucket: other pipelines that load the same table may have files of the same key.
+        // With the bucket: jobs of other stacks that load the same table may have files of the same key.
         let names: Vec<String> = files.iter().map(|file| format!("{bucket}/{}", file.key)).collect();
         sqlx::query(AssertSqlSafe(format!("insert into {FILES} select * from unnest($1::bigint[], $2::text[])")))
             .bind(numbers)

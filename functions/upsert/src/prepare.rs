@@ -1,0 +1,80 @@
+//! The action `prepare`: makes the role that loads, grants it what it needs, and sees that it can log in. The function is where the database
+//! can be reached, also in a VPC without a way in, so nobody else has to be.
+
+use crate::connect::{Database, Loader};
+use crate::sql_error::classify;
+use crate::{runs, scram};
+use aws_config::SdkConfig;
+use pipeline::contract::{Prepare, PrepareOutput};
+use pipeline::{Error, Kind, Result};
+use sqlx::{Connection, PgConnection};
+use tracing::info;
+
+const SCRIPT: &str = include_str!("prepare.sql");
+
+/// Prepares the database as the user that `input` names.
+///
+/// # Errors
+/// `Misconfigured` if that user cannot log in or may not do it, or if the role cannot log in then; `InvalidEvent` if both are the same.
+pub async fn prepare(database: &Database, config: &SdkConfig, input: &Prepare) -> Result<PrepareOutput> {
+    let loader = database.loader(config).await?;
+    if loader.role == input.user {
+        // It would be able to log in by token only from then on.
+        let what =
+            format!("{} is the role that loads; prepare needs another user, on RDS the master user", loader.role);
+        return Err(Error::new(Kind::InvalidEvent, what));
+    }
+    let mut connection = database.connect_as(&input.user, &input.password).await?;
+    let mut transaction = connection.begin().await.map_err(|error| classify("begin", error))?;
+    let has_table = grant(&mut transaction, &loader, input).await?;
+    transaction.commit().await.map_err(|error| classify("commit", error))?;
+    // The table of runs is the role's own; and so it is seen that the role can log in.
+    let mut connection = database.connect(config, "sluice prepare").await.map_err(|error| {
+        let what = format!("the role {} is made and granted, but cannot log in", loader.role);
+        Error::caused(error.kind(), what, error)
+    })?;
+    let mut transaction = connection.begin().await.map_err(|error| classify("begin", error))?;
+    runs::ensure_table(&mut transaction).await?;
+    transaction.commit().await.map_err(|error| classify("commit", error))?;
+    info!(role = loader.role, schema = input.schema, has_table, "database prepared");
+    Ok(PrepareOutput { role: loader.role, has_table })
+}
+
+/// Returns whether the target table is there.
+async fn grant(connection: &mut PgConnection, loader: &Loader, input: &Prepare) -> Result<bool> {
+    let verifier = match &loader.password {
+        Some(password) => scram::verifier(password, &salt(connection).await?),
+        None => String::new(),
+    };
+    let table = input.table.as_deref().unwrap_or_default();
+    sqlx::query(
+        "select set_config('prepare.role', $1, true), set_config('prepare.verifier', $2, true), \
+         set_config('prepare.schema', $3, true), set_config('prepare.table', $4, true), \
+         set_config('prepare.create', $5, true), set_config('prepare.per_file', $6, true)",
+    )
+    .bind(&loader.role)
+    .bind(verifier)
+    .bind(&input.schema)
+    .bind(table)
+    .bind(input.create.to_string())
+    .bind(input.per_file.to_string())
+    .execute(&mut *connection)
+    .await
+    .map_err(|error| classify("set what to prepare", error))?;
+    sqlx::raw_sql(SCRIPT).execute(&mut *connection).await.map_err(|error| classify("prepare the database", error))?;
+    sqlx::query_scalar("select to_regclass(format('%I.%I', $1::text, $2::text)) is not null")
+        .bind(&input.schema)
+        .bind(table)
+        .fetch_one(connection)
+        .await
+        .map_err(|error| classify("look for the table", error))
+}
+
+/// Sixteen bytes, most of them random.
+async fn salt(connection: &mut PgConnection) -> Result<[u8; 16]> {
+    let bytes: Vec<u8> = sqlx::query_scalar("select uuid_send(gen_random_uuid())")
+        .fetch_one(connection)
+        .await
+        .map_err(|error| classify("make a salt", error))?;
+    bytes.try_into().map_err(|_| Error::new(Kind::InvariantBroken, "a UUID that does not have 16 bytes"))
+}
