@@ -64,7 +64,7 @@ class Bench:
         self.limit = self.compile()
         self.available = self.ask_peers()
         self.server = Server()
-        self.functions = Functions(given.functions.resolve(), self.server, url, self.work)
+        self.functions = Functions(given.functions.resolve(), self.server, url, self.work, json.loads(given.job))
         self.database = Database(url, os.environ.get("PG_BIN"), self.work) if url else None
 
     def compile(self):
@@ -129,6 +129,7 @@ class Bench:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--functions", type=Path, required=True, help="release binaries, and examples/pivot_file")
+    parser.add_argument("--job", required=True, help="JSON: what stands for Job, Prefix, Source, Shape and Target in the state machine file")
     parser.add_argument("--data", type=Path, required=True, help="keeps generated inputs")
     parser.add_argument("--out", type=Path, required=True, help="the document")
     parser.add_argument("--rounds", type=int, help="default 5")

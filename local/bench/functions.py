@@ -43,7 +43,7 @@ class Outcome(Run):
 
 
 class Functions:
-    def __init__(self, folder, server, database_url, work):
+    def __init__(self, folder, server, database_url, work, job):
         self.folder, self.server, self.log = Path(folder), server, work / "function.log"
         self.aws = {
             "AWS_ENDPOINT_URL": f"http://{server.address}",
@@ -63,8 +63,9 @@ class Functions:
             "DATABASE_URL": database_url or "postgres://bench@127.0.0.1:1/bench",  # to start, it need not be there
             "DATABASE_INSTANCE": "bench",
         }
-        text = STATE_MACHINE.read_text()
-        self.states = json.loads(re.sub(r"\$\{\w+\}", "24", text))["States"]  # LookbackHours is one of these
+        # The numbers are LookbackHours and PivotConcurrency.
+        text = re.sub(r"\$\{(\w+)\}", lambda name: job.get(name[1], "24"), STATE_MACHINE.read_text())
+        self.states = json.loads(text)["States"]
         self.states |= self.states["PivotFiles"]["ItemProcessor"]["States"]
 
     def run(self, name, event=None, waits=False):
@@ -137,7 +138,7 @@ class Functions:
 
 def new_execution():
     name, machine = f"run-{time.time_ns()}", "arn:aws:states:us-east-1:123456789012:stateMachine:bench"
-    return {"id": f"{machine.replace('stateMachine', 'execution')}:{name}", "name": name, "state_machine": machine,
+    return {"job": "bench", "id": f"{machine.replace('stateMachine', 'execution')}:{name}", "name": name, "state_machine": machine,
             "started_at": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())}
 
 

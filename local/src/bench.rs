@@ -6,8 +6,9 @@ use crate::commands::Failure;
 use crate::missing::Missing;
 use crate::postgres::Postgres;
 use crate::report::out;
-use crate::{guard, python, stack};
+use crate::{BoxError, guard, python, stack, template};
 use clap::Args;
+use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -32,6 +33,16 @@ pub(crate) struct BenchArguments {
     /// Where the tables go.
     #[arg(long, value_name = "FILE", default_value = "bench.md")]
     out: PathBuf,
+}
+
+/// What stands for the reference job's parameters in the state machine file.
+fn substitutions() -> Result<Value, BoxError> {
+    let jobs = template::jobs(&template::parse(&template::text()?)?)?;
+    let job = template::reference(&jobs).ok_or("template.yaml has no job")?;
+    Ok(json!({
+        "Job": "bench", "Prefix": job.prefix, "Source": serde_json::to_string(&job.source)?,
+        "Shape": serde_json::to_string(&job.shape)?, "Target": serde_json::to_string(&job.target)?,
+    }))
 }
 
 /// Measures.
@@ -76,10 +87,11 @@ pub(crate) fn bench(arguments: &BenchArguments, state_dir: &Path) -> Result<(), 
     }
     say("building the functions as they are deployed: a quarter of an hour and more, once");
     let functions = binaries::build_deployed()?;
-    let sample = workspace().join("local/sample");
+    let sample = workspace().join("local/sample/pomodoro");
     measure.arg(workspace().join("local/bench/bench.py"));
     measure.arg("--functions").arg(functions).arg("--data").arg(data).arg("--out").arg(&arguments.out);
     measure.arg("--sample").arg(sample);
+    measure.arg("--job").arg(substitutions()?.to_string());
     for (option, is_given) in [("--quick", arguments.quick), ("--large", arguments.large)] {
         if is_given {
             measure.arg(option);

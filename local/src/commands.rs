@@ -1,5 +1,6 @@
 //! The command line: `cargo local [up | bench | reset]`.
 
+use crate::BoxError;
 use crate::bench::{BenchArguments, bench};
 use crate::binaries::workspace;
 use crate::deployment::{Deployment, Options};
@@ -7,8 +8,8 @@ use crate::execution::Outcome;
 use crate::missing::Missing;
 use crate::report::{self, Lines, out};
 use crate::stack::{self, Stack};
+use crate::template::{self, Job};
 use crate::up::{UpArguments, up};
-use crate::{BoxError, template};
 use clap::{Args, Parser, Subcommand};
 use std::error::Error;
 use std::fs;
@@ -19,9 +20,9 @@ use std::process::ExitCode;
 /// The name of the stack that the sample data goes to.
 pub(crate) const STACK: &str = "sluice";
 
-/// Run the pipeline on this machine: a real PostgreSQL, a local AWS, the repository's own template and functions.
+/// Run a job on this machine: a real PostgreSQL, a local AWS, the repository's own template and functions.
 ///
-/// Without a command: deploys the template, uploads the sample files that are not there yet, runs the state machine and
+/// Without a command: deploys the template, uploads the job's sample files that are not there yet, runs its state machine and
 /// shows what it did. Run it again and there is nothing new. Everything it starts ends with it; what it loaded is kept in
 /// .sluice until `cargo local reset`.
 ///
@@ -48,6 +49,9 @@ enum Command {
 
 #[derive(Args)]
 struct RunArguments {
+    /// Which job of template.yaml; without it the reference job, pomodoro, or else the first one.
+    #[arg(long, value_name = "NAME")]
+    job: Option<String>,
     /// Load the files of a folder in place of the sample, into a bucket and a database of their own.
     #[arg(long, value_name = "DIR")]
     input: Option<PathBuf>,
@@ -143,12 +147,24 @@ async fn run_once(arguments: &RunArguments) -> Result<(), Failure> {
             out(format_args!("{text}\n"));
         }
     };
+    let jobs = template::jobs(&template::parse(&template::text()?)?)?;
+    let job = chosen(&jobs, arguments.job.as_deref())?;
     let name = match &arguments.input {
         None => STACK.to_owned(),
         Some(folder) => format!("{STACK}-{:08x}", fingerprint(folder)),
     };
-    let folder = arguments.input.clone().unwrap_or_else(|| workspace().join("local/sample"));
-    let suffixes = template::source()?.suffix;
+    let folder = match &arguments.input {
+        Some(folder) => folder.clone(),
+        None => Some(workspace().join("local/sample").join(&job.name)).filter(|sample| sample.is_dir()).ok_or_else(
+            || {
+                Failure::Run(format!(
+                    "there is no sample for {0} in local/sample/{0}: name a folder with --input",
+                    job.name
+                ))
+            },
+        )?,
+    };
+    let suffixes = &job.source.suffix;
     let is_input = |file: &Path| file.file_name().is_some_and(|name| suffixes.fit(&name.to_string_lossy()));
     let files = input_files(&folder, &is_input)
         .map_err(Failure::Run)?
@@ -163,12 +179,13 @@ async fn run_once(arguments: &RunArguments) -> Result<(), Failure> {
     say("deploying template.yaml");
     let deployment =
         stack.deploy(&name, &Options::default()).await.map_err(|error| not_deployed(error, &state_dir()))?;
+    let deployment = deployment.of_job(job);
     for file in files.iter().chain(&arguments.add) {
         let is_new = deployment.upload_if_changed(file).await.map_err(|error| named(file, &*error))?;
         let shown = std::env::current_dir().ok().and_then(|here| file.strip_prefix(here).ok()).unwrap_or(file);
         say(&format!("{} {}", if is_new { "uploaded" } else { "already there:" }, shown.display()));
     }
-    say("running transform-and-upsert");
+    say(&format!("running {}", job.name));
     let execution = deployment.start(&arguments.input()).await?;
     let mut lines = Lines::default();
     let outcome = execution
@@ -178,11 +195,23 @@ async fn run_once(arguments: &RunArguments) -> Result<(), Failure> {
             }
         })
         .await?;
-    show(&deployment, &outcome, arguments.json).await?;
+    show(&deployment, job, &outcome, arguments.json).await?;
     if outcome.succeeded() { Ok(()) } else { Err(Failure::Run(report::failure(&outcome))) }
 }
 
-async fn show(deployment: &Deployment, outcome: &Outcome, json: bool) -> Result<(), BoxError> {
+/// The job of this name; without one the reference job.
+fn chosen<'a>(jobs: &'a [Job], name: Option<&str>) -> Result<&'a Job, Failure> {
+    let job = match name {
+        Some(name) => jobs.iter().find(|job| job.name == name),
+        None => template::reference(jobs),
+    };
+    job.ok_or_else(|| {
+        let names: Vec<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
+        Failure::Run(format!("there is no job {}; template.yaml has [{}]", name.unwrap_or_default(), names.join(", ")))
+    })
+}
+
+async fn show(deployment: &Deployment, job: &Job, outcome: &Outcome, json: bool) -> Result<(), BoxError> {
     if json {
         out(format_args!("{}\n", serde_json::to_string(outcome)?));
         return Ok(());
@@ -193,7 +222,7 @@ async fn show(deployment: &Deployment, outcome: &Outcome, json: bool) -> Result<
             return Ok(());
         }
         let mut connection = deployment.connect().await?;
-        out(format_args!("{}", report::table(&mut connection, &template::target()?).await?));
+        out(format_args!("{}", report::table(&mut connection, &job.target).await?));
     }
     Ok(())
 }

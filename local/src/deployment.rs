@@ -3,6 +3,7 @@
 use crate::BoxError;
 use crate::execution::Execution;
 use crate::stack::Stack;
+use crate::template::{Job, REFERENCE_JOB};
 use aws_config::SdkConfig;
 use aws_sdk_cloudformation::types::{Capability, Parameter};
 use aws_sdk_s3::primitives::ByteStream;
@@ -14,8 +15,8 @@ use std::time::{Duration, Instant};
 /// How long CloudFormation may take.
 const DEPLOY_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The prefix of the pipeline's input.
-pub const INPUT_PREFIX: &str = "input_data/";
+/// The prefix of the job that the template ships with.
+const REFERENCE_PREFIX: &str = "input_data/";
 
 /// What the functions built here run on, as Lambda calls it.
 pub const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
@@ -30,28 +31,33 @@ pub struct Options {
     pub s3_trigger: bool,
     /// Values of other parameters.
     pub parameters: BTreeMap<&'static str, String>,
-    /// Texts of the state machine file, and what stands in their place.
-    pub definition: Vec<(&'static str, &'static str)>,
+    /// Texts of the jobs' specs, and what stands in their place.
+    pub spec: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for Options {
     /// Nothing starts by itself; everything else as the template has it.
     fn default() -> Self {
-        Self { s3_trigger: false, parameters: BTreeMap::new(), definition: Vec::new() }
+        Self { s3_trigger: false, parameters: BTreeMap::new(), spec: Vec::new() }
     }
 }
 
-/// One deployed stack.
+/// One job of a deployed stack.
+#[derive(Clone, Debug)]
 pub struct Deployment {
     /// The stack's name.
     pub name: String,
     /// Its bucket.
     pub bucket: String,
+    /// The job's name.
+    pub job: String,
+    /// The keys of its input start with this.
+    pub prefix: String,
     /// Its state machine.
     pub state_machine_arn: String,
     /// Its database instance, as the RDS API knows it.
     pub database_instance: String,
-    /// The database that its upsert function loads into.
+    /// The database that the stack's functions load into.
     pub database_url: String,
     /// What an administrator's AWS clients need.
     pub config: SdkConfig,
@@ -95,18 +101,40 @@ impl Deployment {
         Self::find(config, name, database_url).await
     }
 
-    /// The stack `name`, by whatever means it was deployed, once that is done.
+    /// The reference job of the stack `name`, by whatever means it was deployed, once that is done.
     pub(crate) async fn find(config: SdkConfig, name: &str, database_url: String) -> Result<Self, BoxError> {
         let outputs = wait_until_done(&aws_sdk_cloudformation::Client::new(&config), name).await?;
         let output = |key: &str| outputs.get(key).cloned().ok_or_else(|| format!("the template has no output {key}"));
+        let (job, prefix) = (REFERENCE_JOB, REFERENCE_PREFIX);
         Ok(Self {
             name: name.to_owned(),
             bucket: output("BucketName")?,
-            state_machine_arn: output("StateMachineArn")?,
+            job: job.to_owned(),
+            prefix: prefix.to_owned(),
+            state_machine_arn: format!("{}{job}", output("StateMachineArnPrefix")?),
             database_instance: output("DatabaseInstance")?,
             database_url,
             config,
         })
+    }
+
+    /// Another job of the same stack.
+    pub fn of_job(&self, job: &Job) -> Self {
+        let (before, _) = self.state_machine_arn.rsplit_once(':').unwrap_or_default();
+        Self {
+            job: job.name.clone(),
+            prefix: job.prefix.clone(),
+            state_machine_arn: format!("{before}:{}-{}", self.name, job.name),
+            ..self.clone()
+        }
+    }
+
+    /// The name of one of the job's functions, or of one that all jobs share.
+    pub fn function_name(&self, function: &str) -> String {
+        match function {
+            "database-access" => format!("{}-{function}", self.name),
+            _ => format!("{}-{}-{function}", self.name, self.job),
+        }
     }
 
     /// Host and port of the database.
@@ -132,12 +160,12 @@ impl Deployment {
         PgConnection::connect(&self.database_url).await
     }
 
-    /// Puts an object under the pipeline's prefix; returns its entity tag.
+    /// Puts an object under the job's prefix; returns its entity tag.
     ///
     /// # Errors
     /// As S3 has it.
     pub async fn upload(&self, name: &str, body: impl Into<ByteStream>) -> Result<String, BoxError> {
-        let put = self.s3().put_object().bucket(&self.bucket).key(format!("{INPUT_PREFIX}{name}"));
+        let put = self.s3().put_object().bucket(&self.bucket).key(format!("{}{name}", self.prefix));
         Ok(put.body(body.into()).send().await?.e_tag.unwrap_or_default())
     }
 
@@ -151,7 +179,7 @@ impl Deployment {
         let metadata = std::fs::metadata(path)?;
         let modified = metadata.modified()?.duration_since(std::time::UNIX_EPOCH)?.as_nanos();
         let version = format!("{} bytes at {modified}", metadata.len());
-        let key = format!("{INPUT_PREFIX}{name}");
+        let key = format!("{}{name}", self.prefix);
         let head = self.s3().head_object().bucket(&self.bucket).key(&key).send().await;
         let is_there = head.is_ok_and(|head| {
             head.metadata()

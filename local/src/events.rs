@@ -5,18 +5,19 @@ use crate::BoxError;
 use crate::binaries::workspace;
 use crate::deployment::Deployment;
 use crate::execution::Execution;
+use crate::template::Job;
 use pipeline::contract;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// Writes into `folder` every example that belongs to an execution, filled in from the execution `arn`: its names, its manifest
-/// and, for what is compared with the clock, the present. Says whether it did: an execution that found nothing has no manifest.
+/// Writes into `folder` every example that belongs to an execution, filled in from the execution `arn` of `job`: its names, its manifest, the
+/// job's spec and, for what is compared with the clock, the present. Says whether it did: an execution that found nothing has no manifest.
 ///
 /// # Errors
 /// As Step Functions and the file system have it.
-pub async fn fill_in(deployment: &Deployment, arn: &str, folder: &Path) -> Result<bool, BoxError> {
+pub async fn fill_in(deployment: &Deployment, job: &Job, arn: &str, folder: &Path) -> Result<bool, BoxError> {
     let execution = Execution::new(deployment.sfn(), arn.to_owned());
     let manifest = execution.output_of("DetectNewFiles").await?["manifest"].take();
     if manifest.is_null() {
@@ -24,13 +25,22 @@ pub async fn fill_in(deployment: &Deployment, arn: &str, folder: &Path) -> Resul
     }
     let described = deployment.sfn().describe_execution().execution_arn(arn).send().await?;
     let execution = json!({
+        "job": job.name,
         "id": arn,
         "name": described.name,
         "started_at": contract::format_time(described.start_date),
         "state_machine": deployment.state_machine_arn,
     });
     let now = contract::format_time(SystemTime::now().into());
-    let values = [("execution", execution), ("manifest", manifest), ("opened_at", Value::from(now))];
+    let values = [
+        ("execution", execution),
+        ("manifest", manifest),
+        ("opened_at", now.into()),
+        ("prefix", job.prefix.as_str().into()),
+        ("source", serde_json::to_value(&job.source)?),
+        ("pivot", serde_json::to_value(&job.shape)?),
+        ("target", serde_json::to_value(&job.target)?),
+    ];
     fs::create_dir_all(folder)?;
     for entry in fs::read_dir(workspace().join("events"))? {
         let example = entry?.path();

@@ -2,7 +2,7 @@
 
 use crate::BoxError;
 use crate::execution::{Outcome, Progress, StateRun};
-use serde_json::Value;
+use pipeline::spec::Target;
 use sqlx::{Column, PgConnection, Row};
 use std::io::{IsTerminal, Write};
 
@@ -53,6 +53,7 @@ pub fn summary(outcome: &Outcome) -> String {
     let counts = &outcome.counts;
     match outcome.last_state() {
         "NothingToDo" => format!("nothing new, {took:.2} s"),
+        "LeftToOwner" => format!("left to the run at work, which starts one more, {took:.2} s"),
         "Explained" => {
             let lines = counts["explained"].as_array().into_iter().flatten().map(|file| {
                 let text = |field: &str| file[field].as_str().unwrap_or_default();
@@ -77,7 +78,7 @@ pub fn summary(outcome: &Outcome) -> String {
                 deleted => format!(", {deleted} deleted"),
             };
             format!(
-                "{}{} new {} ({} bytes{changed}), {} rows{rejected}\n{} dates inserted, {} updated, {} unchanged{deleted}, \
+                "{}{} new {} ({} bytes{changed}), {} rows{rejected}\n{} inserted, {} updated, {} unchanged{deleted}, \
                  {took:.2} s",
                 if counts["mode"] == "dry_run" { "tried, and rolled back: " } else { "" },
                 counts["new_file_count"],
@@ -103,29 +104,32 @@ pub fn failure(outcome: &Outcome) -> String {
 ///
 /// # Errors
 /// As the server has it.
-pub async fn table(connection: &mut PgConnection, target: &Value) -> Result<String, BoxError> {
-    let text = |field: &str| target[field].as_str().unwrap_or_default().replace('"', "\"\"");
-    let (schema, table) = (text("schema"), text("table"));
-    let key = target["key"][0].as_str().unwrap_or_default().replace('"', "\"\"");
-    let names: Vec<String> = sqlx::query_scalar(
-        "select quote_ident(column_name) from information_schema.columns where table_schema = $1 and table_name = $2 \
-         order by ordinal_position",
+pub async fn table(connection: &mut PgConnection, target: &Target) -> Result<String, BoxError> {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let (schema, table) = (&target.schema, &target.table);
+    let full_name = format!("{}.{}", quoted(schema), quoted(table));
+    let key = target.key.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+    let columns: Vec<(String, bool)> = sqlx::query_as(
+        "select quote_ident(column_name), numeric_precision is not null or data_type = 'numeric' \
+         from information_schema.columns where table_schema = $1 and table_name = $2 order by ordinal_position",
     )
-    .bind(&schema)
-    .bind(&table)
+    .bind(schema)
+    .bind(table)
     .fetch_all(&mut *connection)
     .await?;
-    if names.is_empty() {
+    if columns.is_empty() {
         return Ok(format!("{schema}.{table} does not exist yet"));
     }
+    let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
     let as_text: Vec<String> = names.iter().map(|name| format!("{name}::text")).collect();
-    let rows =
-        select(connection, &format!("select {} from \"{schema}\".\"{table}\" order by \"{key}\"", as_text.join(", ")))
-            .await?;
-    let sums: Vec<String> = names.iter().skip(1).map(|name| format!("coalesce(sum({name}), 0)::text")).collect();
+    let rows = select(connection, &format!("select {} from {full_name} order by {key}", as_text.join(", "))).await?;
+    let sum = |(name, is_number): &(String, bool)| match is_number {
+        true => format!("coalesce(sum({name}), 0)::text"),
+        false => "''".to_owned(),
+    };
+    let sums: Vec<String> = columns.iter().skip(1).map(sum).collect();
     let totals =
-        select(connection, &format!("select count(*) || ' rows', {} from \"{schema}\".\"{table}\"", sums.join(", ")))
-            .await?;
+        select(connection, &format!("select count(*) || ' rows', {} from {full_name}", sums.join(", "))).await?;
     Ok(format!("{schema}.{table}\n{}", render(&names, &rows, &totals)))
 }
 

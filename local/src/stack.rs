@@ -1,14 +1,15 @@
 //! PostgreSQL and the local AWS, started together, with the functions' code uploaded. Both end with this process.
 
+use crate::BoxError;
 use crate::binaries::{self, Package};
 use crate::deployment::{self, Deployment, Options};
 use crate::emulator::{self, Emulator, Settings};
 use crate::missing::Missing;
 use crate::postgres::Postgres;
-use crate::{BoxError, template};
+use crate::template::{self, Artifact, Artifacts};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::Credentials;
-use serde_yaml_ng::Value;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -198,26 +199,34 @@ impl Stack {
         self.deploy_template(&format!("test-{number}"), options, template).await
     }
 
-    /// Leaves in `folder` what `sam build` would: the template, the code and the definition that it names. Returns the
-    /// template's path.
+    /// Leaves in `folder` what `sam build` would: the template, the children of its kinds, the code and the definitions that they name. Returns
+    /// the template's path.
     ///
     /// # Errors
     /// As the file system has it.
     pub fn build_into(&self, folder: &Path) -> Result<PathBuf, BoxError> {
-        let template = template::read()?;
-        let mut code = BTreeMap::new();
         for package in &self.packages {
             fs::write(folder.join(&package.name), package.zip()?)?;
-            code.insert(package.function, package.name.clone());
         }
-        let mut definitions = BTreeMap::new();
-        for path in template::definition_paths(&template) {
-            let name = path.replace('/', "-");
-            fs::copy(binaries::workspace().join(&path), folder.join(&name))?;
-            definitions.insert(path, name);
+        let code = |binary: &str| {
+            let package = self.packages.iter().find(|package| package.function == binary)?;
+            Some(Artifact::File(package.name.clone()))
+        };
+        let artifacts = Artifacts { code: &code, definition: &|file| Some(Artifact::File(file.to_owned())) };
+        let mut root = template::parse(&template::text()?)?;
+        template::package(&mut root, &artifacts)?;
+        for job in template::jobs(&root)? {
+            let name = job.location.trim_start_matches("statemachine/");
+            let mut child = template::parse(&fs::read_to_string(template::kinds_folder().join(name))?)?;
+            for file in template::definition_files(&child) {
+                fs::copy(template::kinds_folder().join(&file), folder.join(&file))?;
+            }
+            template::package(&mut child, &artifacts)?;
+            fs::write(folder.join(name), format!("{child:#}"))?;
+            root["Resources"][&job.id]["Properties"]["Location"] = name.into();
         }
         let path = folder.join("template.yaml");
-        fs::write(&path, template::package(template, &code, &definitions)?)?;
+        fs::write(&path, format!("{root:#}"))?;
         Ok(path)
     }
 
@@ -237,36 +246,35 @@ impl Stack {
         Deployment::find(self.config().await, name, self.database_for(name).await?).await
     }
 
-    /// Uploads code, definition and the template that refers to them, unless they are there already; returns the template's
+    /// Uploads code, definitions and the template that refers to them, unless they are there already; returns the template's
     /// URL. CloudFormation takes at most 51,200 bytes of a template itself.
-    async fn upload_artifacts(&self, template: Value, options: &Options) -> Result<String, BoxError> {
+    async fn upload_artifacts(&self, mut template: Value, options: &Options) -> Result<String, BoxError> {
         let s3 = pipeline::aws::s3(&self.config().await);
         // It may exist already: that is as good.
         let _ = s3.create_bucket().bucket(ARTIFACTS).send().await;
-        let mut code = BTreeMap::new();
         for package in &self.packages {
             if s3.head_object().bucket(ARTIFACTS).key(&package.name).send().await.is_err() {
                 let put = s3.put_object().bucket(ARTIFACTS).key(&package.name);
                 put.body(package.zip()?.into()).send().await?;
             }
-            code.insert(package.function, format!("s3://{ARTIFACTS}/{}", package.name));
         }
         self.delete_old_packages(&s3).await?;
+        let object = |key: &String| Artifact::Object(ARTIFACTS.to_owned(), key.clone());
         let mut definitions = BTreeMap::new();
-        for path in template::definition_paths(&template) {
-            let mut text = fs::read_to_string(binaries::workspace().join(&path))?;
-            for (old, new) in &options.definition {
-                if !text.contains(old) {
-                    return Err(format!("{path} does not say {old}").into());
-                }
-                text = text.replace(old, new);
-            }
-            let key = format!("{:016x}-{}", fingerprint(text.as_bytes()), path.replace('/', "-"));
-            s3.put_object().bucket(ARTIFACTS).key(&key).body(text.into_bytes().into()).send().await?;
-            definitions.insert(path, format!("s3://{ARTIFACTS}/{key}"));
+        for file in template::definition_files(&template) {
+            let text = fs::read(template::kinds_folder().join(&file))?;
+            let key = format!("{:016x}-{file}", fingerprint(&text));
+            s3.put_object().bucket(ARTIFACTS).key(&key).body(text.into()).send().await?;
+            definitions.insert(file, key);
         }
-        let body = template::package(template, &code, &definitions)?;
-        let key = format!("{:016x}-template.yaml", fingerprint(body.as_bytes()));
+        let code = |binary: &str| {
+            self.packages.iter().find(|package| package.function == binary).map(|package| object(&package.name))
+        };
+        let artifacts = Artifacts { code: &code, definition: &|file| definitions.get(file).map(object) };
+        template::respecify(&mut template, &options.spec)?;
+        template::package(&mut template, &artifacts)?;
+        let body = template.to_string();
+        let key = format!("{:016x}-template.json", fingerprint(body.as_bytes()));
         s3.put_object().bucket(ARTIFACTS).key(&key).body(body.into_bytes().into()).send().await?;
         Ok(format!("{}/{ARTIFACTS}/{key}", self.endpoint()))
     }

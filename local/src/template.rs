@@ -1,110 +1,223 @@
-//! The repository's template, with its code and definition replaced by what was uploaded: what `sam package` does, without
-//! SAM on the machine.
+//! The repository's template, with its jobs written out in place and code and definitions replaced by what was uploaded: what `sam build` and
+//! `sam package` do, without SAM on the machine. The local AWS cannot update nested stacks, so here they are a part of the root.
+//!
+//! # Layout
+//! - `jobs`: the jobs that the template has, and what is wrong with them.
+//! - `flatten`: a job's child template, written out in the root.
+
+mod flatten;
+mod jobs;
+
+pub use flatten::flatten;
+pub use jobs::{Job, REFERENCE_JOB, jobs, reference};
 
 use crate::BoxError;
 use crate::binaries::workspace;
-use pipeline::spec::Source;
-use serde_yaml_ng::Value;
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// A nested stack.
+const APPLICATION: &str = "AWS::Serverless::Application";
 
 /// The template's file.
 pub fn path() -> PathBuf {
     workspace().join("template.yaml")
 }
 
-/// The template as it stands.
+/// The template's text.
 ///
 /// # Errors
-/// If it cannot be read or is no YAML.
+/// If it cannot be read.
+pub fn text() -> Result<String, BoxError> {
+    fs::read_to_string(path()).map_err(|error| format!("{}: {error}", path().display()).into())
+}
+
+/// The template, with its jobs written out in place.
+///
+/// # Errors
+/// If it cannot be read, or there is something wrong with a job.
 pub fn read() -> Result<Value, BoxError> {
-    Ok(serde_yaml_ng::from_str(&fs::read_to_string(path())?)?)
+    flatten(parse(&text()?)?)
 }
 
-/// The resources of `kind`, by logical id.
-pub fn resources<'a>(template: &'a Value, kind: &str) -> BTreeMap<&'a str, &'a Value> {
-    let resources = template["Resources"].as_mapping().into_iter().flatten();
-    resources
-        .filter(|(_, resource)| resource["Type"].as_str() == Some(kind))
-        .filter_map(|(id, resource)| Some((id.as_str()?, resource)))
-        .collect()
-}
-
-/// Points every function and state machine to an uploaded object: `code` by binary name, `definitions` by path.
+/// A template or a child's as JSON, with merges such as `<<: *shared` and calls such as `!Ref` in their long form. As YAML, text such as `OFF`
+/// would become a truth value for those who read YAML 1.1, as CloudFormation's tools do.
 ///
 /// # Errors
-/// If the template has a function or definition that was not uploaded.
-pub fn package(
-    mut template: Value,
-    code: &BTreeMap<&str, String>,
-    definitions: &BTreeMap<String, String>,
-) -> Result<String, BoxError> {
-    let resources = template["Resources"].as_mapping_mut().ok_or("the template has no Resources")?;
-    for (id, resource) in resources.iter_mut() {
-        let missing = || format!("{id:?}: its code was not uploaded");
-        match resource["Type"].as_str() {
-            Some("AWS::Serverless::Function") => {
-                let binary = resource["Metadata"]["BuildProperties"]["Binary"].as_str().ok_or_else(missing)?;
-                let uploaded = code.get(binary).ok_or_else(missing)?;
-                resource["Properties"]["CodeUri"] = Value::from(uploaded.as_str());
-            }
-            Some("AWS::Serverless::StateMachine") => {
-                let path = resource["Properties"]["DefinitionUri"].as_str().ok_or_else(missing)?;
-                let uploaded = definitions.get(path).ok_or_else(missing)?;
-                resource["Properties"]["DefinitionUri"] = Value::from(uploaded.as_str());
-            }
-            _ => {}
-        }
-    }
-    Ok(serde_json::to_string_pretty(&to_json(&template)?)?)
+/// If it is not YAML.
+pub fn parse(text: &str) -> Result<Value, BoxError> {
+    let mut template: serde_yaml_ng::Value = serde_yaml_ng::from_str(text)?;
+    template.apply_merge()?;
+    to_json(&template)
 }
 
-/// A template as JSON, with calls such as `!Ref` in their long form. As YAML, text such as `OFF` would become a truth value for
-/// those who read YAML 1.1, as CloudFormation's tools do.
-///
-/// # Errors
-/// If a key is not text.
-pub fn to_json(value: &Value) -> Result<serde_json::Value, BoxError> {
+/// A file beside the template, such as a child template, by its path in the repository.
+fn parse_file(path: &str) -> Result<Value, BoxError> {
+    let named = |error: BoxError| format!("{path}: {error}");
+    let text = fs::read_to_string(workspace().join(path)).map_err(|error| named(error.into()))?;
+    parse(&text).map_err(|error| named(error).into())
+}
+
+fn to_json(value: &serde_yaml_ng::Value) -> Result<Value, BoxError> {
+    use serde_yaml_ng::Value as Yaml;
     Ok(match value {
-        Value::Mapping(fields) => {
+        Yaml::Mapping(fields) => {
             let fields = fields
                 .iter()
                 .map(|(name, field)| Ok((name.as_str().ok_or("a key that is not text")?.to_owned(), to_json(field)?)));
-            serde_json::Value::Object(fields.collect::<Result<_, BoxError>>()?)
+            Value::Object(fields.collect::<Result<_, BoxError>>()?)
         }
-        Value::Sequence(items) => items.iter().map(to_json).collect::<Result<_, _>>()?,
-        Value::Tagged(call) => {
+        Yaml::Sequence(items) => items.iter().map(to_json).collect::<Result<_, _>>()?,
+        Yaml::Tagged(call) => {
             let name = call.tag.to_string();
             let name = name.trim_start_matches('!');
             let argument = match (name, &call.value) {
-                ("GetAtt", Value::String(path)) => {
+                ("GetAtt", Yaml::String(path)) => {
                     let (resource, attribute) = path.split_once('.').ok_or("a !GetAtt of no attribute")?;
-                    serde_json::json!([resource, attribute])
+                    json!([resource, attribute])
                 }
                 (_, argument) => to_json(argument)?,
             };
             let long = if ["Ref", "Condition"].contains(&name) { name.to_owned() } else { format!("Fn::{name}") };
-            serde_json::Value::Object([(long, argument)].into_iter().collect())
+            json!({long: argument})
         }
         plain => serde_json::to_value(plain)?,
     })
 }
 
-/// The paths of the state machine files that the template names.
-pub fn definition_paths(template: &Value) -> Vec<String> {
-    resources(template, "AWS::Serverless::StateMachine")
-        .values()
-        .filter_map(|machine| machine["Properties"]["DefinitionUri"].as_str().map(ToOwned::to_owned))
-        .collect()
+/// The name and the argument of a call in its long form, such as `{"Ref": "Bucket"}`; `None` for anything else.
+pub fn call(value: &Value) -> Option<(&str, &Value)> {
+    let (name, argument) = value.as_object().filter(|fields| fields.len() == 1)?.iter().next()?;
+    (name == "Ref" || name.starts_with("Fn::")).then_some((name.as_str(), argument))
 }
 
-/// A state machine file as JSON, with every substitution replaced by 0: two of them stand for numbers and are not quoted.
+/// The resources of `kind`, by logical id.
+pub fn resources<'a>(template: &'a Value, kind: &str) -> BTreeMap<&'a str, &'a Value> {
+    let resources = template["Resources"].as_object().into_iter().flatten();
+    resources.filter(|(_, resource)| resource["Type"] == kind).map(|(id, resource)| (id.as_str(), resource)).collect()
+}
+
+/// The functions, by logical id.
+pub fn functions(template: &Value) -> BTreeMap<&str, &Value> {
+    let mut functions = resources(template, "AWS::Lambda::Function");
+    functions.extend(resources(template, "AWS::Serverless::Function"));
+    functions
+}
+
+/// Where the code of functions and the definitions of state machines are.
+pub struct Artifacts<'a> {
+    /// By the name of a binary.
+    pub code: &'a (dyn Fn(&str) -> Option<Artifact> + Sync),
+    /// By the name of a file beside its template.
+    pub definition: &'a (dyn Fn(&str) -> Option<Artifact> + Sync),
+}
+
+/// A file that was uploaded, or that SAM will upload.
+pub enum Artifact {
+    /// An object in S3: its bucket and key.
+    Object(String, String),
+    /// A file.
+    File(String),
+}
+
+impl Artifact {
+    /// As a resource's property of plain CloudFormation, with its own names for bucket and key.
+    fn property(self, bucket_name: &str, key_name: &str) -> Value {
+        match self {
+            Self::Object(bucket, key) => json!({bucket_name: bucket, key_name: key}),
+            Self::File(path) => path.into(),
+        }
+    }
+
+    /// As SAM's own resources take it.
+    fn uri(self) -> Value {
+        match self {
+            Self::Object(bucket, key) => format!("s3://{bucket}/{key}").into(),
+            Self::File(path) => path.into(),
+        }
+    }
+}
+
+/// Points every function and state machine of a template to its artifact.
 ///
 /// # Errors
-/// If it cannot be read or is no JSON.
-pub fn definition(path: &str) -> Result<serde_json::Value, BoxError> {
-    let text = fs::read_to_string(workspace().join(path))?;
+/// If there is none.
+pub fn package(template: &mut Value, artifacts: &Artifacts<'_>) -> Result<(), BoxError> {
+    let resources = template["Resources"].as_object_mut().ok_or("the template has no Resources")?;
+    for (id, resource) in resources {
+        let missing = || format!("{id}: its code or definition was not uploaded");
+        let kind = resource["Type"].as_str().unwrap_or_default().to_owned();
+        let binary = resource["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap_or_default().to_owned();
+        let properties = &mut resource["Properties"];
+        match kind.as_str() {
+            "AWS::Serverless::Function" => {
+                properties["CodeUri"] = (artifacts.code)(&binary).ok_or_else(missing)?.uri();
+            }
+            // One that has its own code already is left alone.
+            "AWS::Lambda::Function" if !properties["Code"].is_object() => {
+                properties["Code"] = (artifacts.code)(&binary).ok_or_else(missing)?.property("S3Bucket", "S3Key");
+            }
+            "AWS::StepFunctions::StateMachine" => {
+                let file = properties["DefinitionS3Location"].as_str().ok_or_else(missing)?;
+                let uploaded = (artifacts.definition)(file).ok_or_else(missing)?;
+                properties["DefinitionS3Location"] = uploaded.property("Bucket", "Key");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The names of the state machine files that a template names, in the folder `statemachine`.
+pub fn definition_files(template: &Value) -> Vec<String> {
+    let machines = resources(template, "AWS::StepFunctions::StateMachine").into_values();
+    let mut files: Vec<String> = machines
+        .filter_map(|machine| machine["Properties"]["DefinitionS3Location"].as_str().map(ToOwned::to_owned))
+        .collect();
+    files.sort();
+    files.dedup();
+    files
+}
+
+/// The folder of state machine files and child templates.
+pub fn kinds_folder() -> PathBuf {
+    workspace().join("statemachine")
+}
+
+/// Replaces texts in the specs of a flattened template's jobs.
+///
+/// # Errors
+/// If a text stands in none of them.
+pub fn respecify(template: &mut Value, replacements: &[(&str, &str)]) -> Result<(), BoxError> {
+    for (old, new) in replacements {
+        let mut count = 0;
+        for machine in template["Resources"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+            let Some(values) = machine["Properties"].get_mut("DefinitionSubstitutions").and_then(Value::as_object_mut)
+            else {
+                continue;
+            };
+            for value in values.values_mut() {
+                if let Some(text) = value.as_str().filter(|text| text.contains(old)) {
+                    *value = text.replace(old, new).into();
+                    count += 1;
+                }
+            }
+        }
+        if count == 0 {
+            return Err(format!("no job's spec says {old}").into());
+        }
+    }
+    Ok(())
+}
+
+/// A state machine file as JSON, with every substitution replaced by 0: some stand for numbers and JSON and are not quoted.
+///
+/// # Errors
+/// If it cannot be read or is not JSON.
+pub fn definition(file: &Path) -> Result<Value, BoxError> {
+    let text = fs::read_to_string(file)?;
     let mut plain = String::with_capacity(text.len());
     let mut rest = text.as_str();
     while let Some((before, after)) = rest.split_once("${") {
@@ -115,22 +228,4 @@ pub fn definition(path: &str) -> Result<serde_json::Value, BoxError> {
     }
     plain.push_str(rest);
     Ok(serde_json::from_str(&plain)?)
-}
-
-/// Which keys are the main pipeline's input, as its spec has it.
-///
-/// # Errors
-/// As [`definition`], and if the spec cannot be read.
-pub fn source() -> Result<Source, BoxError> {
-    let definition = definition("statemachine/transform-and-upsert.asl.json")?;
-    Ok(serde_json::from_value(definition["States"]["DetectNewFiles"]["Parameters"]["Payload"]["source"].clone())?)
-}
-
-/// The table that the main pipeline loads, as its spec has it.
-///
-/// # Errors
-/// As [`definition`].
-pub fn target() -> Result<serde_json::Value, BoxError> {
-    let definition = definition("statemachine/transform-and-upsert.asl.json")?;
-    Ok(definition["States"]["Upsert"]["Parameters"]["Payload"]["target"].clone())
 }

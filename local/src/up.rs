@@ -10,13 +10,14 @@ use crate::missing::Missing;
 use crate::relay::Relay;
 use crate::report::{self, out};
 use crate::stack::Stack;
+use crate::template::{self, Job, REFERENCE_JOB};
 use clap::Args;
 use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -35,6 +36,7 @@ pub(crate) async fn up(arguments: &UpArguments, state_dir: &Path) -> Result<(), 
     let stack = Stack::start(state_dir, &|text| eprintln!("{text}"))?;
     eprintln!("deploying template.yaml");
     let options = Options { s3_trigger: true, ..Options::default() };
+    let jobs = template::jobs(&template::parse(&template::text()?)?)?;
     let deployment = stack.deploy(STACK, &options).await.map_err(|error| not_deployed(error, state_dir))?;
     let _relays = match arguments.listen {
         None => Vec::new(),
@@ -43,7 +45,8 @@ pub(crate) async fn up(arguments: &UpArguments, state_dir: &Path) -> Result<(), 
             Missing::failed(what, "Give an address that `ip address` lists for this machine.").caused_by(error)
         })?,
     };
-    let exports: String = exports(arguments.listen, &stack, &deployment)
+    let jobs: Vec<(Job, Deployment)> = jobs.into_iter().map(|job| (job.clone(), deployment.of_job(&job))).collect();
+    let exports: String = exports(arguments.listen, &stack, &deployment, &jobs)
         .into_iter()
         .map(|(name, value)| format!("export {name}='{}'\n", value.replace('\'', r"'\''")))
         .collect();
@@ -51,13 +54,14 @@ pub(crate) async fn up(arguments: &UpArguments, state_dir: &Path) -> Result<(), 
     write_private(&file, &exports).map_err(|error| named(&file, &error))?;
     // Before anything says that it is ready; until here a signal just ends this process, and with it what it started.
     let end_signals = EndSignals::new().map_err(BoxError::from)?;
-    let watcher = Watcher::new(deployment, arguments.json, state_dir.join("events")).await?;
+    let events = state_dir.join("events");
+    let watcher = Watcher::new(&jobs, arguments.json, &events).await?;
     out(format_args!("{exports}ready\n"));
     eprintln!("the exports are in {} too", file.display());
-    eprintln!(
-        "upload to s3://{}/input_data/ and an execution starts by itself; Ctrl-C ends",
-        watcher.deployment.bucket
-    );
+    for (job, _) in &jobs {
+        eprintln!("upload to s3://{}/{} and a run of {} starts by itself", deployment.bucket, job.prefix, job.name);
+    }
+    eprintln!("Ctrl-C ends");
     let result = tokio::select! {
         watched = watcher.watch() => watched.map_err(Failure::from),
         () = end_signals.received() => {
@@ -70,7 +74,12 @@ pub(crate) async fn up(arguments: &UpArguments, state_dir: &Path) -> Result<(), 
 }
 
 /// What other programs need, as variables; at the address `listen`, if there is one.
-fn exports(listen: Option<IpAddr>, stack: &Stack, deployment: &Deployment) -> [(&'static str, String); 10] {
+fn exports(
+    listen: Option<IpAddr>,
+    stack: &Stack,
+    deployment: &Deployment,
+    jobs: &[(Job, Deployment)],
+) -> Vec<(String, String)> {
     let at = |address: String| match (listen, address.rsplit_once(':')) {
         (Some(IpAddr::V6(host)), Some((_, port))) => format!("[{host}]:{port}"),
         (Some(host), Some((_, port))) => format!("{host}:{port}"),
@@ -78,7 +87,7 @@ fn exports(listen: Option<IpAddr>, stack: &Stack, deployment: &Deployment) -> [(
     };
     let database = deployment.database_address();
     let (before, after) = deployment.database_url.split_once(&database).unwrap_or_default();
-    [
+    let of_all = [
         ("AWS_ENDPOINT_URL", format!("http://{}", at(stack.address()))),
         ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
         ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.to_owned()),
@@ -88,8 +97,15 @@ fn exports(listen: Option<IpAddr>, stack: &Stack, deployment: &Deployment) -> [(
         ("DATABASE_ENDPOINT", at(database)),
         ("DATABASE_INSTANCE", deployment.database_instance.clone()),
         ("BUCKET", deployment.bucket.clone()),
-        ("STATE_MACHINE_ARN", deployment.state_machine_arn.clone()),
-    ]
+    ];
+    let of_job = |(job, deployment): &(Job, Deployment)| {
+        let name = job.name.to_uppercase().replace('-', "_");
+        (format!("{name}_STATE_MACHINE_ARN"), deployment.state_machine_arn.clone())
+    };
+    let reference = jobs.iter().find(|(job, _)| job.name == REFERENCE_JOB).or(jobs.first());
+    let reference = reference.map(|(_, deployment)| ("STATE_MACHINE_ARN", deployment.state_machine_arn.clone()));
+    let of_all = of_all.into_iter().chain(reference).map(|(name, value)| (name.to_owned(), value));
+    of_all.chain(jobs.iter().map(of_job)).collect()
 }
 
 async fn relays(address: IpAddr, stack: &Stack, deployment: &Deployment) -> std::io::Result<Vec<Relay>> {
@@ -106,45 +122,57 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
 }
 
-/// Tells of each execution that ends, and keeps the examples filled in from the newest one that found something.
-struct Watcher {
-    deployment: Deployment,
+/// Tells of each execution of each job that ends, and keeps the examples filled in from each job's newest one that found something.
+struct Watcher<'a> {
+    jobs: &'a [(Job, Deployment)],
     json: bool,
-    events: PathBuf,
+    events: &'a Path,
     told: HashSet<String>,
 }
 
-impl Watcher {
+impl<'a> Watcher<'a> {
     /// Executions that ended before are not told of.
-    async fn new(deployment: Deployment, json: bool, events: PathBuf) -> Result<Self, BoxError> {
-        let mut told = HashSet::new();
-        let mut is_filled_in = false;
-        // The newest one first.
-        for (arn, _) in list(&deployment).await?.into_iter().filter(|(_, is_running)| !is_running) {
-            is_filled_in = is_filled_in || events::fill_in(&deployment, &arn, &events).await?;
-            told.insert(arn);
+    async fn new(jobs: &'a [(Job, Deployment)], json: bool, events: &'a Path) -> Result<Self, BoxError> {
+        let mut watcher = Self { jobs, json, events, told: HashSet::new() };
+        for (job, deployment) in jobs {
+            let mut is_filled_in = false;
+            // The newest one first.
+            for (arn, _) in list(deployment).await?.into_iter().filter(|(_, is_running)| !is_running) {
+                is_filled_in = is_filled_in || watcher.fill_in(job, deployment, &arn).await?;
+                watcher.told.insert(arn);
+            }
         }
-        Ok(Self { deployment, json, events, told })
+        Ok(watcher)
+    }
+
+    async fn fill_in(&self, job: &Job, deployment: &Deployment, arn: &str) -> Result<bool, BoxError> {
+        events::fill_in(deployment, job, arn, &self.events.join(&job.name)).await
     }
 
     /// For as long as the stack runs.
     async fn watch(mut self) -> Result<(), BoxError> {
         loop {
             tokio::time::sleep(Duration::from_millis(500)).await;
-            for (arn, is_running) in list(&self.deployment).await? {
-                if is_running || !self.told.insert(arn.clone()) {
-                    continue;
+            for (job, deployment) in self.jobs {
+                for (arn, is_running) in list(deployment).await? {
+                    if !is_running && self.told.insert(arn.clone()) {
+                        self.fill_in(job, deployment, &arn).await?;
+                        self.tell(job, deployment, arn).await?;
+                    }
                 }
-                events::fill_in(&self.deployment, &arn, &self.events).await?;
-                let outcome = Execution::new(self.deployment.sfn(), arn).outcome().await?;
-                if self.json {
-                    out(format_args!("{}\n", serde_json::to_string(&outcome)?));
-                    continue;
-                }
-                let name = outcome.execution.rsplit(':').next().unwrap_or_default();
-                eprintln!("{name} {}: {}", outcome.status, report::summary(&outcome).replace('\n', "; "));
             }
         }
+    }
+
+    async fn tell(&self, job: &Job, deployment: &Deployment, arn: String) -> Result<(), BoxError> {
+        let outcome = Execution::new(deployment.sfn(), arn).outcome().await?;
+        if self.json {
+            out(format_args!("{}\n", serde_json::to_string(&outcome)?));
+            return Ok(());
+        }
+        let name = outcome.execution.rsplit(':').next().unwrap_or_default();
+        eprintln!("{} {name} {}: {}", job.name, outcome.status, report::summary(&outcome).replace('\n', "; "));
+        Ok(())
     }
 }
 
