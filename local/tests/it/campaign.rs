@@ -2,6 +2,7 @@
 //! exact table, a lock that holds nobody up, nothing left in staging, and a private database.
 
 use crate::faults::{Action, Fault, Faults, Moment, Place};
+use crate::jobs::{sales_table, sold, with_second_job};
 use crate::support::*;
 use local::deployment::{Deployment, Options};
 use local::execution::Outcome;
@@ -23,6 +24,8 @@ struct Campaign {
     stack: Stack,
     faults: Faults,
     next: AtomicUsize,
+    /// Whether a second job runs beside each one, in the same bucket and database.
+    has_second_job: bool,
 }
 
 /// What came of one fault.
@@ -34,6 +37,10 @@ struct Ended {
 
 impl Campaign {
     async fn start() -> Arc<Self> {
+        Self::start_with(false).await
+    }
+
+    async fn start_with(has_second_job: bool) -> Arc<Self> {
         let faults = Faults::start().await;
         let address = faults.aws;
         let stack = tokio::task::spawn_blocking(move || Stack::for_tests_behind(Some(address))).await.unwrap();
@@ -41,15 +48,35 @@ impl Campaign {
         let administrator = stack.database_url("postgres");
         let (_, database) = administrator.split_once('@').unwrap();
         faults.lead_to(&stack.address(), database.split('/').next().unwrap(), &administrator);
-        Arc::new(Self { stack, faults, next: AtomicUsize::new(0) })
+        Arc::new(Self { stack, faults, next: AtomicUsize::new(0), has_second_job })
     }
 
     /// A deployment whose functions also find the database through the proxy.
     async fn deploy(&self, options: Options) -> Deployment {
-        self.deploy_template(options, template::read().unwrap()).await
+        let template = if self.has_second_job { with_second_job().0 } else { template::read().unwrap() };
+        let deployment = self.deploy_template(options, template).await;
+        if let Some(sales) = self.second_job(&deployment) {
+            sales.upload("a.csv", sold(&[("North", "Bread", "1.5"), ("South", "Cake", "2")])).await.unwrap();
+        }
+        deployment
     }
 
-    async fn deploy_template(&self, mut options: Options, template: serde_yaml_ng::Value) -> Deployment {
+    fn second_job(&self, deployment: &Deployment) -> Option<Deployment> {
+        let (_, jobs) = self.has_second_job.then(with_second_job)?;
+        jobs.iter().find(|job| job.name == "sales").map(|job| deployment.of_job(job))
+    }
+
+    /// A run of each job, side by side; returns the first one's outcome.
+    async fn run_all(&self, deployment: &Deployment) -> Outcome {
+        let second = async {
+            if let Some(sales) = self.second_job(deployment) {
+                run(&sales, json!({})).await;
+            }
+        };
+        tokio::join!(run(deployment, json!({})), second).0
+    }
+
+    async fn deploy_template(&self, mut options: Options, template: serde_json::Value) -> Deployment {
         let name = format!("fault-{}", self.next.fetch_add(1, Ordering::Relaxed));
         let url = self.stack.database_for(&name).await.unwrap();
         let (before, after) = url.split_once('@').unwrap();
@@ -68,7 +95,8 @@ impl Campaign {
     async fn points(&self, options: Options) -> Vec<String> {
         let deployment = self.deploy(options).await;
         self.faults.arm(&deployment.name, None);
-        run_well(&deployment, json!({})).await;
+        let outcome = self.run_all(&deployment).await;
+        assert!(outcome.succeeded(), "{}", failure(&outcome));
         self.faults.seen(&deployment.name)
     }
 
@@ -76,7 +104,7 @@ impl Campaign {
     async fn survive(&self, options: Options, fault: Fault) -> Result<Ended, String> {
         let deployment = self.deploy(options).await;
         self.faults.arm(&deployment.name, Some(fault));
-        let outcome = run(&deployment, json!({})).await;
+        let outcome = self.run_all(&deployment).await;
         let struck = self.faults.struck(&deployment.name);
         self.faults.arm(&deployment.name, None);
         self.is_sound(&deployment).await.map_err(|problem| {
@@ -88,6 +116,28 @@ impl Campaign {
 
     /// The next run loads what is not loaded, the one after it finds nothing, and all is as it should be.
     async fn is_sound(&self, deployment: &Deployment) -> Result<(), String> {
+        self.is_loaded(deployment).await?;
+        if let Some(sales) = self.second_job(deployment) {
+            let next = run(&sales, json!({})).await;
+            if !next.succeeded() {
+                return Err(format!("the next run of the second job failed: {}", failure(&next)));
+            }
+            let last = run(&sales, json!({})).await;
+            if last.last_state() != "NothingToDo" {
+                return Err(format!("the second job's run after it ended in {}", last.last_state()));
+            }
+            let rows = sales_table(&sales).await;
+            if rows != ["North 1.5 0", "South 0 2"] {
+                return Err(format!("the second job's table is {rows:?}"));
+            }
+        }
+        if deployment.is_database_public().await.unwrap() {
+            return Err("the database is public".to_owned());
+        }
+        Ok(())
+    }
+
+    async fn is_loaded(&self, deployment: &Deployment) -> Result<(), String> {
         let next = run(deployment, json!({})).await;
         if !next.succeeded() {
             return Err(format!("the next run failed: {}", failure(&next)));
@@ -99,9 +149,6 @@ impl Campaign {
         let rows = table(deployment).await;
         if rows != ["2024-01-01 0 1.75", "2024-01-02 2 0"] {
             return Err(format!("the table is {rows:?}"));
-        }
-        if deployment.is_database_public().await.unwrap() {
-            return Err("the database is public".to_owned());
         }
         let mut connection = deployment.connect().await.unwrap();
         // Of this database only; a session that was cut may take a moment to be noticed.
@@ -162,20 +209,15 @@ fn kill(name: &str, moment: Moment) -> Fault {
     Fault { place: Place::Named(name.to_owned()), moment, action: Action::Kill, times: 1 }
 }
 
-/// All points, and all their moments? Else each point with one of them, by turns.
-fn is_full() -> bool {
-    std::env::var("SLUICE_CAMPAIGN").is_ok_and(|campaign| campaign == "full")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_may_be_killed_before_and_after_each_of_its_effects() {
-    let campaign = Campaign::start().await;
+    let campaign = Campaign::start_with(is_full_campaign()).await;
     let points: BTreeSet<String> = campaign.points(Options::default()).await.into_iter().collect();
     assert!(points.len() > 30, "{points:#?}");
     let mut faults = Vec::new();
     for (number, point) in points.iter().enumerate() {
         for (turn, moment) in [Moment::Before, Moment::After].into_iter().enumerate() {
-            if is_full() || number % 2 == turn {
+            if is_full_campaign() || number % 2 == turn {
                 faults.push((format!("kill {moment:?} {point}"), Options::default(), kill(point, moment)));
             }
         }
@@ -185,8 +227,8 @@ async fn a_function_may_be_killed_before_and_after_each_of_its_effects() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn anything_may_go_wrong_anywhere() {
-    let campaign = Campaign::start().await;
+async fn anything_may_go_wrong_anywhere_beside_another_job() {
+    let campaign = Campaign::start_with(true).await;
     let mut faults = Vec::new();
     let mut counts = Vec::new();
     for options in [Options::default(), per_file()] {
@@ -225,7 +267,7 @@ const STAGING: &str = r#"upsert sql insert into pg_temp.sluice_staging ("date", 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_server_may_crash_in_the_middle_of_the_load_and_at_its_commit() {
-    let campaign = Campaign::start().await;
+    let campaign = Campaign::start_with(is_full_campaign()).await;
     for (point, moment) in [
         (STAGING, Moment::Before),
         ("upsert sql commit", Moment::Before),
@@ -251,7 +293,7 @@ async fn a_function_that_runs_out_of_time_is_tried_again() {
     let campaign = Campaign::start().await;
     let mut template = template::read().unwrap();
     // The others give up by themselves, some seconds before.
-    template["Resources"]["DetectNewFilesFunction"]["Properties"]["Timeout"] = 2.into();
+    template["Resources"]["PomodoroDetectNewFilesFunction"]["Properties"]["Timeout"] = 2.into();
     let deployment = campaign.deploy_template(Options::default(), template).await;
     let place = Place::Named("detect-new-files PUT intermediate_data/../manifest.json".to_owned());
     let action = Action::Slow(Duration::from_secs(4));
@@ -263,7 +305,8 @@ async fn a_function_that_runs_out_of_time_is_tried_again() {
     campaign.is_sound(&deployment).await.unwrap();
 }
 
-/// The functions of an aborted execution go on, beside those of the next one.
+/// The functions of an aborted execution go on, beside those of the next one. What they do last, they may do after the next one has looked,
+/// or before: if their load comes first, the next run finds nothing and opens nothing. So what they open is the watchdog's to close.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_execution_may_be_aborted_anywhere() {
     let campaign = Campaign::start().await;
@@ -279,20 +322,23 @@ async fn an_execution_may_be_aborted_anywhere() {
         let campaign = campaign.clone();
         running.spawn(async move {
             let deployment = campaign.deploy(Options::default()).await;
-            let action = Action::Slow(Duration::from_millis(1_500));
             let place = Place::Named(point.to_owned());
-            let fault = Fault { place, moment: Moment::Before, action, times: 1 };
+            let fault = Fault { place, moment: Moment::Before, action: Action::Hold, times: 1 };
             campaign.faults.arm(&deployment.name, Some(fault));
             let execution = deployment.start(&json!({})).await.unwrap();
             until("the point is reached", async || Ok(campaign.faults.struck(&deployment.name).is_some())).await;
             deployment.sfn().stop_execution().execution_arn(&execution.arn).send().await.unwrap();
             assert_eq!(execution.outcome().await.unwrap().status, "ABORTED");
-            let sound = campaign.is_sound(&deployment).await;
-            // What it opened after all others had closed, the watchdog finds.
-            let watch = json!({"action": "close_leftover", "state_machine": deployment.state_machine_arn});
-            tokio::time::sleep(Duration::from_millis(1_500)).await;
-            invoke(&deployment, "database-access", &watch).await.unwrap().unwrap();
-            assert!(!deployment.is_database_public().await.unwrap(), "{point}");
+            // From here on it goes on, beside the next run.
+            campaign.faults.release(&deployment.name);
+            let sound = campaign.is_loaded(&deployment).await;
+            until("nothing of it goes on", async || Ok(campaign.faults.is_quiet(&deployment.name))).await;
+            until("the watchdog has closed the database", async || {
+                invoke(&deployment, "database-access", &json!({"action": "close_leftover"})).await?.unwrap();
+                let leases = keys(&deployment, "state/database-access/").await;
+                Ok(!deployment.is_database_public().await? && leases.is_empty())
+            })
+            .await;
             sound.map_err(|problem| format!("{point}: {problem}"))
         });
     }

@@ -32,7 +32,7 @@ async fn it_opens_checks_twice_and_closes() {
     assert!(cause.contains("internet gateway"), "{cause}");
 
     // The watchdog: nothing runs, so what is open is a leftover.
-    let watch = json!({"action": "close_leftover", "state_machine": stack.state_machine_arn});
+    let watch = json!({"action": "close_leftover"});
     assert_eq!(stack.invoke("database-access", &watch).await.unwrap().unwrap(), json!({"public": false}));
     call(json!({"action": "open"})).await.unwrap();
     assert_eq!(stack.invoke("database-access", &watch).await.unwrap().unwrap(), json!({"public": false}));

@@ -3,19 +3,11 @@
 use crate::support::*;
 use serde_json::{Value, json};
 
-fn input(stack: &Fixture, name: &str) -> Value {
-    json!({
-        "execution": execution(stack, name),
-        "source": {"prefix": "input_data/", "suffix": ".csv", "lookback_hours": 24},
-        "trigger": {},
-    })
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_manifest_names_every_file_with_its_version() {
     let stack = fixture().await;
     let etag = stack.upload("a b+%2B.csv", csv(&[("Work", "1", "2024-01-01")])).await.unwrap();
-    let output = stack.invoke("detect-new-files", &input(&stack, "one")).await.unwrap().unwrap();
+    let output = stack.invoke("detect-new-files", &detection(&stack, "one")).await.unwrap().unwrap();
     assert_eq!(output["new_file_count"], 1);
     assert_eq!(output["batches"], json!([{"index": 0}]));
     assert_eq!(output["watermark"], Value::Null);
@@ -30,15 +22,14 @@ async fn the_manifest_names_every_file_with_its_version() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lock_is_held_while_its_owner_runs_and_free_afterwards() {
     let stack = fixture().await;
-    let detect = async |name: &str| stack.invoke("detect-new-files", &input(&stack, name)).await.unwrap();
-    let mut unknown = input(&stack, "unknown");
+    let detect = async |name: &str| stack.invoke("detect-new-files", &detection(&stack, name)).await.unwrap();
+    let mut unknown = detection(&stack, "unknown");
     unknown["execution"]["started_at"] = json!(pipeline::contract::format_time(std::time::SystemTime::now().into()));
     stack.invoke("detect-new-files", &unknown).await.unwrap().unwrap();
     stack.invoke("detect-new-files", &unknown).await.unwrap().expect("the owner itself may come again");
     let (error, _) = detect("late").await.unwrap_err();
     assert_eq!(error, "LockHeld", "an owner that Step Functions does not know may be one that it does not know yet");
-    let pipeline = stack.state_machine_arn.rsplit(':').next().unwrap();
-    let lock = format!("state/{pipeline}/lock.json");
+    let lock = pipeline::contract::keys::lock(&stack.job);
     stack.s3().delete_object().bucket(&stack.bucket).key(&lock).send().await.unwrap();
     detect("forgotten").await.unwrap();
     detect("late").await.expect("an owner that started long ago and is not known does not run");
@@ -68,18 +59,17 @@ async fn the_ledger_knows_what_the_watermark_does_not() {
     let stack = fixture().await;
     let etag = stack.upload("known.csv", csv(&[("Work", "1", "2024-01-01")])).await.unwrap();
     stack.upload("changed.csv", csv(&[("Work", "1", "2024-01-02")])).await.unwrap();
-    let pipeline = stack.state_machine_arn.rsplit(':').next().unwrap();
     let file = |name: &str, etag: &str| json!({"key": format!("input_data/{name}"), "etag": etag, "size": 1, "last_modified": "2024-01-01T00:00:00.000Z"});
     // No execution has succeeded, so only the ledger can tell.
     let entry = json!({
         "execution": "x", "detected_at": "2024-01-01T00:00:00.000Z",
         "files": [file("known.csv", &etag), file("changed.csv", "\"an older version\"")],
     });
-    put_json(&stack, &format!("state/{pipeline}/ledger/2024-01-01T00:00:00.000Z-x.json"), &entry).await;
-    let output = stack.invoke("detect-new-files", &input(&stack, "one")).await.unwrap().unwrap();
+    put_json(&stack, "state/pomodoro/ledger/2024-01-01T00:00:00.000Z-x.json", &entry).await;
+    let output = stack.invoke("detect-new-files", &detection(&stack, "one")).await.unwrap().unwrap();
     assert_eq!(output["new_file_count"], 1);
 
-    let mut since = input(&stack, "one");
+    let mut since = detection(&stack, "one");
     since["trigger"] = json!({"since": "2024-01-01T00:00:00Z"});
     let output = stack.invoke("detect-new-files", &since).await.unwrap().unwrap();
     assert_eq!(output["new_file_count"], 2);
@@ -88,7 +78,7 @@ async fn the_ledger_knows_what_the_watermark_does_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn events_wake_it_up_and_others_are_refused() {
     let stack = fixture().await;
-    let mut payload = input(&stack, "one");
+    let mut payload = detection(&stack, "one");
     let notification = |bucket: &str, key: &str| {
         let mut event: Value = serde_json::from_str(include_str!("../../../events/s3-notification.json")).unwrap();
         event["Records"][0]["s3"]["bucket"]["name"] = json!(bucket);
@@ -103,7 +93,8 @@ async fn events_wake_it_up_and_others_are_refused() {
         payload["trigger"] = trigger;
         assert_eq!(stack.invoke("detect-new-files", &payload).await.unwrap().unwrap_err().0, "InvalidEvent");
     }
-    let (error, cause) = stack.invoke("detect-new-files", &json!({"trigger": {}})).await.unwrap().unwrap_err();
+    let (error, cause) =
+        stack.invoke("detect-new-files", &json!({"action": "detect", "trigger": {}})).await.unwrap().unwrap_err();
     assert_eq!(error, "InvalidEvent");
     assert!(cause.contains("missing field `execution`"), "{cause}");
 }

@@ -29,12 +29,13 @@ use pipeline::contract::{Execution, format_time};
 use serde_json::{Value, json};
 
 /// When all histories begin: 1 January 2024, in milliseconds, as all times here unless they are dates of objects.
-const BEGINNING: i64 = 1_704_067_200_000;
-const HOUR: i64 = 3_600_000;
+pub const BEGINNING: i64 = 1_704_067_200_000;
+pub const HOUR: i64 = 3_600_000;
 
-fn execution(name: &str, started_at: i64) -> Execution {
+pub fn execution(name: &str, started_at: i64) -> Execution {
     let arn = |kind: &str| format!("arn:aws:states:us-east-1:123456789012:{kind}:m");
     Execution {
+        job: "m".to_owned(),
         id: format!("{}:{name}", arn("execution")),
         name: name.to_owned(),
         started_at: format_time(DateTime::from_millis(started_at)),
@@ -42,9 +43,11 @@ fn execution(name: &str, started_at: i64) -> Execution {
     }
 }
 
-fn event(execution: &Execution, lookback_hours: i64, trigger: &Value) -> Value {
-    let source = json!({"prefix": "input_data/", "suffix": ".csv", "lookback_hours": lookback_hours});
-    json!({"execution": execution, "source": source, "trigger": trigger})
+pub fn event(execution: &Execution, lookback_hours: i64, trigger: &Value) -> Value {
+    json!({
+        "action": "detect", "execution": execution, "prefix": "input_data/", "source": {"suffix": ".csv"},
+        "lookback_hours": lookback_hours, "trigger": trigger,
+    })
 }
 
 #[test]

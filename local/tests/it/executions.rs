@@ -76,7 +76,7 @@ async fn row_versions(stack: &Fixture) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sample_has_the_sums_that_were_added_up_elsewhere() {
     let stack = fixture().await;
-    let sample = local::binaries::workspace().join("local/sample");
+    let sample = local::binaries::workspace().join("local/sample/pomodoro");
     for month in ["01", "02", "03"] {
         assert!(stack.upload_if_changed(&sample.join(format!("sessions-2024-{month}.csv"))).await.unwrap());
     }

@@ -1,7 +1,10 @@
 //! S3, Step Functions and the Lambda Runtime API as far as one function needs them; contents and clock are the test's.
 //! The local AWS cannot date an object as a test likes, show an execution late, or list a million objects.
 
+mod gate;
 mod http;
+
+pub use gate::Gate;
 
 use http::{Request, Response, Server};
 use pipeline::contract::{Execution, ObjectRef, format_time};
@@ -64,7 +67,8 @@ pub struct Run {
     pub status: &'static str,
     pub started_at: i64,
     pub stopped_at: Option<i64>,
-    pub input: Value,
+    /// What an execution that loaded ends with, or one that did something else.
+    pub output: Value,
     pub seen: Seen,
 }
 
@@ -235,7 +239,7 @@ impl World {
         Response::new(200, page.xml(next.as_deref())).with("Content-Type", "application/xml")
     }
 
-    fn step_functions(&self, target: &str, input: &Value) -> Response {
+    fn step_functions(&mut self, target: &str, input: &Value) -> Response {
         let text = |name: &str| input[name].as_str().unwrap_or_default();
         match target {
             "AWSStepFunctions.ListExecutions" => {
@@ -262,8 +266,34 @@ impl World {
                     return Response::new(400, r#"{"__type": "ExecutionDoesNotExist", "message": "not here"}"#);
                 };
                 let mut output = run.json();
-                output["input"] = json!(run.input.to_string());
+                output["output"] = json!(run.output.to_string());
                 Response::new(200, output.to_string())
+            }
+            "AWSStepFunctions.StartExecution" => {
+                let arn =
+                    format!("{}:{}", text("stateMachineArn").replace(":stateMachine:", ":execution:"), text("name"));
+                // The same input is the same request while the execution runs.
+                match self.runs.iter().find(|run| run.execution.id == arn).map(|run| run.status) {
+                    Some("RUNNING") => {}
+                    Some(_) => {
+                        return Response::new(400, r#"{"__type": "ExecutionAlreadyExists", "message": "it is there"}"#);
+                    }
+                    None => {
+                        let mut execution = self.runs[0].execution.clone();
+                        (execution.id, execution.name) = (arn.clone(), text("name").to_owned());
+                        let (started_at, output) = (self.now, Value::Null);
+                        let seen = Seen::Described;
+                        self.runs.push(Run {
+                            execution,
+                            status: "RUNNING",
+                            started_at,
+                            stopped_at: None,
+                            output,
+                            seen,
+                        });
+                    }
+                }
+                Response::new(200, json!({"executionArn": arn, "startDate": self.now / 1_000}).to_string())
             }
             _ => Response::new(400, json!({"__type": "UnknownOperationException", "message": target}).to_string()),
         }
@@ -352,6 +382,13 @@ impl FakeAws {
         let world = Arc::new(Mutex::new(World::default()));
         let served = Arc::clone(&world);
         Self { world, server: Server::start(move |request| served.lock().unwrap().answer(request)) }
+    }
+
+    /// The same services at another address, behind a gate.
+    pub fn behind(&self, gate: Arc<Gate>) -> Self {
+        let (world, served) = (Arc::clone(&self.world), Arc::clone(&self.world));
+        let server = Server::start(move |request| gate.pass(request, || served.lock().unwrap().answer(request)));
+        Self { world, server }
     }
 
     /// To be let go of before the function is called.

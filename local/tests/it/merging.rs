@@ -122,10 +122,10 @@ async fn a_key_that_another_tool_inserts_meanwhile_is_updated() {
 async fn a_key_may_have_a_collation_of_its_own() {
     for per_file in [false, true] {
         let mut options = vpc_mode();
-        options.definition.push((r#""date_prefix": 10, "#, ""));
+        options.spec.push((r#""date_prefix": 10, "#, ""));
         if per_file {
-            options.definition.push((r#""bad_row": "fail""#, r#""bad_row": "fail", "per_file": true"#));
-            options.definition.push((r#""on_overlap": "replace""#, r#""on_overlap": "per_file""#));
+            options.spec.push((r#""bad_row": "fail""#, r#""bad_row": "fail", "per_file": true"#));
+            options.spec.push((r#""on_overlap": "replace""#, r#""on_overlap": "per_file""#));
         }
         let stack = fixture_with(options).await;
         create(&stack, &CREATE.replace("date date", "date text collate \"C\"")).await;

@@ -45,20 +45,18 @@ enum Until {
 /// Calls the functions one after the other, as an execution would. Returns the payload of its upsert, if it gets there.
 async fn run(stack: &Fixture, name: &str, until: Until) -> Option<Value> {
     let execution = execution(stack, name);
-    let source = task_spec("DetectNewFiles", "source");
-    let source = json!({"prefix": source["prefix"], "suffix": source["suffix"]});
-    let input = json!({"execution": execution, "source": source, "trigger": {}});
+    let input = detection(stack, name);
     let detected = stack.invoke("detect-new-files", &input).await.unwrap().unwrap();
     if detected["manifest"].is_null() || until == Until::Detected {
         return None;
     }
-    let mut spec = task_spec("Pivot", "pivot");
+    let mut spec = shape();
     spec["per_file"] = json!(true);
     for batch in detected["batches"].as_array().unwrap() {
         let input = json!({"execution": execution, "manifest": detected["manifest"], "batch": batch, "pivot": spec});
         stack.invoke("pivot", &input).await.unwrap().unwrap();
     }
-    let mut target = task_spec("Upsert", "target");
+    let mut target = target();
     target["on_overlap"] = json!("per_file");
     let payload = json!({"execution": execution, "manifest": detected["manifest"], "target": target});
     if until == Until::Pivoted {
@@ -224,7 +222,7 @@ async fn the_modes_are_not_mixed() {
     assert_eq!(error, "Misconfigured");
     assert!(cause.contains("was loaded per_file"), "{cause}");
     // And only half of it back again.
-    let half = local::deployment::Options { definition: vec![options.definition[1]], ..vpc_mode() };
+    let half = local::deployment::Options { spec: vec![options.spec[1]], ..vpc_mode() };
     let half = stack.stack.deploy(&stack.name, &half).await.unwrap();
     let (error, cause) = run_badly(&half, json!({})).await;
     assert_eq!(error, "Misconfigured");
@@ -233,7 +231,7 @@ async fn the_modes_are_not_mixed() {
     // A category that comes later gets its column.
     sql(&stack, "alter table pomodoro_day_catg add column rest_minutes numeric not null default 0").await;
     let mut wider = options;
-    wider.definition.push((r#""Work": "work_minutes""#, r#""Work": "work_minutes", "Rest": "rest_minutes""#));
+    wider.spec.push((r#""Work": "work_minutes""#, r#""Work": "work_minutes", "Rest": "rest_minutes""#));
     let wider = stack.stack.deploy(&stack.name, &wider).await.unwrap();
     wider.upload("c.csv", csv(&[("Rest", "7", "2024-01-01")])).await.unwrap();
     run_well(&wider, json!({})).await;

@@ -11,17 +11,14 @@ async fn detected(stack: &Fixture) -> Value {
 
 /// The same in an execution of this name, among the files of these suffixes.
 async fn detected_by(stack: &Fixture, name: &str, suffix: &Value) -> Value {
-    let input = json!({
-        "execution": execution(stack, name),
-        "source": {"prefix": "input_data/", "suffix": suffix},
-        "trigger": {},
-    });
+    let mut input = detection(stack, name);
+    input["source"]["suffix"] = suffix.clone();
     let output = stack.invoke("detect-new-files", &input).await.unwrap().unwrap();
     json!({
         "execution": execution(stack, name),
         "manifest": output["manifest"],
         "batch": {"index": 0},
-        "pivot": task_spec("Pivot", "pivot"),
+        "pivot": shape(),
     })
 }
 
@@ -136,7 +133,7 @@ async fn a_flood_of_bad_rows_is_written_in_parts() {
     assert_eq!(error, "InvalidSource");
     assert!(cause.starts_with("20000 bad rows: input_data/a.csv, line 2, column 2"), "{cause}");
     assert!(cause.contains("and 19995 more"), "{cause}");
-    let quarantine = read(&stack, "quarantine/one/batch-00000.csv").await;
+    let quarantine = read(&stack, "quarantine/pomodoro/one/batch-00000.csv").await;
     assert_eq!(quarantine.lines().count(), count + 1);
 }
 

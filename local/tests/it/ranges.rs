@@ -2,7 +2,7 @@
 //! all are of one version. The test plays S3.
 
 use crate::fake_aws::{FakeAws, Function, OnRange};
-use crate::support::task_spec;
+use crate::support::shape;
 use pipeline::contract::{Batch, BatchManifest, Manifest, ObjectRef, SourceFile};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ fn pivot(rows: &[String], rows_of_a_file: usize, on_range: Box<OnRange>) -> (Res
             .collect();
         let new_bytes = files.iter().map(|file| file.size).sum();
         let mut put = |name: &str, document: Value| {
-            let key = format!("intermediate_data/one/{name}");
+            let key = format!("intermediate_data/m/one/{name}");
             let etag = world.put(&key, document.to_string().into_bytes());
             ObjectRef { bucket: "lake".to_owned(), key, etag }
         };
@@ -51,11 +51,11 @@ fn pivot(rows: &[String], rows_of_a_file: usize, on_range: Box<OnRange>) -> (Res
     aws.world().on_range = Some(on_range);
     let arn = |kind: &str| format!("arn:aws:states:us-east-1:123456789012:{kind}:m");
     let execution = json!({
-        "id": format!("{}:one", arn("execution")), "name": "one", "started_at": "2024-01-01T00:00:00.000Z",
+        "job": "m", "id": format!("{}:one", arn("execution")), "name": "one", "started_at": "2024-01-01T00:00:00.000Z",
         "state_machine": arn("stateMachine"),
     });
     let event = json!({
-        "execution": execution, "manifest": manifest, "batch": Batch { index: 0 }, "pivot": task_spec("Pivot", "pivot"),
+        "execution": execution, "manifest": manifest, "batch": Batch { index: 0 }, "pivot": shape(),
     });
     (function.invoke(&event), aws)
 }

@@ -2,9 +2,9 @@
 //! services, so this is their test: a permission more or less, a resource, a condition or a user of a role is a difference.
 
 use crate::combinations::{ONE_MACHINE, SECRET};
+use crate::jobs::with_changed_second_job;
 use crate::resolved::Resolver;
 use local::binaries::workspace;
-use local::template;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -105,8 +105,8 @@ fn users_of_roles(id: &str, path: &str, value: &Value, found: &mut BTreeMap<Stri
 
 /// What a variant allows: lines, by the resource that they stand in.
 fn permissions(parameters: Parameters) -> BTreeMap<String, Vec<String>> {
-    let template = template::read().unwrap();
-    let resolved = template::to_json(&Resolver::new(&template, parameters).resolve()).unwrap();
+    let (template, _) = with_changed_second_job(|parameters| parameters["After"] = "pomodoro".into());
+    let resolved = Resolver::new(&template, parameters).resolve();
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut users = BTreeMap::new();
     for (id, resource) in resolved["Resources"].as_object().unwrap() {
@@ -183,6 +183,33 @@ fn the_template_allows_what_is_written_down_and_nothing_else() {
     let gone: Vec<_> = old.iter().filter(|line| !new.contains(line)).collect();
     let come: Vec<_> = new.iter().filter(|line| !old.contains(line)).collect();
     assert!(accepted == text, "{LIST} differs from the template: gone {gone:#?}, come {come:#?}");
+}
+
+/// What stands under one job's resources names neither the other's resources nor its keys.
+#[test]
+fn no_job_reaches_what_is_another_s() {
+    for (variant, parameters) in VARIANTS {
+        let all = permissions(parameters);
+        for (ours, theirs) in
+            [("Pomodoro", ["Sales", "sales", "sales/"]), ("Sales", ["Pomodoro", "pomodoro/", "input_data/"])]
+        {
+            let own: Vec<_> = all.iter().filter(|(id, _)| id.starts_with(ours)).collect();
+            assert!(own.len() >= 8, "{own:?}");
+            for (id, lines) in own {
+                for line in lines {
+                    assert!(!theirs.iter().any(|name| line.contains(name)), "{variant}, {id}: {line}");
+                }
+            }
+        }
+        // What all share reaches no keys of a job.
+        for (id, lines) in all.iter().filter(|(id, _)| !id.starts_with("Pomodoro") && !id.starts_with("Sales")) {
+            for line in lines.iter().filter(|line| line.starts_with("Allow") && line.contains("s3:")) {
+                let is_for_jobs =
+                    id == "S3Endpoint" || line.contains("/state/database-access/") || line.contains("s3:ListBucket");
+                assert!(is_for_jobs, "{variant}, {id}: {line}");
+            }
+        }
+    }
 }
 
 /// A star is an exception that AWS forces; next to it in the template stands why.

@@ -87,7 +87,7 @@ async fn what_sam_deploys_runs_by_the_clock_and_by_upload_in_both_network_modes(
         until("the clock and the upload have each started an execution that succeeded", async || {
             let inputs = inputs_of_successes(&deployment).await?;
             let by_clock = inputs.iter().any(|input| input["scheduled_time"].is_string());
-            let by_upload = inputs.iter().any(|input| input["detail"]["object"]["key"] == "input_data/a.csv");
+            let by_upload = inputs.iter().any(|input| input["upload"] == true);
             Ok(by_clock && by_upload)
         })
         .await;

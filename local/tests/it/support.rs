@@ -7,21 +7,15 @@ use local::stack::Stack;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-static STACK: Mutex<Weak<Stack>> = Mutex::new(Weak::new());
-
-/// The stack of all tests that run right now. The last one to let go of it stops it.
+/// The stack of all tests, started by the first one. Nothing lets go of it: what it started ends with this process.
 pub async fn stack() -> Arc<Stack> {
+    static STACK: OnceLock<Arc<Stack>> = OnceLock::new();
     tokio::task::spawn_blocking(|| {
-        let mut shared = STACK.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        shared.upgrade().unwrap_or_else(|| {
-            let stack =
-                Arc::new(Stack::for_tests().unwrap_or_else(|missing| panic!("{missing}\n{:?}", missing.source)));
-            *shared = Arc::downgrade(&stack);
-            stack
-        })
+        let start = || Stack::for_tests().unwrap_or_else(|missing| panic!("{missing}\n{:?}", missing.source));
+        STACK.get_or_init(|| Arc::new(start())).clone()
     })
     .await
     .unwrap()
@@ -70,7 +64,7 @@ pub type Answer = Result<Value, (String, String)>;
 /// Calls a function of a deployment as the state machine does.
 pub async fn invoke(deployment: &Deployment, function: &str, payload: &Value) -> Result<Answer, BoxError> {
     let client = aws_sdk_lambda::Client::new(&deployment.config);
-    let invoke = client.invoke().function_name(format!("{}-{function}", deployment.name));
+    let invoke = client.invoke().function_name(deployment.function_name(function));
     let answer = invoke.payload(payload.to_string().into_bytes().into()).send().await?;
     let body: Value = serde_json::from_slice(answer.payload.unwrap_or_default().as_ref())?;
     if answer.function_error.is_none() {
@@ -100,7 +94,7 @@ pub fn vpc_mode() -> Options {
 pub fn per_file() -> Options {
     let pivot = (r#""bad_row": "fail""#, r#""bad_row": "fail", "per_file": true"#);
     let target = (r#""on_overlap": "replace""#, r#""on_overlap": "per_file""#);
-    Options { definition: vec![pivot, target], ..vpc_mode() }
+    Options { spec: vec![pivot, target], ..vpc_mode() }
 }
 
 /// The target as the upsert function would create it.
@@ -194,18 +188,33 @@ pub async fn put_json(deployment: &Deployment, key: &str, document: &Value) -> V
 pub fn execution(deployment: &Deployment, name: &str) -> Value {
     let id = deployment.state_machine_arn.replace(":stateMachine:", ":execution:");
     json!({
-        "id": format!("{id}:{name}"), "name": name, "started_at": "2024-01-01T00:00:00.000Z",
+        "job": deployment.job, "id": format!("{id}:{name}"), "name": name, "started_at": "2024-01-01T00:00:00.000Z",
         "state_machine": deployment.state_machine_arn,
     })
 }
 
-/// The payload that a Task of the state machine file passes on, with its references into the state left out.
-pub fn task_spec(state: &str, field: &str) -> Value {
-    let definition = local::template::definition("statemachine/transform-and-upsert.asl.json").unwrap();
-    let states = &definition["States"];
-    let task =
-        if state == "Pivot" { &states["PivotFiles"]["ItemProcessor"]["States"]["Pivot"] } else { &states[state] };
-    task["Parameters"]["Payload"][field].clone()
+/// The input of detection in an execution of this name, with the reference job's spec.
+pub fn detection(deployment: &Deployment, name: &str) -> Value {
+    json!({
+        "action": "detect", "execution": execution(deployment, name), "prefix": deployment.prefix,
+        "source": {"suffix": ".csv"}, "lookback_hours": 24, "trigger": {},
+    })
+}
+
+/// The reference job, as the template has it.
+pub fn reference_job() -> local::template::Job {
+    let jobs = local::template::jobs(&local::template::parse(&local::template::text().unwrap()).unwrap()).unwrap();
+    local::template::reference(&jobs).unwrap().clone()
+}
+
+/// How the reference job's rows become rows of its table.
+pub fn shape() -> Value {
+    serde_json::to_value(reference_job().shape).unwrap()
+}
+
+/// The reference job's table.
+pub fn target() -> Value {
+    serde_json::to_value(reference_job().target).unwrap()
 }
 
 /// Whether a load waits for a lock of the database.
@@ -244,6 +253,11 @@ pub fn seeds(count: u64) -> std::ops::Range<u64> {
     given.unwrap_or(0..count)
 }
 
+/// All points and moments, and all that may go on beside them? Else a part of it.
+pub fn is_full_campaign() -> bool {
+    std::env::var("SLUICE_CAMPAIGN").is_ok_and(|campaign| campaign == "full")
+}
+
 /// Polls until something holds.
 pub async fn until<F: Future<Output = Result<bool, BoxError>>>(what: &str, mut holds: impl FnMut() -> F) {
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -255,7 +269,7 @@ pub async fn until<F: Future<Output = Result<bool, BoxError>>>(what: &str, mut h
 
 /// The processes of a function of this deployment.
 pub fn processes(deployment: &Deployment, function: &str) -> Vec<String> {
-    let variable = format!("AWS_LAMBDA_FUNCTION_NAME={}-{function}", deployment.name);
+    let variable = format!("AWS_LAMBDA_FUNCTION_NAME={}", deployment.function_name(function));
     let endpoint = format!("AWS_ENDPOINT_URL={}", deployment.config.endpoint_url().unwrap());
     let has =
         |environment: &[u8], wanted: &str| environment.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes());

@@ -106,9 +106,7 @@ async fn a_run_that_is_loaded_twice_at_once_is_loaded_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_has_one_owner() {
     let stack = fixture().await;
-    let pipeline = stack.state_machine_arn.rsplit(':').next().unwrap().to_owned();
-    let lock = format!("state/{pipeline}/lock.json");
-    let source = json!({"prefix": "input_data/", "suffix": ".csv", "lookback_hours": 24});
+    let lock = pipeline::contract::keys::lock(&stack.job);
     for round in seeds(ROUNDS) {
         if round % 2 == 0 {
             let dead = execution(&stack, &format!("dead-{round}"));
@@ -117,11 +115,11 @@ async fn a_lock_has_one_owner() {
             stack.s3().delete_object().bucket(&stack.bucket).key(&lock).send().await.unwrap();
         }
         let inputs = ["a", "b"].map(|name| {
-            let mut execution = execution(&stack, &format!("{name}-{round}"));
+            let mut input = detection(&stack, &format!("{name}-{round}"));
             // Not known yet, so neither takes the other one for dead.
             let now = pipeline::contract::format_time(std::time::SystemTime::now().into());
-            execution["started_at"] = json!(now);
-            json!({"execution": execution, "source": source, "trigger": {}})
+            input["execution"]["started_at"] = json!(now);
+            input
         });
         let (first, second) =
             tokio::join!(stack.invoke("detect-new-files", &inputs[0]), stack.invoke("detect-new-files", &inputs[1]));
@@ -145,7 +143,7 @@ async fn an_old_execution_that_is_redriven_after_a_newer_success_changes_nothing
     let manifest = old.output_of("DetectNewFiles").await.unwrap()["manifest"].take();
     let name = old.arn.rsplit(':').next().unwrap().to_owned();
     let redriven = json!({
-        "execution": execution(&stack, &name), "manifest": manifest, "target": task_spec("Upsert", "target"),
+        "execution": execution(&stack, &name), "manifest": manifest, "target": target(),
     });
 
     sql(&stack, "alter table pomodoro_day_catg add column learning_minutes numeric not null default 0").await;

@@ -17,7 +17,7 @@ pub async fn prepared(stack: &Fixture, name: &str, detected_at: &str, parts: &[&
 async fn prepared_with(stack: &Fixture, name: &str, detected_at: &str, parts: Vec<(Vec<u8>, usize)>) -> Value {
     let mut batches = Vec::new();
     for (index, (part, rows)) in parts.into_iter().enumerate() {
-        let prefix = format!("intermediate_data/{name}");
+        let prefix = format!("intermediate_data/pomodoro/{name}");
         let key = format!("{prefix}/part-{index}.pgcopy");
         let put = stack.s3().put_object().bucket(&stack.bucket).key(&key).body(part.into()).send().await.unwrap();
         let pivoted = json!({"bucket": stack.bucket, "key": key, "etag": put.e_tag.unwrap()});
@@ -32,8 +32,8 @@ async fn prepared_with(stack: &Fixture, name: &str, detected_at: &str, parts: Ve
         batches.push(json!({"bucket": stack.bucket, "key": "unused", "etag": "unused"}));
     }
     let manifest = json!({"detected_at": detected_at, "new_file_count": 1, "new_bytes": 1, "batches": batches});
-    let manifest = put_json(stack, &format!("intermediate_data/{name}/manifest.json"), &manifest).await;
-    json!({"execution": execution(stack, name), "manifest": manifest, "target": task_spec("Upsert", "target")})
+    let manifest = put_json(stack, &format!("intermediate_data/pomodoro/{name}/manifest.json"), &manifest).await;
+    json!({"execution": execution(stack, name), "manifest": manifest, "target": target()})
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,7 +135,7 @@ async fn a_name_that_tries_sql_is_only_a_name() {
 async fn a_replaced_part_is_not_loaded() {
     let stack = fixture().await;
     let payload = prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &["2024-01-01,1,1\n"]).await;
-    let put = stack.s3().put_object().bucket(&stack.bucket).key("intermediate_data/a/part-0.pgcopy");
+    let put = stack.s3().put_object().bucket(&stack.bucket).key("intermediate_data/pomodoro/a/part-0.pgcopy");
     put.body(parts::encoded(&stack, "2024-01-01,9,9\n").await.into()).send().await.unwrap();
     let (error, cause) = stack.invoke("upsert", &payload).await.unwrap().unwrap_err();
     assert_eq!(error, "Misconfigured", "{cause}");
@@ -151,53 +151,4 @@ async fn a_name_that_is_used_again_is_another_run() {
     assert_eq!(stack.invoke("upsert", &second).await.unwrap().unwrap()["rows_inserted"], 1);
     assert_eq!(table(&stack).await, ["2024-01-01 1 1", "2024-04-01 2 2"]);
     assert_eq!(keys(&stack, "state/").await.len(), 2);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_bootstrap_grants_what_a_load_needs() {
-    let owner = fixture().await;
-    // As on RDS there is a role for logging in by IAM; a password stands for the token.
-    sql(&owner, "do $$ begin create role rds_iam; exception when duplicate_object then null; end $$").await;
-    let script = local::binaries::workspace().join("functions/upsert/bootstrap.sql");
-    let role = format!("loader_{}", owner.name.replace('-', "_"));
-    let psql = owner.stack.psql().expect("a psql beside the server");
-    let by_password = format!("{role}_by_password");
-    for (role, iam) in [(&role, "on"), (&role, "on"), (&by_password, "off")] {
-        let output = std::process::Command::new(&psql)
-            .arg(&owner.database_url)
-            .args(["-v", &format!("role={role}"), "-v", "schema=public", "-v", "table=pomodoro_day_catg"])
-            .args(["-v", &format!("iam={iam}"), "-f"])
-            .arg(&script)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-    let mut connection = owner.connect().await.unwrap();
-    // Who is in rds_iam logs in by token and not by password.
-    for (role, is_in) in [(&role, true), (&by_password, false)] {
-        let found: bool = sqlx::query_scalar("select pg_has_role($1, 'rds_iam', 'member')")
-            .bind(role)
-            .fetch_one(&mut connection)
-            .await
-            .unwrap();
-        assert_eq!(found, is_in, "{role}");
-    }
-    sqlx::query(sqlx::AssertSqlSafe(format!("alter role {role} password 'token'")))
-        .execute(&mut connection)
-        .await
-        .unwrap();
-    let (_, address) = owner.database_url.split_once('@').unwrap();
-    let mut options = vpc_mode();
-    options.parameters.insert("DatabaseUrl", format!("postgres://{role}:token@{address}"));
-    let loader = fixture_with(options).await;
-    loader.upload("a.csv", csv(&[("Work", "1", "2024-01-01")])).await.unwrap();
-    run_well(&loader, json!({})).await;
-    loader.upload("a.csv", csv(&[("Work", "2", "2024-01-01")])).await.unwrap();
-    assert_eq!(merged(&run_well(&loader, json!({})).await), [0, 1, 0]);
-    let owner_of: String =
-        sqlx::query_scalar("select tableowner::text from pg_tables where tablename = 'pomodoro_day_catg'")
-            .fetch_one(&mut connection)
-            .await
-            .unwrap();
-    assert_eq!(owner_of, role);
 }

@@ -116,14 +116,17 @@ fn respond(stream: &mut TcpStream, headers: &str, body: &str) {
     stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
 }
 
-const EXECUTION: &str = r#"{"id": "arn:x:execution:m:e", "name": "e", "started_at": "2024-01-01T00:00:00.000Z", "state_machine": "arn:x:stateMachine:m"}"#;
+const EXECUTION: &str = r#"{"job": "m", "id": "arn:x:execution:m:e", "name": "e", "started_at": "2024-01-01T00:00:00.000Z", "state_machine": "arn:x:stateMachine:m"}"#;
 const REFERENCE: &str = r#"{"bucket": "lake", "key": "k", "etag": "e"}"#;
 
 /// A valid event of each function.
 fn event(function: &str) -> String {
     match function {
         "detect-new-files" => {
-            format!(r#"{{"execution": {EXECUTION}, "source": {{"prefix": "p/", "suffix": ".csv"}}, "trigger": {{}}}}"#)
+            format!(
+                r#"{{"action": "detect", "execution": {EXECUTION}, "prefix": "p/", "source": {{"suffix": ".csv"}},
+                "lookback_hours": 24, "trigger": {{}}}}"#
+            )
         }
         "pivot" => format!(
             r#"{{"execution": {EXECUTION}, "manifest": {REFERENCE}, "batch": {{"index": 0}}, "pivot": {{"index": {{"column": "d",
@@ -133,6 +136,24 @@ fn event(function: &str) -> String {
             r#"{{"execution": {EXECUTION}, "manifest": {REFERENCE}, "target": {{"schema": "s", "table": "t", "key": ["d"]}}}}"#
         ),
         _ => format!(r#"{{"execution": {EXECUTION}, "action": "open"}}"#),
+    }
+}
+
+/// The one password that comes in a payload.
+#[test]
+fn what_prepares_a_database_logs_no_password_whatever_is_logged() {
+    for event in [
+        r#"{"action": "prepare", "user": "postgres", "password": "secret-7f3a"}"#,
+        r#"{"action": "prepare", "user": "postgres", "password": "secret-7f3a", "table": 5}"#,
+        r#"{"action": "prepare", "user": "postgres", "password": "secret-7f3a", "execution": {"id": "x"}}"#,
+    ] {
+        let mut command = command("upsert");
+        command.env("LOG_LEVEL", "trace");
+        let (_, body, log) = answer_of(command, "upsert", event);
+        assert!(body["errorType"].is_string() && log.len() > 1_000, "{body} {log}");
+        for text in [&body.to_string(), &log] {
+            assert!(!text.contains("secret-7f3a") && !text.contains("hush"), "{text}");
+        }
     }
 }
 

@@ -300,7 +300,7 @@ impl<'a> History<'a> {
             status: "RUNNING",
             started_at: self.now,
             stopped_at: None,
-            input: json!({}),
+            output: json!({"mode": "load"}),
             seen: Seen::Described,
         });
         world.runs.len() - 1
@@ -322,7 +322,8 @@ impl<'a> History<'a> {
         let (execution, input) = {
             let world = &mut *self.aws.world();
             world.now = self.now;
-            (world.runs[run].execution.clone(), world.runs[run].input.clone())
+            let is_dry_run = world.runs[run].output["mode"] == "dry_run";
+            (world.runs[run].execution.clone(), if is_dry_run { json!({"dry_run": true}) } else { json!({}) })
         };
         let asked_at = format_time(SystemTime::now().into());
         let event = event(&execution, self.lookback_hours, &input);
@@ -358,7 +359,7 @@ impl<'a> History<'a> {
         self.counts.runs += 1;
         let run = self.waiting.take().unwrap_or_else(|| self.begin());
         if fate == Fate::DryRun {
-            self.aws.world().runs[run].input = json!({"dry_run": true});
+            self.aws.world().runs[run].output = json!({"mode": "dry_run"});
         }
         self.changes(end);
 

@@ -25,7 +25,7 @@ fn detect_in_a_million(
         status: "SUCCEEDED",
         started_at: BEGINNING,
         stopped_at: Some(BEGINNING + HOUR),
-        input: json!({}),
+        output: json!({"mode": "load"}),
         seen: Seen::Described,
     };
     aws.world().runs.push(success);

@@ -22,7 +22,7 @@ fn put(aws: &FakeAws, count: u64, key: impl Fn(u64) -> String) {
 /// Detects under `prefix`; returns how often that asked for a page.
 fn detect(aws: &FakeAws, function: &mut Function, prefix: &str) -> Result<(BTreeSet<String>, usize), (String, String)> {
     let mut event = event(&execution("spellings", BEGINNING), 24, &json!({}));
-    event["source"]["prefix"] = json!(prefix);
+    event["prefix"] = json!(prefix);
     let output = function.invoke(&event)?;
     let world = aws.world();
     let mut found = BTreeSet::new();
@@ -66,7 +66,7 @@ fn files_are_found_however_they_are_spelled() {
     ];
     for (name, key) in spellings {
         put(&aws, 10_000, key);
-        for prefix in ["input_data/", "input_data", "input_data/0", "input_data/none"] {
+        for prefix in ["input_data/", "input_data/00/", "input_data/2024/", "input_data/none/"] {
             aws.world().listings.clear();
             let listed: Vec<String> =
                 aws.world().objects.keys().filter(|key| key.starts_with(prefix)).cloned().collect();

@@ -144,9 +144,9 @@ fn decoded(text: &str) -> String {
 }
 
 pub struct Response {
-    status: u16,
+    pub status: u16,
     headers: String,
-    body: Vec<u8>,
+    pub body: Vec<u8>,
     /// The connection ends in the middle of the body.
     is_cut_off: bool,
 }

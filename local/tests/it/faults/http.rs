@@ -1,7 +1,7 @@
 //! The proxy before AWS: one request per connection, so that where one ends is never in doubt.
 
 use super::process::Caller;
-use super::{Action, Moment, Shared};
+use super::{Action, Moment, Shared, UnderWay};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,12 +16,16 @@ pub async fn serve(shared: Arc<Shared>, mut client: TcpStream, peer: SocketAddr)
 async fn pass_on(shared: &Shared, client: &mut TcpStream, peer: SocketAddr) -> io::Result<()> {
     let caller = tokio::task::spawn_blocking(move || Caller::of(peer)).await?;
     let Some((head, body)) = read_request(client).await? else { return Ok(()) };
+    let _under_way = UnderWay::new(shared, caller.as_ref());
     let fault = caller.as_ref().and_then(|caller| shared.meet(caller, &name(&head, &body)));
-    let Some((caller, (moment, action))) = caller.zip(fault) else {
+    let Some((caller, (moment, action))) = caller.as_ref().zip(fault) else {
         return client.write_all(&forward(shared, &head, &body).await?).await;
     };
-    if let Action::Slow(time) = action {
-        tokio::time::sleep(time).await;
+    if let Action::Slow(_) | Action::Hold = action {
+        match action {
+            Action::Slow(time) => tokio::time::sleep(time).await,
+            _ => shared.held(caller).await,
+        }
         return client.write_all(&forward(shared, &head, &body).await?).await;
     }
     if let Action::Status(status) = action {
@@ -136,6 +140,10 @@ fn name(head: &str, body: &[u8]) -> String {
     }
     let folder = key.split('/').next().unwrap_or_default();
     let file = key.rsplit('/').next().unwrap_or_default();
-    let file = if folder == "state" && file != "lock.json" { "entry" } else { file };
+    let file = match key.split('/').nth(1) {
+        Some("database-access") if folder == "state" => "lease",
+        _ if folder == "state" && !["lock.json", "again.json"].contains(&file) => "entry",
+        _ => file,
+    };
     format!("{method} {folder}/../{file}")
 }

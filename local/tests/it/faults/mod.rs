@@ -33,6 +33,8 @@ pub enum Action {
     Status(u16),
     /// The request takes this much longer.
     Slow(Duration),
+    /// The request waits until the test lets it go on.
+    Hold,
     /// Half of the answer comes.
     Truncate,
     /// The database's server process of this session crashes, whereupon the server ends all sessions and recovers.
@@ -64,6 +66,10 @@ struct Plan {
     fault: Option<Fault>,
     /// The name at which it struck, and how often it has yet to.
     struck: Option<(String, usize)>,
+    /// Requests that are held may go on.
+    is_released: bool,
+    /// Requests on their way.
+    under_way: usize,
 }
 
 #[derive(Default)]
@@ -119,13 +125,26 @@ impl Faults {
 
     /// Forgets what was seen of a deployment, and makes something go wrong from now on.
     pub fn arm(&self, deployment: &str, fault: Option<Fault>) {
-        let plan = Plan { fault, ..Plan::default() };
-        self.shared.plans.lock().unwrap().insert(deployment.to_owned(), plan);
+        let mut plans = self.shared.plans.lock().unwrap();
+        let under_way = plans.get(deployment).map_or(0, |plan| plan.under_way);
+        plans.insert(deployment.to_owned(), Plan { fault, under_way, ..Plan::default() });
     }
 
     /// The names of all requests since then, in their order.
     pub fn seen(&self, deployment: &str) -> Vec<String> {
         self.shared.plans.lock().unwrap().get(deployment).map(|plan| plan.seen.clone()).unwrap_or_default()
+    }
+
+    /// Lets the requests go on that are held.
+    pub fn release(&self, deployment: &str) {
+        if let Some(plan) = self.shared.plans.lock().unwrap().get_mut(deployment) {
+            plan.is_released = true;
+        }
+    }
+
+    /// Whether none of the deployment's functions waits for an answer.
+    pub fn is_quiet(&self, deployment: &str) -> bool {
+        self.shared.plans.lock().unwrap().get(deployment).is_none_or(|plan| plan.under_way == 0)
     }
 
     /// The request at which the fault has struck, if it has.
@@ -135,11 +154,51 @@ impl Faults {
     }
 }
 
+/// The plan of a caller's deployment. The names of two may begin alike, but for the hyphen before a job's.
+fn plan_of<'a>(plans: &'a mut HashMap<String, Plan>, caller: &Caller) -> Option<&'a mut Plan> {
+    let is_of = |name: &str| caller.owner.strip_prefix(name).is_some_and(|job| job.is_empty() || job.starts_with('-'));
+    plans.iter_mut().find(|(name, _)| is_of(name)).map(|(_, plan)| plan)
+}
+
+/// A request on its way.
+struct UnderWay<'a> {
+    shared: &'a Shared,
+    caller: Option<&'a Caller>,
+}
+
+impl<'a> UnderWay<'a> {
+    fn new(shared: &'a Shared, caller: Option<&'a Caller>) -> Self {
+        let request = Self { shared, caller };
+        request.count(|count| count + 1);
+        request
+    }
+
+    fn count(&self, change: impl Fn(usize) -> usize) {
+        let mut plans = self.shared.plans.lock().unwrap();
+        if let Some(plan) = self.caller.and_then(|caller| plan_of(&mut plans, caller)) {
+            plan.under_way = change(plan.under_way);
+        }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.count(|count| count.saturating_sub(1));
+    }
+}
+
 impl Shared {
+    /// Waits until a held request may go on.
+    async fn held(&self, caller: &Caller) {
+        while plan_of(&mut self.plans.lock().unwrap(), caller).is_some_and(|plan| !plan.is_released) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// A request is about to be made: writes it down, and says what goes wrong with it.
     fn meet(&self, caller: &Caller, name: &str) -> Option<(Moment, Action)> {
         let mut plans = self.plans.lock().unwrap();
-        let plan = plans.get_mut(&caller.deployment)?;
+        let plan = plan_of(&mut plans, caller)?;
         let name = format!("{} {name}", caller.function);
         let number = plan.seen.len();
         plan.seen.push(name.clone());

@@ -1,7 +1,7 @@
 //! The proxy before PostgreSQL: follows the messages of the client (PostgreSQL documentation, "Frontend/Backend Protocol").
 
 use super::process::Caller;
-use super::{Action, Moment, Shared};
+use super::{Action, Moment, Shared, UnderWay};
 use sqlx::Connection;
 use std::io;
 use std::net::SocketAddr;
@@ -20,6 +20,7 @@ async fn pass_on(shared: &Shared, mut client: TcpStream, caller: Option<Caller>)
     let Some(caller) = caller else {
         return tokio::io::copy_bidirectional(&mut client, &mut server).await.map(drop);
     };
+    let _under_way = UnderWay::new(shared, Some(&caller));
     let (mut from_client, mut from_server) = (Vec::new(), vec![0; 1 << 16]);
     let mut has_started = false;
     // What is to happen when the server has answered.
@@ -66,13 +67,14 @@ async fn pass_on(shared: &Shared, mut client: TcpStream, caller: Option<Caller>)
 
 /// What is no answer of PostgreSQL is a connection that ends.
 fn ends(action: Action) -> bool {
-    !matches!(action, Action::Slow(_) | Action::CrashServer)
+    !matches!(action, Action::Slow(_) | Action::Hold | Action::CrashServer)
 }
 
 async fn strike(shared: &Shared, caller: &Caller, server: &TcpStream, action: Action) {
     match action {
         Action::Kill => caller.kill(),
         Action::Slow(time) => tokio::time::sleep(time).await,
+        Action::Hold => shared.held(caller).await,
         Action::CrashServer => {
             let port = i32::from(server.local_addr().unwrap().port());
             let mut administrator = sqlx::PgConnection::connect(shared.administrator.get().unwrap()).await.unwrap();

@@ -10,8 +10,8 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub pid: String,
-    /// The stack it belongs to.
-    pub deployment: String,
+    /// Its stack and job: the function's name without that of its binary.
+    pub owner: String,
     pub function: &'static str,
 }
 
@@ -53,8 +53,8 @@ impl Caller {
             .find_map(|entry| entry.strip_prefix(b"AWS_LAMBDA_FUNCTION_NAME="))
             .and_then(|name| std::str::from_utf8(name).ok())?;
         let function = FUNCTIONS.into_iter().find(|function| name.ends_with(&format!("-{function}")))?;
-        let deployment = name.strip_suffix(&format!("-{function}"))?.to_owned();
-        Some(Self { pid: pid.to_owned(), deployment, function })
+        let owner = name.strip_suffix(&format!("-{function}"))?.to_owned();
+        Some(Self { pid: pid.to_owned(), owner, function })
     }
 
     pub fn kill(&self) {
