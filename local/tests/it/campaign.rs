@@ -41,13 +41,7 @@ impl Campaign {
     }
 
     async fn start_with(has_second_job: bool) -> Arc<Self> {
-        let faults = Faults::start().await;
-        let address = faults.aws;
-        let stack = tokio::task::spawn_blocking(move || Stack::for_tests_behind(Some(address))).await.unwrap();
-        let stack = stack.unwrap_or_else(|missing| panic!("{missing}\n{:?}", missing.source));
-        let administrator = stack.database_url("postgres");
-        let (_, database) = administrator.split_once('@').unwrap();
-        faults.lead_to(&stack.address(), database.split('/').next().unwrap(), &administrator);
+        let (faults, stack) = Faults::with_stack().await;
         Arc::new(Self { stack, faults, next: AtomicUsize::new(0), has_second_job })
     }
 

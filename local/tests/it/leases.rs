@@ -3,7 +3,6 @@
 use crate::faults::{Action, Fault, Faults, Moment, Place};
 use crate::support::*;
 use local::deployment::{Deployment, Options};
-use local::stack::Stack;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -114,13 +113,7 @@ async fn the_lease_of_an_execution_that_was_stopped_keeps_nothing_open() {
 /// public. When the first one goes on, it closes, looks again, and opens.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_leases_between_listing_and_modifying_gets_its_database_back() {
-    let faults = Faults::start().await;
-    let address = faults.aws;
-    let stack = tokio::task::spawn_blocking(move || Stack::for_tests_behind(Some(address))).await.unwrap();
-    let stack = stack.unwrap_or_else(|missing| panic!("{missing}\n{:?}", missing.source));
-    let administrator = stack.database_url("postgres");
-    let (_, database) = administrator.split_once('@').unwrap();
-    faults.lead_to(&stack.address(), database.split('/').next().unwrap(), &administrator);
+    let (faults, stack) = Faults::with_stack().await;
     let deployment = stack.deploy("leases", &Options::default()).await.unwrap();
 
     let leaving = execution(&deployment, "leaving");

@@ -158,6 +158,17 @@ fn what_prepares_a_database_logs_no_password_whatever_is_logged() {
 }
 
 #[test]
+fn log_lines_say_which_job_and_which_execution() {
+    for function in local::binaries::FUNCTIONS {
+        let (_, _, log) = answer(function, &event(function));
+        let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let ended = lines.iter().find(|line| line["message"] == "invocation ended");
+        let span = &ended.unwrap_or_else(|| panic!("{function}: {log}"))["span"];
+        assert_eq!((&span["job"], &span["sfn.execution_id"]), (&"m".into(), &"arn:x:execution:m:e".into()), "{span}");
+    }
+}
+
+#[test]
 fn an_event_that_does_not_decode_is_an_invalid_event() {
     for function in local::binaries::FUNCTIONS {
         for payload in ["{}", "[]", "null", "\"text\"", r#"{"execution": 5}"#] {

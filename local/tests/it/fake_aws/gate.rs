@@ -9,8 +9,8 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 struct State {
     /// One waits to be let in.
     is_waiting: bool,
-    /// The one that waits changes something.
-    is_write: bool,
+    /// The one that waits is a conditional write of the lock.
+    is_conditional: bool,
     is_let_in: bool,
     /// All pass.
     is_open: bool,
@@ -50,7 +50,7 @@ impl Gate {
         let mut state = self.state();
         loop {
             state.is_waiting = true;
-            state.is_write = request.method == "PUT" || target.ends_with("StartExecution");
+            state.is_conditional = request.method == "PUT" && request.path.ends_with("lock.json");
             self.changed.notify_all();
             state = self.wait(state, |state| state.is_let_in || state.is_open);
             (state.is_waiting, state.is_let_in) = (false, false);
@@ -105,10 +105,10 @@ impl Gate {
         self.step();
     }
 
-    /// Whether the waiting request changes something, so that it matters if it is sent twice.
+    /// Whether the waiting request is one that is refused when it is sent twice.
     pub fn waits_to_write(&self) -> bool {
         let state = self.state();
-        state.is_waiting && state.is_write
+        state.is_waiting && state.is_conditional
     }
 
     /// What the function has asked for and heard.

@@ -6,6 +6,7 @@ mod http;
 mod postgres;
 mod process;
 
+use local::stack::Stack;
 use process::Caller;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -91,8 +92,8 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Starts the proxies; where they lead is said later.
-    pub async fn start() -> Self {
+    /// Starts the proxies; where they lead is not known yet.
+    async fn start() -> Self {
         let shared = Arc::<Shared>::default();
         let (http, postgres) =
             (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
@@ -116,11 +117,18 @@ impl Faults {
         Self { shared, aws, database }
     }
 
-    /// Says where the proxies lead, and how to log in to the database as its administrator.
-    pub fn lead_to(&self, aws: &str, database: &str, administrator: &str) {
-        self.shared.aws.set(aws.parse().unwrap()).unwrap();
-        self.shared.database.set(database.parse().unwrap()).unwrap();
-        self.shared.administrator.set(administrator.to_owned()).unwrap();
+    /// A stack of its own, whose functions find AWS behind a proxy.
+    pub async fn with_stack() -> (Self, Stack) {
+        let faults = Self::start().await;
+        let address = faults.aws;
+        let stack = tokio::task::spawn_blocking(move || Stack::for_tests_behind(Some(address))).await.unwrap();
+        let stack = stack.unwrap_or_else(|missing| panic!("{missing}\n{:?}", missing.source));
+        let administrator = stack.database_url("postgres");
+        let (_, database) = administrator.split_once('@').unwrap();
+        faults.shared.aws.set(stack.address().parse().unwrap()).unwrap();
+        faults.shared.database.set(database.split('/').next().unwrap().parse().unwrap()).unwrap();
+        faults.shared.administrator.set(administrator).unwrap();
+        (faults, stack)
     }
 
     /// Forgets what was seen of a deployment, and makes something go wrong from now on.
