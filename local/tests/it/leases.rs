@@ -125,7 +125,12 @@ async fn a_run_that_leases_between_listing_and_modifying_gets_its_database_back(
     let closing = call(&deployment, "close", &leaving);
     let coming = async {
         until("the first one has listed", async || Ok(faults.struck(&deployment.name).is_some())).await;
+        // Of another job, which shares the instance.
         let mut coming = execution(&deployment, "coming");
+        coming["job"] = json!("sales");
+        for field in ["id", "state_machine"] {
+            coming[field] = json!(coming[field].as_str().unwrap().replace("-pomodoro", "-sales"));
+        }
         // Not known yet, so it may be running.
         coming["started_at"] = json!(pipeline::contract::format_time(std::time::SystemTime::now().into()));
         let opened = call(&deployment, "open", &coming).await;
