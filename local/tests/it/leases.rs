@@ -24,15 +24,7 @@ async fn waiting(deployment: &Deployment) -> Waiting {
     sqlx::raw_sql("begin; lock table pomodoro_day_catg in exclusive mode").execute(&mut connection).await.unwrap();
     deployment.upload("a.csv", csv(&[("Work", "1", "2024-01-01")])).await.unwrap();
     let execution = deployment.start(&json!({})).await.unwrap();
-    until("the run loads", async || {
-        let mut connection = deployment.connect().await?;
-        let waits = sqlx::query_scalar(
-            "select exists (select from pg_stat_activity where application_name like 'sluice %' \
-             and wait_event_type = 'Lock' and datname = current_database())",
-        );
-        Ok(waits.fetch_one(&mut connection).await?)
-    })
-    .await;
+    until("the run loads", async || waits_for_lock(deployment).await).await;
     Waiting { execution, _transaction: connection }
 }
 

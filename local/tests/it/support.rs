@@ -218,8 +218,8 @@ pub fn target() -> Value {
 }
 
 /// Whether a load waits for a lock of the database.
-pub async fn waits_for_lock(stack: &Fixture) -> Result<bool, local::BoxError> {
-    let mut connection = stack.connect().await?;
+pub async fn waits_for_lock(deployment: &Deployment) -> Result<bool, local::BoxError> {
+    let mut connection = deployment.connect().await?;
     let waits = sqlx::query_scalar(
         "select exists (select from pg_stat_activity where application_name like 'sluice %' and wait_event_type = 'Lock' \
          and datname = current_database())",
