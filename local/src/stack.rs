@@ -71,6 +71,7 @@ impl Stack {
     /// # Errors
     /// As [`Stack::start`].
     pub fn for_tests_behind(functions_see: Option<SocketAddr>) -> Result<Self, Missing> {
+        clear_ended_tests();
         let name = format!(
             "sluice-test-{}-{:x}",
             std::process::id(),
@@ -368,6 +369,20 @@ fn hold(state_dir: &Path) -> Result<File, Missing> {
     let lock = File::create(state_dir.join("lock")).map_err(|error| busy().caused_by(error))?;
     lock.try_lock().map_err(|_| busy())?;
     Ok(lock)
+}
+
+/// Deletes the folders of tests whose process has ended: a stack that lives as long as its process is never dropped. Without `/proc` they stay.
+fn clear_ended_tests() {
+    let processes = Path::new("/proc");
+    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name.strip_prefix("sluice-test-").and_then(|rest| rest.split('-').next());
+        let has_ended =
+            process.is_some_and(|process| processes.join("self").exists() && !processes.join(process).exists());
+        if has_ended {
+            drop(Scratch(entry.path()));
+        }
+    }
 }
 
 /// Where downloaded tools are kept, for all checkouts of this user.
