@@ -144,7 +144,7 @@ impl Deployment {
 
     /// An S3 client.
     pub fn s3(&self) -> aws_sdk_s3::Client {
-        pipeline::aws::s3(&self.config)
+        sluice::aws::s3(&self.config)
     }
 
     /// A Step Functions client.

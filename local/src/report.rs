@@ -2,7 +2,7 @@
 
 use crate::BoxError;
 use crate::execution::{Outcome, Progress, StateRun};
-use pipeline::spec::Target;
+use sluice::spec::Target;
 use sqlx::{Column, PgConnection, Row};
 use std::io::{IsTerminal, Write};
 

@@ -126,7 +126,7 @@ impl Stack {
     /// What an AWS client of an administrator needs. Not to be shared between runtimes: a client's connections belong to one.
     pub async fn config(&self) -> SdkConfig {
         aws_config::defaults(BehaviorVersion::latest())
-            .http_client(pipeline::aws::http_client())
+            .http_client(sluice::aws::http_client())
             .region(Region::from_static(emulator::REGION))
             .endpoint_url(self.endpoint())
             .credentials_provider(Credentials::new(
@@ -250,7 +250,7 @@ impl Stack {
     /// Uploads code, definitions and the template that refers to them, unless they are there already; returns the template's
     /// URL. CloudFormation takes at most 51,200 bytes of a template itself.
     async fn upload_artifacts(&self, mut template: Value, options: &Options) -> Result<String, BoxError> {
-        let s3 = pipeline::aws::s3(&self.config().await);
+        let s3 = sluice::aws::s3(&self.config().await);
         // It may exist already: that is as good.
         let _ = s3.create_bucket().bucket(ARTIFACTS).send().await;
         for package in &self.packages {

@@ -7,14 +7,14 @@
 use crate::leases::Leases;
 use crate::{probe, status};
 use aws_sdk_rds::types::DbInstance;
-use pipeline::contract::{
+use serde::Serialize;
+use sluice::contract::{
     CloseOutput, DatabaseAccessInput, Execution, OpenOutput, StatusOutput, format_time, parse_time,
 };
-use pipeline::edge::Invocation;
-use pipeline::env::Env;
-use pipeline::store::Store;
-use pipeline::{Error, Kind, Result, aws};
-use serde::Serialize;
+use sluice::edge::Invocation;
+use sluice::env::Env;
+use sluice::store::Store;
+use sluice::{Error, Kind, Result, aws};
 use std::sync::Arc;
 use std::time::SystemTime;
 use tracing::{info, warn};

@@ -2,9 +2,9 @@
 //! private only when none of them needs it any more.
 
 use aws_sdk_sfn::types::ExecutionStatus;
-use pipeline::contract::{Execution, Lease, keys, may_be_too_new_to_be_known};
-use pipeline::store::Store;
-use pipeline::{Error, Kind, Result};
+use sluice::contract::{Execution, Lease, keys, may_be_too_new_to_be_known};
+use sluice::store::Store;
+use sluice::{Error, Kind, Result};
 use tracing::{info, warn};
 
 /// The leases of one instance.

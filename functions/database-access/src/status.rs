@@ -1,6 +1,6 @@
 //! What an instance's status means (Amazon RDS User Guide, "Viewing Amazon RDS DB instance status").
 
-use pipeline::Kind;
+use sluice::Kind;
 
 /// `Ok` if the instance can be modified and used now, else whether that may pass by itself.
 pub fn check(status: &str) -> Result<(), Kind> {

@@ -7,9 +7,9 @@
 //! would start runs without end.
 
 use aws_sdk_sfn::error::SdkError;
-use pipeline::contract::{Again, Execution, Owner, keys, plain_state_machine};
-use pipeline::store::{Condition, Latest, Store};
-use pipeline::{Error, Result};
+use sluice::contract::{Again, Execution, Owner, keys, plain_state_machine};
+use sluice::store::{Condition, Latest, Store};
+use sluice::{Error, Result};
 use tracing::info;
 
 /// The input of the runs that it starts. Always the same, so that starting one twice is starting it once.

@@ -2,11 +2,11 @@
 
 use crate::selection::Batcher;
 use aws_sdk_s3::primitives::DateTime;
-use pipeline::contract::{
+use sluice::contract::{
     Batch, BatchManifest, DetectOutput, Execution, Manifest, ObjectRef, SourceFile, format_time, keys,
 };
-use pipeline::store::Store;
-use pipeline::{Error, Kind, Result};
+use sluice::store::Store;
+use sluice::{Error, Kind, Result};
 use std::collections::BTreeMap;
 use tokio::task::JoinSet;
 

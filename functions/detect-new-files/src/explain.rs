@@ -3,9 +3,9 @@
 use crate::ledger::{self, Load};
 use crate::listing::listed;
 use crate::selection::{Listed, Window};
-use pipeline::contract::{Detect, Explanation, format_time};
-use pipeline::store::Store;
-use pipeline::{Error, Result};
+use sluice::contract::{Detect, Explanation, format_time};
+use sluice::store::Store;
+use sluice::{Error, Result};
 use std::collections::BTreeSet;
 
 /// Explains each of `keys`, as a run that starts now would see it.

@@ -10,15 +10,13 @@ use crate::selection::Window;
 use crate::trigger::{self, WakeUp};
 use crate::watermark;
 use aws_sdk_s3::primitives::DateTime;
-use pipeline::contract::{
-    Detect, DetectInput, DetectOutput, Execution, Mode, Release, ReleaseOutput, format_time, keys,
-};
-use pipeline::edge::Invocation;
-use pipeline::env::Env;
-use pipeline::spec::Source;
-use pipeline::store::Store;
-use pipeline::{Error, Kind, Result, aws};
 use serde::Serialize;
+use sluice::contract::{Detect, DetectInput, DetectOutput, Execution, Mode, Release, ReleaseOutput, format_time, keys};
+use sluice::edge::Invocation;
+use sluice::env::Env;
+use sluice::spec::Source;
+use sluice::store::Store;
+use sluice::{Error, Kind, Result, aws};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;

@@ -1,10 +1,10 @@
 //! What committed runs have loaded: entries in the bucket, a few per run, named by the time of the run's detection.
 
 use aws_sdk_s3::primitives::DateTime;
-use pipeline::contract::{Execution, LedgerEntry, format_time, keys};
-use pipeline::store::{Latest, Store};
-use pipeline::task::Task;
-use pipeline::{Error, Result};
+use sluice::contract::{Execution, LedgerEntry, format_time, keys};
+use sluice::store::{Latest, Store};
+use sluice::task::Task;
+use sluice::{Error, Result};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -190,7 +190,7 @@ fn hash(salt: u8, text: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pipeline::contract::SourceFile;
+    use sluice::contract::SourceFile;
 
     fn entry(key: &str, etag: &str) -> LedgerEntry {
         let file = SourceFile { key: key.into(), etag: etag.into(), size: 0, last_modified: String::new() };

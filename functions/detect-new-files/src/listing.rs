@@ -3,8 +3,8 @@
 use crate::ranges::{Page, Range, Ranges};
 use crate::selection::Listed;
 use aws_sdk_s3::types::Object;
-use pipeline::store::Store;
-use pipeline::{Error, Kind, Result};
+use sluice::store::Store;
+use sluice::{Error, Kind, Result};
 use tokio::task::JoinSet;
 
 /// A listing under way. What it has asked for ends with it.

@@ -2,9 +2,9 @@
 //! holds nobody up.
 
 use aws_sdk_sfn::types::ExecutionStatus;
-use pipeline::contract::{Execution, Lock, Owner, keys, may_be_too_new_to_be_known, plain_state_machine};
-use pipeline::store::{Condition, Latest, Store};
-use pipeline::{Error, Kind, Result};
+use sluice::contract::{Execution, Lock, Owner, keys, may_be_too_new_to_be_known, plain_state_machine};
+use sluice::store::{Condition, Latest, Store};
+use sluice::{Error, Kind, Result};
 use tracing::info;
 
 /// Whose the lock is now.

@@ -8,7 +8,7 @@
 //! million files is cut like a thousand folders.
 
 use crate::selection::Listed;
-use pipeline::{Error, Kind, Result};
+use sluice::{Error, Kind, Result};
 
 /// How many pages are asked for at the same time, each of about 1 MB while it is taken apart. More of them would wait for the function's
 /// share of a processor.

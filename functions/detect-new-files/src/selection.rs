@@ -1,8 +1,8 @@
 //! Which listed files are new, and how they are cut into batches. Pure.
 
 use aws_sdk_s3::primitives::DateTime;
-use pipeline::contract::{SourceFile, format_time};
-use pipeline::spec::Source;
+use sluice::contract::{SourceFile, format_time};
+use sluice::spec::Source;
 
 /// Seconds by which the start of the ledger that is read lies before the oldest candidate: the clocks of S3 and of a
 /// function may differ, and a retried detection may be dated some time after the listing that found a file.

@@ -4,10 +4,10 @@ use aws_lambda_events::eventbridge::EventBridgeEvent;
 use aws_lambda_events::s3::S3Event;
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use percent_encoding::percent_decode_str;
-use pipeline::contract::Mode;
-use pipeline::{Error, Kind, Result};
 use serde::Deserialize;
 use serde_json::Value;
+use sluice::contract::Mode;
+use sluice::{Error, Kind, Result};
 use std::collections::BTreeSet;
 
 /// Of how many files a run can be asked at a time: the answer is passed from state to state.

@@ -2,9 +2,9 @@
 
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_sfn::types::ExecutionStatus;
-use pipeline::contract::Execution;
-use pipeline::{Error, Result};
 use serde_json::Value;
+use sluice::contract::Execution;
+use sluice::{Error, Result};
 
 /// How many pages of 100 executions are looked through.
 const MAX_PAGES: usize = 10;

@@ -2,7 +2,7 @@
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use pipeline::contract::{ColumnKind, SourceFile};
+use sluice::contract::{ColumnKind, SourceFile};
 use pivot::date::Date;
 use pivot::decimal::Decimal;
 use pivot::plan::Plan;

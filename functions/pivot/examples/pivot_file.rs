@@ -1,11 +1,11 @@
 //! Pivots files of this machine with the function's own core, and prints the table: `pivot_file FILE...`, by the spec of the
-//! reference pipeline.
+//! reference job.
 
-use pipeline::contract::SourceFile;
 use pivot::compression::Decompressor;
 use pivot::frame;
 use pivot::plan::Plan;
 use pivot::reader::{Batch, FileReader};
+use sluice::contract::SourceFile;
 use std::fs::File;
 use std::io::{Read, Write};
 

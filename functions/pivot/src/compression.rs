@@ -4,7 +4,7 @@
 use crate::reader::{FileError, FileReader};
 use crate::reject::Rejects;
 use flate2::write::MultiGzDecoder;
-use pipeline::{Error, Kind, Result};
+use sluice::{Error, Kind, Result};
 use std::io::{ErrorKind, Write};
 
 const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];

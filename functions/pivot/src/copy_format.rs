@@ -2,8 +2,8 @@
 //! parse while the table is locked; a numeric is what its `numeric_send` sends.
 
 use crate::decimal::Decimal;
-use pipeline::{Error, Kind, Result};
 use polars::prelude::{DataFrame, DataType, PolarsError, Series};
+use sluice::{Error, Kind, Result};
 
 /// What begins a file: the signature, no flags, no more header.
 pub const HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";

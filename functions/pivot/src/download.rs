@@ -5,10 +5,10 @@
 
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
-use pipeline::contract::SourceFile;
-use pipeline::store::{Pinned, Store};
-use pipeline::task::Task;
-use pipeline::{Error, Kind, Result};
+use sluice::contract::SourceFile;
+use sluice::store::{Pinned, Store};
+use sluice::task::Task;
+use sluice::{Error, Kind, Result};
 use std::collections::VecDeque;
 use std::ops::{Range, RangeInclusive};
 use tracing::warn;

@@ -3,12 +3,12 @@
 use crate::decimal::{Decimal, MAX_DIGITS};
 use crate::reject::write_quoted;
 use crate::sums::{Keys, Sums};
-use pipeline::contract::FILE_COLUMN;
-use pipeline::{Error, Kind, Result};
 use polars::prelude::{
     Column, DataFrame, DataType, Int32Chunked, Int128Chunked, IntoSeries, NamedFrom, PlSmallStr, PolarsError, Series,
     SortMultipleOptions,
 };
+use sluice::contract::FILE_COLUMN;
+use sluice::{Error, Kind, Result};
 
 /// The sums as a table: one row per index value in order, one decimal column per category.
 ///

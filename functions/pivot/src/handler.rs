@@ -8,14 +8,12 @@ use crate::parquet::{self, ParquetPlan, Tail};
 use crate::plan::Plan;
 use crate::reader::{Batch, FileReader};
 use crate::upload::Upload;
-use pipeline::contract::{
-    BatchManifest, Manifest, PivotInput, PivotOutput, PivotResult, SourceFile, file_number, keys,
-};
-use pipeline::edge::Invocation;
-use pipeline::env::Env;
-use pipeline::spec::BadRow;
-use pipeline::store::{Condition, Store};
-use pipeline::{Error, Kind, Result, aws};
+use sluice::contract::{BatchManifest, Manifest, PivotInput, PivotOutput, PivotResult, SourceFile, file_number, keys};
+use sluice::edge::Invocation;
+use sluice::env::Env;
+use sluice::spec::BadRow;
+use sluice::store::{Condition, Store};
+use sluice::{Error, Kind, Result, aws};
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{info, warn};

@@ -8,9 +8,9 @@ use crate::reader::{Batch, Fatal, FileError, add_row};
 use crate::reject::shown;
 use crate::scanner::MAX_RECORD_BYTES;
 use memchr::memchr;
-use pipeline::contract::SourceFile;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use sluice::contract::SourceFile;
 use std::borrow::Cow;
 use std::fmt;
 

@@ -4,9 +4,9 @@ use crate::categories::Categories;
 use crate::date;
 use crate::reject::shown;
 use crate::scanner::Record;
-use pipeline::contract::{Column, ColumnKind, FILE_COLUMN};
-use pipeline::spec::{BadRow, Pivot, UnknownCategory};
-use pipeline::{Error, Kind, Result};
+use sluice::contract::{Column, ColumnKind, FILE_COLUMN};
+use sluice::spec::{BadRow, Pivot, UnknownCategory};
+use sluice::{Error, Kind, Result};
 
 /// A checked spec.
 #[derive(Debug)]

@@ -7,9 +7,9 @@ use crate::plan::{Plan, Positions};
 use crate::reject::{Place, Rejects, shown};
 use crate::scanner::{Fault, Fields, MAX_FIELDS, MAX_RECORD_BYTES, Record, Row, Rows, Scanner, TooLarge};
 use crate::sums::{Full, Keys, MAX_INDEX_BYTES, MAX_INDEX_VALUES, MAX_SUMS, Sums};
-use pipeline::contract::{ColumnKind, SourceFile};
-use pipeline::spec::UnknownCategory;
-use pipeline::{Error, Kind};
+use sluice::contract::{ColumnKind, SourceFile};
+use sluice::spec::UnknownCategory;
+use sluice::{Error, Kind};
 use std::collections::HashMap;
 use std::io;
 

@@ -1,6 +1,6 @@
 //! Bad rows: where they stand, why they are bad, and how they look in the quarantine file.
 
-use pipeline::contract::SourceFile;
+use sluice::contract::SourceFile;
 use std::fmt;
 
 /// How many bad rows an error names. All of them are in the quarantine file.

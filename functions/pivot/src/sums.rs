@@ -3,7 +3,7 @@
 use crate::date::Date;
 use crate::date_rows::DateRows;
 use crate::decimal::{Decimal, Units};
-use pipeline::contract::ColumnKind;
+use sluice::contract::ColumnKind;
 use std::collections::HashMap;
 
 /// The index values, by the number of their row in [`Sums`].

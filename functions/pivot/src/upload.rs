@@ -1,9 +1,9 @@
 //! An object of unknown length, in parts: bad rows, and the sums of many files, may be as many as there are rows.
 
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
-use pipeline::contract::ObjectRef;
-use pipeline::store::Store;
-use pipeline::{Error, Result};
+use sluice::contract::ObjectRef;
+use sluice::store::Store;
+use sluice::{Error, Result};
 
 /// Size of a part, in bytes. S3 wants at least 5 MiB for all but the last, and at most 10,000 of them.
 const PART_BYTES: usize = 8 << 20;

@@ -3,9 +3,9 @@
 use crate::sql_error::classify;
 use aws_config::SdkConfig;
 use aws_sdk_rds::auth_token::{AuthTokenGenerator, Config};
-use pipeline::env::Env;
-use pipeline::{Error, Kind, Result};
 use serde::Deserialize;
+use sluice::env::Env;
+use sluice::{Error, Kind, Result};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions, Connection};
 use std::str::FromStr;

@@ -5,9 +5,9 @@
 
 use crate::results::Results;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use pipeline::Result;
-use pipeline::contract::{LedgerEntry, Manifest, UpsertInput, keys};
-use pipeline::store::Store;
+use sluice::Result;
+use sluice::contract::{LedgerEntry, Manifest, UpsertInput, keys};
+use sluice::store::Store;
 
 /// How certain an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

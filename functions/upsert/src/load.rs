@@ -9,9 +9,9 @@ use crate::runs::{self, Run};
 use crate::shares::Touched;
 use crate::sql_error::classify;
 use crate::statements::{Overlap, Statements};
-use pipeline::contract::{Manifest, Mode, ObjectRef, PivotResult, UpsertInput, UpsertOutput};
-use pipeline::store::{Pinned, Store};
-use pipeline::{Error, Kind, Result};
+use sluice::contract::{Manifest, Mode, ObjectRef, PivotResult, UpsertInput, UpsertOutput};
+use sluice::store::{Pinned, Store};
+use sluice::{Error, Kind, Result};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::time::Duration;
 

@@ -5,5 +5,5 @@ use upsert::handler;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    pipeline::edge::serve(handler::Context::from_env(), handler::handle).await
+    sluice::edge::serve(handler::Context::from_env(), handler::handle).await
 }

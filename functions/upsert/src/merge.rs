@@ -8,7 +8,7 @@
 
 use crate::sql_error::classify;
 use crate::statements::Names;
-use pipeline::{Error, Kind, Result};
+use sluice::{Error, Kind, Result};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 /// SQLSTATE of a unique violation.

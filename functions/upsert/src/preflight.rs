@@ -3,9 +3,9 @@
 use crate::shares;
 use crate::sql_error::classify;
 use crate::statements::{Statements, sql_type};
-use pipeline::contract::Column;
-use pipeline::spec::{OnOverlap, Target};
-use pipeline::{Error, Kind, Result};
+use sluice::contract::Column;
+use sluice::spec::{OnOverlap, Target};
+use sluice::{Error, Kind, Result};
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 use std::collections::BTreeMap;
 

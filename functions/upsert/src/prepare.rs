@@ -5,8 +5,8 @@ use crate::connect::{Database, Loader};
 use crate::sql_error::classify;
 use crate::{runs, scram};
 use aws_config::SdkConfig;
-use pipeline::contract::{Prepare, PrepareOutput};
-use pipeline::{Error, Kind, Result};
+use sluice::contract::{Prepare, PrepareOutput};
+use sluice::{Error, Kind, Result};
 use sqlx::{Connection, PgConnection};
 use tracing::info;
 

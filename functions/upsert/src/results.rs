@@ -1,9 +1,9 @@
 //! What pivot left of each batch, beside the manifest.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use pipeline::contract::{Manifest, ObjectRef, PivotResult, SourceFile, keys};
-use pipeline::store::Store;
-use pipeline::{Error, Kind, Result};
+use sluice::contract::{Manifest, ObjectRef, PivotResult, SourceFile, keys};
+use sluice::store::Store;
+use sluice::{Error, Kind, Result};
 use std::borrow::Cow;
 
 /// How many of them are read ahead.

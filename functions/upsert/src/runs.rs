@@ -2,8 +2,8 @@
 //! finds its own row, and a run that was overtaken finds a newer one.
 
 use crate::sql_error::classify;
-use pipeline::contract::{Execution, Mode, UpsertOutput};
-use pipeline::{Error, Kind, Result};
+use sluice::contract::{Execution, Mode, UpsertOutput};
+use sluice::{Error, Kind, Result};
 use sqlx::{PgConnection, Row};
 
 /// Makes the table where it is missing, and renames a column of earlier versions.

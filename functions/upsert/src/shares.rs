@@ -4,9 +4,9 @@
 use crate::merge::{Merge, Written};
 use crate::sql_error::classify;
 use crate::statements::{MAX_IDENTIFIER_BYTES, Names, STAGING, quoted};
-use pipeline::contract::{FILE_COLUMN, PivotResult, SourceFile, file_number};
-use pipeline::spec::Target;
-use pipeline::{Error, Kind, Result};
+use sluice::contract::{FILE_COLUMN, PivotResult, SourceFile, file_number};
+use sluice::spec::Target;
+use sluice::{Error, Kind, Result};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 /// The files of a run, by the numbers that stand in the staging table.

@@ -1,6 +1,6 @@
 //! From a database error to a kind, by its SQLSTATE (PostgreSQL manual, Appendix A). Texts are never matched.
 
-use pipeline::{Error, Kind};
+use sluice::{Error, Kind};
 
 /// What a database error means while doing `what`.
 pub fn classify(what: impl Into<String>, error: sqlx::Error) -> Error {

@@ -3,9 +3,9 @@
 use crate::arrays::Element;
 use crate::merge::Merge;
 use crate::shares::{Shares, table_name};
-use pipeline::contract::{ColumnKind, FILE_COLUMN, PivotResult};
-use pipeline::spec::{OnOverlap, Target};
-use pipeline::{Error, Kind, Result};
+use sluice::contract::{ColumnKind, FILE_COLUMN, PivotResult};
+use sluice::spec::{OnOverlap, Target};
+use sluice::{Error, Kind, Result};
 
 /// PostgreSQL cuts longer names short, in bytes ("SQL Syntax, Identifiers and Key Words").
 pub(crate) const MAX_IDENTIFIER_BYTES: usize = 63;
@@ -176,7 +176,7 @@ pub fn quoted(name: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pipeline::spec::OnOverlap;
+    use sluice::spec::OnOverlap;
 
     fn target(table: &str, on_overlap: OnOverlap) -> Target {
         Target { schema: "public".into(), table: table.into(), key: vec!["date".into()], create: false, on_overlap }

@@ -2,10 +2,10 @@
 
 use super::{APPLICATION, call, resources};
 use crate::BoxError;
-use pipeline::contract::keys;
-use pipeline::spec::{Pivot, Source, Target};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sluice::contract::keys;
+use sluice::spec::{Pivot, Source, Target};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The job that the template ships with.

@@ -153,7 +153,7 @@ async fn up_serves_other_programs_until_it_is_told_to_end() {
         assert!(exports[name].contains("127.0.0.2:"), "{}", exports[name]);
     }
     let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
-        .http_client(pipeline::aws::http_client())
+        .http_client(sluice::aws::http_client())
         .region(aws_config::Region::new(exports["AWS_REGION"].clone()))
         .endpoint_url(&exports["AWS_ENDPOINT_URL"])
         .credentials_provider(aws_sdk_s3::config::Credentials::new(
@@ -165,7 +165,7 @@ async fn up_serves_other_programs_until_it_is_told_to_end() {
         ))
         .load()
         .await;
-    let put = pipeline::aws::s3(&config).put_object().bucket(&exports["BUCKET"]).key("input_data/a.csv");
+    let put = sluice::aws::s3(&config).put_object().bucket(&exports["BUCKET"]).key("input_data/a.csv");
     put.body(csv(&[("Work", "1", "2024-01-01")]).into()).send().await.unwrap();
     let sfn = aws_sdk_sfn::Client::new(&config);
     until("the upload has started an execution that succeeded", async || {

@@ -24,12 +24,12 @@ async fn the_lock_is_held_while_its_owner_runs_and_free_afterwards() {
     let stack = fixture().await;
     let detect = async |name: &str| stack.invoke("detect-new-files", &detection(&stack, name)).await.unwrap();
     let mut unknown = detection(&stack, "unknown");
-    unknown["execution"]["started_at"] = json!(pipeline::contract::format_time(std::time::SystemTime::now().into()));
+    unknown["execution"]["started_at"] = json!(sluice::contract::format_time(std::time::SystemTime::now().into()));
     stack.invoke("detect-new-files", &unknown).await.unwrap().unwrap();
     stack.invoke("detect-new-files", &unknown).await.unwrap().expect("the owner itself may come again");
     let (error, _) = detect("late").await.unwrap_err();
     assert_eq!(error, "LockHeld", "an owner that Step Functions does not know may be one that it does not know yet");
-    let lock = pipeline::contract::keys::lock(&stack.job);
+    let lock = sluice::contract::keys::lock(&stack.job);
     stack.s3().delete_object().bucket(&stack.bucket).key(&lock).send().await.unwrap();
     detect("forgotten").await.unwrap();
     detect("late").await.expect("an owner that started long ago and is not known does not run");

@@ -25,8 +25,8 @@ use crate::fake_aws::{FakeAws, Function};
 use crate::support::seeds;
 use aws_sdk_s3::primitives::DateTime;
 use history::{Counts, History};
-use pipeline::contract::{Execution, format_time};
 use serde_json::{Value, json};
+use sluice::contract::{Execution, format_time};
 
 /// When all histories begin: 1 January 2024, in milliseconds, as all times here unless they are dates of objects.
 pub const BEGINNING: i64 = 1_704_067_200_000;

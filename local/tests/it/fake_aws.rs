@@ -7,9 +7,9 @@ mod http;
 pub use gate::Gate;
 
 use http::{Request, Response, Server};
-use pipeline::contract::{Execution, ObjectRef, format_time};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use sluice::contract::{Execution, ObjectRef, format_time};
 use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};

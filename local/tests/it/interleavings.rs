@@ -9,8 +9,8 @@
 use crate::detection::{BEGINNING, HOUR, event, execution};
 use crate::fake_aws::{FakeAws, Function, Gate, Object, Run, Seen};
 use crate::support::is_full_campaign;
-use pipeline::contract::{Again, Execution, Lock, keys};
 use serde_json::{Value, json};
+use sluice::contract::{Again, Execution, Lock, keys};
 use std::collections::HashSet;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};

@@ -203,11 +203,9 @@ fn the_kind_s_own_patterns_agree() {
     });
     let list = |kind: &str| cases[kind]["Prefix"].as_array().unwrap().clone();
     assert!(
-        list("good").iter().all(|prefix| pipeline::contract::keys::refuse_prefix(prefix.as_str().unwrap()).is_none())
+        list("good").iter().all(|prefix| sluice::contract::keys::refuse_prefix(prefix.as_str().unwrap()).is_none())
     );
-    assert!(
-        list("bad").iter().all(|prefix| pipeline::contract::keys::refuse_prefix(prefix.as_str().unwrap()).is_some())
-    );
+    assert!(list("bad").iter().all(|prefix| sluice::contract::keys::refuse_prefix(prefix.as_str().unwrap()).is_some()));
     let check = "import json, re, sys\n\
                  cases = json.loads(sys.argv[1])\n\
                  for name, pattern in cases['patterns'].items():\n\

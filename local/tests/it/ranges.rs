@@ -3,8 +3,8 @@
 
 use crate::fake_aws::{FakeAws, Function, OnRange};
 use crate::support::shape;
-use pipeline::contract::{Batch, BatchManifest, Manifest, ObjectRef, SourceFile};
 use serde_json::{Value, json};
+use sluice::contract::{Batch, BatchManifest, Manifest, ObjectRef, SourceFile};
 use std::collections::BTreeMap;
 
 const ROWS: u64 = 400_000;

@@ -40,7 +40,7 @@ async fn a_function_that_fell_asleep_is_waited_for() {
         zip.start_file(name, options).unwrap();
         zip.write_all(content).unwrap();
     }
-    let s3 = pipeline::aws::s3(&stack.config().await);
+    let s3 = sluice::aws::s3(&stack.config().await);
     let _ = s3.create_bucket().bucket("sleeping").send().await;
     let body = zip.finish().unwrap().into_inner();
     s3.put_object().bucket("sleeping").key("upsert.zip").body(body.into()).send().await.unwrap();

@@ -2,9 +2,9 @@
 
 use local::binaries::{FUNCTIONS, workspace};
 use local::template;
-use pipeline::Kind;
-use pipeline::contract::{DatabaseAccessInput, DetectInput, PivotInput, UpsertEvent};
 use serde_json::Value;
+use sluice::Kind;
+use sluice::contract::{DatabaseAccessInput, DetectInput, PivotInput, UpsertEvent};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -104,7 +104,7 @@ fn a_function_has_one_name_in_four_spellings() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert_eq!(folders, FUNCTIONS.into_iter().chain(["pipeline"]).map(ToOwned::to_owned).collect());
+    assert_eq!(folders, FUNCTIONS.into_iter().chain(["lib"]).map(ToOwned::to_owned).collect());
 }
 
 #[test]
@@ -338,8 +338,8 @@ fn the_events_carry_the_spec_of_the_reference_job() {
     let event = |name: &str| -> Value { serde_json::from_str(&read(&format!("events/{name}.json"))).unwrap() };
     let job = crate::support::reference_job();
     let (pivot, target) = (event("pivot")["pivot"].take(), event("upsert")["target"].take());
-    assert_eq!(serde_json::from_value::<pipeline::spec::Pivot>(pivot).unwrap(), job.shape);
-    assert_eq!(serde_json::from_value::<pipeline::spec::Target>(target).unwrap(), job.target);
+    assert_eq!(serde_json::from_value::<sluice::spec::Pivot>(pivot).unwrap(), job.shape);
+    assert_eq!(serde_json::from_value::<sluice::spec::Target>(target).unwrap(), job.target);
     assert_eq!(event("detect-new-files")["prefix"], job.prefix);
 }
 

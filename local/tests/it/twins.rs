@@ -106,7 +106,7 @@ async fn a_run_that_is_loaded_twice_at_once_is_loaded_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_has_one_owner() {
     let stack = fixture().await;
-    let lock = pipeline::contract::keys::lock(&stack.job);
+    let lock = sluice::contract::keys::lock(&stack.job);
     for round in seeds(ROUNDS) {
         if round % 2 == 0 {
             let dead = execution(&stack, &format!("dead-{round}"));
@@ -117,7 +117,7 @@ async fn a_lock_has_one_owner() {
         let inputs = ["a", "b"].map(|name| {
             let mut input = detection(&stack, &format!("{name}-{round}"));
             // Not known yet, so neither takes the other one for dead.
-            let now = pipeline::contract::format_time(std::time::SystemTime::now().into());
+            let now = sluice::contract::format_time(std::time::SystemTime::now().into());
             input["execution"]["started_at"] = json!(now);
             input
         });

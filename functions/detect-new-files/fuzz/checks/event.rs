@@ -1,8 +1,8 @@
 //! Inputs of an execution: each is understood, or an `InvalidEvent`; none that is understood is about another bucket.
 
 use crate::trigger::{WakeUp, decode};
-use pipeline::Kind;
 use serde_json::{Value, json};
+use sluice::Kind;
 
 const BUCKET: &str = "lake";
 

@@ -1,9 +1,9 @@
 //! Documents that the states leave for one another: each is read as it was written, or not at all.
 
-use pipeline::Kind;
-use pipeline::contract::{BatchManifest, LedgerEntry, Lock, Manifest, PivotResult, keys, parse_time};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sluice::Kind;
+use sluice::contract::{BatchManifest, LedgerEntry, Lock, Manifest, PivotResult, keys, parse_time};
 
 /// Fails if a document is read as another than it is.
 pub fn check(bytes: &[u8]) {

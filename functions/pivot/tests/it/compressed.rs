@@ -2,11 +2,11 @@
 
 use crate::packing::{gzip, zstd};
 use crate::support::{feed, pivot, spec};
-use pipeline::Kind;
-use pipeline::contract::SourceFile;
 use pivot::compression::Decompressor;
 use pivot::plan::Plan;
 use pivot::reader::{Batch, FileReader};
+use sluice::Kind;
+use sluice::contract::SourceFile;
 
 const TEXT: &str = "Project,Duration (in minutes),Start date\nWork,1.5,2024-01-01 10:00\nLearning,2,2024-01-02 10:00\n";
 

@@ -7,8 +7,8 @@ mod values;
 
 use crate::reading::{KEY, places, read};
 use crate::support::{pivot, spec};
-use pipeline::Kind;
 use pivot::decimal::Decimal;
+use sluice::Kind;
 use std::collections::HashSet;
 
 /// The last column is none of the spec's.

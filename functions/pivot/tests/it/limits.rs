@@ -5,14 +5,14 @@ mod memory;
 use crate::packing::{gzip, gzip_pieces, zstd};
 use crate::support::{feed, pivot, spec};
 use memory::within;
-use pipeline::Kind;
-use pipeline::contract::SourceFile;
-use pipeline::spec::{BadRow, Pivot};
 use pivot::compression::Decompressor;
 use pivot::decimal::Decimal;
 use pivot::plan::Plan;
 use pivot::reader::{Batch, FileReader};
 use pivot::scanner::{MAX_FIELDS, MAX_RECORD_BYTES};
+use sluice::Kind;
+use sluice::contract::SourceFile;
+use sluice::spec::{BadRow, Pivot};
 
 const HEADER: &str = "Project,Duration (in minutes),Start date,End date\n";
 
@@ -39,7 +39,7 @@ fn read(
     batch: &mut Batch<'_>,
     key: &str,
     pieces: impl IntoIterator<Item = impl AsRef<[u8]>>,
-) -> pipeline::Result<HandedOver> {
+) -> sluice::Result<HandedOver> {
     let file = SourceFile { key: key.to_owned(), etag: "e".to_owned(), size: 0, last_modified: String::new() };
     let mut handed_over = HandedOver::default();
     let decompressor = Decompressor::new(key, FileReader::new(&file, batch));

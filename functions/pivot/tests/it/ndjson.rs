@@ -2,10 +2,10 @@
 
 use crate::packing::{gzip, zstd};
 use crate::support::{Pivoted, pivot, spec};
-use pipeline::Kind;
-use pipeline::spec::UnknownCategory;
 use pivot::scanner::{MAX_RECORD_BYTES, Record, Scanner, TooLarge};
 use proptest::prelude::*;
+use sluice::Kind;
+use sluice::spec::UnknownCategory;
 
 const KEY: &str = "a.ndjson";
 

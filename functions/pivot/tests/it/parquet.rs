@@ -6,14 +6,14 @@ mod writer;
 
 use crate::reading::places;
 use crate::support::{Pivoted, pivot, spec};
-use pipeline::Kind;
-use pipeline::contract::SourceFile;
-use pipeline::spec::{BadRow, Pivot, UnknownCategory};
 use pivot::parquet::{MAX_FOOTER_BYTES, ParquetPlan, TAIL_BYTES, Tail, is_parquet};
 use pivot::plan::Plan;
 use pivot::reader::Batch;
 use pivot::{frame, reject};
 use proptest::prelude::*;
+use sluice::Kind;
+use sluice::contract::SourceFile;
+use sluice::spec::{BadRow, Pivot, UnknownCategory};
 use std::fs;
 use std::path::{Path, PathBuf};
 use writer::{
@@ -43,7 +43,7 @@ fn load(
     bytes: &[u8],
     tail_len: usize,
     mut take: impl FnMut(&mut Vec<u8>),
-) -> pipeline::Result<()> {
+) -> sluice::Result<()> {
     let file = source(key, bytes.len());
     let mut tail_len = tail_len.min(bytes.len());
     let plan = loop {
@@ -71,7 +71,7 @@ fn load(
 }
 
 /// Pivots one file.
-fn read(spec: &Pivot, key: &str, bytes: &[u8], tail_len: usize) -> pipeline::Result<Pivoted> {
+fn read(spec: &Pivot, key: &str, bytes: &[u8], tail_len: usize) -> sluice::Result<Pivoted> {
     let plan = Plan::new(spec)?;
     let mut batch = Batch::new(&plan);
     let mut quarantine = Vec::new();

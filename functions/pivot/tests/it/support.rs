@@ -1,15 +1,15 @@
 //! Runs the core on texts, as the handler runs it on objects.
 
-use pipeline::contract::SourceFile;
-use pipeline::spec::Pivot;
 use pivot::compression::Decompressor;
 use pivot::plan::Plan;
 use pivot::reader::{Batch, FileReader};
 use pivot::sums::Sums;
 use pivot::{frame, reject::Rejects};
 use serde_json::json;
+use sluice::contract::SourceFile;
+use sluice::spec::Pivot;
 
-/// The reference pipeline's spec.
+/// The reference job's spec.
 pub fn spec() -> Pivot {
     serde_json::from_value(json!({
         "index": {"column": "Start date", "date_prefix": 10, "as": "date"},
@@ -33,7 +33,7 @@ pub fn feed(
     mut decompressor: Decompressor<'_, '_>,
     pieces: impl IntoIterator<Item = impl AsRef<[u8]>>,
     mut take: impl FnMut(&mut Vec<u8>),
-) -> pipeline::Result<()> {
+) -> sluice::Result<()> {
     for piece in pieces {
         let mut rest = piece.as_ref();
         while !rest.is_empty() {
@@ -50,7 +50,7 @@ pub fn feed(
 /// What became of some files.
 pub struct Reading {
     /// The error that ended it, if one did.
-    pub ended: pipeline::Result<()>,
+    pub ended: sluice::Result<()>,
     /// The quarantine file.
     pub quarantine: Vec<u8>,
     pub rejects: Rejects,
@@ -80,7 +80,7 @@ pub fn read_files(plan: &Plan, files: &[(&str, &[u8])], chunk_len: usize) -> Rea
 }
 
 /// Pivots some files, each fed in pieces of `chunk_len` bytes.
-pub fn pivot(spec: &Pivot, files: &[(&str, &[u8])], chunk_len: usize) -> pipeline::Result<Pivoted> {
+pub fn pivot(spec: &Pivot, files: &[(&str, &[u8])], chunk_len: usize) -> sluice::Result<Pivoted> {
     let plan = Plan::new(spec)?;
     let Reading { ended, quarantine, rejects, rows_read, rows_ignored, sums } = read_files(&plan, files, chunk_len);
     ended?;

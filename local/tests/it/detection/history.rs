@@ -4,8 +4,8 @@ use super::{BEGINNING, HOUR, event, execution};
 use crate::fake_aws::{FakeAws, Function, Object, Run, Seen, World, date};
 use crate::support::Random;
 use aws_sdk_s3::primitives::DateTime;
-use pipeline::contract::{BatchManifest, LedgerEntry, Manifest, ObjectRef, SourceFile, format_time, keys};
 use serde_json::{Value, json};
+use sluice::contract::{BatchManifest, LedgerEntry, Manifest, ObjectRef, SourceFile, format_time, keys};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 

@@ -2,8 +2,8 @@
 
 use super::{BEGINNING, HOUR, event, execution};
 use crate::fake_aws::{FakeAws, Function, Generated, Keeps, Object, Query, Run, Seen};
-use pipeline::contract::{BatchManifest, Manifest, ObjectRef};
 use serde_json::{Value, json};
+use sluice::contract::{BatchManifest, Manifest, ObjectRef};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 

@@ -2,8 +2,8 @@
 
 use super::{BEGINNING, event, execution};
 use crate::fake_aws::{FakeAws, Function, Object, Query};
-use pipeline::contract::{BatchManifest, Manifest, ObjectRef};
 use serde_json::json;
+use sluice::contract::{BatchManifest, Manifest, ObjectRef};
 use std::collections::BTreeSet;
 
 /// Puts so many objects in place of all that there are.

@@ -3,10 +3,10 @@
 use crate::packing::{gzip, zstd};
 use crate::reading::{KEY, places, read};
 use crate::support::{Reading, pivot, spec};
-use pipeline::Kind;
-use pipeline::spec::{Pivot, UnknownCategory};
 use pivot::decimal::Decimal;
 use pivot::sums::{Keys, Sums};
+use sluice::Kind;
+use sluice::spec::{Pivot, UnknownCategory};
 use std::collections::BTreeMap;
 
 /// All that a file comes to.

@@ -100,6 +100,13 @@ impl fmt::Display for Error {
     }
 }
 
+// A task is joined by whoever started it, so only a panic of its own ends it without a result.
+impl From<tokio::task::JoinError> for Error {
+    fn from(failure: tokio::task::JoinError) -> Self {
+        Self::caused(Kind::InvariantBroken, "a task", failure)
+    }
+}
+
 // The runtime logs a returned error with `Debug`; the derived form would print what a source holds, requests included.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
