@@ -28,10 +28,10 @@ pub async fn fill_in(deployment: &Deployment, job: &Job, arn: &str, folder: &Pat
         "job": job.name,
         "id": arn,
         "name": described.name,
-        "started_at": contract::format_time(described.start_date),
+        "started_at": sluice::time::format_time(described.start_date),
         "state_machine": deployment.state_machine_arn,
     });
-    let now = contract::format_time(SystemTime::now().into());
+    let now = sluice::time::format_time(SystemTime::now().into());
     let values = [
         ("execution", execution),
         ("manifest", manifest),

@@ -8,9 +8,8 @@ use crate::leases::Leases;
 use crate::{probe, status};
 use aws_sdk_rds::types::DbInstance;
 use serde::Serialize;
-use sluice::contract::{
-    CloseOutput, DatabaseAccessInput, Execution, OpenOutput, StatusOutput, format_time, parse_time,
-};
+use sluice::contract::{CloseOutput, DatabaseAccessInput, Execution, OpenOutput, StatusOutput};
+use sluice::time::{format_time, parse_time};
 use sluice::edge::Invocation;
 use sluice::env::Env;
 use sluice::store::Store;

@@ -2,9 +2,9 @@
 //! private only when none of them needs it any more.
 
 use aws_sdk_sfn::types::ExecutionStatus;
-use sluice::contract::{Execution, Lease, keys, may_be_too_new_to_be_known};
+use sluice::contract::{Execution, Lease, keys};
 use sluice::store::Store;
-use sluice::{Error, Kind, Result};
+use sluice::{Error, Kind, Result, executions};
 use tracing::{info, warn};
 
 /// The leases of one instance.
@@ -60,13 +60,8 @@ impl<'a> Leases<'a> {
             warn!("{} is passed over: not the ARN of an execution", lease.execution);
             return Ok(false);
         }
-        match self.executions.describe_execution().execution_arn(&lease.execution).send().await {
-            Ok(described) => Ok(described.status == ExecutionStatus::Running),
-            Err(error) if error.as_service_error().is_some_and(|service| service.is_execution_does_not_exist()) => {
-                may_be_too_new_to_be_known(&lease.started_at)
-            }
-            Err(error) => Err(Error::aws(format!("describe {}", lease.execution), error)),
-        }
+        let statuses = [ExecutionStatus::Running];
+        executions::may_be(self.executions, &lease.execution, &lease.started_at, &statuses).await
     }
 
     async fn keys(&self) -> Result<Vec<String>> {

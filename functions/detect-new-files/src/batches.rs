@@ -2,9 +2,8 @@
 
 use crate::selection::Batcher;
 use aws_sdk_s3::primitives::DateTime;
-use sluice::contract::{
-    Batch, BatchManifest, DetectOutput, Execution, Manifest, ObjectRef, SourceFile, format_time, keys,
-};
+use sluice::contract::{BatchIndex, BatchManifest, DetectOutput, Execution, Manifest, ObjectRef, SourceFile, keys};
+use sluice::time::format_time;
 use sluice::store::Store;
 use sluice::{Error, Kind, Result};
 use std::collections::BTreeMap;
@@ -84,7 +83,7 @@ impl Batches {
             self.write(files).await?;
         }
         while self.end_a_write().await? {}
-        let batches = (0..).take(self.written.len()).map(|index| Batch { index }).collect();
+        let batches = (0..).take(self.written.len()).map(|index| BatchIndex { index }).collect();
         let manifest = Manifest {
             detected_at: format_time(detected_at),
             new_file_count: self.file_count,

@@ -3,20 +3,22 @@
 use crate::again;
 use crate::batches::Batches;
 use crate::explain;
-use crate::ledger::Ledger;
 use crate::listing::Listing;
-use crate::lock::{self, Acquired};
 use crate::selection::Window;
 use crate::trigger::{self, WakeUp};
 use crate::watermark;
 use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_sfn::types::ExecutionStatus;
 use serde::Serialize;
-use sluice::contract::{Detect, DetectInput, DetectOutput, Execution, Mode, Release, ReleaseOutput, format_time, keys};
+use sluice::contract::{Detect, DetectInput, DetectOutput, Execution, Mode, Release, ReleaseOutput, keys};
+use sluice::time::format_time;
 use sluice::edge::Invocation;
+use sluice::ledger::Ledger;
+use sluice::lock::{self, Acquired};
 use sluice::env::Env;
 use sluice::spec::Source;
 use sluice::store::Store;
-use sluice::{Error, Kind, Result, aws};
+use sluice::{Error, Kind, Result, aws, executions};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -64,8 +66,11 @@ async fn release(context: &Context, input: &Release) -> Result<ReleaseOutput> {
     let Context { store, executions } = context;
     let owner = &input.execution;
     // It has been redriven since.
-    if input.has_ended && lock::is_running(executions, &owner.id).await? == Some(true) {
-        return Ok(ReleaseOutput { started: None });
+    if input.has_ended {
+        let status = executions::status(executions, &owner.id).await?;
+        if matches!(status, Some(ExecutionStatus::Running | ExecutionStatus::PendingRedrive)) {
+            return Ok(ReleaseOutput { started: None });
+        }
     }
     let started = match lock::release(store, owner).await? {
         true => again::answer(store, executions, owner, input.mark.as_deref()).await?,

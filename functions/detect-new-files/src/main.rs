@@ -7,8 +7,6 @@
 //! - [`listing`]: the objects under a prefix.
 //! - [`batches`]: the new files, written down.
 //! - [`watermark`]: the last success.
-//! - [`ledger`]: what committed runs have loaded.
-//! - [`lock`]: one run at a time.
 //! - [`again`]: one run more, for what came while a run was at work.
 //! - [`explain`]: why a file is new or not.
 //! - [`handler`]: the order of it all.
@@ -17,9 +15,7 @@ mod again;
 mod batches;
 mod explain;
 mod handler;
-mod ledger;
 mod listing;
-mod lock;
 mod ranges;
 mod selection;
 mod trigger;

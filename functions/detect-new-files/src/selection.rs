@@ -1,7 +1,8 @@
 //! Which listed files are new, and how they are cut into batches. Pure.
 
 use aws_sdk_s3::primitives::DateTime;
-use sluice::contract::{SourceFile, format_time};
+use sluice::contract::SourceFile;
+use sluice::time::format_time;
 use sluice::spec::Source;
 
 /// Seconds by which the start of the ledger that is read lies before the oldest candidate: the clocks of S3 and of a

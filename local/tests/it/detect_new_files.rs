@@ -24,7 +24,7 @@ async fn the_lock_is_held_while_its_owner_runs_and_free_afterwards() {
     let stack = fixture().await;
     let detect = async |name: &str| stack.invoke("detect-new-files", &detection(&stack, name)).await.unwrap();
     let mut unknown = detection(&stack, "unknown");
-    unknown["execution"]["started_at"] = json!(sluice::contract::format_time(std::time::SystemTime::now().into()));
+    unknown["execution"]["started_at"] = json!(sluice::time::format_time(std::time::SystemTime::now().into()));
     stack.invoke("detect-new-files", &unknown).await.unwrap().unwrap();
     stack.invoke("detect-new-files", &unknown).await.unwrap().expect("the owner itself may come again");
     let (error, _) = detect("late").await.unwrap_err();

@@ -26,7 +26,8 @@ use crate::support::seeds;
 use aws_sdk_s3::primitives::DateTime;
 use history::{Counts, History};
 use serde_json::{Value, json};
-use sluice::contract::{Execution, format_time};
+use sluice::contract::Execution;
+use sluice::time::format_time;
 
 /// When all histories begin: 1 January 2024, in milliseconds, as all times here unless they are dates of objects.
 pub const BEGINNING: i64 = 1_704_067_200_000;

@@ -385,7 +385,7 @@ async fn a_dry_run_says_what_would_happen_and_nothing_does() {
     assert!(!stack.is_database_public().await.unwrap());
     let watermark = run_well(&stack, json!({})).await.counts["watermark"].as_str().unwrap().to_owned();
     let started = stack.sfn().describe_execution().execution_arn(&real.execution).send().await.unwrap().start_date;
-    assert_eq!(watermark, sluice::contract::format_time(started), "the last run that loaded");
+    assert_eq!(watermark, sluice::time::format_time(started), "the last run that loaded");
     assert_eq!(table(&stack).await, ["2024-01-01 0 1", "2024-01-02 0 3"]);
 }
 

@@ -57,7 +57,7 @@ async fn the_last_run_that_needs_it_closes_the_database() {
     let rds = aws_sdk_rds::Client::new(&stack.config);
     let close = rds.modify_db_instance().db_instance_identifier(&stack.database_instance).publicly_accessible(false);
     close.send().await.unwrap();
-    let now = sluice::contract::format_time(std::time::SystemTime::now().into());
+    let now = sluice::time::format_time(std::time::SystemTime::now().into());
     let status =
         json!({"action": "status", "execution": running(&stack, &held).await, "opened_at": now, "available_checks": 1});
     let answer = stack.invoke("database-access", &status).await.unwrap().unwrap();
@@ -124,7 +124,7 @@ async fn a_run_that_leases_between_listing_and_modifying_gets_its_database_back(
             coming[field] = json!(coming[field].as_str().unwrap().replace("-pomodoro", "-sales"));
         }
         // Not known yet, so it may be running.
-        coming["started_at"] = json!(sluice::contract::format_time(std::time::SystemTime::now().into()));
+        coming["started_at"] = json!(sluice::time::format_time(std::time::SystemTime::now().into()));
         let opened = call(&deployment, "open", &coming).await;
         assert_eq!(opened["was_public"], true, "it finds it public");
         faults.release(&deployment.name);

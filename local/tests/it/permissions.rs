@@ -100,7 +100,7 @@ async fn scenario(stack: &Fixture) -> Result<(), String> {
 /// What a run that was left to another one leaves; the next one that ends starts one for it.
 async fn asked_for_one_more(stack: &Fixture) -> Result<(), String> {
     let mut execution = execution(stack, "owner");
-    execution["started_at"] = json!(sluice::contract::format_time(std::time::SystemTime::now().into()));
+    execution["started_at"] = json!(sluice::time::format_time(std::time::SystemTime::now().into()));
     let detect = |name: &str, trigger: Value| {
         let mut input = detection(stack, name);
         (input["execution"]["started_at"], input["trigger"]) = (execution["started_at"].clone(), trigger);

@@ -21,7 +21,7 @@ async fn has_waited(stack: &Fixture, arn: &str) -> bool {
 async fn a_run_that_waits_for_the_lock_is_seen_to_do_so() {
     let stack = fixture_with(vpc_mode()).await;
     let mut owner = detection(&stack, "owner");
-    owner["execution"]["started_at"] = json!(sluice::contract::format_time(std::time::SystemTime::now().into()));
+    owner["execution"]["started_at"] = json!(sluice::time::format_time(std::time::SystemTime::now().into()));
     stack.invoke("detect-new-files", &owner).await.unwrap().unwrap();
     let execution = stack.start(&json!({})).await.unwrap();
     until("it has met the lock", async || Ok(has_waited(&stack, &execution.arn).await)).await;

@@ -117,7 +117,7 @@ async fn a_lock_has_one_owner() {
         let inputs = ["a", "b"].map(|name| {
             let mut input = detection(&stack, &format!("{name}-{round}"));
             // Not known yet, so neither takes the other one for dead.
-            let now = sluice::contract::format_time(std::time::SystemTime::now().into());
+            let now = sluice::time::format_time(std::time::SystemTime::now().into());
             input["execution"]["started_at"] = json!(now);
             input
         });

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sluice::Kind;
-use sluice::contract::{BatchManifest, LedgerEntry, Lock, Manifest, PivotResult, keys, parse_time};
+use sluice::contract::{BatchManifest, LedgerEntry, Lock, Manifest, PivotResult, keys};
+use sluice::time::parse_time;
 
 /// Fails if a document is read as another than it is.
 pub fn check(bytes: &[u8]) {

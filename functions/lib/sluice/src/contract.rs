@@ -20,18 +20,12 @@
 //! batch, the first one's result stays.
 
 mod database_access;
-mod detect;
+mod documents;
 mod execution;
 pub mod keys;
-mod objects;
-mod pivot;
-mod time;
-mod upsert;
+mod transform_and_upsert;
 
 pub use database_access::*;
-pub use detect::*;
+pub use documents::*;
 pub use execution::*;
-pub use objects::*;
-pub use pivot::*;
-pub use time::*;
-pub use upsert::*;
+pub use transform_and_upsert::*;

@@ -1,24 +1,32 @@
-//! What all functions agree on; no business logic lives here.
+//! What the functions share at run time, whatever they do; no business logic lives here.
 //!
 //! # Layout
 //! - [`contract`]: the JSON that the states pass on, and the documents they leave in the bucket. Its only definition.
 //! - [`spec`]: a job's spec, parameters of its stack that the states carry.
 //! - [`error`]: the error kinds and their names on the wire.
-//! - [`store`]: pinned reads and conditional writes of S3 objects.
-//! - [`mod@env`]: where things are, read once from environment variables.
 //! - [`edge`]: decodes an event, calls a handler, answers with its result or its typed error.
-//! - [`task`]: work that goes on while something else is done.
+//! - [`mod@env`]: where things are, read once from environment variables.
 //! - [`telemetry`]: log lines and panics.
+//! - [`aws`]: the clients' configuration.
+//! - [`store`]: pinned reads and conditional writes of S3 objects.
+//! - [`executions`]: does an execution still run?
+//! - [`lock`]: one run of a job at a time.
+//! - [`ledger`]: what runs have loaded, written by one function and read by another.
+//! - [`time`]: times as texts.
 
 pub mod aws;
 pub mod contract;
 pub mod edge;
 pub mod env;
 pub mod error;
+pub mod executions;
+pub mod ledger;
+pub mod lock;
 pub mod spec;
 pub mod store;
 pub mod task;
 pub mod telemetry;
+pub mod time;
 
 pub use error::{Error, Kind};
 

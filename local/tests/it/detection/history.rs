@@ -5,7 +5,8 @@ use crate::fake_aws::{FakeAws, Function, Object, Run, Seen, World, date};
 use crate::support::Random;
 use aws_sdk_s3::primitives::DateTime;
 use serde_json::{Value, json};
-use sluice::contract::{BatchManifest, LedgerEntry, Manifest, ObjectRef, SourceFile, format_time, keys};
+use sluice::contract::{BatchManifest, LedgerEntry, Manifest, ObjectRef, SourceFile, keys};
+use sluice::time::format_time;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 

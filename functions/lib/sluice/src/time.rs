@@ -1,29 +1,15 @@
-//! Times, as payloads and documents have them.
+//! Times as texts: RFC 3339, as in payloads and documents.
 
 use crate::{Error, Kind, Result};
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
-use std::time::{Duration, SystemTime};
 
-/// Reads an RFC 3339 time of a document of ours.
+/// Reads an RFC 3339 time that a function has written.
 ///
 /// # Errors
-/// `InvariantBroken` if it is none.
+/// `InvariantBroken` for any other text.
 pub fn parse_time(text: &str) -> Result<DateTime> {
     DateTime::from_str(text, DateTimeFormat::DateTimeWithOffset)
-        .map_err(|error| Error::caused(Kind::InvariantBroken, format!("{text:?} is no RFC 3339 time"), error))
-}
-
-/// For how long after its start an execution that Step Functions does not know may be one that it does not know yet: what it
-/// describes is eventually consistent (AWS Step Functions API, `DescribeExecution`).
-const UNKNOWN_GRACE: Duration = Duration::from_secs(300);
-
-/// May an execution that was started then run although Step Functions does not know it?
-///
-/// # Errors
-/// `InvariantBroken` if `started_at` is not RFC 3339.
-pub fn may_be_too_new_to_be_known(started_at: &str) -> Result<bool> {
-    let started_at = SystemTime::try_from(parse_time(started_at)?);
-    Ok(started_at.is_ok_and(|time| time.elapsed().map_or(true, |age| age <= UNKNOWN_GRACE)))
+        .map_err(|error| Error::caused(Kind::InvariantBroken, format!("invalid RFC 3339 time {text:?}"), error))
 }
 
 /// Renders a time so that the order of the texts is the order of the times: UTC, always three decimals.

@@ -1,7 +1,6 @@
 //! The states `DetectNewFiles`, `ReleaseLock` and `ReleaseAfterFailure`, and the documents that their function writes.
 
-use super::execution::{Execution, Owner};
-use super::objects::{ObjectRef, SourceFile};
+use crate::contract::{Execution, ObjectRef, Owner, SourceFile};
 use crate::spec;
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +90,7 @@ pub struct DetectOutput {
     /// Their size in bytes.
     pub new_bytes: u64,
     /// One item per batch, for the Map.
-    pub batches: Vec<Batch>,
+    pub batches: Vec<BatchIndex>,
     /// The run's [`Manifest`], if anything is new.
     pub manifest: Option<ObjectRef>,
     /// Start of the last successful execution, RFC 3339, if there is one.
@@ -102,7 +101,7 @@ pub struct DetectOutput {
 
 /// One item of the Map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub struct Batch {
+pub struct BatchIndex {
     /// Its number, from 0.
     pub index: u32,
 }
@@ -125,18 +124,6 @@ pub struct Manifest {
 pub struct BatchManifest {
     /// In the order of their keys.
     pub files: Vec<SourceFile>,
-}
-
-/// Who may work on this job.
-#[derive(Debug, Deserialize, Serialize)]
-pub struct Lock {
-    /// ARN of the owning execution. The lock is free once that is no longer RUNNING.
-    pub owner: String,
-    /// When that was started, RFC 3339.
-    pub started_at: String,
-    /// The owner needs it no longer, whether it is RUNNING or not.
-    #[serde(default)]
-    pub released: bool,
 }
 
 /// Asks the owner of the lock to start one more run when it ends: something arrived that its listing may have missed.

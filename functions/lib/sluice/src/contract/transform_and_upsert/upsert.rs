@@ -1,8 +1,7 @@
 //! The state `Upsert`, the action `prepare`, and the ledger.
 
 use super::detect::Mode;
-use super::execution::Execution;
-use super::objects::{ObjectRef, SourceFile};
+use crate::contract::{Execution, ObjectRef};
 use crate::spec;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -132,20 +131,6 @@ pub struct UpsertOutput {
     /// Keys in which no file has a share any more.
     #[serde(default)]
     pub rows_deleted: u64,
-}
-
-/// The files of one batch of a committed run.
-#[derive(Debug, Deserialize, Serialize)]
-pub struct LedgerEntry {
-    /// ARN of the execution that loaded them.
-    pub execution: String,
-    /// The manifest's `detected_at`.
-    pub detected_at: String,
-    /// What was loaded.
-    pub files: Vec<SourceFile>,
-    /// The run is about to commit, and may never say whether it did: none of these files is known at any version.
-    #[serde(default)]
-    pub in_doubt: bool,
 }
 
 #[cfg(test)]

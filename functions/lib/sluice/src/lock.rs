@@ -1,10 +1,11 @@
 //! One run of a job at a time. The lock names its owner and is free once that has released it or no longer runs, so a run that dies
 //! holds nobody up.
 
+use crate::contract::{Execution, Lock, Owner, keys, plain_state_machine};
+use crate::store::{Condition, Latest, Store};
+use crate::{Error, Kind, Result, executions};
+use aws_sdk_sfn::Client;
 use aws_sdk_sfn::types::ExecutionStatus;
-use sluice::contract::{Execution, Lock, Owner, keys, may_be_too_new_to_be_known, plain_state_machine};
-use sluice::store::{Condition, Latest, Store};
-use sluice::{Error, Kind, Result};
 use tracing::info;
 
 /// Whose the lock is now.
@@ -21,7 +22,7 @@ pub enum Acquired {
 /// # Errors
 /// `Misconfigured` if the lock is another state machine's: two stacks with a job of one name in one bucket would take each other's ledger
 /// for theirs.
-pub async fn acquire(store: &Store, executions: &aws_sdk_sfn::Client, execution: &Execution) -> Result<Acquired> {
+pub async fn acquire(store: &Store, client: &Client, execution: &Execution) -> Result<Acquired> {
     let key = keys::lock(&execution.job);
     let lock = Lock { owner: execution.id.clone(), started_at: execution.started_at.clone(), released: false };
     if store.write_json_if(&key, &lock, Condition::Absent).await? {
@@ -34,11 +35,9 @@ pub async fn acquire(store: &Store, executions: &aws_sdk_sfn::Client, execution:
         return Ok(Acquired::Ours);
     }
     refuse_other_machine(&held.owner, execution)?;
-    let may_run = !held.released
-        && match is_running(executions, &held.owner).await? {
-            Some(is_running) => is_running,
-            None => may_be_too_new_to_be_known(&held.started_at)?,
-        };
+    // A redrive goes on with the same execution, hence with its lock.
+    let statuses = [ExecutionStatus::Running, ExecutionStatus::PendingRedrive];
+    let may_run = !held.released && executions::may_be(client, &held.owner, &held.started_at, &statuses).await?;
     if may_run {
         return Ok(Acquired::Held(format!("{} is running", held.owner)));
     }
@@ -86,15 +85,4 @@ fn refuse_other_machine(owner: &str, execution: &Execution) -> Result<()> {
         execution.state_machine
     );
     Err(Error::new(Kind::Misconfigured, what))
-}
-
-/// Does the execution run? `None` if Step Functions does not know it: not any more, or not yet.
-pub async fn is_running(executions: &aws_sdk_sfn::Client, arn: &str) -> Result<Option<bool>> {
-    match executions.describe_execution().execution_arn(arn).send().await {
-        Ok(described) => {
-            Ok(Some(matches!(described.status, ExecutionStatus::Running | ExecutionStatus::PendingRedrive)))
-        }
-        Err(error) if error.as_service_error().is_some_and(|service| service.is_execution_does_not_exist()) => Ok(None),
-        Err(error) => Err(Error::aws(format!("describe {arn}"), error)),
-    }
 }

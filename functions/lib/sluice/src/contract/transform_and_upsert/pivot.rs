@@ -1,8 +1,7 @@
 //! The state `Pivot`, and what it tells the next one.
 
-use super::detect::Batch;
-use super::execution::Execution;
-use super::objects::{ObjectRef, SourceFile};
+use super::detect::BatchIndex;
+use crate::contract::{Execution, ObjectRef, SourceFile};
 use crate::spec;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +13,7 @@ pub struct PivotInput {
     /// The run's [`Manifest`](super::Manifest).
     pub manifest: ObjectRef,
     /// Which of its batches.
-    pub batch: Batch,
+    pub batch: BatchIndex,
     /// How to read and pivot.
     pub pivot: spec::Pivot,
 }

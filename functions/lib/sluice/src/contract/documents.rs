@@ -1,0 +1,53 @@
+//! Objects of the bucket, each at one version; and the documents that any kind of job may leave there.
+
+use serde::{Deserialize, Serialize};
+
+/// One version of one object.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct ObjectRef {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The decoded key.
+    pub key: String,
+    /// The entity tag: opaque, only good for `If-Match`.
+    pub etag: String,
+}
+
+/// One listed file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct SourceFile {
+    /// The key as listed.
+    pub key: String,
+    /// The entity tag as listed.
+    pub etag: String,
+    /// Bytes.
+    pub size: u64,
+    /// RFC 3339, whole seconds.
+    pub last_modified: String,
+}
+
+/// Who may work on this job.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Lock {
+    /// ARN of the owning execution. The lock is free once that is no longer RUNNING.
+    pub owner: String,
+    /// When that was started, RFC 3339.
+    pub started_at: String,
+    /// The owner needs it no longer, whether it is RUNNING or not.
+    #[serde(default)]
+    pub released: bool,
+}
+
+/// The files of one batch of a committed run.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct LedgerEntry {
+    /// ARN of the execution that loaded them.
+    pub execution: String,
+    /// The manifest's `detected_at`.
+    pub detected_at: String,
+    /// What was loaded.
+    pub files: Vec<SourceFile>,
+    /// The run is about to commit, and may never say whether it did: none of these files is known at any version.
+    #[serde(default)]
+    pub in_doubt: bool,
+}

@@ -1,0 +1,55 @@
+//! The writer, for the function that loads.
+
+use crate::Result;
+use crate::contract::{Execution, LedgerEntry, SourceFile, keys};
+use crate::store::Store;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use std::ops::Range;
+
+/// How certain an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certainty {
+    /// The commit comes next.
+    InDoubt,
+    /// The run is committed.
+    Committed,
+}
+
+/// How many entries are written at the same time.
+const WRITES: usize = 8;
+
+/// Writes the entries of a run of `count` batches; `files_of` gives the files of a batch.
+///
+/// # Errors
+/// As [`Error::aws`](crate::Error::aws), and those of `files_of`.
+pub async fn write(
+    store: &Store,
+    execution: &Execution,
+    detected_at: &str,
+    count: u32,
+    files_of: impl AsyncFn(u32) -> Result<Vec<SourceFile>>,
+    certainty: Certainty,
+) -> Result<()> {
+    let write = async |index: u32| {
+        let entry = LedgerEntry {
+            execution: execution.id.clone(),
+            detected_at: detected_at.to_owned(),
+            files: files_of(index).await?,
+            in_doubt: certainty == Certainty::InDoubt,
+        };
+        store.write_json(&keys::ledger_entry(execution, detected_at, index), &entry).await.map(|_| ())
+    };
+    for side_by_side in order(count, certainty) {
+        stream::iter(side_by_side).map(&write).buffer_unordered(WRITES).try_collect::<()>().await?;
+    }
+    Ok(())
+}
+
+/// The batches whose entries are written first, side by side, and then the others.
+pub(super) fn order(count: u32, certainty: Certainty) -> [Range<u32>; 2] {
+    let (first, others) = (0..count.min(1), 1..count.max(1));
+    match certainty {
+        Certainty::InDoubt => [first, others],
+        Certainty::Committed => [others, first],
+    }
+}
