@@ -7,7 +7,6 @@ use crate::deployment::Deployment;
 use crate::execution::Execution;
 use crate::template::Job;
 use serde_json::{Value, json};
-use sluice::contract;
 use std::fs;
 use std::path::Path;
 use std::time::SystemTime;

@@ -3,8 +3,8 @@
 use crate::selection::Batcher;
 use aws_sdk_s3::primitives::DateTime;
 use sluice::contract::{BatchIndex, BatchManifest, DetectOutput, Execution, Manifest, ObjectRef, SourceFile, keys};
-use sluice::time::format_time;
 use sluice::store::Store;
+use sluice::time::format_time;
 use sluice::{Error, Kind, Result};
 use std::collections::BTreeMap;
 use tokio::task::JoinSet;

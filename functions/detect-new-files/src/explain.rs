@@ -3,9 +3,9 @@
 use crate::listing::listed;
 use crate::selection::{Listed, Window};
 use sluice::contract::{Detect, Explanation};
-use sluice::time::format_time;
 use sluice::ledger::{self, LoadedVersion};
 use sluice::store::Store;
+use sluice::time::format_time;
 use sluice::{Error, Result};
 use std::collections::BTreeSet;
 
@@ -37,7 +37,13 @@ async fn find(store: &Store, key: &str) -> Result<Option<Listed>> {
     Ok(first.filter(|object| object.key == key))
 }
 
-fn reason(key: &str, object: Option<Listed>, input: &Detect, window: &Window, load: Option<LoadedVersion>) -> (bool, String) {
+fn reason(
+    key: &str,
+    object: Option<Listed>,
+    input: &Detect,
+    window: &Window,
+    load: Option<LoadedVersion>,
+) -> (bool, String) {
     let loaded = load.as_ref().map_or_else(
         || "no run is known to have loaded it".to_owned(),
         |load| format!("it was loaded last by {}, which listed it at {}", load.execution, load.detected_at),

@@ -2,8 +2,8 @@
 
 use aws_sdk_s3::primitives::DateTime;
 use sluice::contract::SourceFile;
-use sluice::time::format_time;
 use sluice::spec::Source;
+use sluice::time::format_time;
 
 /// Seconds by which the start of the ledger that is read lies before the oldest candidate: the clocks of S3 and of a
 /// function may differ, and a retried detection may be dated some time after the listing that found a file.

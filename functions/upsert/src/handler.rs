@@ -1,15 +1,15 @@
 //! Read what pivot left, load it, write the ledger entry: in this order.
 
-use crate::connect::Database;
-use crate::ledger::{self, Certainty};
 use crate::load::{Load, load};
 use crate::prepare::prepare;
 use crate::results::Results;
 use aws_config::SdkConfig;
+use postgres::connect::Database;
 use serde::Serialize;
 use sluice::contract::{Manifest, Mode, PrepareOutput, UpsertEvent, UpsertInput, UpsertOutput};
 use sluice::edge::Invocation;
 use sluice::env::Env;
+use sluice::ledger::Certainty;
 use sluice::store::Store;
 use sluice::{Error, Kind, Result, aws};
 use std::sync::Arc;
@@ -83,7 +83,7 @@ async fn upsert(context: &Context, invocation: &Invocation, input: UpsertInput) 
     drop(connection);
 
     if input.mode == Mode::Load {
-        ledger::write(store, &input, &manifest, &results, Certainty::Committed).await?;
+        what.write_ledger(store, Certainty::Committed).await?;
     }
     info!(
         mode = ?input.mode,

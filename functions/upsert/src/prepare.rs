@@ -1,10 +1,11 @@
 //! The action `prepare`: makes the role that loads, grants it what it needs, and sees that it can log in. The function is where the database
 //! can be reached, also in a VPC without a way in, so nobody else has to be.
 
-use crate::connect::{Database, Loader};
-use crate::sql_error::classify;
-use crate::{runs, scram};
+use crate::scram;
 use aws_config::SdkConfig;
+use postgres::connect::{Database, Loader};
+use postgres::runs;
+use postgres::sql_error::classify;
 use sluice::contract::{Prepare, PrepareOutput};
 use sluice::{Error, Kind, Result};
 use sqlx::{Connection, PgConnection};
@@ -48,9 +49,12 @@ async fn grant(connection: &mut PgConnection, loader: &Loader, input: &Prepare) 
     };
     let table = input.table.as_deref().unwrap_or_default();
     sqlx::query(
-        "select set_config('prepare.role', $1, true), set_config('prepare.verifier', $2, true), \
-         set_config('prepare.schema', $3, true), set_config('prepare.table', $4, true), \
-         set_config('prepare.create', $5, true), set_config('prepare.per_file', $6, true)",
+        "select set_config('prepare.role', $1, true),
+                set_config('prepare.verifier', $2, true),
+                set_config('prepare.schema', $3, true),
+                set_config('prepare.table', $4, true),
+                set_config('prepare.create', $5, true),
+                set_config('prepare.per_file', $6, true)",
     )
     .bind(&loader.role)
     .bind(verifier)

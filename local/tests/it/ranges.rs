@@ -4,7 +4,7 @@
 use crate::fake_aws::{FakeAws, Function, OnRange};
 use crate::support::shape;
 use serde_json::{Value, json};
-use sluice::contract::{Batch, BatchManifest, Manifest, ObjectRef, SourceFile};
+use sluice::contract::{BatchIndex, BatchManifest, Manifest, ObjectRef, SourceFile};
 use std::collections::BTreeMap;
 
 const ROWS: u64 = 400_000;
@@ -55,7 +55,7 @@ fn pivot(rows: &[String], rows_of_a_file: usize, on_range: Box<OnRange>) -> (Res
         "state_machine": arn("stateMachine"),
     });
     let event = json!({
-        "execution": execution, "manifest": manifest, "batch": Batch { index: 0 }, "pivot": shape(),
+        "execution": execution, "manifest": manifest, "batch": BatchIndex { index: 0 }, "pivot": shape(),
     });
     (function.invoke(&event), aws)
 }

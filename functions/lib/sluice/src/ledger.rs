@@ -37,8 +37,12 @@ mod tests {
 
     fn run() -> impl Strategy<Value = Run> {
         let batches = proptest::collection::vec(proptest::collection::vec((0..4_u8, 0..3_u8), 1..3), 1..4);
-        (batches, 0..9_usize, any::<bool>(), any::<bool>())
-            .prop_map(|(batches, steps, is_retried, is_reversed)| Run { batches, steps, is_retried, is_reversed })
+        (batches, 0..9_usize, any::<bool>(), any::<bool>()).prop_map(|(batches, steps, is_retried, is_reversed)| Run {
+            batches,
+            steps,
+            is_retried,
+            is_reversed,
+        })
     }
 
     /// What a step does.

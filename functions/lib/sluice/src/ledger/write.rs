@@ -22,22 +22,28 @@ const WRITES: usize = 8;
 ///
 /// # Errors
 /// As [`Error::aws`](crate::Error::aws), and those of `files_of`.
-pub async fn write(
+pub async fn write<F>(
     store: &Store,
     execution: &Execution,
     detected_at: &str,
     count: u32,
-    files_of: impl AsyncFn(u32) -> Result<Vec<SourceFile>>,
+    files_of: impl Fn(u32) -> F,
     certainty: Certainty,
-) -> Result<()> {
-    let write = async |index: u32| {
-        let entry = LedgerEntry {
-            execution: execution.id.clone(),
-            detected_at: detected_at.to_owned(),
-            files: files_of(index).await?,
-            in_doubt: certainty == Certainty::InDoubt,
-        };
-        store.write_json(&keys::ledger_entry(execution, detected_at, index), &entry).await.map(|_| ())
+) -> Result<()>
+where
+    F: Future<Output = Result<Vec<SourceFile>>>,
+{
+    let write = |index: u32| {
+        let files = files_of(index);
+        async move {
+            let entry = LedgerEntry {
+                execution: execution.id.clone(),
+                detected_at: detected_at.to_owned(),
+                files: files.await?,
+                in_doubt: certainty == Certainty::InDoubt,
+            };
+            store.write_json(&keys::ledger_entry(execution, detected_at, index), &entry).await.map(|_| ())
+        }
     };
     for side_by_side in order(count, certainty) {
         stream::iter(side_by_side).map(&write).buffer_unordered(WRITES).try_collect::<()>().await?;

@@ -87,8 +87,9 @@ pub async fn ensure_table(connection: &mut PgConnection) -> Result<()> {
 /// As [`classify`].
 pub async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Result<Option<UpsertOutput>> {
     let row = sqlx::query(
-        "select files, files_changed, rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated, rows_unchanged, \
-         rows_deleted from sluice.runs where execution = $1 and detected_at = $2::timestamptz",
+        "select files, files_changed, rows_read, rows_rejected, rows_staged,
+                rows_inserted, rows_updated, rows_unchanged, rows_deleted
+         from sluice.runs where execution = $1 and detected_at = $2::timestamptz",
     )
     .bind(&run.execution.id)
     .bind(run.detected_at)
@@ -118,8 +119,9 @@ pub async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Result<Op
 pub async fn refuse_stale(connection: &mut PgConnection, run: &Run<'_>) -> Result<()> {
     let newer: Option<String> = sqlx::query_scalar(
         // Of the same state machine, the seventh part of an execution's ARN: two stacks may have a job of one name.
-        "select execution from sluice.runs where target = $1 and split_part(execution, ':', 7) = $2 \
-         and detected_at > $3::timestamptz order by detected_at desc limit 1",
+        "select execution from sluice.runs
+         where target = $1 and split_part(execution, ':', 7) = $2 and detected_at > $3::timestamptz
+         order by detected_at desc limit 1",
     )
     .bind(run.target)
     .bind(run.execution.state_machine_name())
@@ -142,8 +144,8 @@ pub async fn refuse_stale(connection: &mut PgConnection, run: &Run<'_>) -> Resul
 /// As [`classify`].
 pub async fn record(connection: &mut PgConnection, run: &Run<'_>, output: &UpsertOutput) -> Result<()> {
     let mut query = sqlx::query(
-        "insert into sluice.runs (execution, job, target, started_at, detected_at, files, files_changed, \
-         rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated, rows_unchanged, rows_deleted) \
+        "insert into sluice.runs (execution, job, target, started_at, detected_at, files, files_changed,
+             rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated, rows_unchanged, rows_deleted)
          values ($1, $2, $3, $4::timestamptz, $5::timestamptz, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
     )
     .bind(&run.execution.id)
@@ -162,7 +164,8 @@ pub async fn record(connection: &mut PgConnection, run: &Run<'_>, output: &Upser
         output.rows_unchanged,
         output.rows_deleted,
     ] {
-        query = query.bind(i64::try_from(count).unwrap_or(i64::MAX));
+        query =
+            query.bind(i64::try_from(count).expect("a count of things that were read one by one fits into 63 bits"));
     }
     query.execute(connection).await.map_err(|error| classify("write this run's row", error)).map(|_| ())
 }

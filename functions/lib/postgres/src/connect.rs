@@ -154,6 +154,8 @@ async fn read_secret(config: &SdkConfig, arn: &str) -> Result<Secret> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustls_pki_types::CertificateDer;
+    use rustls_pki_types::pem::PemObject;
 
     #[test]
     fn a_malformed_url_is_not_repeated() {
@@ -164,34 +166,10 @@ mod tests {
         assert!(error.contains("DATABASE_URL") && !error.contains("hush"), "{error}");
     }
 
-    /// The DER of each certificate of a PEM file.
-    fn certificates(pem: &str) -> Vec<Vec<u8>> {
-        let digit = |byte: u8| match byte {
-            b'A'..=b'Z' => u32::from(byte - b'A'),
-            b'a'..=b'z' => u32::from(byte - b'a') + 26,
-            b'0'..=b'9' => u32::from(byte - b'0') + 52,
-            b'+' => 62,
-            _ => 63,
-        };
-        let bodies = pem.split("-----BEGIN CERTIFICATE-----").skip(1);
-        bodies
-            .map(|body| {
-                let text = body.split("-----END").next().unwrap_or_default().bytes();
-                let text: Vec<u8> = text.filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=').collect();
-                text.chunks(4)
-                    .flat_map(|group| {
-                        let bits =
-                            group.iter().fold(0, |bits, byte| bits << 6 | digit(*byte)) << (6 * (4 - group.len()));
-                        bits.to_be_bytes()[1..group.len()].to_vec()
-                    })
-                    .collect()
-            })
-            .collect()
-    }
-
     #[test]
     fn the_roots_are_those_of_amazon_rds_and_good_for_years() {
-        let certificates = certificates(std::str::from_utf8(RDS_ROOTS).unwrap());
+        let certificates: Vec<CertificateDer<'_>> =
+            CertificateDer::pem_slice_iter(RDS_ROOTS).collect::<Result<_, _>>().unwrap();
         assert_eq!(certificates.len(), 81, "27 regions, three kinds of key");
         for der in certificates {
             // Printable in DER: the common name, as issuer and as subject of a root; and a time beyond 2049, which is written

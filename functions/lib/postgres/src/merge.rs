@@ -1,0 +1,136 @@
+//! From rows that are ready to rows of the target: a new key is inserted, a known one updated where it differs, and the others are left
+//! alone, locked no more than read.
+//!
+//! `MERGE` does it with one join and without the speculative insertions of `ON CONFLICT`: two thirds of the server's work. It fails with
+//! a unique violation where another writer inserts a key at the same time. [`Merge::run`] falls back to `INSERT ... ON CONFLICT` then,
+//! before PostgreSQL 15, and for tables with triggers or rules (their writes would distort the row counts).
+
+use crate::identifiers::Names;
+use crate::sql_error::classify;
+use sluice::{Error, Kind, Result};
+use sqlx::{AssertSqlSafe, PgConnection};
+
+/// SQLSTATE of a unique violation.
+const UNIQUE_VIOLATION: &str = "23505";
+
+/// One source into one target.
+#[derive(Debug)]
+pub struct Merge<'a> {
+    /// The target's names.
+    pub names: &'a Names,
+    /// A table that has each key once, under the target's names.
+    pub source: &'a str,
+}
+
+/// How many rows were written.
+#[derive(Clone, Copy, Debug)]
+pub struct Written {
+    /// Keys that were new.
+    pub inserted: u64,
+    /// Keys whose values changed.
+    pub updated: u64,
+}
+
+/// What the server counts for this transaction: it needs no second look at the rows.
+const COUNTS: &str = "pg_stat_get_xact_tuples_inserted(c.oid), pg_stat_get_xact_tuples_updated(c.oid)";
+
+impl Merge<'_> {
+    /// Merges. Both ways take the rows in the order of the key, so that concurrent writers of other tools meet them in one order, hence
+    /// without a deadlock.
+    ///
+    /// # Errors
+    /// As [`classify`].
+    pub async fn run(&self, connection: &mut PgConnection) -> Result<Written> {
+        let (can_merge, inserted, updated): (bool, i64, i64) = sqlx::query_as(AssertSqlSafe(format!(
+            "select current_setting('server_version_num')::int >= 150000
+                    and current_setting('track_counts')::bool
+                    and not c.relhastriggers and not c.relhasrules,
+                    {COUNTS}
+             from pg_class c where c.oid = $1::text::regclass"
+        )))
+        .bind(&self.names.table)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(|error| self.failed(error))?;
+        if can_merge && let Some(total) = self.merge(connection).await? {
+            let (inserted_now, updated_now): (i64, i64) = sqlx::query_as(AssertSqlSafe(format!(
+                "select {COUNTS} from pg_class c where c.oid = $1::text::regclass"
+            )))
+            .bind(&self.names.table)
+            .fetch_one(connection)
+            .await
+            .map_err(|error| self.failed(error))?;
+            let counts = [inserted_now - inserted, updated_now - updated].map(u64::try_from);
+            let [Ok(inserted), Ok(updated)] = counts else { return Err(miscounted(total, counts)) };
+            return match inserted + updated == total {
+                true => Ok(Written { inserted, updated }),
+                false => Err(miscounted(total, counts)),
+            };
+        }
+        self.insert(connection).await
+    }
+
+    /// Returns how many rows were written; `None`, and none were, if another writer inserted a key meanwhile.
+    async fn merge(&self, connection: &mut PgConnection) -> Result<Option<u64>> {
+        let (Names { table, key, .. }, source) = (self.names, self.source);
+        let (list, known, staged) = (self.names.list(), self.names.of("known"), self.names.of("staged"));
+        let set = self.names.set_from("staged");
+        let merge = format!(
+            "merge into only {table} known
+             using (select {key}, {list} from {source} order by {key}) staged
+             on known.{key} = staged.{key}
+             when matched and ({known}) is distinct from ({staged}) then
+                 update set {set}
+             when not matched then
+                 insert ({key}, {list}) values (staged.{key}, {staged})"
+        );
+        // A hash join would give up the order. Compiling the statement takes longer than it saves.
+        let prepare = "savepoint sluice_merge; set local enable_hashjoin = off; set local jit = off";
+        sqlx::raw_sql(prepare).execute(&mut *connection).await.map_err(|error| self.failed(error))?;
+        let merged = sqlx::query(AssertSqlSafe(merge)).execute(&mut *connection).await;
+        let (after, outcome) = match merged {
+            Ok(done) => ("release savepoint sluice_merge", Ok(Some(done.rows_affected()))),
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNIQUE_VIOLATION) => {
+                ("rollback to savepoint sluice_merge", Ok(None))
+            }
+            Err(error) => return Err(self.failed(error)),
+        };
+        sqlx::raw_sql(after).execute(connection).await.map_err(|error| self.failed(error))?;
+        outcome
+    }
+
+    /// A row that is there already is not even proposed, since a conflict locks its row whether it is updated or not.
+    async fn insert(&self, connection: &mut PgConnection) -> Result<Written> {
+        let (Names { table, key, .. }, source) = (self.names, self.source);
+        let (list, known, staged) = (self.names.list(), self.names.of("known"), self.names.of("staged"));
+        let (excluded, set) = (self.names.of("excluded"), self.names.set_from("excluded"));
+        let insert = format!(
+            "with written as (
+                 insert into {table} as known ({key}, {list})
+                 select {key}, {list} from {source} staged
+                 where not exists (
+                     select from only {table} known
+                     where known.{key} = staged.{key} and ({known}) is not distinct from ({staged})
+                 )
+                 order by {key}
+                 on conflict ({key}) do update set {set} where ({known}) is distinct from ({excluded})
+                 returning (xmax = 0) as is_new
+             )
+             select count(*) filter (where is_new), count(*) filter (where not is_new) from written"
+        );
+        let (inserted, updated): (i64, i64) =
+            sqlx::query_as(AssertSqlSafe(insert)).fetch_one(connection).await.map_err(|error| self.failed(error))?;
+        Ok(Written { inserted: inserted.unsigned_abs(), updated: updated.unsigned_abs() })
+    }
+
+    fn failed(&self, error: sqlx::Error) -> Error {
+        classify(format!("merge into {}", self.names.table), error)
+    }
+}
+
+fn miscounted(total: u64, counts: [std::result::Result<u64, std::num::TryFromIntError>; 2]) -> Error {
+    Error::new(
+        Kind::InvariantBroken,
+        format!("{total} rows were written, but {counts:?} were counted as inserted and updated"),
+    )
+}

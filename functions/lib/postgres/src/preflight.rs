@@ -1,0 +1,147 @@
+//! Does the target fit the load? Everything that is wrong is said at once, before a byte is loaded.
+
+use crate::sql_error::classify;
+use sluice::Result;
+use sqlx::{PgConnection, Row};
+use std::collections::BTreeMap;
+
+/// What a load needs of its target.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    /// The target's schema.
+    pub schema: &'a str,
+    /// Its name.
+    pub table: &'a str,
+    /// The columns that are loaded, with their types.
+    pub columns: BTreeMap<&'a str, &'static str>,
+    /// The columns of a unique constraint.
+    pub key: &'a [String],
+    /// What the user must be allowed to do with the table.
+    pub privileges: &'a [&'a str],
+}
+
+/// A column of the target.
+struct Existing {
+    sql_type: String,
+    must_be_given: bool,
+}
+
+impl Wanted<'_> {
+    /// Whether there is anything of the target's name.
+    ///
+    /// # Errors
+    /// As [`classify`].
+    pub async fn is_there(&self, connection: &mut PgConnection) -> Result<bool> {
+        Ok(self.kind_of_relation(connection).await?.is_some())
+    }
+
+    /// What an operator has to put right before the load.
+    ///
+    /// # Errors
+    /// As [`classify`].
+    pub async fn problems(&self, connection: &mut PgConnection) -> Result<Vec<String>> {
+        Ok(match self.kind_of_relation(connection).await?.as_deref() {
+            None => vec!["does not exist; create it, or set \"create\": true in the spec".to_owned()],
+            Some("p") => vec!["is partitioned, which a load cannot count its rows in; load a plain table".to_owned()],
+            Some("r") => {
+                let mut problems = self.column_problems(&self.existing_columns(connection).await?);
+                problems.extend(self.missing_constraint(connection).await?);
+                problems.extend(self.missing_privileges(connection).await?);
+                problems
+            }
+            Some(_) => vec!["is not a table".to_owned()],
+        })
+    }
+
+    async fn kind_of_relation(&self, connection: &mut PgConnection) -> Result<Option<String>> {
+        sqlx::query_scalar(
+            "select c.relkind::text
+             from pg_class c join pg_namespace n on n.oid = c.relnamespace
+             where n.nspname = $1 and c.relname = $2",
+        )
+        .bind(self.schema)
+        .bind(self.table)
+        .fetch_optional(connection)
+        .await
+        .map_err(|error| classify("look up the target", error))
+    }
+
+    async fn existing_columns(&self, connection: &mut PgConnection) -> Result<BTreeMap<String, Existing>> {
+        let rows = sqlx::query(
+            "select a.attname::text, format_type(a.atttypid, a.atttypmod),
+                    a.attnotnull and not a.atthasdef and a.attidentity = ''
+             from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+             where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped",
+        )
+        .bind(self.schema)
+        .bind(self.table)
+        .fetch_all(connection)
+        .await
+        .map_err(|error| classify("look up the target's columns", error))?;
+        Ok(rows.iter().map(|row| (row.get(0), Existing { sql_type: row.get(1), must_be_given: row.get(2) })).collect())
+    }
+
+    fn column_problems(&self, existing: &BTreeMap<String, Existing>) -> Vec<String> {
+        let mut problems = Vec::new();
+        for (name, sql_type) in &self.columns {
+            match existing.get(*name).map(|column| column.sql_type.as_str()) {
+                None => problems.push(format!("the column {name:?} ({sql_type}) is missing")),
+                Some(there) if there == *sql_type => {}
+                Some(there) if there.starts_with("numeric(") => {
+                    problems.push(format!("the column {name:?} is {there}, which rounds; it must be numeric"));
+                }
+                Some(there) => problems.push(format!("the column {name:?} is {there}, not {sql_type}")),
+            }
+        }
+        let given_by_nobody =
+            existing.iter().filter(|(name, column)| column.must_be_given && !self.columns.contains_key(name.as_str()));
+        problems.extend(given_by_nobody.map(|(name, _)| {
+            format!("the column {name:?} is NOT NULL without a default, but the spec does not provide it")
+        }));
+        problems
+    }
+
+    async fn missing_constraint(&self, connection: &mut PgConnection) -> Result<Option<String>> {
+        let mut key = self.key.to_vec();
+        key.sort();
+        let has_unique: bool = sqlx::query_scalar(
+            "select exists (
+                 select from pg_index i
+                 join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace
+                 where n.nspname = $1 and c.relname = $2
+                 and i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null
+                 and $3 = (
+                     select array_agg(a.attname::text order by a.attname::text collate \"C\")
+                     from unnest(i.indkey) with ordinality as k (attnum, place)
+                     join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+                     where k.place <= i.indnkeyatts
+                 )
+             )",
+        )
+        .bind(self.schema)
+        .bind(self.table)
+        .bind(&key)
+        .fetch_one(connection)
+        .await
+        .map_err(|error| classify("look up the target's constraints", error))?;
+        Ok((!has_unique).then(|| format!("there is no unique constraint on exactly ({})", self.key.join(", "))))
+    }
+
+    async fn missing_privileges(&self, connection: &mut PgConnection) -> Result<Option<String>> {
+        let missing: Vec<String> = sqlx::query_scalar(
+            "select privilege
+             from pg_class c join pg_namespace n on n.oid = c.relnamespace, unnest($3) as privilege
+             where n.nspname = $1 and c.relname = $2 and not has_table_privilege(c.oid, privilege)
+             union all
+             select 'TEMPORARY on the database'
+             where not has_database_privilege(current_database(), 'TEMPORARY')",
+        )
+        .bind(self.schema)
+        .bind(self.table)
+        .bind(self.privileges)
+        .fetch_all(connection)
+        .await
+        .map_err(|error| classify("look up the target's privileges", error))?;
+        Ok((!missing.is_empty()).then(|| format!("the user lacks {}", missing.join(", "))))
+    }
+}
