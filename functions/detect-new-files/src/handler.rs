@@ -5,7 +5,7 @@ use crate::batches::Batches;
 use crate::explain;
 use crate::listing::Listing;
 use crate::selection::Window;
-use crate::trigger::{self, WakeUp};
+use crate::trigger::{self, Trigger};
 use crate::watermark;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_sfn::types::ExecutionStatus;
@@ -89,36 +89,36 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
         let what = format!("job {}: lookback_hours is more than {MAX_LOOKBACK_HOURS}", execution.job);
         return Err(Error::new(Kind::Misconfigured, what));
     }
-    let wake_up = trigger::decode(&input.trigger, store.bucket(), &input.prefix)?;
+    let trigger = trigger::decode(&input.trigger, store.bucket(), &input.prefix)?;
     let mut mark = None;
-    if wake_up.mode != Mode::Explain {
-        if let Acquired::Held(why) = acquire(context, execution, &wake_up).await? {
-            if !wake_up.may_be_left {
+    if trigger.mode != Mode::Explain {
+        if let Acquired::Held(why) = acquire(context, execution, &trigger).await? {
+            if !trigger.may_be_left {
                 return Err(Error::new(Kind::LockHeld, why));
             }
-            info!(trigger = wake_up.kind, "left to the run at work: {why}");
+            info!(trigger = trigger.kind, "left to the run at work: {why}");
             return Ok(DetectOutput { mode: Mode::LeftToOwner, ..DetectOutput::default() });
         }
         // Before the listing, which answers it if the run loads.
-        mark = again::asked(store, &execution.job).await?.filter(|_| wake_up.mode == Mode::Load);
+        mark = again::asked(store, &execution.job).await?.filter(|_| trigger.mode == Mode::Load);
     }
 
     // Taken before the listing: a file that appears meanwhile is not older than this.
     let detected_at = DateTime::from(SystemTime::now());
     // Its first page is on its way while the last success is looked up.
-    let listing = (wake_up.mode != Mode::Explain).then(|| Listing::start(store, &input.prefix));
+    let listing = (trigger.mode != Mode::Explain).then(|| Listing::start(store, &input.prefix));
     let watermark = watermark::last_success(executions, execution).await?;
-    let window = Window::new(watermark, input.lookback_hours, wake_up.since);
+    let window = Window::new(watermark, input.lookback_hours, trigger.since);
     let Some(listing) = listing else {
-        let explained = explain::explain(store, &input, &window, &wake_up.explain).await?;
+        let explained = explain::explain(store, &input, &window, &trigger.explain).await?;
         let watermark = watermark.map(format_time);
-        return Ok(DetectOutput { mode: wake_up.mode, explained, watermark, ..DetectOutput::default() });
+        return Ok(DetectOutput { mode: trigger.mode, explained, watermark, ..DetectOutput::default() });
     };
     let mut ledger = Ledger::new(store, execution, window.ledger_start());
     let mut batches = Batches::new(store, execution, &invocation.attempt);
-    let skipped_count = find_new(listing, &input.source, &window, &wake_up.forget, &mut ledger, &mut batches).await?;
+    let skipped_count = find_new(listing, &input.source, &window, &trigger.forget, &mut ledger, &mut batches).await?;
     let output = batches.finish(detected_at, watermark.map(format_time)).await?;
-    let output = DetectOutput { mode: wake_up.mode, mark, ..output };
+    let output = DetectOutput { mode: trigger.mode, mark, ..output };
     info!(
         files.new = output.new_file_count,
         files.known = ledger.len(),
@@ -126,17 +126,17 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
         bytes.new = output.new_bytes,
         batches = output.batches.len(),
         watermark = output.watermark.as_deref().unwrap_or("none: everything that the ledger does not hold is new"),
-        trigger = wake_up.kind,
+        trigger = trigger.kind,
         "files detected"
     );
     Ok(output)
 }
 
 /// Takes the lock. A run that may be left to the one at work asks that one first, and then looks once more: it may have ended between.
-async fn acquire(context: &Context, execution: &Execution, wake_up: &WakeUp) -> Result<Acquired> {
+async fn acquire(context: &Context, execution: &Execution, trigger: &Trigger) -> Result<Acquired> {
     let Context { store, executions } = context;
     let acquired = lock::acquire(store, executions, execution).await?;
-    if matches!(acquired, Acquired::Ours) || !wake_up.may_be_left {
+    if matches!(acquired, Acquired::Ours) || !trigger.may_be_left {
         return Ok(acquired);
     }
     again::ask(store, execution).await?;

@@ -1,6 +1,6 @@
 //! The objects under a prefix, each once, in no particular order: many pages are asked for at the same time.
 
-use crate::ranges::{Page, Range, Ranges};
+use crate::ranges::{KeyRange, Page, Ranges};
 use crate::selection::Listed;
 use aws_sdk_s3::types::Object;
 use sluice::store::Store;
@@ -12,7 +12,7 @@ pub struct Listing {
     store: Store,
     prefix: String,
     ranges: Ranges,
-    requests: JoinSet<Result<(Range, Page)>>,
+    requests: JoinSet<Result<(KeyRange, Page)>>,
 }
 
 impl Listing {
@@ -43,12 +43,12 @@ impl Listing {
     }
 
     /// In a task of its own, so that it goes on while the objects of another page are looked at.
-    fn request(&mut self, range: Range) {
+    fn request(&mut self, range: KeyRange) {
         self.requests.spawn(page(self.store.clone(), self.prefix.clone(), range));
     }
 }
 
-async fn page(store: Store, prefix: String, range: Range) -> Result<(Range, Page)> {
+async fn page(store: Store, prefix: String, range: KeyRange) -> Result<(KeyRange, Page)> {
     let request = store.client().list_objects_v2().bucket(store.bucket()).prefix(&prefix);
     let request = request.set_start_after(range.after.clone()).set_continuation_token(range.token.clone());
     let answer = request.send().await.map_err(|error| Error::aws(format!("list {prefix}"), error))?;

@@ -3,9 +3,19 @@
 //! S3 lists keys in the order of their bytes, and begins after any text that it is given, be there such a key or not. Each
 //! range ends with the text that the next one begins after. So every key lies in exactly one of them, wherever the cuts are; and keys
 //! that come in another order are an error.
-//! Where to cut is a guess, and each cut costs up to one call, for a page that goes beyond the end of its range. It is made from the spelling of the keys just listed: a later digit
-//! or letter at a place where one stands. Folders are spelling too. So there is no need for a delimiter, and one folder with a
-//! million files is cut like a thousand folders.
+//!
+//! Where to cut is a guess, and each cut costs up to one call, for a page that goes beyond the end of its range. It is made from the
+//! spelling of the keys just listed: a later digit or letter at a position where one is. Folders are spelling too. So there is no need for
+//! a delimiter, and one folder with a million files is cut like a thousand folders.
+//!
+//! # Example
+//! ```text
+//! in/2024-01-01-a.csv   the first key of the page
+//! in/2024-01-09-f.csv   the last one: after "in/", the page's keys differ up to the second digit of the day
+//! in/6                  a cut at the first position: 2 there, and the middle one of the digits after it
+//! in/2027               a cut at the middle one of the seven positions that have a later digit: the 4 of the year
+//! ```
+//! The rest of the range is then listed as two: what comes after the last key up to the cut, and what comes after the cut.
 
 use crate::selection::Listed;
 use sluice::{Error, Kind, Result};
@@ -20,9 +30,9 @@ const UNCUT_PAGES: usize = 8;
 /// How many whole pages there are to a cut, at least.
 const PAGES_PER_CUT: usize = 4;
 
-/// Keys that follow one another; what of them is to be listed next.
+/// A contiguous range of keys, and how far it is listed.
 #[derive(Debug)]
-pub struct Range {
+pub struct KeyRange {
     /// They come after this text; without it the first one is the listing's first.
     pub after: Option<String>,
     /// Where S3 goes on, once a page of them is there.
@@ -59,8 +69,8 @@ impl Ranges {
     }
 
     /// The range that holds everything.
-    pub fn whole() -> Range {
-        Range { after: None, token: None, last: None, end: None }
+    pub fn whole() -> KeyRange {
+        KeyRange { after: None, token: None, last: None, end: None }
     }
 
     /// What is to be listed next, now that `page` of `range` is there and `others` are under way: nothing, its rest, or its rest
@@ -71,7 +81,7 @@ impl Ranges {
     ///
     /// # Errors
     /// `Misconfigured` if keys do not come in order, or the listing begins anew. Directory buckets would do so.
-    pub fn next(&mut self, range: Range, page: &mut Page, others: usize) -> Result<Vec<Range>> {
+    pub fn next(&mut self, range: KeyRange, page: &mut Page, others: usize) -> Result<Vec<KeyRange>> {
         let mut before = range.last.as_deref().or(range.after.as_deref());
         for object in &page.objects {
             if before.is_some_and(|before| object.key.as_str() <= before) {
@@ -92,7 +102,7 @@ impl Ranges {
         page.objects.retain(|object| range.end.as_ref().is_none_or(|end| object.key <= *end));
         let is_at_its_end = page.objects.len() < listed;
         let Some(token) = page.token.take().filter(|_| !is_at_its_end) else { return Ok(Vec::new()) };
-        let mut rest = Range { token: Some(token), last, ..range };
+        let mut rest = KeyRange { token: Some(token), last, ..range };
         self.page_count += 1;
         let may_cut = self.page_count > UNCUT_PAGES && self.cut_count * PAGES_PER_CUT < self.page_count;
         // The rest is under way again at once, so there must be room for two.
@@ -100,15 +110,14 @@ impl Ranges {
         let Some(cut) = cut else { return Ok(vec![rest]) };
         self.cut_count += 1;
         let end = rest.end.replace(cut.clone());
-        Ok(vec![rest, Range { after: Some(cut), token: None, last: None, end }])
+        Ok(vec![rest, KeyRange { after: Some(cut), token: None, last: None, end }])
     }
 
-    /// A text after the last one of these keys and before `end`, if there is a likely one.
+    /// A text after the last one of these keys and before `end`, if there is a likely one; see the module's example.
     ///
-    /// It differs from the last key at one place: not before the one at which that differs from `end`, and not beyond the one at
-    /// which the keys of the page differ, since what varies there fits on a page. The first of these places and the one in their
-    /// middle take turns. The first one cuts best where keys vary at all of them; the middle one finds in a few steps where they
-    /// vary, if they do at few, as in a chain of folders.
+    /// It differs from the last key at one position: not before the one at which that differs from `end`, and not beyond the one at
+    /// which the keys of the page differ, since what varies there fits on a page. The first and the middle one of these positions take
+    /// turns: the first cuts best where all of them vary, the middle one finds quickly which do, as in a chain of folders.
     fn cut(&mut self, objects: &[Listed], end: Option<&str>) -> Option<String> {
         let (first, last) = (&objects.first()?.key, &objects.last()?.key);
         let differs = end.map_or(self.prefix_length, |end| shared(last, end));
@@ -167,7 +176,7 @@ mod tests {
     }
 
     /// A bucket's answer.
-    fn answer(bucket: &BTreeSet<String>, prefix: &str, range: &Range, most: usize) -> Page {
+    fn answer(bucket: &BTreeSet<String>, prefix: &str, range: &KeyRange, most: usize) -> Page {
         let start = match range.token.as_deref().or(range.after.as_deref()) {
             Some(after) => Bound::Excluded(after),
             None => Bound::Included(prefix),
@@ -284,7 +293,7 @@ mod tests {
         };
         let range = |after: Option<&str>, last: Option<&str>, token: Option<&str>| {
             let owned = |text: Option<&str>| text.map(ToOwned::to_owned);
-            Range { after: owned(after), token: owned(token), last: owned(last), end: None }
+            KeyRange { after: owned(after), token: owned(token), last: owned(last), end: None }
         };
         for (range, mut page, is_right) in [
             (range(None, None, None), page(&["a", "b"], "t"), true),
@@ -335,6 +344,13 @@ mod tests {
                 stays.iter().filter(|key| key.starts_with(prefix) && !once.contains(key)).collect();
             assert!(missed.is_empty(), "seed {seed}: {missed:?}");
         }
+    }
+
+    #[test]
+    fn the_example_is_true() {
+        let mut ranges = Ranges::new("in/");
+        let page = ["in/2024-01-01-a.csv", "in/2024-01-09-f.csv"].map(object);
+        assert_eq!([1, 2].map(|_| ranges.cut(&page, None).unwrap()), ["in/6", "in/2027"]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ const MAX_NAMED: usize = 20;
 
 /// A valid wake-up.
 #[derive(Debug, Default, PartialEq)]
-pub struct WakeUp {
+pub struct Trigger {
     /// What it was, for the log.
     pub kind: &'static str,
     /// What the run is for.
@@ -30,7 +30,7 @@ pub struct WakeUp {
     pub explain: BTreeSet<String>,
 }
 
-impl WakeUp {
+impl Trigger {
     /// An event's, which asks for nothing in particular.
     fn event(kind: &'static str) -> Self {
         Self { kind, may_be_left: true, ..Self::default() }
@@ -62,8 +62,8 @@ impl TryFrom<bool> for True {
 }
 
 impl Constant {
-    fn wake_up(&self) -> WakeUp {
-        WakeUp::event(match self {
+    fn trigger(&self) -> Trigger {
+        Trigger::event(match self {
             Self::Upload(_) => "upload",
             Self::Again(_) => "one run more",
             Self::After(job) => {
@@ -100,7 +100,7 @@ struct Start {
 /// `InvalidEvent` for anything but a start by hand, one of the template's own constants, a schedule's event, an S3 notification, an
 /// "Object Created" event from EventBridge, or a batch of these from a queue; and for events about another bucket, or about no object
 /// under `prefix`.
-pub fn decode(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
+pub fn decode(input: &Value, bucket: &str, prefix: &str) -> Result<Trigger> {
     let fields = match input {
         Value::Object(fields) => fields,
         Value::Array(messages) if !messages.is_empty() => return queued(messages, bucket, prefix),
@@ -113,13 +113,13 @@ pub fn decode(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
         return Err(invalid(format!("{request} beside an event, which would be ignored")));
     }
     if is_constant {
-        return read::<Constant>(input).map(|constant| constant.wake_up());
+        return read::<Constant>(input).map(|constant| constant.trigger());
     }
     if fields.contains_key("Records") {
         return notification(input, bucket, prefix);
     }
     if fields.get("Event").is_some_and(|event| event == "s3:TestEvent") {
-        return Ok(WakeUp::event("S3 test event"));
+        return Ok(Trigger::event("S3 test event"));
     }
     if fields.contains_key("detail-type") {
         return event_bridge(input, bucket, prefix);
@@ -142,7 +142,7 @@ pub fn decode(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
     };
     let since = start.since.as_deref().map(since).transpose()?;
     let may_be_left = is_scheduled && mode == Mode::Load && since.is_none() && start.forget.is_empty();
-    Ok(WakeUp { kind, mode, may_be_left, since, forget: start.forget, explain })
+    Ok(Trigger { kind, mode, may_be_left, since, forget: start.forget, explain })
 }
 
 fn since(text: &str) -> Result<DateTime> {
@@ -152,7 +152,7 @@ fn since(text: &str) -> Result<DateTime> {
     })
 }
 
-fn notification(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
+fn notification(input: &Value, bucket: &str, prefix: &str) -> Result<Trigger> {
     let event: S3Event = read(input)?;
     let mut objects = Vec::new();
     for record in event.records {
@@ -161,10 +161,10 @@ fn notification(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
         objects.push((source, form_decoded(&key)?));
     }
     concerns(&objects, bucket, prefix)?;
-    Ok(WakeUp::event("S3 notification"))
+    Ok(Trigger::event("S3 notification"))
 }
 
-fn event_bridge(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
+fn event_bridge(input: &Value, bucket: &str, prefix: &str) -> Result<Trigger> {
     #[derive(Deserialize)]
     struct Detail {
         bucket: Named,
@@ -180,12 +180,12 @@ fn event_bridge(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
     }
     let event: EventBridgeEvent<Value> = read(input)?;
     match (event.source.as_str(), event.detail_type.as_str()) {
-        ("aws.events" | "aws.scheduler", "Scheduled Event") => Ok(WakeUp::event("schedule")),
+        ("aws.events" | "aws.scheduler", "Scheduled Event") => Ok(Trigger::event("schedule")),
         ("aws.s3", "Object Created") => {
             // EventBridge passes keys on as they are: decoding would corrupt a plus sign.
             let detail: Detail = read(&event.detail)?;
             concerns(&[(detail.bucket.name, detail.object.key)], bucket, prefix)?;
-            Ok(WakeUp::event("S3 event"))
+            Ok(Trigger::event("S3 event"))
         }
         (source, kind) => Err(invalid(format!("an event {kind:?} of {source:?} is none of this job's"))),
     }
@@ -193,7 +193,7 @@ fn event_bridge(input: &Value, bucket: &str, prefix: &str) -> Result<WakeUp> {
 
 /// What EventBridge Pipes makes of a queue's messages: an array with the constant of the template's pipe for each; without its template
 /// each would be the message, with the event as text, or as JSON, in its body.
-fn queued(messages: &[Value], bucket: &str, prefix: &str) -> Result<WakeUp> {
+fn queued(messages: &[Value], bucket: &str, prefix: &str) -> Result<Trigger> {
     #[derive(Deserialize)]
     struct Message {
         body: Value,
@@ -213,12 +213,12 @@ fn queued(messages: &[Value], bucket: &str, prefix: &str) -> Result<WakeUp> {
             return Err(invalid("the body of a queued message is no event"));
         }
         // What somebody asked for by hand cannot be merged with the others.
-        let wake_up = decode(&event, bucket, prefix)?;
-        if !wake_up.may_be_left {
+        let trigger = decode(&event, bucket, prefix)?;
+        if !trigger.may_be_left {
             return Err(invalid("a queued message that is no event: start an execution by hand instead"));
         }
     }
-    Ok(WakeUp::event("queued events"))
+    Ok(Trigger::event("queued events"))
 }
 
 /// Keys in S3 notifications are form-encoded (Amazon S3 User Guide, "Event message structure"): once, and only there.
@@ -254,17 +254,17 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn check(input: Value) -> Result<WakeUp> {
+    fn check(input: Value) -> Result<Trigger> {
         decode(&input, "lake", "input data/")
     }
 
     #[test]
     fn starts_by_hand() {
-        assert_eq!(check(json!({})).unwrap(), WakeUp { may_be_left: false, ..WakeUp::event("start by hand") });
+        assert_eq!(check(json!({})).unwrap(), Trigger { may_be_left: false, ..Trigger::event("start by hand") });
         assert_eq!(check(json!({"Comment": "Insert your JSON here"})).unwrap().since, None);
         let since = check(json!({"since": "2024-01-01T00:00:00Z"})).unwrap().since;
         assert_eq!(since, Some(DateTime::from_secs(1_704_067_200)));
-        assert_eq!(check(json!({"scheduled_time": "2024-01-01T00:00:00Z"})).unwrap(), WakeUp::event("schedule"));
+        assert_eq!(check(json!({"scheduled_time": "2024-01-01T00:00:00Z"})).unwrap(), Trigger::event("schedule"));
         let scheduled = check(json!({"scheduled_time": "2024-01-01T00:00:00Z", "since": "2024-01-01T00:00:00Z"}));
         assert!(!scheduled.unwrap().may_be_left, "nobody else would do what it asks for");
         assert_eq!(check(json!({"dry_run": true, "forget": ["a"]})).unwrap().mode, Mode::DryRun);
@@ -273,12 +273,12 @@ mod tests {
 
     #[test]
     fn constants_wake_up_and_ask_for_nothing() {
-        assert_eq!(check(json!({"upload": true})).unwrap(), WakeUp::event("upload"));
-        assert_eq!(check(json!({"again": true})).unwrap(), WakeUp::event("one run more"));
-        assert_eq!(check(json!({"after": "sales"})).unwrap(), WakeUp::event("another job's success"));
+        assert_eq!(check(json!({"upload": true})).unwrap(), Trigger::event("upload"));
+        assert_eq!(check(json!({"again": true})).unwrap(), Trigger::event("one run more"));
+        assert_eq!(check(json!({"after": "sales"})).unwrap(), Trigger::event("another job's success"));
         let many: Vec<Value> = vec![json!({"upload": true}); 10_000];
         assert!(json!(many).to_string().len() < 262_144, "what an execution takes");
-        assert_eq!(check(json!(many)).unwrap(), WakeUp::event("queued events"));
+        assert_eq!(check(json!(many)).unwrap(), Trigger::event("queued events"));
         for input in [
             json!({"upload": false}),
             json!({"upload": true, "since": "2024-01-01T00:00:00Z"}),

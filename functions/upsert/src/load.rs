@@ -2,7 +2,7 @@
 
 use crate::replace;
 use crate::results::Results;
-use crate::shares::Shares;
+use crate::shares::{self, Shares};
 use crate::staging;
 use crate::target::Target;
 use postgres::runs::{self, Run};
@@ -70,7 +70,8 @@ pub async fn load(
         return Ok(recorded);
     }
     runs::refuse_stale(&mut transaction, &run).await?;
-    target.prepare(&mut transaction).await?;
+    let has_shares = shares::exists(&mut transaction, &target.full_name).await?;
+    target.prepare(&mut transaction, has_shares).await?;
 
     let rows_staged = stage(&mut transaction, store, &target, shares.as_ref(), load).await?;
     let merged = match &shares {

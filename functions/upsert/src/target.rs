@@ -1,6 +1,5 @@
 //! The target of a load: does the spec fit the parts, and what are the names? Made if it is missing, and checked before a byte is loaded.
 
-use crate::shares;
 use postgres::identifiers::Names;
 use postgres::preflight::Wanted;
 use postgres::sql_error::classify;
@@ -65,11 +64,12 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Makes the table if the spec asks for that and it is missing, then checks it.
+    /// Makes the table if the spec asks for that and it is missing, then checks it. `has_shares`: a load before kept the contributions of
+    /// files in a side table.
     ///
     /// # Errors
     /// `Misconfigured`, with everything that an operator has to put right.
-    pub async fn prepare(&self, connection: &mut PgConnection) -> Result<()> {
+    pub async fn prepare(&self, connection: &mut PgConnection, has_shares: bool) -> Result<()> {
         let wanted = Wanted {
             schema: &self.spec.schema,
             table: &self.spec.table,
@@ -86,8 +86,8 @@ impl<'a> Target<'a> {
             self.create(connection).await?;
         }
         let mut problems = wanted.problems(connection).await?;
-        // Once the contributions of files are kept, a load that does not keep them would make them wrong.
-        if !self.is_per_file() && shares::exists(connection, &self.full_name).await? {
+        // A load that does not keep them would make them wrong.
+        if has_shares && !self.is_per_file() {
             let name = &self.full_name;
             problems.push(format!(
                 "was loaded per_file; leave on_overlap at that, or drop the table of shares, sluice.{name:?}, for good"

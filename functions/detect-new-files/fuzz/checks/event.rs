@@ -1,6 +1,6 @@
 //! Inputs of an execution: each is understood, or an `InvalidEvent`; none that is understood is about another bucket.
 
-use crate::trigger::{WakeUp, decode};
+use crate::trigger::{Trigger, decode};
 use serde_json::{Value, json};
 use sluice::Kind;
 
@@ -16,8 +16,8 @@ pub fn check(bytes: &[u8]) {
     // What is no JSON does not start an execution.
     let Ok(input) = serde_json::from_slice::<Value>(bytes) else { return };
     let alone = understood(&input);
-    if let Some(wake_up) = &alone {
-        assert!(wake_up.forget.len() <= MAX_NAMED && wake_up.explain.len() <= MAX_NAMED, "{wake_up:?}");
+    if let Some(trigger) = &alone {
+        assert!(trigger.forget.len() <= MAX_NAMED && trigger.explain.len() <= MAX_NAMED, "{trigger:?}");
         is_about_this_bucket(&input);
     }
     let message = json!({"messageId": "1", "body": input.to_string()});
@@ -25,13 +25,13 @@ pub fn check(bytes: &[u8]) {
     if let Some(queued) = understood(&json!([message])) {
         assert!(input.is_object(), "a queue within a queue");
         let alone = alone.expect("what is refused alone is refused in a queue");
-        assert_eq!(queued, WakeUp { kind: queued.kind, ..alone }, "a queue drops nothing that a message asks for");
+        assert_eq!(queued, Trigger { kind: queued.kind, ..alone }, "a queue drops nothing that a message asks for");
     }
 }
 
-fn understood(input: &Value) -> Option<WakeUp> {
+fn understood(input: &Value) -> Option<Trigger> {
     match decode(input, BUCKET, PREFIX) {
-        Ok(wake_up) => Some(wake_up),
+        Ok(trigger) => Some(trigger),
         Err(error) => {
             assert_eq!(error.kind(), Kind::InvalidEvent, "{error}");
             None
