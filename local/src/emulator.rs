@@ -1,11 +1,12 @@
 //! The local AWS: ministack, pinned, in an environment of its own, on loopback, with the permissions of functions enforced.
 
 use crate::guard::Guard;
-use crate::missing::Missing;
+use crate::port::free_port;
 use crate::python;
+use crate::setup_error::SetupError;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -60,12 +61,12 @@ impl Emulator {
         tools_dir: &Path,
         settings: Settings,
         report: &dyn Fn(&str),
-    ) -> Result<Self, Missing> {
+    ) -> Result<Self, SetupError> {
         let environment =
             python::environment(tools_dir, "emulator", include_str!("../requirements/emulator.txt"), report)?;
         let log = state_dir.join("emulator.log");
         let failed = |error: io::Error| {
-            Missing::failed("The local AWS could not be started.", format!("Its log is {}.", log.display()))
+            SetupError::failed("The local AWS could not be started.", format!("Its log is {}.", log.display()))
                 .caused_by(error)
         };
         let home = state_dir.join("emulator");
@@ -188,9 +189,4 @@ fn prepare(state_dir: &Path, home: &Path, report: &dyn Fn(&str)) -> io::Result<F
         fs::create_dir_all(home.join(folder))?;
     }
     Ok(lock)
-}
-
-/// A port that nobody listens on right now.
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

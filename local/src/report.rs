@@ -10,17 +10,17 @@ use std::io::{IsTerminal, Write};
 const SHOWN_ROWS: usize = 6;
 
 /// Prints a line per state, and in a terminal the one that is at work.
-pub struct Lines {
+pub struct ProgressLines {
     is_terminal: bool,
 }
 
-impl Default for Lines {
+impl Default for ProgressLines {
     fn default() -> Self {
         Self { is_terminal: std::io::stdout().is_terminal() }
     }
 }
 
-impl Lines {
+impl ProgressLines {
     /// Tells of one step.
     pub fn tell(&mut self, progress: &Progress<'_>) {
         match progress {

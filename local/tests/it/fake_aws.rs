@@ -14,10 +14,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Bound;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The only bucket.
@@ -424,9 +423,7 @@ impl Function {
                 .with("Lambda-Runtime-Deadline-Ms", &deadline.as_millis().to_string())
                 .with("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:123456789012:function:f")
         });
-        static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-        let folder = FOLDER.get_or_init(|| local::binaries::build().unwrap_or_else(|missing| panic!("{missing}")));
-        let child = Command::new(folder.join(name))
+        let child = Command::new(crate::support::binaries().join(name))
             .env_clear()
             .env("AWS_REGION", "us-east-1")
             .env("AWS_ACCESS_KEY_ID", "x")
