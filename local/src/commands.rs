@@ -2,12 +2,13 @@
 
 use crate::bench::{BenchArguments, bench};
 use crate::binaries::workspace;
-use crate::failure::{Failure, chain};
+use crate::failure::{Failure, chain, named};
 use crate::report::out;
 use crate::run::{RunArguments, run_once};
-use crate::stack;
 use crate::up::{UpArguments, up};
-use clap::{Parser, Subcommand};
+use crate::{fake_aws, python, stack};
+use clap::{Args, Parser, Subcommand};
+use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -36,6 +37,18 @@ enum Command {
     Bench(BenchArguments),
     /// Forget everything that was uploaded and loaded.
     Reset,
+    /// Serve S3 and Step Functions for `bench`, which gives commands on standard input.
+    #[command(hide = true)]
+    FakeAws,
+    /// Install the packages of local/requirements/NAME.txt, and print the folder of the environment that has them.
+    #[command(hide = true)]
+    Environment(EnvironmentArguments),
+}
+
+#[derive(Args)]
+struct EnvironmentArguments {
+    /// The name of the list of packages, such as lint.
+    name: String,
 }
 
 /// Runs the command that the arguments name.
@@ -46,6 +59,10 @@ pub async fn run() -> ExitCode {
         Some(Command::Up(arguments)) => up(&arguments, &state_dir()).await,
         Some(Command::Bench(arguments)) => bench(&arguments, &state_dir()),
         Some(Command::Reset) => reset(),
+        Some(Command::FakeAws) => {
+            fake_aws::serve(std::io::stdin().lock(), std::io::stdout().lock()).map_err(Failure::from)
+        }
+        Some(Command::Environment(arguments)) => environment(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -69,5 +86,14 @@ fn reset() -> Result<(), Failure> {
     let folder = state_dir();
     stack::erase(&folder)?;
     out(format_args!("{} is forgotten\n", folder.display()));
+    Ok(())
+}
+
+fn environment(arguments: &EnvironmentArguments) -> Result<(), Failure> {
+    let list = workspace().join("local/requirements").join(&arguments.name).with_extension("txt");
+    let requirements = fs::read_to_string(&list).map_err(|error| named(&list, &error))?;
+    let report = |text: &str| eprintln!("{text}");
+    let made = python::environment(&stack::tools_dir(), &arguments.name, &requirements, &report)?;
+    out(format_args!("{}\n", made.folder().display()));
     Ok(())
 }

@@ -11,6 +11,7 @@
 //!
 //! Underneath: [`template`] reads the template and its jobs, [`binaries`] builds the functions, [`emulator`] and [`postgres`]
 //! are the two services, [`python`] makes the environments that they are installed in, and [`guard`] ends their processes.
+//! [`fake_aws`] is S3 and Step Functions for one function alone, in tests and in the bench.
 //! [`setup_error`] says what keeps them from starting. `fingerprint` names what is kept, `port` finds a free one.
 
 mod bench;
@@ -21,6 +22,7 @@ pub mod emulator;
 mod events;
 pub mod execution;
 mod failure;
+pub mod fake_aws;
 mod fingerprint;
 pub mod guard;
 mod port;

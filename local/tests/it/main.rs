@@ -15,6 +15,7 @@ mod interleavings;
 mod jobs;
 mod leases;
 mod merging;
+mod modules;
 mod parts;
 mod per_file;
 mod permissions;
