@@ -11,8 +11,8 @@ use std::process::Command;
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
-/// The checkout that cargo runs this program or test for; without cargo, the one that it was built from. Checkouts that
-/// share a target folder share this program too, so what was compiled into it may name another one.
+/// The checkout that cargo runs this program or test for; without cargo, the one that it was built from. Checkouts
+/// that share a target folder share this program too, so what was compiled into it may name another one.
 pub fn workspace() -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).filter(|folder| folder.ends_with("local"));
     let package = package.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
@@ -39,12 +39,12 @@ pub fn build(functions: &BTreeSet<String>) -> Result<PathBuf, SetupError> {
 
 /// Builds these functions, and the program that pivots local files with the same code, as they are deployed: for the
 /// oldest processor that Lambda has of this kind, as cargo-lambda does. They have a target folder of their own, which
-/// takes them apart from those of this machine. This program is built in the same way, for what it does beside them: it
-/// must not be what they wait for. Returns the folder that holds all of them.
+/// takes them apart from those of this machine. This program is built in the same way, for what it does beside them:
+/// it must not be what they wait for. Returns the folder that holds all of them.
 ///
 /// # Errors
 /// As [`build`].
-pub fn build_deployed(functions: &BTreeSet<String>) -> Result<PathBuf, SetupError> {
+pub(crate) fn build_deployed(functions: &BTreeSet<String>) -> Result<PathBuf, SetupError> {
     let debug = folder()?;
     let target = debug.parent().unwrap_or(&debug).join("deployed");
     let mut command = release(&target);
@@ -74,7 +74,8 @@ fn cargo() -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--locked"]).current_dir(workspace());
-    // What cargo tells a program that it runs about its package; build scripts would take it for a change and run again.
+    // What cargo tells a program that it runs about its package; build scripts would take it for a change and run
+    // again.
     for (name, _) in std::env::vars_os() {
         let is_about_a_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]
             .iter()
@@ -105,11 +106,11 @@ fn folder() -> Result<PathBuf, SetupError> {
 }
 
 /// A function's deployment package.
-pub struct Package {
+pub(crate) struct Package {
     /// The function's name.
-    pub function: String,
+    pub(crate) function: String,
     /// An object name that changes with the binary: CloudFormation takes the same name for no change.
-    pub name: String,
+    pub(crate) name: String,
     program: PathBuf,
 }
 
@@ -118,7 +119,7 @@ impl Package {
     ///
     /// # Errors
     /// If it is not there.
-    pub fn new(function: String, folder: &Path) -> Result<Self, SetupError> {
+    pub(crate) fn new(function: String, folder: &Path) -> Result<Self, SetupError> {
         let program = folder.join(&function);
         let absent = |error| {
             SetupError::failed(format!("{} is not there.", program.display()), "Build it with cargo.").caused_by(error)
@@ -133,7 +134,7 @@ impl Package {
     ///
     /// # Errors
     /// As the file system has it.
-    pub fn zip(&self) -> std::io::Result<Vec<u8>> {
+    pub(crate) fn zip(&self) -> std::io::Result<Vec<u8>> {
         zip(&fs::read(&self.program)?)
     }
 }
@@ -142,7 +143,7 @@ impl Package {
 ///
 /// # Errors
 /// None in practice: it is made in memory.
-pub fn stand_in() -> std::io::Result<Vec<u8>> {
+pub(crate) fn stand_in() -> std::io::Result<Vec<u8>> {
     zip(b"#!/bin/sh\necho 'This function was not built: the job that was started does not need it.' >&2\nexit 1\n")
 }
 

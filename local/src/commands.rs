@@ -14,12 +14,12 @@ use std::process::ExitCode;
 
 /// Run a job on this machine: a real PostgreSQL, a local AWS, the repository's own template and functions.
 ///
-/// Without a command: deploys the template, uploads the job's sample files that are not there yet, runs its state machine and
-/// shows what it did. Run it again and there is nothing new. Everything it starts ends with it; what it loaded is kept in
-/// .sluice until `cargo local reset`.
+/// Without a command: deploys the template, uploads the job's sample files that are not there yet, runs its state
+/// machine and shows what it did. Run it again and there is nothing new. Everything it starts ends with it; what it
+/// loaded is kept in .sluice until `cargo local reset`.
 ///
-/// Ends with 0 when the run is done, 1 when the run failed, 2 when something is missing to start the stack or an argument is
-/// not understood.
+/// Ends with 0 when the run is done, 1 when the run failed, 2 when something is missing to start the stack or an
+/// argument is not understood.
 #[derive(Parser)]
 #[command(name = "cargo local", bin_name = "cargo local", version, args_conflicts_with_subcommands = true)]
 struct Arguments {

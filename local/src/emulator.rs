@@ -1,4 +1,5 @@
-//! The local AWS: ministack, pinned, in an environment of its own, on loopback, with the permissions of functions enforced.
+//! The local AWS: ministack, pinned, in an environment of its own, on loopback, with the permissions of functions
+//! enforced.
 
 use crate::guard::Guard;
 use crate::port::free_port;
@@ -33,7 +34,7 @@ const START_ATTEMPTS: u32 = 3;
 const STOP_GRACE: Duration = Duration::from_secs(20);
 
 /// A running local AWS. Ends with this process, however that ends.
-pub struct Emulator {
+pub(crate) struct Emulator {
     port: u16,
     child: Child,
     guard: Option<Guard>,
@@ -42,13 +43,13 @@ pub struct Emulator {
 
 /// How to run it.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Keep its state on disk, for the next start.
-    pub keeps_state: bool,
+    pub(crate) keeps_state: bool,
     /// By what the waits and retry pauses of state machines are multiplied.
-    pub wait_scale: f64,
+    pub(crate) wait_scale: f64,
     /// Where functions find it, if not where it is: something that stands between.
-    pub functions_see: Option<SocketAddr>,
+    pub(crate) functions_see: Option<SocketAddr>,
 }
 
 impl Emulator {
@@ -56,7 +57,7 @@ impl Emulator {
     ///
     /// # Errors
     /// If Python or a package is missing, or if it does not answer in time.
-    pub fn start(
+    pub(crate) fn start(
         state_dir: &Path,
         tools_dir: &Path,
         settings: Settings,
@@ -123,12 +124,12 @@ impl Emulator {
     }
 
     /// Its host and port.
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
     /// Where it answers.
-    pub fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address())
     }
 
@@ -170,8 +171,8 @@ impl Drop for Emulator {
     }
 }
 
-/// Makes its folders, for this user's eyes only, since functions' settings are kept there; waits for an earlier one that is
-/// still saving its state. The lock is free when that has ended.
+/// Makes its folders, for this user's eyes only, since functions' settings are kept there; waits for an earlier one
+/// that is still saving its state. The lock is free when that has ended.
 fn prepare(state_dir: &Path, home: &Path, report: &dyn Fn(&str)) -> io::Result<File> {
     let lock = File::create(state_dir.join("emulator.lock"))?;
     let deadline = Instant::now() + STOP_GRACE + Duration::from_secs(5);

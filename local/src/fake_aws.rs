@@ -1,6 +1,6 @@
-//! S3 and Step Functions as far as one function needs them, at an address of their own; contents and clock are the caller's.
-//! The local AWS cannot date an object as a test likes, show an execution late, list a million objects, or answer so
-//! quickly that only the function is measured.
+//! S3 and Step Functions as far as one function needs them, at an address of their own; contents and clock are the
+//! caller's. The local AWS cannot date an object as a test likes, show an execution late, list a million objects, or
+//! answer so quickly that only the function is measured.
 //!
 //! # Layout
 //! - [`FakeAws`] serves a [`World`], which is everything that the services know.

@@ -1,5 +1,5 @@
-//! A hash for names that are kept: of folders, buckets, databases and objects. It is the same in every build, which the
-//! standard library's `DefaultHasher` does not promise over releases of Rust.
+//! A hash for names that are kept: of folders, buckets, databases and objects. It is the same in every build, which
+//! the standard library's `DefaultHasher` does not promise over releases of Rust.
 
 /// The 64-bit FNV-1a hash.
 pub(crate) fn fingerprint(bytes: &[u8]) -> u64 {

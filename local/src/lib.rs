@@ -1,17 +1,18 @@
-//! Runs everything on one machine: a real PostgreSQL and a local AWS, with the repository's own template deployed to it and
-//! the real functions as its code. What runs here is what deploys.
+//! Runs everything on one machine: a real PostgreSQL and a local AWS, with the repository's own template deployed to
+//! it and the real functions as its code. What runs here is what deploys.
 //!
 //! # Layout
-//! - [`commands`]: the command line. Its commands: `run` one job once, `up` keeps the stack in the foreground (with `relay`,
-//!   by which containers get in, and `events`, the examples that it fills in), `bench` measures. `failure` is what ends them.
+//! - [`commands`]: the command line. Its commands: `run` one job once, `up` keeps the stack in the foreground (with
+//!   `relay`, by which containers get in, and `events`, the examples that it fills in), `bench` measures. `failure`
+//!   is what ends them.
 //! - [`stack`]: PostgreSQL and the local AWS, started together; they end with this process, however it ends.
 //! - [`deployment`]: the template, deployed once more under another name, with a database of its own.
 //! - [`execution`]: starts an execution and follows it.
 //! - [`report`]: what a person or a program gets to see of it.
 //!
-//! Underneath: [`template`] reads the template and its jobs, [`binaries`] builds the functions, [`emulator`] and [`postgres`]
-//! are the two services, [`python`] makes the environments that they are installed in, and [`guard`] ends their processes.
-//! [`fake_aws`] is S3 and Step Functions for one function alone, in tests and in the bench.
+//! Underneath: [`template`] reads the template and its jobs, [`binaries`] builds the functions, [`emulator`] and
+//! `postgres` are the two services, [`python`] makes the environments that they are installed in, and `guard` ends
+//! their processes. [`fake_aws`] is S3 and Step Functions for one function alone, in tests and in the bench.
 //! [`setup_error`] says what keeps them from starting. `fingerprint` names what is kept, `port` finds a free one.
 
 mod bench;
@@ -24,9 +25,9 @@ pub mod execution;
 mod failure;
 pub mod fake_aws;
 mod fingerprint;
-pub mod guard;
+mod guard;
 mod port;
-pub mod postgres;
+mod postgres;
 pub mod python;
 mod relay;
 pub mod report;

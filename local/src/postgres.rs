@@ -20,9 +20,9 @@ use account::Account;
 use cluster::Cluster;
 use installation::Installation;
 
-/// A running server with the superuser `sluice`. Dropping it stops the server: open transactions are rolled back, and a
-/// server that does not end within ten seconds is killed.
-pub struct Postgres {
+/// A running server with the superuser `sluice`. Dropping it stops the server: open transactions are rolled back, and
+/// a server that does not end within ten seconds is killed.
+pub(crate) struct Postgres {
     server: Child,
     guard: Option<Guard>,
     port: u16,
@@ -42,7 +42,12 @@ impl Postgres {
     ///
     /// Fails with [`Reason::Busy`](crate::setup_error::Reason::Busy) when another process runs a
     /// server on this `state_dir`. What the server prints is in `<state_dir>/postgres.log`.
-    pub fn start(state_dir: &Path, tools_dir: &Path, durable: bool, report: &dyn Fn(&str)) -> Result<Self, SetupError> {
+    pub(crate) fn start(
+        state_dir: &Path,
+        tools_dir: &Path,
+        durable: bool,
+        report: &dyn Fn(&str),
+    ) -> Result<Self, SetupError> {
         let state_dir = std::path::absolute(state_dir).map_err(|e| unusable(state_dir, e))?;
         fs::create_dir_all(&state_dir).map_err(|e| unusable(&state_dir, e))?;
         let lock = hold(&state_dir)?;
@@ -57,20 +62,20 @@ impl Postgres {
 
     /// The address of one of its databases, with the password. `postgres` always exists. The name
     /// must not need escaping in an address.
-    pub fn url(&self, database: &str) -> String {
+    pub(crate) fn url(&self, database: &str) -> String {
         let Self { port, password, .. } = self;
         let user = cluster::SUPERUSER;
         format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}?sslmode=disable")
     }
 
     /// The `psql` that came with the server, if one did and this user can run it.
-    pub fn psql_path(&self) -> Option<PathBuf> {
+    pub(crate) fn psql_path(&self) -> Option<PathBuf> {
         Some(self.bin.join("psql")).filter(|psql| psql.is_file())
     }
 
     /// Deletes everything that [`Postgres::start`] keeps in `state_dir`, wherever it is. Fails with
     /// [`Reason::Busy`](crate::setup_error::Reason::Busy) while a server runs there.
-    pub fn erase(state_dir: &Path) -> Result<(), SetupError> {
+    pub(crate) fn erase(state_dir: &Path) -> Result<(), SetupError> {
         if !state_dir.exists() {
             return Ok(());
         }

@@ -56,9 +56,9 @@ enum Database {
 }
 
 impl Stack {
-    /// Starts a stack for people: its state stays in `state_dir`, its waits are shorter than on AWS but can be seen. A
-    /// database that `DATABASE_URL` names is used in place of one of its own. Of the template's functions only the ones
-    /// with the binaries `functions` are built; the others are deployed, but cannot run.
+    /// Starts a stack for people: its state stays in `state_dir`, its waits are shorter than on AWS but can be seen.
+    /// A database that `DATABASE_URL` names is used in place of one of its own. Of the template's functions only the
+    /// ones with the binaries `functions` are built; the others are deployed, but cannot run.
     ///
     /// # Errors
     /// What is missing, and how to get it.
@@ -67,8 +67,8 @@ impl Stack {
         Self::start_with(state_dir, settings, functions, std::env::var("DATABASE_URL").ok(), report)
     }
 
-    /// Starts a stack for tests in a new folder, with the functions of all jobs: nothing of it stays, and state machines
-    /// hardly wait.
+    /// Starts a stack for tests in a new folder, with the functions of all jobs: nothing of it stays, and state
+    /// machines hardly wait.
     ///
     /// # Errors
     /// As [`Stack::start`].
@@ -138,7 +138,8 @@ impl Stack {
         self.emulator.endpoint()
     }
 
-    /// What an AWS client of an administrator needs. Not to be shared between runtimes: a client's connections belong to one.
+    /// What an AWS client of an administrator needs. Not to be shared between runtimes: a client's connections belong
+    /// to one.
     pub async fn config(&self) -> SdkConfig {
         aws_config::defaults(BehaviorVersion::latest())
             .http_client(sluice::aws::http_client())
@@ -215,8 +216,8 @@ impl Stack {
         self.deploy_template(&format!("test-{number}"), options, template).await
     }
 
-    /// Leaves in `folder` what `sam build` would: the template, the children of its kinds, the code and the definitions
-    /// that they name. Returns the template's path.
+    /// Leaves in `folder` what `sam build` would: the template, the children of its kinds, the code and the
+    /// definitions that they name. Returns the template's path.
     ///
     /// # Errors
     /// As the file system has it.
@@ -246,8 +247,8 @@ impl Stack {
         Ok(path)
     }
 
-    /// The database of the stack `name`, made if need be, unless the server is the user's own; returns its URL, for the
-    /// template's parameter.
+    /// The database of the stack `name`, made if need be, unless the server is the user's own; returns its URL, for
+    /// the template's parameter.
     ///
     /// # Errors
     /// As the server has it.
@@ -276,8 +277,8 @@ impl Stack {
         Deployment::find(self.config().await, name, self.database_for(name).await?).await
     }
 
-    /// Uploads code, definitions and the template that refers to them, unless they are there already; returns the template's
-    /// URL. CloudFormation takes at most 51,200 bytes of a template itself.
+    /// Uploads code, definitions and the template that refers to them, unless they are there already; returns the
+    /// template's URL. CloudFormation takes at most 51,200 bytes of a template itself.
     async fn upload_artifacts(&self, mut template: Value, options: &Options) -> Result<String, BoxError> {
         let s3 = sluice::aws::s3(&self.config().await);
         // It may exist already: that is as good.
@@ -302,7 +303,8 @@ impl Stack {
             let put = s3.put_object().bucket(ARTIFACTS).key(NOT_BUILT);
             put.body(binaries::stand_in()?.into()).send().await?;
         }
-        let code = |binary: &str| Some(object(package(binary).map_or(NOT_BUILT, |package| package.name.as_str())));
+        let built = |binary: &str| package(binary).map_or(NOT_BUILT, |package| package.name.as_str());
+        let code = |binary: &str| (!binary.is_empty()).then(|| object(built(binary)));
         let definition = |file: &str| definitions.get(file).map(|key: &String| object(key));
         let artifacts = Artifacts { code: &code, definition: &definition };
         template::respecify(&mut template, &options.spec)?;
@@ -363,7 +365,7 @@ fn is_near(address: &str) -> bool {
 ///
 /// # Errors
 /// If the stack runs, or something cannot be deleted.
-pub fn erase(state_dir: &Path) -> Result<(), SetupError> {
+pub(crate) fn erase(state_dir: &Path) -> Result<(), SetupError> {
     if !state_dir.exists() {
         return Ok(());
     }

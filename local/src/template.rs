@@ -1,6 +1,6 @@
-//! The repository's template, with its jobs written out in place and code and definitions replaced by what was uploaded:
-//! what `sam build` and `sam package` do, without SAM on the machine. The local AWS cannot update nested stacks, so here
-//! they are a part of the root.
+//! The repository's template, with its jobs written out in place and code and definitions replaced by what was
+//! uploaded: what `sam build` and `sam package` do, without SAM on the machine. The local AWS cannot update nested
+//! stacks, so here they are a part of the root.
 //!
 //! # Layout
 //! - `jobs`: the jobs that the template has, and what is wrong with them.
@@ -232,7 +232,8 @@ pub fn respecify(template: &mut Value, replacements: &[(&str, &str)]) -> Result<
     Ok(())
 }
 
-/// A state machine file as JSON, with every substitution replaced by 0: some stand for numbers and JSON and are not quoted.
+/// A state machine file as JSON, with every substitution replaced by 0: some stand for numbers and JSON and are not
+/// quoted.
 ///
 /// # Errors
 /// If it cannot be read or is not JSON.

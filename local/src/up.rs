@@ -26,7 +26,8 @@ pub(crate) struct UpArguments {
     /// Print one JSON object per execution that ends, on standard output after the line `ready`.
     #[arg(long)]
     json: bool,
-    /// Answer at one more address of this machine, and export that one: Docker's (172.17.0.1, as a rule) lets containers in.
+    /// Answer at one more address of this machine, and export that one: Docker's (172.17.0.1, as a rule) lets
+    /// containers in.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<IpAddr>,
 }
@@ -123,8 +124,8 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
 }
 
-/// Tells of each execution of each job that ends, and keeps the examples filled in from each job's newest one that found
-/// something.
+/// Tells of each execution of each job that ends, and keeps the examples filled in from each job's newest one that
+/// found something.
 struct Watcher<'a> {
     jobs: &'a [(Job, Deployment)],
     json: bool,

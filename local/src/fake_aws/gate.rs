@@ -1,4 +1,5 @@
-//! A gate before the services: a function's requests about lock, mark and executions pass one at a time, when the test says so.
+//! A gate before the services: a function's requests about lock, mark and executions pass one at a time, when the
+//! test says so.
 
 use super::http::{Body, Request, Response};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -39,8 +40,8 @@ impl Gate {
         self.changed.wait_while(state, |state| !until(state)).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passes a request on to `answer`: at once if it is about something else, else when it is let in. If its answer gets
-    /// lost, it is sent again, as clients do, and waits once more.
+    /// Passes a request on to `answer`: at once if it is about something else, else when it is let in. If its answer
+    /// gets lost, it is sent again, as clients do, and waits once more.
     pub fn pass(&self, request: &Request, answer: impl Fn() -> Response) -> Response {
         let target = request.header("x-amz-target").unwrap_or_default();
         let is_about_executions = ["StartExecution", "DescribeExecution"].iter().any(|name| target.ends_with(name));

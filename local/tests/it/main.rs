@@ -16,6 +16,7 @@ mod jobs;
 mod leases;
 mod merging;
 mod modules;
+mod not_built;
 mod parts;
 mod per_file;
 mod permissions;

@@ -1,8 +1,9 @@
-//! No module of a crate needs itself by way of another one, so that each can be read by itself, from the leaves upwards.
+//! No module of a crate needs itself by way of another one, so that each can be read by itself, from the leaves
+//! upwards.
 //!
-//! A module and the modules in its folder are one unit to the outside, and may name each other: `foo.rs` uses its children,
-//! and they use `super::`. Among the children of one module, and among the units of a crate, there must be an order. What
-//! is re-exported counts as used from where it is defined; tests do not count.
+//! A module and the modules in its folder are one unit to the outside, and may name each other: `foo.rs` uses its
+//! children, and they use `super::`. Among the children of one module, and among the units of a crate, there must be
+//! an order. What is re-exported counts as used from where it is defined; tests do not count.
 
 use local::binaries::workspace;
 use std::collections::{BTreeMap, BTreeSet};
