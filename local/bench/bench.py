@@ -3,7 +3,7 @@
 
     DATABASE_URL=postgres://user@127.0.0.1:5432/bench python bench.py --functions FOLDER --data FOLDER --out FILE.md
 
-The functions' own binaries run as Lambda runs them, one process each, against a small AWS of the harness's own; PostgreSQL is
+The functions' own binaries run as Lambda runs them, one process each, against a fake AWS, `local/src/fake_aws`; PostgreSQL is
 a real one, on this machine, and the database is changed at will. `local/requirements/peers.txt` has the other tools; those
 that are not installed are left out, and named. Exit code 1: a result was wrong, or one of ours did not come. A missed bar is none.
 
@@ -16,7 +16,7 @@ Environment: DATABASE_URL; PG_BIN, the folder of psql; PG_PID, the server's proc
 Python whose duckdb has the postgres extension, if this one's has not.
 
     copyformat.py  data.py  limit.c                  formats, inputs, and the limit
-    server.py  bucket.py  functions.py               AWS, and the functions' processes
+    runtime.py  functions.py                         Lambda, and the functions' processes
     database.py  peers.py  measure.py                PostgreSQL, the other tools, rounds and tables
     pivoting.py  upserting.py  running.py            the parts
 """
@@ -34,7 +34,7 @@ import pivoting
 import running
 import upserting
 from database import Database
-from functions import Functions, Server
+from functions import FakeAws, Functions
 from measure import Report, Wrong, attempt, say
 
 FOLDER = Path(__file__).resolve().parent
@@ -63,8 +63,8 @@ class Bench:
         self.environment = os.environ | {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
         self.limit = self.compile()
         self.available = self.ask_peers()
-        self.server = Server()
-        self.functions = Functions(given.functions.resolve(), self.server, url, self.work, json.loads(given.job))
+        self.aws = FakeAws(given.functions.resolve() / "local")
+        self.functions = Functions(given.functions.resolve(), self.aws, url, self.work, json.loads(given.job))
         self.database = Database(url, os.environ.get("PG_BIN"), self.work) if url else None
 
     def compile(self):
@@ -128,7 +128,7 @@ class Bench:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--functions", type=Path, required=True, help="release binaries, and examples/pivot_file")
+    parser.add_argument("--functions", type=Path, required=True, help="release binaries, the one of cargo local, and examples/pivot_file")
     parser.add_argument("--job", required=True, help="JSON: what stands for Job, Prefix, Source, Shape and Target in the state machine file")
     parser.add_argument("--data", type=Path, required=True, help="keeps generated inputs")
     parser.add_argument("--out", type=Path, required=True, help="the document")
@@ -156,7 +156,7 @@ def main():
             bench.report.failed("sluice", str(problem))
             bench.report.add(f"Did not come to its end: {problem}", "")
         given.out.write_text("\n".join(bench.report.lines) + "\n")
-    bench.server.close()
+    bench.aws.close()
     bench.report.add("", f"Load average at the end: {os.getloadavg()[0]:.1f}.")
     given.out.write_text("\n".join(bench.report.lines) + "\n")
     sys.exit(bench.report.is_wrong)

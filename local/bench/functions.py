@@ -1,33 +1,39 @@
-"""Runs the functions' own binaries as Lambda does, each in a process of its own, against `server.py`; and measures them."""
+"""Runs the functions' own binaries as Lambda does, each in a process of its own, against a fake AWS; and measures them."""
 import json
 import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from measure import Run
+from runtime import Runtime
 
 FOLDER = Path(__file__).parent
 STATE_MACHINE = FOLDER.parents[1] / "statemachine" / "transform-and-upsert.asl.json"
 ALL = ["detect-new-files", "pivot", "upsert", "database-access"]
-BUCKET = "bench"
+BUCKET = "lake"  # the only one of the fake
 
 
-class Server:
-    """`server.py`, running."""
+class FakeAws:
+    """S3 and Step Functions: `cargo local fake-aws`, running. Its commands are in `local/src/fake_aws/control.rs`."""
 
-    def __init__(self):
+    def __init__(self, program):
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen([sys.executable, FOLDER / "server.py"], **pipes)
-        self.address = json.loads(self.process.stdout.readline())
+        self.process = subprocess.Popen([program, "fake-aws"], **pipes)
+        self.address = self.answer()
 
     def __call__(self, command, **arguments):
-        print(json.dumps([command, arguments]), file=self.process.stdin, flush=True)
-        return json.loads(self.process.stdout.readline())
+        print(json.dumps({"command": command} | arguments), file=self.process.stdin, flush=True)
+        return self.answer()
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit("the fake AWS ended; it says why above")
+        return json.loads(line)
 
     def close(self):
         self.process.stdin.close()
@@ -43,10 +49,10 @@ class Outcome(Run):
 
 
 class Functions:
-    def __init__(self, folder, server, database_url, work, job):
-        self.folder, self.server, self.log = Path(folder), server, work / "function.log"
+    def __init__(self, folder, fake_aws, database_url, work, job):
+        self.folder, self.runtime, self.log = Path(folder), Runtime(), work / "function.log"
         self.aws = {
-            "AWS_ENDPOINT_URL": f"http://{server.address}",
+            "AWS_ENDPOINT_URL": f"http://{fake_aws.address}",
             "AWS_ACCESS_KEY_ID": "bench",
             "AWS_SECRET_ACCESS_KEY": "bench",
             "AWS_REGION": "us-east-1",
@@ -54,7 +60,7 @@ class Functions:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
         self.environment = self.aws | {
-            "AWS_LAMBDA_RUNTIME_API": server.address,
+            "AWS_LAMBDA_RUNTIME_API": self.runtime.address,
             "AWS_LAMBDA_FUNCTION_VERSION": "1",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
             "AWS_LAMBDA_LOG_GROUP_NAME": "bench",
@@ -71,9 +77,9 @@ class Functions:
     def run(self, name, event=None, waits=False):
         """One process: it starts and answers one event. With `waits`, the event only comes once it has asked for it and its
         idle memory has been read; then the wall time is that of the invocation alone. Without an event, it only starts."""
-        self.server("start")
+        self.runtime.start()
         if event is not None and not waits:
-            self.server("give", event=event)
+            self.runtime.give(event)
         environment = self.environment | {"AWS_LAMBDA_FUNCTION_NAME": name}
         if event is None:
             # So it reads the system's roots of trust, as it does on AWS.
@@ -83,19 +89,19 @@ class Functions:
             begun = time.monotonic()
             process = subprocess.Popen([self.folder / name], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             try:
-                outcome.start = self.until(process, "asked", times=1) - begun
+                outcome.start = self.until(process, self.runtime.wait_asked, 1) - begun
                 if event is None or waits:
                     time.sleep(0.02)
                     outcome.idle = memory(process.pid, "VmRSS")
                 if event is not None and waits:
                     begun = time.monotonic()
-                    self.server("give", event=event)
+                    self.runtime.give(event)
                 if event is not None:
-                    answer = self.until(process, "answer")
+                    answer = self.until(process, self.runtime.wait_answer)
                     outcome.wall, outcome.answer = answer["at"] - begun, answer["body"]
                     if not answer["ok"]:
                         raise RuntimeError(f"{name}: {answer['body']}")
-                    self.until(process, "asked", times=2)
+                    self.until(process, self.runtime.wait_asked, 2)
                 outcome.peak = memory(process.pid, "VmHWM")
             finally:
                 os.kill(process.pid, signal.SIGKILL)
@@ -104,9 +110,9 @@ class Functions:
         outcome.cpu = used.ru_utime + used.ru_stime
         return outcome
 
-    def until(self, process, what, **arguments):
+    def until(self, process, wait, *arguments):
         """Waits for the process to ask or to answer."""
-        while not (seen := self.server(what, seconds=0.2, **arguments)):
+        while not (seen := wait(*arguments, seconds=0.2)):
             if Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
                 raise RuntimeError(f"{process.args[0].name} ended: {self.log.read_text()[-500:]}")
         return seen
@@ -136,8 +142,8 @@ class Functions:
         return self.run("upsert", payload, **how)
 
 
-def new_execution():
-    name, machine = f"run-{time.time_ns()}", "arn:aws:states:us-east-1:123456789012:stateMachine:bench"
+def new_execution(name=None):
+    name, machine = name or f"run-{time.time_ns()}", "arn:aws:states:us-east-1:123456789012:stateMachine:bench"
     return {"job": "bench", "id": f"{machine.replace('stateMachine', 'execution')}:{name}", "name": name, "state_machine": machine,
             "started_at": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())}
 

@@ -90,19 +90,19 @@ def run_peer(bench, peer, file, expected):
 
 
 def run_function(bench, expected, times=1):
-    """The function on the objects that the server holds, once they are detected; and whether its sums are right."""
+    """The function on the objects that the fake holds, once they are detected; and whether its sums are right."""
     execution, detected = bench.functions.detect()
     outcome = bench.functions.pivot(execution, detected.answer, waits=True)
     part = bench.work / "pivoted"
-    bench.server("save", key=outcome.answer["pivoted"]["key"], path=str(part))
+    bench.aws("save", key=outcome.answer["pivoted"]["key"], path=str(part))
     check(read_sums(part), expected, exactly=True, times=times)
     return outcome
 
 
 def put(bench, file, times=1):
     """The file as the only object; `times` as long."""
-    bench.server("clear")
-    return bench.server("file", key=f"{PREFIX}part-000.csv", path=str(file), times=times)["size"]
+    bench.aws("clear")
+    return bench.aws("put_file", key=f"{PREFIX}part-000.csv", path=str(file), times=times)["size"]
 
 
 def function(bench):
@@ -113,16 +113,16 @@ def function(bench):
     bench.verify("sluice, pivot, against decimals", lambda: run_function(bench, exact_sums(small)))
     put(bench, file)
     expected = limit_sums(bench, file)
-    bench.server("counts")
+    bench.aws("reads")
     results = rounds(bench.rounds, {LIMIT: lambda: limit(bench, file), "sluice, pivot": lambda: run_function(bench, expected)})
     bench.report.add(f"The file of {bench.rows:,} rows as one object. CPU is that of the function's process, its start included; "
                      "wall is that of the invocation.", "")
     bench.report.results(results, LIMIT)
-    reads = bench.server("counts").get("GetObject", {"requests": 0, "bytes_out": 0})
+    reads = bench.aws("reads")
     idle, peak = median(results, "sluice, pivot", "idle"), median(results, "sluice, pivot", "peak")
     if idle is not None:
         bench.report.add(f"Idle {idle:.1f} MiB, peak {peak:.1f} MiB. All runs together: {reads['requests']} requests for objects, "
-                         f"{reads['bytes_out'] / 1e6:,.0f} MB.", "")
+                         f"{reads['bytes'] / 1e6:,.0f} MB.", "")
     bench.report.bar("pivot function from S3 over HTTP, CPU", ratio(results, "sluice, pivot", LIMIT, "total"), 3, f" x {LIMIT}")
     bench.report.bar("its peak above idle", idle and peak - idle, 32, " MiB")
 

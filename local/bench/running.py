@@ -6,31 +6,29 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-from functions import ALL, BUCKET
+from functions import ALL, BUCKET, new_execution
 from measure import Wrong, command, ratio, rounds
 from pivoting import PREFIX, exact_sums, limit
 
-LONG_AGO, LATELY = 1_000_000_000, 1_790_000_000  # before and after all objects of the server
+LONG_AGO, LATELY = 1_000_000_000, 1_790_000_000  # before and after all objects of the fake
 
 
 def succeeded(at):
     """One execution that succeeded."""
-    arn = "arn:aws:states:us-east-1:123456789012:execution:bench:earlier"
-    machine = "arn:aws:states:us-east-1:123456789012:stateMachine:bench"
-    return [{"executionArn": arn, "stateMachineArn": machine, "name": "earlier", "status": "SUCCEEDED", "startDate": at}]
+    return [{"execution": new_execution("earlier"), "at": at}]
 
 
 def detect(bench):
     """A large listing, against Python's clients."""
     count = 20_000 if bench.quick else 1_000_000
     bench.report.add(f"{count:,} objects, flat or in 100 folders. Where nothing is new, ours only lists, as the others do; where "
-                     "all is new, it also writes the batches. The pages come from a Python process on the same machine, which "
+                     "all is new, it also writes the batches. The pages come from another process on the same machine, which "
                      "bounds the wall time.", "")
 
     def ours(folders, last_success, new):
         def run():
             listing(folders)
-            bench.server("executions", listed=succeeded(last_success))
+            bench.aws("executions", listed=succeeded(last_success))
             _, outcome = bench.functions.detect()
             if outcome.answer["new_file_count"] != new:
                 raise Wrong(f"{outcome.answer['new_file_count']} new files, not {new}")
@@ -38,8 +36,8 @@ def detect(bench):
         return run
 
     def listing(folders):
-        bench.server("clear")
-        bench.server("synthetic", prefix=PREFIX, count=count, folders=folders)
+        bench.aws("clear")
+        bench.aws("list", prefix=PREFIX, count=count, folders=folders)
 
     def theirs(peer):
         listing(0)
@@ -59,7 +57,7 @@ def detect(bench):
     contenders |= {f"{title}, flat": lambda peer=peer: theirs(peer) for title, peer in peers.items()}
     results = rounds(bench.rounds, contenders, slow=[name for name in contenders if not name.startswith("sluice")])
     bench.report.results(results, next(iter(contenders)))
-    bench.server("executions", listed=[])
+    bench.aws("executions", listed=[])
 
 
 def start(bench):
@@ -136,12 +134,12 @@ def run_jobs(bench, files):
 
     def our_run():
         # As in the life of a pipeline: an earlier execution succeeded, and has left its lock.
-        bench.server("clear")
-        bench.server("executions", listed=succeeded(LONG_AGO))
-        lock = {"owner": succeeded(LONG_AGO)[0]["executionArn"], "started_at": "2001-09-09T01:46:40.000Z"}
-        bench.server("text", key="state/bench/lock.json", text=json.dumps(lock))
+        bench.aws("clear")
+        bench.aws("executions", listed=succeeded(LONG_AGO))
+        lock = {"owner": new_execution("earlier")["id"], "started_at": "2001-09-09T01:46:40.000Z"}
+        bench.aws("put_text", key="state/bench/lock.json", text=json.dumps(lock))
         for file in files:
-            bench.server("file", key=f"{PREFIX}{file.name}", path=str(file))
+            bench.aws("put_file", key=f"{PREFIX}{file.name}", path=str(file), times=1)
         return loading(ours)()
 
     contenders = {"limit_pivot + psql_temp": loading(lambda: limit(bench, *files) + database.limit(bench.work / "limit.csv")),
@@ -150,7 +148,7 @@ def run_jobs(bench, files):
         action = lambda peer=peer: command([*peer, *files], bench.work / "peer.out", env=bench.environment)
         contenders[title] = loading(action, exactly=False)
     results = rounds(bench.rounds if bench.quick else max(bench.rounds, 11), contenders)
-    bench.server("executions", listed=[])
+    bench.aws("executions", listed=[])
     return results
 
 

@@ -30,23 +30,23 @@ class Rows:
     def prepare(self, bench):
         """Has the functions detect and pivot a small file, and then says that these rows are its sums."""
         small = bench.inputs("pivot", rows=1_000) / "part-000.csv"
-        bench.server("clear")
-        bench.server("file", key="input_data/part-000.csv", path=str(small))
+        bench.aws("clear")
+        bench.aws("put_file", key="input_data/part-000.csv", path=str(small), times=1)
         execution, detected = bench.functions.detect()
         self.detected = detected.answer
         part = bench.functions.pivot(execution, self.detected).answer["pivoted"]["key"]
-        bench.server("save", key=part, path=str(bench.work / "part"))
+        bench.aws("save", key=part, path=str(bench.work / "part"))
         self.is_binary = copyformat.is_binary((bench.work / "part").read_bytes())
         if self.is_binary and not self.binary.exists():
             self.encode()
         file = self.binary if self.is_binary else self.new
-        etag = bench.server("file", key=part, path=str(file))["etag"]
+        etag = bench.aws("put_file", key=part, path=str(file), times=1)["etag"]
         result = self.detected["manifest"]["key"].replace("manifest.json", "result-00000.json")
-        bench.server("save", key=result, path=str(bench.work / "result.json"))
+        bench.aws("save", key=result, path=str(bench.work / "result.json"))
         document = json.loads((bench.work / "result.json").read_text())
         document["output"]["pivoted"]["etag"] = etag
         document["output"]["days"] = self.count
-        bench.server("text", key=result, text=json.dumps(document))
+        bench.aws("put_text", key=result, text=json.dumps(document))
 
     def encode(self):
         with open(self.new, newline="") as rows, open(f"{self.binary}.part", "wb") as file:

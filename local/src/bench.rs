@@ -1,12 +1,13 @@
-//! `cargo local bench`: the functions as they are deployed, beside other tools and physical limits. This file provides what is measured
-//! and what that needs; `local/bench` measures.
+//! `cargo local bench`: the functions as they are deployed, beside other tools and physical limits. This file provides
+//! what is measured and what that needs; `local/bench` measures.
 
 use crate::binaries::{self, workspace};
-use crate::commands::Failure;
-use crate::missing::Missing;
+use crate::failure::{Failure, named};
 use crate::postgres::Postgres;
 use crate::report::out;
-use crate::{BoxError, guard, python, stack, template};
+use crate::setup_error::SetupError;
+use crate::template::{self, Job};
+use crate::{BoxError, guard, python, stack};
 use clap::Args;
 use serde_json::{Value, json};
 use std::fs;
@@ -36,9 +37,7 @@ pub(crate) struct BenchArguments {
 }
 
 /// What stands for the reference job's parameters in the state machine file.
-fn substitutions() -> Result<Value, BoxError> {
-    let jobs = template::jobs(&template::parse(&template::text()?)?)?;
-    let job = template::reference(&jobs).ok_or("template.yaml has no job")?;
+fn substitutions(job: &Job) -> Result<Value, BoxError> {
     Ok(json!({
         "Job": "bench", "Prefix": job.prefix, "Source": serde_json::to_string(&job.source)?,
         "Shape": serde_json::to_string(&job.shape)?, "Target": serde_json::to_string(&job.target)?,
@@ -50,12 +49,12 @@ pub(crate) fn bench(arguments: &BenchArguments, state_dir: &Path) -> Result<(), 
     let say = |text: &str| out(format_args!("{text}\n"));
     let state_dir = state_dir.join("bench");
     let data = state_dir.join("data");
-    fs::create_dir_all(&data).map_err(|error| crate::commands::named(&data, &error))?;
+    fs::create_dir_all(&data).map_err(|error| named(&data, &error))?;
     // First what may be missing on this machine, since the build takes its time.
     let compiler = guard::run(Command::new("cc").arg("--version").stdout(Stdio::null()));
     if !compiler.is_ok_and(|status| status.success()) {
         return Err(
-            Missing::absent("The C compiler cc is not there: the limit is a program in C.", "Install it.").into()
+            SetupError::absent("The C compiler cc is not there: the limit is a program in C.", "Install it.").into()
         );
     }
     let tools_dir = stack::tools_dir();
@@ -71,7 +70,7 @@ pub(crate) fn bench(arguments: &BenchArguments, state_dir: &Path) -> Result<(), 
             match environment {
                 Ok(environment) if number == 0 => measure = Command::new(environment.program("python")),
                 Ok(environment) => drop(measure.env("DUCKDB_PYTHON", environment.program("python"))),
-                Err(missing) => say(&format!("left out: {missing}")),
+                Err(error) => say(&format!("left out: {error}")),
             }
         }
     }
@@ -82,16 +81,23 @@ pub(crate) fn bench(arguments: &BenchArguments, state_dir: &Path) -> Result<(), 
         Some(folder) => drop(measure.env("PG_BIN", folder)),
         None if Command::new("psql").arg("--version").output().is_ok() => {}
         None => {
-            return Err(Missing::absent("psql is not there: one of the limits.", "Install PostgreSQL's client.").into());
+            return Err(
+                SetupError::absent("psql is not there: one of the limits.", "Install PostgreSQL's client.").into()
+            );
         }
     }
-    say("building the functions as they are deployed: a quarter of an hour and more, once");
-    let functions = binaries::build_deployed()?;
+    let root = template::root()?;
+    let jobs = template::jobs(&root)?;
+    let job = template::reference(&jobs).ok_or_else(|| BoxError::from("template.yaml has no job"))?;
+    let functions = template::binaries(&root, [job])?;
+    let names = functions.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    say(&format!("building {names} as they are deployed: a quarter of an hour and more, once"));
+    let functions = binaries::build_deployed(&functions)?;
     let sample = workspace().join("local/sample/pomodoro");
     measure.arg(workspace().join("local/bench/bench.py"));
     measure.arg("--functions").arg(functions).arg("--data").arg(data).arg("--out").arg(&arguments.out);
     measure.arg("--sample").arg(sample);
-    measure.arg("--job").arg(substitutions()?.to_string());
+    measure.arg("--job").arg(substitutions(job)?.to_string());
     for (option, is_given) in [("--quick", arguments.quick), ("--large", arguments.large)] {
         if is_given {
             measure.arg(option);
@@ -103,7 +109,7 @@ pub(crate) fn bench(arguments: &BenchArguments, state_dir: &Path) -> Result<(), 
     if let Some(rounds) = arguments.rounds {
         measure.args(["--rounds", &rounds.to_string()]);
     }
-    let failed = || Missing::failed("The measuring program could not be run.", "Install Python 3.11 or newer.");
+    let failed = || SetupError::failed("The measuring program could not be run.", "Install Python 3.11 or newer.");
     let ended = guard::run(&mut measure).map_err(|error| failed().caused_by(error))?;
     match ended.success() {
         true => Ok(()),

@@ -1,33 +1,35 @@
 //! The functions' binaries, built from this checkout and packed as Lambda wants them.
 
+use crate::fingerprint::fingerprint;
 use crate::guard;
-use crate::missing::Missing;
+use crate::setup_error::SetupError;
+use std::collections::BTreeSet;
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
-/// The functions, by the one name that folder, package and binary share.
-pub const FUNCTIONS: [&str; 4] = ["detect-new-files", "pivot", "upsert", "database-access"];
-
-/// The checkout that cargo runs this program or test for; without cargo, the one that it was built from. Checkouts that share a
-/// target folder share this program too, so what was compiled into it may name another one.
+/// The checkout that cargo runs this program or test for; without cargo, the one that it was built from. Checkouts
+/// that share a target folder share this program too, so what was compiled into it may name another one.
 pub fn workspace() -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).filter(|folder| folder.ends_with("local"));
     let package = package.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
     package.parent().map(Path::to_owned).unwrap_or_default()
 }
 
-/// Builds the functions as this program was built, unless they are up to date; returns the folder that holds them.
+/// Builds these functions as this program was built, unless they are up to date; returns the folder that holds them.
 ///
 /// # Errors
 /// If cargo cannot be started or a build fails; cargo has said why by then.
-pub fn build() -> Result<PathBuf, Missing> {
+pub fn build(functions: &BTreeSet<String>) -> Result<PathBuf, SetupError> {
     let mut command = cargo();
-    command.args(["--workspace", "--bins"]);
+    // From the workspace as a whole, so that features unify as in a build of everything and nothing is built twice.
+    command.arg("--workspace");
+    for function in functions {
+        command.args(["--bin", function]);
+    }
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
@@ -35,25 +37,36 @@ pub fn build() -> Result<PathBuf, Missing> {
     folder()
 }
 
-/// Builds the functions, and the program that pivots local files with the same code, as they are deployed: for the oldest processor that
-/// Lambda has of this kind, as cargo-lambda does. They have a target folder of their own, which takes them apart from those of this machine.
+/// Builds these functions, and the program that pivots local files with the same code, as they are deployed: for the
+/// oldest processor that Lambda has of this kind, as cargo-lambda does. They have a target folder of their own, which
+/// takes them apart from those of this machine. This program is built in the same way, for what it does beside them:
+/// it must not be what they wait for. Returns the folder that holds all of them.
 ///
 /// # Errors
 /// As [`build`].
-pub fn build_deployed() -> Result<PathBuf, Missing> {
-    let mut command = cargo();
+pub(crate) fn build_deployed(functions: &BTreeSet<String>) -> Result<PathBuf, SetupError> {
     let debug = folder()?;
     let target = debug.parent().unwrap_or(&debug).join("deployed");
-    command.args(["--release", "--bins", "--example", "pivot_file", "--target-dir"]).arg(&target);
-    for function in FUNCTIONS {
+    let mut command = release(&target);
+    command.args(["--bins", "--example", "pivot_file"]);
+    for function in functions {
         command.args(["-p", function]);
     }
+    run(&mut command)?;
+    // By itself: together they would be built with the features that this one needs.
+    run(release(&target).args(["--bin", "local", "-p", "local"]))?;
+    Ok(target.join("release"))
+}
+
+/// `cargo build` of this checkout, into a folder of its own and as it is deployed.
+fn release(target: &Path) -> Command {
+    let mut command = cargo();
+    command.args(["--release", "--target-dir"]).arg(target);
     let processor = if cfg!(target_arch = "x86_64") { "haswell" } else { "neoverse-n1" };
     command.env("RUSTFLAGS", format!("-C target-cpu={processor}")).env_remove("CARGO_ENCODED_RUSTFLAGS");
     // It would be one folder more.
     command.env_remove("CARGO_BUILD_TARGET");
-    run(&mut command)?;
-    Ok(target.join("release"))
+    command
 }
 
 /// `cargo build` of this checkout.
@@ -61,7 +74,8 @@ fn cargo() -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--locked"]).current_dir(workspace());
-    // What cargo tells a program that it runs about its package; build scripts would take it for a change and run again.
+    // What cargo tells a program that it runs about its package; build scripts would take it for a change and run
+    // again.
     for (name, _) in std::env::vars_os() {
         let is_about_a_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]
             .iter()
@@ -73,8 +87,8 @@ fn cargo() -> Command {
     command
 }
 
-fn run(command: &mut Command) -> Result<(), Missing> {
-    let failed = || Missing::failed("The functions could not be built.", "See what cargo says above.");
+fn run(command: &mut Command) -> Result<(), SetupError> {
+    let failed = || SetupError::failed("The functions could not be built.", "See what cargo says above.");
     match guard::run(command) {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => Err(failed()),
@@ -83,20 +97,20 @@ fn run(command: &mut Command) -> Result<(), Missing> {
 }
 
 /// The folder of this program, or the one above for a test, whose binary is in `deps`.
-fn folder() -> Result<PathBuf, Missing> {
-    let missing = || Missing::failed("The folder of this program cannot be found.", "Start it with cargo.");
-    let program = std::env::current_exe().map_err(|error| missing().caused_by(error))?;
-    let folder = program.parent().ok_or_else(missing)?;
-    let folder = if folder.ends_with("deps") { folder.parent().ok_or_else(missing)? } else { folder };
+fn folder() -> Result<PathBuf, SetupError> {
+    let unknown = || SetupError::failed("The folder of this program cannot be found.", "Start it with cargo.");
+    let program = std::env::current_exe().map_err(|error| unknown().caused_by(error))?;
+    let folder = program.parent().ok_or_else(unknown)?;
+    let folder = if folder.ends_with("deps") { folder.parent().ok_or_else(unknown)? } else { folder };
     Ok(folder.to_owned())
 }
 
 /// A function's deployment package.
-pub struct Package {
+pub(crate) struct Package {
     /// The function's name.
-    pub function: &'static str,
+    pub(crate) function: String,
     /// An object name that changes with the binary: CloudFormation takes the same name for no change.
-    pub name: String,
+    pub(crate) name: String,
     program: PathBuf,
 }
 
@@ -105,30 +119,40 @@ impl Package {
     ///
     /// # Errors
     /// If it is not there.
-    pub fn new(function: &'static str, folder: &Path) -> Result<Self, Missing> {
-        let program = folder.join(function);
-        let missing = |error| {
-            Missing::failed(format!("{} is not there.", program.display()), "Build it with cargo.").caused_by(error)
+    pub(crate) fn new(function: String, folder: &Path) -> Result<Self, SetupError> {
+        let program = folder.join(&function);
+        let absent = |error| {
+            SetupError::failed(format!("{} is not there.", program.display()), "Build it with cargo.").caused_by(error)
         };
-        let metadata = fs::metadata(&program).map_err(missing)?;
-        let built_at = metadata.modified().map_err(missing)?;
-        let mut hasher = DefaultHasher::new();
-        (metadata.len(), built_at).hash(&mut hasher);
-        Ok(Self { function, name: format!("{function}-{:016x}.zip", hasher.finish()), program })
+        let metadata = fs::metadata(&program).map_err(absent)?;
+        let built_at = metadata.modified().map_err(absent)?;
+        let build = fingerprint(format!("{} bytes at {built_at:?}", metadata.len()).as_bytes());
+        Ok(Self { name: format!("{function}-{build:016x}.zip"), function, program })
     }
 
     /// A zip file that holds the binary as `bootstrap`.
     ///
     /// # Errors
     /// As the file system has it.
-    pub fn zip(&self) -> std::io::Result<Vec<u8>> {
-        let binary = fs::read(&self.program)?;
-        let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::with_capacity(binary.len() + 1_024)));
-        // Stored, not deflated: it travels over loopback only.
-        let options =
-            SimpleFileOptions::default().compression_method(CompressionMethod::Stored).unix_permissions(0o755);
-        zip.start_file("bootstrap", options)?;
-        zip.write_all(&binary)?;
-        Ok(zip.finish()?.into_inner())
+    pub(crate) fn zip(&self) -> std::io::Result<Vec<u8>> {
+        zip(&fs::read(&self.program)?)
     }
+}
+
+/// What is deployed in place of a function that was not built.
+///
+/// # Errors
+/// None in practice: it is made in memory.
+pub(crate) fn stand_in() -> std::io::Result<Vec<u8>> {
+    zip(b"#!/bin/sh\necho 'This function was not built: the job that was started does not need it.' >&2\nexit 1\n")
+}
+
+/// A zip file that holds a program as `bootstrap`.
+fn zip(program: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::with_capacity(program.len() + 1_024)));
+    // Stored, not deflated: it travels over loopback only.
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).unix_permissions(0o755);
+    zip.start_file("bootstrap", options)?;
+    zip.write_all(program)?;
+    Ok(zip.finish()?.into_inner())
 }

@@ -2,12 +2,11 @@
 
 use crate::BoxError;
 use crate::execution::Execution;
-use crate::stack::Stack;
 use crate::template::{Job, REFERENCE_JOB};
 use aws_config::SdkConfig;
 use aws_sdk_cloudformation::types::{Capability, Parameter};
 use aws_sdk_s3::primitives::ByteStream;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{Connection, PgConnection};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -64,10 +63,15 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// Creates or updates the stack `name` from the template at `url`.
-    pub(crate) async fn create(stack: &Stack, name: &str, url: &str, options: &Options) -> Result<Self, BoxError> {
-        let database_url = prepare_database(stack, name).await?;
-        let config = stack.config().await;
+    /// Creates or updates the stack `name` from the template at `url`, with functions that load into the database at
+    /// `database_url`.
+    pub(crate) async fn create(
+        config: SdkConfig,
+        database_url: String,
+        name: &str,
+        url: &str,
+        options: &Options,
+    ) -> Result<Self, BoxError> {
         let client = aws_sdk_cloudformation::Client::new(&config);
         let state = |is_on: bool| if is_on { "ENABLED" } else { "DISABLED" }.to_owned();
         let mut values = BTreeMap::from([
@@ -169,8 +173,8 @@ impl Deployment {
         Ok(put.body(body.into()).send().await?.e_tag.unwrap_or_default())
     }
 
-    /// Puts a file there unless it is there already, as it is now: an object remembers the size and the exact modification time
-    /// of the file that it was made from. Says whether it did.
+    /// Puts a file there unless it is there already, as it is now: an object remembers the size and the exact
+    /// modification time of the file that it was made from. Says whether it did.
     ///
     /// # Errors
     /// As the file system and S3 have it.
@@ -214,28 +218,10 @@ impl Deployment {
     }
 }
 
-/// Host and port in a database's URL; nothing if it names no user.
+/// Host and port in a database's URL; empty if it names no user.
 pub(crate) fn address_in(url: &str) -> &str {
     let address = url.split_once('@').map_or("", |(_, address)| address);
     address.split(['/', '?']).next().unwrap_or_default()
-}
-
-/// Makes the stack's database, unless the server is the user's own; returns its URL.
-pub(crate) async fn prepare_database(stack: &Stack, name: &str) -> Result<String, BoxError> {
-    if !stack.owns_database_server() {
-        return Ok(stack.database_url(""));
-    }
-    let database = name.replace('-', "_");
-    let mut connection = PgConnection::connect(&stack.database_url("postgres")).await?;
-    let is_there: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
-        .bind(&database)
-        .fetch_one(&mut connection)
-        .await?;
-    if !is_there {
-        sqlx::query(AssertSqlSafe(format!("create database \"{database}\""))).execute(&mut connection).await?;
-    }
-    connection.close().await?;
-    Ok(stack.database_url(&database))
 }
 
 /// Waits for CloudFormation; returns the stack's outputs.

@@ -1,11 +1,13 @@
-//! The local AWS: ministack, pinned, in an environment of its own, on loopback, with the permissions of functions enforced.
+//! The local AWS: ministack, pinned, in an environment of its own, on loopback, with the permissions of functions
+//! enforced.
 
 use crate::guard::Guard;
-use crate::missing::Missing;
+use crate::port::free_port;
 use crate::python;
+use crate::setup_error::SetupError;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -32,7 +34,7 @@ const START_ATTEMPTS: u32 = 3;
 const STOP_GRACE: Duration = Duration::from_secs(20);
 
 /// A running local AWS. Ends with this process, however that ends.
-pub struct Emulator {
+pub(crate) struct Emulator {
     port: u16,
     child: Child,
     guard: Option<Guard>,
@@ -41,13 +43,13 @@ pub struct Emulator {
 
 /// How to run it.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Keep its state on disk, for the next start.
-    pub keeps_state: bool,
+    pub(crate) keeps_state: bool,
     /// By what the waits and retry pauses of state machines are multiplied.
-    pub wait_scale: f64,
+    pub(crate) wait_scale: f64,
     /// Where functions find it, if not where it is: something that stands between.
-    pub functions_see: Option<SocketAddr>,
+    pub(crate) functions_see: Option<SocketAddr>,
 }
 
 impl Emulator {
@@ -55,17 +57,17 @@ impl Emulator {
     ///
     /// # Errors
     /// If Python or a package is missing, or if it does not answer in time.
-    pub fn start(
+    pub(crate) fn start(
         state_dir: &Path,
         tools_dir: &Path,
         settings: Settings,
         report: &dyn Fn(&str),
-    ) -> Result<Self, Missing> {
+    ) -> Result<Self, SetupError> {
         let environment =
             python::environment(tools_dir, "emulator", include_str!("../requirements/emulator.txt"), report)?;
         let log = state_dir.join("emulator.log");
         let failed = |error: io::Error| {
-            Missing::failed("The local AWS could not be started.", format!("Its log is {}.", log.display()))
+            SetupError::failed("The local AWS could not be started.", format!("Its log is {}.", log.display()))
                 .caused_by(error)
         };
         let home = state_dir.join("emulator");
@@ -122,12 +124,12 @@ impl Emulator {
     }
 
     /// Its host and port.
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
     /// Where it answers.
-    pub fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address())
     }
 
@@ -169,8 +171,8 @@ impl Drop for Emulator {
     }
 }
 
-/// Makes its folders, for this user's eyes only, since functions' settings are kept there; waits for an earlier one that is
-/// still saving its state. The lock is free when that has ended.
+/// Makes its folders, for this user's eyes only, since functions' settings are kept there; waits for an earlier one
+/// that is still saving its state. The lock is free when that has ended.
 fn prepare(state_dir: &Path, home: &Path, report: &dyn Fn(&str)) -> io::Result<File> {
     let lock = File::create(state_dir.join("emulator.lock"))?;
     let deadline = Instant::now() + STOP_GRACE + Duration::from_secs(5);
@@ -188,9 +190,4 @@ fn prepare(state_dir: &Path, home: &Path, report: &dyn Fn(&str)) -> io::Result<F
         fs::create_dir_all(home.join(folder))?;
     }
     Ok(lock)
-}
-
-/// A port that nobody listens on right now.
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

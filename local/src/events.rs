@@ -1,5 +1,5 @@
-//! The examples of `events/` with the values of an execution that was here: what `sam local invoke` hands to a function of the
-//! running stack.
+//! The examples of `events/` with the values of an execution that was here: what `sam local invoke` hands to a
+//! function of the running stack.
 
 use crate::BoxError;
 use crate::binaries::workspace;
@@ -11,12 +11,13 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// Writes into `folder` every example that belongs to an execution, filled in from the execution `arn` of `job`: its names, its manifest, the
-/// job's spec and, for what is compared with the clock, the present. Says whether it did: an execution that found nothing has no manifest.
+/// Writes into `folder` every example that belongs to an execution, filled in from the execution `arn` of `job`: its
+/// names, its manifest, the job's spec and, for what is compared with the clock, the present. Says whether it did: an
+/// execution that found nothing has no manifest.
 ///
 /// # Errors
 /// As Step Functions and the file system have it.
-pub async fn fill_in(deployment: &Deployment, job: &Job, arn: &str, folder: &Path) -> Result<bool, BoxError> {
+pub(crate) async fn fill_in(deployment: &Deployment, job: &Job, arn: &str, folder: &Path) -> Result<bool, BoxError> {
     let execution = Execution::new(deployment.sfn(), arn.to_owned());
     let manifest = execution.output_of("DetectNewFiles").await?["manifest"].take();
     if manifest.is_null() {

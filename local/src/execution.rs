@@ -60,7 +60,7 @@ impl Outcome {
 }
 
 /// What a follower is told.
-pub enum Progress<'a> {
+pub(crate) enum Progress<'a> {
     /// A state was entered.
     Entered(&'a str),
     /// A state was left.
@@ -87,7 +87,7 @@ impl Execution {
     ///
     /// # Errors
     /// As [`Execution::outcome`].
-    pub async fn follow(&self, tell: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<Outcome, BoxError> {
+    pub(crate) async fn follow(&self, tell: &mut (dyn FnMut(Progress<'_>) + Send)) -> Result<Outcome, BoxError> {
         let mut timeline = Timeline::default();
         loop {
             // Asked for before the history: once this says it has ended, the history is complete.

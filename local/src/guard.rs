@@ -29,7 +29,7 @@ kill -s KILL -- "$2"
 "#;
 
 /// Ends a process, or a whole process group, as soon as this value or this process is gone.
-pub struct Guard {
+pub(crate) struct Guard {
     watcher: Child,
     lifeline: Option<ChildStdin>,
 }
@@ -37,18 +37,18 @@ pub struct Guard {
 impl Guard {
     /// Guards one process: `signal` (a name such as `INT`) first, `KILL` when it is still there
     /// after `grace`. Fails when the watching shell cannot be started.
-    pub fn process(pid: u32, signal: &str, grace: Duration) -> io::Result<Self> {
+    pub(crate) fn process(pid: u32, signal: &str, grace: Duration) -> io::Result<Self> {
         Self::start(&pid.to_string(), signal, grace, Stdio::null())
     }
 
     /// Guards every process of the group that `leader` leads, in the same way. Start the leader
     /// with [`CommandExt::process_group`]`(0)`, so that it has a group of its own.
-    pub fn group(leader: u32, signal: &str, grace: Duration) -> io::Result<Self> {
+    pub(crate) fn group(leader: u32, signal: &str, grace: Duration) -> io::Result<Self> {
         Self::start(&format!("-{leader}"), signal, grace, Stdio::null())
     }
 
     /// As [`Guard::group`]; a lock on `file` outlives this process until the group has ended.
-    pub fn group_holding(leader: u32, signal: &str, grace: Duration, file: File) -> io::Result<Self> {
+    pub(crate) fn group_holding(leader: u32, signal: &str, grace: Duration, file: File) -> io::Result<Self> {
         Self::start(&format!("-{leader}"), signal, grace, file.into())
     }
 
@@ -70,7 +70,7 @@ impl Guard {
 
     /// Ends the guarded target and waits until it is gone: at most the grace and a moment.
     /// `child` is the guarded process, or the leader of the guarded group.
-    pub fn end(mut self, child: &mut Child) -> io::Result<ExitStatus> {
+    pub(crate) fn end(mut self, child: &mut Child) -> io::Result<ExitStatus> {
         drop(self.lifeline.take());
         let status = child.wait();
         self.watcher.wait()?;
@@ -79,7 +79,7 @@ impl Guard {
 
     /// Lets go of a target that is known to have ended, so that no signal can reach another
     /// process which is later given the same number.
-    pub fn disarm(mut self) {
+    pub(crate) fn disarm(mut self) {
         if let Some(mut lifeline) = self.lifeline.take() {
             // A watcher that no longer reads has ended, and signals nothing either.
             let _ = lifeline.write_all(b"off\n");
@@ -98,7 +98,7 @@ impl Drop for Guard {
 
 /// Runs a command to its end as [`Command::status`] does, but in a group of its own that is
 /// terminated together with this process.
-pub fn run(command: &mut Command) -> io::Result<ExitStatus> {
+pub(crate) fn run(command: &mut Command) -> io::Result<ExitStatus> {
     let mut child = command.stdin(Stdio::null()).process_group(0).spawn()?;
     match Guard::group(child.id(), "TERM", Duration::from_secs(2)) {
         Ok(guard) => {

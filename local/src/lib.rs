@@ -1,29 +1,38 @@
-//! Runs everything on one machine: a real PostgreSQL and a local AWS, with the repository's own template deployed to it and
-//! the real functions as its code. What runs here is what deploys.
+//! Runs everything on one machine: a real PostgreSQL and a local AWS, with the repository's own template deployed to
+//! it and the real functions as its code. What runs here is what deploys.
 //!
 //! # Layout
+//! - [`commands`]: the command line. Its commands: `run` one job once, `up` keeps the stack in the foreground (with
+//!   `relay`, by which containers get in, and `events`, the examples that it fills in), `bench` measures. `failure`
+//!   is what ends them.
 //! - [`stack`]: PostgreSQL and the local AWS, started together; they end with this process, however it ends.
 //! - [`deployment`]: the template, deployed once more under another name, with a database of its own.
 //! - [`execution`]: starts an execution and follows it.
 //! - [`report`]: what a person or a program gets to see of it.
-//! - [`commands`]: the command line; `up` with [`relay`], by which containers get in, and [`events`], which they are given.
 //!
-//! Underneath: [`emulator`], [`postgres`], [`python`], [`binaries`], [`template`], [`guard`], and [`missing`] for what keeps
-//! them from starting.
+//! Underneath: [`template`] reads the template and its jobs, [`binaries`] builds the functions, [`emulator`] and
+//! `postgres` are the two services, [`python`] makes the environments that they are installed in, and `guard` ends
+//! their processes. [`fake_aws`] is S3 and Step Functions for one function alone, in tests and in the bench.
+//! [`setup_error`] says what keeps them from starting. `fingerprint` names what is kept, `port` finds a free one.
 
 mod bench;
 pub mod binaries;
 pub mod commands;
 pub mod deployment;
 pub mod emulator;
-pub mod events;
+mod events;
 pub mod execution;
-pub mod guard;
-pub mod missing;
-pub mod postgres;
+mod failure;
+pub mod fake_aws;
+mod fingerprint;
+mod guard;
+mod port;
+mod postgres;
 pub mod python;
-pub mod relay;
+mod relay;
 pub mod report;
+mod run;
+pub mod setup_error;
 pub mod stack;
 pub mod template;
 mod up;

@@ -15,19 +15,19 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 
 use crate::guard::Guard;
-use crate::missing::Missing;
+use crate::setup_error::SetupError;
 use account::Account;
 use cluster::Cluster;
 use installation::Installation;
 
-/// A running server with the superuser `sluice`. Dropping it stops the server.
-pub struct Postgres {
+/// A running server with the superuser `sluice`. Dropping it stops the server: open transactions are rolled back, and
+/// a server that does not end within ten seconds is killed.
+pub(crate) struct Postgres {
     server: Child,
     guard: Option<Guard>,
     port: u16,
     password: String,
     bin: PathBuf,
-    major: u32,
     _lock: File,
 }
 
@@ -40,9 +40,14 @@ impl Postgres {
     /// made. With `durable` false a crash of the machine may lose or damage the data; that is much
     /// faster and right for tests. `report` is told about anything that takes long.
     ///
-    /// Fails with [`Reason::Busy`](crate::missing::Reason::Busy) when another process runs a
+    /// Fails with [`Reason::Busy`](crate::setup_error::Reason::Busy) when another process runs a
     /// server on this `state_dir`. What the server prints is in `<state_dir>/postgres.log`.
-    pub fn start(state_dir: &Path, tools_dir: &Path, durable: bool, report: &dyn Fn(&str)) -> Result<Self, Missing> {
+    pub(crate) fn start(
+        state_dir: &Path,
+        tools_dir: &Path,
+        durable: bool,
+        report: &dyn Fn(&str),
+    ) -> Result<Self, SetupError> {
         let state_dir = std::path::absolute(state_dir).map_err(|e| unusable(state_dir, e))?;
         fs::create_dir_all(&state_dir).map_err(|e| unusable(&state_dir, e))?;
         let lock = hold(&state_dir)?;
@@ -52,52 +57,25 @@ impl Postgres {
 
         let log = state_dir.join("postgres.log");
         let (server, guard, port) = launch::launch(&installation, &cluster, &account, durable, &log)?;
-        Ok(Self {
-            server,
-            guard: Some(guard),
-            port,
-            password: cluster.password,
-            bin: installation.bin,
-            major: installation.major,
-            _lock: lock,
-        })
+        Ok(Self { server, guard: Some(guard), port, password: cluster.password, bin: installation.bin, _lock: lock })
     }
 
     /// The address of one of its databases, with the password. `postgres` always exists. The name
     /// must not need escaping in an address.
-    pub fn url(&self, database: &str) -> String {
+    pub(crate) fn url(&self, database: &str) -> String {
         let Self { port, password, .. } = self;
         let user = cluster::SUPERUSER;
         format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}?sslmode=disable")
     }
 
-    /// The port it listens on, at 127.0.0.1.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// The superuser's password.
-    pub fn password(&self) -> &str {
-        &self.password
-    }
-
-    /// Its major version, such as 17.
-    pub fn major(&self) -> u32 {
-        self.major
-    }
-
     /// The `psql` that came with the server, if one did and this user can run it.
-    pub fn psql_path(&self) -> Option<PathBuf> {
+    pub(crate) fn psql_path(&self) -> Option<PathBuf> {
         Some(self.bin.join("psql")).filter(|psql| psql.is_file())
     }
 
-    /// Stops it, as dropping does: open transactions are rolled back, and a server that does not
-    /// end within ten seconds is killed.
-    pub fn stop(self) {}
-
     /// Deletes everything that [`Postgres::start`] keeps in `state_dir`, wherever it is. Fails with
-    /// [`Reason::Busy`](crate::missing::Reason::Busy) while a server runs there.
-    pub fn erase(state_dir: &Path) -> Result<(), Missing> {
+    /// [`Reason::Busy`](crate::setup_error::Reason::Busy) while a server runs there.
+    pub(crate) fn erase(state_dir: &Path) -> Result<(), SetupError> {
         if !state_dir.exists() {
             return Ok(());
         }
@@ -116,7 +94,7 @@ impl Drop for Postgres {
 }
 
 /// Keeps every other process away from the server of `state_dir` for as long as the file is open.
-fn hold(state_dir: &Path) -> Result<File, Missing> {
+fn hold(state_dir: &Path) -> Result<File, SetupError> {
     let path = state_dir.join("postgres.lock");
     let lock = File::create(&path).map_err(|e| unusable(&path, e))?;
     match lock.try_lock() {
@@ -133,7 +111,7 @@ fn choose(
     account: &Account,
     durable: bool,
     report: &dyn Fn(&str),
-) -> Result<(Installation, Cluster), Missing> {
+) -> Result<(Installation, Cluster), SetupError> {
     let (mut found, mut refused) = installation::installed(account)?;
     // One that can open the existing data comes before a newer one.
     let existing = cluster::existing_major(home);
@@ -164,15 +142,15 @@ fn choose(
         })
 }
 
-fn already_running(place: &Path) -> Missing {
-    Missing::busy(
+fn already_running(place: &Path) -> SetupError {
+    SetupError::busy(
         format!("PostgreSQL is already running on {}.", place.display()),
         "Stop the other process that uses it, or choose another state folder.",
     )
 }
 
-fn unusable(path: &Path, error: io::Error) -> Missing {
-    Missing::failed(format!("{} cannot be used.", path.display()), "Check that it exists and that you may use it.")
+fn unusable(path: &Path, error: io::Error) -> SetupError {
+    SetupError::failed(format!("{} cannot be used.", path.display()), "Check that it exists and that you may use it.")
         .caused_by(error)
 }
 
@@ -186,7 +164,7 @@ mod tests {
         fs::create_dir_all(&state).unwrap();
         let held = hold(&state).unwrap();
         let reason = hold(&state).unwrap_err().reason;
-        assert_eq!(reason, crate::missing::Reason::Busy);
+        assert_eq!(reason, crate::setup_error::Reason::Busy);
         drop(held);
         hold(&state).unwrap();
         fs::remove_dir_all(state).unwrap();

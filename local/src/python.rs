@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, io};
 
+use crate::fingerprint::fingerprint;
 use crate::guard;
-use crate::missing::Missing;
+use crate::setup_error::SetupError;
 
 /// The Python 3 releases for which every pinned package offers a ready-made file.
 const OLDEST_MINOR: u32 = 10;
@@ -66,10 +67,10 @@ pub fn environment(
     name: &str,
     requirements: &str,
     report: &dyn Fn(&str),
-) -> Result<Environment, Missing> {
+) -> Result<Environment, SetupError> {
     let python = Python::find()?;
     let cache_dir = std::path::absolute(cache_dir).map_err(|e| unwritable(cache_dir, e))?;
-    let key = fnv1a(&format!("{}\n{requirements}", python.version()));
+    let key = fingerprint(format!("{}\n{requirements}", python.version()).as_bytes());
     let label = format!("{name}-{key:016x}");
     let made = Environment { folder: cache_dir.join(&label), minor: python.minor };
     if is_complete(&made) {
@@ -95,7 +96,7 @@ fn is_complete(made: &Environment) -> bool {
     made.folder.join(MARKER).exists() && made.program("python").exists()
 }
 
-fn install(python: &Python, made: &Environment, requirements: &str, log: &Path) -> Result<(), Missing> {
+fn install(python: &Python, made: &Environment, requirements: &str, log: &Path) -> Result<(), SetupError> {
     let folder = &made.folder;
     let output = File::create(log).map_err(|e| unwritable(log, e))?;
     if folder.exists() {
@@ -118,7 +119,7 @@ fn install(python: &Python, made: &Environment, requirements: &str, log: &Path) 
     fs::write(folder.join(MARKER), "").map_err(|e| unwritable(folder, e))
 }
 
-fn run(mut command: Command, output: &File, log: &Path) -> Result<(), Missing> {
+fn run(mut command: Command, output: &File, log: &Path) -> Result<(), SetupError> {
     let copy = || output.try_clone().map(Stdio::from);
     let ended = copy().and_then(|out| {
         command
@@ -137,7 +138,7 @@ fn run(mut command: Command, output: &File, log: &Path) -> Result<(), Missing> {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => {
             let text = fs::read_to_string(log).unwrap_or_default();
-            Err(Missing::failed(
+            Err(SetupError::failed(
                 format!("Python packages could not be installed ({status}):\n{}", last_lines(&text, 15)),
                 format!(
                     "The first run needs a package index that pip can reach (its usual settings \
@@ -146,8 +147,10 @@ fn run(mut command: Command, output: &File, log: &Path) -> Result<(), Missing> {
                 ),
             ))
         }
-        Err(error) => Err(Missing::failed(format!("{program} could not be run."), "Set PYTHON to a working Python 3.")
-            .caused_by(error)),
+        Err(error) => {
+            Err(SetupError::failed(format!("{program} could not be run."), "Set PYTHON to a working Python 3.")
+                .caused_by(error))
+        }
     }
 }
 
@@ -155,7 +158,7 @@ fn run(mut command: Command, output: &File, log: &Path) -> Result<(), Missing> {
 ///
 /// # Errors
 /// If there is none that will do.
-pub fn program() -> Result<PathBuf, Missing> {
+pub fn program() -> Result<PathBuf, SetupError> {
     Python::find().map(|python| python.program)
 }
 
@@ -173,7 +176,7 @@ impl Python {
     }
 
     /// `PYTHON` when set, else the first suitable `python3` or `python3.N` in the search path.
-    fn find() -> Result<Self, Missing> {
+    fn find() -> Result<Self, SetupError> {
         if let Some(chosen) = env::var_os("PYTHON").filter(|value| !value.is_empty()) {
             return Self::probe(Path::new(&chosen))
                 .map_err(|why| not_found(&format!("PYTHON is {}, but {why}.", chosen.display())));
@@ -221,16 +224,16 @@ fn understand(answer: &str) -> Result<(u32, u32), String> {
     Ok((minor, patch))
 }
 
-fn not_found(detail: &str) -> Missing {
-    Missing::absent(
+fn not_found(detail: &str) -> SetupError {
+    SetupError::absent(
         format!("Python 3.{OLDEST_MINOR} to 3.{NEWEST_MINOR} with the venv module is needed. {detail}"),
         "Install it (Debian and Ubuntu: apt install python3 python3-venv; macOS: brew install \
          python@3.13), or set PYTHON to the one to use.",
     )
 }
 
-fn unwritable(path: &Path, error: io::Error) -> Missing {
-    Missing::failed(
+fn unwritable(path: &Path, error: io::Error) -> SetupError {
+    SetupError::failed(
         format!("{} cannot be written.", path.display()),
         "Choose a folder you may write to, with some hundred megabytes free.",
     )
@@ -241,11 +244,6 @@ fn unwritable(path: &Path, error: io::Error) -> Missing {
 pub(crate) fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
-}
-
-/// The 64-bit FNV-1a hash. It names folders, so it must be the same in every build.
-fn fnv1a(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -267,13 +265,6 @@ mod tests {
             assert_eq!(understand(answer), expected, "{answer:?}");
         }
         assert!(understand("3 11 2\nno venv\n").unwrap_err().contains("venv module"));
-    }
-
-    #[test]
-    fn hashes_as_published() {
-        assert_eq!(fnv1a(""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(fnv1a("a"), 0xaf63_dc4c_8601_ec8c);
-        assert_eq!(fnv1a("foobar"), 0x8594_4171_f739_67e8);
     }
 
     #[test]

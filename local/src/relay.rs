@@ -6,14 +6,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
 /// Answers at another address for as long as it lives.
-pub struct Relay(AbortHandle);
+pub(crate) struct Relay(AbortHandle);
 
 impl Relay {
     /// Passes every connection to `address`, at the port of `target` (`host:port`), on to `target`.
     ///
     /// # Errors
     /// If this machine has no such address, or the port is taken there.
-    pub async fn start(address: IpAddr, target: &str) -> io::Result<Self> {
+    pub(crate) async fn start(address: IpAddr, target: &str) -> io::Result<Self> {
         let port = target.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
         let port = port.ok_or_else(|| io::Error::other(format!("{target} names no port")))?;
         let listener = TcpListener::bind((address, port)).await?;

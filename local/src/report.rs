@@ -10,19 +10,19 @@ use std::io::{IsTerminal, Write};
 const SHOWN_ROWS: usize = 6;
 
 /// Prints a line per state, and in a terminal the one that is at work.
-pub struct Lines {
+pub(crate) struct ProgressLines {
     is_terminal: bool,
 }
 
-impl Default for Lines {
+impl Default for ProgressLines {
     fn default() -> Self {
         Self { is_terminal: std::io::stdout().is_terminal() }
     }
 }
 
-impl Lines {
+impl ProgressLines {
     /// Tells of one step.
-    pub fn tell(&mut self, progress: &Progress<'_>) {
+    pub(crate) fn tell(&mut self, progress: &Progress<'_>) {
         match progress {
             Progress::Entered(state) if self.is_terminal => {
                 out(format_args!("\r\x1b[K  … {state}"));
@@ -42,13 +42,13 @@ impl Lines {
 }
 
 /// Writes to standard output. Whoever reads there may have seen enough: that ends nothing.
-pub fn out(text: std::fmt::Arguments<'_>) {
+pub(crate) fn out(text: std::fmt::Arguments<'_>) {
     let mut stdout = std::io::stdout();
     let _ = stdout.write_fmt(text).and_then(|()| stdout.flush());
 }
 
 /// What an execution came to, in a line or two.
-pub fn summary(outcome: &Outcome) -> String {
+pub(crate) fn summary(outcome: &Outcome) -> String {
     let took = seconds(outcome.duration_ms);
     let counts = &outcome.counts;
     match outcome.last_state() {
@@ -104,7 +104,7 @@ pub fn failure(outcome: &Outcome) -> String {
 ///
 /// # Errors
 /// As the server has it.
-pub async fn table(connection: &mut PgConnection, target: &Target) -> Result<String, BoxError> {
+pub(crate) async fn table(connection: &mut PgConnection, target: &Target) -> Result<String, BoxError> {
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let (schema, table) = (&target.schema, &target.table);
     let full_name = format!("{}.{}", quoted(schema), quoted(table));

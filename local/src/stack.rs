@@ -4,21 +4,29 @@ use crate::BoxError;
 use crate::binaries::{self, Package};
 use crate::deployment::{self, Deployment, Options};
 use crate::emulator::{self, Emulator, Settings};
-use crate::missing::Missing;
+use crate::fingerprint::fingerprint;
 use crate::postgres::Postgres;
+use crate::setup_error::SetupError;
 use crate::template::{self, Artifact, Artifacts};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::Credentials;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// The name of the stack that people's jobs are deployed in.
+pub(crate) const STACK_NAME: &str = "sluice";
+
 /// The bucket that code is deployed from.
 const ARTIFACTS: &str = "sluice-artifacts";
+
+/// The code of functions that were not built, because no job that runs needs them.
+const NOT_BUILT: &str = "not-built.zip";
 
 /// A running stack.
 pub struct Stack {
@@ -48,21 +56,23 @@ enum Database {
 }
 
 impl Stack {
-    /// Starts a stack for people: its state stays in `state_dir`, its waits are shorter than on AWS but can be seen. A
-    /// database that `DATABASE_URL` names is used in place of one of its own.
+    /// Starts a stack for people: its state stays in `state_dir`, its waits are shorter than on AWS but can be seen.
+    /// A database that `DATABASE_URL` names is used in place of one of its own. Of the template's functions only the
+    /// ones with the binaries `functions` are built; the others are deployed, but cannot run.
     ///
     /// # Errors
     /// What is missing, and how to get it.
-    pub fn start(state_dir: &Path, report: &dyn Fn(&str)) -> Result<Self, Missing> {
+    pub fn start(state_dir: &Path, functions: BTreeSet<String>, report: &dyn Fn(&str)) -> Result<Self, SetupError> {
         let settings = Settings { keeps_state: true, wait_scale: 0.05, functions_see: None };
-        Self::start_with(state_dir, settings, std::env::var("DATABASE_URL").ok(), report)
+        Self::start_with(state_dir, settings, functions, std::env::var("DATABASE_URL").ok(), report)
     }
 
-    /// Starts a stack for tests in a new folder: nothing of it stays, and state machines hardly wait.
+    /// Starts a stack for tests in a new folder, with the functions of all jobs: nothing of it stays, and state
+    /// machines hardly wait.
     ///
     /// # Errors
     /// As [`Stack::start`].
-    pub fn for_tests() -> Result<Self, Missing> {
+    pub fn for_tests() -> Result<Self, SetupError> {
         Self::for_tests_behind(None)
     }
 
@@ -70,7 +80,7 @@ impl Stack {
     ///
     /// # Errors
     /// As [`Stack::start`].
-    pub fn for_tests_behind(functions_see: Option<SocketAddr>) -> Result<Self, Missing> {
+    pub fn for_tests_behind(functions_see: Option<SocketAddr>) -> Result<Self, SetupError> {
         clear_ended_tests();
         let name = format!(
             "sluice-test-{}-{:x}",
@@ -78,17 +88,22 @@ impl Stack {
             std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos()
         );
         let settings = Settings { keeps_state: false, wait_scale: 0.01, functions_see };
-        Self::start_with(&std::env::temp_dir().join(name), settings, None, &|text| eprintln!("{text}"))
+        let functions = template::root().and_then(|root| template::binaries(&root, &template::jobs(&root)?));
+        let functions = functions.map_err(|error| {
+            SetupError::failed("The template cannot be read.", "Correct template.yaml.").caused_by(error)
+        })?;
+        Self::start_with(&std::env::temp_dir().join(name), settings, functions, None, &|text| eprintln!("{text}"))
     }
 
     fn start_with(
         state_dir: &Path,
         settings: Settings,
+        functions: BTreeSet<String>,
         database_url: Option<String>,
         report: &dyn Fn(&str),
-    ) -> Result<Self, Missing> {
+    ) -> Result<Self, SetupError> {
         let unusable = |error: std::io::Error| {
-            Missing::failed(format!("The folder {} cannot be used.", state_dir.display()), "Choose another one.")
+            SetupError::failed(format!("The folder {} cannot be used.", state_dir.display()), "Choose another one.")
                 .caused_by(error)
         };
         fs::create_dir_all(state_dir).map_err(unusable)?;
@@ -97,19 +112,19 @@ impl Stack {
         let scratch = (!settings.keeps_state).then(|| Scratch(state_dir.clone()));
         let lock = hold(state_dir)?;
         let tools_dir = tools_dir();
-        report("building the functions, if they are not up to date");
+        let names = functions.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        report(&format!("building {names}, if they are not up to date"));
         // Meanwhile the services start. If they cannot, the build ends with this process.
-        let build = std::thread::spawn(binaries::build);
+        let to_build = functions.clone();
+        let build = std::thread::spawn(move || binaries::build(&to_build));
         let postgres = match database_url.filter(|url| !url.is_empty()) {
             Some(url) => Database::Given(checked(url, report)?),
             None => Database::Ours(Postgres::start(state_dir, &tools_dir, settings.keeps_state, report)?),
         };
         let emulator = Emulator::start(state_dir, &tools_dir, settings, report)?;
         let folder = build.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        let packages: Vec<Package> = binaries::FUNCTIONS
-            .into_iter()
-            .map(|function| Package::new(function, &folder))
-            .collect::<Result<_, _>>()?;
+        let packages = functions.into_iter().map(|function| Package::new(function, &folder));
+        let packages = packages.collect::<Result<_, _>>()?;
         Ok(Self { emulator, postgres, packages, next_name: AtomicU32::new(0), _lock: lock, _scratch: scratch })
     }
 
@@ -123,7 +138,8 @@ impl Stack {
         self.emulator.endpoint()
     }
 
-    /// What an AWS client of an administrator needs. Not to be shared between runtimes: a client's connections belong to one.
+    /// What an AWS client of an administrator needs. Not to be shared between runtimes: a client's connections belong
+    /// to one.
     pub async fn config(&self) -> SdkConfig {
         aws_config::defaults(BehaviorVersion::latest())
             .http_client(sluice::aws::http_client())
@@ -180,7 +196,7 @@ impl Stack {
         template: Value,
     ) -> Result<Deployment, BoxError> {
         let url = self.upload_artifacts(template, options).await?;
-        Deployment::create(self, name, &url, options).await
+        Deployment::create(self.config().await, self.database_for(name).await?, name, &url, options).await
     }
 
     /// Deploys the template under a name of its own, with a database of its own.
@@ -200,8 +216,8 @@ impl Stack {
         self.deploy_template(&format!("test-{number}"), options, template).await
     }
 
-    /// Leaves in `folder` what `sam build` would: the template, the children of its kinds, the code and the definitions that they name. Returns
-    /// the template's path.
+    /// Leaves in `folder` what `sam build` would: the template, the children of its kinds, the code and the
+    /// definitions that they name. Returns the template's path.
     ///
     /// # Errors
     /// As the file system has it.
@@ -214,7 +230,7 @@ impl Stack {
             Some(Artifact::File(package.name.clone()))
         };
         let artifacts = Artifacts { code: &code, definition: &|file| Some(Artifact::File(file.to_owned())) };
-        let mut root = template::parse(&template::text()?)?;
+        let mut root = template::root()?;
         template::package(&mut root, &artifacts)?;
         for job in template::jobs(&root)? {
             let name = job.location.trim_start_matches("statemachine/");
@@ -231,12 +247,26 @@ impl Stack {
         Ok(path)
     }
 
-    /// The database for a stack `name` that something else deploys: its URL, for the template's parameter.
+    /// The database of the stack `name`, made if need be, unless the server is the user's own; returns its URL, for
+    /// the template's parameter.
     ///
     /// # Errors
     /// As the server has it.
     pub async fn database_for(&self, name: &str) -> Result<String, BoxError> {
-        deployment::prepare_database(self, name).await
+        if !self.owns_database_server() {
+            return Ok(self.database_url(""));
+        }
+        let database = name.replace('-', "_");
+        let mut connection = PgConnection::connect(&self.database_url("postgres")).await?;
+        let is_there: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
+            .bind(&database)
+            .fetch_one(&mut connection)
+            .await?;
+        if !is_there {
+            sqlx::query(AssertSqlSafe(format!("create database \"{database}\""))).execute(&mut connection).await?;
+        }
+        connection.close().await?;
+        Ok(self.database_url(&database))
     }
 
     /// The stack `name` that something else deployed, with the database that was made for it.
@@ -247,8 +277,8 @@ impl Stack {
         Deployment::find(self.config().await, name, self.database_for(name).await?).await
     }
 
-    /// Uploads code, definitions and the template that refers to them, unless they are there already; returns the template's
-    /// URL. CloudFormation takes at most 51,200 bytes of a template itself.
+    /// Uploads code, definitions and the template that refers to them, unless they are there already; returns the
+    /// template's URL. CloudFormation takes at most 51,200 bytes of a template itself.
     async fn upload_artifacts(&self, mut template: Value, options: &Options) -> Result<String, BoxError> {
         let s3 = sluice::aws::s3(&self.config().await);
         // It may exist already: that is as good.
@@ -260,7 +290,7 @@ impl Stack {
             }
         }
         self.delete_old_packages(&s3).await?;
-        let object = |key: &String| Artifact::Object(ARTIFACTS.to_owned(), key.clone());
+        let object = |key: &str| Artifact::Object(ARTIFACTS.to_owned(), key.to_owned());
         let mut definitions = BTreeMap::new();
         for file in template::definition_files(&template) {
             let text = fs::read(template::kinds_folder().join(&file))?;
@@ -268,10 +298,15 @@ impl Stack {
             s3.put_object().bucket(ARTIFACTS).key(&key).body(text.into()).send().await?;
             definitions.insert(file, key);
         }
-        let code = |binary: &str| {
-            self.packages.iter().find(|package| package.function == binary).map(|package| object(&package.name))
-        };
-        let artifacts = Artifacts { code: &code, definition: &|file| definitions.get(file).map(object) };
+        let package = |binary: &str| self.packages.iter().find(|package| package.function == binary);
+        if !template::binaries_of(&template).iter().all(|binary| package(binary).is_some()) {
+            let put = s3.put_object().bucket(ARTIFACTS).key(NOT_BUILT);
+            put.body(binaries::stand_in()?.into()).send().await?;
+        }
+        let built = |binary: &str| package(binary).map_or(NOT_BUILT, |package| package.name.as_str());
+        let code = |binary: &str| (!binary.is_empty()).then(|| object(built(binary)));
+        let definition = |file: &str| definitions.get(file).map(|key: &String| object(key));
+        let artifacts = Artifacts { code: &code, definition: &definition };
         template::respecify(&mut template, &options.spec)?;
         template::package(&mut template, &artifacts)?;
         let body = template.to_string();
@@ -284,7 +319,7 @@ impl Stack {
     async fn delete_old_packages(&self, s3: &aws_sdk_s3::Client) -> Result<(), BoxError> {
         let listed = s3.list_objects_v2().bucket(ARTIFACTS).send().await?;
         for key in listed.contents().iter().filter_map(|object| object.key()) {
-            if key.ends_with(".zip") && !self.packages.iter().any(|package| package.name == key) {
+            if key.ends_with(".zip") && key != NOT_BUILT && !self.packages.iter().any(|package| package.name == key) {
                 s3.delete_object().bucket(ARTIFACTS).key(key).send().await?;
             }
         }
@@ -293,15 +328,15 @@ impl Stack {
 }
 
 /// A URL that names user, host and port, which the template takes apart, and at which somebody answers.
-fn checked(url: String, report: &dyn Fn(&str)) -> Result<String, Missing> {
+fn checked(url: String, report: &dyn Fn(&str)) -> Result<String, SetupError> {
     let Some(address) = Some(deployment::address_in(&url)).filter(|address| address.contains(':')) else {
-        return Err(Missing::failed(
+        return Err(SetupError::failed(
             "DATABASE_URL names no user, host and port.",
             "Write it as postgres://user:password@host:5432/database, or unset it to get a server of its own.",
         ));
     };
     if !is_near(address) {
-        return Err(Missing::failed(
+        return Err(SetupError::failed(
             format!("DATABASE_URL names {address}, which is neither this machine nor in its private network."),
             "Name one that is, or unset it to get a server of its own.",
         ));
@@ -311,7 +346,8 @@ fn checked(url: String, report: &dyn Fn(&str)) -> Result<String, Missing> {
         Ok(_) => Ok(url),
         Err(error) => {
             let what = format!("The database of DATABASE_URL does not answer at {address}.");
-            Err(Missing::absent(what, "Start it, or unset DATABASE_URL to get a server of its own.").caused_by(error))
+            Err(SetupError::absent(what, "Start it, or unset DATABASE_URL to get a server of its own.")
+                .caused_by(error))
         }
     }
 }
@@ -329,12 +365,12 @@ fn is_near(address: &str) -> bool {
 ///
 /// # Errors
 /// If the stack runs, or something cannot be deleted.
-pub fn erase(state_dir: &Path) -> Result<(), Missing> {
+pub(crate) fn erase(state_dir: &Path) -> Result<(), SetupError> {
     if !state_dir.exists() {
         return Ok(());
     }
     let failed = |error: std::io::Error| {
-        Missing::failed(format!("{} cannot be deleted.", state_dir.display()), "Delete it by hand.").caused_by(error)
+        SetupError::failed(format!("{} cannot be deleted.", state_dir.display()), "Delete it by hand.").caused_by(error)
     };
     let _lock = hold(state_dir)?;
     Postgres::erase(state_dir)?;
@@ -361,17 +397,18 @@ pub fn erase(state_dir: &Path) -> Result<(), Missing> {
 }
 
 /// Holds the folder for one stack at a time.
-fn hold(state_dir: &Path) -> Result<File, Missing> {
+fn hold(state_dir: &Path) -> Result<File, SetupError> {
     let busy = || {
         let what = format!("The stack in {} is running already.", state_dir.display());
-        Missing::busy(what, "Use it, or end it first.")
+        SetupError::busy(what, "Use it, or end it first.")
     };
     let lock = File::create(state_dir.join("lock")).map_err(|error| busy().caused_by(error))?;
     lock.try_lock().map_err(|_| busy())?;
     Ok(lock)
 }
 
-/// Deletes the folders of tests whose process has ended: a stack that lives as long as its process is never dropped. Without `/proc` they stay.
+/// Deletes the folders of tests whose process has ended: a stack that lives as long as its process is never dropped.
+/// Without `/proc` they stay.
 fn clear_ended_tests() {
     let processes = Path::new("/proc");
     for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
@@ -390,11 +427,4 @@ pub fn tools_dir() -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || std::env::home_dir().unwrap_or_else(std::env::temp_dir).join(".cache");
     cache.unwrap_or_else(home).join("sluice").join("tools")
-}
-
-fn fingerprint(bytes: &[u8]) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
-    hasher.finish()
 }

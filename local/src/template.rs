@@ -1,15 +1,19 @@
-//! The repository's template, with its jobs written out in place and code and definitions replaced by what was uploaded: what `sam build` and
-//! `sam package` do, without SAM on the machine. The local AWS cannot update nested stacks, so here they are a part of the root.
+//! The repository's template, with its jobs written out in place and code and definitions replaced by what was
+//! uploaded: what `sam build` and `sam package` do, without SAM on the machine. The local AWS cannot update nested
+//! stacks, so here they are a part of the root.
 //!
 //! # Layout
 //! - `jobs`: the jobs that the template has, and what is wrong with them.
 //! - `flatten`: a job's child template, written out in the root.
+//! - `selection`: what some of the jobs need.
 
 mod flatten;
 mod jobs;
+mod selection;
 
 pub use flatten::flatten;
 pub use jobs::{Job, REFERENCE_JOB, jobs, reference};
+pub use selection::{binaries, binaries_of, with_followers};
 
 use crate::BoxError;
 use crate::binaries::workspace;
@@ -34,16 +38,32 @@ pub fn text() -> Result<String, BoxError> {
     fs::read_to_string(path()).map_err(|error| format!("{}: {error}", path().display()).into())
 }
 
+/// The template as it is: its jobs are nested.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn root() -> Result<Value, BoxError> {
+    parse(&text()?)
+}
+
+/// The jobs of the template.
+///
+/// # Errors
+/// If it cannot be read, or there is something wrong with a job.
+pub fn all_jobs() -> Result<Vec<Job>, BoxError> {
+    jobs(&root()?)
+}
+
 /// The template, with its jobs written out in place.
 ///
 /// # Errors
 /// If it cannot be read, or there is something wrong with a job.
 pub fn read() -> Result<Value, BoxError> {
-    flatten(parse(&text()?)?)
+    flatten(root()?)
 }
 
-/// A template or a child's as JSON, with merges such as `<<: *shared` and calls such as `!Ref` in their long form. As YAML, text such as `OFF`
-/// would become a truth value for those who read YAML 1.1, as CloudFormation's tools do.
+/// A template or a child's as JSON, with merges such as `<<: *shared` and calls such as `!Ref` in their long form. As
+/// YAML, text such as `OFF` would become a truth value for those who read YAML 1.1, as CloudFormation's tools do.
 ///
 /// # Errors
 /// If it is not YAML.
@@ -147,21 +167,21 @@ impl Artifact {
 pub fn package(template: &mut Value, artifacts: &Artifacts<'_>) -> Result<(), BoxError> {
     let resources = template["Resources"].as_object_mut().ok_or("the template has no Resources")?;
     for (id, resource) in resources {
-        let missing = || format!("{id}: its code or definition was not uploaded");
+        let absent = || format!("{id}: its code or definition was not uploaded");
         let kind = resource["Type"].as_str().unwrap_or_default().to_owned();
         let binary = resource["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap_or_default().to_owned();
         let properties = &mut resource["Properties"];
         match kind.as_str() {
             "AWS::Serverless::Function" => {
-                properties["CodeUri"] = (artifacts.code)(&binary).ok_or_else(missing)?.uri();
+                properties["CodeUri"] = (artifacts.code)(&binary).ok_or_else(absent)?.uri();
             }
             // One that has its own code already is left alone.
             "AWS::Lambda::Function" if !properties["Code"].is_object() => {
-                properties["Code"] = (artifacts.code)(&binary).ok_or_else(missing)?.property("S3Bucket", "S3Key");
+                properties["Code"] = (artifacts.code)(&binary).ok_or_else(absent)?.property("S3Bucket", "S3Key");
             }
             "AWS::StepFunctions::StateMachine" => {
-                let file = properties["DefinitionS3Location"].as_str().ok_or_else(missing)?;
-                let uploaded = (artifacts.definition)(file).ok_or_else(missing)?;
+                let file = properties["DefinitionS3Location"].as_str().ok_or_else(absent)?;
+                let uploaded = (artifacts.definition)(file).ok_or_else(absent)?;
                 properties["DefinitionS3Location"] = uploaded.property("Bucket", "Key");
             }
             _ => {}
@@ -212,7 +232,8 @@ pub fn respecify(template: &mut Value, replacements: &[(&str, &str)]) -> Result<
     Ok(())
 }
 
-/// A state machine file as JSON, with every substitution replaced by 0: some stand for numbers and JSON and are not quoted.
+/// A state machine file as JSON, with every substitution replaced by 0: some stand for numbers and JSON and are not
+/// quoted.
 ///
 /// # Errors
 /// If it cannot be read or is not JSON.

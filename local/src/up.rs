@@ -1,15 +1,15 @@
 //! `cargo local up`: the stack in the foreground, for other programs to use.
 
 use crate::BoxError;
-use crate::commands::{Failure, STACK, named, not_deployed};
 use crate::deployment::{Deployment, Options};
 use crate::emulator::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
 use crate::events;
 use crate::execution::Execution;
-use crate::missing::Missing;
+use crate::failure::{Failure, named, not_deployed};
 use crate::relay::Relay;
 use crate::report::{self, out};
-use crate::stack::Stack;
+use crate::setup_error::SetupError;
+use crate::stack::{STACK_NAME, Stack};
 use crate::template::{self, Job, REFERENCE_JOB};
 use clap::Args;
 use std::collections::HashSet;
@@ -26,23 +26,25 @@ pub(crate) struct UpArguments {
     /// Print one JSON object per execution that ends, on standard output after the line `ready`.
     #[arg(long)]
     json: bool,
-    /// Answer at one more address of this machine, and export that one: Docker's (172.17.0.1, as a rule) lets containers in.
+    /// Answer at one more address of this machine, and export that one: Docker's (172.17.0.1, as a rule) lets
+    /// containers in.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<IpAddr>,
 }
 
 /// Keeps the stack running until it is told to end.
 pub(crate) async fn up(arguments: &UpArguments, state_dir: &Path) -> Result<(), Failure> {
-    let stack = Stack::start(state_dir, &|text| eprintln!("{text}"))?;
+    let root = template::root()?;
+    let jobs = template::jobs(&root)?;
+    let stack = Stack::start(state_dir, template::binaries(&root, &jobs)?, &|text| eprintln!("{text}"))?;
     eprintln!("deploying template.yaml");
     let options = Options { s3_trigger: true, ..Options::default() };
-    let jobs = template::jobs(&template::parse(&template::text()?)?)?;
-    let deployment = stack.deploy(STACK, &options).await.map_err(|error| not_deployed(error, state_dir))?;
+    let deployment = stack.deploy(STACK_NAME, &options).await.map_err(|error| not_deployed(error, state_dir))?;
     let _relays = match arguments.listen {
         None => Vec::new(),
         Some(address) => relays(address, &stack, &deployment).await.map_err(|error| {
             let what = format!("The stack cannot answer at {address}.");
-            Missing::failed(what, "Give an address that `ip address` lists for this machine.").caused_by(error)
+            SetupError::failed(what, "Give an address that `ip address` lists for this machine.").caused_by(error)
         })?,
     };
     let jobs: Vec<(Job, Deployment)> = jobs.into_iter().map(|job| (job.clone(), deployment.of_job(&job))).collect();
@@ -122,7 +124,8 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
 }
 
-/// Tells of each execution of each job that ends, and keeps the examples filled in from each job's newest one that found something.
+/// Tells of each execution of each job that ends, and keeps the examples filled in from each job's newest one that
+/// found something.
 struct Watcher<'a> {
     jobs: &'a [(Job, Deployment)],
     json: bool,

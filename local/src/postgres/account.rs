@@ -12,7 +12,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::missing::Missing;
+use crate::setup_error::SetupError;
 
 /// Where the server's files go when the account cannot reach the state folder.
 const ELSEWHERE: &str = "/var/tmp";
@@ -32,7 +32,7 @@ pub(super) struct Account {
 
 impl Account {
     /// Ourselves, or for root the first unprivileged account that we can run a program as.
-    pub(super) fn choose() -> Result<Self, Missing> {
+    pub(super) fn choose() -> Result<Self, SetupError> {
         let id = |which: &str| -> io::Result<u32> {
             let output = Command::new("id").arg(which).output()?;
             let text = String::from_utf8_lossy(&output.stdout);
@@ -40,7 +40,7 @@ impl Account {
         };
         let (uid, gid) = id("-u")
             .and_then(|uid| Ok((uid, id("-g")?)))
-            .map_err(|e| Missing::absent("The program `id` is needed.", "Install coreutils.").caused_by(e))?;
+            .map_err(|e| SetupError::absent("The program `id` is needed.", "Install coreutils.").caused_by(e))?;
         let ourselves = Self { uid, gid, assumed: false };
         if uid != 0 {
             return Ok(ourselves);
@@ -52,7 +52,7 @@ impl Account {
             .map(|(uid, gid)| Self { uid, gid, assumed: true })
             .find(|account| account.can_enter(Path::new("/")))
             .ok_or_else(|| {
-                Missing::absent(
+                SetupError::absent(
                     "PostgreSQL refuses to run as root, and no account could be used instead.",
                     "Run this as an ordinary user, or create an account called `postgres`.",
                 )
@@ -109,7 +109,7 @@ impl Account {
 
 /// The folder for the server's files, made if need be: `<state_dir>/postgres`, or one in
 /// `/var/tmp` that this name is then a link to.
-pub(super) fn open_home(state_dir: &Path, account: &Account) -> Result<PathBuf, Missing> {
+pub(super) fn open_home(state_dir: &Path, account: &Account) -> Result<PathBuf, SetupError> {
     let place = state_dir.join("postgres");
     let open = || -> io::Result<PathBuf> {
         if let Ok(home) = place.canonicalize()
@@ -134,7 +134,7 @@ pub(super) fn open_home(state_dir: &Path, account: &Account) -> Result<PathBuf, 
         home.canonicalize()
     };
     open().map_err(|error| {
-        Missing::failed(
+        SetupError::failed(
             format!("{} cannot hold a database.", place.display()),
             "If another user made it, run this as that user, or choose another state folder.",
         )

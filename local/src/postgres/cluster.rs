@@ -9,8 +9,8 @@ use std::process::Stdio;
 use super::account::{Account, random_hex};
 use super::installation::Installation;
 use crate::guard;
-use crate::missing::Missing;
 use crate::python::last_lines;
+use crate::setup_error::SetupError;
 
 /// The name of the user who owns everything in the cluster.
 pub(super) const SUPERUSER: &str = "sluice";
@@ -35,7 +35,7 @@ impl Cluster {
         account: &Account,
         durable: bool,
         report: &dyn Fn(&str),
-    ) -> Result<Self, Missing> {
+    ) -> Result<Self, SetupError> {
         let data = home.join("data");
         let (password, is_new) = password(home, account).map_err(|e| unusable(home, e))?;
         if existing_major(home) == Some(installation.major) && !is_new {
@@ -91,7 +91,7 @@ fn initialise(
     installation: &Installation,
     account: &Account,
     durable: bool,
-) -> Result<(), Missing> {
+) -> Result<(), SetupError> {
     let log = home.join("initdb.log");
     let prepare = || {
         if fresh.exists() {
@@ -117,7 +117,7 @@ fn initialise(
         Ok(status) if status.success() => Ok(()),
         Ok(status) => {
             let text = fs::read_to_string(&log).unwrap_or_default();
-            Err(Missing::failed(
+            Err(SetupError::failed(
                 format!("initdb failed ({status}):\n{}", last_lines(&text, 10)),
                 format!("Its whole output is in {}.", log.display()),
             ))
@@ -126,8 +126,8 @@ fn initialise(
     }
 }
 
-fn unusable(path: &Path, error: io::Error) -> Missing {
-    Missing::failed(
+fn unusable(path: &Path, error: io::Error) -> SetupError {
+    SetupError::failed(
         format!("{} cannot hold a database.", path.display()),
         "Check the free space and the permissions there.",
     )

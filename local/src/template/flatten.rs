@@ -1,5 +1,5 @@
-//! Writes the jobs of a template out in place: each resource, condition and output of a child under the job's id, each parameter of the child
-//! as the expression that the root gives for it.
+//! Writes the jobs of a template out in place: each resource, condition and output of a child under the job's id,
+//! each parameter of the child as the expression that the root gives for it.
 
 use super::{APPLICATION, call, jobs, parse_file};
 use crate::BoxError;
@@ -85,7 +85,8 @@ impl<'a> Child<'a> {
     fn write_into(&self, root: &mut Value) -> Result<BTreeMap<String, Value>, BoxError> {
         for (name, condition) in self.template["Conditions"].as_object().into_iter().flatten() {
             let condition = self.value(condition)?;
-            // CloudFormation decides conditions before anything else, so a resource or another condition's choice has no place in them.
+            // CloudFormation decides conditions before anything else, so a resource or another condition's choice has
+            // no place in them.
             let text = condition.to_string();
             if text.contains("Fn::If") || text.contains("Fn::GetAtt") {
                 return Err(format!("{}: the condition {name} depends on more than parameters", self.id).into());

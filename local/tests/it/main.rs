@@ -15,6 +15,8 @@ mod interleavings;
 mod jobs;
 mod leases;
 mod merging;
+mod modules;
+mod not_built;
 mod parts;
 mod per_file;
 mod permissions;

@@ -12,7 +12,7 @@ use std::process::Command;
 pub fn tool(name: &str, home: &Path) -> Command {
     let requirements = include_str!("../../requirements/sam.txt");
     let environment = python::environment(&tools_dir(), "sam", requirements, &|text| eprintln!("{text}"));
-    let environment = environment.unwrap_or_else(|missing| panic!("{missing}\n{:?}", missing.source));
+    let environment = environment.unwrap_or_else(|error| panic!("{error}\n{:?}", error.source));
     let mut tool = Command::new(environment.program(name));
     tool.env("HOME", home).env("SAM_CLI_TELEMETRY", "0").env("SAM_CLI_CHECK_VERSION_UPDATES", "0");
     tool

@@ -31,7 +31,7 @@ exec ./function
 async fn a_function_that_fell_asleep_is_waited_for() {
     let stack = stack().await;
     let marks = Folder::new("sleeping");
-    let binary = std::fs::read(local::binaries::build().unwrap().join("upsert")).unwrap();
+    let binary = std::fs::read(crate::support::binaries().join("upsert")).unwrap();
     let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options =
         SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored).unix_permissions(0o755);

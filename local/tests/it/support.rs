@@ -4,9 +4,11 @@ use local::BoxError;
 use local::deployment::{Deployment, Options};
 use local::execution::Outcome;
 use local::stack::Stack;
+use local::template;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -14,11 +16,23 @@ use std::time::{Duration, Instant};
 pub async fn stack() -> Arc<Stack> {
     static STACK: OnceLock<Arc<Stack>> = OnceLock::new();
     tokio::task::spawn_blocking(|| {
-        let start = || Stack::for_tests().unwrap_or_else(|missing| panic!("{missing}\n{:?}", missing.source));
+        let start = || Stack::for_tests().unwrap_or_else(|error| panic!("{error}\n{:?}", error.source));
         STACK.get_or_init(|| Arc::new(start())).clone()
     })
     .await
     .unwrap()
+}
+
+/// The binaries of all functions.
+pub fn functions() -> &'static BTreeSet<String> {
+    static FUNCTIONS: OnceLock<BTreeSet<String>> = OnceLock::new();
+    FUNCTIONS.get_or_init(|| template::binaries(&template::root().unwrap(), &template::all_jobs().unwrap()).unwrap())
+}
+
+/// The folder of the functions' binaries, once they are built.
+pub fn binaries() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| local::binaries::build(functions()).unwrap_or_else(|error| panic!("{error}")))
 }
 
 /// A folder of a test's own that goes with it.
@@ -202,9 +216,9 @@ pub fn detection(deployment: &Deployment, name: &str) -> Value {
 }
 
 /// The reference job, as the template has it.
-pub fn reference_job() -> local::template::Job {
-    let jobs = local::template::jobs(&local::template::parse(&local::template::text().unwrap()).unwrap()).unwrap();
-    local::template::reference(&jobs).unwrap().clone()
+pub fn reference_job() -> template::Job {
+    let jobs = template::all_jobs().unwrap();
+    template::reference(&jobs).unwrap().clone()
 }
 
 /// How the reference job's rows become rows of its table.

@@ -1,6 +1,7 @@
 //! What must agree across files: names, errors, environment, events, documentation.
 
-use local::binaries::{FUNCTIONS, workspace};
+use crate::support::functions as function_names;
+use local::binaries::workspace;
 use local::template;
 use serde_json::Value;
 use sluice::Kind;
@@ -92,19 +93,19 @@ fn a_function_has_one_name_in_four_spellings() {
     let mut functions = template::functions(&root);
     functions.extend(template::functions(&kind));
     let definition = read(DEFINITION);
-    for name in FUNCTIONS {
+    for name in function_names() {
         assert!(read(&format!("functions/{name}/Cargo.toml")).contains(&format!("name = \"{name}\"\n")), "{name}");
         let logical_id = format!("{}Function", camel(name));
         let function = functions.get(logical_id.as_str()).unwrap_or_else(|| panic!("{logical_id}"));
-        assert_eq!(function["Metadata"]["BuildProperties"]["Binary"].as_str(), Some(name));
+        assert_eq!(function["Metadata"]["BuildProperties"]["Binary"].as_str(), Some(name.as_str()));
         assert!(definition.contains(&format!("\"${{{logical_id}Arn}}\"")), "{logical_id}");
     }
-    assert_eq!(functions.len(), FUNCTIONS.len());
+    assert_eq!(functions.len(), function_names().len());
     let folders: BTreeSet<String> = fs::read_dir(workspace().join("functions"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert_eq!(folders, FUNCTIONS.into_iter().chain(["lib"]).map(ToOwned::to_owned).collect());
+    assert_eq!(folders, function_names().iter().cloned().chain(["lib".to_owned()]).collect());
 }
 
 #[test]
@@ -286,7 +287,7 @@ fn a_function_gets_the_variables_that_it_reads() {
     let template = template::read().unwrap();
     let functions = template::functions(&template);
     let globals = ["LOG_LEVEL", "AWS_ENDPOINT_URL"].map(ToOwned::to_owned);
-    for name in FUNCTIONS {
+    for name in function_names() {
         let mut files = Vec::new();
         rust_files(&workspace().join("functions").join(name).join("src"), &mut files);
         // What its libraries read, it reads through them: of these only the database's reads any.
@@ -301,7 +302,7 @@ fn a_function_gets_the_variables_that_it_reads() {
                 read_by_it.extend(text.split(call).skip(1).map(|rest| rest.split_once('"').unwrap().0.to_owned()));
             }
         }
-        let binary = |function: &Value| function["Metadata"]["BuildProperties"]["Binary"] == name;
+        let binary = |function: &Value| function["Metadata"]["BuildProperties"]["Binary"] == name.as_str();
         let function = functions.values().find(|function| binary(function)).unwrap();
         let variables = |properties: &Value| -> BTreeSet<String> {
             properties["Environment"]["Variables"].as_object().unwrap().keys().cloned().collect()

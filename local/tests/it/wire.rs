@@ -3,15 +3,12 @@
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A function's binary with an environment in which it can start but reach nothing.
 fn command(function: &str) -> Command {
-    static FOLDER: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
-    let folder = FOLDER.get_or_init(|| local::binaries::build().unwrap_or_else(|missing| panic!("{missing}")));
-    let mut command = Command::new(folder.join(function));
+    let mut command = Command::new(crate::support::binaries().join(function));
     command
         .env_clear()
         .env("AWS_REGION", "us-east-1")
@@ -159,7 +156,7 @@ fn what_prepares_a_database_logs_no_password_whatever_is_logged() {
 
 #[test]
 fn log_lines_say_which_job_and_which_execution() {
-    for function in local::binaries::FUNCTIONS {
+    for function in crate::support::functions() {
         let (_, _, log) = answer(function, &event(function));
         let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         let ended = lines.iter().find(|line| line["message"] == "invocation ended");
@@ -170,7 +167,7 @@ fn log_lines_say_which_job_and_which_execution() {
 
 #[test]
 fn an_event_that_does_not_decode_is_an_invalid_event() {
-    for function in local::binaries::FUNCTIONS {
+    for function in crate::support::functions() {
         for payload in ["{}", "[]", "null", "\"text\"", r#"{"execution": 5}"#] {
             let (path, body, _) = answer(function, payload);
             assert_eq!(path, "/2018-06-01/runtime/invocation/id-1/error", "{function} {payload}");
@@ -181,7 +178,7 @@ fn an_event_that_does_not_decode_is_an_invalid_event() {
 
 #[test]
 fn a_service_that_cannot_be_reached_is_a_transient_failure_with_its_causes() {
-    for function in local::binaries::FUNCTIONS {
+    for function in crate::support::functions() {
         let (_, body, log) = answer(function, &event(function));
         assert_eq!(body["errorType"], "TransientFailure", "{function}: {body}");
         let message = body["errorMessage"].as_str().unwrap();

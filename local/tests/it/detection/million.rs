@@ -37,7 +37,7 @@ fn detect_in_a_million(
             let object = Object { etag: format!("\"{number:x}\""), size: 100, modified, ..Object::default() };
             (key(number), object)
         };
-        aws.world().generated = Some(Generated { prefix: "input_data/", count, object: Box::new(object) });
+        aws.world().generated = Some(Generated { prefix: "input_data/".to_owned(), count, object: Box::new(object) });
         if count == MILLION {
             aws.world().keeps = keeps.take();
         }

@@ -122,7 +122,7 @@ impl Faults {
         let faults = Self::start().await;
         let address = faults.aws;
         let stack = tokio::task::spawn_blocking(move || Stack::for_tests_behind(Some(address))).await.unwrap();
-        let stack = stack.unwrap_or_else(|missing| panic!("{missing}\n{:?}", missing.source));
+        let stack = stack.unwrap_or_else(|error| panic!("{error}\n{:?}", error.source));
         let administrator = stack.database_url("postgres");
         let (_, database) = administrator.split_once('@').unwrap();
         faults.shared.aws.set(stack.address().parse().unwrap()).unwrap();

@@ -1,6 +1,6 @@
 //! Which function's process is at the other end of a connection on this machine.
 
-use local::binaries::FUNCTIONS;
+use crate::support::functions;
 use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -52,7 +52,7 @@ impl Caller {
             .split(|byte| *byte == 0)
             .find_map(|entry| entry.strip_prefix(b"AWS_LAMBDA_FUNCTION_NAME="))
             .and_then(|name| std::str::from_utf8(name).ok())?;
-        let function = FUNCTIONS.into_iter().find(|function| name.ends_with(&format!("-{function}")))?;
+        let function = functions().iter().find(|function| name.ends_with(&format!("-{function}")))?;
         let owner = name.strip_suffix(&format!("-{function}"))?.to_owned();
         Some(Self { pid: pid.to_owned(), owner, function })
     }

@@ -1,8 +1,9 @@
-//! A gate before the services: a function's requests about lock, mark and executions pass one at a time, when the test says so.
+//! A gate before the services: a function's requests about lock, mark and executions pass one at a time, when the
+//! test says so.
 
-use super::http::{Request, Response};
+use super::http::{Body, Request, Response};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What the requests through a gate do.
 #[derive(Default)]
@@ -23,6 +24,7 @@ struct State {
     is_done: bool,
 }
 
+/// Lets requests pass when it is told to.
 #[derive(Default)]
 pub struct Gate {
     state: Mutex<State>,
@@ -31,15 +33,15 @@ pub struct Gate {
 
 impl Gate {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wait<'a>(&'a self, state: MutexGuard<'a, State>, until: impl Fn(&State) -> bool) -> MutexGuard<'a, State> {
-        self.changed.wait_while(state, |state| !until(state)).unwrap()
+        self.changed.wait_while(state, |state| !until(state)).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passes a request on to `answer`: at once if it is about something else, else when it is let in. If its answer gets lost, it is
-    /// sent again, as clients do, and waits once more.
+    /// Passes a request on to `answer`: at once if it is about something else, else when it is let in. If its answer
+    /// gets lost, it is sent again, as clients do, and waits once more.
     pub fn pass(&self, request: &Request, answer: impl Fn() -> Response) -> Response {
         let target = request.header("x-amz-target").unwrap_or_default();
         let is_about_executions = ["StartExecution", "DescribeExecution"].iter().any(|name| target.ends_with(name));
@@ -61,7 +63,9 @@ impl Gate {
                 continue;
             }
             let mut hasher = DefaultHasher::new();
-            (state.seen, answer.status, &answer.body).hash(&mut hasher);
+            // The documents that pass here are in memory.
+            let body = if let Body::Bytes(body) = &answer.body { body.as_slice() } else { &[] };
+            (state.seen, answer.status, body).hash(&mut hasher);
             state.seen = hasher.finish();
             return answer;
         }

@@ -19,7 +19,7 @@ pub enum Reason {
 /// A command line that ends with this error exits with code 2, which tells "this machine lacks
 /// something" from "the job ran and failed".
 #[derive(Debug)]
-pub struct Missing {
+pub struct SetupError {
     /// Which sort of absence this is.
     pub reason: Reason,
     /// What is missing, as a sentence.
@@ -30,7 +30,7 @@ pub struct Missing {
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-impl Missing {
+impl SetupError {
     /// Something this machine does not have.
     pub fn absent(what: impl Into<String>, how: impl Into<String>) -> Self {
         Self::new(Reason::Absent, what, how)
@@ -57,14 +57,14 @@ impl Missing {
     }
 }
 
-impl fmt::Display for Missing {
+impl fmt::Display for SetupError {
     /// Two parts on lines of their own: what, then how. The cause is left to [`Error::source`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}\n{}", self.what, self.how)
     }
 }
 
-impl Error for Missing {
+impl Error for SetupError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_deref().map(|source| source as &(dyn Error + 'static))
     }
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn says_what_and_how_and_keeps_the_cause() {
-        let error = Missing::absent("There is no Python.", "Install it.").caused_by(io::Error::other("not found"));
+        let error = SetupError::absent("There is no Python.", "Install it.").caused_by(io::Error::other("not found"));
         assert_eq!(error.to_string(), "There is no Python.\nInstall it.");
         assert_eq!(error.source().unwrap().to_string(), "not found");
         assert_eq!(error.reason, Reason::Absent);
@@ -85,6 +85,6 @@ mod tests {
 
     #[test]
     fn has_no_cause_unless_given_one() {
-        assert!(Missing::busy("In use.", "Wait.").source().is_none());
+        assert!(SetupError::busy("In use.", "Wait.").source().is_none());
     }
 }

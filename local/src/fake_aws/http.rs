@@ -1,5 +1,6 @@
 //! HTTP/1.1 as far as an SDK speaks it to loopback.
 
+use super::file_body::FileBody;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,14 +10,19 @@ use std::thread;
 
 /// Answers HTTP requests on loopback, a thread per connection.
 pub struct Server {
+    /// Where it answers.
     pub address: SocketAddr,
     is_stopped: Arc<AtomicBool>,
 }
 
 impl Server {
+    /// Starts one at a free port.
+    ///
+    /// # Panics
+    /// If nothing can listen on loopback.
     pub fn start(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
+        let address = listener.local_addr().expect("the address of a listener");
         let is_stopped = Arc::new(AtomicBool::new(false));
         let (answer, must_stop) = (Arc::new(answer), Arc::clone(&is_stopped));
         thread::spawn(move || {
@@ -41,6 +47,9 @@ impl Drop for Server {
     }
 }
 
+/// How much of a file is read at a time.
+const PIECE: u64 = 1 << 20;
+
 fn converse(stream: TcpStream, answer: &dyn Fn(&Request) -> Response) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
@@ -49,9 +58,23 @@ fn converse(stream: TcpStream, answer: &dyn Fn(&Request) -> Response) -> io::Res
         let head = format!("HTTP/1.1 {status} -\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
         // In one piece: a second one would wait for the first one's receipt.
         let mut bytes = head.into_bytes();
-        if request.method != "HEAD" {
-            let sent = if is_cut_off { body.len() / 2 } else { body.len() };
-            bytes.extend(&body[..sent]);
+        let sent = match (request.method.as_str(), is_cut_off) {
+            ("HEAD", _) => 0,
+            (_, true) => body.len() / 2,
+            (_, false) => body.len(),
+        };
+        match body {
+            Body::Bytes(body) => bytes.extend(body.iter().take(usize::try_from(sent).unwrap_or(usize::MAX))),
+            Body::File(file, first, _) => {
+                let mut place = first;
+                while place < first + sent {
+                    let end = (place + PIECE).min(first + sent);
+                    bytes.append(&mut file.read(place, end)?);
+                    stream.get_mut().write_all(&bytes)?;
+                    bytes.clear();
+                    place = end;
+                }
+            }
         }
         stream.get_mut().write_all(&bytes)?;
         if is_cut_off {
@@ -61,18 +84,22 @@ fn converse(stream: TcpStream, answer: &dyn Fn(&Request) -> Response) -> io::Res
     Ok(())
 }
 
+/// A request, with all of its body.
 pub struct Request {
+    /// In capital letters.
     pub method: String,
     /// Decoded, as are the query's names and values.
     pub path: String,
+    /// The parameters behind the question mark; a name by itself has an empty value.
     pub query: BTreeMap<String, String>,
     headers: BTreeMap<String, String>,
+    /// Without the chunks of HTTP and of the SDK.
     pub body: Vec<u8>,
 }
 
 impl Request {
     /// The next one on a connection, if there is one.
-    fn read(stream: &mut impl BufRead) -> io::Result<Option<Self>> {
+    fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Self>> {
         let mut line = String::new();
         if stream.read_line(&mut line)? == 0 {
             return Ok(None);
@@ -80,7 +107,8 @@ impl Request {
         let mut words = line.split_whitespace();
         let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let query = query.split('&').filter_map(|pair| pair.split_once('='));
+        let pairs = query.split('&').filter(|pair| !pair.is_empty());
+        let query = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         let mut request = Self {
             method: method.to_owned(),
             path: decoded(path),
@@ -94,10 +122,13 @@ impl Request {
             let Some((name, value)) = header.split_once(':') else { break };
             request.headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
         }
+        if request.header("expect").is_some() {
+            stream.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
         if request.header("transfer-encoding") == Some("chunked") {
             request.body = joined(stream)?;
         } else {
-            let length: usize = request.header("content-length").map_or(0, |length| length.parse().unwrap());
+            let length: usize = request.header("content-length").map_or(Ok(0), str::parse).map_err(io::Error::other)?;
             request.body.resize(length, 0);
             stream.read_exact(&mut request.body)?;
         }
@@ -108,6 +139,7 @@ impl Request {
         Ok(Some(request))
     }
 
+    /// By its name in lower-case letters.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
@@ -143,23 +175,66 @@ fn decoded(text: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
+/// What a response carries.
+#[derive(Debug)]
+pub enum Body {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// Those of a file, from the first place up to, but without, the second; they are read when they are sent.
+    File(Arc<FileBody>, u64, u64),
+}
+
+impl Body {
+    /// How many bytes.
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File(_, first, end) => end - first,
+        }
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self::Bytes(text.into_bytes())
+    }
+}
+
+impl From<&str> for Body {
+    fn from(text: &str) -> Self {
+        Self::Bytes(text.into())
+    }
+}
+
+/// The answer to a request.
 pub struct Response {
+    /// Such as 200.
     pub status: u16,
     headers: String,
-    pub body: Vec<u8>,
+    /// Its content.
+    pub body: Body,
     /// The connection ends in the middle of the body.
     is_cut_off: bool,
 }
 
 impl Response {
-    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+    /// One without headers.
+    pub fn new(status: u16, body: impl Into<Body>) -> Self {
         Self { status, headers: String::new(), body: body.into(), is_cut_off: false }
     }
 
+    /// The same; if `is_cut_off`, the connection ends in the middle of the body.
     pub fn cut_off(self, is_cut_off: bool) -> Self {
         Self { is_cut_off, ..self }
     }
 
+    /// The same with one more header.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.extend([name, ": ", value, "\r\n"]);
         self

@@ -1,0 +1,168 @@
+//! `cargo local` without a command: one run of a job.
+
+use crate::BoxError;
+use crate::binaries::workspace;
+use crate::deployment::{Deployment, Options};
+use crate::execution::Outcome;
+use crate::failure::{Failure, named, not_deployed};
+use crate::fingerprint::fingerprint;
+use crate::report::{self, ProgressLines, out};
+use crate::stack::{STACK_NAME, Stack};
+use crate::template::{self, Job};
+use clap::Args;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[derive(Args)]
+pub(crate) struct RunArguments {
+    /// Which job of template.yaml; without it the reference job, pomodoro, or else the first one.
+    #[arg(long, value_name = "NAME")]
+    job: Option<String>,
+    /// Load the files of a folder in place of the sample, into a bucket and a database of their own.
+    #[arg(long, value_name = "DIR")]
+    input: Option<PathBuf>,
+    /// Upload one more file before the run. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    add: Vec<PathBuf>,
+    /// Reprocess the files from this time on, such as 2024-01-01T00:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Reprocess this object even if it is loaded, such as input_data/a.csv. May be repeated.
+    #[arg(long, value_name = "KEY")]
+    forget: Vec<String>,
+    /// Do everything, say what it came to, and roll it back.
+    #[arg(long)]
+    dry_run: bool,
+    /// Load nothing, and say why this object is new or not, such as input_data/a.csv. May be repeated.
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["dry_run", "forget"])]
+    explain: Vec<String>,
+    /// Print one JSON object per execution, and nothing else, on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+impl RunArguments {
+    /// The execution's input.
+    fn input(&self) -> serde_json::Value {
+        let mut input = serde_json::Map::new();
+        if let Some(since) = &self.since {
+            input.insert("since".to_owned(), since.as_str().into());
+        }
+        if self.dry_run {
+            input.insert("dry_run".to_owned(), true.into());
+        }
+        for (name, keys) in [("forget", &self.forget), ("explain", &self.explain)] {
+            if !keys.is_empty() {
+                input.insert(name.to_owned(), keys.clone().into());
+            }
+        }
+        input.into()
+    }
+}
+
+/// Deploys the template, uploads the files of a job, runs it and shows what it did.
+pub(crate) async fn run_once(arguments: &RunArguments, state_dir: &Path) -> Result<(), Failure> {
+    let say = |text: &str| {
+        if !arguments.json {
+            out(format_args!("{text}\n"));
+        }
+    };
+    let root = template::root()?;
+    let jobs = template::jobs(&root)?;
+    let job = chosen(&jobs, arguments.job.as_deref())?;
+    let name = match &arguments.input {
+        None => STACK_NAME.to_owned(),
+        Some(folder) => format!("{STACK_NAME}-{:08x}", folder_number(folder)),
+    };
+    let folder = match &arguments.input {
+        Some(folder) => folder.clone(),
+        None => Some(workspace().join("local/sample").join(&job.name)).filter(|sample| sample.is_dir()).ok_or_else(
+            || {
+                Failure::Run(format!(
+                    "there is no sample for {0} in local/sample/{0}: name a folder with --input",
+                    job.name
+                ))
+            },
+        )?,
+    };
+    let suffixes = &job.source.suffix;
+    let is_input = |file: &Path| file.file_name().is_some_and(|name| suffixes.fit(&name.to_string_lossy()));
+    let files = input_files(&folder, &is_input)
+        .map_err(Failure::Run)?
+        .ok_or_else(|| Failure::Run(format!("{}: no {suffixes} file in it", folder.display())))?;
+    if let Some(other) = arguments.add.iter().find(|file| !is_input(file)) {
+        let what = format!("{}: its name does not end in {suffixes}, so no run would load it", other.display());
+        return Err(Failure::Run(what));
+    }
+
+    say("starting PostgreSQL and the local AWS");
+    let stack = Stack::start(state_dir, template::binaries(&root, template::with_followers(&jobs, job))?, &say)?;
+    say("deploying template.yaml");
+    let deployment = stack.deploy(&name, &Options::default()).await.map_err(|error| not_deployed(error, state_dir))?;
+    let deployment = deployment.of_job(job);
+    for file in files.iter().chain(&arguments.add) {
+        let is_new = deployment.upload_if_changed(file).await.map_err(|error| named(file, &*error))?;
+        let shown = std::env::current_dir().ok().and_then(|here| file.strip_prefix(here).ok()).unwrap_or(file);
+        say(&format!("{} {}", if is_new { "uploaded" } else { "already there:" }, shown.display()));
+    }
+    say(&format!("running {}", job.name));
+    let execution = deployment.start(&arguments.input()).await?;
+    let mut lines = ProgressLines::default();
+    let outcome = execution
+        .follow(&mut |progress| {
+            if !arguments.json {
+                lines.tell(&progress)
+            }
+        })
+        .await?;
+    show(&deployment, job, &outcome, arguments.json).await?;
+    if outcome.succeeded() { Ok(()) } else { Err(Failure::Run(report::failure(&outcome))) }
+}
+
+/// The job of this name; without one the reference job.
+fn chosen<'a>(jobs: &'a [Job], name: Option<&str>) -> Result<&'a Job, Failure> {
+    let job = match name {
+        Some(name) => jobs.iter().find(|job| job.name == name),
+        None => template::reference(jobs),
+    };
+    job.ok_or_else(|| {
+        let names: Vec<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
+        Failure::Run(format!("there is no job {}; template.yaml has [{}]", name.unwrap_or_default(), names.join(", ")))
+    })
+}
+
+async fn show(deployment: &Deployment, job: &Job, outcome: &Outcome, json: bool) -> Result<(), BoxError> {
+    if json {
+        out(format_args!("{}\n", serde_json::to_string(outcome)?));
+        return Ok(());
+    }
+    if outcome.succeeded() {
+        out(format_args!("\n{}\n\n", report::summary(outcome)));
+        if ["Explained", "WouldLoad"].contains(&outcome.last_state()) {
+            return Ok(());
+        }
+        let mut connection = deployment.connect().await?;
+        out(format_args!("{}", report::table(&mut connection, &job.target).await?));
+    }
+    Ok(())
+}
+
+/// The files directly in a folder that a run would load, by name; `None` if there are none.
+fn input_files(folder: &Path, is_input: &dyn Fn(&Path) -> bool) -> Result<Option<Vec<PathBuf>>, String> {
+    let named = |error: std::io::Error| format!("{}: {error}", folder.display());
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(named)? {
+        let path = entry.map_err(named)?.path();
+        if path.is_file() && is_input(&path) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok((!files.is_empty()).then_some(files))
+}
+
+/// A number that tells the folders of inputs apart.
+fn folder_number(folder: &Path) -> u32 {
+    let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    u32::try_from(fingerprint(folder.as_os_str().as_encoded_bytes()) >> 32).unwrap_or_default()
+}
