@@ -3,7 +3,7 @@
 use super::*;
 use crate::packing::{gzip, zstd};
 
-/// What flate2 says of a member whose end is missing or does not fit.
+/// What flate2 says of a member whose checksum or length does not match.
 const NO_CHECKSUM: &str = "corrupt gzip stream does not have a matching checksum";
 
 const NOT_GZIP: &str = "invalid gzip header";
@@ -114,7 +114,7 @@ fn zstd_headers() -> Vec<Case> {
 fn texts_within() -> Vec<Case> {
     let text = file(GOOD);
     let utf_16: Vec<u8> = [0xFF, 0xFE].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
-    let utf_16_mark = "line 1: not UTF-8: the file begins with the mark of UTF-16; export it as UTF-8";
+    let utf_16_mark = "line 1: not UTF-8: the file begins with a UTF-16 byte order mark; export it as UTF-8";
     let wrong_then_too_long = file(&format!("Work,x,2024-01-01,x\nWork,{},2024-01-01,x\n{GOOD}", "9".repeat(38)));
     let bad = [r#"line 2, column 2 (Duration (in minutes)): "x": not a number"#];
     let too_long = concat!(
