@@ -1,4 +1,5 @@
-//! The parts of the hot path by themselves. What it costs as a whole, beside others, is measured by `cargo local bench`.
+//! The parts of the hot path by themselves. What it costs as a whole, beside others, is measured by `cargo local
+//! bench`.
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};

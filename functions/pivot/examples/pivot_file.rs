@@ -1,5 +1,5 @@
-//! Pivots files of this machine with the function's own core, and prints the table: `pivot_file FILE...`, by the spec of the
-//! reference job.
+//! Pivots files of this machine with the function's own core, and prints the table: `pivot_file FILE...`, by the spec
+//! of the reference job.
 
 use bytes::Bytes;
 use pivot::batch::Batch;

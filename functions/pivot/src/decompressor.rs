@@ -1,7 +1,8 @@
-//! The bytes of a file as they were before compression: none, gzip or zstd, detected by the first bytes, since names lie.
+//! The bytes of a file as they were before compression: none, gzip or zstd, detected by the first bytes, since names
+//! lie.
 //!
-//! Compressed bytes are pushed in, and pieces of bounded size are pulled out, so a small file that unpacks to a huge one
-//! needs no more memory than another.
+//! Compressed bytes are pushed in, and pieces of bounded size are pulled out, so a small file that unpacks to a huge
+//! one needs no more memory than another.
 
 use bytes::{Buf, Bytes};
 use flate2::bufread::MultiGzDecoder;
@@ -68,8 +69,8 @@ impl Decompressor {
         Self { key: key.to_owned(), input: Input::default(), compression: None }
     }
 
-    /// Takes the next bytes of the file as it is stored; `None` is its end. [`Decompressor::next_piece`] must have returned
-    /// `None` before.
+    /// Takes the next bytes of the file as it is stored; `None` is its end. [`Decompressor::next_piece`] must have
+    /// returned `None` before.
     ///
     /// # Errors
     /// `InvalidSource` if zstd cannot be started.

@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing::{info, warn};
 
-/// Largest size of a file that is opened ahead, in bytes. A larger one is opened in its turn, so that memory does not grow
-/// with the files' sizes.
+/// Largest size of a file that is opened ahead, in bytes. A larger one is opened in its turn, so that memory does not
+/// grow with the files' sizes.
 const SMALL_BYTES: u64 = 1 << 20;
 
 /// How long before Lambda's deadline the function stops, with an error that says why.
@@ -119,7 +119,8 @@ struct PartialSums<'a> {
 }
 
 impl PartialSums<'_> {
-    /// Writes the sums of a batch and clears them; `file_index` is the file's among the loaded ones, if they are one file's.
+    /// Writes the sums of a batch and clears them; `file_index` is the file's among the loaded ones, if they are one
+    /// file's.
     async fn write(&mut self, batch: &mut Batch<'_>, file_index: Option<usize>) -> Result<()> {
         if batch.sums.is_empty() {
             return Ok(());

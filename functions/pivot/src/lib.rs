@@ -14,7 +14,8 @@
 //! - `s3`: large objects in ranges, objects of unknown length in parts.
 //! - [`handler`]: the order of it all.
 //!
-//! The code that runs per row has a fast path for common input and a slow path that handles everything and reports errors.
+//! The code that runs per row has a fast path for common input and a slow path that handles everything and reports
+//! errors.
 //!
 //! # As an uploaded file
 //! 1. `handler::read_files` opens it, by `s3::download`, while the file before it is read.

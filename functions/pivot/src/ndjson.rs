@@ -1,4 +1,5 @@
-//! Newline-delimited JSON: one object per line, the spec's columns by name among its keys, whatever else it holds skipped.
+//! Newline-delimited JSON: one object per line, the spec's columns by name among its keys, whatever else it holds
+//! skipped.
 //!
 //! A value's text is taken as it is in the file, whether it is a JSON number or a JSON string, so that it stays exact.
 
@@ -149,7 +150,7 @@ fn not_an_object(error: &serde_json::Error) -> String {
 #[derive(Clone, Copy, Debug)]
 enum JsonValue<'l> {
     Missing,
-    /// A value as it stands in the line.
+    /// A value as it is in the line.
     Json(&'l str),
     /// More than one.
     Twice,

@@ -1,36 +1,39 @@
-//! Parquet files, read from their end: first the metadata, then of each row group the chunks of the three columns that the
-//! spec names, and nothing else.
+//! Parquet files, read from their end: first the metadata, then of each row group the chunks of the three columns that
+//! the spec names, and nothing else.
 //!
-//! A row means what it would mean in a CSV file, so values are turned into texts first, and these are parsed as any others:
+//! A row means what it would mean in a CSV file, so values are turned into texts first, and these are parsed as any
+//! others:
 //! - integers, decimals and dates exactly; floats and doubles as the shortest text that parses to the same number;
-//! - timestamps as their date in UTC, whatever time zone they are to be shown in; those without a time zone as they are;
+//! - timestamps as their date in UTC, whatever time zone they are to be shown in; those without a time zone as they
+//!   are;
 //! - texts as they are; no other type is read as a text.
 //!
-//! A rejected row has its number in the file, from 1, where a CSV file has its line; its raw form is the texts of the index,
-//! the category and the value.
+//! A rejected row has its number in the file, from 1, where a CSV file has its line; its raw form is the texts of the
+//! index, the category and the value.
 //!
 //! # Memory
-//! The three chunks of one row group as they are stored, together at most [`MAX_GROUP_BYTES`]; for each of the three one
-//! unpacked page of at most [`MAX_PAGE_BYTES`], and a dictionary of at most [`MAX_DICTIONARY_BYTES`], for which twice as much
-//! may be allocated because it grows by doubling, three times as much for the moment when it does. Where values are told by
-//! what they share with the one before, also that one, which may be as large as its page. The text of a value has a byte more
-//! than a row may have at most. A usual file takes a tenth of that. Nothing grows with the number of rows.
+//! The three chunks of one row group as they are stored, together at most [`MAX_GROUP_BYTES`]; for each of the three
+//! one unpacked page of at most [`MAX_PAGE_BYTES`], and a dictionary of at most [`MAX_DICTIONARY_BYTES`], for which
+//! twice as much may be allocated because it grows by doubling, three times as much for the moment when it does. Where
+//! values are told by what they share with the one before, also that one, which may be as large as its page. The text
+//! of a value has a byte more than a row may have at most. A usual file takes a tenth of that. Nothing grows with the
+//! number of rows.
 //!
 //! # Time
-//! A step ends after some thousand rows, or after some MiB of pages and texts, with or without rows: a small file may unpack
-//! to a huge one. Pages without values are not unpacked at all.
+//! A step ends after some thousand rows, or after some MiB of pages and texts, with or without rows: a small file may
+//! unpack to a huge one. Pages without values are not unpacked at all.
 //!
 //! # Lost rows
-//! How many rows there are is stated by the file, by each row group, by each chunk and by each page. All of them must agree, or
-//! the file is refused: rows are never left out silently.
+//! How many rows there are is stated by the file, by each row group, by each chunk and by each page. All of them must
+//! agree, or the file is refused: rows are never left out silently.
 //!
 //! # Why not polars' own reader
-//! It unpacks whole columns of a row group before the first row can be had; trusts the counts that pages state, so that a few
-//! bytes can ask for more memory than there is, which ends the process; and asserts where a file is wrong.
+//! It unpacks whole columns of a row group before the first row can be had; trusts the counts that pages state, so that
+//! a few bytes can ask for more memory than there is, which ends the process; and asserts where a file is wrong.
 //!
 //! # Layout
-//! `thrift` is how metadata is written, `footer` and `schema` what it says; `page`, `packed` and `values` are the way from
-//! bytes to values, `text` the one to texts.
+//! `thrift` is how metadata is written, `footer` and `schema` what it says; `page`, `packed` and `values` are the way
+//! from bytes to values, `text` the one to texts.
 
 mod footer;
 mod packed;
@@ -67,13 +70,14 @@ pub const MAX_GROUP_BYTES: u64 = 128 << 20;
 /// The most bytes that a page may have once it is unpacked. Writers have one or a few MiB.
 pub const MAX_PAGE_BYTES: usize = 32 << 20;
 
-/// The most bytes that a dictionary may have as texts and their places. Writers have one or two MiB.
+/// The most bytes that a dictionary may have as texts and their offsets. Writers have one or two MiB.
 pub const MAX_DICTIONARY_BYTES: usize = 32 << 20;
 
 /// How many rows are read before the caller can look at the clock again.
 const STEP_ROWS: u64 = 16 << 10;
 
-/// How many bytes of pages, as stored and as unpacked, and of texts are gone through before that; more by one page at most.
+/// How many bytes of pages, as stored and as unpacked, and of texts are gone through before that; more by one page at
+/// most.
 const STEP_BYTES: usize = 4 << 20;
 
 /// How many bytes of quarantine lines are written before that.
@@ -139,7 +143,7 @@ impl ParquetPlan {
     }
 
     fn read_tail(file: &SourceFile, plan: &Plan, tail: &[u8]) -> Checked<Tail> {
-        // The places of the names in the spec.
+        // The order of the names in the spec.
         let in_spec = Positions { index: 0, category: 1, value: 2, width: 3 };
         if file.size == 0 {
             let plan = Self { key: file.key.clone(), positions: in_spec, columns: Vec::new(), groups: Vec::new() };
@@ -156,7 +160,7 @@ impl ParquetPlan {
         }
         let (metadata, len) = rest.split_last_chunk::<4>().ok_or(NO_MARK)?;
         let len = u32::from_le_bytes(*len);
-        // Another mark stands at its head.
+        // There is another mark at the start.
         let before = file.size.checked_sub(u64::from(len) + 8);
         let end = before.filter(|&end| end >= MARK.len() as u64).ok_or("its metadata is larger than the file")?;
         if u64::from(len) > MAX_FOOTER_BYTES {
@@ -229,8 +233,8 @@ pub struct GroupReader<'p, 'd> {
 }
 
 impl GroupReader<'_, '_> {
-    /// Adds some rows to the sums, none if it takes long to get to one; returns whether there may be more. In between the
-    /// pending quarantine lines must be taken away: it does not go on while there are too many of them.
+    /// Adds some rows to the sums, none if it takes long to get to one; returns whether there may be more. In between
+    /// the pending quarantine lines must be taken away: it does not go on while there are too many of them.
     ///
     /// # Errors
     /// `InvalidSource`, with the place, if the rest of the file cannot be read.

@@ -1,13 +1,13 @@
 //! PostgreSQL's binary format for COPY (PostgreSQL manual, "COPY", "Binary Format"), written and read.
 //!
-//! A part is [`HEADER`], any number of rows, then [`END`]. A row is its number of fields, then the fields. A field is its
-//! length in four bytes, then its value as the type's binary output has it. There are no NULLs.
+//! A part is [`HEADER`], any number of rows, then [`END`]. A row is its number of fields, then the fields. A field is
+//! its length in four bytes, then its value as the type's binary output has it. There are no NULLs.
 //!
 //! # Layout
-//! - `write`: appends rows to a buffer, field by field: [`begin_row`], [`write_date`], [`write_bigint`], [`write_text`],
-//!   [`write_numeric`].
-//! - `read`: the rows of a part as [`Columns`], whose fields keep their length prefixes, which is how the elements of an
-//!   array are sent too.
+//! - `write`: appends rows to a buffer, field by field: [`begin_row`], [`write_date`], [`write_bigint`],
+//!   [`write_text`], [`write_numeric`].
+//! - `read`: the rows of a part as [`Columns`], whose fields keep their length prefixes, which is how the elements of
+//!   an array are sent too.
 
 mod read;
 mod write;

@@ -90,7 +90,8 @@ fn normal(is_negative: bool, digits: &str, exponent: i32) -> Value {
     if trimmed.is_empty() { (false, String::new(), 0) } else { (is_negative, trimmed.to_owned(), exponent) }
 }
 
-/// Decodes a numeric by its definition: the sum of `digit * 10000^(weight - index)`, digits written down one after another.
+/// Decodes a numeric by its definition: the sum of `digit * 10000^(weight - index)`, digits written down one after
+/// another.
 fn decode(field: &[u8]) -> (Value, i32) {
     let words: Vec<i16> = field.chunks(2).map(|word| i16::from_be_bytes([word[0], word[1]])).collect();
     let [count, weight, sign, scale, ref digits @ ..] = words[..] else { panic!("{words:?}") };

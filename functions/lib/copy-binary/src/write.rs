@@ -58,9 +58,9 @@ const BASE: u64 = 10_000;
 /// Maximum base-10000 digits of a 39-digit mantissa, which the decimal point may cut anywhere.
 const MAX_DIGITS: usize = 11;
 
-/// Writes a `numeric`, `mantissa / 10^scale`, as PostgreSQL's `numeric_send` does: number of digits, weight of the first
-/// one, sign, display scale, base-10000 digits. Trailing zeros of the decimals are dropped, as by `trim_scale`: 1.50 and 1.5
-/// are to be one value, however they were added up.
+/// Writes a `numeric`, `mantissa / 10^scale`, as PostgreSQL's `numeric_send` does: number of digits, weight of the
+/// first one, sign, display scale, base-10000 digits. Trailing zeros of the decimals are dropped, as by `trim_scale`:
+/// 1.50 and 1.5 are to be one value, however they were added up.
 ///
 /// # Panics
 /// If more decimals are left than a numeric can show, which is 16,383.

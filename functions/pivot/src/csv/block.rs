@@ -1,8 +1,8 @@
 //! The fast path: where fields and lines end in a block of text. All of it is found, chunk by chunk, before any line is
 //! read, so the next line need not wait for the end of this one.
 //!
-//! For the block `ab,c\nd,e\n` and a width of two, `ends` is `[-1, 2, 4, 6, 8]`: the offsets of commas and line feeds, after
-//! a sentinel. Field `f` of line `l` lies between `ends[2 * l + f] + 1` and `ends[2 * l + f + 1]`.
+//! For the block `ab,c\nd,e\n` and a width of two, `ends` is `[-1, 2, 4, 6, 8]`: the offsets of commas and line feeds,
+//! after a sentinel. Field `f` of line `l` lies between `ends[2 * l + f] + 1` and `ends[2 * l + f + 1]`.
 
 use super::bitmask::{Bitmask, CHUNK_BYTES};
 use super::record::RawFields;
@@ -153,7 +153,8 @@ fn is_line_feed(block: &Block, offset: u16) -> bool {
     block[usize::from(offset) & BLOCK_MASK] == b'\n'
 }
 
-/// Whether all lines have `width` fields: then every offset at a multiple of `width` is a line feed, and there are no more.
+/// Whether all lines have `width` fields: then every offset at a multiple of `width` is a line feed, and there are no
+/// more.
 #[inline(always)]
 fn are_equal(block: &Block, ends: &Offsets, width: usize, found: &Found) -> bool {
     let (mut are_equal, mut at) = (found.line_feeds * width < found.offsets, 0);

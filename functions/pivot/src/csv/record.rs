@@ -8,7 +8,7 @@ use std::borrow::Cow;
 /// The most fields a record may have.
 pub const MAX_FIELDS: usize = 10_000;
 
-/// One record, or what is in its place.
+/// One record, also if its quoting is faulty.
 #[derive(Debug)]
 pub struct Record<'a> {
     /// Number of its first line, from 1.

@@ -3,8 +3,8 @@
 //! Quoted fields may contain commas, line ends and doubled quotes. A line ends with LF or CRLF. Empty lines are not
 //! records.
 //!
-//! The fast path takes lines without quotes, whose separators are found a block at a time. The slow path reads one record,
-//! whatever it is, and decides what is a fault.
+//! The fast path takes lines without quotes, whose separators are found a block at a time. The slow path reads one
+//! record, whatever it is, and decides what is a fault.
 
 use super::block::{BlockScanner, FastRow};
 use super::record::{FieldRange, MAX_FIELDS, Record, find_record};
@@ -126,8 +126,8 @@ impl Scanner {
         Ok(start)
     }
 
-    /// The fast path: the lines at the head of `ahead` that it can take, those of one block at most. Returns their length
-    /// in bytes.
+    /// The fast path: the lines at the head of `ahead` that it can take, those of one block at most. Returns their
+    /// length in bytes.
     fn scan_lines<E: From<TooLarge>>(&mut self, ahead: &[u8], rows: &mut impl RowSink<E>) -> Result<usize, E> {
         // A line of one field may be empty, which is not a record.
         let Some(width) = rows.width().filter(|width| *width > 1) else { return Ok(0) };

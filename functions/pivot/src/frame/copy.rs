@@ -1,5 +1,5 @@
-//! The rows of a frame in PostgreSQL's binary format for COPY, so that the database has nothing to parse while the table is
-//! locked.
+//! The rows of a frame in PostgreSQL's binary format for COPY, so that the database has nothing to parse while the
+//! table is locked.
 
 use copy_binary::{begin_row, write_bigint, write_date, write_numeric, write_text};
 use polars::prelude::{DataFrame, DataType, PolarsError, Series};
@@ -8,7 +8,7 @@ use sluice::{Error, Kind, Result};
 /// The rows of a table.
 ///
 /// # Errors
-/// `InvariantBroken` for a column of a type that no table of ours has.
+/// `InvariantBroken` for a column of a type that [`frame`](super::frame) does not make.
 pub fn rows(table: &DataFrame) -> Result<Vec<u8>> {
     let columns = table.columns().iter().map(|column| CopyColumn::of(column.as_materialized_series()));
     let columns: Vec<CopyColumn<'_>> = columns.collect::<Result<_>>()?;

@@ -5,10 +5,10 @@ use super::schema::{Role, Schema, SpecColumn};
 use super::thrift::{Reader, ThriftType};
 use super::{Checked, Flaw, MAX_GROUP_BYTES};
 
-/// What comes before the metadata and after it.
+/// What begins and ends a file.
 pub(super) const MARK: [u8; 4] = *b"PAR1";
 
-/// What comes in the place of [`MARK`] when the metadata is encrypted.
+/// What replaces [`MARK`] if the metadata is encrypted.
 pub(super) const ENCRYPTED_MARK: [u8; 4] = *b"PARE";
 
 /// A row group that has rows.

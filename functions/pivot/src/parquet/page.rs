@@ -49,7 +49,7 @@ pub(super) struct Page<'d> {
 pub(super) enum PageKind {
     /// The values that others point to.
     Dictionary { values: u64, encoding: i32 },
-    /// Values, behind their definition levels.
+    /// Values, after their definition levels.
     Data { values: u64, encoding: i32, levels: Levels },
     /// Of a kind that is not needed.
     Other,
@@ -132,7 +132,7 @@ impl<'d> Page<'d> {
         memory.resize(self.len, 0);
         let (head, tail) = memory.split_at_mut_checked(apart).ok_or("the levels of a page are larger than the page")?;
         head.copy_from_slice(levels);
-        // A page of nothing but nulls may have no bytes, which is no text of any codec.
+        // A page of nothing but nulls may have no bytes, which no codec accepts.
         if !(tail.is_empty() && packed.is_empty()) {
             unpack(codec, packed, tail)?;
         }

@@ -146,7 +146,7 @@ struct Element<'a> {
     meaning: Meaning,
 }
 
-/// What a column's values stand for.
+/// What a column's values mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
     /// What they are.
@@ -238,7 +238,7 @@ impl<'a> Element<'a> {
         reader.skip(kind)
     }
 
-    /// Whether it is in UTC or nowhere makes no difference: its date is that of the number as it stands.
+    /// Whether it is in UTC or local makes no difference: its date is that of the stored number.
     fn read_timestamp(&mut self, reader: &mut Reader<'a>) -> Checked<()> {
         self.meaning = Meaning::Other("TIMESTAMP of an unknown unit");
         reader.structure(|reader, id, kind| match (id, kind) {

@@ -51,8 +51,8 @@ impl Form {
         }
     }
 
-    /// Appends the text of a value. Of a point in time only the date: nothing else of it is ever used; and of a text that is
-    /// too long for any row only so much that this is seen.
+    /// Appends the text of a value. Of a point in time only the date: nothing else of it is ever used; and of a text
+    /// that is too long for any row only so much that this is seen.
     pub(super) fn write(self, value: &[u8], text: &mut Vec<u8>) -> Checked<()> {
         match self {
             Form::Text => text.extend_from_slice(&value[..self.max_len(value)]),
@@ -153,15 +153,16 @@ fn write_decimal(is_negative: bool, magnitude: u128, scale: u32, text: &mut Vec<
     }
 }
 
-/// Appends the shortest decimal that reads back as the same number; with an exponent where it would have many zeros. `size` is
-/// about the same number.
+/// Appends the shortest decimal that reads back as the same number; with an exponent where it would have many zeros.
+/// `size` is about the same number.
 fn write_float<T: std::fmt::Display + std::fmt::LowerExp>(value: T, size: f64, text: &mut Vec<u8>) {
     let is_handy = size == 0.0 || (1e-7..1e17).contains(&size.abs());
     let written = if is_handy { write!(text, "{value}") } else { write!(text, "{value:e}") };
     debug_assert!(written.is_ok(), "memory takes every text");
 }
 
-/// Appends the date of a day since 1970-01-01; of one outside the years -9999 to 9999 its number, which is not a valid date.
+/// Appends the date of a day since 1970-01-01; of one outside the years -9999 to 9999 its number, which is not a valid
+/// date.
 fn write_date(day: i64, text: &mut Vec<u8>) {
     let julian_day = day.checked_add(i64::from(JULIAN_EPOCH)).and_then(|day| i32::try_from(day).ok());
     let date = julian_day.and_then(|day| time::Date::from_julian_day(day).ok());

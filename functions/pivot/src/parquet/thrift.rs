@@ -185,7 +185,7 @@ pub(super) fn varint(bytes: &[u8]) -> Checked<(u64, &[u8])> {
     Err(Flaw::from(what))
 }
 
-/// The signed number behind an unsigned one: 0, -1, 1, -2 and so on.
+/// Decodes a signed number: 0, 1, 2, 3 are 0, -1, 1, -2.
 pub(super) fn zigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
@@ -212,7 +212,8 @@ mod tests {
 
     #[test]
     fn what_is_not_asked_for_is_skipped() {
-        // 1: true, 2: i32 5, 3: "ab", 4: list of two i32, 5: {1: i64 1}, 6: map of one i32 to true, 20: double, 21: i32 7.
+        // 1: true, 2: i32 5, 3: "ab", 4: list of two i32, 5: {1: i64 1}, 6: map of one i32 to true, 20: double, 21: i32
+        // 7.
         let bytes = [
             0x11, 0x15, 0x0A, 0x18, 0x02, b'a', b'b', 0x19, 0x25, 0x02, 0x04, 0x1C, 0x16, 0x02, 0x00, 0x1B, 0x01, 0x51,
             0x02, 0x01, 0x07, 0x28, 0, 0, 0, 0, 0, 0, 0, 0, 0x15, 0x0E, 0x00, 0xEE,

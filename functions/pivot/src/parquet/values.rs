@@ -147,7 +147,8 @@ impl<'d> ColumnReader<'d> {
         Ok(len + unpacked_len)
     }
 
-    /// The page at the head of those to come, which is none of them any more, and how many bytes it has with its header.
+    /// The page at the head of those to come, which is none of them any more, and how many bytes it has with its
+    /// header.
     fn next_page(&mut self) -> Checked<(Page<'d>, usize)> {
         let (page, rest) = Page::next(self.chunk)?;
         let len = self.chunk.len() - rest.len();
@@ -334,7 +335,7 @@ impl Values {
 
 const CUT_OFF: &str = "a page has fewer values than it says";
 
-/// The value that is stored plainly at `at`, which goes on behind it.
+/// The value that is stored plainly at `at`, which is moved after it.
 #[inline]
 fn plain_value<'p>(page: &'p [u8], at: &mut usize, physical: Physical) -> Checked<&'p [u8]> {
     let len = match physical {
@@ -349,7 +350,7 @@ fn plain_value<'p>(page: &'p [u8], at: &mut usize, physical: Physical) -> Checke
     taken(page, at, len).ok_or_else(|| CUT_OFF.into())
 }
 
-/// The `len` bytes at `at`, which goes on behind them.
+/// The `len` bytes at `at`, which is moved after them.
 #[inline]
 fn taken<'p>(page: &'p [u8], at: &mut usize, len: usize) -> Option<&'p [u8]> {
     let bytes = page.get(*at..)?.get(..len)?;

@@ -8,8 +8,8 @@ use wide::{bytemuck, u8x16};
 #[derive(Debug)]
 pub(crate) struct Categories {
     all: HashMap<Vec<u8>, usize>,
-    /// A perfect hash table of those of at most [`SHORT_BYTES`] bytes, each in a slot of its own; empty if no multiplier
-    /// was found that puts them so.
+    /// A perfect hash table of those of at most [`SHORT_BYTES`] bytes, each in a slot of its own; empty if no
+    /// multiplier was found that puts them so.
     slots: [Slot; SLOTS],
     multiplier: u64,
 }

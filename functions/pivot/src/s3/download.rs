@@ -1,8 +1,8 @@
 //! Files from S3, the next bytes being fetched while some are read.
 //!
-//! A file is fetched in ranges: one stream from S3 is slower than a reader. Each range is pinned, so all of them are of one
-//! version; and if one is cut off, only that one is fetched again. Small files, which are mostly latency, are opened while
-//! others are read.
+//! A file is fetched in ranges: one stream from S3 is slower than a reader. Each range is pinned, so all of them are of
+//! one version; and if one is cut off, only that one is fetched again. Small files, which are mostly latency, are
+//! opened while others are read.
 
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
@@ -123,8 +123,8 @@ pub(crate) async fn read(store: &Store, file: &SourceFile, wanted: Range<u64>) -
     Ok(Some(bytes))
 }
 
-/// The error for a file that is not what it was when its first bytes were read. Rows of it may be in the sums; the next try
-/// leaves it out.
+/// The error for a file that is not what it was when its first bytes were read. Rows of it may be in the sums; the next
+/// try leaves it out.
 pub(crate) fn replaced(file: &SourceFile) -> Error {
     Error::new(Kind::TransientFailure, format!("{} was replaced while it was read", file.key))
 }

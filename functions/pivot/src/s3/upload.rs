@@ -8,8 +8,8 @@ use sluice::{Error, Result};
 /// Size of a part, in bytes. S3 requires at least 5 MiB for all but the last, and at most 10,000 of them.
 const PART_BYTES: usize = 8 << 20;
 
-/// Writes one object. It appears whole when it is finished, or not at all; unfinished uploads are cleared by the bucket's
-/// lifecycle rule.
+/// Writes one object. It appears whole when it is finished, or not at all; unfinished uploads are cleared by the
+/// bucket's lifecycle rule.
 pub(crate) struct Upload<'a> {
     store: &'a Store,
     key: String,

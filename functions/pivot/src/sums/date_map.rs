@@ -6,8 +6,9 @@ use crate::value::date::Date;
 #[derive(Debug)]
 pub struct DateMap {
     dates: Vec<Date>,
-    /// Open addressing: a date is in the slot of its number or soon after it, modulo their count, which is a power of two;
-    /// at most half of them are taken. Consecutive dates have close numbers, so they rarely collide, and share cache lines.
+    /// Open addressing: a date is in the slot of its number or soon after it, modulo their count, which is a power of
+    /// two; at most half of them are taken. Consecutive dates have close numbers, so they rarely collide, and share
+    /// cache lines.
     slots: Vec<Slot>,
 }
 

@@ -1,5 +1,5 @@
-//! Exact decimals: an integer and how many of its digits are decimals. No float anywhere, so a sum does not depend on the
-//! order of its parts.
+//! Exact decimals: an integer and how many of its digits are decimals. No float anywhere, so a sum does not depend on
+//! the order of its parts.
 
 use super::field::{FieldPrefix, LENGTH_MASKS};
 use super::simd_digits;
@@ -149,13 +149,13 @@ impl Decimal {
     /// Fast path for the common format: an optional minus sign, up to eight digits, optionally a point and up to eight
     /// more, sixteen characters at most. Up to twelve more decimals take little longer.
     ///
-    /// The characters are moved so that the point, which is left out, is after the eighth one: `-31.5` becomes `00000031`
-    /// and `50000000`, two numbers of eight digits.
+    /// The characters are moved so that the point, which is left out, is after the eighth one: `-31.5` becomes
+    /// `00000031` and `50000000`, two numbers of eight digits.
     #[inline(always)]
     pub fn parse_fast(prefix: FieldPrefix<'_>) -> Option<Units> {
-        /// Offsets from the point of the characters wanted: eight before it and eight after it, modulo 256. For `-31.5`,
-        /// whose point is at 3, they are 251, .., 255, 0, 1, 2 and 4, .., 11. 251 to 255 stand for -5 to -1, before the
-        /// text: like all above 15, they are shuffled to zeros.
+        /// Offsets from the point of the characters wanted: eight before it and eight after it, modulo 256. For
+        /// `-31.5`, whose point is at 3, they are 251, .., 255, 0, 1, 2 and 4, .., 11. 251 to 255 stand for -5 to -1,
+        /// before the text: like all above 15, they are shuffled to zeros.
         const AROUND: u8x16 = u8x16::new([248, 249, 250, 251, 252, 253, 254, 255, 1, 2, 3, 4, 5, 6, 7, 8]);
         /// A minus sign is masked out at the start only.
         const SIGN: u8x16 = u8x16::new(*b"-000000000000000");

@@ -39,7 +39,8 @@ pub fn fast_rows(bytes: &[u8]) -> usize {
     inputs.iter().map(|input| compare_by_widths(input)).sum()
 }
 
-/// The same for an input that is longer than what is laid out at once, with rows between that are about as long as that.
+/// The same for an input that is longer than what is laid out at once, with rows between that are about as long as
+/// that.
 pub fn check_pieces(bytes: &[u8]) {
     let long = long_row(bytes);
     let some = [bytes, b"\n", &long, b"\r\n"].concat();
@@ -79,8 +80,8 @@ fn is_for_the_fast_path((_, raw, fields, _): &Seen, width: usize) -> bool {
     is_small && !raw.contains(&b'"') && std::str::from_utf8(raw).is_ok()
 }
 
-/// Compares what comes of some bytes with what the book says, whoever takes the rows, and however they are cut. Returns the
-/// places of the rows that it offers, if nothing is cut.
+/// Compares what comes of some bytes with what the book says, whoever takes the rows, and however they are cut. Returns
+/// the places of the rows that it offers, if nothing is cut.
 fn compare(bytes: &[u8], expected: &[Seen], width: usize) -> HashSet<usize> {
     let whole = bytes.len().max(1);
     let mut offered = HashSet::new();
