@@ -64,7 +64,7 @@ impl Units {
         u32::try_from(self.0.wrapping_sub(i128::MIN)).ok()
     }
 
-    /// The sum with a number; `None` if it exceeds [`SUM_BOUND`], or if this is a tagged value.
+    /// The sum with a number; `None` if it exceeds `SUM_BOUND`, or if this is a tagged value.
     #[inline(always)]
     pub fn checked_add(self, number: Self) -> Option<Self> {
         let sum = self.0.wrapping_add(number.0);
