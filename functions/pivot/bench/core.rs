@@ -1,15 +1,20 @@
-//! The parts of the hot path by themselves. What it costs as a whole, beside others, is measured by `cargo local bench`.
+//! The parts of the hot path by themselves. What it costs as a whole, beside others, is measured by `cargo local
+//! bench`.
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use sluice::contract::{ColumnKind, SourceFile};
-use pivot::date::Date;
-use pivot::decimal::Decimal;
+use pivot::batch::Batch;
+use pivot::csv::block::FastRow;
+use pivot::csv::record::{RawFields, Record};
+use pivot::csv::scanner::{RowSink, Scanner, TooLarge};
+use pivot::frame::{self, copy};
 use pivot::plan::Plan;
-use pivot::reader::{Batch, FileReader};
-use pivot::scanner::{Fields, Head, Record, Row, Rows, Scanner, TooLarge};
+use pivot::reader::FileReader;
 use pivot::sums::Sums;
-use pivot::{copy_format, frame};
+use pivot::value::date::Date;
+use pivot::value::decimal::Decimal;
+use pivot::value::field::FieldPrefix;
 
 const ROWS: usize = 100_000;
 const HEADER: &str = "Project,Duration (in minutes),Start date,End date\n";
@@ -45,17 +50,17 @@ fn plan() -> Plan {
     Plan::new(&serde_json::from_str(include_str!("../examples/spec.json")).expect("a spec")).expect("a plan")
 }
 
-/// Where fields are, and nothing of what they say.
+/// The lengths of fields, without parsing them.
 #[derive(Default)]
 struct Lengths(usize);
 
-impl Rows<TooLarge> for Lengths {
+impl RowSink<TooLarge> for Lengths {
     fn width(&self) -> Option<usize> {
         Some(4)
     }
 
-    fn take_row(&mut self, row: Row<'_>) -> Option<()> {
-        self.0 += (0..3).filter_map(|position| Some(row.head(position)?.len)).sum::<usize>();
+    fn take_row(&mut self, row: FastRow<'_>) -> Option<()> {
+        self.0 += (0..3).filter_map(|position| Some(row.prefix(position)?.len)).sum::<usize>();
         Some(())
     }
 
@@ -83,9 +88,9 @@ fn read(bencher: Bencher<'_, '_>, is_quoted: bool) {
     let source = SourceFile { key: "a.csv".into(), etag: String::new(), size: 0, last_modified: String::new() };
     bencher.counter(BytesCount::of_str(&text)).bench(|| {
         let mut batch = Batch::new(&plan);
-        let mut reader = FileReader::new(&source, &mut batch);
-        reader.feed(black_box(text.as_bytes())).map_err(|error| error.of("a.csv")).expect("rows");
-        reader.finish().map_err(|error| error.of("a.csv")).expect("rows");
+        let mut reader = FileReader::new(&source);
+        reader.feed(black_box(text.as_bytes()), &mut batch).expect("rows");
+        reader.finish(&mut batch).expect("rows");
         batch.rows_read
     });
 }
@@ -98,10 +103,10 @@ fn decimal(bencher: Bencher<'_, '_>, text: &str) {
 }
 
 #[divan::bench(args = NUMBERS)]
-fn decimal_quickly(bencher: Bencher<'_, '_>, text: &str) {
+fn decimal_fast(bencher: Bencher<'_, '_>, text: &str) {
     let ahead = format!("{text},2024-01-01 09:00,2024-01-01 10:00");
-    let head = Head::new(ahead.as_bytes(), text.len()).expect("enough behind it");
-    bencher.counter(ItemsCount::new(1_usize)).bench(|| Decimal::guess(black_box(head)));
+    let field = FieldPrefix::new(ahead.as_bytes(), text.len()).expect("enough after it");
+    bencher.counter(ItemsCount::new(1_usize)).bench(|| Decimal::parse_fast(black_box(field)));
 }
 
 #[divan::bench]
@@ -125,5 +130,5 @@ fn encode(bencher: Bencher<'_, '_>, rows: usize) {
         sums.add_date(Date::parse(date.as_bytes()).expect("a date"), number % 2, value).expect("room");
     }
     let table = frame::frame(&sums, &plan.key.name, &plan.values).expect("a table");
-    bencher.counter(ItemsCount::new(rows)).bench(|| copy_format::rows(black_box(&table)));
+    bencher.counter(ItemsCount::new(rows)).bench(|| copy::rows(black_box(&table)));
 }

@@ -1,42 +1,94 @@
-//! Pivots files of this machine with the function's own core, and prints the table: `pivot_file FILE...`, by the spec of the
-//! reference job.
+//! Pivots files of this machine with the function's own core, and prints the table: `pivot_file FILE...`, by the spec
+//! of the reference job.
 
-use pivot::compression::Decompressor;
+use bytes::Bytes;
+use pivot::batch::Batch;
+use pivot::decompressor::Decompressor;
+use pivot::format::Format;
 use pivot::frame;
+use pivot::parquet::{ParquetPlan, Tail};
 use pivot::plan::Plan;
-use pivot::reader::{Batch, FileReader};
+use pivot::reader::FileReader;
+use polars::prelude::DataFrame;
 use sluice::contract::SourceFile;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Outcome<()> {
     let plan = Plan::new(&serde_json::from_str(include_str!("spec.json"))?)?;
     let mut batch = Batch::new(&plan);
-    let mut piece = vec![0; 256 << 10];
     for path in std::env::args().skip(1) {
-        let mut input = File::open(&path).map_err(|error| format!("{path}: {error}"))?;
-        let file = SourceFile { key: path.clone(), etag: String::new(), size: 0, last_modified: String::new() };
-        let mut decompressor = Decompressor::new(&path, FileReader::new(&file, &mut batch));
-        loop {
-            let len = input.read(&mut piece)?;
-            if len == 0 {
-                break;
-            }
-            let mut rest = &piece[..len];
-            while !rest.is_empty() {
-                rest = &rest[decompressor.feed(rest)?..];
-                decompressor.rejects().pending.clear();
-            }
+        let input = File::open(&path).map_err(|error| format!("{path}: {error}"))?;
+        let size = input.metadata()?.len();
+        let file = SourceFile { key: path, etag: String::new(), size, last_modified: String::new() };
+        match Format::of(&file.key) {
+            Format::Parquet => read_parquet(&file, &input, &mut batch)?,
+            Format::Csv | Format::Ndjson => read(&file, &input, &mut batch)?,
         }
-        while !decompressor.flush()? {
-            decompressor.rejects().pending.clear();
-        }
-        decompressor.finish()?;
     }
     if batch.rejects.count > 0 {
         return Err(batch.rejects.summary().into());
     }
     let table = frame::frame(&batch.sums, &plan.key.name, &plan.values)?;
-    std::io::stdout().write_all(&frame::to_csv(&table)?)?;
+    write_csv(&table, std::io::stdout().lock())
+}
+
+/// How much is read at once.
+const CHUNK_BYTES: usize = 64 << 10;
+
+fn read(file: &SourceFile, input: &File, batch: &mut Batch<'_>) -> Outcome<()> {
+    let mut decompressor = Decompressor::new(&file.key);
+    let mut reader = FileReader::new(file);
+    loop {
+        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+        let len = input.take(CHUNK_BYTES as u64).read_to_end(&mut chunk)?;
+        decompressor.push((len > 0).then(|| Bytes::from(chunk)))?;
+        while let Some(piece) = decompressor.next_piece()? {
+            reader.feed(piece, batch)?;
+            batch.rejects.pending.clear();
+        }
+        if len == 0 {
+            return Ok(reader.finish(batch)?);
+        }
+    }
+}
+
+fn read_parquet(file: &SourceFile, input: &File, batch: &mut Batch<'_>) -> Outcome<()> {
+    let read = |range: Range<u64>| -> Outcome<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(range.end - range.start)?];
+        input.read_exact_at(&mut bytes, range.start)?;
+        Ok(bytes)
+    };
+    let mut tail_len = ParquetPlan::tail_len(file.size);
+    let plan = loop {
+        match ParquetPlan::from_tail(file, batch.plan(), &read(file.size - tail_len..file.size)?)? {
+            Tail::Plan(plan) => break plan,
+            Tail::Short(needed) => tail_len = needed,
+        }
+    };
+    for group in plan.groups() {
+        let [index, category, value] = group.ranges();
+        let (index, category, value) = (read(index)?, read(category)?, read(value)?);
+        let mut reader = plan.reader(group, [&index, &category, &value])?;
+        while reader.step(file, batch)? {
+            batch.rejects.pending.clear();
+        }
+    }
+    Ok(())
+}
+
+/// Writes a table whose values need no quotes: dates and numbers.
+fn write_csv(table: &DataFrame, mut out: impl Write) -> Outcome<()> {
+    let names: Vec<&str> = table.get_column_names().into_iter().map(|name| name.as_str()).collect();
+    writeln!(out, "{}", names.join(","))?;
+    for row in 0..table.height() {
+        let cells = table.columns().iter().map(|column| Ok(column.get(row)?.str_value().into_owned()));
+        let cells: Vec<String> = cells.collect::<Outcome<_>>()?;
+        writeln!(out, "{}", cells.join(","))?;
+    }
     Ok(())
 }

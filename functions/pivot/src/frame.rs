@@ -1,8 +1,9 @@
-//! Sums to a frame, sorted by its key, and the frame to CSV for people.
+//! Sums to a frame, sorted by its key.
 
-use crate::decimal::{Decimal, MAX_DIGITS};
-use crate::reject::write_quoted;
+pub mod copy;
+
 use crate::sums::{Keys, Sums};
+use crate::value::decimal::{Decimal, MAX_DIGITS};
 use polars::prelude::{
     Column, DataFrame, DataType, Int32Chunked, Int128Chunked, IntoSeries, NamedFrom, PlSmallStr, PolarsError, Series,
     SortMultipleOptions,
@@ -33,30 +34,6 @@ pub fn of_file(mut frame: DataFrame, file: i64) -> Result<DataFrame> {
     let files = Column::from(Series::new(PlSmallStr::from(FILE_COLUMN), files));
     frame.insert_column(0, files).map_err(internal)?;
     Ok(frame)
-}
-
-/// A table as CSV with a header.
-///
-/// # Errors
-/// `InvariantBroken` if polars cannot read it.
-pub fn to_csv(frame: &DataFrame) -> Result<Vec<u8>> {
-    let mut text = Vec::new();
-    let mut write = |number: usize, field: &str| {
-        if number > 0 {
-            text.push(b',');
-        }
-        write_quoted(&mut text, field.as_bytes());
-        if number + 1 == frame.width() {
-            text.push(b'\n');
-        }
-    };
-    frame.get_column_names().into_iter().enumerate().for_each(|(number, name)| write(number, name));
-    for row in 0..frame.height() {
-        for (number, column) in frame.columns().iter().enumerate() {
-            write(number, &column.get(row).map_err(internal)?.str_value());
-        }
-    }
-    Ok(text)
 }
 
 fn key_series(sums: &Sums, name: &str) -> std::result::Result<Series, PolarsError> {

@@ -1,13 +1,14 @@
-//! Reads a batch's files one after the other, the next ones already being fetched; writes its sums, then its result.
+//! Reads the files of a batch one after the other, while the next ones are fetched; writes its sums, then its result.
 
-use crate::compression::Decompressor;
-use crate::copy_format;
-use crate::download::{self, Body, Files};
+use crate::batch::Batch;
+use crate::decompressor::Decompressor;
+use crate::format::Format;
 use crate::frame;
-use crate::parquet::{self, ParquetPlan, Tail};
+use crate::parquet::{ParquetPlan, Tail};
 use crate::plan::Plan;
-use crate::reader::{Batch, FileReader};
-use crate::upload::Upload;
+use crate::reader::FileReader;
+use crate::s3::download::{self, Body, Files};
+use crate::s3::upload::Upload;
 use sluice::contract::{BatchManifest, Manifest, PivotInput, PivotOutput, PivotResult, SourceFile, file_number, keys};
 use sluice::edge::Invocation;
 use sluice::env::Env;
@@ -18,13 +19,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing::{info, warn};
 
-/// Up to how many bytes a file is small. A larger one is opened in its turn, so that memory does not grow with the files' sizes.
+/// Largest size of a file that is opened ahead, in bytes. A larger one is opened in its turn, so that memory does not
+/// grow with the files' sizes.
 const SMALL_BYTES: u64 = 1 << 20;
 
-/// How long before Lambda's deadline the function gives up, to do so with an error that says why.
+/// How long before Lambda's deadline the function stops, with an error that says why.
 const DEADLINE_MARGIN: Duration = Duration::from_secs(20);
 
-/// What one function instance keeps.
+/// What a function instance keeps between invocations.
 pub struct Context {
     store: Store,
 }
@@ -63,7 +65,7 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PivotI
     let upload = Upload::new(store, format!("{prefix}pivoted-{index:05}.pgcopy"), "application/octet-stream");
     let mut partial_sums = PartialSums { batch: index, upload, rows: 0 };
     let outcome = read_files(store, files, &mut batch, &mut partial_sums, &mut quarantine, &invocation).await;
-    // Before anything that may fail: bad rows that were found are written down, also when a later file ends the batch.
+    // Before anything that may fail: rejected rows are written, also if a later file ends the batch.
     let rejected = quarantine.finish(&mut batch.rejects.pending).await?;
     let Outcome { loaded, changed } = outcome?;
     if let Some(rejected) = rejected.as_ref().filter(|_| plan.bad_row == BadRow::Fail) {
@@ -75,7 +77,7 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PivotI
         partial_sums.write(&mut batch, None).await?;
     }
     let days = partial_sums.rows;
-    let mut end = if days == 0 { Vec::new() } else { copy_format::END.to_vec() };
+    let mut end = if days == 0 { Vec::new() } else { copy_binary::END.to_vec() };
     let pivoted = partial_sums.upload.finish(&mut end).await?;
     let output = PivotOutput {
         index,
@@ -92,7 +94,7 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PivotI
     let result = PivotResult { output, key, values, per_file: plan.per_file, loaded, changed };
     let key = keys::pivot_result(&input.manifest.key, index);
     if !store.write_json_if(&key, &result, Condition::Absent).await? {
-        // A twin of this invocation, or its own first try whose answer got lost, was here before.
+        // A duplicate of this invocation, or its own first try whose answer got lost, has written it.
         let first = store.read_latest_json::<PivotResult>(&key).await?;
         let first = first.ok_or_else(|| Error::new(Kind::TransientFailure, format!("{key} is being written")))?;
         return Ok(first.document.output);
@@ -109,7 +111,7 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PivotI
     Ok(result.output)
 }
 
-/// The sums on their way out, one file's or all at once.
+/// The upload of the sums, of one file after the other or of all at once.
 struct PartialSums<'a> {
     batch: u32,
     upload: Upload<'a>,
@@ -117,27 +119,28 @@ struct PartialSums<'a> {
 }
 
 impl PartialSums<'_> {
-    /// Writes what a batch has come to, and lets it start anew; as the sums of the file at this place among the loaded ones,
-    /// if it is one file's.
-    async fn write(&mut self, batch: &mut Batch<'_>, place: Option<usize>) -> Result<()> {
+    /// Writes the sums of a batch and clears them; `file_index` is the file's among the loaded ones, if they are one
+    /// file's.
+    async fn write(&mut self, batch: &mut Batch<'_>, file_index: Option<usize>) -> Result<()> {
         if batch.sums.is_empty() {
             return Ok(());
         }
         let mut frame = frame::frame(&batch.sums, &batch.plan().key.name, &batch.plan().values)?;
-        if let Some(place) = place {
-            let place = u32::try_from(place).unwrap_or(u32::MAX);
-            frame = frame::of_file(frame, file_number(self.batch, place))?;
+        if let Some(index) = file_index {
+            // A saturated number would give two files one number, and merge their sums.
+            let index = u32::try_from(index).expect("a batch has at most 16,000 files");
+            frame = frame::of_file(frame, file_number(self.batch, index))?;
         }
         if self.rows == 0 {
-            self.upload.drain(&mut copy_format::HEAD.to_vec()).await?;
+            self.upload.drain(&mut copy_binary::HEADER.to_vec()).await?;
         }
         self.rows += batch.sums.len() as u64;
         batch.sums.clear();
-        self.upload.drain(&mut copy_format::rows(&frame)?).await
+        self.upload.drain(&mut frame::copy::rows(&frame)?).await
     }
 }
 
-/// Which files were read, and which had changed or vanished since they were listed.
+/// Which files were read, and which were changed or deleted after they were listed.
 #[derive(Default)]
 struct Outcome {
     loaded: Vec<SourceFile>,
@@ -180,9 +183,9 @@ async fn read_files(
     Ok(outcome)
 }
 
-/// An empty one is read as any other empty file.
+/// An empty file is read as any other empty one.
 fn is_parquet(file: &SourceFile) -> bool {
-    file.size > 0 && parquet::is_parquet(&file.key)
+    file.size > 0 && Format::of(&file.key) == Format::Parquet
 }
 
 async fn read_file(
@@ -192,25 +195,26 @@ async fn read_file(
     quarantine: &mut Upload<'_>,
     invocation: &Invocation,
 ) -> Result<()> {
-    let mut decompressor = Decompressor::new(&file.key, FileReader::new(file, batch));
-    while let Some(chunk) = body.next().await? {
-        let mut rest = &chunk[..];
-        while !rest.is_empty() {
-            rest = &rest[decompressor.feed(rest)?..];
-            quarantine.drain(&mut decompressor.rejects().pending).await?;
+    let mut decompressor = Decompressor::new(&file.key);
+    let mut reader = FileReader::new(file);
+    loop {
+        let chunk = body.next().await?;
+        let is_end = chunk.is_none();
+        decompressor.push(chunk)?;
+        while let Some(piece) = decompressor.next_piece()? {
+            reader.feed(piece, batch)?;
+            quarantine.drain(&mut batch.rejects.pending).await?;
             check_deadline(invocation, file)?;
-            // What is under way comes in meanwhile.
+            // Lets the tasks that fetch the next bytes run.
             tokio::task::yield_now().await;
         }
+        if is_end {
+            return reader.finish(batch);
+        }
     }
-    while !decompressor.flush()? {
-        quarantine.drain(&mut decompressor.rejects().pending).await?;
-        check_deadline(invocation, file)?;
-    }
-    decompressor.finish()
 }
 
-/// Reads a Parquet file a row group at a time; false if there is no version any more that was listed.
+/// Reads a Parquet file a row group at a time; false if the version that was listed no longer exists.
 async fn read_parquet(
     store: &Store,
     file: &SourceFile,
@@ -244,7 +248,7 @@ async fn read_parquet(
     Ok(true)
 }
 
-/// A batch that takes too long would be ended without a word, tried again, and take as long.
+/// Lambda would end a batch that takes too long without a cause, and it would be tried again, and take as long.
 fn check_deadline(invocation: &Invocation, file: &SourceFile) -> Result<()> {
     if !invocation.time_left(DEADLINE_MARGIN).is_zero() {
         return Ok(());

@@ -2,43 +2,57 @@
 //!
 //! # Layout
 //! The pure core, from bytes to a table:
-//! - [`compression`]: plain, gzip or zstd, told by the first bytes.
-//! - [`scanner`], with [`separators`], [`layout`] and [`records`]: bytes to rows.
-//! - [`ndjson`], [`parquet`]: the same from other formats.
-//! - [`plan`], with [`categories`]: the spec and a header to positions.
-//! - [`decimal`], [`date`], with [`digits`]: fields to values.
-//! - [`sums`], with [`date_rows`]: one exact sum per index value and category.
-//! - [`reader`]: the above for one file after the other.
-//! - [`reject`]: bad rows.
-//! - [`frame`]: sums to a table.
-//! - [`copy_format`]: a table as PostgreSQL loads it.
-//!
-//! What is read once per row has two ways: a quick one for what is usual, which gives up where something is not, and a simple one for
-//! all of it, which also says what is wrong.
+//! - [`decompressor`]: plain, gzip or zstd, by the first bytes.
+//! - [`format`](mod@format): CSV, JSON lines or Parquet, by the key.
+//! - [`reader`]: the rows of a file, by [`csv`] or `ndjson`; [`parquet`] has its own way, from a file's end.
+//! - [`plan`]: the checked spec.
+//! - [`value`]: fields to dates and decimals.
+//! - [`batch`], with [`sums`] and [`reject`]: what the files have come to, sums and rejected rows.
+//! - [`frame`]: sums to a table, and the table to what PostgreSQL loads.
 //!
 //! The shell, from objects to objects:
-//! - [`download`]: a large object in ranges.
-//! - [`upload`]: an object of unknown length, in parts.
+//! - `s3`: large objects in ranges, objects of unknown length in parts.
 //! - [`handler`]: the order of it all.
+//!
+//! The code that runs per row has a fast path for common input and a slow path that handles everything and reports
+//! errors.
+//!
+//! # As an uploaded file
+//! 1. `handler::read_files` opens it, by `s3::download`, while the file before it is read.
+//! 2. `handler::read_file` pushes each chunk into `Decompressor::push`, and pulls pieces from `next_piece`.
+//! 3. `FileReader::feed` drops a byte order mark and passes each piece to the reader of its [`format`](mod@format).
+//! 4. Of CSV, `Scanner::feed` finds the lines of a block at once, and offers each as a `FastRow` to `csv::Table`.
+//! 5. `csv::add_row_fast` parses its three fields by `Categories::get_fast`, `Decimal::parse_fast`, `Date::parse_fast`.
+//! 6. `Sums::add_known` adds the number to the sum of its date and category: one integer addition.
+//! 7. A date that is new, like anything unusual, comes again as a `Record`: `csv::add_record`, then `Batch::add_row`.
+//! 8. At the end of the batch, or of each file if the spec keeps files apart, `frame::frame` sorts the sums.
+//! 9. `frame::copy::rows` encodes them, `s3::upload` writes them, and `handler::handle` writes the result beside them.
+//!
+//! # As a rejected row
+//! 1. The fast path returns `None`, for any reason, and the scanner hands the row over again as a `Record`.
+//! 2. `csv::add_record` checks quotes, number of fields and UTF-8, `Batch::add_row` category, number and date.
+//! 3. What is wrong becomes a `RowError::Reject` with the position of the field and a reason.
+//! 4. `Batch::reject` looks up the column's name, and passes it to `Rejects::add`.
+//! 5. That counts the row, keeps the first five for the error's text, and appends a line to `pending`.
+//! 6. After each piece the handler drains `batch.rejects.pending` into the upload of the quarantine file.
+//! 7. The upload is finished before anything that may fail, also if a later file ends the batch.
+//! 8. If the spec says so, `handler::handle` then fails with `InvalidSource` and `Rejects::summary`.
+//! 9. A sum that is too long is a `RowError::Abort` instead: it ends the file, as the result must not depend on order.
 
-pub mod categories;
-pub mod compression;
-pub mod copy_format;
-pub mod date;
-pub mod date_rows;
-pub mod decimal;
-pub mod digits;
-pub mod download;
+#![deny(unreachable_pub)]
+
+pub mod batch;
+pub mod csv;
+pub mod decompressor;
+pub mod format;
 pub mod frame;
 pub mod handler;
-pub mod layout;
-pub mod ndjson;
 pub mod parquet;
 pub mod plan;
 pub mod reader;
-pub mod records;
 pub mod reject;
-pub mod scanner;
-pub mod separators;
 pub mod sums;
-pub mod upload;
+pub mod value;
+
+mod ndjson;
+mod s3;

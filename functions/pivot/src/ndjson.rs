@@ -1,12 +1,11 @@
-//! Newline-delimited JSON: one object per line, the spec's columns by name among its keys, whatever else it holds skipped.
+//! Newline-delimited JSON: one object per line, the spec's columns by name among its keys, whatever else it holds
+//! skipped.
 //!
-//! A value's text is taken as it stands in the file, whether it is a JSON number or a JSON string, so that it stays exact.
+//! A value's text is taken as it is in the file, whether it is a JSON number or a JSON string, so that it stays exact.
 
-use crate::compression::unpacked_name;
+use crate::batch::{Batch, FileError, MAX_ROW_BYTES, RowError};
 use crate::plan::Positions;
-use crate::reader::{Batch, Fatal, FileError, add_row};
-use crate::reject::shown;
-use crate::scanner::MAX_RECORD_BYTES;
+use crate::reject::{RowNumber, shown};
 use memchr::memchr;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -14,30 +13,49 @@ use sluice::contract::SourceFile;
 use std::borrow::Cow;
 use std::fmt;
 
-/// Whether a key is that of a file of JSON lines.
-pub fn is_ndjson(key: &str) -> bool {
-    [".ndjson", ".jsonl", ".json"].iter().any(|suffix| unpacked_name(key).ends_with(suffix))
+/// Reads one file of JSON lines.
+#[derive(Debug, Default)]
+pub(crate) struct NdjsonReader {
+    lines: LineSplitter,
 }
 
-/// Cuts a stream into lines: nothing is kept but the one that is not yet complete.
+impl NdjsonReader {
+    /// Adds the rows that a piece of the file completes.
+    ///
+    /// # Errors
+    /// What makes the rest of the file unreadable.
+    pub(crate) fn feed(&mut self, piece: &[u8], file: &SourceFile, batch: &mut Batch<'_>) -> Result<(), FileError> {
+        self.lines.feed(piece, &mut |line, raw| add_line(file, batch, line, raw))
+    }
+
+    /// Adds the rest, at the end of the file.
+    ///
+    /// # Errors
+    /// As [`NdjsonReader::feed`].
+    pub(crate) fn finish(&mut self, file: &SourceFile, batch: &mut Batch<'_>) -> Result<(), FileError> {
+        self.lines.finish(&mut |line, raw| add_line(file, batch, line, raw))
+    }
+}
+
+/// Cuts a stream into lines; only the one that is not yet complete is kept.
 #[derive(Debug)]
-pub struct Lines {
+struct LineSplitter {
     carry: Vec<u8>,
     next_line: u64,
 }
 
-impl Default for Lines {
+impl Default for LineSplitter {
     fn default() -> Self {
         Self { carry: Vec::new(), next_line: 1 }
     }
 }
 
-impl Lines {
+impl LineSplitter {
     /// Hands every line that is complete by the end of `chunk` to `each`, with its number from 1 and without its end.
     ///
     /// # Errors
-    /// The first error of `each`; or a line of more than [`MAX_RECORD_BYTES`].
-    pub(crate) fn feed(
+    /// The first error of `each`; or a line of more than [`MAX_ROW_BYTES`].
+    fn feed(
         &mut self,
         chunk: &[u8],
         each: &mut impl FnMut(u64, &[u8]) -> Result<(), FileError>,
@@ -58,17 +76,14 @@ impl Lines {
         }
         self.carry.extend_from_slice(rest);
         // One more: the CR of a line end whose LF has not come yet.
-        if self.carry.len() > MAX_RECORD_BYTES + 1 { Err(too_long(self.next_line)) } else { Ok(()) }
+        if self.carry.len() > MAX_ROW_BYTES + 1 { Err(too_long(self.next_line)) } else { Ok(()) }
     }
 
     /// Hands over what is left at the end of the stream.
     ///
     /// # Errors
-    /// As [`Lines::feed`].
-    pub(crate) fn finish(
-        &mut self,
-        each: &mut impl FnMut(u64, &[u8]) -> Result<(), FileError>,
-    ) -> Result<(), FileError> {
+    /// As [`LineSplitter::feed`].
+    fn finish(&mut self, each: &mut impl FnMut(u64, &[u8]) -> Result<(), FileError>) -> Result<(), FileError> {
         let line = std::mem::take(&mut self.carry);
         if line.is_empty() { Ok(()) } else { self.hand_over(&line, each) }
     }
@@ -81,81 +96,73 @@ impl Lines {
         let number = self.next_line;
         self.next_line += 1;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.len() > MAX_RECORD_BYTES { Err(too_long(number)) } else { each(number, line) }
+        if line.len() > MAX_ROW_BYTES { Err(too_long(number)) } else { each(number, line) }
     }
 }
 
 fn too_long(line: u64) -> FileError {
-    let reason =
-        format!("a line of more than {MAX_RECORD_BYTES} bytes begins here; is there one JSON object per line?");
-    FileError { line, column: None, reason }
+    let reason = format!("a line of more than {MAX_ROW_BYTES} bytes begins here; is there one JSON object per line?");
+    FileError::new(RowNumber::Line(line), reason)
 }
 
-/// The columns stand in no order, so they have the numbers of their places in the spec, which nobody is told.
+/// The columns have no order, so they get the numbers of their order in the spec, which are never shown.
 const POSITIONS: Positions = Positions { index: 0, category: 1, value: 2, width: 3 };
 
-/// Reads one line of `file` into `batch`; a line of blanks is no row.
-///
-/// # Errors
-/// What makes the rest of the file unreadable.
-pub(crate) fn read_line(file: &SourceFile, batch: &mut Batch<'_>, line: u64, raw: &[u8]) -> Result<(), FileError> {
+/// Adds one line of `file` to `batch`; a line of blanks is not a row.
+fn add_line(file: &SourceFile, batch: &mut Batch<'_>, line: u64, raw: &[u8]) -> Result<(), FileError> {
     if raw.trim_ascii().is_empty() {
         return Ok(());
     }
     batch.rows_read += 1;
-    let Err(fatal) = read_object(batch, raw) else { return Ok(()) };
+    let Err(error) = add_object(batch, raw) else { return Ok(()) };
+    let plan = batch.plan();
     // A column without a number.
-    let (column, reason) =
-        fatal.of_row(line, |position| (0, batch.plan().column_name(POSITIONS, position).to_owned()))?;
-    batch.rejects.add(file, line, raw, column, &reason);
-    Ok(())
+    let column = |position| (0, plan.column_name(POSITIONS, position).to_owned());
+    batch.reject(file, RowNumber::Line(line), raw, error, column)
 }
 
-fn read_object(batch: &mut Batch<'_>, raw: &[u8]) -> Result<(), Fatal> {
-    let bad_line = |reason| Fatal::Row { position: None, reason };
-    let json = std::str::from_utf8(raw).map_err(|_| bad_line("not UTF-8".to_owned()))?;
-    let plan = batch.plan();
-    let names = [POSITIONS.index, POSITIONS.category, POSITIONS.value];
-    let names = names.map(|position| plan.column_name(POSITIONS, position));
+fn add_object(batch: &mut Batch<'_>, raw: &[u8]) -> Result<(), RowError> {
+    let json = std::str::from_utf8(raw).map_err(|_| RowError::row("not UTF-8"))?;
+    let names = batch.plan().columns();
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    let object = Object { names }.deserialize(&mut deserializer);
+    let object = ObjectSeed { names }.deserialize(&mut deserializer);
     let object = object.and_then(|cells| deserializer.end().map(|()| cells));
-    let [index, category, value] = object.map_err(|error| bad_line(no_object(&error)))?;
+    let [index, category, value] = object.map_err(|error| RowError::row(not_an_object(&error)))?;
     let index = text(POSITIONS.index, index)?;
     let category = text(POSITIONS.category, category)?;
     let value = text(POSITIONS.value, value)?;
-    add_row(batch, POSITIONS, &index, &category, &value)
+    batch.add_row(POSITIONS, &index, &category, &value)
 }
 
-fn text(position: usize, cell: Cell<'_>) -> Result<Cow<'_, [u8]>, Fatal> {
-    cell.text().map_err(|reason| Fatal::Row { position: Some(position), reason })
+fn text(position: usize, value: JsonValue<'_>) -> Result<Cow<'_, [u8]>, RowError> {
+    value.text().map_err(|reason| RowError::field(position, reason))
 }
 
-/// Why a line is no JSON object: in the words of the parser, which takes every line for the first.
-fn no_object(error: &serde_json::Error) -> String {
+/// Why a line is not a JSON object: in the words of the parser, which takes every line for the first.
+fn not_an_object(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let what = text.strip_suffix(&place).unwrap_or(&text);
-    format!("no JSON object: {what}, at byte {} of the line", error.column())
+    format!("not a JSON object: {what}, at byte {} of the line", error.column())
 }
 
 /// What an object has for one of the spec's columns.
 #[derive(Clone, Copy, Debug)]
-enum Cell<'l> {
+enum JsonValue<'l> {
     Missing,
-    /// A value as it stands in the line.
+    /// A value as it is in the line.
     Json(&'l str),
     /// More than one.
     Twice,
 }
 
-impl<'l> Cell<'l> {
+impl<'l> JsonValue<'l> {
     /// The text of a string or a number.
     fn text(self) -> Result<Cow<'l, [u8]>, String> {
         let json = match self {
-            Cell::Json(json) => json,
-            Cell::Missing => return Err("the object has no such key".to_owned()),
-            Cell::Twice => return Err("the object has this key twice".to_owned()),
+            JsonValue::Json(json) => json,
+            JsonValue::Missing => return Err("the object has no such key".to_owned()),
+            JsonValue::Twice => return Err("the object has this key twice".to_owned()),
         };
         let what = match json.as_bytes() {
             [b'"', inner @ .., b'"'] if memchr(b'\\', inner).is_none() => return Ok(Cow::Borrowed(inner)),
@@ -163,7 +170,7 @@ impl<'l> Cell<'l> {
                 return match serde_json::from_str::<String>(json) {
                     Ok(text) => Ok(Cow::Owned(text.into_bytes())),
                     // Escapes of half a character.
-                    Err(_) => Err(format!("{}: no text of whole characters", shown(json.as_bytes()))),
+                    Err(_) => Err(format!("{}: not valid Unicode", shown(json.as_bytes()))),
                 };
             }
             [b'-' | b'0'..=b'9', ..] => return Ok(Cow::Borrowed(json.as_bytes())),
@@ -179,28 +186,28 @@ impl<'l> Cell<'l> {
 
 /// An object of which the values under three names are wanted.
 #[derive(Clone, Copy)]
-struct Object<'n> {
+struct ObjectSeed<'n> {
     names: [&'n str; 3],
 }
 
-impl<'de> DeserializeSeed<'de> for Object<'_> {
-    type Value = [Cell<'de>; 3];
+impl<'de> DeserializeSeed<'de> for ObjectSeed<'_> {
+    type Value = [JsonValue<'de>; 3];
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for Object<'_> {
-    type Value = [Cell<'de>; 3];
+impl<'de> Visitor<'de> for ObjectSeed<'_> {
+    type Value = [JsonValue<'de>; 3];
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut cells = [Cell::Missing; 3];
-        while let Some(is_wanted) = map.next_key_seed(Key { names: self.names })? {
+        let mut cells = [JsonValue::Missing; 3];
+        while let Some(is_wanted) = map.next_key_seed(KeySeed { names: self.names })? {
             if is_wanted == [false; 3] {
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -208,7 +215,7 @@ impl<'de> Visitor<'de> for Object<'_> {
             let json = map.next_value::<&'de RawValue>()?.get();
             for (cell, is_wanted) in cells.iter_mut().zip(is_wanted) {
                 if is_wanted {
-                    *cell = if matches!(cell, Cell::Missing) { Cell::Json(json) } else { Cell::Twice };
+                    *cell = if matches!(cell, JsonValue::Missing) { JsonValue::Json(json) } else { JsonValue::Twice };
                 }
             }
         }
@@ -217,11 +224,11 @@ impl<'de> Visitor<'de> for Object<'_> {
 }
 
 /// A key: which of three names it is.
-struct Key<'n> {
+struct KeySeed<'n> {
     names: [&'n str; 3],
 }
 
-impl<'de> DeserializeSeed<'de> for Key<'_> {
+impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
     type Value = [bool; 3];
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -229,7 +236,7 @@ impl<'de> DeserializeSeed<'de> for Key<'_> {
     }
 }
 
-impl Visitor<'_> for Key<'_> {
+impl Visitor<'_> for KeySeed<'_> {
     type Value = [bool; 3];
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -255,7 +262,7 @@ mod tests {
                 seen.push((number, line.to_vec()));
                 Ok(())
             };
-            let mut lines = Lines::default();
+            let mut lines = LineSplitter::default();
             for chunk in text.chunks(chunk_len) {
                 lines.feed(chunk, &mut each).unwrap();
             }
@@ -268,9 +275,9 @@ mod tests {
     fn a_line_has_a_bound() {
         for line_end in ["", "\n", "\r\n"] {
             for over in [0, 1] {
-                let text = format!("\n{}{line_end}", "x".repeat(MAX_RECORD_BYTES + over));
+                let text = format!("\n{}{line_end}", "x".repeat(MAX_ROW_BYTES + over));
                 for chunk_len in [text.len(), text.len() - 1, 65_536] {
-                    let mut lines = Lines::default();
+                    let mut lines = LineSplitter::default();
                     let mut each = |_: u64, _: &[u8]| Ok(());
                     let fed = text.as_bytes().chunks(chunk_len).try_for_each(|chunk| lines.feed(chunk, &mut each));
                     let read = fed.and_then(|()| lines.finish(&mut each));
@@ -278,21 +285,6 @@ mod tests {
                     assert_eq!(read, expected, "{line_end:?} {over} over, in pieces of {chunk_len}");
                 }
             }
-        }
-    }
-
-    #[test]
-    fn formats_are_told_by_the_key() {
-        for (key, expected) in [
-            ("a.ndjson", true),
-            ("a.jsonl.gz", true),
-            ("a.json.zst", true),
-            ("a.csv", false),
-            ("json", false),
-            ("a.json.csv", false),
-            ("a.parquet", false),
-        ] {
-            assert_eq!(is_ndjson(key), expected, "{key}");
         }
     }
 }

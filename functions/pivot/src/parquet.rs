@@ -1,36 +1,39 @@
-//! Parquet files, read from their end: first the metadata, then of each row group the chunks of the three columns that the
-//! spec names, and nothing else.
+//! Parquet files, read from their end: first the metadata, then of each row group the chunks of the three columns that
+//! the spec names, and nothing else.
 //!
-//! A row is what a CSV file of the same rows would say, so values become texts first and go the way of all texts:
-//! - integers, decimals and dates as they are; the shortest text that reads back as the same number for a float or a double;
-//! - a point in time as its date in UTC, whatever time zone it is to be shown in; one without a time zone as it stands;
-//! - texts as they are; nothing else is read as text.
+//! A row means what it would mean in a CSV file, so values are turned into texts first, and these are parsed as any
+//! others:
+//! - integers, decimals and dates exactly; floats and doubles as the shortest text that parses to the same number;
+//! - timestamps as their date in UTC, whatever time zone they are to be shown in; those without a time zone as they
+//!   are;
+//! - texts as they are; no other type is read as a text.
 //!
-//! A bad row is told by its number in the file from 1 where a CSV file has its line, and its raw form is the texts of the
+//! A rejected row has its number in the file, from 1, where a CSV file has its line; its raw form is the texts of the
 //! index, the category and the value.
 //!
 //! # Memory
-//! The three chunks of one row group as they are stored, together at most [`MAX_GROUP_BYTES`]; for each of the three one
-//! unpacked page of at most [`MAX_PAGE_BYTES`], and a dictionary of at most [`MAX_DICTIONARY_BYTES`], for which twice as much
-//! may be allocated because it grows by doubling, three times as much for the moment when it does. Where values are told by
-//! what they share with the one before, also that one, which may be as large as its page. The text of a value has a byte more
-//! than a row may have at most. A usual file takes a tenth of that. Nothing grows with the number of rows.
+//! The three chunks of one row group as they are stored, together at most [`MAX_GROUP_BYTES`]; for each of the three
+//! one unpacked page of at most [`MAX_PAGE_BYTES`], and a dictionary of at most [`MAX_DICTIONARY_BYTES`], for which
+//! twice as much may be allocated because it grows by doubling, three times as much for the moment when it does. Where
+//! values are told by what they share with the one before, also that one, which may be as large as its page. The text
+//! of a value has a byte more than a row may have at most. A usual file takes a tenth of that. Nothing grows with the
+//! number of rows.
 //!
 //! # Time
-//! A step ends after some thousand rows, or once some MiB of pages and texts were gone through, whatever came of them: a small
-//! file may unpack to a huge one. Pages without values are not unpacked at all.
+//! A step ends after some thousand rows, or after some MiB of pages and texts, with or without rows: a small file may
+//! unpack to a huge one. Pages without values are not unpacked at all.
 //!
 //! # Lost rows
-//! How many rows there are is stated by the file, by each row group, by each chunk and by each page. All of them must agree, or
-//! the file is refused: rows are never left out without a word.
+//! How many rows there are is stated by the file, by each row group, by each chunk and by each page. All of them must
+//! agree, or the file is refused: rows are never left out silently.
 //!
 //! # Why not polars' own reader
-//! It unpacks whole columns of a row group before the first row can be had; trusts the counts that pages state, so that a few
-//! bytes can ask for more memory than there is, which ends the process; and asserts where a file is wrong.
+//! It unpacks whole columns of a row group before the first row can be had; trusts the counts that pages state, so that
+//! a few bytes can ask for more memory than there is, which ends the process; and asserts where a file is wrong.
 //!
 //! # Layout
-//! `thrift` is how metadata is written, `footer` and `schema` what it says; `page`, `packed` and `values` are the way from
-//! bytes to values, `text` the one to texts.
+//! `thrift` is how metadata is written, `footer` and `schema` what it says; `page`, `packed` and `values` are the way
+//! from bytes to values, `text` the one to texts.
 
 mod footer;
 mod packed;
@@ -42,13 +45,12 @@ mod values;
 
 pub use footer::Group;
 
-use crate::compression::unpacked_name;
+use crate::batch::{Batch, FileError, MAX_ROW_BYTES, RowError};
+use crate::format;
 use crate::plan::{Plan, Positions};
-use crate::reader::{Batch, Fatal, FileError, add_row};
-use crate::reject::write_quoted;
-use crate::scanner::MAX_RECORD_BYTES;
+use crate::reject::{RowNumber, write_quoted};
 use footer::{ENCRYPTED_MARK, MARK};
-use schema::{Column, Role};
+use schema::{Role, SpecColumn};
 use sluice::contract::{ColumnKind, SourceFile};
 use sluice::{Error, Kind, Result};
 use std::borrow::Cow;
@@ -68,19 +70,20 @@ pub const MAX_GROUP_BYTES: u64 = 128 << 20;
 /// The most bytes that a page may have once it is unpacked. Writers have one or a few MiB.
 pub const MAX_PAGE_BYTES: usize = 32 << 20;
 
-/// The most bytes that a dictionary may have as texts and their places. Writers have one or two MiB.
+/// The most bytes that a dictionary may have as texts and their offsets. Writers have one or two MiB.
 pub const MAX_DICTIONARY_BYTES: usize = 32 << 20;
 
 /// How many rows are read before the caller can look at the clock again.
 const STEP_ROWS: u64 = 16 << 10;
 
-/// How many bytes of pages, as stored and as unpacked, and of texts are gone through before that; more by one page at most.
+/// How many bytes of pages, as stored and as unpacked, and of texts are gone through before that; more by one page at
+/// most.
 const STEP_BYTES: usize = 4 << 20;
 
 /// How many bytes of quarantine lines are written before that.
 const STEP_REJECT_BYTES: usize = 1 << 20;
 
-/// What is wrong with a file, without its place.
+/// What is wrong with a file, without its key.
 #[derive(Debug)]
 struct Flaw(Cow<'static, str>);
 
@@ -104,13 +107,6 @@ impl From<String> for Flaw {
     }
 }
 
-/// Whether a key is that of a Parquet file.
-pub fn is_parquet(key: &str) -> bool {
-    unpacked_name(key).ends_with(SUFFIX)
-}
-
-const SUFFIX: &str = ".parquet";
-
 const NO_MARK: &str = "not a Parquet file, or one that was cut off: it does not end with PAR1";
 
 /// How a file is to be read.
@@ -118,8 +114,8 @@ const NO_MARK: &str = "not a Parquet file, or one that was cut off: it does not 
 pub struct ParquetPlan {
     key: String,
     positions: Positions,
-    /// Those of the index, the category and the value; none of a file that is empty.
-    columns: Vec<Column>,
+    /// Those of the index, the category and the value; none of an empty file.
+    columns: Vec<SpecColumn>,
     groups: Vec<Group>,
 }
 
@@ -138,22 +134,22 @@ impl ParquetPlan {
         size.min(TAIL_BYTES)
     }
 
-    /// Reads the end of the file, of any length. A file of no bytes at all has no rows, as in any other format.
+    /// Reads the end of the file, of any length. An empty file has no rows, as in any other format.
     ///
     /// # Errors
-    /// `InvalidSource` if it is no Parquet file, or none that the spec can be applied to.
+    /// `InvalidSource` if it is not a Parquet file, or not one that the spec can be applied to.
     pub fn from_tail(file: &SourceFile, plan: &Plan, tail: &[u8]) -> Result<Tail> {
         Self::read_tail(file, plan, tail).map_err(|flaw| unreadable(&file.key, &flaw))
     }
 
     fn read_tail(file: &SourceFile, plan: &Plan, tail: &[u8]) -> Checked<Tail> {
-        // The places of the names in the spec.
+        // The order of the names in the spec.
         let in_spec = Positions { index: 0, category: 1, value: 2, width: 3 };
         if file.size == 0 {
             let plan = Self { key: file.key.clone(), positions: in_spec, columns: Vec::new(), groups: Vec::new() };
             return Ok(Tail::Plan(Box::new(plan)));
         }
-        if !file.key.ends_with(SUFFIX) {
+        if format::is_compressed(&file.key) {
             return Err("a Parquet file must not be compressed as a whole, its pages are; store it as .parquet".into());
         }
         let (rest, mark) = tail.split_last_chunk::<4>().ok_or(NO_MARK)?;
@@ -164,7 +160,7 @@ impl ParquetPlan {
         }
         let (metadata, len) = rest.split_last_chunk::<4>().ok_or(NO_MARK)?;
         let len = u32::from_le_bytes(*len);
-        // Another mark stands at its head.
+        // There is another mark at the start.
         let before = file.size.checked_sub(u64::from(len) + 8);
         let end = before.filter(|&end| end >= MARK.len() as u64).ok_or("its metadata is larger than the file")?;
         if u64::from(len) > MAX_FOOTER_BYTES {
@@ -177,7 +173,8 @@ impl ParquetPlan {
 
         let index = if plan.key.kind == ColumnKind::Date { Role::Date } else { Role::Text };
         let wanted = [(0, index), (1, Role::Category), (2, Role::Value)];
-        let wanted = wanted.map(|(place, role)| (plan.column_name(in_spec, place), role));
+        let names = plan.columns();
+        let wanted = wanted.map(|(place, role)| (names[place], role));
         let (schema, groups) = footer::read(&metadata[start..], wanted, end)?;
         let [index, category, value] = schema.columns.each_ref().map(|column| column.position);
         let positions = Positions { index, category, value, width: schema.width };
@@ -190,15 +187,15 @@ impl ParquetPlan {
         &self.groups
     }
 
-    /// Begins to read a row group, with what the file has in its [`Group::ranges`].
+    /// Begins to read a row group, given the bytes of its [`Group::ranges`].
     ///
     /// # Errors
-    /// `InvalidSource` if that has another length.
+    /// `InvalidSource` if they have another length.
     pub fn reader<'p, 'd>(&'p self, group: &'p Group, chunks: [&'d [u8]; 3]) -> Result<GroupReader<'p, 'd>> {
         let of = |place: usize| -> Result<ColumnReader<'d>> {
             let (column, chunk, bytes) = (&self.columns[place], &group.chunks[place], chunks[place]);
             if bytes.len() as u64 != chunk.len {
-                let flaw = Flaw::from(format!("{} bytes of {} came", bytes.len(), chunk.len));
+                let flaw = Flaw::from(format!("column chunk has {} bytes, expected {}", bytes.len(), chunk.len));
                 return Err(self.in_column(group, place, &flaw));
             }
             Ok(ColumnReader::new(column.layout, chunk.codec, bytes))
@@ -231,13 +228,13 @@ pub struct GroupReader<'p, 'd> {
     columns: [ColumnReader<'d>; 3],
     /// Rows that have been read.
     read: u64,
-    /// A bad row's texts.
+    /// A rejected row's texts.
     raw: Vec<u8>,
 }
 
 impl GroupReader<'_, '_> {
-    /// Adds some rows to the sums, none if it takes long to get to one; says whether there may be more. In between the bad rows
-    /// must be taken away: it does not go on while too many of them wait.
+    /// Adds some rows to the sums, none if it takes long to get to one; returns whether there may be more. In between
+    /// the pending quarantine lines must be taken away: it does not go on while there are too many of them.
     ///
     /// # Errors
     /// `InvalidSource`, with the place, if the rest of the file cannot be read.
@@ -259,7 +256,7 @@ impl GroupReader<'_, '_> {
         if self.read < self.group.rows { Ok(true) } else { self.pass_rest(passed) }
     }
 
-    /// Goes through the pages behind the last row, which must have no values, and says whether there may be more of them;
+    /// Goes through the pages after the last row, which must have no values; returns whether there may be more of them.
     /// `passed` is what this step has gone through before.
     fn pass_rest(&mut self, mut passed: usize) -> Result<bool> {
         for (place, column) in self.columns.iter_mut().enumerate() {
@@ -273,24 +270,22 @@ impl GroupReader<'_, '_> {
         Ok(false)
     }
 
-    /// Adds the row that the columns have reached; says how many bytes its texts have.
+    /// Adds the row that the columns have reached; returns the length of its texts in bytes.
     fn add(&mut self, file: &SourceFile, batch: &mut Batch<'_>) -> std::result::Result<usize, FileError> {
-        let line = self.group.first_row + (self.read - 1);
+        let row = RowNumber::Row(self.group.first_row + (self.read - 1));
         let texts = self.columns.each_ref().map(ColumnReader::text);
         let positions = self.plan.positions;
         batch.rows_read += 1;
         let len = texts.iter().flatten().fold(0, |len: usize, text| len.saturating_add(text.len()));
-        if len > MAX_RECORD_BYTES {
-            let reason = format!("a row of more than {MAX_RECORD_BYTES} bytes");
-            return Err(FileError { line, column: None, reason });
+        if len > MAX_ROW_BYTES {
+            let reason = format!("a row of more than {MAX_ROW_BYTES} bytes");
+            return Err(FileError::new(row, reason));
         }
         let outcome = match texts {
-            [Some(index), Some(category), Some(value)] => add_row(batch, positions, index, category, value),
+            [Some(index), Some(category), Some(value)] => batch.add_row(positions, index, category, value),
             _ => Err(self.null()),
         };
-        let Err(fatal) = outcome else { return Ok(len) };
-        let name = |position| (position + 1, batch.plan().column_name(positions, position).to_owned());
-        let (column, reason) = fatal.of_row(line, name)?;
+        let Err(error) = outcome else { return Ok(len) };
         self.raw.clear();
         for (place, text) in texts.into_iter().enumerate() {
             if place > 0 {
@@ -298,15 +293,17 @@ impl GroupReader<'_, '_> {
             }
             write_quoted(&mut self.raw, text.unwrap_or_default());
         }
-        batch.rejects.add(file, line, &self.raw, column, &reason);
+        let plan = batch.plan();
+        let column = |position| (position + 1, plan.column_name(positions, position).to_owned());
+        batch.reject(file, row, &self.raw, error, column)?;
         Ok(len)
     }
 
-    /// What is wrong with a row that lacks a value.
-    fn null(&self) -> Fatal {
+    /// The error of a row that lacks a value.
+    fn null(&self) -> RowError {
         let mut columns = self.columns.iter().zip(&self.plan.columns);
         let column = columns.find(|(reader, _)| reader.text().is_none()).map(|(_, column)| column);
         let wanted = column.map_or("a value", |column| column.role.wanted());
-        Fatal::Row { position: column.map(|column| column.position), reason: format!("null, expected {wanted}") }
+        RowError::Reject { position: column.map(|column| column.position), reason: format!("null, expected {wanted}") }
     }
 }

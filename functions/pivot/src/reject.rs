@@ -1,28 +1,54 @@
-//! Bad rows: where they stand, why they are bad, and how they look in the quarantine file.
+//! Rejected rows: where they are, why they were rejected, and how they look in the quarantine file.
 
 use sluice::contract::SourceFile;
 use std::fmt;
 
-/// How many bad rows an error names. All of them are in the quarantine file.
+/// How many rejected rows an error names. All of them are in the quarantine file.
 const NAMED: usize = 5;
 
 /// The header of a quarantine file.
 pub const HEADER: &[u8] = b"source_key,source_etag,line,column,column_name,reason,raw\n";
 
+/// Where a row is, in the unit in which its format is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RowNumber {
+    /// Of a text: the number of its first line, from 1.
+    Line(u64),
+    /// Of a Parquet file: its number, from 1.
+    Row(u64),
+}
+
+impl RowNumber {
+    fn number(self) -> u64 {
+        match self {
+            Self::Line(number) | Self::Row(number) => number,
+        }
+    }
+}
+
+impl fmt::Display for RowNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(number) => write!(f, "line {number}"),
+            Self::Row(number) => write!(f, "row {number}"),
+        }
+    }
+}
+
 /// Where something is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     /// The file's key.
-    pub key: String,
-    /// From 1.
-    pub line: u64,
-    /// From 1, or 0 where columns have no order; and its name if it is one of the spec's. None if the whole row is bad.
-    pub column: Option<(usize, String)>,
+    pub(crate) key: String,
+    /// The row.
+    pub(crate) row: RowNumber,
+    /// From 1, or 0 where columns have no order; and its name if it is one of the spec's. `None` for the whole row.
+    pub(crate) column: Option<(usize, String)>,
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, line {}", self.key, self.line)?;
+        write!(f, "{}, {}", self.key, self.row)?;
         match &self.column {
             Some((0, name)) => write!(f, ", column {name}"),
             Some((number, name)) if name.is_empty() => write!(f, ", column {number}"),
@@ -32,20 +58,27 @@ impl fmt::Display for Place {
     }
 }
 
-/// The bad rows of a batch: all counted, the first ones remembered, their quarantine lines waiting to be written.
+/// The rejected rows of a batch: all counted, the first ones remembered, their quarantine lines waiting to be written.
 #[derive(Debug, Default)]
 pub struct Rejects {
     /// How many there are.
     pub count: u64,
-    /// The first ones, in words.
+    /// The first ones, as text.
     pub first: Vec<String>,
-    /// Lines of the quarantine file that nobody has taken yet.
+    /// Lines of the quarantine file that are still to be written.
     pub pending: Vec<u8>,
 }
 
 impl Rejects {
-    /// Notes the bad row that begins in `line` and stands as `raw` in the file.
-    pub fn add(&mut self, file: &SourceFile, line: u64, raw: &[u8], column: Option<(usize, String)>, reason: &str) {
+    /// Adds the rejected row that is `raw` in the file.
+    pub(crate) fn add(
+        &mut self,
+        file: &SourceFile,
+        row: RowNumber,
+        raw: &[u8],
+        column: Option<(usize, String)>,
+        reason: &str,
+    ) {
         if self.count == 0 {
             self.pending.extend_from_slice(HEADER);
         }
@@ -55,8 +88,8 @@ impl Rejects {
             Some((number, name)) => (number.to_string(), name.as_str()),
             None => (String::new(), ""),
         };
-        let line_number = line.to_string();
-        let texts = [&file.key, &file.etag, &line_number, &number, name, reason];
+        let row_number = row.number().to_string();
+        let texts = [&file.key, &file.etag, &row_number, &number, name, reason];
         for text in texts.map(str::as_bytes) {
             write_quoted(&mut self.pending, text);
             self.pending.push(b',');
@@ -64,7 +97,7 @@ impl Rejects {
         write_quoted(&mut self.pending, raw);
         self.pending.push(b'\n');
         if self.first.len() < NAMED {
-            let place = Place { key: file.key.clone(), line, column };
+            let place = Place { key: file.key.clone(), row, column };
             self.first.push(format!("{place}: {reason}"));
         }
     }
@@ -94,8 +127,8 @@ pub(crate) fn write_quoted(line: &mut Vec<u8>, field: &[u8]) {
     line.push(b'"');
 }
 
-/// A value as it may stand in a message: short, and on one line.
-pub fn shown(value: &[u8]) -> String {
+/// A value as shown in a message: short, and on one line.
+pub(crate) fn shown(value: &[u8]) -> String {
     const LONGEST: usize = 40;
     let text = String::from_utf8_lossy(value);
     let mut short: String = text.chars().take(LONGEST).collect();

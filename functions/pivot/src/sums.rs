@@ -1,8 +1,11 @@
 //! One exact sum per index value and category. Memory grows with their number and with nothing else.
 
-use crate::date::Date;
-use crate::date_rows::DateRows;
-use crate::decimal::{Decimal, Units};
+mod date_map;
+
+pub use date_map::DateMap;
+
+use crate::value::date::Date;
+use crate::value::decimal::{Decimal, Units};
 use sluice::contract::ColumnKind;
 use std::collections::HashMap;
 
@@ -10,8 +13,8 @@ use std::collections::HashMap;
 #[derive(Debug)]
 pub enum Keys {
     /// Dates.
-    Dates(DateRows),
-    /// Texts as they stand, each with its row.
+    Dates(DateMap),
+    /// Texts, each with its row.
     Texts(HashMap<String, usize>),
 }
 
@@ -20,9 +23,9 @@ pub enum Keys {
 pub struct Sums {
     keys: Keys,
     width: usize,
-    /// Row by row; or a place in `wide`.
+    /// Row by row; a tagged value is an index into `wide`.
     units: Vec<Units>,
-    /// Sums that are too long or too fine for [`Units`].
+    /// Sums with too many digits or decimals for [`Units`].
     wide: Vec<Decimal>,
     /// Bytes of the texts.
     index_bytes: usize,
@@ -50,13 +53,13 @@ impl Sums {
     /// No sums yet, for an index of `kind` and `width` categories.
     pub fn new(kind: ColumnKind, width: usize) -> Self {
         let keys = match kind {
-            ColumnKind::Date => Keys::Dates(DateRows::default()),
+            ColumnKind::Date => Keys::Dates(DateMap::default()),
             ColumnKind::Text => Keys::Texts(HashMap::new()),
         };
         Self { keys, width, units: Vec::new(), wide: Vec::new(), index_bytes: 0 }
     }
 
-    /// Adds to a cell of a row that there is, if all is well.
+    /// Fast path: adds to a cell of a row that exists; `None` if it could not be added.
     #[inline(always)]
     pub fn add_known(&mut self, row: usize, category: usize, value: Units) -> Option<()> {
         let sum = self.units.get_mut(row * self.width + category)?;
@@ -67,7 +70,7 @@ impl Sums {
         Some(())
     }
 
-    /// Adds what makes a sum wide, or is added to one that is.
+    /// Adds a value that makes a sum wide, or to a wide sum.
     #[cold]
     fn add_wide(&mut self, row: usize, category: usize, value: Units) -> Option<()> {
         self.add(row, category, value.into()).ok()
@@ -108,7 +111,7 @@ impl Sums {
         self.add(row, category, value)
     }
 
-    /// Whether there is no room for one more index value.
+    /// Whether one more index value would exceed the limits.
     #[inline]
     fn is_full(&self) -> bool {
         self.len() == MAX_INDEX_VALUES || self.units.len() + self.width > MAX_SUMS
@@ -124,14 +127,13 @@ impl Sums {
             self.units[cell] = sum;
             return Ok(());
         }
-        // Without zeros behind: how values are written decides neither how sums look nor which are too long.
+        // Without trailing zeros: how values are written decides neither how sums look nor which are too long.
         let sum = self.sum(cell).checked_add(value.trimmed()).ok_or(Full::SumTooLong)?.trimmed();
-        match self.place(cell) {
-            Some(place) => self.wide[place] = sum,
+        match self.wide_index(cell) {
+            Some(index) => self.wide[index] = sum,
             None => {
-                let place =
-                    u32::try_from(self.wide.len()).unwrap_or_else(|_| unreachable!("there are not that many sums"));
-                self.units[cell] = Units::elsewhere(place);
+                let index = u32::try_from(self.wide.len()).expect("there are at most MAX_SUMS");
+                self.units[cell] = Units::tagged(index);
                 self.wide.push(sum);
             }
         }
@@ -139,12 +141,12 @@ impl Sums {
     }
 
     fn sum(&self, cell: usize) -> Decimal {
-        self.place(cell).map_or_else(|| self.units[cell].into(), |place| self.wide[place])
+        self.wide_index(cell).map_or_else(|| self.units[cell].into(), |index| self.wide[index])
     }
 
-    /// Where the sum is among the wide ones, if it is one of them.
-    fn place(&self, cell: usize) -> Option<usize> {
-        self.units[cell].place().map(|place| place as usize)
+    /// Index of the sum among the wide ones, if it is one of them.
+    fn wide_index(&self, cell: usize) -> Option<usize> {
+        self.units[cell].tag().map(|index| index as usize)
     }
 
     /// Forgets everything, and keeps the memory.

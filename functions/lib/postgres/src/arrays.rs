@@ -2,6 +2,7 @@
 //! before it is acknowledged: 40 ms where neither side is in a hurry (Nagle's algorithm against delayed acknowledgements; the driver
 //! does not turn the first one off).
 
+use copy_binary::Columns;
 use sqlx::Postgres;
 use sqlx::encode::{Encode, IsNull};
 use sqlx::error::BoxDynError;
@@ -10,9 +11,6 @@ use sqlx::postgres::{PgArgumentBuffer, PgTypeInfo};
 
 /// Up to how many rows a part is small.
 pub const SMALL_ROWS: u64 = 1_000;
-
-/// What begins a part: COPY's signature, no flags, no more header.
-const HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 /// A column as PostgreSQL takes an array: its dimensions, the type of its elements, then each with its length, as COPY has it too.
 pub struct Array {
@@ -62,30 +60,11 @@ impl Encode<'_, Postgres> for Array {
     }
 }
 
-/// Turns the rows of a part into columns; nothing for what is no part with these columns, about which COPY has more to say.
+/// Turns the rows of a part into an array per column; `None` if it is not a part with these columns, about which COPY has more to say.
 pub fn columns(part: &[u8], elements: &[Element]) -> Option<Vec<Array>> {
-    let mut rest = part.strip_prefix(HEAD)?;
-    let mut columns: Vec<Vec<u8>> = vec![Vec::new(); elements.len()];
-    let mut count = 0_i32;
-    loop {
-        let width = i16::from_be_bytes(take(&mut rest)?);
-        if width == -1 {
-            break;
-        }
-        if usize::try_from(width).ok()? != elements.len() {
-            return None;
-        }
-        for column in &mut columns {
-            let len: [u8; 4] = take(&mut rest)?;
-            let (field, behind) = rest.split_at_checked(usize::try_from(i32::from_be_bytes(len)).ok()?)?;
-            column.extend_from_slice(&len);
-            column.extend_from_slice(field);
-            rest = behind;
-        }
-        count += 1;
-    }
-    let dimensions = i32::from(count > 0);
-    let arrays = elements.iter().zip(columns).map(|(&element, fields)| {
+    let Columns { row_count, fields } = copy_binary::columns(part, elements.len())?;
+    let dimensions = i32::from(row_count > 0);
+    let arrays = elements.iter().zip(fields).map(|(&element, fields)| {
         let (oid, _) = element.oids();
         let mut bytes = Vec::with_capacity(20 + fields.len());
         bytes.extend_from_slice(&dimensions.to_be_bytes());
@@ -93,40 +72,32 @@ pub fn columns(part: &[u8], elements: &[Element]) -> Option<Vec<Array>> {
         bytes.extend_from_slice(&0_i32.to_be_bytes());
         bytes.extend_from_slice(&oid.to_be_bytes());
         if dimensions > 0 {
-            bytes.extend_from_slice(&count.to_be_bytes());
+            bytes.extend_from_slice(&row_count.to_be_bytes());
             bytes.extend_from_slice(&1_i32.to_be_bytes());
         }
         bytes.extend_from_slice(&fields);
         Array { element, bytes }
     });
-    rest.is_empty().then(|| arrays.collect())
-}
-
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (head, behind) = rest.split_first_chunk()?;
-    *rest = behind;
-    Some(*head)
+    Some(arrays.collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use copy_binary::{END, HEADER, begin_row, write_text};
 
     #[test]
-    fn rows_become_columns() {
-        let rows = [&[0, 2, 0, 0, 0, 1, b'a', 0, 0, 0, 0][..], &[0, 2, 0, 0, 0, 0, 0, 0, 0, 2, b'b', b'c']].concat();
-        let part = [HEAD, &rows, &[0xff, 0xff]].concat();
+    fn rows_become_arrays() {
+        let mut part = HEADER.to_vec();
+        for row in [["a", ""], ["", "bc"]] {
+            begin_row(2, &mut part);
+            row.iter().for_each(|text| write_text(text, &mut part).unwrap());
+        }
+        part.extend_from_slice(END);
         let arrays = columns(&part, &[Element::Text, Element::Text]).unwrap();
         let head = [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 25, 0, 0, 0, 2, 0, 0, 0, 1];
         assert_eq!(arrays[0].bytes, [&head[..], &[0, 0, 0, 1, b'a', 0, 0, 0, 0]].concat());
         assert_eq!(arrays[1].bytes, [&head[..], &[0, 0, 0, 0, 0, 0, 0, 2, b'b', b'c']].concat());
-        // A NULL is none of ours, nor is another width, nor anything cut off or added.
         assert!(columns(&part, &[Element::Text]).is_none());
-        for len in 0..part.len() {
-            assert!(columns(&part[..len], &[Element::Text, Element::Text]).is_none(), "{len}");
-        }
-        assert!(columns(&[&part[..], &[0]].concat(), &[Element::Text, Element::Text]).is_none());
-        let null = [HEAD, &[0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]].concat();
-        assert!(columns(&null, &[Element::Text]).is_none());
     }
 }

@@ -24,7 +24,6 @@ pub mod ledger;
 pub mod lock;
 pub mod spec;
 pub mod store;
-pub mod task;
 pub mod telemetry;
 pub mod time;
 

@@ -1,14 +1,14 @@
 //! The metadata at a file's end: of all that it says, the spec's columns and where their chunks are.
 
 use super::page::Codec;
-use super::schema::{Column, Role, Schema};
-use super::thrift::{Kind, Reader};
+use super::schema::{Role, Schema, SpecColumn};
+use super::thrift::{Reader, ThriftType};
 use super::{Checked, Flaw, MAX_GROUP_BYTES};
 
-/// What comes before the metadata and after it.
+/// What begins and ends a file.
 pub(super) const MARK: [u8; 4] = *b"PAR1";
 
-/// What comes in the place of [`MARK`] when the metadata is encrypted.
+/// What replaces [`MARK`] if the metadata is encrypted.
 pub(super) const ENCRYPTED_MARK: [u8; 4] = *b"PARE";
 
 /// A row group that has rows.
@@ -39,15 +39,15 @@ pub(super) fn read(bytes: &[u8], wanted: [(&str, Role); 3], end: u64) -> Checked
     let mut stated_rows: Option<u64> = None;
     let (mut number, mut next_row) = (0, 1_u64);
     reader.structure(|reader, id, kind| match (id, kind) {
-        (2, Kind::LIST) => {
+        (2, ThriftType::LIST) => {
             schema = Some(Schema::read(reader, wanted)?);
             Ok(())
         }
-        (3, Kind::I64) => {
+        (3, ThriftType::I64) => {
             stated_rows = Some(reader.natural()?);
             Ok(())
         }
-        (4, Kind::LIST) => {
+        (4, ThriftType::LIST) => {
             let schema = schema.as_ref().ok_or("its metadata has row groups before their columns")?;
             reader.structures(|reader| {
                 number += 1;
@@ -63,7 +63,7 @@ pub(super) fn read(bytes: &[u8], wanted: [(&str, Role); 3], end: u64) -> Checked
                 Ok(())
             })
         }
-        (8, Kind::STRUCT) => Err("it is encrypted".into()),
+        (8, ThriftType::STRUCT) => Err("it is encrypted".into()),
         _ => reader.skip(kind),
     })?;
     let schema = schema.ok_or("its metadata has no columns")?;
@@ -99,7 +99,7 @@ impl RowGroup {
         let mut group = Self { rows: 0, chunks: [None; 3] };
         let mut leaf = 0;
         reader.structure(|reader, id, kind| match (id, kind) {
-            (1, Kind::LIST) => reader.structures(|reader| {
+            (1, ThriftType::LIST) => reader.structures(|reader| {
                 if schema.columns.iter().any(|column| column.leaf == leaf) {
                     let chunk = StoredChunk::read(reader)?;
                     for (column, place) in schema.columns.iter().zip(&mut group.chunks) {
@@ -108,12 +108,12 @@ impl RowGroup {
                         }
                     }
                 } else {
-                    reader.skip(Kind::STRUCT)?;
+                    reader.skip(ThriftType::STRUCT)?;
                 }
                 leaf += 1;
                 Ok(())
             }),
-            (3, Kind::I64) => {
+            (3, ThriftType::I64) => {
                 group.rows = reader.natural()?;
                 Ok(())
             }
@@ -131,12 +131,12 @@ impl StoredChunk {
         let mut chunk = Self::default();
         reader.structure(|reader, id, kind| {
             match (id, kind) {
-                (1, Kind::BINARY) => chunk.is_elsewhere = !reader.binary()?.is_empty(),
-                (3, Kind::STRUCT) => {
+                (1, ThriftType::BINARY) => chunk.is_elsewhere = !reader.binary()?.is_empty(),
+                (3, ThriftType::STRUCT) => {
                     chunk.has_metadata = true;
                     reader.structure(|reader, id, kind| chunk.read_metadata(reader, id, kind))?;
                 }
-                (8, Kind::STRUCT) => {
+                (8, ThriftType::STRUCT) => {
                     chunk.is_encrypted = true;
                     reader.skip(kind)?;
                 }
@@ -147,20 +147,20 @@ impl StoredChunk {
         Ok(chunk)
     }
 
-    fn read_metadata(&mut self, reader: &mut Reader<'_>, id: i16, kind: Kind) -> Checked<()> {
+    fn read_metadata(&mut self, reader: &mut Reader<'_>, id: i16, kind: ThriftType) -> Checked<()> {
         match (id, kind) {
-            (1, Kind::I32) => self.physical = reader.i32()?,
-            (4, Kind::I32) => self.codec = reader.i32()?,
-            (5, Kind::I64) => self.values = reader.natural()?,
-            (7, Kind::I64) => self.len = reader.natural()?,
-            (9, Kind::I64) => self.start = reader.natural()?,
-            (11, Kind::I64) => self.dictionary_start = reader.natural()?,
+            (1, ThriftType::I32) => self.physical = reader.i32()?,
+            (4, ThriftType::I32) => self.codec = reader.i32()?,
+            (5, ThriftType::I64) => self.values = reader.natural()?,
+            (7, ThriftType::I64) => self.len = reader.natural()?,
+            (9, ThriftType::I64) => self.start = reader.natural()?,
+            (11, ThriftType::I64) => self.dictionary_start = reader.natural()?,
             _ => reader.skip(kind)?,
         }
         Ok(())
     }
 
-    fn checked(&self, column: &Column, rows: u64, end: u64) -> Checked<Chunk> {
+    fn checked(&self, column: &SpecColumn, rows: u64, end: u64) -> Checked<Chunk> {
         if self.is_encrypted || !self.has_metadata {
             return Err("it is encrypted".into());
         }

@@ -1,9 +1,8 @@
-//! Integers of a few bits each, as pages hold them: one at a time, from a place in the page that is remembered. Every read is
-//! checked against the page's end.
+//! Integers of a few bits each, as pages store them, read one at a time. Every read is checked against the page's end.
 
 use super::{Checked, thrift};
 
-/// The `width` bits from bit `at` on, the lowest first. What lies behind the end is zero, so ask first.
+/// The `width` bits from bit `at` on, the lowest first. Bits after the end are zero, so the caller has to check.
 #[inline]
 fn bits(bytes: &[u8], at: usize, width: u32) -> u64 {
     let rest = bytes.get(at / 8..).unwrap_or_default();
@@ -17,7 +16,7 @@ fn bits(bytes: &[u8], at: usize, width: u32) -> u64 {
     };
     let mask = (1_u128 << width) - 1;
     // 64 bits at most, since no width is greater.
-    u64::try_from((u128::from_le_bytes(window) >> (at % 8)) & mask).unwrap_or_default()
+    u64::try_from((u128::from_le_bytes(window) >> (at % 8)) & mask).expect("widths are at most 64")
 }
 
 /// Runs of one value and of packed values: definition levels, and indices into a dictionary.
@@ -57,7 +56,7 @@ impl Hybrid {
                 self.packed -= 1;
                 let value = bits(page, self.bit, self.width);
                 self.bit += self.width as usize;
-                return Ok(u32::try_from(value).unwrap_or_default());
+                return Ok(u32::try_from(value).expect("widths are at most 32"));
             }
             self.open_run(page)?;
         }
@@ -90,7 +89,7 @@ impl Hybrid {
     }
 }
 
-/// Values of 64 bits, each told by its difference from the one before: `DELTA_BINARY_PACKED`.
+/// Values of 64 bits, stored as differences from the one before: `DELTA_BINARY_PACKED`.
 #[derive(Clone, Debug)]
 pub(super) struct Deltas {
     /// Where the next block or the rest of this one begins.
@@ -102,7 +101,7 @@ pub(super) struct Deltas {
     is_first: bool,
     value: i64,
     least: i64,
-    /// Where the widths of this block's parts stand.
+    /// Where the widths of this block's parts are.
     widths: usize,
     part: usize,
     part_left: usize,
@@ -114,7 +113,7 @@ pub(super) struct Deltas {
 const MAX_BLOCK_LEN: u64 = 1 << 20;
 
 impl Deltas {
-    /// The values whose head stands at `at`.
+    /// The values whose header is at `at`.
     pub(super) fn new(page: &[u8], at: usize) -> Checked<Self> {
         let rest = page.get(at..).unwrap_or_default();
         let (block_len, rest) = thrift::varint(rest)?;
@@ -125,7 +124,7 @@ impl Deltas {
         if !(1..=MAX_BLOCK_LEN).contains(&block_len) || !is_whole {
             return Err(format!("blocks of {block_len} differences in {parts} parts").into());
         }
-        let whole = |number: u64| usize::try_from(number).unwrap_or_default();
+        let whole = |number: u64| usize::try_from(number).expect("at most MAX_BLOCK_LEN");
         Ok(Self {
             at: page.len() - rest.len(),
             part_len: whole(block_len / parts),

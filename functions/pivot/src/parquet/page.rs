@@ -1,6 +1,6 @@
-//! Pages: what stands before them, and what was packed.
+//! Pages: their headers and their decompression.
 
-use super::thrift::{Kind, Reader};
+use super::thrift::{Reader, ThriftType};
 use super::{Checked, MAX_PAGE_BYTES};
 use flate2::read::MultiGzDecoder;
 use std::borrow::Cow;
@@ -49,9 +49,9 @@ pub(super) struct Page<'d> {
 pub(super) enum PageKind {
     /// The values that others point to.
     Dictionary { values: u64, encoding: i32 },
-    /// Values, behind their definition levels.
+    /// Values, after their definition levels.
     Data { values: u64, encoding: i32, levels: Levels },
-    /// Something that nobody needs.
+    /// Of a kind that is not needed.
     Other,
 }
 
@@ -132,7 +132,7 @@ impl<'d> Page<'d> {
         memory.resize(self.len, 0);
         let (head, tail) = memory.split_at_mut_checked(apart).ok_or("the levels of a page are larger than the page")?;
         head.copy_from_slice(levels);
-        // A page of nothing but nulls may have no bytes, which is no text of any codec.
+        // A page of nothing but nulls may have no bytes, which no codec accepts.
         if !(tail.is_empty() && packed.is_empty()) {
             unpack(codec, packed, tail)?;
         }
@@ -156,13 +156,17 @@ impl Header {
         };
         reader.structure(|reader, id, kind| {
             match (id, kind) {
-                (1, Kind::I32) => header.kind = reader.i32()?,
-                (2, Kind::I32) => header.len = reader.natural()?,
-                (3, Kind::I32) => header.packed_len = reader.natural()?,
-                (4, Kind::I32) => header.checksum = Some(reader.i32()?),
-                (5, Kind::STRUCT) => reader.structure(|reader, id, kind| header.read_data(reader, id, kind))?,
-                (7, Kind::STRUCT) => reader.structure(|reader, id, kind| header.read_dictionary(reader, id, kind))?,
-                (8, Kind::STRUCT) => reader.structure(|reader, id, kind| header.read_data_v2(reader, id, kind))?,
+                (1, ThriftType::I32) => header.kind = reader.i32()?,
+                (2, ThriftType::I32) => header.len = reader.natural()?,
+                (3, ThriftType::I32) => header.packed_len = reader.natural()?,
+                (4, ThriftType::I32) => header.checksum = Some(reader.i32()?),
+                (5, ThriftType::STRUCT) => reader.structure(|reader, id, kind| header.read_data(reader, id, kind))?,
+                (7, ThriftType::STRUCT) => {
+                    reader.structure(|reader, id, kind| header.read_dictionary(reader, id, kind))?
+                }
+                (8, ThriftType::STRUCT) => {
+                    reader.structure(|reader, id, kind| header.read_data_v2(reader, id, kind))?
+                }
                 _ => reader.skip(kind)?,
             }
             Ok(())
@@ -170,32 +174,32 @@ impl Header {
         Ok(header)
     }
 
-    fn read_data(&mut self, reader: &mut Reader<'_>, id: i16, kind: Kind) -> Checked<()> {
+    fn read_data(&mut self, reader: &mut Reader<'_>, id: i16, kind: ThriftType) -> Checked<()> {
         match (id, kind) {
-            (1, Kind::I32) => self.values = Some(reader.natural()?),
-            (2, Kind::I32) => self.encoding = reader.i32()?,
-            (3, Kind::I32) => self.levels_encoding = reader.i32()?,
+            (1, ThriftType::I32) => self.values = Some(reader.natural()?),
+            (2, ThriftType::I32) => self.encoding = reader.i32()?,
+            (3, ThriftType::I32) => self.levels_encoding = reader.i32()?,
             _ => reader.skip(kind)?,
         }
         Ok(())
     }
 
-    fn read_dictionary(&mut self, reader: &mut Reader<'_>, id: i16, kind: Kind) -> Checked<()> {
+    fn read_dictionary(&mut self, reader: &mut Reader<'_>, id: i16, kind: ThriftType) -> Checked<()> {
         match (id, kind) {
-            (1, Kind::I32) => self.values = Some(reader.natural()?),
-            (2, Kind::I32) => self.encoding = reader.i32()?,
+            (1, ThriftType::I32) => self.values = Some(reader.natural()?),
+            (2, ThriftType::I32) => self.encoding = reader.i32()?,
             _ => reader.skip(kind)?,
         }
         Ok(())
     }
 
-    fn read_data_v2(&mut self, reader: &mut Reader<'_>, id: i16, kind: Kind) -> Checked<()> {
+    fn read_data_v2(&mut self, reader: &mut Reader<'_>, id: i16, kind: ThriftType) -> Checked<()> {
         match (id, kind) {
-            (1, Kind::I32) => self.values = Some(reader.natural()?),
-            (4, Kind::I32) => self.encoding = reader.i32()?,
-            (5, Kind::I32) => self.levels = reader.natural()?,
-            (6, Kind::I32) => self.before = reader.natural()?,
-            (7, Kind::TRUE | Kind::FALSE) => self.is_packed = kind == Kind::TRUE,
+            (1, ThriftType::I32) => self.values = Some(reader.natural()?),
+            (4, ThriftType::I32) => self.encoding = reader.i32()?,
+            (5, ThriftType::I32) => self.levels = reader.natural()?,
+            (6, ThriftType::I32) => self.before = reader.natural()?,
+            (7, ThriftType::TRUE | ThriftType::FALSE) => self.is_packed = kind == ThriftType::TRUE,
             _ => reader.skip(kind)?,
         }
         Ok(())

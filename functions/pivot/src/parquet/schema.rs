@@ -1,11 +1,11 @@
-//! The columns of a file: which of them the spec means, how their values are stored, and what they mean.
+//! The columns of a file: which of them the spec names, how their values are stored, and what they mean.
 
 use super::text::Form;
-use super::thrift::{Kind, Reader};
-use super::values::{Layout, Physical};
+use super::thrift::{Reader, ThriftType};
+use super::values::{ColumnLayout, Physical};
 use super::{Checked, Flaw};
-use crate::decimal::MAX_DIGITS;
 use crate::reject::shown;
+use crate::value::decimal::MAX_DIGITS;
 
 /// How deep groups of columns may be nested.
 const MAX_NESTED: usize = 1_000;
@@ -48,18 +48,18 @@ impl Role {
 
 /// One column that the spec names.
 #[derive(Clone, Debug)]
-pub(super) struct Column {
+pub(super) struct SpecColumn {
     /// Its name.
     pub(super) name: String,
     /// What it is read for.
     pub(super) role: Role,
     /// How to read it.
-    pub(super) layout: Layout,
+    pub(super) layout: ColumnLayout,
     /// Its type's number, which its chunks repeat.
     pub(super) physical: i32,
-    /// Its place among the columns of the table, from 0.
+    /// Its index among the columns of the table, from 0.
     pub(super) position: usize,
-    /// Its place among the chunks of a row group, from 0.
+    /// Its index among the chunks of a row group, from 0.
     pub(super) leaf: usize,
 }
 
@@ -67,7 +67,7 @@ pub(super) struct Column {
 #[derive(Clone, Debug)]
 pub(super) struct Schema {
     /// Those of the index, the category and the value.
-    pub(super) columns: [Column; 3],
+    pub(super) columns: [SpecColumn; 3],
     /// Columns of the table.
     pub(super) width: usize,
     /// Chunks of a row group: a group of columns has many.
@@ -77,7 +77,7 @@ pub(super) struct Schema {
 impl Schema {
     /// Finds the columns of these names and roles in the list of all.
     pub(super) fn read(reader: &mut Reader<'_>, wanted: [(&str, Role); 3]) -> Checked<Self> {
-        let mut found: [Option<Column>; 3] = [None, None, None];
+        let mut found: [Option<SpecColumn>; 3] = [None, None, None];
         let mut names = Vec::new();
         let (mut width, mut leaves) = (0, 0);
         // How many more columns belong to each group that has begun; the first one is the table.
@@ -146,7 +146,7 @@ struct Element<'a> {
     meaning: Meaning,
 }
 
-/// What a column's values stand for.
+/// What a column's values mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
     /// What they are.
@@ -181,15 +181,17 @@ impl<'a> Element<'a> {
         };
         reader.structure(|reader, id, kind| {
             match (id, kind) {
-                (1, Kind::I32) => element.physical = Some(reader.i32()?),
-                (2, Kind::I32) => element.type_len = reader.natural()?,
-                (3, Kind::I32) => element.repetition = reader.i32()?,
-                (4, Kind::BINARY) => element.name = reader.binary()?,
-                (5, Kind::I32) => element.children = reader.natural()?,
-                (6, Kind::I32) => element.converted = Some(reader.i32()?),
-                (7, Kind::I32) => element.scale = reader.i32()?,
-                (8, Kind::I32) => element.precision = reader.i32()?,
-                (10, Kind::STRUCT) => reader.structure(|reader, id, kind| element.read_meaning(reader, id, kind))?,
+                (1, ThriftType::I32) => element.physical = Some(reader.i32()?),
+                (2, ThriftType::I32) => element.type_len = reader.natural()?,
+                (3, ThriftType::I32) => element.repetition = reader.i32()?,
+                (4, ThriftType::BINARY) => element.name = reader.binary()?,
+                (5, ThriftType::I32) => element.children = reader.natural()?,
+                (6, ThriftType::I32) => element.converted = Some(reader.i32()?),
+                (7, ThriftType::I32) => element.scale = reader.i32()?,
+                (8, ThriftType::I32) => element.precision = reader.i32()?,
+                (10, ThriftType::STRUCT) => {
+                    reader.structure(|reader, id, kind| element.read_meaning(reader, id, kind))?
+                }
                 _ => reader.skip(kind)?,
             }
             Ok(())
@@ -200,8 +202,8 @@ impl<'a> Element<'a> {
         Ok(element)
     }
 
-    fn read_meaning(&mut self, reader: &mut Reader<'a>, id: i16, kind: Kind) -> Checked<()> {
-        if kind != Kind::STRUCT {
+    fn read_meaning(&mut self, reader: &mut Reader<'a>, id: i16, kind: ThriftType) -> Checked<()> {
+        if kind != ThriftType::STRUCT {
             return reader.skip(kind);
         }
         self.meaning = match id {
@@ -211,8 +213,8 @@ impl<'a> Element<'a> {
             5 => {
                 reader.structure(|reader, id, kind| {
                     match (id, kind) {
-                        (1, Kind::I32) => self.scale = reader.i32()?,
-                        (2, Kind::I32) => self.precision = reader.i32()?,
+                        (1, ThriftType::I32) => self.scale = reader.i32()?,
+                        (2, ThriftType::I32) => self.precision = reader.i32()?,
                         _ => reader.skip(kind)?,
                     }
                     Ok(())
@@ -236,11 +238,11 @@ impl<'a> Element<'a> {
         reader.skip(kind)
     }
 
-    /// Whether it is in UTC or nowhere makes no difference: its date is that of the number as it stands.
+    /// Whether it is in UTC or local makes no difference: its date is that of the stored number.
     fn read_timestamp(&mut self, reader: &mut Reader<'a>) -> Checked<()> {
         self.meaning = Meaning::Other("TIMESTAMP of an unknown unit");
         reader.structure(|reader, id, kind| match (id, kind) {
-            (2, Kind::STRUCT) => reader.structure(|reader, id, kind| {
+            (2, ThriftType::STRUCT) => reader.structure(|reader, id, kind| {
                 self.meaning = match id {
                     1 => Meaning::Timestamp { per_day: SECONDS_PER_DAY * 1_000 },
                     2 => Meaning::Timestamp { per_day: SECONDS_PER_DAY * 1_000_000 },
@@ -256,7 +258,7 @@ impl<'a> Element<'a> {
     fn read_integer(&mut self, reader: &mut Reader<'a>) -> Checked<()> {
         self.meaning = Meaning::Signed;
         reader.structure(|reader, id, kind| {
-            if (id, kind) == (2, Kind::FALSE) {
+            if (id, kind) == (2, ThriftType::FALSE) {
                 self.meaning = Meaning::Unsigned;
             }
             reader.skip(kind)
@@ -268,7 +270,7 @@ impl<'a> Element<'a> {
     }
 
     /// As one of the spec's columns.
-    fn column(&self, name: &str, role: Role, position: usize, leaf: usize) -> Checked<Column> {
+    fn column(&self, name: &str, role: Role, position: usize, leaf: usize) -> Checked<SpecColumn> {
         let unusable =
             |what: &str| -> Flaw { format!("the column {name:?} is {what}; expected {}", role.wanted()).into() };
         let Some(physical) = self.physical else { return Err(unusable("a group of columns")) };
@@ -279,8 +281,8 @@ impl<'a> Element<'a> {
         };
         let layout = self.layout(physical).filter(|(_, form)| role.takes(*form));
         let Some((stored, form)) = layout else { return Err(unusable(&self.type_name(physical))) };
-        let layout = Layout { physical: stored, form, is_optional };
-        Ok(Column { name: name.to_owned(), role, layout, physical, position, leaf })
+        let layout = ColumnLayout { physical: stored, form, is_optional };
+        Ok(SpecColumn { name: name.to_owned(), role, layout, physical, position, leaf })
     }
 
     /// How its values are stored and what they mean, if they are anything that is ever read.

@@ -1,7 +1,8 @@
-//! Values as texts, exactly: what a CSV file of the same rows would say. So a row means the same whatever it was stored as.
+//! Values to texts, exactly, as in a CSV file of the same rows: so a row means the same however it was stored.
 
-use super::{Checked, MAX_RECORD_BYTES};
-use crate::decimal::MAX_DIGITS;
+use super::{Checked, MAX_ROW_BYTES};
+use crate::value::date::JULIAN_EPOCH;
+use crate::value::decimal::MAX_DIGITS;
 use std::io::Write;
 
 /// What the bytes of a column's values mean.
@@ -29,32 +30,29 @@ pub(super) enum Form {
         /// How many make a day.
         per_day: i64,
     },
-    /// Nanoseconds of a day, and the day's Julian number.
+    /// Nanoseconds of a day, and its Julian day number.
     Instant96,
     /// There are only nulls.
     Null,
 }
 
-/// No text of anything but a text is longer, in bytes.
+/// The longest text of any value but a text, in bytes.
 const MAX_OTHER_LEN: usize = 96;
 
 const NANOSECONDS_PER_DAY: i64 = 86_400_000_000_000;
-
-/// The Julian number of 1970-01-01.
-const JULIAN_EPOCH: i64 = 2_440_588;
 
 impl Form {
     /// How long the text of a value may be at most, in bytes.
     pub(super) fn max_len(self, value: &[u8]) -> usize {
         match self {
             // No row has a longer one; one byte more, so that it is found to be too long.
-            Form::Text => value.len().min(MAX_RECORD_BYTES + 1),
+            Form::Text => value.len().min(MAX_ROW_BYTES + 1),
             _ => MAX_OTHER_LEN,
         }
     }
 
-    /// Appends the text of a value. Of a point in time only the date: nothing else of it is ever used; and of a text that is
-    /// too long for any row only so much that this is seen.
+    /// Appends the text of a value. Of a point in time only the date: nothing else of it is ever used; and of a text
+    /// that is too long for any row only so much that this is seen.
     pub(super) fn write(self, value: &[u8], text: &mut Vec<u8>) -> Checked<()> {
         match self {
             Form::Text => text.extend_from_slice(&value[..self.max_len(value)]),
@@ -89,7 +87,7 @@ impl Form {
                 let (nanoseconds, day) = value.split_first_chunk::<8>().ok_or(WIDTH)?;
                 let day = u32::from_le_bytes(day.try_into().map_err(|_| WIDTH)?);
                 let carry = i64::from_le_bytes(*nanoseconds).div_euclid(NANOSECONDS_PER_DAY);
-                write_date(i64::from(day) - JULIAN_EPOCH + carry, text);
+                write_date(i64::from(day) - i64::from(JULIAN_EPOCH) + carry, text);
             }
         }
         Ok(())
@@ -134,13 +132,13 @@ fn write_decimal(is_negative: bool, magnitude: u128, scale: u32, text: &mut Vec<
     };
     let mut high = magnitude;
     while high > u128::from(u64::MAX) {
-        push(u8::try_from(high % 10).unwrap_or_default());
+        push(u8::try_from(high % 10).expect("a digit"));
         high /= 10;
     }
     // A division of 64 bits is several times as fast.
-    let mut low = u64::try_from(high).unwrap_or_default();
+    let mut low = u64::try_from(high).expect("reduced to 64 bits above");
     while low > 0 {
-        push(u8::try_from(low % 10).unwrap_or_default());
+        push(u8::try_from(low % 10).expect("a digit"));
         low /= 10;
     }
     let point = digits.len() - scale.min(MAX_DIGITS) as usize;
@@ -155,36 +153,31 @@ fn write_decimal(is_negative: bool, magnitude: u128, scale: u32, text: &mut Vec<
     }
 }
 
-/// Appends the shortest decimal that reads back as the same number; with an exponent where it would have many zeros. `size` is
-/// about the same number.
+/// Appends the shortest decimal that reads back as the same number; with an exponent where it would have many zeros.
+/// `size` is about the same number.
 fn write_float<T: std::fmt::Display + std::fmt::LowerExp>(value: T, size: f64, text: &mut Vec<u8>) {
     let is_handy = size == 0.0 || (1e-7..1e17).contains(&size.abs());
     let written = if is_handy { write!(text, "{value}") } else { write!(text, "{value:e}") };
     debug_assert!(written.is_ok(), "memory takes every text");
 }
 
-/// Appends a date of the proleptic Gregorian calendar, whatever its year. A year begins in March here, so that a leap day ends
-/// it.
+/// Appends the date of a day since 1970-01-01; of one outside the years -9999 to 9999 its number, which is not a valid
+/// date.
 fn write_date(day: i64, text: &mut Vec<u8>) {
-    const DAYS_PER_400_YEARS: i64 = 146_097;
-    let day = day.saturating_add(719_468);
-    let era = day.div_euclid(DAYS_PER_400_YEARS);
-    let day_of_era = day.rem_euclid(DAYS_PER_400_YEARS);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    let written = write!(text, "{year:04}-{month:02}-{day_of_month:02}");
+    let julian_day = day.checked_add(i64::from(JULIAN_EPOCH)).and_then(|day| i32::try_from(day).ok());
+    let date = julian_day.and_then(|day| time::Date::from_julian_day(day).ok());
+    let written = match date {
+        Some(date) => write!(text, "{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day()),
+        None => write!(text, "{day} days after 1970-01-01"),
+    };
     debug_assert!(written.is_ok(), "memory takes every text");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::date::Date;
-    use crate::decimal::Decimal;
+    use crate::value::date::Date;
+    use crate::value::decimal::Decimal;
 
     fn text(form: Form, value: &[u8]) -> String {
         let mut text = Vec::new();
@@ -231,9 +224,9 @@ mod tests {
             let text = text(form, value);
             assert!(text.len() <= form.max_len(value) / 2, "{text}");
         }
-        let long = vec![b'x'; 2 * MAX_RECORD_BYTES];
-        assert_eq!(text(Form::Text, &long).len(), MAX_RECORD_BYTES + 1);
-        assert_eq!(text(Form::Text, &long[..MAX_RECORD_BYTES]).len(), MAX_RECORD_BYTES);
+        let long = vec![b'x'; 2 * MAX_ROW_BYTES];
+        assert_eq!(text(Form::Text, &long).len(), MAX_ROW_BYTES + 1);
+        assert_eq!(text(Form::Text, &long[..MAX_ROW_BYTES]).len(), MAX_ROW_BYTES);
         assert!(Form::Null.write(&[0; 4], &mut Vec::new()).is_err());
     }
 

@@ -1,5 +1,5 @@
-//! Thrift's compact protocol, as much of it as Parquet's metadata takes. What is not asked for is skipped; nothing is
-//! allocated, and no length is believed before the bytes are there.
+//! Thrift's compact protocol, as far as Parquet's metadata uses it. Fields that are not wanted are skipped; nothing is
+//! allocated, and no length is trusted before the bytes are there.
 
 use super::{Checked, Flaw};
 
@@ -8,9 +8,9 @@ const MAX_DEPTH: u32 = 32;
 
 /// The type of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Kind(u8);
+pub(super) struct ThriftType(u8);
 
-impl Kind {
+impl ThriftType {
     pub(super) const TRUE: Self = Self(1);
     pub(super) const FALSE: Self = Self(2);
     pub(super) const I8: Self = Self(3);
@@ -43,7 +43,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Hands every field of a structure to `each`, which must read it or skip it.
-    pub(super) fn structure(&mut self, mut each: impl FnMut(&mut Self, i16, Kind) -> Checked<()>) -> Checked<()> {
+    pub(super) fn structure(&mut self, mut each: impl FnMut(&mut Self, i16, ThriftType) -> Checked<()>) -> Checked<()> {
         let mut id = 0_i16;
         loop {
             let head = self.byte()?;
@@ -54,25 +54,25 @@ impl<'a> Reader<'a> {
                 0 => i16::try_from(self.integer()?).map_err(|_| TOO_LARGE)?,
                 step => id.checked_add(i16::from(step)).ok_or(TOO_LARGE)?,
             };
-            each(self, id, Kind(head & 0x0F))?;
+            each(self, id, ThriftType(head & 0x0F))?;
         }
     }
 
     /// The head of a list: the type of its elements, and how many there are.
-    pub(super) fn list(&mut self) -> Checked<(Kind, usize)> {
+    pub(super) fn list(&mut self) -> Checked<(ThriftType, usize)> {
         let head = self.byte()?;
         let len = match head >> 4 {
             15 => self.length()?,
             len => usize::from(len),
         };
         // No element has less than a byte, so that whoever loops over them ends with the bytes.
-        if len > self.rest.len() { Err(CUT_OFF.into()) } else { Ok((Kind(head & 0x0F), len)) }
+        if len > self.rest.len() { Err(CUT_OFF.into()) } else { Ok((ThriftType(head & 0x0F), len)) }
     }
 
     /// The elements of a list of structures, each read by `each`.
     pub(super) fn structures(&mut self, mut each: impl FnMut(&mut Self) -> Checked<()>) -> Checked<()> {
         match self.list()? {
-            (Kind::STRUCT, len) => (0..len).try_for_each(|_| each(self)),
+            (ThriftType::STRUCT, len) => (0..len).try_for_each(|_| each(self)),
             (_, 0) => Ok(()),
             _ => Err("its metadata has a list of something else than what belongs there".into()),
         }
@@ -107,26 +107,26 @@ impl<'a> Reader<'a> {
     }
 
     /// Skips a field.
-    pub(super) fn skip(&mut self, kind: Kind) -> Checked<()> {
+    pub(super) fn skip(&mut self, kind: ThriftType) -> Checked<()> {
         self.skip_nested(kind, 0)
     }
 
-    fn skip_nested(&mut self, kind: Kind, depth: u32) -> Checked<()> {
+    fn skip_nested(&mut self, kind: ThriftType, depth: u32) -> Checked<()> {
         if depth > MAX_DEPTH {
             return Err("its metadata is nested too deeply".into());
         }
         match kind {
             // A field of this type has its value in its head.
-            Kind::TRUE | Kind::FALSE => Ok(()),
-            Kind::I8 => self.byte().map(drop),
-            Kind::I16 | Kind::I32 | Kind::I64 => self.varint().map(drop),
-            Kind::DOUBLE => self.take(8).map(drop),
-            Kind::BINARY => self.binary().map(drop),
-            Kind::LIST | Kind::SET => {
+            ThriftType::TRUE | ThriftType::FALSE => Ok(()),
+            ThriftType::I8 => self.byte().map(drop),
+            ThriftType::I16 | ThriftType::I32 | ThriftType::I64 => self.varint().map(drop),
+            ThriftType::DOUBLE => self.take(8).map(drop),
+            ThriftType::BINARY => self.binary().map(drop),
+            ThriftType::LIST | ThriftType::SET => {
                 let (element, len) = self.list()?;
                 (0..len).try_for_each(|_| self.skip_element(element, depth))
             }
-            Kind::MAP => {
+            ThriftType::MAP => {
                 let len = self.length()?;
                 if len == 0 {
                     return Ok(());
@@ -136,18 +136,18 @@ impl<'a> Reader<'a> {
                     return Err(CUT_OFF.into());
                 }
                 (0..len).try_for_each(|_| {
-                    self.skip_element(Kind(kinds >> 4), depth)?;
-                    self.skip_element(Kind(kinds & 0x0F), depth)
+                    self.skip_element(ThriftType(kinds >> 4), depth)?;
+                    self.skip_element(ThriftType(kinds & 0x0F), depth)
                 })
             }
-            Kind::STRUCT => self.structure(|reader, _, kind| reader.skip_nested(kind, depth + 1)),
-            Kind(other) => Err(format!("its metadata has a field of the unknown type {other}").into()),
+            ThriftType::STRUCT => self.structure(|reader, _, kind| reader.skip_nested(kind, depth + 1)),
+            ThriftType(other) => Err(format!("its metadata has a field of the unknown type {other}").into()),
         }
     }
 
-    fn skip_element(&mut self, kind: Kind, depth: u32) -> Checked<()> {
+    fn skip_element(&mut self, kind: ThriftType, depth: u32) -> Checked<()> {
         match kind {
-            Kind::TRUE | Kind::FALSE => self.byte().map(drop),
+            ThriftType::TRUE | ThriftType::FALSE => self.byte().map(drop),
             _ => self.skip_nested(kind, depth + 1),
         }
     }
@@ -185,7 +185,7 @@ pub(super) fn varint(bytes: &[u8]) -> Checked<(u64, &[u8])> {
     Err(Flaw::from(what))
 }
 
-/// The signed number behind an unsigned one: 0, -1, 1, -2 and so on.
+/// Decodes a signed number: 0, 1, 2, 3 are 0, -1, 1, -2.
 pub(super) fn zigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
@@ -212,7 +212,8 @@ mod tests {
 
     #[test]
     fn what_is_not_asked_for_is_skipped() {
-        // 1: true, 2: i32 5, 3: "ab", 4: list of two i32, 5: {1: i64 1}, 6: map of one i32 to true, 20: double, 21: i32 7.
+        // 1: true, 2: i32 5, 3: "ab", 4: list of two i32, 5: {1: i64 1}, 6: map of one i32 to true, 20: double, 21: i32
+        // 7.
         let bytes = [
             0x11, 0x15, 0x0A, 0x18, 0x02, b'a', b'b', 0x19, 0x25, 0x02, 0x04, 0x1C, 0x16, 0x02, 0x00, 0x1B, 0x01, 0x51,
             0x02, 0x01, 0x07, 0x28, 0, 0, 0, 0, 0, 0, 0, 0, 0x15, 0x0E, 0x00, 0xEE,
@@ -221,7 +222,7 @@ mod tests {
         let mut reader = Reader::new(&bytes);
         reader
             .structure(|reader, id, kind| match (id, kind) {
-                (21, Kind::I32) => {
+                (21, ThriftType::I32) => {
                     last = Some(reader.i32()?);
                     Ok(())
                 }
@@ -230,9 +231,9 @@ mod tests {
             .unwrap();
         assert_eq!((last, reader.rest()), (Some(7), &[0xEE][..]));
         for len in 0..bytes.len() - 2 {
-            assert!(Reader::new(&bytes[..len]).skip(Kind::STRUCT).is_err(), "{len} bytes");
+            assert!(Reader::new(&bytes[..len]).skip(ThriftType::STRUCT).is_err(), "{len} bytes");
         }
-        assert!(Reader::new(&[0x1C; 1_000]).skip(Kind::STRUCT).is_err(), "nested without end");
-        assert!(Reader::new(&[0x19; 1_000]).skip(Kind::STRUCT).is_err(), "lists without end");
+        assert!(Reader::new(&[0x1C; 1_000]).skip(ThriftType::STRUCT).is_err(), "nested without end");
+        assert!(Reader::new(&[0x19; 1_000]).skip(ThriftType::STRUCT).is_err(), "lists without end");
     }
 }

@@ -1,4 +1,4 @@
-//! One column of a row group, value by value: a page is unpacked when it is reached and forgotten when it is done with.
+//! One column of a row group, value by value: a page is unpacked when it is reached, and dropped when it has been read.
 
 use super::packed::{Deltas, Hybrid};
 use super::page::{Codec, Levels, Page, PageKind};
@@ -19,7 +19,7 @@ pub(super) enum Physical {
 
 /// What is the same in all row groups of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Layout {
+pub(super) struct ColumnLayout {
     /// How its values are stored.
     pub(super) physical: Physical,
     /// What they mean.
@@ -28,9 +28,9 @@ pub(super) struct Layout {
     pub(super) is_optional: bool,
 }
 
-/// The value of a row.
+/// The value of the current row.
 #[derive(Clone, Copy, Debug)]
-enum Cell {
+enum CurrentValue {
     Null,
     /// In the dictionary.
     Entry(usize),
@@ -41,7 +41,7 @@ enum Cell {
 /// Reads a column chunk.
 #[derive(Debug)]
 pub(super) struct ColumnReader<'d> {
-    layout: Layout,
+    layout: ColumnLayout,
     codec: Codec,
     /// The pages to come.
     chunk: &'d [u8],
@@ -51,13 +51,13 @@ pub(super) struct ColumnReader<'d> {
     left: u64,
     levels: Option<Hybrid>,
     values: Values,
-    cell: Cell,
+    current: CurrentValue,
     text: Vec<u8>,
 }
 
 impl<'d> ColumnReader<'d> {
     /// Before the first row of `chunk`.
-    pub(super) fn new(layout: Layout, codec: Codec, chunk: &'d [u8]) -> Self {
+    pub(super) fn new(layout: ColumnLayout, codec: Codec, chunk: &'d [u8]) -> Self {
         Self {
             layout,
             codec,
@@ -67,7 +67,7 @@ impl<'d> ColumnReader<'d> {
             left: 0,
             levels: None,
             values: Values::Plain { at: 0 },
-            cell: Cell::Null,
+            current: CurrentValue::Null,
             text: Vec::new(),
         }
     }
@@ -78,45 +78,45 @@ impl<'d> ColumnReader<'d> {
         self.left == 0
     }
 
-    /// Goes on to the next row, which must be in the open page.
+    /// Advances to the next row, which must be in the open page.
     pub(super) fn advance(&mut self) -> Checked<()> {
         self.left = self.left.checked_sub(1).ok_or("a page has fewer values than were asked of it")?;
         if let Some(levels) = &mut self.levels
             && levels.next(&self.page)? == 0
         {
-            self.cell = Cell::Null;
+            self.current = CurrentValue::Null;
             return Ok(());
         }
-        self.cell = if let Values::Entries(entries) = &mut self.values {
+        self.current = if let Values::Entries(entries) = &mut self.values {
             let entry = entries.next(&self.page)? as usize;
             let len = self.dictionary.as_ref().map_or(0, |dictionary| dictionary.ends.len());
             if entry >= len {
                 return Err(format!("entry {entry} of a dictionary of {len}").into());
             }
-            Cell::Entry(entry)
+            CurrentValue::Entry(entry)
         } else {
             self.text.clear();
             self.values.write_next(&self.page, self.layout, &mut self.text)?;
-            Cell::Text
+            CurrentValue::Text
         };
         Ok(())
     }
 
-    /// The row's value as a text; none if it is null.
+    /// The row's value as a text; `None` if it is null.
     pub(super) fn text(&self) -> Option<&[u8]> {
-        match self.cell {
-            Cell::Null => None,
-            Cell::Entry(entry) => self.dictionary.as_ref().map(|dictionary| dictionary.text(entry)),
-            Cell::Text => Some(&self.text),
+        match self.current {
+            CurrentValue::Null => None,
+            CurrentValue::Entry(entry) => self.dictionary.as_ref().map(|dictionary| dictionary.text(entry)),
+            CurrentValue::Text => Some(&self.text),
         }
     }
 
-    /// Whether there is anything behind the row.
+    /// Whether there is anything after the row.
     pub(super) fn has_rest(&self) -> bool {
         self.left > 0 || !self.chunk.is_empty()
     }
 
-    /// Passes a page behind the last row, which must have no values; says how many bytes it has.
+    /// Skips a page after the last row, which must have no values; returns its length in bytes.
     pub(super) fn pass_page(&mut self) -> Checked<usize> {
         const SURPLUS: &str = "it has more values than its row group has rows";
         if self.left > 0 {
@@ -126,7 +126,7 @@ impl<'d> ColumnReader<'d> {
         if matches!(page.kind, PageKind::Data { values: 1.., .. }) { Err(SURPLUS.into()) } else { Ok(len) }
     }
 
-    /// Opens the next page, which may have no rows; says how many bytes were gone through, packed and unpacked.
+    /// Opens the next page, which may have no rows; returns how many bytes were read, packed and unpacked.
     pub(super) fn open_page(&mut self) -> Checked<usize> {
         if self.chunk.is_empty() {
             return Err("it has fewer values than its row group has rows".into());
@@ -147,7 +147,8 @@ impl<'d> ColumnReader<'d> {
         Ok(len + unpacked_len)
     }
 
-    /// The page at the head of those to come, which is none of them any more, and how many bytes it has with its header.
+    /// The page at the head of those to come, which is none of them any more, and how many bytes it has with its
+    /// header.
     fn next_page(&mut self) -> Checked<(Page<'d>, usize)> {
         let (page, rest) = Page::next(self.chunk)?;
         let len = self.chunk.len() - rest.len();
@@ -155,7 +156,7 @@ impl<'d> ColumnReader<'d> {
         Ok((page, len))
     }
 
-    /// Reads the dictionary; says how many bytes were gone through, unpacked and as texts.
+    /// Reads the dictionary; returns how many bytes were read, unpacked and as texts.
     fn open_dictionary(&mut self, page: &Page<'d>, values: u64, encoding: i32) -> Checked<usize> {
         if self.dictionary.is_some() {
             return Err("it has more than one dictionary".into());
@@ -179,7 +180,7 @@ impl<'d> ColumnReader<'d> {
         }
     }
 
-    /// Finds the definition levels; says where the values begin.
+    /// Finds the definition levels; returns where the values begin.
     fn open_levels(&mut self, levels: Levels) -> Checked<usize> {
         const RLE: i32 = 3;
         let (start, end) = match levels {
@@ -208,7 +209,7 @@ struct Dictionary {
 }
 
 impl Dictionary {
-    fn read(page: &[u8], count: u64, encoding: i32, layout: Layout) -> Checked<Self> {
+    fn read(page: &[u8], count: u64, encoding: i32, layout: ColumnLayout) -> Checked<Self> {
         if !matches!(encoding, PLAIN | PLAIN_DICTIONARY) {
             return Err(format!("a dictionary of the unknown encoding {encoding}").into());
         }
@@ -295,7 +296,7 @@ impl Values {
     }
 
     /// Appends the next value's text; none are entries of a dictionary.
-    fn write_next(&mut self, page: &[u8], layout: Layout, text: &mut Vec<u8>) -> Checked<()> {
+    fn write_next(&mut self, page: &[u8], layout: ColumnLayout, text: &mut Vec<u8>) -> Checked<()> {
         match self {
             Values::Plain { at } => layout.form.write(plain_value(page, at, layout.physical)?, text),
             Values::Entries(_) => Err("a dictionary within a dictionary".into()),
@@ -334,7 +335,7 @@ impl Values {
 
 const CUT_OFF: &str = "a page has fewer values than it says";
 
-/// The value that is stored plainly at `at`, which goes on behind it.
+/// The value that is stored plainly at `at`, which is moved after it.
 #[inline]
 fn plain_value<'p>(page: &'p [u8], at: &mut usize, physical: Physical) -> Checked<&'p [u8]> {
     let len = match physical {
@@ -349,7 +350,7 @@ fn plain_value<'p>(page: &'p [u8], at: &mut usize, physical: Physical) -> Checke
     taken(page, at, len).ok_or_else(|| CUT_OFF.into())
 }
 
-/// The `len` bytes at `at`, which goes on behind them.
+/// The `len` bytes at `at`, which is moved after them.
 #[inline]
 fn taken<'p>(page: &'p [u8], at: &mut usize, len: usize) -> Option<&'p [u8]> {
     let bytes = page.get(*at..)?.get(..len)?;

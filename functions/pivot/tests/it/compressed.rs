@@ -2,9 +2,8 @@
 
 use crate::packing::{gzip, zstd};
 use crate::support::{feed, pivot, spec};
-use pivot::compression::Decompressor;
+use pivot::batch::Batch;
 use pivot::plan::Plan;
-use pivot::reader::{Batch, FileReader};
 use sluice::Kind;
 use sluice::contract::SourceFile;
 
@@ -61,7 +60,7 @@ fn a_flood_of_bad_rows_within_zstd_is_handed_over_in_pieces() {
         lines += pending.iter().filter(|byte| **byte == b'\n').count();
         pending.clear();
     };
-    feed(Decompressor::new("a", FileReader::new(&file, &mut batch)), [packed], &mut take).unwrap();
+    feed(&file, &mut batch, [packed], &mut take).unwrap();
     take(&mut batch.rejects.pending);
     assert_eq!(lines, count + 1, "a header and every bad row");
     assert!(most < 32 << 20, "{most} bytes waited at once");

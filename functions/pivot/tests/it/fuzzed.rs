@@ -29,9 +29,9 @@ fn a_row_is_the_same_wherever_a_piece_ends() {
     over("scanner", 20, scanner::check_pieces);
 }
 
-/// Else the comparison of the two lanes would be one of nothing.
+/// Else the comparison of the two paths would be one of nothing.
 #[test]
-fn the_corpus_has_rows_for_the_fast_lane() {
+fn the_corpus_has_rows_for_the_fast_path() {
     let files = fs::read_dir(corpus("scanner")).unwrap();
     let fast = files.filter(|entry| scanner::fast_rows(&fs::read(entry.as_ref().unwrap().path()).unwrap()) > 0).count();
     assert!(fast >= 10, "{fast} files");

@@ -1,5 +1,5 @@
-//! One folder per case: `input*.csv`, and what becomes of it. `SLUICE_REWRITE_GOLDEN=1` writes the outcomes anew; read the
-//! difference before committing it.
+//! One folder per case: `input*.csv`, and what becomes of it. `SLUICE_REWRITE_GOLDEN=1` writes the outcomes anew; read
+//! the difference before committing it.
 
 use crate::support::{pivot, spec};
 use std::fs;

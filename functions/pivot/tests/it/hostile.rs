@@ -7,7 +7,7 @@ mod values;
 
 use crate::reading::{KEY, places, read};
 use crate::support::{pivot, spec};
-use pivot::decimal::Decimal;
+use pivot::value::decimal::Decimal;
 use sluice::Kind;
 use std::collections::HashSet;
 
@@ -20,7 +20,7 @@ const GOOD: &str = "Work,1,2024-01-01,x\n";
 /// What that row alone comes to.
 const GOOD_SUM: &str = "2024-01-01,0,1";
 
-/// How many good rows follow the row under test: together longer than a block of the fast lane, which takes only what
+/// How many good rows follow the row under test: together longer than a block of the fast path, which takes only what
 /// has as much behind it. Its date must be known too, so one good row is before it.
 const GOOD_BEHIND: usize = 4;
 
@@ -143,9 +143,9 @@ fn an_index_of_text_must_be_text_that_a_database_can_hold() {
     let mut spec = spec();
     spec.index.date_prefix = None;
     for (value, reason) in [
-        (&b""[..], "empty, or holds a NUL character"),
-        (b"\"\"", "empty, or holds a NUL character"),
-        (b"a\0b", "empty, or holds a NUL character"),
+        (&b""[..], "empty, or contains a NUL character"),
+        (b"\"\"", "empty, or contains a NUL character"),
+        (b"a\0b", "empty, or contains a NUL character"),
         (b"a\xFF", "not UTF-8"),
     ] {
         let bytes = around(GOOD, [&b"Work,1,"[..], value, b",x"].concat(), GOOD);

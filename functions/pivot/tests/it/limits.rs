@@ -5,11 +5,10 @@ mod memory;
 use crate::packing::{gzip, gzip_pieces, zstd};
 use crate::support::{feed, pivot, spec};
 use memory::within;
-use pivot::compression::Decompressor;
-use pivot::decimal::Decimal;
+use pivot::batch::{Batch, MAX_ROW_BYTES};
+use pivot::csv::record::MAX_FIELDS;
 use pivot::plan::Plan;
-use pivot::reader::{Batch, FileReader};
-use pivot::scanner::{MAX_FIELDS, MAX_RECORD_BYTES};
+use pivot::value::decimal::Decimal;
 use sluice::Kind;
 use sluice::contract::SourceFile;
 use sluice::spec::{BadRow, Pivot};
@@ -42,8 +41,7 @@ fn read(
 ) -> sluice::Result<HandedOver> {
     let file = SourceFile { key: key.to_owned(), etag: "e".to_owned(), size: 0, last_modified: String::new() };
     let mut handed_over = HandedOver::default();
-    let decompressor = Decompressor::new(key, FileReader::new(&file, batch));
-    feed(decompressor, pieces, |pending| handed_over.take(pending))?;
+    feed(&file, batch, pieces, |pending| handed_over.take(pending))?;
     handed_over.take(&mut batch.rejects.pending);
     Ok(handed_over)
 }
@@ -63,7 +61,7 @@ fn a_row_may_have_a_mebibyte_and_not_a_byte_more() {
         for line_end in ["", "\n", "\r\n"] {
             for over in [0, 1] {
                 let row = format!("Work,1,2024-01-01,{quote}");
-                let rest = "x".repeat(MAX_RECORD_BYTES + over - row.len() - quote.len());
+                let rest = "x".repeat(MAX_ROW_BYTES + over - row.len() - quote.len());
                 let text = format!("{HEADER}{row}{rest}{quote}{line_end}");
                 for chunk_len in [text.len(), text.len() - 1, text.len() - 2, 65_536] {
                     let what = format!("{quote:?} {line_end:?} {over} over, in pieces of {chunk_len}");

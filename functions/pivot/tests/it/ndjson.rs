@@ -2,7 +2,9 @@
 
 use crate::packing::{gzip, zstd};
 use crate::support::{Pivoted, pivot, spec};
-use pivot::scanner::{MAX_RECORD_BYTES, Record, Scanner, TooLarge};
+use pivot::batch::MAX_ROW_BYTES;
+use pivot::csv::record::Record;
+use pivot::csv::scanner::{Scanner, TooLarge};
 use proptest::prelude::*;
 use sluice::Kind;
 use sluice::spec::UnknownCategory;
@@ -83,7 +85,7 @@ fn a_column_that_cannot_be_used_is_told_by_its_name() {
         ("\"Work\"", "{\"a\": \"Work\"}", "column Project: an object, expected a string or a number"),
         ("\"Work\"", "\"work\"", "column Project: unknown category \"work\""),
         ("\"Work\"", "1.0", "column Project: unknown category \"1.0\""),
-        ("\"Work\"", "\"\\ud800\"", "column Project: \"\\\"\\\\ud800\\\"\": no text of whole characters"),
+        ("\"Work\"", "\"\\ud800\"", "column Project: \"\\\"\\\\ud800\\\"\": not valid Unicode"),
         ("\"Project\"", "\"project\"", "column Project: the object has no such key"),
         ("\"Work\"", "\"Work\", \"Project\": \"Work\"", "column Project: the object has this key twice"),
         ("\"Work\"", "\"Work\", \"\\u0050roject\": null", "column Project: the object has this key twice"),
@@ -94,7 +96,7 @@ fn a_column_that_cannot_be_used_is_told_by_its_name() {
         (": 1}", ": \"NaN\"}", "column Duration (in minutes): \"NaN\": not a finite number"),
         (": 1}", ": 1e40}", "column Duration (in minutes): \"1e40\": a number of more than 38 digits"),
         ("\"2024-01-01 10:00\"", "false", "column Start date: false, expected a string or a number"),
-        ("\"2024-01-01 10:00\"", "20240101", "column Start date: \"20240101\": no date of the calendar as YYYY-MM-DD"),
+        ("\"2024-01-01 10:00\"", "20240101", "column Start date: \"20240101\": not a valid date as YYYY-MM-DD"),
     ] {
         assert_eq!(fault(changed(from, to).as_bytes()), format!(", {expected}"), "{to}");
     }
@@ -120,12 +122,12 @@ fn a_line_that_is_no_object_is_told_in_the_words_of_the_parser() {
     ] {
         let found = fault(line.as_bytes());
         let (what, place) = found.rsplit_once(", at byte ").unwrap_or_else(|| panic!("{found}"));
-        assert_eq!(what, format!(": no JSON object: {expected}"), "{line}");
+        assert_eq!(what, format!(": not a JSON object: {expected}"), "{line}");
         let number = place.strip_suffix(" of the line").unwrap();
         assert!(number.parse::<usize>().unwrap() <= line.len() + 1, "{line}: {found}");
     }
     let twice = fault(format!("{GOOD} {GOOD}").as_bytes());
-    assert_eq!(twice, format!(": no JSON object: trailing characters, at byte {} of the line", GOOD.len() + 2));
+    assert_eq!(twice, format!(": not a JSON object: trailing characters, at byte {} of the line", GOOD.len() + 2));
     assert_eq!(fault(b"{\"Project\": \"\xFF\"}"), ": not UTF-8");
 }
 
@@ -162,7 +164,7 @@ fn an_ignored_category_is_counted() {
 #[test]
 fn what_ends_a_file_is_told_with_its_line() {
     let nines = changed(": 1}", &format!(": {}}}", "9".repeat(38)));
-    let long = format!("{GOOD}\n{}", "x".repeat(MAX_RECORD_BYTES + 1));
+    let long = format!("{GOOD}\n{}", "x".repeat(MAX_ROW_BYTES + 1));
     for (text, expected) in [
         (
             format!("{nines}\n{nines}\n").into_bytes(),
@@ -172,7 +174,10 @@ fn what_ends_a_file_is_told_with_its_line() {
             long.into_bytes(),
             "line 2: a line of more than 1048576 bytes begins here; is there one JSON object per line?",
         ),
-        (b"\xFF\xFE{\0}\0".to_vec(), "line 1: not UTF-8: the file begins with the mark of UTF-16; export it as UTF-8"),
+        (
+            b"\xFF\xFE{\0}\0".to_vec(),
+            "line 1: not UTF-8: the file begins with a UTF-16 byte order mark; export it as UTF-8",
+        ),
     ] {
         for bytes in [text.clone(), gzip(&text)] {
             for chunk_len in [bytes.len(), 9_999] {

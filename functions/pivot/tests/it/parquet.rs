@@ -1,14 +1,15 @@
-//! Parquet files of several writers and of our own: they come to what the same rows come to as CSV, and what is wrong with one
-//! is said.
+//! Parquet files of several writers and of our own: they come to what the same rows come to as CSV, and what is wrong
+//! with one is said.
 
-mod lies;
+mod inconsistent_metadata;
 mod writer;
 
 use crate::reading::places;
-use crate::support::{Pivoted, pivot, spec};
-use pivot::parquet::{MAX_FOOTER_BYTES, ParquetPlan, TAIL_BYTES, Tail, is_parquet};
+use crate::support::{Pivoted, pivot, spec, to_csv};
+use pivot::batch::Batch;
+use pivot::format::Format;
+use pivot::parquet::{MAX_FOOTER_BYTES, ParquetPlan, TAIL_BYTES, Tail};
 use pivot::plan::Plan;
-use pivot::reader::Batch;
 use pivot::{frame, reject};
 use proptest::prelude::*;
 use sluice::Kind;
@@ -36,7 +37,8 @@ fn source(key: &str, size: usize) -> SourceFile {
     SourceFile { key: key.to_owned(), etag: "etag".to_owned(), size: size as u64, last_modified: String::new() }
 }
 
-/// Reads a file as the handler does, its end in `tail_len` bytes at first, and has the waiting quarantine lines taken away.
+/// Reads a file as the handler does, its end in `tail_len` bytes at first, and has the waiting quarantine lines taken
+/// away.
 fn load(
     batch: &mut Batch<'_>,
     key: &str,
@@ -77,7 +79,7 @@ fn read(spec: &Pivot, key: &str, bytes: &[u8], tail_len: usize) -> sluice::Resul
     let mut quarantine = Vec::new();
     load(&mut batch, key, bytes, tail_len, |pending| quarantine.append(pending))?;
     let frame = frame::frame(&batch.sums, &plan.key.name, &plan.values)?;
-    let csv = String::from_utf8(frame::to_csv(&frame)?).unwrap();
+    let csv = to_csv(&frame);
     let quarantine = String::from_utf8_lossy(&quarantine).into_owned();
     let Batch { rejects, rows_read, rows_ignored, .. } = batch;
     Ok(Pivoted { csv, quarantine, rejects, rows_read, rows_ignored })
@@ -105,7 +107,7 @@ fn files() -> Vec<PathBuf> {
 }
 
 fn parquet_files() -> impl Iterator<Item = (String, PathBuf, Vec<u8>)> {
-    let files = files().into_iter().filter(|path| is_parquet(path.to_str().unwrap()));
+    let files = files().into_iter().filter(|path| Format::of(path.to_str().unwrap()) == Format::Parquet);
     files.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path.clone(), fs::read(path).unwrap()))
 }
 
@@ -150,8 +152,8 @@ fn every_file_beside_them_is_of_use() {
     }
 }
 
-/// Whatever a byte is changed to, and wherever a file is cut: an error of the file, or as many rows as it had, whatever they
-/// are; never a panic.
+/// Whatever a byte is changed to, and wherever a file is cut: an error of the file, or as many rows as it had, whatever
+/// they are; never a panic.
 #[test]
 fn corrupt_files_are_refused_or_read() {
     let plan = Plan::new(&spec()).unwrap();
@@ -204,7 +206,7 @@ fn what_is_no_parquet_file_is_refused() {
         assert_eq!(refusal(&spec(), KEY, bytes), format!("{KEY}: {reason}"), "{}", bytes.escape_ascii());
     }
     let packed = "a.parquet.gz: a Parquet file must not be compressed as a whole, its pages are; store it as .parquet";
-    assert!(is_parquet("a.parquet.gz"));
+    assert_eq!(Format::of("a.parquet.gz"), Format::Parquet);
     assert_eq!(refusal(&spec(), "a.parquet.gz", b"\x1F\x8B"), packed);
     assert_eq!(ParquetPlan::tail_len(12), 12);
     assert_eq!(ParquetPlan::tail_len(1 << 30), TAIL_BYTES);
@@ -262,8 +264,8 @@ fn bad_rows_are_told_by_their_place_and_texts() {
                         a.parquet,etag,3,3,Project,\"null, expected a text or an integer\",\"2024-01-01,,-0.25\"\n\
                         a.parquet,etag,4,3,Project,\"unknown category \"\"a,b\"\"\",\"2024-01-01,\"\"a,b\"\",0.01\"\n\
                         a.parquet,etag,5,1,Duration (in minutes),\"null, expected a number\",\"2024-01-01,Work,\"\n\
-                        a.parquet,etag,6,2,Start date,\"\"\"5881580-07-11\"\": no date of the calendar as YYYY-MM-DD\",\
-                        \"5881580-07-11,Work,0.01\"\n\
+                        a.parquet,etag,6,2,Start date,\"\"\"2147483647 days after 1970-01-01\"\": not a valid date as YYYY-MM-DD\",\
+                        \"2147483647 days after 1970-01-01,Work,0.01\"\n\
                         a.parquet,etag,7,2,Start date,\"null, expected a date, a timestamp or a text\",\",,\"\n";
         assert_eq!(found.quarantine, format!("{}{expected}", String::from_utf8_lossy(reject::HEADER)));
     }
@@ -364,13 +366,13 @@ fn a_sum_that_is_too_long_ends_the_file_with_its_place() {
         column("Duration (in minutes)", BYTE_ARRAY, UTF8, vec![text(&largest); 2]),
     ];
     let reason =
-        "line 2, column 3 (Duration (in minutes)): the sum that this value belongs to needs more than 38 digits";
+        "row 2, column 3 (Duration (in minutes)): the sum that this value belongs to needs more than 38 digits";
     assert_eq!(refusal(&spec(), KEY, &file(&columns, WHOLE)), format!("{KEY}, {reason}"));
     let long = text(&"x".repeat(1 << 20));
     let columns = columns.map(|column| Column { values: vec![Some(long.clone()); 2], ..column });
     assert_eq!(
         refusal(&spec(), KEY, &file(&columns, WHOLE)),
-        format!("{KEY}, line 1: a row of more than 1048576 bytes")
+        format!("{KEY}, row 1: a row of more than 1048576 bytes")
     );
 }
 

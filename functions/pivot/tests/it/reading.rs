@@ -1,9 +1,10 @@
 //! Runs the core on one file as the handler does, and keeps what an error would hide: the bad rows, and how far it got.
 
 use crate::support::{Reading, read_files};
+use pivot::csv::record::Record;
+use pivot::csv::scanner::{Scanner, TooLarge};
 use pivot::plan::Plan;
 use pivot::reject;
-use pivot::scanner::{Record, Scanner, TooLarge};
 use sluice::spec::Pivot;
 
 /// The key of the one file.

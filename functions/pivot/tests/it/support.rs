@@ -1,10 +1,14 @@
 //! Runs the core on texts, as the handler runs it on objects.
 
-use pivot::compression::Decompressor;
+use bytes::Bytes;
+use pivot::batch::Batch;
+use pivot::decompressor::Decompressor;
+use pivot::frame;
 use pivot::plan::Plan;
-use pivot::reader::{Batch, FileReader};
+use pivot::reader::FileReader;
+use pivot::reject::Rejects;
 use pivot::sums::Sums;
-use pivot::{frame, reject::Rejects};
+use polars::prelude::DataFrame;
 use serde_json::json;
 use sluice::contract::SourceFile;
 use sluice::spec::Pivot;
@@ -30,21 +34,22 @@ pub struct Pivoted {
 
 /// Reads a file in pieces as the handler does, and has the waiting quarantine lines taken away after each.
 pub fn feed(
-    mut decompressor: Decompressor<'_, '_>,
-    pieces: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    file: &SourceFile,
+    batch: &mut Batch<'_>,
+    chunks: impl IntoIterator<Item = impl AsRef<[u8]>>,
     mut take: impl FnMut(&mut Vec<u8>),
 ) -> sluice::Result<()> {
-    for piece in pieces {
-        let mut rest = piece.as_ref();
-        while !rest.is_empty() {
-            rest = &rest[decompressor.feed(rest)?..];
-            take(&mut decompressor.rejects().pending);
+    let mut decompressor = Decompressor::new(&file.key);
+    let mut reader = FileReader::new(file);
+    let chunks = chunks.into_iter().map(|chunk| Some(Bytes::copy_from_slice(chunk.as_ref())));
+    for chunk in chunks.chain([None]) {
+        decompressor.push(chunk)?;
+        while let Some(piece) = decompressor.next_piece()? {
+            reader.feed(piece, batch)?;
+            take(&mut batch.rejects.pending);
         }
     }
-    while !decompressor.flush()? {
-        take(&mut decompressor.rejects().pending);
-    }
-    decompressor.finish()
+    reader.finish(batch)
 }
 
 /// What became of some files.
@@ -70,10 +75,8 @@ pub fn read_files(plan: &Plan, files: &[(&str, &[u8])], chunk_len: usize) -> Rea
             size: bytes.len() as u64,
             last_modified: String::new(),
         };
-        let decompressor = Decompressor::new(key, FileReader::new(&file, &mut batch));
-        feed(decompressor, bytes.chunks(chunk_len), |pending| quarantine.append(pending))
+        feed(&file, &mut batch, bytes.chunks(chunk_len), |pending| quarantine.append(pending))
     });
-    // Only now: what a decompressor does when it is dropped must not add to the bad rows.
     quarantine.append(&mut batch.rejects.pending);
     let Batch { sums, rejects, rows_read, rows_ignored, .. } = batch;
     Reading { ended, quarantine, rejects, rows_read, rows_ignored, sums }
@@ -85,7 +88,26 @@ pub fn pivot(spec: &Pivot, files: &[(&str, &[u8])], chunk_len: usize) -> sluice:
     let Reading { ended, quarantine, rejects, rows_read, rows_ignored, sums } = read_files(&plan, files, chunk_len);
     ended?;
     let frame = frame::frame(&sums, &plan.key.name, &plan.values)?;
-    let csv = String::from_utf8(frame::to_csv(&frame)?).unwrap();
+    let csv = to_csv(&frame);
     let quarantine = String::from_utf8_lossy(&quarantine).into_owned();
     Ok(Pivoted { csv, quarantine, rejects, rows_read, rows_ignored })
+}
+
+/// A table as CSV with a header.
+pub fn to_csv(frame: &DataFrame) -> String {
+    let names = frame.get_column_names().into_iter().map(|name| quoted(name)).collect::<Vec<_>>();
+    let row = |row: usize| {
+        let cells = frame.columns().iter().map(|column| quoted(&column.get(row).unwrap().str_value()));
+        cells.collect::<Vec<_>>().join(",")
+    };
+    let rows = std::iter::once(names.join(",")).chain((0..frame.height()).map(row));
+    rows.map(|row| row + "\n").collect()
+}
+
+fn quoted(field: &str) -> String {
+    if field.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.to_owned()
+    }
 }

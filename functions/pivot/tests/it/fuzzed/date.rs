@@ -1,6 +1,6 @@
 //! Texts to dates: every day of the calendar, and nothing else.
 
-use pivot::date::{self, Date};
+use pivot::value::date::{self, Date};
 
 /// Fails if a text is read as another day than it shows.
 pub fn check(text: &[u8]) {

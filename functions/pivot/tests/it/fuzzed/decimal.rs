@@ -1,6 +1,6 @@
 //! Texts to decimals: the value that is written there, to the last digit, or none.
 
-use pivot::decimal::{Decimal, MAX_DIGITS, NotDecimal};
+use pivot::value::decimal::{Decimal, MAX_DIGITS, NotDecimal};
 
 /// Fails if a text is read as another value than it shows.
 pub fn check(text: &[u8]) {

@@ -1,13 +1,16 @@
-//! Bytes to records: by the book, no byte lost, and dependent neither on how the stream is cut nor on the lane that
+//! Bytes to records: by the book, no byte lost, and dependent neither on how the stream is cut nor on the path that
 //! takes a row.
 
-use pivot::scanner::{Fault, Fields, HEAD_BYTES, Head, MAX_FIELDS, Record, Row, Rows, Scanner, TooLarge};
+use pivot::csv::block::FastRow;
+use pivot::csv::record::{Fault, MAX_FIELDS, RawFields, Record};
+use pivot::csv::scanner::{RowSink, Scanner, TooLarge};
+use pivot::value::field::{FieldPrefix, PREFIX_BYTES};
 use std::collections::{BTreeSet, HashSet};
 
 /// What is known of a record: line, raw bytes, fields and fault. What the fields of a faulty one are, is not said.
 type Seen = (u64, Vec<u8>, Vec<Vec<u8>>, Option<Fault>);
 
-/// The fast lane has to take rows of as many bytes, with their line ends.
+/// The fast path has to take rows of as many bytes, with their line ends.
 const FAST_BYTES: usize = 4_096;
 
 /// How many bytes of an input are made one row.
@@ -29,14 +32,15 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-/// Fails if a row comes to something else in the fast lane than by the book, or does not get there. Says how many rows
+/// Fails if a row comes to something else in the fast path than by the book, or does not get there. Says how many rows
 /// of the input did.
 pub fn fast_rows(bytes: &[u8]) -> usize {
     let inputs = [[bytes, b"\n"].concat(), [&long_row(bytes)[..], b"\n", bytes, b"\n"].concat()];
     inputs.iter().map(|input| compare_by_widths(input)).sum()
 }
 
-/// The same for an input that is longer than what is laid out at once, with rows between that are about as long as that.
+/// The same for an input that is longer than what is laid out at once, with rows between that are about as long as
+/// that.
 pub fn check_pieces(bytes: &[u8]) {
     let long = long_row(bytes);
     let some = [bytes, b"\n", &long, b"\r\n"].concat();
@@ -63,21 +67,21 @@ fn compare_by_widths(input: &[u8]) -> usize {
     // Most rows have one of a few widths; the others are between them.
     for width in widths.into_iter().filter(|width| *width > 1).take(5) {
         let offered = compare(input, &expected, width);
-        for (place, record) in expected.iter().enumerate().filter(|(_, row)| is_for_the_fast_lane(row, width)) {
-            assert!(offered.contains(&place), "b\"{}\" takes the slow lane", record.1.escape_ascii());
+        for (place, record) in expected.iter().enumerate().filter(|(_, row)| is_for_the_fast_path(row, width)) {
+            assert!(offered.contains(&place), "b\"{}\" takes the slow path", record.1.escape_ascii());
             count += 1;
         }
     }
     count
 }
 
-fn is_for_the_fast_lane((_, raw, fields, _): &Seen, width: usize) -> bool {
+fn is_for_the_fast_path((_, raw, fields, _): &Seen, width: usize) -> bool {
     let is_small = fields.len() == width && raw.len() + 2 <= FAST_BYTES;
     is_small && !raw.contains(&b'"') && std::str::from_utf8(raw).is_ok()
 }
 
-/// Compares what comes of some bytes with what the book says, whoever takes the rows, and however they are cut. Returns the
-/// places of the rows that it offers, if nothing is cut.
+/// Compares what comes of some bytes with what the book says, whoever takes the rows, and however they are cut. Returns
+/// the places of the rows that it offers, if nothing is cut.
 fn compare(bytes: &[u8], expected: &[Seen], width: usize) -> HashSet<usize> {
     let whole = bytes.len().max(1);
     let mut offered = HashSet::new();
@@ -106,7 +110,7 @@ struct Comparison<'a> {
     all: usize,
     /// Those that are still to come.
     rest: std::slice::Iter<'a, Seen>,
-    /// Fields of a row of the fast lane.
+    /// Fields of a row of the fast path.
     width: usize,
     /// Of so many of them one is taken; the others come again as records.
     one_in: usize,
@@ -116,16 +120,16 @@ struct Comparison<'a> {
     offered: HashSet<usize>,
 }
 
-impl Rows<TooLarge> for Comparison<'_> {
+impl RowSink<TooLarge> for Comparison<'_> {
     fn width(&self) -> Option<usize> {
         Some(self.width)
     }
 
-    fn take_row(&mut self, row: Row<'_>) -> Option<()> {
+    fn take_row(&mut self, row: FastRow<'_>) -> Option<()> {
         let (_, raw, fields, fault) = self.rest.as_slice().first().expect("one row more than by the book");
         assert_eq!((self.width, None), (fields.len(), *fault), "b\"{}\"", raw.escape_ascii());
         for (position, field) in fields.iter().enumerate() {
-            check_head(row.head(position).expect("there is always enough behind it"), field);
+            check_prefix(row.prefix(position).expect("there is always enough behind it"), field);
             assert_eq!(row.text(position), Some(&field[..]));
         }
         self.offered.insert(self.all - self.rest.len());
@@ -140,7 +144,7 @@ impl Rows<TooLarge> for Comparison<'_> {
     fn take_record(&mut self, record: Record<'_>) -> Result<(), TooLarge> {
         let found = seen(&record);
         for (position, field) in found.2.iter().enumerate() {
-            record.head(position).into_iter().for_each(|head| check_head(head, field));
+            record.prefix(position).into_iter().for_each(|prefix| check_prefix(prefix, field));
             assert!(record.text(position).is_none_or(|text| text == field));
         }
         assert_eq!(Some(&found), self.rest.next());
@@ -148,10 +152,10 @@ impl Rows<TooLarge> for Comparison<'_> {
     }
 }
 
-/// Fails if it is not the head of this field.
-fn check_head(head: Head<'_>, field: &[u8]) {
-    let len = field.len().min(HEAD_BYTES);
-    assert_eq!((head.len, &head.bytes[..len]), (field.len(), &field[..len]), "b\"{}\"", field.escape_ascii());
+/// Fails if it is not the prefix of this field.
+fn check_prefix(prefix: FieldPrefix<'_>, field: &[u8]) {
+    let len = field.len().min(PREFIX_BYTES);
+    assert_eq!((prefix.len, &prefix.bytes[..len]), (field.len(), &field[..len]), "b\"{}\"", field.escape_ascii());
 }
 
 fn scanned(bytes: &[u8], chunk_len: usize) -> Result<Vec<Seen>, TooLarge> {

@@ -3,8 +3,8 @@
 use crate::packing::{gzip, zstd};
 use crate::reading::{KEY, places, read};
 use crate::support::{Reading, pivot, spec};
-use pivot::decimal::Decimal;
 use pivot::sums::{Keys, Sums};
+use pivot::value::decimal::Decimal;
 use sluice::Kind;
 use sluice::spec::{Pivot, UnknownCategory};
 use std::collections::BTreeMap;

@@ -76,17 +76,17 @@ fn headers() -> Vec<Case> {
         refused(
             "the index column twice",
             "Start date,Project,Duration (in minutes),Start date\n",
-            r#"line 1: the column "Start date" stands twice in the header, again as column 4"#,
+            r#"line 1: duplicate column "Start date" in the header (also column 4)"#,
         ),
         refused(
             "the category column twice, with blanks",
             "Project,Duration (in minutes),Start date, Project \n",
-            r#"line 1: the column "Project" stands twice in the header, again as column 4"#,
+            r#"line 1: duplicate column "Project" in the header (also column 4)"#,
         ),
         refused(
             "the value column three times",
             "Duration (in minutes),Project,Duration (in minutes),Start date,Duration (in minutes)\n",
-            r#"line 1: the column "Duration (in minutes)" stands twice in the header, again as column 3"#,
+            r#"line 1: duplicate column "Duration (in minutes)" in the header (also column 3)"#,
         ),
         loaded(
             "another column twice",
@@ -170,7 +170,7 @@ fn encodings() -> Vec<Case> {
     let text = file(GOOD);
     let little_endian: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let big_endian: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
-    let utf_16 = "line 1: not UTF-8: the file begins with the mark of UTF-16; export it as UTF-8";
+    let utf_16 = "line 1: not UTF-8: the file begins with a UTF-16 byte order mark; export it as UTF-8";
     vec![
         refused("UTF-16, little end first", [&[0xFF, 0xFE][..], &little_endian].concat(), utf_16),
         refused("UTF-16, big end first", [&[0xFE, 0xFF][..], &big_endian].concat(), utf_16),
@@ -212,7 +212,7 @@ fn encodings() -> Vec<Case> {
 }
 
 fn line_ends() -> Vec<Case> {
-    let no_cr_alone = "line 1: a CR without LF stands in the header; do its lines end with CR alone?";
+    let no_cr_alone = "line 1: a CR without LF in the header; do its lines end with CR alone?";
     vec![
         refused(
             "lines that end with CR, the header with a column of the spec",

@@ -3,8 +3,14 @@
 use super::*;
 use crate::packing::{gzip, zstd};
 
-/// What flate2 says of a member whose end is missing or does not fit.
+/// What flate2 says of a member whose checksum or length does not match.
 const NO_CHECKSUM: &str = "corrupt gzip stream does not have a matching checksum";
+
+/// What it says of a member that ends within its header or its trailer.
+const CUT_OFF: &str = "unexpected end of file";
+
+/// What it says of a member that ends within its data.
+const CUT_WITHIN_DATA: &str = "incomplete deflate stream";
 
 const NOT_GZIP: &str = "invalid gzip header";
 
@@ -30,25 +36,27 @@ fn flipped(mut bytes: Vec<u8>, from_end: usize) -> Vec<u8> {
 fn gzip_members() -> Vec<Case> {
     let whole = gzip(file(GOOD));
     let corrupt_at_end = |name: &str, bytes: &[u8]| corrupt(name, bytes, NO_CHECKSUM);
+    let cut_off = |name: &str, bytes: &[u8]| corrupt(name, bytes, CUT_OFF);
+    let cut_within = |name: &str, bytes: &[u8]| corrupt(name, bytes, CUT_WITHIN_DATA);
     vec![
         loaded("gzip", &whole[..], 1, &[], &[GOOD_SUM]),
         loaded("gzip of nothing", gzip(""), 0, &[], &[]),
         loaded("gzip in two members", [gzip(HEADER), gzip(GOOD)].concat(), 1, &[], &[GOOD_SUM]),
-        corrupt_at_end("gzip, cut after its magic", &whole[..2]),
-        corrupt_at_end("gzip, cut within its header", &whole[..5]),
-        corrupt_at_end("gzip, cut after its header", &whole[..10]),
-        corrupt_at_end("gzip, cut within its data", &whole[..whole.len() / 2]),
-        corrupt_at_end("gzip, cut before its checksum", &whole[..whole.len() - 8]),
-        corrupt_at_end("gzip, cut within its checksum", &whole[..whole.len() - 5]),
-        corrupt_at_end("gzip, without its last byte", &whole[..whole.len() - 1]),
+        cut_off("gzip, cut after its magic", &whole[..2]),
+        cut_off("gzip, cut within its header", &whole[..5]),
+        cut_within("gzip, cut after its header", &whole[..10]),
+        cut_within("gzip, cut within its data", &whole[..whole.len() / 2]),
+        cut_off("gzip, cut before its checksum", &whole[..whole.len() - 8]),
+        cut_off("gzip, cut within its checksum", &whole[..whole.len() - 5]),
+        cut_off("gzip, without its last byte", &whole[..whole.len() - 1]),
         corrupt_at_end("gzip, another checksum", &flipped(whole.clone(), 8)),
         corrupt_at_end("gzip, another length", &flipped(whole.clone(), 4)),
-        corrupt_at_end("gzip, its second member cut", &[&whole[..], &gzip(GOOD)[..20]].concat()),
+        cut_within("gzip, its second member cut", &[&whole[..], &gzip(GOOD)[..20]].concat()),
         corrupt_at_end(
             "gzip, the first of two members with another checksum",
             &[flipped(whole.clone(), 8), gzip(GOOD)].concat(),
         ),
-        corrupt_at_end("gzip and a few bytes after it", &[&whole[..], b"xyz"].concat()),
+        cut_off("gzip and a few bytes after it", &[&whole[..], b"xyz"].concat()),
         corrupt("gzip and text after it", [&whole[..], b"Work,1,2024-01-01,x\n"].concat(), NOT_GZIP),
         corrupt("gzip and zeros after it", [&whole[..], &[0; 512]].concat(), NOT_GZIP),
     ]
@@ -114,7 +122,7 @@ fn zstd_headers() -> Vec<Case> {
 fn texts_within() -> Vec<Case> {
     let text = file(GOOD);
     let utf_16: Vec<u8> = [0xFF, 0xFE].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
-    let utf_16_mark = "line 1: not UTF-8: the file begins with the mark of UTF-16; export it as UTF-8";
+    let utf_16_mark = "line 1: not UTF-8: the file begins with a UTF-16 byte order mark; export it as UTF-8";
     let wrong_then_too_long = file(&format!("Work,x,2024-01-01,x\nWork,{},2024-01-01,x\n{GOOD}", "9".repeat(38)));
     let bad = [r#"line 2, column 2 (Duration (in minutes)): "x": not a number"#];
     let too_long = concat!(
@@ -128,7 +136,7 @@ fn texts_within() -> Vec<Case> {
         refused("UTF-16 within gzip", gzip(&utf_16), utf_16_mark),
         refused("UTF-16 within zstd", zstd(&utf_16), utf_16_mark),
         loaded("a byte order mark within gzip", gzip(format!("\u{feff}{text}")), 1, &[], &[GOOD_SUM]),
-        // The bad row is in quarantine once: an error must not make the decompressor hand over its last piece again.
+        // The rejected row is in quarantine, once.
         ended("gzip, a sum of 39 digits after a bad row", gzip(&wrong_then_too_long), &bad, too_long),
         ended("zstd, a sum of 39 digits after a bad row", zstd(&wrong_then_too_long), &bad, too_long),
     ]

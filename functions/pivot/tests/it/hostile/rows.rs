@@ -149,7 +149,7 @@ fn bytes() -> Vec<Case> {
         bad_row(
             "NUL after a date",
             "Work,1,2024-01-01\0,x",
-            r#"line 3, column 3 (Start date): "2024-01-01\0": no date of the calendar as YYYY-MM-DD"#,
+            r#"line 3, column 3 (Start date): "2024-01-01\0": not a valid date as YYYY-MM-DD"#,
         ),
         good_row("NUL in another column", "Work,1,2024-01-01,\0"),
         bad_row("Latin-1 in a category", b"W\xF6rk,1,2024-01-01,x", "line 3, column 1 (Project): not UTF-8"),

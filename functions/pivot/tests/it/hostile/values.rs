@@ -72,7 +72,7 @@ const NO_DATES: &[&str] = &[
 
 fn dates() -> Vec<Case> {
     let no_date = |date: &str, shown: &str| {
-        let place = format!("line 3, column 3 (Start date): {shown}: no date of the calendar as YYYY-MM-DD");
+        let place = format!("line 3, column 3 (Start date): {shown}: not a valid date as YYYY-MM-DD");
         bad_row(&format!("the date {date:?}"), format!("Work,1,{date},x"), &place)
     };
     let mut cases: Vec<Case> = NO_DATES.iter().map(|date| no_date(date, &format!("\"{date}\""))).collect();

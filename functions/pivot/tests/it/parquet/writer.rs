@@ -1,5 +1,5 @@
-//! A Parquet writer of the simplest kind: plain values, version 1 pages, nothing compressed. What it writes can lie; and pages
-//! of any other kind can be put in place of its own.
+//! A Parquet writer of the simplest kind: plain values, version 1 pages, nothing compressed. What it writes can lie;
+//! and pages of any other kind can be put in place of its own.
 
 /// A column as it is to be written.
 pub struct Column {

@@ -1,16 +1,16 @@
-//! An object of unknown length, in parts: bad rows, and the sums of many files, may be as many as there are rows.
+//! Streaming multipart upload: rejected rows, and the sums of many files, may be as many as there are rows.
 
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use sluice::contract::ObjectRef;
 use sluice::store::Store;
 use sluice::{Error, Result};
 
-/// Size of a part, in bytes. S3 wants at least 5 MiB for all but the last, and at most 10,000 of them.
+/// Size of a part, in bytes. S3 requires at least 5 MiB for all but the last, and at most 10,000 of them.
 const PART_BYTES: usize = 8 << 20;
 
-/// Writes one object. It appears whole when it is finished, or not at all; unfinished uploads are cleared by the bucket's
-/// lifecycle rule.
-pub struct Upload<'a> {
+/// Writes one object. It appears whole when it is finished, or not at all; unfinished uploads are cleared by the
+/// bucket's lifecycle rule.
+pub(crate) struct Upload<'a> {
     store: &'a Store,
     key: String,
     content_type: &'static str,
@@ -20,16 +20,16 @@ pub struct Upload<'a> {
 }
 
 impl<'a> Upload<'a> {
-    /// An object at `key`, which is only made when something is written.
-    pub fn new(store: &'a Store, key: String, content_type: &'static str) -> Self {
+    /// An object at `key`, which is only created if something is written.
+    pub(crate) fn new(store: &'a Store, key: String, content_type: &'static str) -> Self {
         Self { store, key, content_type, part: Vec::new(), upload_id: None, parts: Vec::new() }
     }
 
-    /// Takes what is pending, and writes it once it is a part.
+    /// Takes the pending bytes, and uploads a part once there are enough.
     ///
     /// # Errors
     /// As [`Error::aws`].
-    pub async fn drain(&mut self, pending: &mut Vec<u8>) -> Result<()> {
+    pub(crate) async fn drain(&mut self, pending: &mut Vec<u8>) -> Result<()> {
         self.part.append(pending);
         if self.part.len() < PART_BYTES {
             return Ok(());
@@ -38,11 +38,11 @@ impl<'a> Upload<'a> {
         self.upload_part(part).await
     }
 
-    /// Writes the rest and makes the file appear; nothing if nothing was ever written.
+    /// Uploads the rest and makes the object appear; `None` if nothing was ever written.
     ///
     /// # Errors
     /// As [`Error::aws`].
-    pub async fn finish(mut self, pending: &mut Vec<u8>) -> Result<Option<ObjectRef>> {
+    pub(crate) async fn finish(mut self, pending: &mut Vec<u8>) -> Result<Option<ObjectRef>> {
         self.drain(pending).await?;
         let part = std::mem::take(&mut self.part);
         if self.upload_id.is_none() {
@@ -73,10 +73,10 @@ impl<'a> Upload<'a> {
                 let request = self.store.client().create_multipart_upload().bucket(self.store.bucket()).key(&self.key);
                 let output =
                     request.content_type(self.content_type).send().await.map_err(|error| Error::aws(&what, error))?;
-                self.upload_id.insert(output.upload_id.unwrap_or_default()).clone()
+                self.upload_id.insert(output.upload_id.expect("S3 names every upload that it creates")).clone()
             }
         };
-        let number = i32::try_from(self.parts.len() + 1).unwrap_or(i32::MAX);
+        let number = i32::try_from(self.parts.len() + 1).expect("S3 refuses more than 10,000 parts");
         let request = self.store.client().upload_part().bucket(self.store.bucket()).key(&self.key);
         let output = request
             .upload_id(upload_id)

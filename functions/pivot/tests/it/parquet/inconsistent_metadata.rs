@@ -8,8 +8,8 @@ use super::{DAY, KEY, WHOLE, load, read, refusal};
 use crate::support::spec;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use pivot::batch::Batch;
 use pivot::plan::Plan;
-use pivot::reader::Batch;
 use std::io::Write;
 
 const DATA: Kind = Kind::Data { encoding: PLAIN };
@@ -92,7 +92,7 @@ fn dictionaries_are_bounded() {
         with_categories(4, false, UNCOMPRESSED, &[dictionary.clone(), page(INDICES, 4, indices.len(), &indices)])
     };
     assert_eq!(pivoted(&file(0)), "date,learning_minutes,work_minutes\n2024-01-01,0,4\n");
-    assert_eq!(refusal(&spec(), KEY, &file(1)), format!("{KEY}, line 1: a row of more than 1048576 bytes"));
+    assert_eq!(refusal(&spec(), KEY, &file(1)), format!("{KEY}, row 1: a row of more than 1048576 bytes"));
 }
 
 #[test]

@@ -1,25 +1,23 @@
-//! Bytes to CSV records (RFC 4180), as they come: nothing is kept but the record that is not yet complete.
+//! Bytes to CSV records (RFC 4180), as they arrive: only the record that is not yet complete is kept.
 //!
-//! Quoted fields may hold commas, line ends and doubled quotes. A line ends with LF or CRLF. Empty lines are no
+//! Quoted fields may contain commas, line ends and doubled quotes. A line ends with LF or CRLF. Empty lines are not
 //! records.
 //!
-//! There are two lanes. The fast one takes lines without quotes, all of whose separators it finds some kilobytes at a time.
-//! The slow one reads one record, whatever it is, and decides what is a fault.
+//! The fast path takes lines without quotes, whose separators are found a block at a time. The slow path reads one
+//! record, whatever it is, and decides what is a fault.
 
-use crate::layout::Layout;
-use crate::records::{Field, find_record};
+use super::block::{BlockScanner, FastRow};
+use super::record::{FieldRange, MAX_FIELDS, Record, find_record};
+use crate::batch::MAX_ROW_BYTES;
 use memchr::{memchr, memchr_iter};
 
-pub use crate::layout::Row;
-pub use crate::records::{Fault, Fields, HEAD_BYTES, Head, MAX_FIELDS, MAX_RECORD_BYTES, Record};
-
-/// Who takes what a scanner finds.
-pub trait Rows<E> {
-    /// How many fields a row of the fast lane has; none as long as there are to be records only.
+/// Takes what a scanner finds.
+pub trait RowSink<E> {
+    /// How many fields a row of the fast path has; `None` as long as only records are wanted.
     fn width(&self) -> Option<usize>;
 
-    /// Takes a row of the fast lane if nothing about it is unusual; else it comes again as a record.
-    fn take_row(&mut self, row: Row<'_>) -> Option<()>;
+    /// Takes a row of the fast path; `None` has it handed over again as a record.
+    fn take_row(&mut self, row: FastRow<'_>) -> Option<()>;
 
     /// Takes a record.
     ///
@@ -28,12 +26,12 @@ pub trait Rows<E> {
     fn take_record(&mut self, record: Record<'_>) -> Result<(), E>;
 }
 
-impl<E, F: FnMut(Record<'_>) -> Result<(), E>> Rows<E> for F {
+impl<E, F: FnMut(Record<'_>) -> Result<(), E>> RowSink<E> for F {
     fn width(&self) -> Option<usize> {
         None
     }
 
-    fn take_row(&mut self, _: Row<'_>) -> Option<()> {
+    fn take_row(&mut self, _: FastRow<'_>) -> Option<()> {
         None
     }
 
@@ -42,7 +40,7 @@ impl<E, F: FnMut(Record<'_>) -> Result<(), E>> Rows<E> for F {
     }
 }
 
-/// A record beyond [`MAX_RECORD_BYTES`] or [`MAX_FIELDS`]; what follows it cannot be read.
+/// A record beyond [`MAX_ROW_BYTES`] or [`MAX_FIELDS`]; what follows cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLarge {
     /// Number of its first line, from 1.
@@ -53,8 +51,8 @@ pub struct TooLarge {
 #[derive(Debug, Default)]
 pub struct Scanner {
     carry: Vec<u8>,
-    layout: Layout,
-    records: Records,
+    block: BlockScanner,
+    records: RecordScanner,
 }
 
 impl Scanner {
@@ -62,7 +60,7 @@ impl Scanner {
     ///
     /// # Errors
     /// The first error of `rows`, or [`TooLarge`].
-    pub fn feed<E: From<TooLarge>>(&mut self, chunk: &[u8], rows: &mut impl Rows<E>) -> Result<(), E> {
+    pub fn feed<E: From<TooLarge>>(&mut self, chunk: &[u8], rows: &mut impl RowSink<E>) -> Result<(), E> {
         let rest = match self.carry.is_empty() {
             true => chunk,
             false => self.complete(chunk, rows)?,
@@ -71,7 +69,7 @@ impl Scanner {
         self.carry.extend_from_slice(&rest[used..]);
         // One more: the CR of a line end whose LF has not come yet. What is longer all the same is refused when it
         // ends.
-        if self.carry.len() > MAX_RECORD_BYTES + 1 {
+        if self.carry.len() > MAX_ROW_BYTES + 1 {
             return Err(TooLarge { line: self.records.next_line }.into());
         }
         Ok(())
@@ -81,7 +79,7 @@ impl Scanner {
     ///
     /// # Errors
     /// As [`Scanner::feed`].
-    pub fn finish<E: From<TooLarge>>(&mut self, rows: &mut impl Rows<E>) -> Result<(), E> {
+    pub fn finish<E: From<TooLarge>>(&mut self, rows: &mut impl RowSink<E>) -> Result<(), E> {
         let window = std::mem::take(&mut self.carry);
         let mut rest = &window[..];
         while !rest.is_empty() {
@@ -92,7 +90,7 @@ impl Scanner {
 
     /// Completes the record that the last chunk began, with as much of this one as it takes. Returns the rest of the
     /// chunk; none of it if the record does not end here.
-    fn complete<'a, E: From<TooLarge>>(&mut self, chunk: &'a [u8], rows: &mut impl Rows<E>) -> Result<&'a [u8], E> {
+    fn complete<'a, E: From<TooLarge>>(&mut self, chunk: &'a [u8], rows: &mut impl RowSink<E>) -> Result<&'a [u8], E> {
         let mut window = std::mem::take(&mut self.carry);
         // Mostly it ends with this line. If it does not, it is quoted, and all of the chunk may belong to it.
         let line_end = memchr(b'\n', chunk).map_or(chunk.len(), |at| at + 1);
@@ -113,7 +111,7 @@ impl Scanner {
     }
 
     /// Hands over the records that are complete. Returns how many bytes of `window` are done with.
-    fn scan<E: From<TooLarge>>(&mut self, window: &[u8], rows: &mut impl Rows<E>) -> Result<usize, E> {
+    fn scan<E: From<TooLarge>>(&mut self, window: &[u8], rows: &mut impl RowSink<E>) -> Result<usize, E> {
         let mut start = 0;
         while start < window.len() {
             let ahead = &window[start..];
@@ -128,11 +126,12 @@ impl Scanner {
         Ok(start)
     }
 
-    /// The fast lane: the lines at the head of `ahead` that are for it, as many as are laid out at once. Returns how many bytes they are.
-    fn scan_lines<E: From<TooLarge>>(&mut self, ahead: &[u8], rows: &mut impl Rows<E>) -> Result<usize, E> {
-        // A line of one field may be empty, which is no record.
+    /// The fast path: the lines at the head of `ahead` that it can take, those of one block at most. Returns their
+    /// length in bytes.
+    fn scan_lines<E: From<TooLarge>>(&mut self, ahead: &[u8], rows: &mut impl RowSink<E>) -> Result<usize, E> {
+        // A line of one field may be empty, which is not a record.
         let Some(width) = rows.width().filter(|width| *width > 1) else { return Ok(0) };
-        let lines = self.layout.lines(ahead, width);
+        let lines = self.block.lines(ahead, width);
         for position in 0..lines.count() {
             match rows.take_row(lines.row(position)) {
                 Some(()) => self.records.next_line += 1,
@@ -143,20 +142,20 @@ impl Scanner {
     }
 }
 
-/// The slow lane.
+/// The slow path.
 #[derive(Debug)]
-struct Records {
+struct RecordScanner {
     next_line: u64,
-    fields: Vec<Field>,
+    fields: Vec<FieldRange>,
 }
 
-impl Default for Records {
+impl Default for RecordScanner {
     fn default() -> Self {
         Self { next_line: 1, fields: Vec::new() }
     }
 }
 
-impl Records {
+impl RecordScanner {
     /// One record. Returns its length with its line end; 0 if it is not complete.
     #[cold]
     fn scan<E: From<TooLarge>>(
@@ -164,12 +163,12 @@ impl Records {
         window: &[u8],
         is_end: bool,
         ahead: &[u8],
-        rows: &mut impl Rows<E>,
+        rows: &mut impl RowSink<E>,
     ) -> Result<usize, E> {
         let Some(found) = find_record(window, is_end, &mut self.fields) else { return Ok(0) };
         let raw = &window[..found.content_len];
         let line = self.next_line;
-        if raw.len() > MAX_RECORD_BYTES || self.fields.len() > MAX_FIELDS {
+        if raw.len() > MAX_ROW_BYTES || self.fields.len() > MAX_FIELDS {
             return Err(TooLarge { line }.into());
         }
         self.next_line += 1;
@@ -185,6 +184,7 @@ impl Records {
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::Fault;
     use super::*;
     use proptest::prelude::*;
 
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn a_record_has_bounds() {
         let mut text = b"h\n\"".to_vec();
-        text.resize(text.len() + MAX_RECORD_BYTES + 10, b'x');
+        text.resize(text.len() + MAX_ROW_BYTES + 10, b'x');
         assert_eq!(scan_in_chunks(&text, 65_536), Err(TooLarge { line: 2 }));
         assert_eq!(scan_in_chunks(&text, text.len()), Err(TooLarge { line: 2 }));
         let wide = ",".repeat(MAX_FIELDS);

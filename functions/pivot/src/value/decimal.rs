@@ -1,8 +1,8 @@
-//! Exact decimals: an integer and how many of its digits are decimals. No float anywhere, so a sum does not depend on the
-//! order of its parts.
+//! Exact decimals: an integer and how many of its digits are decimals. No float anywhere, so a sum does not depend on
+//! the order of its parts.
 
-use crate::digits;
-use crate::records::{Head, OWN_BYTES};
+use super::field::{FieldPrefix, LENGTH_MASKS};
+use super::simd_digits;
 use std::fmt;
 use wide::u8x16;
 
@@ -32,43 +32,43 @@ pub struct Decimal {
     pub scale: u32,
 }
 
-/// A decimal in units of 10^-20, which is as fine as floating-point numbers are written: so adding is one addition, however many decimals
-/// there are.
+/// A decimal in units of 10^-20, as many decimals as floating-point numbers are written with: so adding is one integer
+/// addition, however many decimals there are. Or, as a tagged value, the index of a sum that is kept elsewhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Units(i128);
 
-/// How many decimals that is.
+/// Decimals of a unit.
 const UNIT_SCALE: u32 = 20;
 
-/// One, where there are so many decimals.
+/// One, in units of eight or twelve decimals.
 const EIGHT_DECIMALS: i64 = 100_000_000;
 const TWELVE_DECIMALS: i64 = 1_000_000_000_000;
 
-/// Sums are nearer to zero: so near that no summand leads from there beyond what 128 bits hold.
-const FAR: i128 = 1 << 125;
+/// Bound on |sum|, so that adding one more value cannot overflow i128.
+const SUM_BOUND: i128 = 1 << 125;
 
 impl Units {
-    /// A decimal in units, if it is not too fine, nor longer than a decimal may be.
+    /// A decimal in units, if it has no more decimals than a unit, nor more digits than a decimal may have.
     pub fn new(decimal: Decimal) -> Option<Self> {
         let decimal = if decimal.scale > UNIT_SCALE { decimal.trimmed() } else { decimal };
         decimal.rescaled(UNIT_SCALE).map(Self)
     }
 
-    /// What is no number: the place of one that is kept elsewhere.
-    pub fn elsewhere(place: u32) -> Self {
-        Self(i128::MIN + i128::from(place))
+    /// A tagged value: index into `wide`, for sums that do not fit into `Units`.
+    pub(crate) fn tagged(index: u32) -> Self {
+        Self(i128::MIN + i128::from(index))
     }
 
-    /// That place, if this is one.
-    pub fn place(self) -> Option<u32> {
+    /// The index, if this is a tagged value.
+    pub(crate) fn tag(self) -> Option<u32> {
         u32::try_from(self.0.wrapping_sub(i128::MIN)).ok()
     }
 
-    /// The sum with a number; none if it leads too far from zero, or if this is a place.
+    /// The sum with a number; `None` if it exceeds `SUM_BOUND`, or if this is a tagged value.
     #[inline(always)]
     pub fn checked_add(self, number: Self) -> Option<Self> {
         let sum = self.0.wrapping_add(number.0);
-        (-FAR..FAR).contains(&sum).then_some(Self(sum))
+        (-SUM_BOUND..SUM_BOUND).contains(&sum).then_some(Self(sum))
     }
 }
 
@@ -78,7 +78,7 @@ impl From<Units> for Decimal {
     }
 }
 
-/// Why a text is no decimal.
+/// Why a text is not a decimal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotDecimal {
     /// Nothing but blanks.
@@ -103,10 +103,10 @@ impl fmt::Display for NotDecimal {
 }
 
 impl Decimal {
-    /// Reads `[+-]digits[.digits][e[+-]digits]`, blanks around it allowed.
+    /// Parses `[+-]digits[.digits][e[+-]digits]`, blanks around it allowed.
     ///
     /// # Errors
-    /// Why it is no decimal. Nothing is rounded: what does not fit is [`NotDecimal::TooLong`].
+    /// Why it is not a decimal. Nothing is rounded: what does not fit is [`NotDecimal::TooLong`].
     pub fn parse(text: &[u8]) -> Result<Self, NotDecimal> {
         let text = text.trim_ascii();
         let (is_negative, unsigned) = match text {
@@ -146,32 +146,37 @@ impl Decimal {
         Ok(Self { mantissa: if is_negative { -magnitude } else { magnitude }, scale })
     }
 
-    /// Reads a number of the usual form quickly: up to eight digits, perhaps a point and up to eight more, perhaps a minus sign in front,
-    /// sixteen characters at most. Up to twelve more decimals take little longer.
+    /// Fast path for the common format: an optional minus sign, up to eight digits, optionally a point and up to eight
+    /// more, sixteen characters at most. Up to twelve more decimals take little longer.
+    ///
+    /// The characters are moved so that the point, which is left out, is after the eighth one: `-31.5` becomes
+    /// `00000031` and `50000000`, two numbers of eight digits.
     #[inline(always)]
-    pub fn guess(head: Head<'_>) -> Option<Units> {
-        /// From the point: eight characters before it, and eight behind. Those before the text come out as zeros.
+    pub fn parse_fast(prefix: FieldPrefix<'_>) -> Option<Units> {
+        /// Offsets from the point of the characters wanted: eight before it and eight after it, modulo 256. For
+        /// `-31.5`, whose point is at 3, they are 251, .., 255, 0, 1, 2 and 4, .., 11. 251 to 255 stand for -5 to -1,
+        /// before the text: like all above 15, they are shuffled to zeros.
         const AROUND: u8x16 = u8x16::new([248, 249, 250, 251, 252, 253, 254, 255, 1, 2, 3, 4, 5, 6, 7, 8]);
-        /// Where there are zeros, it takes nothing away.
+        /// A minus sign is masked out at the start only.
         const SIGN: u8x16 = u8x16::new(*b"-000000000000000");
-        let text = u8x16::new(*head.bytes.first_chunk()?);
-        // Where there is no point, one is thought at the end.
+        let text = u8x16::new(*prefix.bytes.first_chunk()?);
+        // Without a point, there is one at the end.
         let points =
-            text.simd_eq(u8x16::splat(b'.')).to_bitmask() | 1_u32.checked_shl(u32::try_from(head.len).ok()?)?;
+            text.simd_eq(u8x16::splat(b'.')).to_bitmask() | 1_u32.checked_shl(u32::try_from(prefix.len).ok()?)?;
         let point = points.trailing_zeros();
-        let is_negative = head.bytes[0] == b'-';
-        let decimals = head.len.saturating_sub(point as usize + 1);
+        let is_negative = prefix.bytes[0] == b'-';
+        let decimals = prefix.len.saturating_sub(point as usize + 1);
         let whole_len = (point as usize).checked_sub(usize::from(is_negative))?;
-        let Some(own) = OWN_BYTES.get(head.len).filter(|_| whole_len <= 8 && decimals <= 8) else {
-            return Self::guess_long(head);
+        let Some(mask) = LENGTH_MASKS.get(prefix.len).filter(|_| whole_len <= 8 && decimals <= 8) else {
+            return Self::parse_fast_long(prefix);
         };
-        let values = digits::values(text) & *own & !text.simd_eq(SIGN);
+        let values = simd_digits::values(text) & *mask & !text.simd_eq(SIGN);
         #[expect(clippy::cast_possible_truncation, reason = "at most 32")]
         let values = values.shuffle_zeroing(AROUND + u8x16::splat(point as u8));
-        if !digits::are_digits(values) || whole_len + decimals == 0 {
+        if !simd_digits::are_digits(values) || whole_len + decimals == 0 {
             return None;
         }
-        let [whole, fraction] = digits::eights(values);
+        let [whole, fraction] = simd_digits::eights(values);
         let magnitude = i64::from(whole) * EIGHT_DECIMALS + i64::from(fraction);
         let value = if is_negative { -magnitude } else { magnitude };
         Some(Units(i128::from(value) * i128::from(TWELVE_DECIMALS)))
@@ -179,11 +184,11 @@ impl Decimal {
 
     /// The same with more decimals.
     #[cold]
-    fn guess_long(head: Head<'_>) -> Option<Units> {
-        let text = head.bytes.get(..head.len)?;
+    fn parse_fast_long(prefix: FieldPrefix<'_>) -> Option<Units> {
+        let text = prefix.bytes.get(..prefix.len)?;
         let point = text.iter().position(|byte| *byte == b'.')?;
         let (first, last) = text.split_at_checked(point + 9).filter(|(_, last)| (1..=12).contains(&last.len()))?;
-        let Units(units) = Self::guess(Head { bytes: head.bytes, len: first.len() })?;
+        let Units(units) = Self::parse_fast(FieldPrefix { bytes: prefix.bytes, len: first.len() })?;
         let padded = last.iter().chain(&[b'0'; 12]).take(12);
         let mut digits = padded.map(|byte| byte.is_ascii_digit().then(|| i128::from(byte - b'0')));
         let more = digits.try_fold(0, |more, digit| Some(more * 10 + digit?))?;
@@ -272,26 +277,26 @@ mod tests {
         Decimal { mantissa, scale }
     }
 
-    /// What the quick way makes of a text must be what the other way makes of it.
-    fn check_guess(text: &str) -> bool {
-        let guesses = [
+    /// The fast path and the slow one must agree.
+    fn check_fast(text: &str) -> bool {
+        let values = [
             ",behind it, all the way and further",
             "0123456789.1234567890123456789.0123",
             ".-.-.-.-.-.-.-.-.-.-.-.-.-.-.-.-.-.",
         ]
         .map(|behind| {
             let ahead = format!("{text}{behind}");
-            Head::new(ahead.as_bytes(), text.len()).and_then(Decimal::guess)
+            FieldPrefix::new(ahead.as_bytes(), text.len()).and_then(Decimal::parse_fast)
         });
-        assert_eq!([guesses[0]; 3], guesses, "{text:?} depends on what stands behind it");
-        if let Some(guess) = guesses[0] {
-            assert_eq!(Decimal::parse(text.as_bytes()).map(Decimal::trimmed), Ok(guess.into()), "{text:?}");
+        assert_eq!([values[0]; 3], values, "{text:?} depends on what follows it");
+        if let Some(value) = values[0] {
+            assert_eq!(Decimal::parse(text.as_bytes()).map(Decimal::trimmed), Ok(value.into()), "{text:?}");
         }
-        guesses[0].is_some()
+        values[0].is_some()
     }
 
     #[test]
-    fn usual_numbers_are_guessed() {
+    fn common_numbers_take_the_fast_path() {
         for text in [
             "0",
             "-7",
@@ -308,7 +313,7 @@ mod tests {
             "0.08333333333333333",
             "-0.00012345678901234567",
         ] {
-            assert!(check_guess(text), "{text:?}");
+            assert!(check_fast(text), "{text:?}");
         }
         for text in [
             "",
@@ -328,14 +333,14 @@ mod tests {
             "1.123456789012345678901",
             "12345678.12345678",
         ] {
-            assert!(!check_guess(text), "{text:?}");
+            assert!(!check_fast(text), "{text:?}");
         }
     }
 
     proptest::proptest! {
         #[test]
-        fn guesses_are_right(text in "-?[0-9]{0,9}[.]?[0-9]{0,22}[ .e-]?") {
-            check_guess(&text);
+        fn the_fast_path_is_exact(text in "-?[0-9]{0,9}[.]?[0-9]{0,22}[ .e-]?") {
+            check_fast(&text);
         }
     }
 
@@ -364,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_says_why() {
+    fn what_is_not_a_number_says_why() {
         for (text, expected) in [
             ("", NotDecimal::Empty),
             ("  ", NotDecimal::Empty),
@@ -410,18 +415,18 @@ mod tests {
         let one = Units(1);
         assert_eq!(Units(-3).checked_add(one), Some(Units(-2)));
         let longest = Units(10_i128.pow(MAX_DIGITS) - 1);
-        for place in [0, 1, u32::MAX] {
-            let elsewhere = Units::elsewhere(place);
-            assert_eq!(elsewhere.place(), Some(place));
+        for index in [0, 1, u32::MAX] {
+            let tagged = Units::tagged(index);
+            assert_eq!(tagged.tag(), Some(index));
             for number in [one, Units(-1), longest, Units(-longest.0)] {
-                assert_eq!((elsewhere.checked_add(number), number.place()), (None, None));
+                assert_eq!((tagged.checked_add(number), number.tag()), (None, None));
             }
         }
         let (mut far, mut steps) = (Units::default(), 0);
         while let Some(further) = far.checked_add(Units(1 << 122)) {
             (far, steps) = (further, steps + 1);
         }
-        assert!(steps == 7 && far.checked_add(longest).is_none() && far.place().is_none());
+        assert!(steps == 7 && far.checked_add(longest).is_none() && far.tag().is_none());
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Dates of the proleptic Gregorian calendar, years 1 to 9999.
 
-use crate::digits;
-use crate::scanner::Head;
+use super::field::FieldPrefix;
+use super::simd_digits;
+use time::Month;
 use wide::{bytemuck, u8x16};
 
 /// How many characters a date has.
 pub const LENGTH: usize = 10;
 
-/// A date as it is written, without its hyphens: so it can be looked for without being understood.
+/// A date by its digits as they are written, so that it can be looked up without being decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Date {
     /// `YYYYMMDD`, the first digit the lowest byte.
@@ -15,12 +16,11 @@ pub struct Date {
 }
 
 impl Date {
-    /// What differs from all dates, and from all that may be taken for one: no text has such bytes.
-    pub const NOTHING: Self = Self { digits: u64::MAX };
+    /// Sentinel for an empty slot; not the encoding of any text.
+    pub(crate) const NONE: Self = Self { digits: u64::MAX };
 
-    /// Reads the date at the head of `text`: `YYYY-MM-DD`, then nothing, a blank or a `T`.
-    ///
-    /// Nothing for what is no date of the calendar, such as 2023-02-29.
+    /// Parses the date at the head of `text`: `YYYY-MM-DD`, then nothing, a blank or a `T`. `None` if it is not a valid
+    /// date, such as 2023-02-29.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let text = text.trim_ascii();
         let (head, rest) = text.split_first_chunk::<LENGTH>()?;
@@ -28,87 +28,75 @@ impl Date {
             return None;
         }
         let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *head else { return None };
-        let year = number(&[y1, y2, y3, y4])?;
-        let month = number(&[m1, m2])?;
-        let day = number(&[d1, d2])?;
-        let is_date = year >= 1 && (1..=12).contains(&month) && day >= 1 && day <= days_in_month(year, month);
-        is_date.then(|| Self { digits: u64::from_le_bytes([y1, y2, y3, y4, m1, m2, d1, d2]) })
+        let digits = [y1, y2, y3, y4, m1, m2, d1, d2];
+        let date = digits.iter().all(u8::is_ascii_digit).then(|| calendar_date(digits))??;
+        (date.year() >= 1).then(|| Self { digits: u64::from_le_bytes(digits) })
     }
 
-    /// Takes what should be a date for one, if nothing stands around it. So it may only be compared with one.
+    /// Parses the layout only, not the calendar; compare the result with validated dates only.
     #[inline(always)]
-    pub fn guess(head: Head<'_>) -> Option<Self> {
+    pub fn parse_fast(prefix: FieldPrefix<'_>) -> Option<Self> {
         const HYPHENS: u8x16 = u8x16::new(*b"....-..-........");
         const DIGITS: u8x16 = u8x16::new([0, 1, 2, 3, 5, 6, 8, 9, 15, 15, 15, 15, 15, 15, 15, 15]);
-        if head.len != LENGTH && (head.len < LENGTH || !matches!(head.bytes[LENGTH], b' ' | b'T' | b't')) {
+        if prefix.len != LENGTH && (prefix.len < LENGTH || !matches!(prefix.bytes[LENGTH], b' ' | b'T' | b't')) {
             return None;
         }
-        let text = u8x16::new(*head.bytes.first_chunk()?);
+        let text = u8x16::new(*prefix.bytes.first_chunk()?);
         let [digits, _]: [u64; 2] = bytemuck::cast(text.shuffle(DIGITS));
         (text.simd_eq(HYPHENS).to_bitmask() & 0b1001_0000 == 0b1001_0000).then_some(Self { digits })
     }
 
     /// Days since 1970-01-01.
     pub fn days(self) -> i32 {
-        let [y1, y2, y3, y4, m1, m2, d1, d2] = self.digits.to_le_bytes();
-        let value = |digits: &[u8]| digits.iter().fold(0, |value, digit| value * 10 + i32::from(digit - b'0'));
-        days(value(&[y1, y2, y3, y4]), value(&[m1, m2]), value(&[d1, d2]))
+        let date = calendar_date(self.digits.to_le_bytes()).expect("only valid dates have been kept");
+        date.to_julian_day() - JULIAN_EPOCH
     }
 
-    /// A number that is near to those of the days around it, and differs from that of every other date.
+    /// A number that differs from that of every other date, and is close to those of the days around it.
     #[inline(always)]
     pub fn number(self) -> u32 {
-        let [number, _] = digits::weighted(digits::values(bytemuck::cast([self.digits, 0])), [100, 1, 31, 1], 372);
+        let [number, _] =
+            simd_digits::weighted(simd_digits::values(bytemuck::cast([self.digits, 0])), [100, 1, 31, 1], 372);
         number
     }
 }
 
-fn number(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |value, digit| digit.is_ascii_digit().then(|| value * 10 + u32::from(digit - b'0')))
-}
+/// The Julian day number of 1970-01-01.
+pub(crate) const JULIAN_EPOCH: i32 = 2_440_588;
 
-fn days_in_month(year: u32, month: u32) -> u32 {
-    match month {
-        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Counts the days of whole years and months before the date; a year begins in March here, so that a leap day ends it.
-fn days(year: i32, month: i32, day: i32) -> i32 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let month = (month + 9) % 12;
-    let day_of_year = (153 * month + 2) / 5 + day - 1;
-    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year - 719_468
+/// The date of `YYYYMMDD`, which must be digits; `None` if there is no such date.
+fn calendar_date(digits: [u8; 8]) -> Option<time::Date> {
+    let [y1, y2, y3, y4, m1, m2, d1, d2] = digits.map(|digit| digit - b'0');
+    let year = [y1, y2, y3, y4].into_iter().fold(0, |year, digit| year * 10 + i32::from(digit));
+    let month = Month::try_from(m1 * 10 + m2).ok()?;
+    time::Date::from_calendar_date(year, month, d1 * 10 + d2).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Both ways, which must agree.
+    /// Both paths, which must agree.
     fn parse(text: &[u8]) -> Option<i32> {
         let date = Date::parse(text);
         for behind in [&b"\n2024-01-01,Work,and,so,on,and,on"[..], &[b','; 32]] {
             let ahead = [text, behind].concat();
-            let guess = Head::new(&ahead, text.len()).and_then(Date::guess);
-            assert!(guess.is_none() || date.is_none() || guess == date, "{}", text.escape_ascii());
+            let fast = FieldPrefix::new(&ahead, text.len()).and_then(Date::parse_fast);
+            assert!(fast.is_none() || date.is_none() || fast == date, "{}", text.escape_ascii());
         }
         date.map(Date::days)
     }
 
     #[test]
-    fn the_usual_form_is_guessed() {
+    fn the_common_format_takes_the_fast_path() {
         for text in ["2023-03-04", "2023-03-04 16:11", "9999-12-31T00:00"] {
             let ahead = format!("{text},behind it, all the way and further");
-            let guess = Head::new(ahead.as_bytes(), text.len()).and_then(Date::guess);
-            assert_eq!(guess, Date::parse(text.as_bytes()), "{text}");
+            let fast = FieldPrefix::new(ahead.as_bytes(), text.len()).and_then(Date::parse_fast);
+            assert_eq!(fast, Date::parse(text.as_bytes()), "{text}");
         }
         for text in ["2023-03-0", "2023-03-04x", " 2023-03-04", "2023-03-04,", ""] {
             let ahead = format!("{text},behind it, all the way and further");
-            assert_eq!(Head::new(ahead.as_bytes(), text.len()).and_then(Date::guess), None, "{text}");
+            assert_eq!(FieldPrefix::new(ahead.as_bytes(), text.len()).and_then(Date::parse_fast), None, "{text}");
         }
     }
 
@@ -130,6 +118,12 @@ mod tests {
 
     #[test]
     fn days_follow_one_another_without_gap() {
+        let days_in_month = |year: i32, month: u32| match month {
+            2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        };
         let mut expected = parse(b"1599-12-31").unwrap();
         for year in 1600..2401 {
             for month in 1..=12 {

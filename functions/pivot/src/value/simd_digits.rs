@@ -1,29 +1,28 @@
-//! Sixteen characters at once: the digits that they are, and the numbers that these say.
+//! Sixteen characters at once: to digits, and to the numbers that these are.
 
 use wide::{bytemuck, i16x8, u8x16, u16x8};
 
-/// What characters are worth as digits: more than nine where they are none.
+/// The values of characters as digits: more than nine where a character is not a digit.
 #[inline(always)]
-pub fn values(text: u8x16) -> u8x16 {
+pub(super) fn values(text: u8x16) -> u8x16 {
     text - u8x16::splat(b'0')
 }
 
 /// Whether all of them are digits.
 #[inline(always)]
-pub fn are_digits(values: u8x16) -> bool {
+pub(super) fn are_digits(values: u8x16) -> bool {
     values.min(u8x16::splat(9)).simd_eq(values).to_bitmask() == 0xFFFF
 }
 
-/// The numbers of eight digits that sixteen digits say.
+/// Sixteen digits as two numbers of eight digits.
 #[inline(always)]
-pub fn eights(values: u8x16) -> [u32; 2] {
+pub(super) fn eights(values: u8x16) -> [u32; 2] {
     weighted(values, [100, 1, 100, 1], 10_000)
 }
 
-/// Each eight digits are four numbers of two. The sums of the first two and of the last two, each number times its weight; and the sum of
-/// these, the first one times `first`.
+/// For each eight digits, as four numbers `n` of two digits: `(n[0] * a + n[1] * b) * first + (n[2] * c + n[3] * d)`.
 #[inline(always)]
-pub fn weighted(values: u8x16, [a, b, c, d]: [i16; 4], first: u32) -> [u32; 2] {
+pub(super) fn weighted(values: u8x16, [a, b, c, d]: [i16; 4], first: u32) -> [u32; 2] {
     // The first digit is the lower byte.
     let digits: u16x8 = bytemuck::cast(values);
     let twos = (digits * u16x8::splat(10) + (digits >> 8)) & u16x8::splat(0xFF);
@@ -39,7 +38,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_is_no_digit_is_seen_anywhere() {
+    fn what_is_not_a_digit_is_found_anywhere() {
         for place in 0..16 {
             for byte in 0..=u8::MAX {
                 let mut text = *b"1234567890987654";

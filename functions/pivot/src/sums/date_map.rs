@@ -1,21 +1,22 @@
-//! The dates of a batch and their rows: a small hash table, since every row of a file asks it.
+//! A hash map from dates to rows, which is asked for every row of a file.
 
-use crate::date::Date;
+use crate::value::date::Date;
 
 /// Dates by row, and rows by date.
 #[derive(Debug)]
-pub struct DateRows {
+pub struct DateMap {
     dates: Vec<Date>,
-    /// Open addressing: the row of a date is at its number or soon after, around the end. Numbers of dates that follow one another are
-    /// near one another, so they rarely meet, and share cache lines. There is a power of two of slots, at most half of them are taken.
+    /// Open addressing: a date is in the slot of its number or soon after it, modulo their count, which is a power of
+    /// two; at most half of them are taken. Consecutive dates have close numbers, so they rarely collide, and share
+    /// cache lines.
     slots: Vec<Slot>,
 }
 
-/// How far from its number a date may be. Dates that are chosen to meet get more room, not more steps.
-const MOST_STEPS: usize = 32;
+/// How far from its number a date may be. If dates collide more than that, the table grows.
+const MAX_STEPS: usize = 32;
 
-/// Each number has a place of its own among so many.
-const MOST_SLOTS: usize = 1 << 22;
+/// Each number has a slot of its own among so many.
+const MAX_SLOTS: usize = 1 << 22;
 
 #[derive(Clone, Copy, Debug)]
 struct Slot {
@@ -23,29 +24,29 @@ struct Slot {
     row: u32,
 }
 
-const EMPTY: Slot = Slot { date: Date::NOTHING, row: u32::MAX };
+const EMPTY: Slot = Slot { date: Date::NONE, row: u32::MAX };
 
-const FEWEST_SLOTS: usize = 256;
+const MIN_SLOTS: usize = 256;
 
-impl Default for DateRows {
+impl Default for DateMap {
     fn default() -> Self {
-        Self { dates: Vec::new(), slots: vec![EMPTY; FEWEST_SLOTS] }
+        Self { dates: Vec::new(), slots: vec![EMPTY; MIN_SLOTS] }
     }
 }
 
-impl DateRows {
+impl DateMap {
     /// The row of a date, if it has one.
     #[inline(always)]
     pub fn row(&self, date: Date) -> Option<usize> {
-        let place = date.number() as usize;
-        let slot = &self.slots[place & (self.slots.len() - 1)];
-        if slot.date == date { Some(slot.row as usize) } else { self.row_near(place, date) }
+        let number = date.number() as usize;
+        let slot = &self.slots[number & (self.slots.len() - 1)];
+        if slot.date == date { Some(slot.row as usize) } else { self.row_near(number, date) }
     }
 
-    /// The same where another one or nothing is in its place.
-    fn row_near(&self, place: usize, date: Date) -> Option<usize> {
-        let near = (place..place + MOST_STEPS).map(|place| self.slots[place & (self.slots.len() - 1)]);
-        let mut taken = near.take_while(|slot| slot.date != Date::NOTHING);
+    /// The same where its slot is empty or has another date.
+    fn row_near(&self, number: usize, date: Date) -> Option<usize> {
+        let near = (number..number + MAX_STEPS).map(|at| self.slots[at & (self.slots.len() - 1)]);
+        let mut taken = near.take_while(|slot| slot.date != Date::NONE);
         taken.find(|slot| slot.date == date).map(|slot| slot.row as usize)
     }
 
@@ -58,7 +59,7 @@ impl DateRows {
             let bigger = self.slots.len() * 4;
             self.slots.clear();
             self.slots.resize(bigger, EMPTY);
-            is_in = (0..=row).all(|row| self.enter(row)) || bigger >= MOST_SLOTS;
+            is_in = (0..=row).all(|row| self.enter(row)) || bigger >= MAX_SLOTS;
         }
         row
     }
@@ -74,15 +75,15 @@ impl DateRows {
         self.slots.fill(EMPTY);
     }
 
-    /// Says whether there was room near its number.
+    /// Enters a date; returns whether there was room near its number.
     fn enter(&mut self, row: usize) -> bool {
         let date = self.dates[row];
         let number = date.number() as usize;
         let mask = self.slots.len() - 1;
-        let Ok(row) = u32::try_from(row) else { unreachable!("there are not that many dates") };
-        let near = (0..MOST_STEPS).map(|step| (number + step) & mask);
-        let Some(place) = near.into_iter().find(|place| self.slots[*place].date == Date::NOTHING) else { return false };
-        self.slots[place] = Slot { date, row };
+        let row = u32::try_from(row).expect("there are only four million dates");
+        let near = (0..MAX_STEPS).map(|step| (number + step) & mask);
+        let Some(at) = near.into_iter().find(|at| self.slots[*at].date == Date::NONE) else { return false };
+        self.slots[at] = Slot { date, row };
         true
     }
 }
@@ -90,22 +91,22 @@ impl DateRows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scanner::{HEAD_BYTES, Head};
+    use crate::value::field::{FieldPrefix, PREFIX_BYTES};
     use std::collections::HashMap;
 
     #[test]
-    fn what_is_no_date_has_no_row() {
+    fn what_is_not_a_date_has_no_row() {
         for byte in 0..0x80 {
-            let mut bytes = [byte; HEAD_BYTES];
+            let mut bytes = [byte; PREFIX_BYTES];
             (bytes[4], bytes[7]) = (b'-', b'-');
-            let guess = Date::guess(Head { bytes: &bytes, len: 10 }).unwrap();
-            assert_eq!(DateRows::default().row(guess), None);
+            let date = Date::parse_fast(FieldPrefix { bytes: &bytes, len: 10 }).unwrap();
+            assert_eq!(DateMap::default().row(date), None);
         }
     }
 
     #[test]
-    fn dates_that_are_chosen_to_meet_are_near_their_numbers() {
-        let mut rows = DateRows::default();
+    fn dates_that_are_chosen_to_collide_are_near_their_numbers() {
+        let mut rows = DateMap::default();
         let all = (1..10_000).flat_map(|year| {
             (1..13).flat_map(move |month| (1..29).map(move |day| format!("{year:04}-{month:02}-{day:02}")))
         });
@@ -114,12 +115,12 @@ mod tests {
             let row = rows.insert(date);
             assert_eq!(rows.row(date), Some(row));
         }
-        assert!(rows.dates().len() > 1_000 && rows.slots.len() <= MOST_SLOTS);
+        assert!(rows.dates().len() > 1_000 && rows.slots.len() <= MAX_SLOTS);
     }
 
     #[test]
     fn every_date_has_one_row() {
-        let mut rows = DateRows::default();
+        let mut rows = DateMap::default();
         for round in 0..2 {
             let mut expected = HashMap::new();
             for year in (1 + round)..5_500 {

@@ -1,29 +1,26 @@
-//! One record at the head of some bytes, by the book (RFC 4180): where its fields are, where it ends, and what is wrong
-//! with it.
+//! The slow path: one record at the head of some bytes, by RFC 4180: where its fields are, where it ends, and what is
+//! wrong with it.
 
+use crate::value::field::FieldPrefix;
 use memchr::{memchr, memchr2};
 use std::borrow::Cow;
-use wide::u8x16;
-
-/// The longest record that is accepted, in bytes. A lost closing quote would else swallow the rest of the file.
-pub const MAX_RECORD_BYTES: usize = 1 << 20;
 
 /// The most fields a record may have.
 pub const MAX_FIELDS: usize = 10_000;
 
-/// One record, or what stands in its place.
+/// One record, also if its quoting is faulty.
 #[derive(Debug)]
 pub struct Record<'a> {
     /// Number of its first line, from 1.
     pub line: u64,
-    /// As it stands in the file, without the line end.
+    /// As in the file, without the line end.
     pub raw: &'a [u8],
     /// Where its fields are in `raw`.
-    pub(crate) fields: &'a [Field],
+    pub(super) fields: &'a [FieldRange],
     /// What is wrong with its quoting, if anything is.
     pub fault: Option<Fault>,
-    /// It and what follows; nothing if its fields are to be read the simple way.
-    pub(crate) ahead: &'a [u8],
+    /// It and what follows; empty if its fields have to be read by [`Record::field`].
+    pub(super) ahead: &'a [u8],
 }
 
 /// What is wrong with a record's quoting.
@@ -31,24 +28,24 @@ pub struct Record<'a> {
 pub enum Fault {
     /// The file ends within a quoted field.
     UnclosedQuote,
-    /// Something stands between a closing quote and the next comma.
+    /// There is something between a closing quote and the next comma.
     TextAfterQuote,
 }
 
-/// Places within a record, which has at most [`MAX_RECORD_BYTES`].
+/// Offsets of a field in its record, which has at most [`MAX_ROW_BYTES`](crate::batch::MAX_ROW_BYTES).
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Field {
+pub(super) struct FieldRange {
     start: u32,
     end: u32,
     has_doubled_quotes: bool,
 }
 
-impl Field {
+impl FieldRange {
     #[inline]
     fn new(start: usize, end: usize, has_doubled_quotes: bool) -> Self {
-        // Longer records are refused before a field is asked for.
-        let place = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
-        Self { start: place(start), end: place(end), has_doubled_quotes }
+        // At most the end of what is carried from one piece and of the next piece.
+        let offset = |offset: usize| u32::try_from(offset).expect("a piece is much smaller than 4 GiB");
+        Self { start: offset(start), end: offset(end), has_doubled_quotes }
     }
 }
 
@@ -58,7 +55,7 @@ impl<'a> Record<'a> {
         self.fields.len()
     }
 
-    /// Whether it has no field; no record is.
+    /// Whether it has no field, which is never the case.
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
     }
@@ -81,28 +78,28 @@ impl<'a> Record<'a> {
     }
 }
 
-/// A row's fields for the quick parsers; none where one has to be read by [`Record::field`].
-pub trait Fields<'a> {
-    /// The head of the field at `position`, from 0.
-    fn head(&self, position: usize) -> Option<Head<'a>>;
+/// A row's fields for the fast path; `None` where one has to be read by [`Record::field`].
+pub trait RawFields<'a> {
+    /// The field at `position`, from 0, with what follows it.
+    fn prefix(&self, position: usize) -> Option<FieldPrefix<'a>>;
 
-    /// All of it, as it stands.
+    /// The field alone.
     fn text(&self, position: usize) -> Option<&'a [u8]>;
 }
 
 impl Record<'_> {
-    /// Where the field at `position` stands, if it does as it is meant.
+    /// Where the field at `position` is, if its bytes are its text.
     #[inline]
-    fn plain(&self, position: usize) -> Option<&Field> {
+    fn plain(&self, position: usize) -> Option<&FieldRange> {
         self.fields.get(position).filter(|field| !field.has_doubled_quotes)
     }
 }
 
-impl<'a> Fields<'a> for Record<'a> {
+impl<'a> RawFields<'a> for Record<'a> {
     #[inline]
-    fn head(&self, position: usize) -> Option<Head<'a>> {
+    fn prefix(&self, position: usize) -> Option<FieldPrefix<'a>> {
         let field = self.plain(position)?;
-        Head::new(self.ahead.get(field.start as usize..)?, (field.end - field.start) as usize)
+        FieldPrefix::new(self.ahead.get(field.start as usize..)?, (field.end - field.start) as usize)
     }
 
     #[inline]
@@ -112,57 +109,20 @@ impl<'a> Fields<'a> for Record<'a> {
     }
 }
 
-/// How many bytes are read at once where a field is parsed as a whole.
-pub const HEAD_BYTES: usize = 32;
-
-/// A short field as the head of what stands there: so a parser reads all of it at once.
-#[derive(Clone, Copy, Debug)]
-pub struct Head<'a> {
-    /// The field, then whatever follows.
-    pub bytes: &'a [u8; HEAD_BYTES],
-    /// Length of the field.
-    pub len: usize,
-}
-
-impl<'a> Head<'a> {
-    /// The field that begins `ahead`.
-    #[inline(always)]
-    pub fn new(ahead: &'a [u8], len: usize) -> Option<Self> {
-        Some(Self { bytes: ahead.first_chunk()?, len })
-    }
-}
-
-/// By the length of a field, which of sixteen bytes are its own.
-pub const OWN_BYTES: [u8x16; 17] = {
-    let mut own = [u8x16::ZERO; 17];
-    let mut len = 1;
-    while len < own.len() {
-        let mut bytes = [0; 16];
-        let mut place = 0;
-        while place < len {
-            bytes[place] = u8::MAX;
-            place += 1;
-        }
-        own[len] = u8x16::new(bytes);
-        len += 1;
-    }
-    own
-};
-
 /// A record at the head of some bytes.
-pub(crate) struct Found {
+pub(super) struct Found {
     /// With its line end.
-    pub(crate) len: usize,
+    pub(super) len: usize,
     /// Without it.
-    pub(crate) content_len: usize,
+    pub(super) content_len: usize,
     /// Whether a line may end within it.
-    pub(crate) is_multiline: bool,
+    pub(super) is_multiline: bool,
     /// What is wrong with its quoting, if anything is.
-    pub(crate) fault: Option<Fault>,
+    pub(super) fault: Option<Fault>,
 }
 
-/// Finds the record that begins `bytes` and its fields; none if its end is not there yet.
-pub(crate) fn find_record(bytes: &[u8], is_end: bool, fields: &mut Vec<Field>) -> Option<Found> {
+/// Finds the record that begins `bytes` and its fields; `None` if its end is not there yet.
+pub(super) fn find_record(bytes: &[u8], is_end: bool, fields: &mut Vec<FieldRange>) -> Option<Found> {
     fields.clear();
     let mut has_quotes = false;
     let mut at = 0;
@@ -174,7 +134,7 @@ pub(crate) fn find_record(bytes: &[u8], is_end: bool, fields: &mut Vec<Field>) -
                 // Only at the end of the file: the rest of it is this record.
                 return Some(faulty(bytes, bytes.len(), Fault::UnclosedQuote));
             };
-            fields.push(Field::new(start, end, has_doubled_quotes));
+            fields.push(FieldRange::new(start, end, has_doubled_quotes));
             at = end + 1;
             match bytes.get(at..) {
                 Some([b',', ..]) => at += 1,
@@ -197,12 +157,12 @@ pub(crate) fn find_record(bytes: &[u8], is_end: bool, fields: &mut Vec<Field>) -
         } else {
             match memchr2(b',', b'\n', &bytes[at..]) {
                 Some(offset) if bytes[at + offset] == b',' => {
-                    fields.push(Field::new(at, at + offset, false));
+                    fields.push(FieldRange::new(at, at + offset, false));
                     at += offset + 1;
                 }
                 Some(offset) => {
                     let end = content_end(bytes, at, at + offset);
-                    fields.push(Field::new(at, end, false));
+                    fields.push(FieldRange::new(at, end, false));
                     return Some(Found {
                         len: at + offset + 1,
                         content_len: end,
@@ -212,7 +172,7 @@ pub(crate) fn find_record(bytes: &[u8], is_end: bool, fields: &mut Vec<Field>) -
                 }
                 None if is_end => {
                     let end = content_end(bytes, at, bytes.len());
-                    fields.push(Field::new(at, end, false));
+                    fields.push(FieldRange::new(at, end, false));
                     return Some(Found { len: bytes.len(), content_len: end, is_multiline: has_quotes, fault: None });
                 }
                 None => return None,

@@ -1,0 +1,56 @@
+//! Which format a file has: its key says so.
+
+/// The format of a file's rows. Compression is another matter, and decided by the content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// What has none of the suffixes below.
+    Csv,
+    /// Newline-delimited JSON.
+    Ndjson,
+    /// Parquet.
+    Parquet,
+}
+
+/// Suffixes of compressed files.
+const COMPRESSED: [&str; 2] = [".gz", ".zst"];
+
+/// A key's suffix and its format.
+const SUFFIXES: [(&str, Format); 4] =
+    [(".ndjson", Format::Ndjson), (".jsonl", Format::Ndjson), (".json", Format::Ndjson), (".parquet", Format::Parquet)];
+
+impl Format {
+    /// The format of the file `key`, a suffix of a compression aside.
+    pub fn of(key: &str) -> Self {
+        let name = COMPRESSED.iter().find_map(|suffix| key.strip_suffix(suffix)).unwrap_or(key);
+        SUFFIXES.iter().find(|(suffix, _)| name.ends_with(suffix)).map_or(Self::Csv, |(_, format)| *format)
+    }
+}
+
+/// Whether a key says that the whole file is compressed.
+pub(crate) fn is_compressed(key: &str) -> bool {
+    COMPRESSED.iter().any(|suffix| key.ends_with(suffix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_suffix_of_the_key_decides() {
+        for (key, expected) in [
+            ("a.csv", Format::Csv),
+            ("a", Format::Csv),
+            ("json", Format::Csv),
+            ("a.json.csv", Format::Csv),
+            ("a.csv.gz", Format::Csv),
+            ("a.gz.zst.json.txt", Format::Csv),
+            ("a.ndjson", Format::Ndjson),
+            ("a.jsonl.gz", Format::Ndjson),
+            ("a.json.zst", Format::Ndjson),
+            ("a.parquet", Format::Parquet),
+            ("a.parquet.gz", Format::Parquet),
+        ] {
+            assert_eq!(Format::of(key), expected, "{key}");
+        }
+    }
+}

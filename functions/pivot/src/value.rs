@@ -1,0 +1,7 @@
+//! Fields to values. Each parser has a fast path, which takes only the common format and reads a whole [`field`] at
+//! once, and a slow one, which takes everything that is valid.
+
+pub mod date;
+pub mod decimal;
+pub mod field;
+mod simd_digits;
