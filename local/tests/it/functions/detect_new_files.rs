@@ -80,7 +80,7 @@ async fn events_wake_it_up_and_others_are_refused() {
     let stack = fixture().await;
     let mut payload = detection(&stack, "one");
     let notification = |bucket: &str, key: &str| {
-        let mut event: Value = serde_json::from_str(include_str!("../../../events/s3-notification.json")).unwrap();
+        let mut event: Value = serde_json::from_str(include_str!("../../../../events/s3-notification.json")).unwrap();
         event["Records"][0]["s3"]["bucket"]["name"] = json!(bucket);
         event["Records"][0]["s3"]["object"]["key"] = json!(key);
         event

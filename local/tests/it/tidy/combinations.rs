@@ -1,8 +1,8 @@
 //! The template under the combinations of parameters that people deploy.
 
-use crate::jobs::with_changed_second_job;
-use crate::resolved::{Resolver, references};
-use crate::sam;
+use crate::executions::jobs::with_changed_second_job;
+use crate::tidy::resolved::{Resolver, references};
+use crate::executions::sam;
 use crate::support::Folder;
 use local::template;
 use serde_json::Value;

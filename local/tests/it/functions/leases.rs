@@ -1,6 +1,6 @@
 //! Two jobs share a database in toggle mode: whatever the order in which their runs come and go, the one that loads has it.
 
-use crate::faults::{Action, Fault, Faults, Moment, Place};
+use crate::faults::proxies::{Action, Fault, Faults, Moment, Place};
 use crate::support::*;
 use local::deployment::{Deployment, Options};
 use serde_json::{Value, json};

@@ -10,7 +10,7 @@ use std::process::Command;
 
 /// A program of SAM's environment that asks nobody and leaves nothing behind.
 pub fn tool(name: &str, home: &Path) -> Command {
-    let requirements = include_str!("../../requirements/sam.txt");
+    let requirements = include_str!("../../../requirements/sam.txt");
     let environment = python::environment(&tools_dir(), "sam", requirements, &|text| eprintln!("{text}"));
     let environment = environment.unwrap_or_else(|error| panic!("{error}\n{:?}", error.source));
     let mut tool = Command::new(environment.program(name));

@@ -1,7 +1,7 @@
 //! However keys are spelled, the function finds what a listing page by page finds.
 
 use super::{BEGINNING, event, execution};
-use crate::fake_aws::{FakeAws, Function, Object, Query};
+use crate::functions::fake_aws::{FakeAws, Function, Object, Query};
 use serde_json::json;
 use sluice::contract::{BatchManifest, Manifest, ObjectRef};
 use std::collections::BTreeSet;

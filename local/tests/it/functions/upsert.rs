@@ -1,6 +1,6 @@
 //! The function alone, against the real database: what makes a load happen once, and in the right order.
 
-use crate::parts;
+use crate::functions::copy_parts;
 use crate::support::*;
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 pub async fn prepared(stack: &Fixture, name: &str, detected_at: &str, parts: &[&str]) -> Value {
     let mut encoded = Vec::new();
     for part in parts {
-        encoded.push((parts::encoded(stack, part).await, part.lines().count()));
+        encoded.push((copy_parts::encoded(stack, part).await, part.lines().count()));
     }
     prepared_with(stack, name, detected_at, encoded).await
 }
@@ -75,7 +75,7 @@ async fn a_run_that_was_overtaken_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_that_postgresql_refuses_loads_nothing() {
     let stack = fixture().await;
-    let whole = parts::encoded(&stack, "2024-01-01,1,1\n").await;
+    let whole = copy_parts::encoded(&stack, "2024-01-01,1,1\n").await;
     let cut = whole[..whole.len() - 10].to_vec();
     let payload = prepared_with(&stack, "a", "2024-01-01T00:00:00.000Z", vec![(whole, 1), (cut, 1)]).await;
     let (error, cause) = stack.invoke("upsert", &payload).await.unwrap().unwrap_err();
@@ -136,7 +136,7 @@ async fn a_replaced_part_is_not_loaded() {
     let stack = fixture().await;
     let payload = prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &["2024-01-01,1,1\n"]).await;
     let put = stack.s3().put_object().bucket(&stack.bucket).key("intermediate_data/pomodoro/a/part-0.pgcopy");
-    put.body(parts::encoded(&stack, "2024-01-01,9,9\n").await.into()).send().await.unwrap();
+    put.body(copy_parts::encoded(&stack, "2024-01-01,9,9\n").await.into()).send().await.unwrap();
     let (error, cause) = stack.invoke("upsert", &payload).await.unwrap().unwrap_err();
     assert_eq!(error, "Misconfigured", "{cause}");
     assert!(table(&stack).await.is_empty());

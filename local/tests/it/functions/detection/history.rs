@@ -1,7 +1,7 @@
 //! One random history: what the writers do, and how the runs end.
 
 use super::{BEGINNING, HOUR, event, execution};
-use crate::fake_aws::{FakeAws, Function, Object, Run, Seen, World, date};
+use crate::functions::fake_aws::{FakeAws, Function, Object, Run, Seen, World, date};
 use crate::support::Random;
 use aws_sdk_s3::primitives::DateTime;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! A large file comes in ranges, several of them under way: whatever becomes of one of them, no row is lost, none is read twice, and
 //! all are of one version. The test plays S3.
 
-use crate::fake_aws::{FakeAws, Function, OnRange};
+use crate::functions::fake_aws::{FakeAws, Function, OnRange};
 use crate::support::shape;
 use serde_json::{Value, json};
 use sluice::contract::{BatchIndex, BatchManifest, Manifest, ObjectRef, SourceFile};

@@ -2,7 +2,7 @@
 //! nothing changes.
 
 use crate::support::*;
-use crate::upsert::prepared;
+use crate::functions::upsert::prepared;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection};
 

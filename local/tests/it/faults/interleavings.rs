@@ -6,8 +6,8 @@
 //! ended badly. Each of their requests about lock, mark and executions is let through when it is its turn. Orders that lead to the same
 //! state, with the same knowledge on all sides, go on alike, so each such state is left once by each step.
 
-use crate::detection::{BEGINNING, HOUR, event, execution};
-use crate::fake_aws::{FakeAws, Function, Gate, Object, Run, Seen};
+use crate::functions::detection::{BEGINNING, HOUR, event, execution};
+use crate::functions::fake_aws::{FakeAws, Function, Gate, Object, Run, Seen};
 use crate::support::is_full_campaign;
 use serde_json::{Value, json};
 use sluice::contract::{Again, Execution, Lock, keys};
@@ -139,7 +139,7 @@ impl Play<'_> {
         let (owner, upload) = (execution("owner", BEGINNING + HOUR), execution("upload", BEGINNING + HOUR));
         let mark = {
             let mut world = self.aws.world();
-            *world = crate::fake_aws::World { now: BEGINNING + HOUR, ..Default::default() };
+            *world = crate::functions::fake_aws::World { now: BEGINNING + HOUR, ..Default::default() };
             let lock = Lock { owner: owner.id.clone(), started_at: owner.started_at.clone(), released: false };
             world.put(&keys::lock("m"), serde_json::to_vec(&lock).unwrap());
             let mark = Again { asked_by: execution("earlier", BEGINNING).id, answered: false };

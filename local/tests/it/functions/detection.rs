@@ -21,7 +21,7 @@ mod history;
 mod million;
 mod spellings;
 
-use crate::fake_aws::{FakeAws, Function};
+use crate::functions::fake_aws::{FakeAws, Function};
 use crate::support::seeds;
 use aws_sdk_s3::primitives::DateTime;
 use history::{Counts, History};

@@ -1,7 +1,7 @@
 //! A million objects are listed, and written down, in the memory that a thousand take, and in many places at once.
 
 use super::{BEGINNING, HOUR, event, execution};
-use crate::fake_aws::{FakeAws, Function, Generated, Keeps, Object, Query, Run, Seen};
+use crate::functions::fake_aws::{FakeAws, Function, Generated, Keeps, Object, Query, Run, Seen};
 use serde_json::{Value, json};
 use sluice::contract::{BatchManifest, Manifest, ObjectRef};
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! The function alone, against the real bucket.
 
-use crate::parts;
+use crate::functions::copy_parts;
 use crate::support::*;
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ async fn the_partial_sums_are_exact() {
     let output = stack.invoke("pivot", &payload).await.unwrap().unwrap();
     assert_eq!(output["rows_read"], 3);
     assert_eq!(output["days"], 2);
-    let rows = parts::decoded(&stack, output["pivoted"]["key"].as_str().unwrap()).await;
+    let rows = copy_parts::decoded(&stack, output["pivoted"]["key"].as_str().unwrap()).await;
     assert_eq!(rows, ["2024-01-01,31.88333333,0", "2024-01-02,0,0.3"]);
 
     // Once more, though a file has changed by now: the first result stays.
@@ -65,7 +65,7 @@ async fn a_file_of_each_format_comes_to_the_same() {
         let payload = detected_by(&stack, &format!("one-{place}"), &suffix).await;
         let output = stack.invoke("pivot", &payload).await.unwrap().unwrap();
         assert_eq!(output["rows_read"], if place < 3 { 200 } else { 600 });
-        sums.push(parts::decoded(&stack, output["pivoted"]["key"].as_str().unwrap()).await);
+        sums.push(copy_parts::decoded(&stack, output["pivoted"]["key"].as_str().unwrap()).await);
     }
     assert!(sums[0].len() > 10 && sums[1..3].iter().all(|sums_of| *sums_of == sums[0]), "{sums:?}");
     let days = |sums: &[String]| -> Vec<String> { sums.iter().map(|row| row[..10].to_owned()).collect() };
