@@ -1,8 +1,8 @@
 //! The actions on the one instance that this stack may modify.
 //!
-//! Jobs share it, and their runs come and go beside one another. Who opens says so before looking at the instance; who closes looks who
-//! else has said so after closing, and opens again for them. So whatever comes between, a run that needs the database gets it, at the
-//! latest when its own check finds it private.
+//! Jobs share it, and their runs come and go beside one another. Who opens says so before looking at the instance; who
+//! closes looks who else has said so after closing, and opens again for them. So whatever comes between, a run that
+//! needs the database gets it, at the latest when its own check finds it private.
 
 use crate::leases::Leases;
 use crate::{probe, status};
@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use tracing::{info, warn};
 
-/// How many checks in a row must find the instance available: right after a modification its status may still be the old one
-/// (`aws-facts.md` section 3).
+/// How many checks in a row must find the instance available: right after a modification its status may still be the
+/// old one (`aws-facts.md` section 3).
 const CHECKS_NEEDED: u32 = 2;
 
 /// How often closing and opening may take turns before the state machine tries again.
@@ -95,8 +95,8 @@ impl Context {
         let is_available = match status::check(now) {
             Ok(()) if instance.publicly_accessible == Some(true) => true,
             Ok(()) => {
-                // Another run has closed it, and died before it could open it again for this one; or the opening does not show yet, and
-                // then the instance may refuse to be modified.
+                // Another run has closed it, and died before it could open it again for this one; or the opening does
+                // not show yet, and then the instance may refuse to be modified.
                 match self.set_public(true).await {
                     Err(error) if error.kind() != Kind::TransientFailure => return Err(error),
                     _ => false,
@@ -140,9 +140,9 @@ impl Context {
         self.close_unless_needed().await
     }
 
-    /// Looks who needs the instance before, so that no load is cut, and after, since one that has said so meanwhile may have found it public.
-    /// Then it is opened again, and looked at again: that one may be gone by now. What closing and opening take is waited for by a run's own
-    /// checks.
+    /// Looks who needs the instance before, so that no load is cut, and after, since one that has said so meanwhile may
+    /// have found it public. Then it is opened again, and looked at again: that one may be gone by now. What closing
+    /// and opening take is waited for by a run's own checks.
     async fn close_unless_needed(&self) -> Result<CloseOutput> {
         let leases = self.leases();
         let mut holder = leases.holder().await?;

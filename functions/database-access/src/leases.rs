@@ -1,5 +1,5 @@
-//! Which executions need the database public: a document in the bucket for each. All jobs of a stack share the instance, so it is made
-//! private only when none of them needs it any more.
+//! Which executions need the database public: a document in the bucket for each. All jobs of a stack share the
+//! instance, so it is made private only when none of them needs it any more.
 
 use aws_sdk_sfn::types::ExecutionStatus;
 use sluice::contract::{Execution, Lease, keys};
@@ -31,7 +31,8 @@ impl<'a> Leases<'a> {
         self.delete(&keys::lease(self.instance, execution)).await
     }
 
-    /// A running execution that needs the database, if there is one. The leases of those that ended without giving theirs back are deleted.
+    /// A running execution that needs the database, if there is one. The leases of those that ended without giving
+    /// theirs back are deleted.
     pub async fn holder(&self) -> Result<Option<String>> {
         for key in self.keys().await? {
             let found = match self.store.read_latest_json::<Lease>(&key).await {

@@ -1,4 +1,5 @@
-//! Opens the database to the network while runs load, and closes it after the last one. It never waits: the state machines do.
+//! Opens the database to the network while runs load, and closes it after the last one. It never waits: the state
+//! machines do.
 //!
 //! # Layout
 //! - [`status`]: what an instance's status means. Pure.

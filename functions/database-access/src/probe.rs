@@ -1,5 +1,6 @@
-//! Does a PostgreSQL server answer at an address? Asked without a login: this function has none, so that it could not read
-//! a row even if it were taken over. The login itself is proven by the upsert function, whose failure to connect is retried.
+//! Does a PostgreSQL server answer at an address? Asked without a login: this function has none, so that it could not
+//! read a row even if it were taken over. The login itself is proven by the upsert function, whose failure to connect
+//! is retried.
 
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,10 +1,11 @@
-//! The mark by which a run that finds another one at work has its own work done: the owner of the lock starts one run more when it ends.
+//! The mark by which a run that finds another one at work has its own work done: the owner of the lock starts one run
+//! more when it ends.
 //!
-//! No wake-up is lost because of the order. Who finds the lock held writes the mark, then looks at the lock once more. Who ends releases
-//! the lock, then looks at the mark. So at least one of the two sees what the other one did. A run that was left to another one looks at the
-//! mark, too, when it ends and the lock is free then. A mark stays until a run that listed after it has succeeded: one that dies in between
-//! leaves it, and whoever releases the lock in its place starts another run, but only one for each mark, or a file that no run can load
-//! would start runs without end.
+//! No wake-up is lost because of the order. Who finds the lock held writes the mark, then looks at the lock once more.
+//! Who ends releases the lock, then looks at the mark. So at least one of the two sees what the other one did. A run
+//! that was left to another one looks at the mark, too, when it ends and the lock is free then. A mark stays until a
+//! run that listed after it has succeeded: one that dies in between leaves it, and whoever releases the lock in its
+//! place starts another run, but only one for each mark, or a file that no run can load would start runs without end.
 
 use aws_sdk_sfn::error::SdkError;
 use sluice::contract::{Again, Execution, Owner, keys, plain_state_machine};
@@ -32,7 +33,8 @@ pub async fn asked(store: &Store, job: &str) -> Result<Option<String>> {
     Ok(pending(store, job).await?.map(|mark| mark.etag))
 }
 
-/// After the lock was released: answers the mark `listed_after`, or starts the run that a newer one asks for; returns that run's ARN.
+/// After the lock was released: answers the mark `listed_after`, or starts the run that a newer one asks for; returns
+/// that run's ARN.
 ///
 /// # Errors
 /// As [`Error::aws`].

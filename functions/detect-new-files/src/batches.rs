@@ -1,4 +1,5 @@
-//! Writes down which files are new: a manifest per full batch as it goes, so that memory does not grow with their number.
+//! Writes down which files are new: a manifest per full batch as it goes, so that memory does not grow with their
+//! number.
 
 use crate::selection::Batcher;
 use aws_sdk_s3::primitives::DateTime;

@@ -33,7 +33,7 @@ pub async fn explain(
 async fn find(store: &Store, key: &str) -> Result<Option<Listed>> {
     let listing = store.client().list_objects_v2().bucket(store.bucket()).prefix(key).max_keys(1).send().await;
     let listing = listing.map_err(|error| Error::aws(format!("list {key}"), error))?;
-    let first = listing.contents.unwrap_or_default().into_iter().next().and_then(listed);
+    let first = listing.contents.unwrap_or_default().into_iter().next().map(listed).transpose()?;
     Ok(first.filter(|object| object.key == key))
 }
 

@@ -132,7 +132,8 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
     Ok(output)
 }
 
-/// Takes the lock. A run that may be left to the one at work asks that one first, and then looks once more: it may have ended between.
+/// Takes the lock. A run that may be left to the one at work asks that one first, and then looks once more: it may have
+/// ended between.
 async fn acquire(context: &Context, execution: &Execution, trigger: &Trigger) -> Result<Acquired> {
     let Context { store, executions } = context;
     let acquired = lock::acquire(store, executions, execution).await?;
@@ -143,7 +144,8 @@ async fn acquire(context: &Context, execution: &Execution, trigger: &Trigger) ->
     lock::acquire(store, executions, execution).await
 }
 
-/// Reads the whole listing, and hands the new files on; returns how many others are no files of `source` by their names.
+/// Reads the whole listing, and hands the new files on; returns how many others are no files of `source` by their
+/// names.
 async fn find_new(
     mut listing: Listing,
     source: &Source,

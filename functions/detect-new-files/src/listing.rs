@@ -55,17 +55,23 @@ async fn page(store: Store, prefix: String, range: KeyRange) -> Result<(KeyRange
     let contents = answer.contents.unwrap_or_default();
     // Not collected: that would take over the memory of the much larger items.
     let mut objects = Vec::with_capacity(contents.len());
-    objects.extend(contents.into_iter().filter_map(listed));
+    for object in contents {
+        objects.push(listed(object)?);
+    }
     let token = answer.next_continuation_token.filter(|token| !token.is_empty());
     Ok((range, Page { objects, token }))
 }
 
-/// What is needed of a listed object; it always has a key and a date.
-pub fn listed(object: Object) -> Option<Listed> {
-    Some(Listed {
-        key: object.key?,
-        etag: object.e_tag.unwrap_or_default(),
-        size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
-        modified: object.last_modified?,
-    })
+/// What is needed of a listed object.
+///
+/// # Errors
+/// `InvariantBroken` if the service left any of it out: an object must not be passed over for that.
+pub fn listed(object: Object) -> Result<Listed> {
+    let key = object.key.unwrap_or_default();
+    let size = object.size.and_then(|size| u64::try_from(size).ok());
+    let (Some(etag), Some(size), Some(modified)) = (object.e_tag, size, object.last_modified) else {
+        let what = format!("the listing has no entity tag, size or date of {key:?}");
+        return Err(Error::new(Kind::InvariantBroken, what));
+    };
+    Ok(Listed { key, etag, size, modified })
 }

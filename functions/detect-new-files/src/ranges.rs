@@ -1,12 +1,14 @@
-//! How a long listing is read in many places at once: as ranges of keys, cut where there may be keys on both sides. Pure.
+//! How a long listing is read in many places at once: as ranges of keys, cut where there may be keys on both sides.
+//! Pure.
 //!
-//! S3 lists keys in the order of their bytes, and begins after any text that it is given, be there such a key or not. Each
-//! range ends with the text that the next one begins after. So every key lies in exactly one of them, wherever the cuts are; and keys
-//! that come in another order are an error.
+//! S3 lists keys in the order of their bytes, and begins after any text that it is given, be there such a key or not.
+//! Each range ends with the text that the next one begins after. So every key lies in exactly one of them, wherever the
+//! cuts are; and keys that come in another order are an error.
 //!
-//! Where to cut is a guess, and each cut costs up to one call, for a page that goes beyond the end of its range. It is made from the
-//! spelling of the keys just listed: a later digit or letter at a position where one is. Folders are spelling too. So there is no need for
-//! a delimiter, and one folder with a million files is cut like a thousand folders.
+//! Where to cut is a guess, and each cut costs up to one call, for a page that goes beyond the end of its range. It is
+//! made from the spelling of the keys just listed: a later digit or letter at a position where one is. Folders are
+//! spelling too. So there is no need for a delimiter, and one folder with a million files is cut like a thousand
+//! folders.
 //!
 //! # Example
 //! ```text
@@ -15,13 +17,14 @@
 //! in/6                  a cut at the first position: 2 there, and the middle one of the digits after it
 //! in/2027               a cut at the middle one of the seven positions that have a later digit: the 4 of the year
 //! ```
-//! The rest of the range is then listed as two: what comes after the last key up to the cut, and what comes after the cut.
+//! The rest of the range is then listed as two: what comes after the last key up to the cut, and what comes after the
+//! cut.
 
 use crate::selection::Listed;
 use sluice::{Error, Kind, Result};
 
-/// How many pages are asked for at the same time, each of about 1 MB while it is taken apart. More of them would wait for the function's
-/// share of a processor.
+/// How many pages are asked for at the same time, each of about 1 MB while it is taken apart. More of them would wait
+/// for the function's share of a processor.
 pub const PARALLEL: usize = 8;
 
 /// How many pages come before the first cut: most listings are over by then.
@@ -73,11 +76,11 @@ impl Ranges {
         KeyRange { after: None, token: None, last: None, end: None }
     }
 
-    /// What is to be listed next, now that `page` of `range` is there and `others` are under way: nothing, its rest, or its rest
-    /// in two. Leaves on the page what lies in the range.
+    /// What is to be listed next, now that `page` of `range` is there and `others` are under way: nothing, its rest, or
+    /// its rest in two. Leaves on the page what lies in the range.
     ///
-    /// There is a cut at most for every fourth page that lies in its range as a whole, and a range has one page at most that does not.
-    /// So a listing takes at most five calls where it takes four page by page.
+    /// There is a cut at most for every fourth page that lies in its range as a whole, and a range has one page at most
+    /// that does not. So a listing takes at most five calls where it takes four page by page.
     ///
     /// # Errors
     /// `Misconfigured` if keys do not come in order, or the listing begins anew. Directory buckets would do so.
@@ -115,9 +118,10 @@ impl Ranges {
 
     /// A text after the last one of these keys and before `end`, if there is a likely one; see the module's example.
     ///
-    /// It differs from the last key at one position: not before the one at which that differs from `end`, and not beyond the one at
-    /// which the keys of the page differ, since what varies there fits on a page. The first and the middle one of these positions take
-    /// turns: the first cuts best where all of them vary, the middle one finds quickly which do, as in a chain of folders.
+    /// It differs from the last key at one position: not before the one at which that differs from `end`, and not
+    /// beyond the one at which the keys of the page differ, since what varies there fits on a page. The first and the
+    /// middle one of these positions take turns: the first cuts best where all of them vary, the middle one finds
+    /// quickly which do, as in a chain of folders.
     fn cut(&mut self, objects: &[Listed], end: Option<&str>) -> Option<String> {
         let (first, last) = (&objects.first()?.key, &objects.last()?.key);
         let differs = end.map_or(self.prefix_length, |end| shared(last, end));
@@ -140,8 +144,8 @@ fn shared(one: &str, other: &str) -> usize {
     one.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count()
 }
 
-/// The middle one of the digits or letters that come after this one, and before `bound`. What parts names is the same in all of
-/// them, as a rule, so it is no place to cut.
+/// The middle one of the digits or letters that come after this one, and before `bound`. What parts names is the same
+/// in all of them, as a rule, so it is no place to cut.
 fn middle(byte: u8, bound: Option<u8>) -> Option<u8> {
     let last = match byte {
         b'0'..=b'9' => b'9',

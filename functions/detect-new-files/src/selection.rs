@@ -73,7 +73,8 @@ impl Window {
 
     /// Is a file modified at `modified` new? `is_in_ledger` matters only if [`Self::asks_ledger`].
     ///
-    /// A reprocessing run takes the ordinary candidates too: it will count as a success, so the next watermark covers them.
+    /// A reprocessing run takes the ordinary candidates too: it will count as a success, so the next watermark covers
+    /// them.
     pub fn wants(&self, modified: i64, is_in_ledger: bool) -> bool {
         self.reprocesses(modified) || self.asks_ledger(modified) && !is_in_ledger
     }
@@ -93,10 +94,12 @@ pub struct Batcher {
     cut: u32,
 }
 
-/// After so many batches they become twice as large: what a state passes on, and remembers of a Map, has room for some 2,500.
+/// After so many batches they become twice as large: what a state passes on, and remembers of a Map, has room for some
+/// 2,500.
 const SAME_SIZE: u32 = 512;
 
-/// But not larger than 16 times: 16 GiB are read in four minutes where a function gets 75 MB/s, a file of which none is cut aside.
+/// But not larger than 16 times: 16 GiB are read in four minutes where a function gets 75 MB/s, a file of which none is
+/// cut aside.
 const MOST_DOUBLINGS: u32 = 4;
 
 impl Default for Batcher {

@@ -20,7 +20,8 @@ pub struct Trigger {
     pub kind: &'static str,
     /// What the run is for.
     pub mode: Mode,
-    /// It asks for nothing but a look at what is new, and nobody waits for its answer: a run that is at work may have that done.
+    /// It asks for nothing but a look at what is new, and nobody waits for its answer: a run that is at work may have
+    /// that done.
     pub may_be_left: bool,
     /// Reprocess the files from here on.
     pub since: Option<DateTime>,
@@ -97,9 +98,9 @@ struct Start {
 /// Understands an execution's input.
 ///
 /// # Errors
-/// `InvalidEvent` for anything but a start by hand, one of the template's own constants, a schedule's event, an S3 notification, an
-/// "Object Created" event from EventBridge, or a batch of these from a queue; and for events about another bucket, or about no object
-/// under `prefix`.
+/// `InvalidEvent` for anything but a start by hand, one of the template's own constants, a schedule's event, an S3
+/// notification, an "Object Created" event from EventBridge, or a batch of these from a queue; and for events about
+/// another bucket, or about no object under `prefix`.
 pub fn decode(input: &Value, bucket: &str, prefix: &str) -> Result<Trigger> {
     let fields = match input {
         Value::Object(fields) => fields,
@@ -191,8 +192,8 @@ fn event_bridge(input: &Value, bucket: &str, prefix: &str) -> Result<Trigger> {
     }
 }
 
-/// What EventBridge Pipes makes of a queue's messages: an array with the constant of the template's pipe for each; without its template
-/// each would be the message, with the event as text, or as JSON, in its body.
+/// What EventBridge Pipes makes of a queue's messages: an array with the constant of the template's pipe for each;
+/// without its template each would be the message, with the event as text, or as JSON, in its body.
 fn queued(messages: &[Value], bucket: &str, prefix: &str) -> Result<Trigger> {
     #[derive(Deserialize)]
     struct Message {

@@ -11,9 +11,10 @@ const MAX_PAGES: usize = 10;
 
 /// Start of the newest successful execution of this state machine that was there to load.
 ///
-/// The start, not the end: files that arrived while it ran lie between the two. The maximum over the page, not its first
-/// item: a redriven execution keeps its old start but is listed by its end. A listing that lags behind gives an older
-/// watermark, hence more candidates, of which the ledger removes the known ones; so does one that is looked through in vain.
+/// The start, not the end: files that arrived while it ran lie between the two. The maximum over the page, not its
+/// first item: a redriven execution keeps its old start but is listed by its end. A listing that lags behind gives an
+/// older watermark, hence more candidates, of which the ledger removes the known ones; so does one that is looked
+/// through in vain.
 pub async fn last_success(client: &aws_sdk_sfn::Client, execution: &Execution) -> Result<Option<DateTime>> {
     let request = client
         .list_executions()
@@ -34,7 +35,8 @@ pub async fn last_success(client: &aws_sdk_sfn::Client, execution: &Execution) -
     Ok(None)
 }
 
-/// Did it load all that was new? One that only tried, explained, or left its work to another run ended well too, but its output says so.
+/// Did it load all that was new? One that only tried, explained, or left its work to another run ended well too, but
+/// its output says so.
 async fn loads(client: &aws_sdk_sfn::Client, arn: &str) -> Result<bool> {
     let described = client.describe_execution().execution_arn(arn).send().await;
     match described {

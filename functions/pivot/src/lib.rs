@@ -39,8 +39,6 @@
 //! 8. If the spec says so, `handler::handle` then fails with `InvalidSource` and `Rejects::summary`.
 //! 9. A sum that is too long is a `RowError::Abort` instead: it ends the file, as the result must not depend on order.
 
-#![deny(unreachable_pub)]
-
 pub mod batch;
 pub mod csv;
 pub mod decompressor;

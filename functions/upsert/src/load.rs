@@ -59,8 +59,8 @@ pub async fn load(
     let run =
         Run { execution: &load.input.execution, target: &target.full_name, detected_at: &load.manifest.detected_at };
 
-    // Said, because the role's or the database's default may be another one: a snapshot taken before the lock would not show what
-    // was committed while waiting for it.
+    // Said, because the role's or the database's default may be another one: a snapshot taken before the lock would not
+    // show what was committed while waiting for it.
     let begin = connection.begin_with("begin isolation level read committed").await;
     let mut transaction = begin.map_err(|error| classify("begin", error))?;
     set_parameters(&mut transaction, time_left).await?;
@@ -105,8 +105,9 @@ pub async fn load(
     Ok(output)
 }
 
-/// Bounds every wait, so that the function ends by an error that says why. And makes the commit last: where the server's default is
-/// to answer before the commit is written, a crash after the answer would lose rows that the ledger already holds.
+/// Bounds every wait, so that the function ends by an error that says why. And makes the commit last: where the
+/// server's default is to answer before the commit is written, a crash after the answer would lose rows that the ledger
+/// already holds.
 async fn set_parameters(connection: &mut PgConnection, time_left: Duration) -> Result<()> {
     sqlx::query(
         "select set_config('lock_timeout', $1, true),

@@ -1,5 +1,5 @@
-//! The action `prepare`: makes the role that loads, grants it what it needs, and sees that it can log in. The function is where the database
-//! can be reached, also in a VPC without a way in, so nobody else has to be.
+//! The action `prepare`: makes the role that loads, grants it what it needs, and sees that it can log in. The function
+//! is where the database can be reached, also in a VPC without a way in, so nobody else has to be.
 
 use crate::scram;
 use aws_config::SdkConfig;
@@ -16,7 +16,8 @@ const SCRIPT: &str = include_str!("prepare.sql");
 /// Prepares the database as the user that `input` names.
 ///
 /// # Errors
-/// `Misconfigured` if that user cannot log in or may not do it, or if the role cannot log in then; `InvalidEvent` if both are the same.
+/// `Misconfigured` if that user cannot log in or may not do it, or if the role cannot log in then; `InvalidEvent` if
+/// both are the same.
 pub async fn prepare(database: &Database, config: &SdkConfig, input: &Prepare) -> Result<PrepareOutput> {
     let loader = database.loader(config).await?;
     if loader.role == input.user {

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 /// How many of them are read ahead.
 const READ_AHEAD: usize = 16;
 
-/// Up to how many files of a run are kept in memory while it is loaded. The lists of a larger run are read again where they are wanted:
-/// a million files take more memory than the function has.
+/// Up to how many files of a run are kept in memory while it is loaded. The lists of a larger run are read again where
+/// they are wanted: a million files take more memory than the function has.
 const KEPT_FILES: usize = 20_000;
 
 /// The results of a run.

@@ -1,4 +1,5 @@
-//! What PostgreSQL keeps of a password (RFC 5803; PostgreSQL manual, "pg_authid"): made here, so that the password itself is in no statement.
+//! What PostgreSQL keeps of a password (RFC 5803; PostgreSQL manual, "pg_authid"): made here, so that the password
+//! itself is in no statement.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

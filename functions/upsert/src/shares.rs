@@ -1,5 +1,6 @@
-//! `on_overlap: per_file`: a side table keeps each file's contribution to each key, its share. A run replaces the shares of its files and
-//! adds up again only the affected keys, so neither late files nor corrected ones nor repetitions change the result.
+//! `on_overlap: per_file`: a side table keeps each file's contribution to each key, its share. A run replaces the
+//! shares of its files and adds up again only the affected keys, so neither late files nor corrected ones nor
+//! repetitions change the result.
 
 use crate::merged::Merged;
 use crate::replace::sums;
@@ -25,7 +26,8 @@ const SUMS: &str = "pg_temp.sluice_share_sums";
 #[derive(Debug)]
 pub struct Shares<'a> {
     target: &'a Target<'a>,
-    /// Its name with its schema, quoted. Within the schema `sluice` it is called as the target, with the target's schema.
+    /// Its name with its schema, quoted. Within the schema `sluice` it is called as the target, with the target's
+    /// schema.
     table: String,
 }
 

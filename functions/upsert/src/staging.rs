@@ -35,7 +35,8 @@ pub async fn create(connection: &mut PgConnection, target: &Target<'_>) -> Resul
 /// Streams a part into the staging table. Returns how many rows it has.
 ///
 /// # Errors
-/// `Misconfigured` if the part is not there any more, `TransientFailure` if its bytes stop coming; others as [`classify`].
+/// `Misconfigured` if the part is not there any more, `TransientFailure` if its bytes stop coming; others as
+/// [`classify`].
 pub async fn add(
     connection: &mut PgConnection,
     store: &Store,

@@ -1,4 +1,5 @@
-//! The target of a load: does the spec fit the parts, and what are the names? Made if it is missing, and checked before a byte is loaded.
+//! The target of a load: does the spec fit the parts, and what are the names? Made if it is missing, and checked before
+//! a byte is loaded.
 
 use postgres::identifiers::Names;
 use postgres::preflight::Wanted;
@@ -27,8 +28,8 @@ impl<'a> Target<'a> {
     /// The target of a load of parts such as `result`.
     ///
     /// # Errors
-    /// `Misconfigured` for a name that is no identifier, for a key that is not the result's, and for parts that keep the files
-    /// apart where the target does not want it, or the other way around.
+    /// `Misconfigured` for a name that is no identifier, for a key that is not the result's, and for parts that keep
+    /// the files apart where the target does not want it, or the other way around.
     pub fn new(spec: &'a spec::Target, result: &'a PivotResult) -> Result<Self> {
         if spec.key != [result.key.name.as_str()] {
             let what = format!("the target's key is {:?}, the pivot's index is {:?}", spec.key, result.key.name);
@@ -64,8 +65,8 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Makes the table if the spec asks for that and it is missing, then checks it. `has_shares`: a load before kept the contributions of
-    /// files in a side table.
+    /// Makes the table if the spec asks for that and it is missing, then checks it. `has_shares`: a load before kept
+    /// the contributions of files in a side table.
     ///
     /// # Errors
     /// `Misconfigured`, with everything that an operator has to put right.

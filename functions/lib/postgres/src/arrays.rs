@@ -1,6 +1,6 @@
-//! A small part as one array per column: one message, and one answer. The end of a COPY is a message of its own, which waits until the one
-//! before it is acknowledged: 40 ms where neither side is in a hurry (Nagle's algorithm against delayed acknowledgements; the driver
-//! does not turn the first one off).
+//! A small part as one array per column: one message, and one answer. The end of a COPY is a message of its own, which
+//! waits until the one before it is acknowledged: 40 ms where neither side is in a hurry (Nagle's algorithm against
+//! delayed acknowledgements; the driver does not turn the first one off).
 
 use copy_binary::Columns;
 use sqlx::Postgres;
@@ -12,7 +12,8 @@ use sqlx::postgres::{PgArgumentBuffer, PgTypeInfo};
 /// Up to how many rows a part is small.
 pub const SMALL_ROWS: u64 = 1_000;
 
-/// A column as PostgreSQL takes an array: its dimensions, the type of its elements, then each with its length, as COPY has it too.
+/// A column as PostgreSQL takes an array: its dimensions, the type of its elements, then each with its length, as COPY
+/// has it too.
 pub struct Array {
     element: Element,
     bytes: Vec<u8>,
@@ -60,7 +61,8 @@ impl Encode<'_, Postgres> for Array {
     }
 }
 
-/// Turns the rows of a part into an array per column; `None` if it is not a part with these columns, about which COPY has more to say.
+/// Turns the rows of a part into an array per column; `None` if it is not a part with these columns, about which COPY
+/// has more to say.
 pub fn columns(part: &[u8], elements: &[Element]) -> Option<Vec<Array>> {
     let Columns { row_count, fields } = copy_binary::columns(part, elements.len())?;
     let dimensions = i32::from(row_count > 0);

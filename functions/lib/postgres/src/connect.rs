@@ -11,7 +11,8 @@ use sqlx::{ConnectOptions, Connection};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The root certificates of Amazon RDS: its servers send only their own certificate, and no system trusts these by default.
+/// The root certificates of Amazon RDS: its servers send only their own certificate, and no system trusts these by
+/// default.
 pub const RDS_ROOTS: &[u8] = include_bytes!("../certificates/amazon-rds-roots.pem");
 
 /// How long a connection may take to come about.
@@ -42,8 +43,8 @@ struct Secret {
 }
 
 impl Database {
-    /// Reads `DATABASE_URL`, or else `DATABASE_HOST`, `DATABASE_PORT`, `DATABASE_NAME`, `DATABASE_USER` and, optionally,
-    /// `DATABASE_SECRET_ARN`.
+    /// Reads `DATABASE_URL`, or else `DATABASE_HOST`, `DATABASE_PORT`, `DATABASE_NAME`, `DATABASE_USER` and,
+    /// optionally, `DATABASE_SECRET_ARN`.
     ///
     /// Without a URL the server's certificate and name are always verified.
     pub fn from_env(env: &mut Env<'_>) -> Self {
@@ -75,8 +76,8 @@ impl Database {
     /// Connects; `application` is what the server's own views show.
     ///
     /// # Errors
-    /// `TransientFailure` if the server cannot be reached or is not ready, `Misconfigured` if it refuses the login or its
-    /// certificate does not hold.
+    /// `TransientFailure` if the server cannot be reached or is not ready, `Misconfigured` if it refuses the login or
+    /// its certificate does not hold.
     pub async fn connect(&self, config: &SdkConfig, application: &str) -> Result<PgConnection> {
         let mut options = self.options.clone().application_name(application);
         match &self.login {
@@ -172,8 +173,8 @@ mod tests {
             CertificateDer::pem_slice_iter(RDS_ROOTS).collect::<Result<_, _>>().unwrap();
         assert_eq!(certificates.len(), 81, "27 regions, three kinds of key");
         for der in certificates {
-            // Printable in DER: the common name, as issuer and as subject of a root; and a time beyond 2049, which is written
-            // with four digits of the year (RFC 5280, section 4.1.2.5).
+            // Printable in DER: the common name, as issuer and as subject of a root; and a time beyond 2049, which is
+            // written with four digits of the year (RFC 5280, section 4.1.2.5).
             let text = String::from_utf8_lossy(&der);
             let name = text.split("Amazon RDS ").nth(1).and_then(|rest| rest.split(" G1").next()).unwrap_or_default();
             assert!(name.contains(" Root CA ") && name.len() < 40, "{name}");

@@ -1,9 +1,10 @@
-//! From rows that are ready to rows of the target: a new key is inserted, a known one updated where it differs, and the others are left
-//! alone, locked no more than read.
+//! From rows that are ready to rows of the target: a new key is inserted, a known one updated where it differs, and the
+//! others are left alone, locked no more than read.
 //!
-//! `MERGE` does it with one join and without the speculative insertions of `ON CONFLICT`: two thirds of the server's work. It fails with
-//! a unique violation where another writer inserts a key at the same time. [`Merge::run`] falls back to `INSERT ... ON CONFLICT` then,
-//! before PostgreSQL 15, and for tables with triggers or rules (their writes would distort the row counts).
+//! `MERGE` does it with one join and without the speculative insertions of `ON CONFLICT`: two thirds of the server's
+//! work. It fails with a unique violation where another writer inserts a key at the same time. [`Merge::run`] falls
+//! back to `INSERT ... ON CONFLICT` then, before PostgreSQL 15, and for tables with triggers or rules (their writes
+//! would distort the row counts).
 
 use crate::identifiers::Names;
 use crate::sql_error::classify;
@@ -35,8 +36,8 @@ pub struct Written {
 const COUNTS: &str = "pg_stat_get_xact_tuples_inserted(c.oid), pg_stat_get_xact_tuples_updated(c.oid)";
 
 impl Merge<'_> {
-    /// Merges. Both ways take the rows in the order of the key, so that concurrent writers of other tools meet them in one order, hence
-    /// without a deadlock.
+    /// Merges. Both ways take the rows in the order of the key, so that concurrent writers of other tools meet them in
+    /// one order, hence without a deadlock.
     ///
     /// # Errors
     /// As [`classify`].

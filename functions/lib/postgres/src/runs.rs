@@ -1,5 +1,5 @@
-//! The table `sluice.runs`: one row per committed run, written by the transaction that loads it. So a run that is tried again
-//! finds its own row, and a run that was overtaken finds a newer one.
+//! The table `sluice.runs`: one row per committed run, written by the transaction that loads it. So a run that is tried
+//! again finds its own row, and a run that was overtaken finds a newer one.
 
 use crate::sql_error::classify;
 use sluice::contract::{Execution, Mode, UpsertOutput};
@@ -45,8 +45,8 @@ pub struct Run<'a> {
     pub detected_at: &'a str,
 }
 
-/// Makes the table if it is missing. The caller holds the lock on the target, but runs of other targets may come at once, and
-/// `if not exists` alone lets two of them collide.
+/// Makes the table if it is missing. The caller holds the lock on the target, but runs of other targets may come at
+/// once, and `if not exists` alone lets two of them collide.
 ///
 /// # Errors
 /// `Misconfigured` if the user may not create it.
@@ -80,8 +80,8 @@ pub async fn ensure_table(connection: &mut PgConnection) -> Result<()> {
     created.map_err(|error| classify("create sluice.runs", error)).map(|_| ())
 }
 
-/// The counts in the run's own row, if it is already committed. The name of an execution alone does not tell: it may be used
-/// again after 90 days, or by a state machine that was made anew.
+/// The counts in the run's own row, if it is already committed. The name of an execution alone does not tell: it may be
+/// used again after 90 days, or by a state machine that was made anew.
 ///
 /// # Errors
 /// As [`classify`].

@@ -28,8 +28,8 @@ fn sql_state_kind(code: &str) -> Kind {
         _ => match code.get(..2) {
             // Connection, rollback (deadlock and serialisation), resources.
             Some("08" | "40" | "53") => Kind::TransientFailure,
-            // Two rows of a merge meet in one of the table, whose key takes different texts for the same: its collation is not
-            // deterministic.
+            // Two rows of a merge meet in one of the table, whose key takes different texts for the same: its collation
+            // is not deterministic.
             Some("21") => Kind::Misconfigured,
             // Data, constraints, limits such as the size of a key.
             Some("22" | "23" | "54") => Kind::InvalidSource,

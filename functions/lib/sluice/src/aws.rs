@@ -9,8 +9,8 @@ use std::time::Duration;
 
 /// Region, credentials and endpoint overrides come from the environment, as everywhere in AWS.
 ///
-/// Each call is tried three times within seconds; what lasts longer is the state machine's to retry. There is no bound on
-/// a whole operation, because that would bound the size of an object.
+/// Each call is tried three times within seconds; what lasts longer is the state machine's to retry. There is no bound
+/// on a whole operation, because that would bound the size of an object.
 pub async fn config() -> SdkConfig {
     let timeouts = aws_config::timeout::TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))
@@ -29,8 +29,8 @@ pub fn http_client() -> SharedHttpClient {
     Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
-/// Whether all endpoints are overridden, and none of them speaks TLS: so on one machine. To read the system's roots of trust takes half of a
-/// start.
+/// Whether all endpoints are overridden, and none of them speaks TLS: so on one machine. To read the system's roots of
+/// trust takes half of a start.
 fn is_plain(variables: impl Iterator<Item = (OsString, OsString)>) -> bool {
     let mut is_every_service_overridden = false;
     for (name, url) in variables.filter(|(name, _)| name.as_encoded_bytes().starts_with(b"AWS_ENDPOINT_URL")) {
@@ -42,7 +42,8 @@ fn is_plain(variables: impl Iterator<Item = (OsString, OsString)>) -> bool {
     is_every_service_overridden
 }
 
-/// An S3 client. Path-style addresses when the endpoint is overridden: a host name per bucket cannot be had on loopback.
+/// An S3 client. Path-style addresses when the endpoint is overridden: a host name per bucket cannot be had on
+/// loopback.
 pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
     let overridden = config.endpoint_url().is_some();
     let s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(overridden).build();

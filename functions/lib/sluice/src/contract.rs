@@ -1,7 +1,7 @@
 //! The JSON between the states, and the documents the states leave for one another in the bucket.
 //!
-//! A payload carries references and counts, never rows or lists of files: Step Functions ends an execution whose payload
-//! exceeds 262,144 bytes, and no Catch sees that.
+//! A payload carries references and counts, never rows or lists of files: Step Functions ends an execution whose
+//! payload exceeds 262,144 bytes, and no Catch sees that.
 //!
 //! # Documents of one execution
 //! ```text
@@ -15,9 +15,9 @@
 //! state/<job>/again.json                                             Again           by detect-new-files
 //! state/database-access/<instance>/<machine>/<execution>.json        Lease           by database-access, while the run needs it
 //! ```
-//! `<attempt>` is the id of the invocation that wrote the document, for results that of the manifest they belong to. So an
-//! invocation that was given up but still runs cannot change what a later one has written; and of two that pivot the same
-//! batch, the first one's result stays.
+//! `<attempt>` is the id of the invocation that wrote the document, for results that of the manifest they belong to. So
+//! an invocation that was given up but still runs cannot change what a later one has written; and of two that pivot the
+//! same batch, the first one's result stays.
 
 mod database_access;
 mod documents;

@@ -28,11 +28,11 @@ impl Invocation {
 
 /// Runs a function until Lambda stops it.
 ///
-/// `start` builds the context once per cold start; `handler` is called once per event. The event is decoded here and not
-/// by the runtime, whose own decoding error has a name that no state machine can match (`style.md` section 3).
+/// `start` builds the context once per cold start; `handler` is called once per event. The event is decoded here and
+/// not by the runtime, whose own decoding error has a name that no state machine can match (`style.md` section 3).
 ///
-/// A context that cannot be built is the answer to every event: ending the process instead would look like a crash, which
-/// the state machine tries again and again.
+/// A context that cannot be built is the answer to every event: ending the process instead would look like a crash,
+/// which the state machine tries again and again.
 pub async fn serve<C, I, O, Start, Handler, Run>(start: Start, handler: Handler) -> ExitCode
 where
     C: Send + Sync + 'static,
@@ -94,7 +94,7 @@ where
         };
         Err(Error::new(Kind::InvariantBroken, format!("panic: {text}")))
     });
-    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let duration_ms = u64::try_from(started.elapsed().as_millis()).expect("an invocation lasts a quarter of an hour");
     let outcome = result.as_ref().map_or_else(|error| error.kind().name(), |_| "ok");
     span.in_scope(|| info!(duration_ms, outcome, "invocation ended"));
     result

@@ -6,8 +6,8 @@ use aws_sdk_sfn::Client;
 use aws_sdk_sfn::types::ExecutionStatus;
 use std::time::{Duration, SystemTime};
 
-/// For how long after its start an execution that Step Functions does not know may be one that it does not know yet: what it
-/// describes is eventually consistent (AWS Step Functions API, `DescribeExecution`).
+/// For how long after its start an execution that Step Functions does not know may be one that it does not know yet:
+/// what it describes is eventually consistent (AWS Step Functions API, `DescribeExecution`).
 const UNKNOWN_GRACE: Duration = Duration::from_secs(300);
 
 /// The status of an execution; `None` if Step Functions does not know it: not any more, or not yet.
@@ -22,8 +22,8 @@ pub async fn status(client: &Client, arn: &str) -> Result<Option<ExecutionStatus
     }
 }
 
-/// Whether the execution that was started at `started_at` (RFC 3339) may have one of these statuses: one that Step Functions does not
-/// know may, if it was started minutes ago at the most.
+/// Whether the execution that was started at `started_at` (RFC 3339) may have one of these statuses: one that Step
+/// Functions does not know may, if it was started minutes ago at the most.
 ///
 /// # Errors
 /// `InvariantBroken` if `started_at` is not RFC 3339; others as [`Error::aws`].

@@ -1,14 +1,14 @@
-//! What runs have loaded: for each batch of a run an entry in the bucket, written by the function that loads, read by the one that looks
-//! for new files.
+//! What runs have loaded: for each batch of a run an entry in the bucket, written by the function that loads, read by
+//! the one that looks for new files.
 //!
 //! # Protocol
-//! A run writes its entries *in doubt* right before its commit, and *certain* after it. Without the first, a run that dies between
-//! the two would leave an older entry standing: if the file is then put back to the version of that entry, it would be taken for loaded
-//! while the table holds the other one. In doubt, it is loaded again.
+//! A run writes its entries *in doubt* right before its commit, and *certain* after it. Without the first, a run that
+//! dies between the two would leave an older entry standing: if the file is then put back to the version of that entry,
+//! it would be taken for loaded while the table holds the other one. In doubt, it is loaded again.
 //!
-//! The entry of the first batch decides for the whole run, so it is the first to be in doubt and the last to be certain: however far
-//! a run gets, its first entry is certain only if all are. A reader goes through the entries in the order of their keys, which is that
-//! of detection; those of one run follow one another.
+//! The entry of the first batch decides for the whole run, so it is the first to be in doubt and the last to be
+//! certain: however far a run gets, its first entry is certain only if all are. A reader goes through the entries in
+//! the order of their keys, which is that of detection; those of one run follow one another.
 
 mod read;
 mod versions;
@@ -25,8 +25,8 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    /// A run of the history: the versions of its batches' files, and after how many steps it dies. A step is the write of an entry, or
-    /// the commit. With `is_retried` the state machine tries it once more, without dying.
+    /// A run of the history: the versions of its batches' files, and after how many steps it dies. A step is the write
+    /// of an entry, or the commit. With `is_retried` the state machine tries it once more, without dying.
     #[derive(Clone, Debug)]
     struct Run {
         batches: Vec<Vec<(u8, u8)>>,
@@ -80,7 +80,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever runs die where: what the ledger says is loaded is what the table holds. And where none dies, it says all of it.
+        /// Whatever runs die where: what the ledger says is loaded is what the table holds. And where none dies, it
+        /// says all of it.
         #[test]
         fn what_is_known_as_loaded_is_in_the_table(runs in proptest::collection::vec(run(), 1..6)) {
             let mut bucket: BTreeMap<String, LedgerEntry> = BTreeMap::new();

@@ -14,6 +14,19 @@
 //! - [`ledger`]: what runs have loaded, written by one function and read by another.
 //! - [`time`]: times as texts.
 
+//! # As an uploaded file, through the kind `transform-and-upsert`
+//! 1. S3's event reaches the rule of the job, whose constant goes through queue and pipe: it is only a wake-up.
+//! 2. State `DetectNewFiles`: `detect-new-files`, `handler::detect`, takes the [`lock`], and asks `watermark`.
+//! 3. `listing` lists the prefix in `ranges`; `selection` and the [`ledger`] decide that the file is new.
+//! 4. `batches` writes it into a `BatchManifest`, and all of these into the run's `Manifest`: [`contract`].
+//! 5. State `Pivot`, one per batch: `pivot`, `handler::read_files`, reads it at that version by [`store`]; its own
+//!    documentation goes on from there, also as a rejected row.
+//! 6. Its sums end as a part in binary COPY, beside a `PivotResult` that is written once.
+//! 7. State `Upsert`: `upsert`, `load::load`, checks the `target`, and puts the part into `staging`.
+//! 8. `replace` or `shares` merges that into the table, by the library `postgres`, which also records the run.
+//! 9. The entry in the [`ledger`] is written in doubt before the commit, certain after it.
+//! 10. State `ReleaseLock` lets the next run begin.
+
 pub mod aws;
 pub mod contract;
 pub mod edge;

@@ -1,5 +1,5 @@
-//! One run of a job at a time. The lock names its owner and is free once that has released it or no longer runs, so a run that dies
-//! holds nobody up.
+//! One run of a job at a time. The lock names its owner and is free once that has released it or no longer runs, so a
+//! run that dies holds nobody up.
 
 use crate::contract::{Execution, Lock, Owner, keys, plain_state_machine};
 use crate::store::{Condition, Latest, Store};
@@ -20,8 +20,8 @@ pub enum Acquired {
 /// Makes `execution` the owner of its job's lock; it may be so already.
 ///
 /// # Errors
-/// `Misconfigured` if the lock is another state machine's: two stacks with a job of one name in one bucket would take each other's ledger
-/// for theirs.
+/// `Misconfigured` if the lock is another state machine's: two stacks with a job of one name in one bucket would take
+/// each other's ledger for theirs.
 pub async fn acquire(store: &Store, client: &Client, execution: &Execution) -> Result<Acquired> {
     let key = keys::lock(&execution.job);
     let lock = Lock { owner: execution.id.clone(), started_at: execution.started_at.clone(), released: false };
@@ -54,8 +54,8 @@ pub async fn acquire(store: &Store, client: &Client, execution: &Execution) -> R
     Ok(Acquired::Ours)
 }
 
-/// Says that `owner` needs its job's lock no longer. Returns whether nobody has the lock now; if somebody has, that one sees to what is left
-/// to do when it ends.
+/// Says that `owner` needs its job's lock no longer. Returns whether nobody has the lock now; if somebody has, that one
+/// sees to what is left to do when it ends.
 ///
 /// # Errors
 /// As [`Error::aws`].
@@ -68,7 +68,8 @@ pub async fn release(store: &Store, owner: &Owner) -> Result<bool> {
     if store.write_json_if(&key, &Lock { released: true, ..held }, Condition::Matches(&etag)).await? {
         return Ok(true);
     }
-    // Taken over meanwhile; or released by the write itself, whose answer was lost and which was then repeated and refused.
+    // Taken over meanwhile; or released by the write itself, whose answer was lost and which was then repeated and
+    // refused.
     Ok(store.read_latest_json::<Lock>(&key).await?.is_none_or(|now| now.document.released))
 }
 

@@ -1,5 +1,5 @@
-//! A job's spec: what a file holds and where it goes. Its parts are parameters of the job in the template, put into the states that need
-//! them, so it is fixed when the stack is deployed; whoever starts an execution cannot change it.
+//! A job's spec: what a file holds and where it goes. Its parts are parameters of the job in the template, put into the
+//! states that need them, so it is fixed when the stack is deployed; whoever starts an execution cannot change it.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -9,7 +9,8 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// Keys end with this, for example `.csv`, or with one of these. It also says what a file holds: Parquet, JSON lines or CSV.
+    /// Keys end with this, for example `.csv`, or with one of these. It also says what a file holds: Parquet, JSON
+    /// lines or CSV.
     pub suffix: Suffixes,
 }
 

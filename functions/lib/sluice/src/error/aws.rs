@@ -10,8 +10,9 @@ use std::error::Error as StdError;
 const RETRYABLE_CODES: [&str; 5] =
     ["RequestLimitExceeded", "RequestTimeout", "SlowDown", "OperationAborted", "InvalidDBInstanceState"];
 
-/// Parts of codes that an operator has to act on although their HTTP status is 400: permissions and credentials; what is not there; a
-/// network without a way out for a public instance; a key that may not be used (the services' API references, under "Errors").
+/// Parts of codes that an operator has to act on although their HTTP status is 400: permissions and credentials; what
+/// is not there; a network without a way out for a public instance; a key that may not be used (the services' API
+/// references, under "Errors").
 const MISCONFIGURED_CODES: [&str; 9] = [
     "AccessDenied",
     "Token",

@@ -9,10 +9,12 @@ use aws_sdk_s3::primitives::DateTime;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use tokio_util::task::AbortOnDropHandle;
 
-/// How many entries are read at the same time, each of up to some 500 KB, and of 16 times that where batches are largest.
+/// How many entries are read at the same time, each of up to some 500 KB, and of 16 times that where batches are
+/// largest.
 const READ_AHEAD: usize = 8;
 
-/// What committed runs have loaded since some time, read when it is first asked: a listing without candidates never asks.
+/// What committed runs have loaded since some time, read when it is first asked: a listing without candidates never
+/// asks.
 pub struct Ledger<'a> {
     store: &'a Store,
     execution: &'a Execution,
@@ -84,8 +86,9 @@ pub struct LoadedVersion {
 
 /// Reads the entries from `start` on, or all of them; `take` gets them in their order, the older ones first.
 ///
-/// When an entry is read makes no difference: all that changes in one is whether it is in doubt, and of a run only its first
-/// entry is asked that. A run that was given up but still writes may add entries meanwhile; what of them is not seen is loaded once more.
+/// When an entry is read makes no difference: all that changes in one is whether it is in doubt, and of a run only its
+/// first entry is asked that. A run that was given up but still writes may add entries meanwhile; what of them is not
+/// seen is loaded once more.
 async fn each_entry(
     store: &Store,
     execution: &Execution,

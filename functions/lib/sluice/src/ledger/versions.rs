@@ -4,7 +4,8 @@ use crate::contract::LedgerEntry;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// The version of each key that was loaded last, both kept as hashes: a million of them take some 50 MB, and 80 while it grows.
+/// The version of each key that was loaded last, both kept as hashes: a million of them take some 50 MB, and 80 while
+/// it grows.
 ///
 /// Only the last one: a file that is put back to an older version is as new as any other.
 #[derive(Debug, Default)]
@@ -13,7 +14,8 @@ pub(super) struct Versions {
     doubt: Doubt,
 }
 
-/// Which run is in doubt: one whose first entry is. Its entries follow one another, and the first one is certain only when all are.
+/// Which run is in doubt: one whose first entry is. Its entries follow one another, and the first one is certain only
+/// when all are.
 #[derive(Debug, Default)]
 pub(super) struct Doubt {
     run: (String, String),
@@ -43,7 +45,8 @@ impl Versions {
             if !is_in_doubt {
                 self.last.insert(key, etag);
             } else if self.last.get(&key) != Some(&etag) {
-                // The table holds the version that it held before, or this one. If they are the same, nothing is uncertain.
+                // The table holds the version that it held before, or this one. If they are the same, nothing is
+                // uncertain.
                 self.last.remove(&key);
             }
         }

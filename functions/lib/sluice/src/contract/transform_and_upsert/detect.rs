@@ -4,7 +4,8 @@ use crate::contract::{Execution, ObjectRef, Owner, SourceFile};
 use crate::spec;
 use serde::{Deserialize, Serialize};
 
-/// Input of the states `DetectNewFiles`, `ReleaseLock` and `ReleaseAfterFailure`, and of the rule on runs that ended badly.
+/// Input of the states `DetectNewFiles`, `ReleaseLock` and `ReleaseAfterFailure`, and of the rule on runs that ended
+/// badly.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum DetectInput {
@@ -25,8 +26,8 @@ pub struct Detect {
     pub source: spec::Source,
     /// How far before the last success a file may be dated and still count as a candidate, in hours.
     ///
-    /// S3 dates a multipart upload with its start (Amazon S3 User Guide, "Working with object metadata"), so a slow upload
-    /// can appear later than it is dated.
+    /// S3 dates a multipart upload with its start (Amazon S3 User Guide, "Working with object metadata"), so a slow
+    /// upload can appear later than it is dated.
     pub lookback_hours: u32,
     /// What started the execution, as it came.
     pub trigger: serde_json::Value,
@@ -37,7 +38,8 @@ pub struct Detect {
 pub struct Release {
     /// The execution whose lock it is, if it is.
     pub execution: Owner,
-    /// The entity tag of the [`Again`] that this run's listing answers; `None` if there was none, or the run did not load.
+    /// The entity tag of the [`Again`] that this run's listing answers; `None` if there was none, or the run did not
+    /// load.
     #[serde(default)]
     pub mark: Option<String>,
     /// Said by the rule on runs that ended badly: do nothing if it runs again.
@@ -109,7 +111,8 @@ pub struct BatchIndex {
 /// What one run loads: its batches, each a document of its own.
 #[derive(Debug, PartialEq, Deserialize, Serialize)]
 pub struct Manifest {
-    /// When the listing began, RFC 3339. Orders the runs: detection happens under the lock, an execution's start does not.
+    /// When the listing began, RFC 3339. Orders the runs: detection happens under the lock, an execution's start does
+    /// not.
     pub detected_at: String,
     /// How many files there are in all batches.
     pub new_file_count: u64,

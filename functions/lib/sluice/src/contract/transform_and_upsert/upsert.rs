@@ -35,8 +35,8 @@ impl<'de> Deserialize<'de> for UpsertEvent {
     }
 }
 
-/// Asks for the role, the schema and the grants that loading needs. It comes by a direct invocation, never from a state machine, whose
-/// history would keep the password; hence no field of an execution is known here.
+/// Asks for the role, the schema and the grants that loading needs. It comes by a direct invocation, never from a state
+/// machine, whose history would keep the password; hence no field of an execution is known here.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prepare {
