@@ -29,7 +29,7 @@ const MOST_TURNS: usize = 4;
 const DEADLINE_SECONDS: f64 = 900.0;
 
 /// What one function instance keeps.
-pub struct Context {
+pub(crate) struct Context {
     rds: aws_sdk_rds::Client,
     executions: aws_sdk_sfn::Client,
     store: Store,
@@ -40,7 +40,7 @@ pub struct Context {
 
 impl Context {
     /// Reads `BUCKET`, `DATABASE_INSTANCE` and, optionally, `DATABASE_ENDPOINT`, and makes the clients.
-    pub async fn from_env() -> Result<Self> {
+    pub(crate) async fn from_env() -> Result<Self> {
         let mut env = Env::new(&|name| std::env::var(name).ok());
         let bucket = env.required("BUCKET");
         let instance = env.required("DATABASE_INSTANCE");
@@ -202,7 +202,7 @@ impl Context {
 /// The answer to one of the actions.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub enum Output {
+pub(crate) enum Output {
     /// To `open`.
     Open(OpenOutput),
     /// To `status`.
@@ -212,7 +212,7 @@ pub enum Output {
 }
 
 /// Answers the states `OpenDatabase`, `CheckDatabase`, `CloseDatabase` and `CloseAfterFailure`, and the watchdog.
-pub async fn handle(context: Arc<Context>, _: Invocation, input: DatabaseAccessInput) -> Result<Output> {
+pub(crate) async fn handle(context: Arc<Context>, _: Invocation, input: DatabaseAccessInput) -> Result<Output> {
     match input {
         DatabaseAccessInput::Open { execution } => context.open(execution.as_ref()).await.map(Output::Open),
         DatabaseAccessInput::Status { opened_at, available_checks, .. } => {

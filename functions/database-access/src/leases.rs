@@ -8,7 +8,7 @@ use sluice::{Error, Kind, Result, executions};
 use tracing::{info, warn};
 
 /// The leases of one instance.
-pub struct Leases<'a> {
+pub(crate) struct Leases<'a> {
     store: &'a Store,
     executions: &'a aws_sdk_sfn::Client,
     instance: &'a str,
@@ -16,24 +16,24 @@ pub struct Leases<'a> {
 
 impl<'a> Leases<'a> {
     /// Those of `instance`.
-    pub fn new(store: &'a Store, executions: &'a aws_sdk_sfn::Client, instance: &'a str) -> Self {
+    pub(crate) fn new(store: &'a Store, executions: &'a aws_sdk_sfn::Client, instance: &'a str) -> Self {
         Self { store, executions, instance }
     }
 
     /// Says that `execution` needs the database; again if it has said so before.
-    pub async fn take(&self, execution: &Execution) -> Result<()> {
+    pub(crate) async fn take(&self, execution: &Execution) -> Result<()> {
         let lease = Lease { execution: execution.id.clone(), started_at: execution.started_at.clone() };
         self.store.write_json(&keys::lease(self.instance, execution), &lease).await.map(|_| ())
     }
 
     /// Says that `execution` does not need it any more.
-    pub async fn give_back(&self, execution: &Execution) -> Result<()> {
+    pub(crate) async fn give_back(&self, execution: &Execution) -> Result<()> {
         self.delete(&keys::lease(self.instance, execution)).await
     }
 
     /// A running execution that needs the database, if there is one. The leases of those that ended without giving
     /// theirs back are deleted.
-    pub async fn holder(&self) -> Result<Option<String>> {
+    pub(crate) async fn holder(&self) -> Result<Option<String>> {
         for key in self.keys().await? {
             let found = match self.store.read_latest_json::<Lease>(&key).await {
                 Ok(Some(found)) => found,

@@ -13,7 +13,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xD2, 0x16, 0x2F];
 
 /// Whether the server at `address` (`host:port`) answers as PostgreSQL does.
-pub async fn answers(address: &str) -> bool {
+pub(crate) async fn answers(address: &str) -> bool {
     tokio::time::timeout(TIMEOUT, ask(address))
         .await
         .is_ok_and(|answer| answer.is_ok_and(|byte| matches!(byte, b'S' | b'N')))

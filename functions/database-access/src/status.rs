@@ -3,7 +3,7 @@
 use sluice::Kind;
 
 /// `Ok` if the instance can be modified and used now, else whether that may pass by itself.
-pub fn check(status: &str) -> Result<(), Kind> {
+pub(crate) fn check(status: &str) -> Result<(), Kind> {
     match status {
         "available" | "storage-optimization" => Ok(()),
         "stopped"

@@ -20,7 +20,7 @@ const INPUT: &str = r#"{"again":true}"#;
 ///
 /// # Errors
 /// As [`Error::aws`].
-pub async fn ask(store: &Store, execution: &Execution) -> Result<()> {
+pub(crate) async fn ask(store: &Store, execution: &Execution) -> Result<()> {
     let mark = Again { asked_by: execution.id.clone(), answered: false };
     store.write_json(&keys::again(&execution.job), &mark).await.map(|_| ())
 }
@@ -29,7 +29,7 @@ pub async fn ask(store: &Store, execution: &Execution) -> Result<()> {
 ///
 /// # Errors
 /// As [`Error::aws`].
-pub async fn asked(store: &Store, job: &str) -> Result<Option<String>> {
+pub(crate) async fn asked(store: &Store, job: &str) -> Result<Option<String>> {
     Ok(pending(store, job).await?.map(|mark| mark.etag))
 }
 
@@ -38,7 +38,7 @@ pub async fn asked(store: &Store, job: &str) -> Result<Option<String>> {
 ///
 /// # Errors
 /// As [`Error::aws`].
-pub async fn answer(
+pub(crate) async fn answer(
     store: &Store,
     executions: &aws_sdk_sfn::Client,
     owner: &Owner,

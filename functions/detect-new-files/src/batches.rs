@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 const MAX_WRITES: usize = 4;
 
 /// The batches of one run.
-pub struct Batches {
+pub(crate) struct Batches {
     store: Store,
     prefix: String,
     batcher: Batcher,
@@ -28,7 +28,7 @@ pub struct Batches {
 
 impl Batches {
     /// None yet.
-    pub fn new(store: &Store, execution: &Execution, attempt: &str) -> Self {
+    pub(crate) fn new(store: &Store, execution: &Execution, attempt: &str) -> Self {
         Self {
             store: store.clone(),
             prefix: keys::attempt_prefix(execution, attempt),
@@ -44,7 +44,7 @@ impl Batches {
     ///
     /// # Errors
     /// As [`Error::aws`], also of a batch before.
-    pub async fn push(&mut self, file: SourceFile) -> Result<()> {
+    pub(crate) async fn push(&mut self, file: SourceFile) -> Result<()> {
         self.file_count += 1;
         self.bytes += file.size;
         match self.batcher.push(file) {
@@ -79,7 +79,7 @@ impl Batches {
     ///
     /// # Errors
     /// As [`Error::aws`].
-    pub async fn finish(mut self, detected_at: DateTime, watermark: Option<String>) -> Result<DetectOutput> {
+    pub(crate) async fn finish(mut self, detected_at: DateTime, watermark: Option<String>) -> Result<DetectOutput> {
         if let Some(files) = self.batcher.rest() {
             self.write(files).await?;
         }

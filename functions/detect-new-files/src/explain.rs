@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 ///
 /// # Errors
 /// As [`Error::aws`].
-pub async fn explain(
+pub(crate) async fn explain(
     store: &Store,
     input: &Detect,
     window: &Window,

@@ -28,14 +28,14 @@ use tracing::info;
 const MAX_LOOKBACK_HOURS: u32 = 87_660;
 
 /// What one function instance keeps.
-pub struct Context {
+pub(crate) struct Context {
     store: Store,
     executions: aws_sdk_sfn::Client,
 }
 
 impl Context {
     /// Reads `BUCKET` and makes the clients.
-    pub async fn from_env() -> Result<Self> {
+    pub(crate) async fn from_env() -> Result<Self> {
         let mut env = Env::new(&|name| std::env::var(name).ok());
         let bucket = env.required("BUCKET");
         let bucket = env.finish(bucket)?;
@@ -47,7 +47,7 @@ impl Context {
 /// The answer to one of the actions.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub enum Output {
+pub(crate) enum Output {
     /// To `detect`.
     Detect(DetectOutput),
     /// To `release`.
@@ -55,7 +55,7 @@ pub enum Output {
 }
 
 /// Answers the states `DetectNewFiles`, `ReleaseLock` and `ReleaseAfterFailure`, and the rule on runs that ended badly.
-pub async fn handle(context: Arc<Context>, invocation: Invocation, input: DetectInput) -> Result<Output> {
+pub(crate) async fn handle(context: Arc<Context>, invocation: Invocation, input: DetectInput) -> Result<Output> {
     match input {
         DetectInput::Detect(input) => detect(&context, &invocation, input).await.map(Output::Detect),
         DetectInput::Release(input) => release(&context, &input).await.map(Output::Release),

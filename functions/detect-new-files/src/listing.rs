@@ -8,7 +8,7 @@ use sluice::{Error, Kind, Result};
 use tokio::task::JoinSet;
 
 /// A listing under way. What it has asked for ends with it.
-pub struct Listing {
+pub(crate) struct Listing {
     store: Store,
     prefix: String,
     ranges: Ranges,
@@ -17,7 +17,7 @@ pub struct Listing {
 
 impl Listing {
     /// Asks for the first page.
-    pub fn start(store: &Store, prefix: &str) -> Self {
+    pub(crate) fn start(store: &Store, prefix: &str) -> Self {
         let mut listing = Self {
             store: store.clone(),
             prefix: prefix.to_owned(),
@@ -32,7 +32,7 @@ impl Listing {
     ///
     /// # Errors
     /// As [`Error::aws`], from whichever page it is.
-    pub async fn next(&mut self) -> Result<Option<Vec<Listed>>> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Listed>>> {
         let Some(answered) = self.requests.join_next().await else { return Ok(None) };
         let answered = answered.map_err(|failure| Error::caused(Kind::InvariantBroken, "the listing", failure))?;
         let (range, mut page) = answered?;
@@ -66,7 +66,7 @@ async fn page(store: Store, prefix: String, range: KeyRange) -> Result<(KeyRange
 ///
 /// # Errors
 /// `InvariantBroken` if the service left any of it out: an object must not be passed over for that.
-pub fn listed(object: Object) -> Result<Listed> {
+pub(crate) fn listed(object: Object) -> Result<Listed> {
     let key = object.key.unwrap_or_default();
     let size = object.size.and_then(|size| u64::try_from(size).ok());
     let (Some(etag), Some(size), Some(modified)) = (object.e_tag, size, object.last_modified) else {

@@ -25,7 +25,7 @@ use sluice::{Error, Kind, Result};
 
 /// How many pages are asked for at the same time, each of about 1 MB while it is taken apart. More of them would wait
 /// for the function's share of a processor.
-pub const PARALLEL: usize = 8;
+pub(crate) const PARALLEL: usize = 8;
 
 /// How many pages come before the first cut: most listings are over by then.
 const UNCUT_PAGES: usize = 8;
@@ -35,7 +35,7 @@ const PAGES_PER_CUT: usize = 4;
 
 /// A contiguous range of keys, and how far it is listed.
 #[derive(Debug)]
-pub struct KeyRange {
+pub(crate) struct KeyRange {
     /// They come after this text; without it the first one is the listing's first.
     pub after: Option<String>,
     /// Where S3 goes on, once a page of them is there.
@@ -48,7 +48,7 @@ pub struct KeyRange {
 
 /// What S3 answers.
 #[derive(Debug)]
-pub struct Page {
+pub(crate) struct Page {
     /// In the order of their keys.
     pub objects: Vec<Listed>,
     /// Where it goes on, if it does.
@@ -57,7 +57,7 @@ pub struct Page {
 
 /// Cuts the ranges of one listing.
 #[derive(Debug)]
-pub struct Ranges {
+pub(crate) struct Ranges {
     /// All keys share that many bytes.
     prefix_length: usize,
     guess_count: usize,
@@ -67,12 +67,12 @@ pub struct Ranges {
 
 impl Ranges {
     /// The ranges of what is listed under `prefix`.
-    pub fn new(prefix: &str) -> Self {
+    pub(crate) fn new(prefix: &str) -> Self {
         Self { prefix_length: prefix.len(), guess_count: 0, page_count: 0, cut_count: 0 }
     }
 
     /// The range that holds everything.
-    pub fn whole() -> KeyRange {
+    pub(crate) fn whole() -> KeyRange {
         KeyRange { after: None, token: None, last: None, end: None }
     }
 
@@ -84,7 +84,7 @@ impl Ranges {
     ///
     /// # Errors
     /// `Misconfigured` if keys do not come in order, or the listing begins anew. Directory buckets would do so.
-    pub fn next(&mut self, range: KeyRange, page: &mut Page, others: usize) -> Result<Vec<KeyRange>> {
+    pub(crate) fn next(&mut self, range: KeyRange, page: &mut Page, others: usize) -> Result<Vec<KeyRange>> {
         let mut before = range.last.as_deref().or(range.after.as_deref());
         for object in &page.objects {
             if before.is_some_and(|before| object.key.as_str() <= before) {

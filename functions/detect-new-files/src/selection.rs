@@ -11,7 +11,7 @@ const LEDGER_MARGIN_SECONDS: i64 = 3_600;
 
 /// What a listing says of an object.
 #[derive(Debug)]
-pub struct Listed {
+pub(crate) struct Listed {
     /// Its key.
     pub key: String,
     /// Its entity tag.
@@ -24,12 +24,12 @@ pub struct Listed {
 
 impl Listed {
     /// Is it a file of `source`? Folder markers and files with another suffix are none.
-    pub fn is_input(&self, source: &Source) -> bool {
+    pub(crate) fn is_input(&self, source: &Source) -> bool {
         !self.key.ends_with('/') && source.suffix.fit(&self.key)
     }
 
     /// As it is written down.
-    pub fn into_file(self) -> SourceFile {
+    pub(crate) fn into_file(self) -> SourceFile {
         let last_modified = format_time(self.modified);
         SourceFile { key: self.key, etag: self.etag, size: self.size, last_modified }
     }
@@ -37,7 +37,7 @@ impl Listed {
 
 /// Which modification times are of interest. All times are whole seconds since 1970, the resolution of a listing.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Window {
+pub(crate) struct Window {
     /// Files before this are known; none: no file is known by its age.
     candidates_from: Option<i64>,
     /// Files from here on are wanted even if the ledger holds them.
@@ -49,7 +49,7 @@ impl Window {
     ///
     /// The watermark is floored to the second, since a listing shows whole seconds only: a file written 400 ms after a
     /// start at .500 s is dated before it.
-    pub fn new(watermark: Option<DateTime>, lookback_hours: u32, since: Option<DateTime>) -> Self {
+    pub(crate) fn new(watermark: Option<DateTime>, lookback_hours: u32, since: Option<DateTime>) -> Self {
         Self {
             candidates_from: watermark.map(|start| start.secs() - i64::from(lookback_hours) * 3_600),
             reprocess_from: since.map(|since| since.secs()),
@@ -57,17 +57,17 @@ impl Window {
     }
 
     /// From when on ledger entries matter; none: all of them do.
-    pub fn ledger_start(&self) -> Option<DateTime> {
+    pub(crate) fn ledger_start(&self) -> Option<DateTime> {
         self.candidates_from.map(|from| DateTime::from_secs(from - LEDGER_MARGIN_SECONDS))
     }
 
     /// Before when a file is taken to be known.
-    pub fn candidates_from(&self) -> Option<DateTime> {
+    pub(crate) fn candidates_from(&self) -> Option<DateTime> {
         self.candidates_from.map(DateTime::from_secs)
     }
 
     /// Does it depend on the ledger whether a file modified at `modified` is new?
-    pub fn asks_ledger(&self, modified: i64) -> bool {
+    pub(crate) fn asks_ledger(&self, modified: i64) -> bool {
         !self.reprocesses(modified) && self.candidates_from.is_none_or(|from| modified >= from)
     }
 
@@ -75,7 +75,7 @@ impl Window {
     ///
     /// A reprocessing run takes the ordinary candidates too: it will count as a success, so the next watermark covers
     /// them.
-    pub fn wants(&self, modified: i64, is_in_ledger: bool) -> bool {
+    pub(crate) fn wants(&self, modified: i64, is_in_ledger: bool) -> bool {
         self.reprocesses(modified) || self.asks_ledger(modified) && !is_in_ledger
     }
 
@@ -86,7 +86,7 @@ impl Window {
 
 /// Cuts a stream of files into batches.
 #[derive(Debug)]
-pub struct Batcher {
+pub(crate) struct Batcher {
     max_files: usize,
     max_bytes: u64,
     files: Vec<SourceFile>,
@@ -111,7 +111,7 @@ impl Default for Batcher {
 
 impl Batcher {
     /// Adds a file. Returns the batch before it, if the file does not fit in any more.
-    pub fn push(&mut self, file: SourceFile) -> Option<Vec<SourceFile>> {
+    pub(crate) fn push(&mut self, file: SourceFile) -> Option<Vec<SourceFile>> {
         let doublings = (self.cut / SAME_SIZE).min(MOST_DOUBLINGS);
         let is_full =
             self.files.len() >= self.max_files << doublings || self.bytes + file.size > self.max_bytes << doublings;
@@ -123,7 +123,7 @@ impl Batcher {
     }
 
     /// The last batch, if it holds anything.
-    pub fn rest(&mut self) -> Option<Vec<SourceFile>> {
+    pub(crate) fn rest(&mut self) -> Option<Vec<SourceFile>> {
         self.bytes = 0;
         let files = std::mem::take(&mut self.files);
         (!files.is_empty()).then_some(files)

@@ -15,7 +15,7 @@ const MAX_NAMED: usize = 20;
 
 /// A valid wake-up.
 #[derive(Debug, Default, PartialEq)]
-pub struct Trigger {
+pub(crate) struct Trigger {
     /// What it was, for the log.
     pub kind: &'static str,
     /// What the run is for.
@@ -101,7 +101,7 @@ struct Start {
 /// `InvalidEvent` for anything but a start by hand, one of the template's own constants, a schedule's event, an S3
 /// notification, an "Object Created" event from EventBridge, or a batch of these from a queue; and for events about
 /// another bucket, or about no object under `prefix`.
-pub fn decode(input: &Value, bucket: &str, prefix: &str) -> Result<Trigger> {
+pub(crate) fn decode(input: &Value, bucket: &str, prefix: &str) -> Result<Trigger> {
     let fields = match input {
         Value::Object(fields) => fields,
         Value::Array(messages) if !messages.is_empty() => return queued(messages, bucket, prefix),

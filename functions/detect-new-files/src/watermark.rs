@@ -15,7 +15,7 @@ const MAX_PAGES: usize = 10;
 /// first item: a redriven execution keeps its old start but is listed by its end. A listing that lags behind gives an
 /// older watermark, hence more candidates, of which the ledger removes the known ones; so does one that is looked
 /// through in vain.
-pub async fn last_success(client: &aws_sdk_sfn::Client, execution: &Execution) -> Result<Option<DateTime>> {
+pub(crate) async fn last_success(client: &aws_sdk_sfn::Client, execution: &Execution) -> Result<Option<DateTime>> {
     let request = client
         .list_executions()
         .state_machine_arn(execution.plain_state_machine())

@@ -20,7 +20,7 @@ use tracing::info;
 const DEADLINE_MARGIN: Duration = Duration::from_secs(10);
 
 /// What one function instance keeps.
-pub struct Context {
+pub(crate) struct Context {
     store: Store,
     database: Database,
     config: SdkConfig,
@@ -31,7 +31,7 @@ impl Context {
     ///
     /// # Errors
     /// `Misconfigured`.
-    pub async fn from_env() -> Result<Self> {
+    pub(crate) async fn from_env() -> Result<Self> {
         let mut env = Env::new(&|name| std::env::var(name).ok());
         let bucket = env.required("BUCKET");
         let database = Database::from_env(&mut env);
@@ -44,7 +44,7 @@ impl Context {
 /// The answer to a load or to `prepare`.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum Output {
+pub(crate) enum Output {
     /// To a load.
     Load(UpsertOutput),
     /// To `prepare`.
@@ -55,7 +55,7 @@ pub enum Output {
 ///
 /// # Errors
 /// As [`load`], [`Database::connect`] and [`prepare`].
-pub async fn handle(context: Arc<Context>, invocation: Invocation, event: UpsertEvent) -> Result<Output> {
+pub(crate) async fn handle(context: Arc<Context>, invocation: Invocation, event: UpsertEvent) -> Result<Output> {
     match event {
         UpsertEvent::Load(input) => upsert(&context, &invocation, input).await.map(Output::Load),
         UpsertEvent::Prepare(input) => prepare(&context.database, &context.config, &input).await.map(Output::Prepare),

@@ -19,7 +19,7 @@ use std::time::Duration;
 const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What a run loads.
-pub struct Load<'a> {
+pub(crate) struct Load<'a> {
     /// The state's input.
     pub input: &'a UpsertInput,
     /// The run's manifest.
@@ -33,7 +33,7 @@ impl Load<'_> {
     ///
     /// # Errors
     /// As [`ledger::write`].
-    pub async fn write_ledger(&self, store: &Store, certainty: Certainty) -> Result<()> {
+    pub(crate) async fn write_ledger(&self, store: &Store, certainty: Certainty) -> Result<()> {
         let count = u32::try_from(self.manifest.batches.len()).expect("a manifest has at most 2,500 batches");
         let results = self.results;
         let files_of = |index| async move { results.loaded(index).await.map(Cow::into_owned) };
@@ -45,7 +45,7 @@ impl Load<'_> {
 ///
 /// # Errors
 /// `StaleRun` if a newer run is in the table, `Misconfigured` if the table does not fit, others as [`classify`].
-pub async fn load(
+pub(crate) async fn load(
     connection: &mut PgConnection,
     store: &Store,
     load: &Load<'_>,

@@ -4,7 +4,7 @@ use sluice::{Error, Kind, Result};
 
 /// Row counts of a merge.
 #[derive(Clone, Copy, Debug)]
-pub struct Merged {
+pub(crate) struct Merged {
     /// Keys that the run's files say something of.
     pub keys: u64,
     /// Keys that were new.
@@ -20,7 +20,7 @@ impl Merged {
     ///
     /// # Errors
     /// `InvariantBroken` if more were written than there are.
-    pub fn unchanged(&self) -> Result<u64> {
+    pub(crate) fn unchanged(&self) -> Result<u64> {
         let Self { keys, inserted, updated, .. } = self;
         keys.checked_sub(inserted + updated).ok_or_else(|| {
             let what = format!("{keys} keys staged, but {inserted} inserted and {updated} updated");

@@ -18,7 +18,7 @@ const SCRIPT: &str = include_str!("prepare.sql");
 /// # Errors
 /// `Misconfigured` if that user cannot log in or may not do it, or if the role cannot log in then; `InvalidEvent` if
 /// both are the same.
-pub async fn prepare(database: &Database, config: &SdkConfig, input: &Prepare) -> Result<PrepareOutput> {
+pub(crate) async fn prepare(database: &Database, config: &SdkConfig, input: &Prepare) -> Result<PrepareOutput> {
     let loader = database.loader(config).await?;
     if loader.role == input.user {
         // It would be able to log in by token only from then on.

@@ -15,7 +15,7 @@ const SUMS: &str = "pg_temp.sluice_sums";
 ///
 /// # Errors
 /// As [`classify`].
-pub async fn merge(
+pub(crate) async fn merge(
     connection: &mut PgConnection,
     names: &Names,
     part_count: usize,
@@ -43,6 +43,6 @@ async fn sum_up(connection: &mut PgConnection, names: &Names) -> Result<u64> {
 }
 
 /// The sums of the value columns, under their names. Zeros at the end go: 1.50 and 1.5 are to be one value.
-pub fn sums(names: &Names) -> String {
+pub(crate) fn sums(names: &Names) -> String {
     names.each(|name| format!("trim_scale(sum({name})) as {name}"))
 }

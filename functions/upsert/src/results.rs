@@ -14,7 +14,7 @@ const READ_AHEAD: usize = 16;
 const KEPT_FILES: usize = 20_000;
 
 /// The results of a run.
-pub struct Results<'a> {
+pub(crate) struct Results<'a> {
     store: &'a Store,
     manifest: &'a ObjectRef,
     /// One per batch. Their lists of files may be missing: see [`Results::loaded`].
@@ -27,7 +27,7 @@ impl<'a> Results<'a> {
     ///
     /// # Errors
     /// `InvalidEvent` if one is not there.
-    pub async fn read(store: &'a Store, reference: &'a ObjectRef, manifest: &Manifest) -> Result<Self> {
+    pub(crate) async fn read(store: &'a Store, reference: &'a ObjectRef, manifest: &Manifest) -> Result<Self> {
         let indices = (0..).take(manifest.batches.len());
         let mut results = stream::iter(indices).map(|index| read(store, reference, index)).buffered(READ_AHEAD);
         let mut batches = Vec::with_capacity(manifest.batches.len());
@@ -52,7 +52,7 @@ impl<'a> Results<'a> {
     ///
     /// # Errors
     /// As [`Results::read`].
-    pub async fn loaded(&self, index: u32) -> Result<Cow<'_, [SourceFile]>> {
+    pub(crate) async fn loaded(&self, index: u32) -> Result<Cow<'_, [SourceFile]>> {
         match self.batches.get(index as usize).filter(|_| self.has_files) {
             Some(batch) => Ok(Cow::Borrowed(&batch.loaded)),
             None => Ok(Cow::Owned(read(self.store, self.manifest, index).await?.loaded)),

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 const ITERATIONS: u32 = 4_096;
 
 /// The verifier of a password, with a salt that should be random.
-pub fn verifier(password: &str, salt: &[u8; 16]) -> String {
+pub(crate) fn verifier(password: &str, salt: &[u8; 16]) -> String {
     // A password that is not allowed as text is taken as its bytes, as PostgreSQL does.
     let password = stringprep::saslprep(password).unwrap_or(password.into());
     let salted = salted(password.as_bytes(), salt);

@@ -24,7 +24,7 @@ const SUMS: &str = "pg_temp.sluice_share_sums";
 
 /// The side table of one target.
 #[derive(Debug)]
-pub struct Shares<'a> {
+pub(crate) struct Shares<'a> {
     target: &'a Target<'a>,
     /// Its name with its schema, quoted. Within the schema `sluice` it is called as the target, with the target's
     /// schema.
@@ -36,7 +36,7 @@ impl<'a> Shares<'a> {
     ///
     /// # Errors
     /// `Misconfigured` if its name would be too long.
-    pub fn new(target: &'a Target<'a>) -> Result<Self> {
+    pub(crate) fn new(target: &'a Target<'a>) -> Result<Self> {
         let name = &target.full_name;
         let Ok(quoted_name) = quoted(name) else {
             let what =
@@ -50,7 +50,7 @@ impl<'a> Shares<'a> {
     ///
     /// # Errors
     /// `Misconfigured` if the target already has rows that are no file's share; others as [`classify`].
-    pub async fn ensure_table(&self, connection: &mut PgConnection) -> Result<()> {
+    pub(crate) async fn ensure_table(&self, connection: &mut PgConnection) -> Result<()> {
         if !exists(connection, &self.target.full_name).await? {
             self.refuse_rows_of_nobody(connection).await?;
             self.create(connection).await?;
@@ -121,7 +121,7 @@ impl<'a> Shares<'a> {
     ///
     /// # Errors
     /// As [`classify`].
-    pub async fn create_files(&self, connection: &mut PgConnection) -> Result<()> {
+    pub(crate) async fn create_files(&self, connection: &mut PgConnection) -> Result<()> {
         sqlx::query(
             "create temporary table sluice_files (number bigint primary key, name text not null unique)
              on commit drop",
@@ -136,7 +136,7 @@ impl<'a> Shares<'a> {
     ///
     /// # Errors
     /// As [`classify`].
-    pub async fn stage_files(
+    pub(crate) async fn stage_files(
         &self,
         connection: &mut PgConnection,
         bucket: &str,
@@ -159,7 +159,7 @@ impl<'a> Shares<'a> {
     ///
     /// # Errors
     /// As [`classify`].
-    pub async fn merge(&self, connection: &mut PgConnection) -> Result<Merged> {
+    pub(crate) async fn merge(&self, connection: &mut PgConnection) -> Result<Merged> {
         self.find_touched(connection).await?;
         self.delete_stale(connection).await?;
         self.replace(connection).await?;
@@ -256,7 +256,7 @@ impl<'a> Shares<'a> {
 ///
 /// # Errors
 /// As [`classify`].
-pub async fn exists(connection: &mut PgConnection, name: &str) -> Result<bool> {
+pub(crate) async fn exists(connection: &mut PgConnection, name: &str) -> Result<bool> {
     sqlx::query_scalar(
         "select exists (
              select from pg_class c join pg_namespace n on n.oid = c.relnamespace

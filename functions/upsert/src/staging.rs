@@ -10,13 +10,13 @@ use sluice::{Error, Kind, Result};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 /// The staging table. It lives in the session's own schema, under a name that no target can shadow.
-pub const STAGING: &str = "pg_temp.sluice_staging";
+pub(crate) const STAGING: &str = "pg_temp.sluice_staging";
 
 /// Makes the staging table, once the target is there.
 ///
 /// # Errors
 /// As [`classify`].
-pub async fn create(connection: &mut PgConnection, target: &Target<'_>) -> Result<()> {
+pub(crate) async fn create(connection: &mut PgConnection, target: &Target<'_>) -> Result<()> {
     let (Names { table, key, .. }, list) = (&target.names, target.names.list());
     let file = if target.is_per_file() { format!("0::bigint as {FILE_COLUMN}, ") } else { String::new() };
     let not_null = target.names.each(|name| format!("alter {name} set not null"));
@@ -37,7 +37,7 @@ pub async fn create(connection: &mut PgConnection, target: &Target<'_>) -> Resul
 /// # Errors
 /// `Misconfigured` if the part is not there any more, `TransientFailure` if its bytes stop coming; others as
 /// [`classify`].
-pub async fn add(
+pub(crate) async fn add(
     connection: &mut PgConnection,
     store: &Store,
     target: &Target<'_>,

@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 /// A target, for parts as pivot describes them.
 #[derive(Debug)]
-pub struct Target<'a> {
+pub(crate) struct Target<'a> {
     /// What the spec says of it.
     pub spec: &'a spec::Target,
     /// Its names, quoted.
@@ -30,7 +30,7 @@ impl<'a> Target<'a> {
     /// # Errors
     /// `Misconfigured` for a name that is no identifier, for a key that is not the result's, and for parts that keep
     /// the files apart where the target does not want it, or the other way around.
-    pub fn new(spec: &'a spec::Target, result: &'a PivotResult) -> Result<Self> {
+    pub(crate) fn new(spec: &'a spec::Target, result: &'a PivotResult) -> Result<Self> {
         if spec.key != [result.key.name.as_str()] {
             let what = format!("the target's key is {:?}, the pivot's index is {:?}", spec.key, result.key.name);
             return Err(Error::new(Kind::Misconfigured, what));
@@ -49,12 +49,12 @@ impl<'a> Target<'a> {
     }
 
     /// Whether the sums of each file are kept apart.
-    pub fn is_per_file(&self) -> bool {
+    pub(crate) fn is_per_file(&self) -> bool {
         self.spec.on_overlap == OnOverlap::PerFile
     }
 
     /// The names of its value columns, not quoted.
-    pub fn value_columns(&self) -> &'a [String] {
+    pub(crate) fn value_columns(&self) -> &'a [String] {
         self.values
     }
 
@@ -70,7 +70,7 @@ impl<'a> Target<'a> {
     ///
     /// # Errors
     /// `Misconfigured`, with everything that an operator has to put right.
-    pub async fn prepare(&self, connection: &mut PgConnection, has_shares: bool) -> Result<()> {
+    pub(crate) async fn prepare(&self, connection: &mut PgConnection, has_shares: bool) -> Result<()> {
         let wanted = Wanted {
             schema: &self.spec.schema,
             table: &self.spec.table,

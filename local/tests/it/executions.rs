@@ -1,11 +1,11 @@
 //! Whole executions of the template's state machines, what starts them, and the command line.
 
-pub mod cli;
-pub mod freshness;
-pub mod jobs;
-pub mod not_built;
-pub mod queued;
-pub mod reference_job;
-pub mod sam;
-pub mod sleeping;
-pub mod trigger;
+pub(crate) mod cli;
+pub(crate) mod freshness;
+pub(crate) mod jobs;
+pub(crate) mod not_built;
+pub(crate) mod queued;
+pub(crate) mod reference_job;
+pub(crate) mod sam;
+pub(crate) mod sleeping;
+pub(crate) mod trigger;

@@ -1,6 +1,6 @@
 //! What may go wrong does: processes die, connections break, runs meet in every order. The result must be that of one clean run.
 
-pub mod campaign;
-pub mod interleavings;
-pub mod proxies;
-pub mod races;
+pub(crate) mod campaign;
+pub(crate) mod interleavings;
+pub(crate) mod proxies;
+pub(crate) mod races;

@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// The stack of all tests, started by the first one. Nothing lets go of it: what it started ends with this process.
-pub async fn stack() -> Arc<Stack> {
+pub(crate) async fn stack() -> Arc<Stack> {
     static STACK: OnceLock<Arc<Stack>> = OnceLock::new();
     tokio::task::spawn_blocking(|| {
         let start = || Stack::for_tests().unwrap_or_else(|error| panic!("{error}\n{:?}", error.source));
@@ -24,22 +24,22 @@ pub async fn stack() -> Arc<Stack> {
 }
 
 /// The binaries of all functions.
-pub fn functions() -> &'static BTreeSet<String> {
+pub(crate) fn functions() -> &'static BTreeSet<String> {
     static FUNCTIONS: OnceLock<BTreeSet<String>> = OnceLock::new();
     FUNCTIONS.get_or_init(|| template::binaries(&template::root().unwrap(), &template::all_jobs().unwrap()).unwrap())
 }
 
 /// The folder of the functions' binaries, once they are built.
-pub fn binaries() -> &'static Path {
+pub(crate) fn binaries() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| local::binaries::build(functions()).unwrap_or_else(|error| panic!("{error}")))
 }
 
 /// A folder of a test's own that goes with it.
-pub struct Folder(pub PathBuf);
+pub(crate) struct Folder(pub PathBuf);
 
 impl Folder {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("sluice-{name}-{}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
         Self(path)
@@ -53,7 +53,7 @@ impl Drop for Folder {
 }
 
 /// A deployment of a test's own, and the stack that it must not outlive.
-pub struct Fixture {
+pub(crate) struct Fixture {
     pub deployment: Deployment,
     pub stack: Arc<Stack>,
 }
@@ -67,16 +67,16 @@ impl std::ops::Deref for Fixture {
 
 impl Fixture {
     /// [`invoke`] for a function of this deployment.
-    pub async fn invoke(&self, function: &str, payload: &Value) -> Result<Answer, BoxError> {
+    pub(crate) async fn invoke(&self, function: &str, payload: &Value) -> Result<Answer, BoxError> {
         invoke(&self.deployment, function, payload).await
     }
 }
 
 /// What a function answers, or the type and message of its error.
-pub type Answer = Result<Value, (String, String)>;
+pub(crate) type Answer = Result<Value, (String, String)>;
 
 /// Calls a function of a deployment as the state machine does.
-pub async fn invoke(deployment: &Deployment, function: &str, payload: &Value) -> Result<Answer, BoxError> {
+pub(crate) async fn invoke(deployment: &Deployment, function: &str, payload: &Value) -> Result<Answer, BoxError> {
     let client = aws_sdk_lambda::Client::new(&deployment.config);
     let invoke = client.invoke().function_name(deployment.function_name(function));
     let answer = invoke.payload(payload.to_string().into_bytes().into()).send().await?;
@@ -89,55 +89,55 @@ pub async fn invoke(deployment: &Deployment, function: &str, payload: &Value) ->
 }
 
 /// A deployment as the template has it, started by nothing but the test.
-pub async fn fixture() -> Fixture {
+pub(crate) async fn fixture() -> Fixture {
     fixture_with(Options::default()).await
 }
 
 /// A deployment with other options.
-pub async fn fixture_with(options: Options) -> Fixture {
+pub(crate) async fn fixture_with(options: Options) -> Fixture {
     let stack = stack().await;
     Fixture { deployment: stack.deploy_anew(&options).await.unwrap(), stack }
 }
 
 /// The options of a deployment that leaves the database's visibility alone.
-pub fn vpc_mode() -> Options {
+pub(crate) fn vpc_mode() -> Options {
     Options { parameters: [("NetworkMode", "vpc".to_owned())].into(), ..Options::default() }
 }
 
 /// The options of a deployment that keeps each file's share.
-pub fn per_file() -> Options {
+pub(crate) fn per_file() -> Options {
     let pivot = (r#""bad_row": "fail""#, r#""bad_row": "fail", "per_file": true"#);
     let target = (r#""on_overlap": "replace""#, r#""on_overlap": "per_file""#);
     Options { spec: vec![pivot, target], ..vpc_mode() }
 }
 
 /// The target as the upsert function would create it.
-pub const TARGET: &str = "create table pomodoro_day_catg (date date not null unique, learning_minutes numeric not null, \
+pub(crate) const TARGET: &str = "create table pomodoro_day_catg (date date not null unique, learning_minutes numeric not null, \
                           work_minutes numeric not null)";
 
-pub const HEADER: &str = "Project,Duration (in minutes),Start date,End date\n";
+pub(crate) const HEADER: &str = "Project,Duration (in minutes),Start date,End date\n";
 
 /// A file in the format of the sample: `(category, minutes, date)`.
-pub fn csv(rows: &[(&str, &str, &str)]) -> Vec<u8> {
+pub(crate) fn csv(rows: &[(&str, &str, &str)]) -> Vec<u8> {
     let lines =
         rows.iter().map(|(category, minutes, date)| format!("{category},{minutes},{date} 10:00,{date} 11:00\n"));
     format!("{HEADER}{}", lines.collect::<String>()).into_bytes()
 }
 
 /// Runs an execution to its end.
-pub async fn run(deployment: &Deployment, input: Value) -> Outcome {
+pub(crate) async fn run(deployment: &Deployment, input: Value) -> Outcome {
     deployment.start(&input).await.unwrap().outcome().await.unwrap()
 }
 
 /// Runs an execution that must do its work.
-pub async fn run_well(deployment: &Deployment, input: Value) -> Outcome {
+pub(crate) async fn run_well(deployment: &Deployment, input: Value) -> Outcome {
     let outcome = run(deployment, input).await;
     assert!(outcome.succeeded(), "{}", local::report::failure(&outcome));
     outcome
 }
 
 /// Runs an execution that must fail; returns the error's name and its text.
-pub async fn run_badly(deployment: &Deployment, input: Value) -> (String, String) {
+pub(crate) async fn run_badly(deployment: &Deployment, input: Value) -> (String, String) {
     let outcome = run(deployment, input).await;
     assert_eq!(outcome.status, "FAILED", "{:?}", outcome.counts);
     assert_eq!(outcome.last_state(), "Failed");
@@ -145,13 +145,13 @@ pub async fn run_badly(deployment: &Deployment, input: Value) -> (String, String
 }
 
 /// How many keys a run inserted, updated and left unchanged.
-pub fn merged(outcome: &Outcome) -> [u64; 3] {
+pub(crate) fn merged(outcome: &Outcome) -> [u64; 3] {
     ["rows_inserted", "rows_updated", "rows_unchanged"]
         .map(|field| outcome.counts["upsert"][field].as_u64().unwrap_or_else(|| panic!("{:?}", outcome.counts)))
 }
 
 /// The target table, a line per row; nothing if there is no such table.
-pub async fn table(deployment: &Deployment) -> Vec<String> {
+pub(crate) async fn table(deployment: &Deployment) -> Vec<String> {
     let mut connection = deployment.connect().await.unwrap();
     let exists: bool = sqlx::query_scalar("select to_regclass('public.pomodoro_day_catg') is not null")
         .fetch_one(&mut connection)
@@ -169,37 +169,37 @@ pub async fn table(deployment: &Deployment) -> Vec<String> {
 }
 
 /// Runs statements on the deployment's database.
-pub async fn sql(deployment: &Deployment, statements: &'static str) {
+pub(crate) async fn sql(deployment: &Deployment, statements: &'static str) {
     let mut connection = deployment.connect().await.unwrap();
     sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
 }
 
 /// The keys under a prefix of the deployment's bucket.
-pub async fn keys(deployment: &Deployment, prefix: &str) -> Vec<String> {
+pub(crate) async fn keys(deployment: &Deployment, prefix: &str) -> Vec<String> {
     let listed = deployment.s3().list_objects_v2().bucket(&deployment.bucket).prefix(prefix).send().await.unwrap();
     listed.contents().iter().filter_map(|object| object.key().map(ToOwned::to_owned)).collect()
 }
 
 /// An object as text.
-pub async fn read(deployment: &Deployment, key: &str) -> String {
+pub(crate) async fn read(deployment: &Deployment, key: &str) -> String {
     String::from_utf8(read_bytes(deployment, key).await).unwrap()
 }
 
 /// The bytes of an object.
-pub async fn read_bytes(deployment: &Deployment, key: &str) -> Vec<u8> {
+pub(crate) async fn read_bytes(deployment: &Deployment, key: &str) -> Vec<u8> {
     let got = deployment.s3().get_object().bucket(&deployment.bucket).key(key).send().await.unwrap();
     got.body.collect().await.unwrap().to_vec()
 }
 
 /// Puts a JSON document; returns a reference to it.
-pub async fn put_json(deployment: &Deployment, key: &str, document: &Value) -> Value {
+pub(crate) async fn put_json(deployment: &Deployment, key: &str, document: &Value) -> Value {
     let put = deployment.s3().put_object().bucket(&deployment.bucket).key(key);
     let put = put.body(document.to_string().into_bytes().into()).send().await.unwrap();
     json!({"bucket": deployment.bucket, "key": key, "etag": put.e_tag.unwrap()})
 }
 
 /// The `execution` of a payload, for a function that is called without a state machine.
-pub fn execution(deployment: &Deployment, name: &str) -> Value {
+pub(crate) fn execution(deployment: &Deployment, name: &str) -> Value {
     let id = deployment.state_machine_arn.replace(":stateMachine:", ":execution:");
     json!({
         "job": deployment.job, "id": format!("{id}:{name}"), "name": name, "started_at": "2024-01-01T00:00:00.000Z",
@@ -208,7 +208,7 @@ pub fn execution(deployment: &Deployment, name: &str) -> Value {
 }
 
 /// The input of detection in an execution of this name, with the reference job's spec.
-pub fn detection(deployment: &Deployment, name: &str) -> Value {
+pub(crate) fn detection(deployment: &Deployment, name: &str) -> Value {
     json!({
         "action": "detect", "execution": execution(deployment, name), "prefix": deployment.prefix,
         "source": {"suffix": ".csv"}, "lookback_hours": 24, "trigger": {},
@@ -216,23 +216,23 @@ pub fn detection(deployment: &Deployment, name: &str) -> Value {
 }
 
 /// The reference job, as the template has it.
-pub fn reference_job() -> template::Job {
+pub(crate) fn reference_job() -> template::Job {
     let jobs = template::all_jobs().unwrap();
     template::reference(&jobs).unwrap().clone()
 }
 
 /// How the reference job's rows become rows of its table.
-pub fn shape() -> Value {
+pub(crate) fn shape() -> Value {
     serde_json::to_value(reference_job().shape).unwrap()
 }
 
 /// The reference job's table.
-pub fn target() -> Value {
+pub(crate) fn target() -> Value {
     serde_json::to_value(reference_job().target).unwrap()
 }
 
 /// Whether a load waits for a lock of the database.
-pub async fn waits_for_lock(deployment: &Deployment) -> Result<bool, local::BoxError> {
+pub(crate) async fn waits_for_lock(deployment: &Deployment) -> Result<bool, local::BoxError> {
     let mut connection = deployment.connect().await?;
     let waits = sqlx::query_scalar(
         "select exists (select from pg_stat_activity where application_name like 'sluice %' and wait_event_type = 'Lock' \
@@ -242,15 +242,15 @@ pub async fn waits_for_lock(deployment: &Deployment) -> Result<bool, local::BoxE
 }
 
 /// Random numbers that are the same for the same seed, by the xorshift method of Marsaglia.
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
     /// A number from 0 up to, but without, `end`.
-    pub fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -259,7 +259,7 @@ impl Random {
 }
 
 /// The seeds of a randomized test: `count` of them, or the ones that `SLUICE_SEEDS` gives as `first..end`.
-pub fn seeds(count: u64) -> std::ops::Range<u64> {
+pub(crate) fn seeds(count: u64) -> std::ops::Range<u64> {
     let given = std::env::var("SLUICE_SEEDS").ok().map(|text| {
         let (first, end) = text.split_once("..").expect("SLUICE_SEEDS=first..end");
         first.parse().unwrap()..end.parse().unwrap()
@@ -268,12 +268,12 @@ pub fn seeds(count: u64) -> std::ops::Range<u64> {
 }
 
 /// All points and moments, and all that may go on beside them? Else a part of it.
-pub fn is_full_campaign() -> bool {
+pub(crate) fn is_full_campaign() -> bool {
     std::env::var("SLUICE_CAMPAIGN").is_ok_and(|campaign| campaign == "full")
 }
 
 /// Polls until something holds.
-pub async fn until<F: Future<Output = Result<bool, BoxError>>>(what: &str, mut holds: impl FnMut() -> F) {
+pub(crate) async fn until<F: Future<Output = Result<bool, BoxError>>>(what: &str, mut holds: impl FnMut() -> F) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !holds().await.unwrap() {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
@@ -282,7 +282,7 @@ pub async fn until<F: Future<Output = Result<bool, BoxError>>>(what: &str, mut h
 }
 
 /// The processes of a function of this deployment.
-pub fn processes(deployment: &Deployment, function: &str) -> Vec<String> {
+pub(crate) fn processes(deployment: &Deployment, function: &str) -> Vec<String> {
     let variable = format!("AWS_LAMBDA_FUNCTION_NAME={}", deployment.function_name(function));
     let endpoint = format!("AWS_ENDPOINT_URL={}", deployment.config.endpoint_url().unwrap());
     let has =
@@ -299,7 +299,7 @@ pub fn processes(deployment: &Deployment, function: &str) -> Vec<String> {
 }
 
 /// Kills a function's processes; says whether there was one.
-pub fn kill(deployment: &Deployment, function: &str) -> bool {
+pub(crate) fn kill(deployment: &Deployment, function: &str) -> bool {
     let pids = processes(deployment, function);
     if !pids.is_empty() {
         std::process::Command::new("kill").arg("-KILL").args(&pids).status().unwrap();

@@ -12,7 +12,7 @@ const PREFIX: &str = "input_data/";
 const MAX_NAMED: usize = 20;
 
 /// Fails if an input is taken for what it is not.
-pub fn check(bytes: &[u8]) {
+pub(super) fn check(bytes: &[u8]) {
     // What is no JSON does not start an execution.
     let Ok(input) = serde_json::from_slice::<Value>(bytes) else { return };
     let alone = understood(&input);

@@ -7,7 +7,7 @@ use sluice::contract::{BatchManifest, LedgerEntry, Lock, Manifest, PivotResult, 
 use sluice::time::parse_time;
 
 /// Fails if a document is read as another than it is.
-pub fn check(bytes: &[u8]) {
+pub(super) fn check(bytes: &[u8]) {
     comes_back::<BatchManifest>(bytes);
     comes_back::<PivotResult>(bytes);
     if let Some(manifest) = comes_back::<Manifest>(bytes) {

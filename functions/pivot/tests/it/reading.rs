@@ -8,15 +8,15 @@ use pivot::reject;
 use sluice::spec::Pivot;
 
 /// The key of the one file.
-pub const KEY: &str = "a.csv";
+pub(crate) const KEY: &str = "a.csv";
 
 /// Reads a file in pieces of `chunk_len` bytes.
-pub fn read(spec: &Pivot, bytes: &[u8], chunk_len: usize) -> Reading {
+pub(crate) fn read(spec: &Pivot, bytes: &[u8], chunk_len: usize) -> Reading {
     read_files(&Plan::new(spec).unwrap(), &[(KEY, bytes)], chunk_len)
 }
 
 /// The place and the reason of every row in a quarantine file.
-pub fn places(quarantine: &[u8]) -> Vec<String> {
+pub(crate) fn places(quarantine: &[u8]) -> Vec<String> {
     let mut places = Vec::new();
     let mut each = |record: Record<'_>| {
         assert_eq!((record.len(), record.fault), (7, None), "{}", record.raw.escape_ascii());

@@ -14,7 +14,7 @@ use sluice::contract::SourceFile;
 use sluice::spec::Pivot;
 
 /// The reference job's spec.
-pub fn spec() -> Pivot {
+pub(crate) fn spec() -> Pivot {
     serde_json::from_value(json!({
         "index": {"column": "Start date", "date_prefix": 10, "as": "date"},
         "columns": "Project", "values": "Duration (in minutes)", "aggregate": "sum",
@@ -24,7 +24,7 @@ pub fn spec() -> Pivot {
 }
 
 /// What a batch came to.
-pub struct Pivoted {
+pub(crate) struct Pivoted {
     pub csv: String,
     pub quarantine: String,
     pub rejects: Rejects,
@@ -33,7 +33,7 @@ pub struct Pivoted {
 }
 
 /// Reads a file in pieces as the handler does, and has the waiting quarantine lines taken away after each.
-pub fn feed(
+pub(crate) fn feed(
     file: &SourceFile,
     batch: &mut Batch<'_>,
     chunks: impl IntoIterator<Item = impl AsRef<[u8]>>,
@@ -53,7 +53,7 @@ pub fn feed(
 }
 
 /// What became of some files.
-pub struct Reading {
+pub(crate) struct Reading {
     /// The error that ended it, if one did.
     pub ended: sluice::Result<()>,
     /// The quarantine file.
@@ -65,7 +65,7 @@ pub struct Reading {
 }
 
 /// Reads some files, each fed in pieces of `chunk_len` bytes, up to the first error.
-pub fn read_files(plan: &Plan, files: &[(&str, &[u8])], chunk_len: usize) -> Reading {
+pub(crate) fn read_files(plan: &Plan, files: &[(&str, &[u8])], chunk_len: usize) -> Reading {
     let mut batch = Batch::new(plan);
     let mut quarantine = Vec::new();
     let ended = files.iter().try_for_each(|(key, bytes)| {
@@ -83,7 +83,7 @@ pub fn read_files(plan: &Plan, files: &[(&str, &[u8])], chunk_len: usize) -> Rea
 }
 
 /// Pivots some files, each fed in pieces of `chunk_len` bytes.
-pub fn pivot(spec: &Pivot, files: &[(&str, &[u8])], chunk_len: usize) -> sluice::Result<Pivoted> {
+pub(crate) fn pivot(spec: &Pivot, files: &[(&str, &[u8])], chunk_len: usize) -> sluice::Result<Pivoted> {
     let plan = Plan::new(spec)?;
     let Reading { ended, quarantine, rejects, rows_read, rows_ignored, sums } = read_files(&plan, files, chunk_len);
     ended?;
@@ -94,7 +94,7 @@ pub fn pivot(spec: &Pivot, files: &[(&str, &[u8])], chunk_len: usize) -> sluice:
 }
 
 /// A table as CSV with a header.
-pub fn to_csv(frame: &DataFrame) -> String {
+pub(crate) fn to_csv(frame: &DataFrame) -> String {
     let names = frame.get_column_names().into_iter().map(|name| quoted(name)).collect::<Vec<_>>();
     let row = |row: usize| {
         let cells = frame.columns().iter().map(|column| quoted(&column.get(row).unwrap().str_value()));

@@ -6,12 +6,12 @@ use local::template::{self, Job};
 use serde_json::{Value, json};
 
 /// The template with the README's second job, and all its jobs.
-pub fn with_second_job() -> (Value, Vec<Job>) {
+pub(crate) fn with_second_job() -> (Value, Vec<Job>) {
     with_changed_second_job(|_| ())
 }
 
 /// The same, with other parameters of the second job.
-pub fn with_changed_second_job(change: impl FnOnce(&mut Value)) -> (Value, Vec<Job>) {
+pub(crate) fn with_changed_second_job(change: impl FnOnce(&mut Value)) -> (Value, Vec<Job>) {
     let readme = std::fs::read_to_string(local::binaries::workspace().join("README.md")).unwrap();
     let (_, diff) = readme.split_once("```diff\n").unwrap();
     let (diff, _) = diff.split_once("```").unwrap();
@@ -37,13 +37,13 @@ async fn two_jobs(options: Options) -> (Fixture, Deployment) {
 }
 
 /// A file of the second job: `(shop, product, amount)`.
-pub fn sold(rows: &[(&str, &str, &str)]) -> Vec<u8> {
+pub(crate) fn sold(rows: &[(&str, &str, &str)]) -> Vec<u8> {
     let lines = rows.iter().map(|(shop, product, amount)| format!("{amount},{shop},{product}\n"));
     format!("Amount,Shop,Product\n{}", lines.collect::<String>()).into_bytes()
 }
 
 /// The second job's table, a line per row.
-pub async fn sales_table(deployment: &Deployment) -> Vec<String> {
+pub(crate) async fn sales_table(deployment: &Deployment) -> Vec<String> {
     let mut connection = deployment.connect().await.unwrap();
     let rows = sqlx::query_scalar("select concat_ws(' ', shop, bread, cake) from sales_by_shop order by shop");
     rows.fetch_all(&mut connection).await.unwrap()

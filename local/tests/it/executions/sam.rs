@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// A program of SAM's environment that asks nobody and leaves nothing behind.
-pub fn tool(name: &str, home: &Path) -> Command {
+pub(crate) fn tool(name: &str, home: &Path) -> Command {
     let requirements = include_str!("../../../requirements/sam.txt");
     let environment = python::environment(&tools_dir(), "sam", requirements, &|text| eprintln!("{text}"));
     let environment = environment.unwrap_or_else(|error| panic!("{error}\n{:?}", error.source));
@@ -19,7 +19,7 @@ pub fn tool(name: &str, home: &Path) -> Command {
 }
 
 /// Runs a command that must do its work.
-pub fn run_to_end(mut command: Command) {
+pub(crate) fn run_to_end(mut command: Command) {
     let output = command.output().unwrap();
     assert!(
         output.status.success(),

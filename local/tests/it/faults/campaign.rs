@@ -1,8 +1,8 @@
 //! Something dies, at every point between two effects and at random: the machine's own retries or the next run must end with the
 //! exact table, a lock that holds nobody up, nothing left in staging, and a private database.
 
-use crate::faults::proxies::{Action, Fault, Faults, Moment, Place};
 use crate::executions::jobs::{sales_table, sold, with_second_job};
+use crate::faults::proxies::{Action, Fault, Faults, Moment, Place};
 use crate::support::*;
 use local::deployment::{Deployment, Options};
 use local::execution::Outcome;

@@ -1,7 +1,7 @@
 //! The same thing twice at once, many times over: no deadlock, no lost file, no double count.
 
-use crate::support::*;
 use crate::functions::upsert;
+use crate::support::*;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection};
 

@@ -3,7 +3,7 @@
 use crate::support::*;
 
 /// A part with the rows of a CSV text: a date and two numbers each.
-pub async fn encoded(stack: &Fixture, csv: &str) -> Vec<u8> {
+pub(crate) async fn encoded(stack: &Fixture, csv: &str) -> Vec<u8> {
     let mut connection = stack.connect().await.unwrap();
     let rows: Option<Vec<u8>> = sqlx::query_scalar(
         "select string_agg('\\x0003'::bytea || int4send(length(date)) || date || int4send(length(first)) || first \
@@ -21,7 +21,7 @@ pub async fn encoded(stack: &Fixture, csv: &str) -> Vec<u8> {
 }
 
 /// The rows of a part, as `date,number,number`.
-pub async fn decoded(stack: &Fixture, key: &str) -> Vec<String> {
+pub(crate) async fn decoded(stack: &Fixture, key: &str) -> Vec<String> {
     let mut connection = stack.connect().await.unwrap();
     let part = read_bytes(stack, key).await;
     sqlx::query("create temporary table part (date date, learning numeric, work numeric)")

@@ -30,10 +30,10 @@ use sluice::contract::Execution;
 use sluice::time::format_time;
 
 /// When all histories begin: 1 January 2024, in milliseconds, as all times here unless they are dates of objects.
-pub const BEGINNING: i64 = 1_704_067_200_000;
-pub const HOUR: i64 = 3_600_000;
+pub(crate) const BEGINNING: i64 = 1_704_067_200_000;
+pub(crate) const HOUR: i64 = 3_600_000;
 
-pub fn execution(name: &str, started_at: i64) -> Execution {
+pub(crate) fn execution(name: &str, started_at: i64) -> Execution {
     let arn = |kind: &str| format!("arn:aws:states:us-east-1:123456789012:{kind}:m");
     Execution {
         job: "m".to_owned(),
@@ -44,7 +44,7 @@ pub fn execution(name: &str, started_at: i64) -> Execution {
     }
 }
 
-pub fn event(execution: &Execution, lookback_hours: i64, trigger: &Value) -> Value {
+pub(crate) fn event(execution: &Execution, lookback_hours: i64, trigger: &Value) -> Value {
     json!({
         "action": "detect", "execution": execution, "prefix": "input_data/", "source": {"suffix": ".csv"},
         "lookback_hours": lookback_hours, "trigger": trigger,

@@ -1,6 +1,8 @@
 //! The fake AWS of the crate, and one function that works with it.
 
-pub use local::fake_aws::{BUCKET, FakeAws, Gate, Generated, Keeps, Object, OnRange, Query, Run, Seen, World, date};
+pub(crate) use local::fake_aws::{
+    BUCKET, FakeAws, Gate, Generated, Keeps, Object, OnRange, Query, Run, Seen, World, date,
+};
 
 use local::fake_aws::http::{Response, Server};
 use serde_json::Value;
@@ -11,7 +13,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// One process of a function, and the Runtime API that it asks for events. It lives for many events, as on Lambda.
-pub struct Function {
+pub(crate) struct Function {
     child: Child,
     events: Sender<(String, String)>,
     answers: Receiver<(String, Vec<u8>)>,
@@ -20,7 +22,7 @@ pub struct Function {
 }
 
 impl Function {
-    pub fn start(name: &str, aws: &FakeAws) -> Self {
+    pub(crate) fn start(name: &str, aws: &FakeAws) -> Self {
         let (events, next) = mpsc::channel::<(String, String)>();
         let (posted, answers) = mpsc::channel();
         let next = Mutex::new(next);
@@ -57,7 +59,7 @@ impl Function {
     }
 
     /// Gives it an event. An error is its `errorType` and `errorMessage`.
-    pub fn invoke(&mut self, event: &Value) -> Result<Value, (String, String)> {
+    pub(crate) fn invoke(&mut self, event: &Value) -> Result<Value, (String, String)> {
         self.event_count += 1;
         self.events.send((format!("id-{}", self.event_count), event.to_string())).unwrap();
         let asked_at = Instant::now();
@@ -77,7 +79,7 @@ impl Function {
     }
 
     /// The most memory that it ever held, in KiB.
-    pub fn peak_memory(&self) -> u64 {
+    pub(crate) fn peak_memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         peak.trim().trim_end_matches(" kB").parse().unwrap()

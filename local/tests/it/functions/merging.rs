@@ -1,8 +1,8 @@
 //! How rows that are ready become rows of the target: the same in both ways, whatever others do meanwhile, and without a trace where
 //! nothing changes.
 
-use crate::support::*;
 use crate::functions::upsert::prepared;
+use crate::support::*;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection};
 

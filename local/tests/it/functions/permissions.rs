@@ -1,9 +1,9 @@
 //! Each permission of a function's role that the local AWS enforces is needed, and all of them suffice: shown by taking them away
 //! one at a time. What it does not enforce, or does not have, and the roles of the services, are checked in `roles`.
 
+use crate::support::*;
 use crate::tidy::combinations::ONE_MACHINE;
 use crate::tidy::resolved::Resolver;
-use crate::support::*;
 use local::deployment::Options;
 use local::report::failure;
 use local::template;

@@ -5,7 +5,7 @@ use crate::support::*;
 use serde_json::{Value, json};
 
 /// Leaves the documents of a run that detected at `detected_at`, and returns the payload that loads them.
-pub async fn prepared(stack: &Fixture, name: &str, detected_at: &str, parts: &[&str]) -> Value {
+pub(crate) async fn prepared(stack: &Fixture, name: &str, detected_at: &str, parts: &[&str]) -> Value {
     let mut encoded = Vec::new();
     for part in parts {
         encoded.push((copy_parts::encoded(stack, part).await, part.lines().count()));

@@ -1,9 +1,9 @@
 //! The template under the combinations of parameters that people deploy.
 
 use crate::executions::jobs::with_changed_second_job;
-use crate::tidy::resolved::{Resolver, references};
 use crate::executions::sam;
 use crate::support::Folder;
+use crate::tidy::resolved::{Resolver, references};
 use local::template;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -17,9 +17,9 @@ const EXISTING_DATABASE: Parameters = &[
     ("DatabaseResourceId", "db-ABCDEFGHIJKL01234"),
 ];
 const EXISTING_NETWORK: Parameters = &[("VpcId", "vpc-0123456789abcdef0"), ("SubnetIds", "subnet-0a,subnet-0b")];
-pub const SECRET: (&str, &str) =
+pub(crate) const SECRET: (&str, &str) =
     ("DatabaseSecretArn", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:database-AbCdEf");
-pub const ONE_MACHINE: (&str, &str) = ("DatabaseUrl", "postgres://a:b@127.0.0.1:5432/c");
+pub(crate) const ONE_MACHINE: (&str, &str) = ("DatabaseUrl", "postgres://a:b@127.0.0.1:5432/c");
 
 /// What people choose between: each line is one choice, of which nothing or one of its columns is taken.
 fn choices() -> Vec<Vec<Vec<(&'static str, &'static str)>>> {
@@ -183,7 +183,8 @@ fn the_linter_finds_nothing_in_the_combinations_that_matter() {
     let template = both_jobs();
     let folder = Folder::new("lint");
     let mut lint = sam::tool("cfn-lint", &folder.0);
-    // W3002: sam build replaces the paths of code and definitions. W3691: of a major version of PostgreSQL RDS takes the newest minor one.
+    // W3002: sam build replaces the paths of code and definitions. W3691: of a major version of PostgreSQL RDS takes
+    // the newest minor one.
     let ignored = ["--ignore-checks", "W3002", "W3691"];
     lint.args(["--non-zero-exit-code", "informational", "--regions", "eu-central-1"]).args(ignored).arg("--");
     let combinations = combinations();

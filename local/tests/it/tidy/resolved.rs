@@ -5,14 +5,14 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A template and the values of all its parameters.
-pub struct Resolver<'a> {
+pub(crate) struct Resolver<'a> {
     template: &'a Value,
     parameters: BTreeMap<&'a str, String>,
 }
 
 impl<'a> Resolver<'a> {
     /// The parameters' defaults, and over them `given`.
-    pub fn new(template: &'a Value, given: &[(&'a str, &str)]) -> Self {
+    pub(crate) fn new(template: &'a Value, given: &[(&'a str, &str)]) -> Self {
         let declared = template["Parameters"].as_object().unwrap();
         let default = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
         let mut parameters: BTreeMap<&str, String> =
@@ -24,7 +24,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// The descriptions of the template's own rules that these parameters break.
-    pub fn broken_rules(&self) -> Vec<&'a str> {
+    pub(crate) fn broken_rules(&self) -> Vec<&'a str> {
         let rules = self.template["Rules"].as_object().unwrap().values();
         rules
             .filter(|rule| self.holds(&rule["RuleCondition"]))
@@ -35,7 +35,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// What is left of the template.
-    pub fn resolve(&self) -> Value {
+    pub(crate) fn resolve(&self) -> Value {
         let mut resolved = Map::new();
         for (name, section) in self.template.as_object().unwrap() {
             let section = match name.as_str() {
@@ -167,7 +167,7 @@ impl<'a> Resolver<'a> {
 }
 
 /// The logical ids that a value refers to, those of AWS itself left out.
-pub fn references(value: &Value) -> BTreeSet<String> {
+pub(crate) fn references(value: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     collect_references(value, &mut found);
     found.retain(|name| !name.starts_with("AWS::"));

@@ -1,8 +1,9 @@
-//! Who may do what, in every variant of the template, against a list that a person has read. No local AWS enforces the roles of the
-//! services, so this is their test: a permission more or less, a resource, a condition or a user of a role is a difference.
+//! Who may do what, in every variant of the template, against a list that a person has read. No local AWS enforces the
+//! roles of the services, so this is their test: a permission more or less, a resource, a condition or a user of a role
+//! is a difference.
 
-use crate::tidy::combinations::{ONE_MACHINE, SECRET};
 use crate::executions::jobs::with_changed_second_job;
+use crate::tidy::combinations::{ONE_MACHINE, SECRET};
 use crate::tidy::resolved::Resolver;
 use local::binaries::workspace;
 use serde_json::Value;

@@ -3,7 +3,7 @@
 use pivot::value::date::{self, Date};
 
 /// Fails if a text is read as another day than it shows.
-pub fn check(text: &[u8]) {
+pub(super) fn check(text: &[u8]) {
     let parsed = Date::parse(text);
     assert_eq!(parsed.map(Date::days), by_the_book(text.trim_ascii()));
     assert_eq!(Date::parse(&[&b" "[..], text, b"\t"].concat()), parsed, "blanks around it");

@@ -3,7 +3,7 @@
 use pivot::value::decimal::{Decimal, MAX_DIGITS, NotDecimal};
 
 /// Fails if a text is read as another value than it shows.
-pub fn check(text: &[u8]) {
+pub(super) fn check(text: &[u8]) {
     let parsed = Decimal::parse(text);
     let written = written(text);
     match parsed {

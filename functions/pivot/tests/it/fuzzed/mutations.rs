@@ -58,7 +58,7 @@ const WORDS: &[&[u8]] = &[
 ///
 /// # Panics
 /// As `check`, after printing the seed and the input.
-pub fn over(corpus: &Path, rounds: u32, check: fn(&[u8])) {
+pub(super) fn over(corpus: &Path, rounds: u32, check: fn(&[u8])) {
     let mut paths: Vec<_> = fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
     // Mutations refer to the files by their place.
     paths.sort();

@@ -17,7 +17,7 @@ const FAST_BYTES: usize = 4_096;
 const LONG_ROW_BYTES: usize = 300;
 
 /// Fails if the scanner does not do as the book says.
-pub fn check(bytes: &[u8]) {
+pub(super) fn check(bytes: &[u8]) {
     let whole = scanned(bytes, bytes.len().max(1));
     for chunk_len in [1, 2, 7, 1 + bytes.len() / 3] {
         assert_eq!(scanned(bytes, chunk_len), whole, "in pieces of {chunk_len}");
@@ -34,14 +34,14 @@ pub fn check(bytes: &[u8]) {
 
 /// Fails if a row comes to something else in the fast path than by the book, or does not get there. Says how many rows
 /// of the input did.
-pub fn fast_rows(bytes: &[u8]) -> usize {
+pub(super) fn fast_rows(bytes: &[u8]) -> usize {
     let inputs = [[bytes, b"\n"].concat(), [&long_row(bytes)[..], b"\n", bytes, b"\n"].concat()];
     inputs.iter().map(|input| compare_by_widths(input)).sum()
 }
 
 /// The same for an input that is longer than what is laid out at once, with rows between that are about as long as
 /// that.
-pub fn check_pieces(bytes: &[u8]) {
+pub(super) fn check_pieces(bytes: &[u8]) {
     let long = long_row(bytes);
     let some = [bytes, b"\n", &long, b"\r\n"].concat();
     let mut input = Vec::new();

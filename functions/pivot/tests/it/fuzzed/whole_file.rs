@@ -22,7 +22,7 @@ struct Outcome {
 const HEADER: &[u8] = b"Project,Duration (in minutes),Start date,End date\n";
 
 /// Fails if a file comes to different things.
-pub fn check(bytes: &[u8]) {
+pub(super) fn check(bytes: &[u8]) {
     comes_to_one_thing(bytes);
     // Few changes leave a header whole, without which nothing is read.
     comes_to_one_thing(&[HEADER, bytes].concat());

@@ -8,7 +8,7 @@ const ALONE: &str = "SLUICE_TEST_ALONE";
 
 /// Runs `work` on what `prepare` makes; that may take `most_mebibytes` more than there was before it. `test` is the
 /// whole name of the test that calls this: under it that is called again, in a process of its own.
-pub fn within<T>(most_mebibytes: u64, test: &str, prepare: impl FnOnce() -> T, work: impl FnOnce(T)) {
+pub(super) fn within<T>(most_mebibytes: u64, test: &str, prepare: impl FnOnce() -> T, work: impl FnOnce(T)) {
     if env::var_os(ALONE).is_none() {
         let program = env::current_exe().unwrap();
         let output = Command::new(program).args([test, "--exact", "--nocapture"]).env(ALONE, "1").output().unwrap();

@@ -2,7 +2,7 @@
 //! and pages of any other kind can be put in place of its own.
 
 /// A column as it is to be written.
-pub struct Column {
+pub(super) struct Column {
     pub name: &'static str,
     /// The number of its physical type.
     pub physical: i32,
@@ -16,23 +16,23 @@ pub struct Column {
 }
 
 /// The pages of a row group in one column, as they are stored.
-pub struct Chunk {
+pub(super) struct Chunk {
     /// The number of their compression.
     pub codec: i32,
     pub pages: Vec<u8>,
 }
 
-pub const UNCOMPRESSED: i32 = 0;
-pub const SNAPPY: i32 = 1;
-pub const GZIP: i32 = 2;
-pub const ZSTD: i32 = 6;
+pub(super) const UNCOMPRESSED: i32 = 0;
+pub(super) const SNAPPY: i32 = 1;
+pub(super) const GZIP: i32 = 2;
+pub(super) const ZSTD: i32 = 6;
 
-pub const PLAIN: i32 = 0;
-pub const RLE_DICTIONARY: i32 = 8;
+pub(super) const PLAIN: i32 = 0;
+pub(super) const RLE_DICTIONARY: i32 = 8;
 
 /// What a page says it is.
 #[derive(Clone, Copy)]
-pub enum Kind {
+pub(super) enum Kind {
     Data {
         encoding: i32,
     },
@@ -44,32 +44,32 @@ pub enum Kind {
     Dictionary,
 }
 
-pub const INT32: i32 = 1;
-pub const INT64: i32 = 2;
-pub const DOUBLE: i32 = 5;
-pub const BYTE_ARRAY: i32 = 6;
+pub(super) const INT32: i32 = 1;
+pub(super) const INT64: i32 = 2;
+pub(super) const DOUBLE: i32 = 5;
+pub(super) const BYTE_ARRAY: i32 = 6;
 
-pub const UTF8: Option<i32> = Some(0);
-pub const DECIMAL: Option<i32> = Some(5);
-pub const DATE: Option<i32> = Some(6);
-pub const TIMESTAMP_MICROS: Option<i32> = Some(10);
-pub const UINT_64: Option<i32> = Some(14);
+pub(super) const UTF8: Option<i32> = Some(0);
+pub(super) const DECIMAL: Option<i32> = Some(5);
+pub(super) const DATE: Option<i32> = Some(6);
+pub(super) const TIMESTAMP_MICROS: Option<i32> = Some(10);
+pub(super) const UINT_64: Option<i32> = Some(14);
 
 /// A column of required values.
-pub fn column(name: &'static str, physical: i32, converted: Option<i32>, values: Vec<Vec<u8>>) -> Column {
+pub(super) fn column(name: &'static str, physical: i32, converted: Option<i32>, values: Vec<Vec<u8>>) -> Column {
     let values = values.into_iter().map(Some).collect();
     Column { name, physical, converted, scale: 0, is_optional: false, values }
 }
 
 /// A text in the plain encoding.
-pub fn text(text: &str) -> Vec<u8> {
+pub(super) fn text(text: &str) -> Vec<u8> {
     let len = u32::try_from(text.len()).unwrap();
     [&len.to_le_bytes(), text.as_bytes()].concat()
 }
 
 /// How a file is cut, and what it says that is not so.
 #[derive(Clone, Copy)]
-pub struct Cut {
+pub(super) struct Cut {
     pub group_rows: usize,
     pub page_rows: usize,
     /// How many rows more than there are each row group states, its chunks and the file with it.
@@ -83,7 +83,7 @@ pub struct Cut {
 }
 
 /// Writes a file.
-pub fn file(columns: &[Column], cut: Cut) -> Vec<u8> {
+pub(super) fn file(columns: &[Column], cut: Cut) -> Vec<u8> {
     let rows = columns.first().map_or(0, |column| column.values.len());
     let mut groups = Vec::new();
     for start in (0..rows).step_by(cut.group_rows) {
@@ -99,7 +99,7 @@ pub fn file(columns: &[Column], cut: Cut) -> Vec<u8> {
 }
 
 /// Writes a file of row groups of so many rows, whose chunks are given.
-pub fn file_of(columns: &[Column], groups: &[(usize, Vec<Chunk>)], cut: Cut) -> Vec<u8> {
+pub(super) fn file_of(columns: &[Column], groups: &[(usize, Vec<Chunk>)], cut: Cut) -> Vec<u8> {
     let mut bytes = b"PAR1".to_vec();
     let mut places: Vec<Group> = Vec::new();
     for (rows, chunks) in groups {
@@ -119,7 +119,7 @@ pub fn file_of(columns: &[Column], groups: &[(usize, Vec<Chunk>)], cut: Cut) -> 
 }
 
 /// A page of plain values, behind their definition levels if they may be absent.
-pub fn plain_page(column: &Column, values: &[Option<Vec<u8>>]) -> Vec<u8> {
+pub(super) fn plain_page(column: &Column, values: &[Option<Vec<u8>>]) -> Vec<u8> {
     let mut body = Vec::new();
     if column.is_optional {
         let mut levels = Vec::new();
@@ -135,7 +135,7 @@ pub fn plain_page(column: &Column, values: &[Option<Vec<u8>>]) -> Vec<u8> {
 }
 
 /// A page that says it has so many values and unpacks to `len` bytes; `body` is what it has.
-pub fn page(kind: Kind, values: usize, len: usize, body: &[u8]) -> Vec<u8> {
+pub(super) fn page(kind: Kind, values: usize, len: usize, body: &[u8]) -> Vec<u8> {
     const RLE: i32 = 3;
     let number = |number: usize| i32::try_from(number).unwrap();
     let mut header = Thrift::default();

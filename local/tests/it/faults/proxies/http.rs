@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-pub async fn serve(shared: Arc<Shared>, mut client: TcpStream, peer: SocketAddr) {
+pub(super) async fn serve(shared: Arc<Shared>, mut client: TcpStream, peer: SocketAddr) {
     // Whatever goes wrong here is a connection that ends, which is what a proxy would do.
     let _ = pass_on(&shared, &mut client, peer).await;
 }

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 
 /// When, seen from the request at which it happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
+pub(crate) enum Moment {
     /// It never reaches the server.
     Before,
     /// The server has done it, and the function never hears of it.
@@ -25,7 +25,7 @@ pub enum Moment {
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// The function's process is killed by SIGKILL.
     Kill,
     /// The connection is cut.
@@ -44,7 +44,7 @@ pub enum Action {
 
 /// Where in an execution.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// At the first request of this name.
     Named(String),
     /// At the request of this number, from 0.
@@ -52,7 +52,7 @@ pub enum Place {
 }
 
 #[derive(Clone, Debug)]
-pub struct Fault {
+pub(crate) struct Fault {
     pub place: Place,
     pub moment: Moment,
     pub action: Action,
@@ -83,7 +83,7 @@ struct Shared {
 }
 
 /// The two proxies.
-pub struct Faults {
+pub(crate) struct Faults {
     shared: Arc<Shared>,
     /// Where functions find AWS.
     pub aws: SocketAddr,
@@ -118,7 +118,7 @@ impl Faults {
     }
 
     /// A stack of its own, whose functions find AWS behind a proxy.
-    pub async fn with_stack() -> (Self, Stack) {
+    pub(crate) async fn with_stack() -> (Self, Stack) {
         let faults = Self::start().await;
         let address = faults.aws;
         let stack = tokio::task::spawn_blocking(move || Stack::for_tests_behind(Some(address))).await.unwrap();
@@ -132,31 +132,31 @@ impl Faults {
     }
 
     /// Forgets what was seen of a deployment, and makes something go wrong from now on.
-    pub fn arm(&self, deployment: &str, fault: Option<Fault>) {
+    pub(crate) fn arm(&self, deployment: &str, fault: Option<Fault>) {
         let mut plans = self.shared.plans.lock().unwrap();
         let under_way = plans.get(deployment).map_or(0, |plan| plan.under_way);
         plans.insert(deployment.to_owned(), Plan { fault, under_way, ..Plan::default() });
     }
 
     /// The names of all requests since then, in their order.
-    pub fn seen(&self, deployment: &str) -> Vec<String> {
+    pub(crate) fn seen(&self, deployment: &str) -> Vec<String> {
         self.shared.plans.lock().unwrap().get(deployment).map(|plan| plan.seen.clone()).unwrap_or_default()
     }
 
     /// Lets the requests go on that are held.
-    pub fn release(&self, deployment: &str) {
+    pub(crate) fn release(&self, deployment: &str) {
         if let Some(plan) = self.shared.plans.lock().unwrap().get_mut(deployment) {
             plan.is_released = true;
         }
     }
 
     /// Whether none of the deployment's functions waits for an answer.
-    pub fn is_quiet(&self, deployment: &str) -> bool {
+    pub(crate) fn is_quiet(&self, deployment: &str) -> bool {
         self.shared.plans.lock().unwrap().get(deployment).is_none_or(|plan| plan.under_way == 0)
     }
 
     /// The request at which the fault has struck, if it has.
-    pub fn struck(&self, deployment: &str) -> Option<String> {
+    pub(crate) fn struck(&self, deployment: &str) -> Option<String> {
         let plans = self.shared.plans.lock().unwrap();
         plans.get(deployment).and_then(|plan| plan.struck.as_ref().map(|(name, _)| name.clone()))
     }

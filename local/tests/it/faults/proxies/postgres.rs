@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-pub async fn serve(shared: Arc<Shared>, client: TcpStream, peer: SocketAddr) {
+pub(super) async fn serve(shared: Arc<Shared>, client: TcpStream, peer: SocketAddr) {
     let caller = tokio::task::spawn_blocking(move || Caller::of(peer)).await.ok().flatten();
     // As in the other proxy.
     let _ = pass_on(&shared, client, caller).await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// A function's process.
 #[derive(Clone, Debug)]
-pub struct Caller {
+pub(super) struct Caller {
     pub pid: String,
     /// Its stack and job: the function's name without that of its binary.
     pub owner: String,
@@ -17,7 +17,7 @@ pub struct Caller {
 
 impl Caller {
     /// The process that connected from `peer`, if it is a function's.
-    pub fn of(peer: SocketAddr) -> Option<Self> {
+    pub(super) fn of(peer: SocketAddr) -> Option<Self> {
         // The kernel's table may miss a line while others come and go, so one look is not enough.
         (0..20).find_map(|_| {
             let found = Self::look(peer);
@@ -57,7 +57,7 @@ impl Caller {
         Some(Self { pid: pid.to_owned(), owner, function })
     }
 
-    pub fn kill(&self) {
+    pub(super) fn kill(&self) {
         Command::new("kill").args(["-KILL", &self.pid]).status().unwrap();
     }
 }

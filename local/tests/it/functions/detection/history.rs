@@ -65,7 +65,7 @@ impl Version {
 
 /// What happened, added up.
 #[derive(Debug, Default)]
-pub struct Counts {
+pub(super) struct Counts {
     pub runs: u64,
     pub loads: u64,
     /// Loads after one that was not recorded.
@@ -74,7 +74,7 @@ pub struct Counts {
     pub left_out: u64,
 }
 
-pub struct History<'a> {
+pub(super) struct History<'a> {
     seed: u64,
     random: Random,
     aws: &'a FakeAws,
@@ -115,7 +115,7 @@ fn size(n: i64) -> u64 {
 }
 
 impl<'a> History<'a> {
-    pub fn new(seed: u64, aws: &'a FakeAws, function: &'a mut Function, counts: &'a mut Counts) -> Self {
+    pub(super) fn new(seed: u64, aws: &'a FakeAws, function: &'a mut Function, counts: &'a mut Counts) -> Self {
         *aws.world() = World::default();
         let mut random = Random::new(seed);
         Self {
@@ -151,7 +151,7 @@ impl<'a> History<'a> {
     }
 
     /// The whole history.
-    pub fn play(mut self) {
+    pub(super) fn play(mut self) {
         for other in ["input_data/", "input_data/notes.txt", "other/a.csv"] {
             let object = self.object(0, self.now / 1_000);
             self.aws.world().objects.insert(other.to_owned(), object);
