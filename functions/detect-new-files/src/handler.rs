@@ -121,7 +121,7 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
     let output = DetectOutput { mode: trigger.mode, mark, ..output };
     info!(
         files.new = output.new_file_count,
-        files.known = ledger.len(),
+        files.known = ledger.known_count(),
         files.skipped_by_name = skipped_count,
         bytes.new = output.new_bytes,
         batches = output.batches.len(),

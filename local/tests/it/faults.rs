@@ -1,4 +1,5 @@
-//! What may go wrong does: processes die, connections break, runs meet in every order. The result must be that of one clean run.
+//! What may go wrong does: processes die, connections break, runs meet in every order. The result must be that of one
+//! clean run.
 
 pub(crate) mod campaign;
 pub(crate) mod interleavings;

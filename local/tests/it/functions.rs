@@ -1,5 +1,5 @@
-//! Each function alone: its binary, called as Lambda does, with real databases and the local AWS or a fake one whose clock and contents
-//! are the test's.
+//! Each function alone: its binary, called as Lambda does, with real databases and the local AWS or a fake one whose
+//! clock and contents are the test's.
 
 pub(crate) mod copy_parts;
 pub(crate) mod database_access;

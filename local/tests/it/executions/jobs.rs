@@ -1,4 +1,5 @@
-//! Another job of a kind costs some lines of `template.yaml` and nothing else: here the one that the README shows, as it is written there.
+//! Another job of a kind costs some lines of `template.yaml` and nothing else: here the one that the README shows, as
+//! it is written there.
 
 use crate::support::*;
 use local::deployment::{Deployment, Options};
@@ -97,7 +98,8 @@ async fn an_upload_starts_the_job_whose_prefix_it_has() {
     let all_have_ended = async |job: &Deployment| -> Result<bool, local::BoxError> {
         Ok(executions(job).await?.iter().all(|item| item.status.as_str() == "SUCCEEDED"))
     };
-    // The other job's file comes later, so if the first one had started a run of that job too, it would be there by then.
+    // The other job's file comes later, so if the first one had started a run of that job too, it would be there by
+    // then.
     until(
         "the second job has run",
         async || Ok(!executions(&sales).await?.is_empty() && all_have_ended(&sales).await?),

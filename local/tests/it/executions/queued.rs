@@ -35,8 +35,8 @@ async fn ten_thousand_events_make_tens_of_runs_and_lose_no_file() {
     let stack = fixture_with(vpc_mode()).await;
     let mut random = Random::new(1);
     let (mut sent, mut uploaded, mut executions) = (0, 0, Vec::new());
-    // A pipe polls its queue from several sides at once, each of which closes its own batch. Files arrive all the while: an event comes after
-    // its file.
+    // A pipe polls its queue from several sides at once, each of which closes its own batch. Files arrive all the
+    // while: an event comes after its file.
     while sent < EVENTS {
         let batch = (1 + random.below(800)).min(EVENTS - sent);
         while uploaded * EVENTS < (sent + batch) * FILES {

@@ -222,7 +222,7 @@ async fn a_target_that_does_not_fit_fails_the_run_and_the_database_is_private_ag
         "target public.pomodoro_day_catg",
         "\"learning_minutes\" is double precision, not numeric",
         "\"work_minutes\" is numeric(8,2), which rounds",
-        "\"note\" must be given a value",
+        "\"note\" is NOT NULL without a default",
         "no unique constraint on exactly (date)",
     ] {
         assert!(cause.contains(part), "{part}: {cause}");

@@ -1,4 +1,5 @@
-//! Lambda puts a function in a VPC to sleep that was idle for weeks: its next call fails, and wakes it up. A monthly job meets that each time.
+//! Lambda puts a function in a VPC to sleep that was idle for weeks: its next call fails, and wakes it up. A monthly
+//! job meets that each time.
 
 use crate::support::*;
 use local::deployment::Options;
@@ -7,8 +8,8 @@ use serde_json::json;
 use std::io::Write;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
-/// Answers the first two events as Lambda does for a function that sleeps, then is the real function. The local Lambda hands the
-/// errors of functions on under their own names, as Step Functions has Lambda's own.
+/// Answers the first two events as Lambda does for a function that sleeps, then is the real function. The local Lambda
+/// hands the errors of functions on under their own names, as Step Functions has Lambda's own.
 const BOOTSTRAP: &str = r#"#!/bin/sh
 cd "$(dirname "$0")"
 api="http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation"

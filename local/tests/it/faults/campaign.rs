@@ -1,5 +1,5 @@
-//! Something dies, at every point between two effects and at random: the machine's own retries or the next run must end with the
-//! exact table, a lock that holds nobody up, nothing left in staging, and a private database.
+//! Something dies, at every point between two effects and at random: the machine's own retries or the next run must end
+//! with the exact table, a lock that holds nobody up, nothing left in staging, and a private database.
 
 use crate::executions::jobs::{sales_table, sold, with_second_job};
 use crate::faults::proxies::{Action, Fault, Faults, Moment, Place};
@@ -179,7 +179,8 @@ impl Campaign {
                 let campaign = self.clone();
                 running.spawn(async move {
                     let mut survived = campaign.survive(options.clone(), fault.clone()).await;
-                    // Whose a connection is, is asked of the kernel while the machine is busy, and now and then in vain.
+                    // Whose a connection is, is asked of the kernel while the machine is busy, and now and then in
+                    // vain.
                     for _ in 0..3 {
                         let is_missed = survived.as_ref().is_ok_and(|survived| survived.struck.is_none());
                         if is_missed && matches!(fault.place, Place::Named(_)) {
@@ -316,8 +317,9 @@ async fn a_function_that_runs_out_of_time_is_tried_again_beside_another_job() {
     campaign.is_sound(&deployment).await.unwrap();
 }
 
-/// The functions of an aborted execution go on, beside those of the next one. What they do last, they may do after the next one has looked,
-/// or before: if their load comes first, the next run finds nothing and opens nothing. So what they open is the watchdog's to close.
+/// The functions of an aborted execution go on, beside those of the next one. What they do last, they may do after the
+/// next one has looked, or before: if their load comes first, the next run finds nothing and opens nothing. So what
+/// they open is the watchdog's to close.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_execution_may_be_aborted_anywhere() {
     let campaign = Campaign::start().await;

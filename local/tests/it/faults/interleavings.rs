@@ -1,10 +1,11 @@
-//! A run that finds another one at work leaves its wake-up to that one. Here a file arrives when the owner of the lock has already
-//! listed: in every order in which the steps of the two can fall, wherever one of them dies, and whichever answer to one of them gets lost,
-//! some run lists after the file came.
+//! A run that finds another one at work leaves its wake-up to that one. Here a file arrives when the owner of the lock
+//! has already listed: in every order in which the steps of the two can fall, wherever one of them dies, and whichever
+//! answer to one of them gets lost, some run lists after the file came.
 //!
-//! The real function runs, once for the owner that releases, once for the run that an upload started, and once for the rule on runs that
-//! ended badly. Each of their requests about lock, mark and executions is let through when it is its turn. Orders that lead to the same
-//! state, with the same knowledge on all sides, go on alike, so each such state is left once by each step.
+//! The real function runs, once for the owner that releases, once for the run that an upload started, and once for the
+//! rule on runs that ended badly. Each of their requests about lock, mark and executions is let through when it is its
+//! turn. Orders that lead to the same state, with the same knowledge on all sides, go on alike, so each such state is
+//! left once by each step.
 
 use crate::functions::detection::{BEGINNING, HOUR, event, execution};
 use crate::functions::fake_aws::{FakeAws, Function, Gate, Object, Run, Seen};
@@ -133,8 +134,8 @@ fn run(execution: Execution, status: &'static str) -> Run {
 }
 
 impl Play<'_> {
-    /// The owner has listed and loaded; then the file came, and its event has started a run. With `asked`, a mark was there that the
-    /// owner's listing answers.
+    /// The owner has listed and loaded; then the file came, and its event has started a run. With `asked`, a mark was
+    /// there that the owner's listing answers.
     fn begin(&mut self, asked: bool) {
         let (owner, upload) = (execution("owner", BEGINNING + HOUR), execution("upload", BEGINNING + HOUR));
         let mark = {
@@ -208,7 +209,8 @@ impl Play<'_> {
         }
     }
 
-    /// The state machine's next state, once there is an answer: whether it has loaded or left that to another run, it releases.
+    /// The state machine's next state, once there is an answer: whether it has loaded or left that to another run, it
+    /// releases.
     fn go_on_after_detection(&mut self) {
         if self.detected.is_none() && self.upload.is_done() {
             let answer = self.upload.answer().unwrap();
@@ -235,7 +237,8 @@ impl Play<'_> {
 
     /// Runs whatever was started to its end, and says whether the file was listed, and by how many runs.
     fn conclude(&mut self) -> (bool, usize) {
-        // A run that dies before it could ask has failed with an alarm of its own, like any run that dies before it lists.
+        // A run that dies before it could ask has failed with an alarm of its own, like any run that dies before it
+        // lists.
         let mut is_listed = self.happened.is_upload_dead && !self.has_asked();
         let mut count = 1;
         let mut next = self.detected.take();
@@ -340,7 +343,8 @@ fn play_all(plays: &Mutex<Plays>, asked: bool) {
     }
 }
 
-/// Goes on from here by one of the steps that are possible, to the end or to a state that is known; the other steps are left for later.
+/// Goes on from here by one of the steps that are possible, to the end or to a state that is known; the other steps are
+/// left for later.
 fn go_on(play: &mut Play<'_>, mut steps: Vec<Step>, plays: &Mutex<Plays>, asked: bool) {
     loop {
         let next = play.steps();

@@ -61,8 +61,8 @@ async fn another_tool_that_writes_in_the_order_of_the_keys_never_deadlocks_with_
     for round in 0..5 {
         let payload = prepared(&stack, &format!("run-{round}"), &time(round, 3), (0..200).rev(), round + 2).await;
         let mut transaction = other.begin().await.unwrap();
-        // It holds a row in the middle; the load locks what comes before that, and waits. What comes after is free, if the load
-        // goes by the keys too.
+        // It holds a row in the middle; the load locks what comes before that, and waits. What comes after is free, if
+        // the load goes by the keys too.
         update(100).execute(&mut *transaction).await.unwrap();
         let load = stack.invoke("upsert", &payload);
         let write = async {

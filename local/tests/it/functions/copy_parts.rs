@@ -1,4 +1,5 @@
-//! Partial sums as pivot leaves them, written and read by the database itself: what it takes and what it sends is the format.
+//! Partial sums as pivot leaves them, written and read by the database itself: what it takes and what it sends is the
+//! format.
 
 use crate::support::*;
 

@@ -1,4 +1,5 @@
-//! Two jobs share a database in toggle mode: whatever the order in which their runs come and go, the one that loads has it.
+//! Two jobs share a database in toggle mode: whatever the order in which their runs come and go, the one that loads has
+//! it.
 
 use crate::faults::proxies::{Action, Fault, Faults, Moment, Place};
 use crate::support::*;
@@ -6,7 +7,8 @@ use local::deployment::{Deployment, Options};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// An execution that is running as far as Step Functions knows: one of the reference job that waits for a lock of the database.
+/// An execution that is running as far as Step Functions knows: one of the reference job that waits for a lock of the
+/// database.
 struct Waiting {
     execution: local::execution::Execution,
     _transaction: sqlx::PgConnection,
@@ -71,8 +73,9 @@ async fn the_last_run_that_needs_it_closes_the_database() {
     assert!(keys(&stack, "state/database-access/").await.is_empty());
 }
 
-/// What an aborted execution left is no reason to leave the database public: by the rule on its end, or by the watchdog.
-/// By hand there is no execution, and so no lease; what cannot be read, or names no execution, keeps nothing open either.
+/// What an aborted execution left is no reason to leave the database public: by the rule on its end, or by the
+/// watchdog. By hand there is no execution, and so no lease; what cannot be read, or names no execution, keeps nothing
+/// open either.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_opened_by_hand_is_closed_by_the_watchdog() {
     let stack = fixture().await;
@@ -101,8 +104,8 @@ async fn the_lease_of_an_execution_that_was_stopped_keeps_nothing_open() {
     .await;
 }
 
-/// One run looks who needs the database, finds nobody, and is stopped right there; then another one says that it needs it, and finds it
-/// public. When the first one goes on, it closes, looks again, and opens.
+/// One run looks who needs the database, finds nobody, and is stopped right there; then another one says that it needs
+/// it, and finds it public. When the first one goes on, it closes, looks again, and opens.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_leases_between_listing_and_modifying_gets_its_database_back() {
     let (faults, stack) = Faults::with_stack().await;

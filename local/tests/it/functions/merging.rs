@@ -1,5 +1,5 @@
-//! How rows that are ready become rows of the target: the same in both ways, whatever others do meanwhile, and without a trace where
-//! nothing changes.
+//! How rows that are ready become rows of the target: the same in both ways, whatever others do meanwhile, and without
+//! a trace where nothing changes.
 
 use crate::functions::upsert::prepared;
 use crate::support::*;

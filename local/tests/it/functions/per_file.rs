@@ -1,4 +1,5 @@
-//! `on_overlap: per_file`: whatever happens in whatever order, the table is what one load of the final files would make it.
+//! `on_overlap: per_file`: whatever happens in whatever order, the table is what one load of the final files would make
+//! it.
 
 use crate::support::*;
 use serde_json::{Value, json};
@@ -74,8 +75,8 @@ async fn run(stack: &Fixture, name: &str, until: Until) -> Option<Value> {
     Some(payload)
 }
 
-/// One random history. A file that is deleted keeps what was loaded of it: a rule that clears old input must not clear the
-/// table. To take it back, an empty one is uploaded in its place.
+/// One random history. A file that is deleted keeps what was loaded of it: a rule that clears old input must not clear
+/// the table. To take it back, an empty one is uploaded in its place.
 async fn history(seed: u64) {
     let stack = fixture_with(per_file()).await;
     let mut random = Random::new(seed);

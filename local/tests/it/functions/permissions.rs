@@ -1,5 +1,6 @@
-//! Each permission of a function's role that the local AWS enforces is needed, and all of them suffice: shown by taking them away
-//! one at a time. What it does not enforce, or does not have, and the roles of the services, are checked in `roles`.
+//! Each permission of a function's role that the local AWS enforces is needed, and all of them suffice: shown by taking
+//! them away one at a time. What it does not enforce, or does not have, and the roles of the services, are checked in
+//! `roles`.
 
 use crate::support::*;
 use crate::tidy::combinations::ONE_MACHINE;
@@ -41,8 +42,8 @@ fn list(value: &Value) -> Vec<Value> {
     }
 }
 
-/// The statements of a role as they are in toggle mode on one machine, taken apart into one action on one resource each; `drop`
-/// is left out. Returns what there is.
+/// The statements of a role as they are in toggle mode on one machine, taken apart into one action on one resource
+/// each; `drop` is left out. Returns what there is.
 fn take_apart(template: &mut Value, role: &'static str, drop: Option<usize>) -> Vec<Permission> {
     let resolved = Resolver::new(template, &[("NetworkMode", "toggle"), ONE_MACHINE]).resolve();
     let policies = &resolved["Resources"][role]["Properties"]["Policies"];
@@ -72,7 +73,8 @@ fn take_apart(template: &mut Value, role: &'static str, drop: Option<usize>) -> 
     found
 }
 
-/// Loads a file, meets a bad one, then its correction: everything that the functions ever do. Says where it went otherwise.
+/// Loads a file, meets a bad one, then its correction: everything that the functions ever do. Says where it went
+/// otherwise.
 async fn scenario(stack: &Fixture) -> Result<(), String> {
     let expect = async |error: Option<&str>| {
         let outcome = run(stack, json!({})).await;

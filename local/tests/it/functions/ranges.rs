@@ -1,5 +1,5 @@
-//! A large file comes in ranges, several of them under way: whatever becomes of one of them, no row is lost, none is read twice, and
-//! all are of one version. The test plays S3.
+//! A large file comes in ranges, several of them under way: whatever becomes of one of them, no row is lost, none is
+//! read twice, and all are of one version. The test plays S3.
 
 use crate::functions::fake_aws::{FakeAws, Function, OnRange};
 use crate::support::shape;
@@ -12,7 +12,8 @@ const ROWS: u64 = 400_000;
 /// In bytes, as pivot asks for them.
 const RANGE: u64 = 4 << 20;
 
-/// The rows of a file of more ranges than are under way at once; no two of them are alike, nor is a place where one range ends.
+/// The rows of a file of more ranges than are under way at once; no two of them are alike, nor is a place where one
+/// range ends.
 fn rows() -> Vec<String> {
     let row = |row: u64| {
         let note = "x".repeat(usize::try_from(row * 7_919 % 97).unwrap());
@@ -21,7 +22,8 @@ fn rows() -> Vec<String> {
     (0..ROWS).map(row).collect()
 }
 
-/// Puts files of some rows each and a manifest of them, and pivots them while `on_range` has its way. Returns the answer and the bucket.
+/// Puts files of some rows each and a manifest of them, and pivots them while `on_range` has its way. Returns the
+/// answer and the bucket.
 fn pivot(rows: &[String], rows_of_a_file: usize, on_range: Box<OnRange>) -> (Result<Value, (String, String)>, FakeAws) {
     let aws = FakeAws::start();
     let mut function = Function::start("pivot", &aws);

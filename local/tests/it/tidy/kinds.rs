@@ -22,7 +22,8 @@ fn substitutions_of_the_template_are_those_of_the_state_machine() {
     }
 }
 
-/// A kind knows no job: what a job is about comes in by parameters. And no nested stack's own name, which nobody else knows.
+/// A kind knows no job: what a job is about comes in by parameters. And no nested stack's own name, which nobody else
+/// knows.
 #[test]
 fn a_kind_names_no_column_no_table_and_no_stack_of_its_own() {
     let job = crate::support::reference_job();
@@ -39,8 +40,8 @@ fn a_kind_names_no_column_no_table_and_no_stack_of_its_own() {
     }
 }
 
-/// What a function in the VPC calls it must be able to reach there: S3 by its gateway endpoint, the database, and Secrets Manager by an
-/// endpoint that is made only if there is a secret.
+/// What a function in the VPC calls it must be able to reach there: S3 by its gateway endpoint, the database, and
+/// Secrets Manager by an endpoint that is made only if there is a secret.
 #[test]
 fn a_function_in_the_vpc_calls_only_what_has_an_endpoint() {
     const IN_THE_VPC: [(&str, &[&str]); 1] = [("upsert", &["s3", "rds-db", "secretsmanager"])];

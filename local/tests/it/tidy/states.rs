@@ -6,8 +6,9 @@ use serde_json::Value;
 use sluice::Kind;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What lasts for minutes: the account's quota of functions is used up, or Lambda has to make the network interfaces of a function in a VPC
-/// that was idle for weeks. Step Functions puts `Lambda.` before the name of Lambda's error; of some both spellings are seen.
+/// What lasts for minutes: the account's quota of functions is used up, or Lambda has to make the network interfaces of
+/// a function in a VPC that was idle for weeks. Step Functions puts `Lambda.` before the name of Lambda's error; of
+/// some both spellings are seen.
 const SLOW_ERRORS: [&str; 12] = [
     "Lambda.EC2ThrottledException",
     "Lambda.EC2UnexpectedException",
@@ -23,8 +24,8 @@ const SLOW_ERRORS: [&str; 12] = [
     "Lambda.TooManyRequestsException",
 ];
 
-/// Errors of the services around the functions. `Runtime.ExitError` and `Sandbox.Timedout` are what Lambda says in practice,
-/// `Lambda.Unknown` what its documentation says of the same.
+/// Errors of the services around the functions. `Runtime.ExitError` and `Sandbox.Timedout` are what Lambda says in
+/// practice, `Lambda.Unknown` what its documentation says of the same.
 const SERVICE_ERRORS: [&str; 10] = [
     "Lambda.AWSLambdaException",
     "Lambda.ClientExecutionTimeoutException",
@@ -199,7 +200,8 @@ fn every_state_can_be_reached_and_leads_somewhere() {
     check(&definition());
 }
 
-/// The longest that a rule's attempts can take: each may run into its timeout, and waits its longest before the next one.
+/// The longest that a rule's attempts can take: each may run into its timeout, and waits its longest before the next
+/// one.
 fn longest(state: &Value) -> f64 {
     let timeout = state["TimeoutSeconds"].as_f64().unwrap();
     let mut seconds = timeout;

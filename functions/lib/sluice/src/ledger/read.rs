@@ -42,7 +42,7 @@ impl<'a> Ledger<'a> {
     }
 
     /// How many files it knows; 0 if it was not asked.
-    pub fn len(&self) -> usize {
+    pub fn known_count(&self) -> usize {
         self.versions.as_ref().map_or(0, |versions| versions.len())
     }
 }

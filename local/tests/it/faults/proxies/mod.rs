@@ -1,6 +1,6 @@
-//! Faults between the functions and the world: every request to AWS and every message to PostgreSQL passes through here, and one of
-//! them can be made to go wrong. What a function does between two of these nobody else can see, so these are all the points at
-//! which it matters that it dies.
+//! Faults between the functions and the world: every request to AWS and every message to PostgreSQL passes through
+//! here, and one of them can be made to go wrong. What a function does between two of these nobody else can see, so
+//! these are all the points at which it matters that it dies.
 
 mod http;
 mod postgres;

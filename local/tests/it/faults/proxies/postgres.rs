@@ -1,4 +1,5 @@
-//! The proxy before PostgreSQL: follows the messages of the client (PostgreSQL documentation, "Frontend/Backend Protocol").
+//! The proxy before PostgreSQL: follows the messages of the client (PostgreSQL documentation, "Frontend/Backend
+//! Protocol").
 
 use super::process::Caller;
 use super::{Action, Moment, Shared, UnderWay};

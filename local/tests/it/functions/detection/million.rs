@@ -11,8 +11,8 @@ const MILLION: u64 = 1_000_000;
 /// How much more memory a million objects may take than a thousand.
 const MORE_MEMORY_KIB: u64 = 16 << 10;
 
-/// Detects among a thousand objects, then among a million, of which the new ones are dated after the last success. `key` is the
-/// key of each number, in their order.
+/// Detects among a thousand objects, then among a million, of which the new ones are dated after the last success.
+/// `key` is the key of each number, in their order.
 fn detect_in_a_million(
     key: fn(u64) -> String,
     is_new: fn(u64) -> bool,
