@@ -8,6 +8,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::UNIX_EPOCH;
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
@@ -125,8 +126,8 @@ impl Package {
             SetupError::failed(format!("{} is not there.", program.display()), "Build it with cargo.").caused_by(error)
         };
         let metadata = fs::metadata(&program).map_err(absent)?;
-        let built_at = metadata.modified().map_err(absent)?;
-        let build = fingerprint(format!("{} bytes at {built_at:?}", metadata.len()).as_bytes());
+        let built_at = metadata.modified().map_err(absent)?.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let build = fingerprint(format!("{} bytes at {built_at}", metadata.len()).as_bytes());
         Ok(Self { name: format!("{function}-{build:016x}.zip"), function, program })
     }
 

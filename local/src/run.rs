@@ -162,7 +162,7 @@ fn input_files(folder: &Path, is_input: &dyn Fn(&Path) -> bool) -> Result<Option
 }
 
 /// A number that tells the folders of inputs apart.
-fn folder_number(folder: &Path) -> u32 {
+fn folder_number(folder: &Path) -> u64 {
     let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-    u32::try_from(fingerprint(folder.as_os_str().as_encoded_bytes()) >> 32).unwrap_or_default()
+    fingerprint(folder.as_os_str().as_encoded_bytes()) >> 32
 }

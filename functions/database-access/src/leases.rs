@@ -3,7 +3,7 @@
 
 use aws_sdk_sfn::types::ExecutionStatus;
 use sluice::contract::{Execution, Lease, keys};
-use sluice::store::Store;
+use sluice::store::{Store, listed_key};
 use sluice::{Error, Kind, Result, executions};
 use tracing::{info, warn};
 
@@ -72,7 +72,9 @@ impl<'a> Leases<'a> {
         let mut found = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| Error::aws(format!("list {prefix}"), error))?;
-            found.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key));
+            for object in page.contents.unwrap_or_default() {
+                found.push(listed_key(object)?);
+            }
         }
         Ok(found)
     }

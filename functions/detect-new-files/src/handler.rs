@@ -8,7 +8,6 @@ use crate::selection::Window;
 use crate::trigger::{self, Trigger};
 use crate::watermark;
 use aws_sdk_s3::primitives::DateTime;
-use aws_sdk_sfn::types::ExecutionStatus;
 use serde::Serialize;
 use sluice::contract::{Detect, DetectInput, DetectOutput, Execution, Mode, Release, ReleaseOutput, keys};
 use sluice::edge::Invocation;
@@ -68,7 +67,7 @@ async fn release(context: &Context, input: &Release) -> Result<ReleaseOutput> {
     // It has been redriven since.
     if input.has_ended {
         let status = executions::status(executions, &owner.id).await?;
-        if matches!(status, Some(ExecutionStatus::Running | ExecutionStatus::PendingRedrive)) {
+        if status.is_some_and(|status| lock::OWNING.contains(&status)) {
             return Ok(ReleaseOutput { started: None });
         }
     }

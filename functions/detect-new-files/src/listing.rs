@@ -67,11 +67,13 @@ async fn page(store: Store, prefix: String, range: KeyRange) -> Result<(KeyRange
 /// # Errors
 /// `InvariantBroken` if the service left any of it out: an object must not be passed over for that.
 pub(crate) fn listed(object: Object) -> Result<Listed> {
-    let key = object.key.unwrap_or_default();
     let size = object.size.and_then(|size| u64::try_from(size).ok());
-    let (Some(etag), Some(size), Some(modified)) = (object.e_tag, size, object.last_modified) else {
-        let what = format!("the listing has no entity tag, size or date of {key:?}");
-        return Err(Error::new(Kind::InvariantBroken, what));
+    let (Some(key), Some(etag), Some(size), Some(modified)) = (object.key, object.e_tag, size, object.last_modified)
+    else {
+        return Err(Error::new(
+            Kind::InvariantBroken,
+            "the listing has an object without key, entity tag, size or date",
+        ));
     };
     Ok(Listed { key, etag, size, modified })
 }

@@ -27,8 +27,8 @@ fn main() -> Outcome<()> {
         let size = input.metadata()?.len();
         let file = SourceFile { key: path, etag: String::new(), size, last_modified: String::new() };
         match Format::of(&file.key) {
-            Format::Parquet => read_parquet(&file, &input, &mut batch)?,
-            Format::Csv | Format::Ndjson => read(&file, &input, &mut batch)?,
+            Format::Parquet if size > 0 => read_parquet(&file, &input, &mut batch)?,
+            _ => read(&file, &input, &mut batch)?,
         }
     }
     if batch.rejects.count > 0 {

@@ -201,6 +201,8 @@ async fn read_file(
         let chunk = body.next().await?;
         let is_end = chunk.is_none();
         decompressor.push(chunk)?;
+        // Also for bytes that unpack to nothing, such as zstd's skippable frames.
+        check_deadline(invocation, file)?;
         while let Some(piece) = decompressor.next_piece()? {
             reader.feed(piece, batch)?;
             quarantine.drain(&mut batch.rejects.pending).await?;

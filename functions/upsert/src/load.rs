@@ -70,7 +70,7 @@ pub(crate) async fn load(
         return Ok(recorded);
     }
     runs::refuse_stale(&mut transaction, &run).await?;
-    let has_shares = shares::exists(&mut transaction, &target.full_name).await?;
+    let has_shares = shares.is_none() && shares::exists(&mut transaction, &target.full_name).await?;
     target.prepare(&mut transaction, has_shares).await?;
 
     let rows_staged = stage(&mut transaction, store, &target, shares.as_ref(), load).await?;

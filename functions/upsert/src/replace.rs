@@ -31,7 +31,7 @@ pub(crate) async fn merge(
 
 /// Returns how many keys there are.
 async fn sum_up(connection: &mut PgConnection, names: &Names) -> Result<u64> {
-    let (Names { key, .. }, sums) = (names, sums(names));
+    let (Names { key, .. }, sums) = (names, names.sums());
     sqlx::query(AssertSqlSafe(format!(
         "create temporary table sluice_sums on commit drop as
              select {key}, {sums} from {STAGING} group by {key} order by {key}"
@@ -40,9 +40,4 @@ async fn sum_up(connection: &mut PgConnection, names: &Names) -> Result<u64> {
     .await
     .map_err(|error| classify("add up the parts", error))
     .map(|summed| summed.rows_affected())
-}
-
-/// The sums of the value columns, under their names. Zeros at the end go: 1.50 and 1.5 are to be one value.
-pub(crate) fn sums(names: &Names) -> String {
-    names.each(|name| format!("trim_scale(sum({name})) as {name}"))
 }

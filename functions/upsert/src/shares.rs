@@ -3,7 +3,6 @@
 //! repetitions change the result.
 
 use crate::merged::Merged;
-use crate::replace::sums;
 use crate::staging::STAGING;
 use crate::target::Target;
 use postgres::identifiers::{MAX_IDENTIFIER_BYTES, Names, quoted};
@@ -227,7 +226,7 @@ impl<'a> Shares<'a> {
     /// Returns of how many keys there are shares.
     async fn sum_up(&self, connection: &mut PgConnection) -> Result<u64> {
         let (names, shares) = (&self.target.names, &self.table);
-        let (Names { key, .. }, sums) = (names, sums(names));
+        let (Names { key, .. }, sums) = (names, names.sums());
         sqlx::query(AssertSqlSafe(format!(
             "create temporary table sluice_share_sums on commit drop as
                  select {key}, {sums} from {shares} join {TOUCHED} using ({key}) group by {key} order by {key}"
@@ -267,4 +266,21 @@ pub(crate) async fn exists(connection: &mut PgConnection, name: &str) -> Result<
     .fetch_one(connection)
     .await
     .map_err(|error| classify("look for the table of shares", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::tests::{result, target};
+    use sluice::spec::OnOverlap;
+
+    #[test]
+    fn a_name_that_the_side_table_could_not_have_is_refused() {
+        for (table, is_refused) in [("t".repeat(56), false), ("t".repeat(57), true)] {
+            let (spec, result) = (target("date", &table, OnOverlap::PerFile), result(true));
+            let target = Target::new(&spec, &result).unwrap();
+            let kind = Shares::new(&target).err().map(|error| error.kind());
+            assert_eq!(kind, is_refused.then_some(Kind::Misconfigured), "{table}");
+        }
+    }
 }

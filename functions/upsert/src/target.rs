@@ -86,14 +86,14 @@ impl<'a> Target<'a> {
         if self.spec.create && !wanted.is_there(connection).await? {
             self.create(connection).await?;
         }
-        let mut problems = wanted.problems(connection).await?;
-        // A load that does not keep them would make them wrong.
-        if has_shares && !self.is_per_file() {
+        // A load that does not keep the contributions of files would make them wrong.
+        let loses_shares = (has_shares && !self.is_per_file()).then(|| {
             let name = &self.full_name;
-            problems.push(format!(
+            format!(
                 "was loaded per_file; leave on_overlap at that, or drop the table of shares, sluice.{name:?}, for good"
-            ));
-        }
+            )
+        });
+        let problems = wanted.problems(connection, loses_shares).await?;
         match problems.is_empty() {
             true => Ok(()),
             false => {
@@ -115,31 +115,34 @@ impl<'a> Target<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    pub(crate) fn target(key: &str, table: &str, on_overlap: OnOverlap) -> spec::Target {
+        let (schema, key) = ("public".to_owned(), vec![key.to_owned()]);
+        spec::Target { schema, table: table.to_owned(), key, create: false, on_overlap }
+    }
+
+    /// Of a pivot by `date`.
+    pub(crate) fn result(per_file: bool) -> PivotResult {
+        serde_json::from_value(serde_json::json!({
+            "output": {"index": 0, "pivoted": null, "rows_read": 0, "rows_rejected": 0, "rows_ignored": 0,
+                       "rejected": null, "days": 0, "files_loaded": 0, "files_changed": 0},
+            "key": {"name": "date", "kind": "date"}, "values": ["v"], "per_file": per_file,
+            "loaded": [], "changed": [],
+        }))
+        .unwrap()
+    }
 
     #[test]
     fn what_does_not_fit_together_is_refused() {
-        let target = |key: &str, on_overlap| spec::Target {
-            schema: "public".into(),
-            table: "t".into(),
-            key: vec![key.into()],
-            create: false,
-            on_overlap,
-        };
         for (target, per_file) in [
-            (target("day", OnOverlap::Replace), false),
-            (target("date", OnOverlap::Replace), true),
-            (target("date", OnOverlap::PerFile), false),
+            (target("day", "t", OnOverlap::Replace), false),
+            (target("date", "t", OnOverlap::Replace), true),
+            (target("date", "t", OnOverlap::PerFile), false),
         ] {
-            let result: PivotResult = serde_json::from_value(serde_json::json!({
-                "output": {"index": 0, "pivoted": null, "rows_read": 0, "rows_rejected": 0, "rows_ignored": 0,
-                           "rejected": null, "days": 0, "files_loaded": 0, "files_changed": 0},
-                "key": {"name": "date", "kind": "date"}, "values": ["v"], "per_file": per_file,
-                "loaded": [], "changed": [],
-            }))
-            .unwrap();
-            assert_eq!(Target::new(&target, &result).unwrap_err().kind(), Kind::Misconfigured, "{target:?}");
+            let refused = Target::new(&target, &result(per_file)).unwrap_err();
+            assert_eq!(refused.kind(), Kind::Misconfigured, "{target:?}");
         }
     }
 }

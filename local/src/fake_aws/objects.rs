@@ -144,7 +144,9 @@ impl World {
                 return Response::new(204, "");
             }
             ("POST", None) if request.query.contains_key("uploads") => {
-                let upload = format!("upload-{}", self.uploads.len());
+                let mut names = (0..).map(|number| format!("upload-{number}"));
+                let upload =
+                    names.find(|name| !self.uploads.contains_key(name)).expect("there is always a next number");
                 self.uploads.insert(upload.clone(), BTreeMap::new());
                 return xml("InitiateMultipartUploadResult", &format!("<UploadId>{upload}</UploadId>"));
             }

@@ -57,6 +57,11 @@ impl Names {
         self.each(|name| format!("{alias}.{name}"))
     }
 
+    /// The sums of the value columns, under their names. Zeros at the end go: 1.50 and 1.5 are to be one value.
+    pub fn sums(&self) -> String {
+        self.each(|name| format!("trim_scale(sum({name})) as {name}"))
+    }
+
     /// Sets each value column to that of a table or alias.
     pub fn set_from(&self, alias: &str) -> String {
         self.each(|name| format!("{name} = {alias}.{name}"))

@@ -35,11 +35,11 @@ impl Wanted<'_> {
         Ok(self.kind_of_relation(connection).await?.is_some())
     }
 
-    /// What an operator has to put right before the load.
+    /// What an operator has to put right before the load; `more` is added if the target is a table at all.
     ///
     /// # Errors
     /// As [`classify`].
-    pub async fn problems(&self, connection: &mut PgConnection) -> Result<Vec<String>> {
+    pub async fn problems(&self, connection: &mut PgConnection, more: Option<String>) -> Result<Vec<String>> {
         Ok(match self.kind_of_relation(connection).await?.as_deref() {
             None => vec!["does not exist; create it, or set \"create\": true in the spec".to_owned()],
             Some("p") => vec!["is partitioned, which a load cannot count its rows in; load a plain table".to_owned()],
@@ -47,6 +47,7 @@ impl Wanted<'_> {
                 let mut problems = self.column_problems(&self.existing_columns(connection).await?);
                 problems.extend(self.missing_constraint(connection).await?);
                 problems.extend(self.missing_privileges(connection).await?);
+                problems.extend(more);
                 problems
             }
             Some(_) => vec!["is not a table".to_owned()],

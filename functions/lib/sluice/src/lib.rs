@@ -13,7 +13,7 @@
 //! - [`lock`]: one run of a job at a time.
 //! - [`ledger`]: what runs have loaded, written by one function and read by another.
 //! - [`time`]: times as texts.
-
+//!
 //! # As an uploaded file, through the kind `transform-and-upsert`
 //! 1. S3's event reaches the rule of the job, whose constant goes through queue and pipe: it is only a wake-up.
 //! 2. State `DetectNewFiles`: `detect-new-files`, `handler::detect`, takes the [`lock`], and asks `watermark`.

@@ -8,6 +8,9 @@ use aws_sdk_sfn::Client;
 use aws_sdk_sfn::types::ExecutionStatus;
 use tracing::info;
 
+/// The statuses of an execution that still owns what it has locked: a redrive goes on with the same execution.
+pub const OWNING: [ExecutionStatus; 2] = [ExecutionStatus::Running, ExecutionStatus::PendingRedrive];
+
 /// Whose the lock is now.
 #[derive(Debug)]
 pub enum Acquired {
@@ -35,9 +38,7 @@ pub async fn acquire(store: &Store, client: &Client, execution: &Execution) -> R
         return Ok(Acquired::Ours);
     }
     refuse_other_machine(&held.owner, execution)?;
-    // A redrive goes on with the same execution, hence with its lock.
-    let statuses = [ExecutionStatus::Running, ExecutionStatus::PendingRedrive];
-    let may_run = !held.released && executions::may_be(client, &held.owner, &held.started_at, &statuses).await?;
+    let may_run = !held.released && executions::may_be(client, &held.owner, &held.started_at, &OWNING).await?;
     if may_run {
         return Ok(Acquired::Held(format!("{} is running", held.owner)));
     }

@@ -6,6 +6,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::Object;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ops::RangeInclusive;
@@ -159,13 +160,22 @@ impl Store {
     }
 }
 
+/// The key of a listed object.
+///
+/// # Errors
+/// `InvariantBroken` if the service left it out: the object must not be passed over for that.
+pub fn listed_key(object: Object) -> Result<String> {
+    object.key.ok_or_else(|| Error::new(Kind::InvariantBroken, "the listing has an object without a key"))
+}
+
 /// The HTTP status of an error, if the service answered.
 fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
 fn gone(key: &str) -> Error {
-    Error::new(Kind::Misconfigured, format!("{key} is gone: is a lifecycle rule shorter than a run?"))
+    let what = format!("{key} no longer exists; check whether a lifecycle rule expires objects during a run");
+    Error::new(Kind::Misconfigured, what)
 }
 
 fn encode<T: Serialize>(key: &str, document: &T) -> Result<Vec<u8>> {
@@ -179,5 +189,5 @@ async fn decode<T: DeserializeOwned>(key: &str, body: ByteStream) -> Result<T> {
         .map_err(|error| Error::caused(Kind::TransientFailure, format!("read {key}"), error))?
         .into_bytes();
     serde_json::from_slice(&bytes)
-        .map_err(|error| Error::caused(Kind::InvariantBroken, format!("{key} is no document of ours"), error))
+        .map_err(|error| Error::caused(Kind::InvariantBroken, format!("{key}: invalid JSON document"), error))
 }

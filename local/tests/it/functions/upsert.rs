@@ -152,3 +152,61 @@ async fn a_name_that_is_used_again_is_another_run() {
     assert_eq!(table(&stack).await, ["2024-01-01 1 1", "2024-04-01 2 2"]);
     assert_eq!(keys(&stack, "state/").await.len(), 2);
 }
+
+/// Quotes and a statement in every name, through every statement: both modes, one part and several, a table that is
+/// made and one that is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_quoted_wherever_they_stand() {
+    const NASTY: &str = "x\"; drop table victim; --";
+    let stack = fixture().await;
+    sql(&stack, "create table victim (); insert into victim default values").await;
+    let columns = [NASTY.to_owned(), format!("{NASTY}l"), format!("{NASTY}w")];
+    let target = |number: u8, on_overlap: &str| {
+        let mut target = target();
+        target["table"] = json!(format!("{NASTY}{number}"));
+        target["key"] = json!([columns[0]]);
+        target["on_overlap"] = json!(on_overlap);
+        target
+    };
+    let days = ["2024-01-01,1,1\n", "2024-01-01,2,2\n2024-01-02,3,3\n"];
+    for (name, parts) in [("first", &days[..1]), ("second", &days[..]), ("third", &days[..])] {
+        let detected_at = format!("2024-01-0{}T00:00:00.000Z", parts.len());
+        let mut payload = prepared(&stack, name, &detected_at, parts).await;
+        for index in 0..parts.len() {
+            let key = format!("intermediate_data/pomodoro/{name}/result-{index:05}.json");
+            let mut result: Value = serde_json::from_str(&read(&stack, &key).await).unwrap();
+            (result["key"]["name"], result["values"]) = (json!(columns[0]), json!(columns[1..]));
+            put_json(&stack, &key, &result).await;
+        }
+        payload["target"] = target(1, "replace");
+        stack.invoke("upsert", &payload).await.unwrap().unwrap();
+    }
+    for (name, minutes) in [("a", "1"), ("b", "2")] {
+        stack.upload("a.csv", csv(&[("Work", minutes, "2024-01-01")])).await.unwrap();
+        let detected = stack.invoke("detect-new-files", &detection(&stack, name)).await.unwrap().unwrap();
+        let (execution, manifest) = (execution(&stack, name), &detected["manifest"]);
+        let mut shape = shape();
+        (shape["index"]["as"], shape["per_file"]) = (json!(columns[0]), json!(true));
+        shape["categories"] = json!({"Learning": columns[1], "Work": columns[2]});
+        let batch = json!({"index": 0});
+        let pivot = json!({"execution": execution, "manifest": manifest, "batch": batch, "pivot": shape});
+        stack.invoke("pivot", &pivot).await.unwrap().unwrap();
+        let upsert = json!({"execution": execution, "manifest": manifest, "target": target(2, "per_file")});
+        stack.invoke("upsert", &upsert).await.unwrap().unwrap();
+    }
+    let mut connection = stack.connect().await.unwrap();
+    for (number, expected) in [(1, "2024-01-01 3 3, 2024-01-02 3 3"), (2, "2024-01-01 0 2")] {
+        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        let [key, learning, work] = [&columns[0], &columns[1], &columns[2]].map(|name| quoted(name));
+        let table = quoted(&format!("{NASTY}{number}"));
+        let rows: String = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+            "select string_agg(concat_ws(' ', {key}, {learning}, {work}), ', ' order by {key}) from {table}"
+        )))
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+        assert_eq!(rows, expected);
+    }
+    let victims: i64 = sqlx::query_scalar("select count(*) from victim").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(victims, 1);
+}

@@ -2,7 +2,7 @@
 
 use super::versions::{Doubt, Versions};
 use crate::contract::{Execution, LedgerEntry, keys};
-use crate::store::{Latest, Store};
+use crate::store::{Latest, Store, listed_key};
 use crate::time::format_time;
 use crate::{Error, Result};
 use aws_sdk_s3::primitives::DateTime;
@@ -102,7 +102,8 @@ async fn each_entry(
     let mut reads: VecDeque<Read> = VecDeque::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| Error::aws("list the ledger", error))?;
-        for key in page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key) {
+        for object in page.contents.unwrap_or_default() {
+            let key = listed_key(object)?;
             if reads.len() == READ_AHEAD {
                 take_first(&mut reads, &mut take).await?;
             }

@@ -1,4 +1,4 @@
-//! The state `Upsert`, the action `prepare`, and the ledger.
+//! The state `Upsert`, the action `prepare`.
 
 use super::detect::Mode;
 use crate::contract::{Execution, ObjectRef};
