@@ -62,7 +62,8 @@ fn rules_and_payloads_that_stand_in_every_state_are_the_same_in_all() {
         for rule in state["Retry"].as_array().unwrap() {
             let errors = rule["ErrorEquals"].as_array().unwrap();
             let errors: Vec<String> = errors.iter().map(|error| error.as_str().unwrap().to_owned()).collect();
-            let is_patient = MODIFIES_AN_INSTANCE.contains(&name.as_str()) && errors.contains(&"States.Timeout".to_owned());
+            let is_patient =
+                MODIFIES_AN_INSTANCE.contains(&name.as_str()) && errors.contains(&"States.Timeout".to_owned());
             rules.entry((errors, is_patient)).or_default().insert(rule.to_string());
         }
         let execution = &state["Parameters"]["Payload"]["execution"];
