@@ -173,8 +173,8 @@ impl Deployment {
         Ok(put.body(body.into()).send().await?.e_tag.unwrap_or_default())
     }
 
-    /// Puts a file under the job's prefix unless it is there already, as it is now: an object remembers the size and the exact
-    /// modification time of the file that it was made from. Says whether it did.
+    /// Puts a file under the job's prefix unless it is there already, as it is now: an object remembers the size and
+    /// the exact modification time of the file that it was made from. Says whether it did.
     ///
     /// # Errors
     /// As the file system and S3 have it.

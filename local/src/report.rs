@@ -8,6 +8,9 @@ use sluice::spec::Target;
 use sqlx::{Column, PgConnection, Row};
 use std::io::{IsTerminal, Write};
 
+/// Characters of a cell that are shown.
+const SHOWN_CHARACTERS: usize = 40;
+
 /// Rows of the table that are shown at its head and at its foot.
 const SHOWN_ROWS: usize = 6;
 
@@ -119,11 +122,12 @@ pub fn failure(outcome: &Outcome) -> String {
     format!("{error}: {}", outcome.cause.as_deref().unwrap_or("no cause given"))
 }
 
-/// The target table as the database renders it: its first and last rows, and the sum of each number column.
+/// The target table as the database renders it: its first and last rows, and the sum of each number column. It may
+/// have columns of any type; long texts are cut.
 ///
 /// # Errors
 /// As the server has it.
-pub(crate) async fn table(connection: &mut PgConnection, target: &Target) -> Result<String, BoxError> {
+pub async fn table(connection: &mut PgConnection, target: &Target) -> Result<String, BoxError> {
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let (schema, table) = (&target.schema, &target.table);
     let full_name = format!("{}.{}", quoted(schema), quoted(table));
@@ -158,9 +162,18 @@ async fn select(connection: &mut PgConnection, statement: &str) -> Result<Vec<Ve
         .iter()
         .map(|row| {
             let cell = |place: usize| row.try_get::<Option<String>, _>(place).ok().flatten().unwrap_or_default();
-            row.columns().iter().map(|column| cell(column.ordinal())).collect()
+            row.columns().iter().map(|column| in_one_line(&cell(column.ordinal()))).collect()
         })
         .collect())
+}
+
+/// A cell of any type, short enough to stand beside others.
+fn in_one_line(cell: &str) -> String {
+    let plain = |character: char| if character.is_control() { ' ' } else { character };
+    match cell.char_indices().nth(SHOWN_CHARACTERS) {
+        None => cell.chars().map(plain).collect(),
+        Some((place, _)) => cell[..place].chars().map(plain).chain(['…']).collect(),
+    }
 }
 
 fn render(names: &[String], rows: &[Vec<String>], totals: &[Vec<String>]) -> String {

@@ -109,3 +109,33 @@ async fn a_table_of_runs_of_an_earlier_version_gets_the_new_columns() {
         .unwrap();
     assert_eq!(before, 0);
 }
+
+/// A table of one's own, with columns that the job knows nothing about.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_with_columns_of_any_type_is_shown() {
+    let stack = fixture_with(vpc_mode()).await;
+    sql(
+        &stack,
+        "create domain score as integer;
+         create table pomodoro_day_catg (
+             id bigint generated always as identity, date date primary key, learning_minutes numeric not null,
+             work_minutes numeric not null, note text default repeat('long ', 30) || E'\\nand more',
+             updated_at timestamptz default '2024-03-01 12:00+00', at time default '12:30', is_open boolean default true,
+             took interval default '90 minutes', tags text[] default '{a,b}', extra jsonb default '{\"a\": 1}',
+             raw bytea default '\\x00ff', price money default 1.5, rating score default 2, share double precision,
+             mood point default '(1,2)')",
+    )
+    .await;
+    stack.upload("a.csv", csv(&[("Work", "1", "2024-01-01"), ("Work", "2.5", "2024-01-02")])).await.unwrap();
+    run_well(&stack, json!({})).await;
+    let mut connection = stack.connect().await.unwrap();
+    let shown = local::report::table(&mut connection, &reference_job().target).await.unwrap();
+    for part in ["2024-01-02", "12:30:00", "true", "01:30:00", "{a,b}", "2 rows"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines.len(), 7, "a line for each row: {shown}");
+    let totals: Vec<&str> = lines.last().unwrap().split_whitespace().collect();
+    assert_eq!(totals, ["2", "rows", "0", "3.5", "4", "0"], "of the numbers only: {shown}");
+    assert!(lines.iter().all(|line| line.chars().count() < 400), "{shown}");
+}
