@@ -7,8 +7,8 @@ use sluice::input::Skipped;
 use sluice::{Error, Kind, Result};
 use sqlx::{PgConnection, Row};
 
-/// Makes the table where it is missing; that of an earlier version gets the columns that came later, with 0 for the runs
-/// before, and one of them its new name.
+/// Makes the table where it is missing; that of an earlier version gets the columns that came later, with 0 for the
+/// runs before, and one of them its new name.
 const CREATE_TABLE: &str = "
 do $$ begin
     alter table if exists sluice.runs rename column pipeline to job;
