@@ -3,7 +3,7 @@
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use sluice::contract::{ColumnKind, SourceFile};
+use sluice::contract::{ColumnKind, PivotInput, SourceFile};
 use pivot::batch::Batch;
 use pivot::csv::block::FastRow;
 use pivot::csv::record::{RawFields, Record};
@@ -47,7 +47,8 @@ fn file(is_quoted: bool) -> String {
 }
 
 fn plan() -> Plan {
-    Plan::new(&serde_json::from_str(include_str!("../examples/spec.json")).expect("a spec")).expect("a plan")
+    let event: PivotInput = serde_json::from_str(include_str!("../../../events/pivot.json")).expect("an event");
+    Plan::new(&event.pivot).expect("a plan")
 }
 
 /// The lengths of fields, without parsing them.

@@ -10,7 +10,7 @@ use pivot::parquet::{ParquetPlan, Tail};
 use pivot::plan::Plan;
 use pivot::reader::FileReader;
 use polars::prelude::DataFrame;
-use sluice::contract::SourceFile;
+use sluice::contract::{PivotInput, SourceFile};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::ops::Range;
@@ -19,7 +19,8 @@ use std::os::unix::fs::FileExt;
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Outcome<()> {
-    let plan = Plan::new(&serde_json::from_str(include_str!("spec.json"))?)?;
+    let event: PivotInput = serde_json::from_str(include_str!("../../../events/pivot.json"))?;
+    let plan = Plan::new(&event.pivot)?;
     let mut batch = Batch::new(&plan);
     for path in std::env::args().skip(1) {
         let input = File::open(&path).map_err(|error| format!("{path}: {error}"))?;

@@ -100,16 +100,12 @@ impl Plan {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use serde_json::json;
+    use sluice::contract::PivotInput;
 
-    /// The reference job's spec.
+    /// The reference job's spec: that of the event, which is compared with the template's.
     pub(crate) fn spec() -> Pivot {
-        serde_json::from_value(json!({
-            "index": {"column": "Start date", "date_prefix": 10, "as": "date"},
-            "columns": "Project", "values": "Duration (in minutes)", "aggregate": "sum",
-            "categories": {"Learning": "learning_minutes", "Work": "work_minutes"},
-        }))
-        .unwrap()
+        let event: PivotInput = serde_json::from_str(include_str!("../../../events/pivot.json")).unwrap();
+        event.pivot
     }
 
     #[test]

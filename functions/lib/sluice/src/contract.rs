@@ -5,15 +5,20 @@
 //!
 //! # Documents of one execution
 //! ```text
-//! intermediate_data/<job>/<execution>/<attempt>/batch-00000.json     BatchManifest   by detect-new-files
-//! intermediate_data/<job>/<execution>/<attempt>/manifest.json        Manifest        by detect-new-files, after its batches
-//! intermediate_data/<job>/<execution>/<attempt>/pivoted-00000.pgcopy partial sums    by pivot, as COPY takes them
-//! intermediate_data/<job>/<execution>/<attempt>/result-00000.json    PivotResult     by pivot, beside the manifest, once
-//! quarantine/<job>/<execution>/batch-00000.csv                       bad rows        by pivot
-//! state/<job>/ledger/<detected at>-<execution>-00000.json            LedgerEntry     by upsert, in doubt, then after its commit
-//! state/<job>/lock.json                                              Lock            by detect-new-files
-//! state/<job>/again.json                                             Again           by detect-new-files
-//! state/database-access/<instance>/<machine>/<execution>.json        Lease           by database-access, while the run needs it
+//! intermediate_data/<job>/<execution>/<attempt>/
+//!     batch-00000.json        BatchManifest  by detect-new-files
+//!     manifest.json           Manifest       by detect-new-files, after its batches
+//!     pivoted-00000.pgcopy    partial sums   by pivot, as COPY takes them
+//!     result-00000.json       PivotResult    by pivot, beside the manifest, once
+//! quarantine/<job>/<execution>/
+//!     batch-00000.csv         rejected rows  by pivot
+//! state/<job>/
+//!     lock.json               Lock           by detect-new-files
+//!     again.json              Again          by detect-new-files
+//!     ledger/<detected at>-<execution>-00000.json
+//!                             LedgerEntry    by upsert, in doubt, then certain after its commit
+//! state/database-access/<instance>/<machine>/
+//!     <execution>.json        Lease          by database-access, while the run needs it
 //! ```
 //! `<attempt>` is the id of the invocation that wrote the document, for results that of the manifest they belong to. So
 //! an invocation that was given up but still runs cannot change what a later one has written; and of two that pivot the

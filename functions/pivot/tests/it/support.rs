@@ -9,18 +9,13 @@ use pivot::reader::FileReader;
 use pivot::reject::Rejects;
 use pivot::sums::Sums;
 use polars::prelude::DataFrame;
-use serde_json::json;
-use sluice::contract::SourceFile;
+use sluice::contract::{PivotInput, SourceFile};
 use sluice::spec::Pivot;
 
-/// The reference job's spec.
+/// The reference job's spec: that of the event, which is compared with the template's.
 pub(crate) fn spec() -> Pivot {
-    serde_json::from_value(json!({
-        "index": {"column": "Start date", "date_prefix": 10, "as": "date"},
-        "columns": "Project", "values": "Duration (in minutes)", "aggregate": "sum",
-        "categories": {"Learning": "learning_minutes", "Work": "work_minutes"},
-    }))
-    .unwrap()
+    let event: PivotInput = serde_json::from_str(include_str!("../../../../events/pivot.json")).unwrap();
+    event.pivot
 }
 
 /// What a batch came to.
