@@ -173,13 +173,12 @@ impl Deployment {
         Ok(put.body(body.into()).send().await?.e_tag.unwrap_or_default())
     }
 
-    /// Puts a file there unless it is there already, as it is now: an object remembers the size and the exact
-    /// modification time of the file that it was made from. Says whether it did.
+    /// Puts a file under the job's prefix unless it is there already, as it is now: an object remembers the size and
+    /// the exact modification time of the file that it was made from. Says whether it did.
     ///
     /// # Errors
     /// As the file system and S3 have it.
-    pub async fn upload_if_changed(&self, path: &Path) -> Result<bool, BoxError> {
-        let name = path.file_name().and_then(|name| name.to_str()).ok_or("a file whose name is not UTF-8")?;
+    pub async fn upload_if_changed(&self, name: &str, path: &Path) -> Result<bool, BoxError> {
         let metadata = std::fs::metadata(path)?;
         let modified = metadata.modified()?.duration_since(std::time::UNIX_EPOCH)?.as_nanos();
         let version = format!("{} bytes at {modified}", metadata.len());

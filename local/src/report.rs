@@ -2,9 +2,14 @@
 
 use crate::BoxError;
 use crate::execution::{Outcome, Progress, StateRun};
+use serde_json::Value;
+use sluice::input::Skipped;
 use sluice::spec::Target;
 use sqlx::{Column, PgConnection, Row};
 use std::io::{IsTerminal, Write};
+
+/// Characters of a cell that are shown.
+const SHOWN_CHARACTERS: usize = 40;
 
 /// Rows of the table that are shown at its head and at its foot.
 const SHOWN_ROWS: usize = 6;
@@ -52,7 +57,7 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
     let took = seconds(outcome.duration_ms);
     let counts = &outcome.counts;
     match outcome.last_state() {
-        "NothingToDo" => format!("nothing new, {took:.2} s"),
+        "NothingToDo" => format!("nothing new{}, {took:.2} s", skipped(counts)),
         "LeftToOwner" => format!("left to the run at work, which starts one more, {took:.2} s"),
         "Explained" => {
             let lines = counts["explained"].as_array().into_iter().flatten().map(|file| {
@@ -73,17 +78,28 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
                 0 => String::new(),
                 rejected => format!(", {rejected} in quarantine"),
             };
+            let ignored = match count("rows_ignored") {
+                0 => String::new(),
+                ignored => format!(", {ignored} ignored"),
+            };
             let deleted = match count("rows_deleted") {
                 0 => String::new(),
                 deleted => format!(", {deleted} deleted"),
             };
-            format!(
-                "{}{} new {} ({} bytes{changed}), {} rows{rejected}\n{} inserted, {} updated, {} unchanged{deleted}, \
-                 {took:.2} s",
+            let new = format!(
+                "{}{} new {}",
                 if counts["mode"] == "dry_run" { "tried, and rolled back: " } else { "" },
                 counts["new_file_count"],
                 if counts["new_file_count"] == 1 { "file" } else { "files" },
-                counts["new_bytes"],
+            );
+            let bytes = format!("{} bytes{changed}", counts["new_bytes"]);
+            let files = match skipped(counts) {
+                none if none.is_empty() => format!("{new} ({bytes})"),
+                skipped => format!("{new}{skipped}\n{bytes}"),
+            };
+            format!(
+                "{files}, {} rows{ignored}{rejected}\n{} inserted, {} updated, {} unchanged{deleted}, \
+                 {took:.2} s",
                 count("rows_read"),
                 count("rows_inserted"),
                 count("rows_updated"),
@@ -94,17 +110,24 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
     }
 }
 
+/// What a run passed over, behind a comma; nothing if that is nothing.
+fn skipped(counts: &Value) -> String {
+    let skipped: Skipped = serde_json::from_value(counts["skipped"].clone()).unwrap_or_default();
+    if skipped.total() == 0 { String::new() } else { format!(", {skipped}") }
+}
+
 /// The typed error of an execution that failed.
 pub fn failure(outcome: &Outcome) -> String {
     let error = outcome.error.as_deref().unwrap_or(&outcome.status);
     format!("{error}: {}", outcome.cause.as_deref().unwrap_or("no cause given"))
 }
 
-/// The target table as the database renders it: its first and last rows, and the sum of each number column.
+/// The target table as the database renders it: its first and last rows, and the sum of each number column. It may
+/// have columns of any type; long texts are cut.
 ///
 /// # Errors
 /// As the server has it.
-pub(crate) async fn table(connection: &mut PgConnection, target: &Target) -> Result<String, BoxError> {
+pub async fn table(connection: &mut PgConnection, target: &Target) -> Result<String, BoxError> {
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let (schema, table) = (&target.schema, &target.table);
     let full_name = format!("{}.{}", quoted(schema), quoted(table));
@@ -139,9 +162,18 @@ async fn select(connection: &mut PgConnection, statement: &str) -> Result<Vec<Ve
         .iter()
         .map(|row| {
             let cell = |place: usize| row.try_get::<Option<String>, _>(place).ok().flatten().unwrap_or_default();
-            row.columns().iter().map(|column| cell(column.ordinal())).collect()
+            row.columns().iter().map(|column| in_one_line(&cell(column.ordinal()))).collect()
         })
         .collect())
+}
+
+/// A cell of any type, short enough to stand beside others.
+fn in_one_line(cell: &str) -> String {
+    let plain = |character: char| if character.is_control() { ' ' } else { character };
+    match cell.char_indices().nth(SHOWN_CHARACTERS) {
+        None => cell.chars().map(plain).collect(),
+        Some((place, _)) => cell[..place].chars().map(plain).chain(['…']).collect(),
+    }
 }
 
 fn render(names: &[String], rows: &[Vec<String>], totals: &[Vec<String>]) -> String {
@@ -178,4 +210,48 @@ fn render(names: &[String], rows: &[Vec<String>], totals: &[Vec<String>]) -> Str
 
 fn seconds(milliseconds: i64) -> f64 {
     std::time::Duration::from_millis(milliseconds.unsigned_abs()).as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::execution::StateRun;
+    use serde_json::json;
+
+    fn outcome(last: &str, counts: Value) -> Outcome {
+        Outcome {
+            execution: "e".to_owned(),
+            status: "SUCCEEDED".to_owned(),
+            error: None,
+            cause: None,
+            counts,
+            duration_ms: 1_500,
+            states: vec![StateRun { state: last.to_owned(), duration_ms: 0, error: None }],
+        }
+    }
+
+    #[test]
+    fn a_summary_tells_what_was_passed_over_and_left_out() {
+        let upsert = json!({"rows_read": 527, "rows_inserted": 84, "rows_updated": 0, "rows_unchanged": 0});
+        let plain = json!({"mode": "load", "new_file_count": 3, "new_bytes": 25_936, "upsert": upsert,
+                           "files_skipped": 0, "skipped": {"other_suffix": 0, "hidden": 0}});
+        assert_eq!(
+            summary(&outcome("Loaded", plain.clone())),
+            "3 new files (25936 bytes), 527 rows\n84 inserted, 0 updated, 0 unchanged, 1.50 s"
+        );
+        let mut told = plain;
+        told["skipped"] = json!({"other_suffix": 1, "hidden": 1});
+        told["upsert"]["rows_ignored"] = json!(5);
+        told["upsert"]["rows_rejected"] = json!(1);
+        assert_eq!(
+            summary(&outcome("Loaded", told.clone())),
+            "3 new files, 2 passed over: 1 other suffix, 1 hidden\n25936 bytes, 527 rows, 5 ignored, 1 in quarantine\n\
+             84 inserted, 0 updated, 0 unchanged, 1.50 s"
+        );
+        told["new_file_count"] = json!(0);
+        assert_eq!(
+            summary(&outcome("NothingToDo", told)),
+            "nothing new, 2 passed over: 1 other suffix, 1 hidden, 1.50 s"
+        );
+    }
 }

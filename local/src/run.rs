@@ -6,20 +6,26 @@ use crate::deployment::{Deployment, Options};
 use crate::execution::Outcome;
 use crate::failure::{Failure, named, not_deployed};
 use crate::fingerprint::fingerprint;
+use crate::input::{self, Input};
 use crate::report::{self, ProgressLines, out};
 use crate::stack::{STACK_NAME, Stack};
 use crate::template::{self, Job};
 use clap::Args;
+use sluice::input::PassedOver;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// What lies in this folder of a sample comes later, by `--add`.
+const LATER: &str = "later/";
 
 #[derive(Args)]
 pub(crate) struct RunArguments {
     /// Which job of template.yaml; without it the reference job, pomodoro, or else the first one.
     #[arg(long, value_name = "NAME")]
     job: Option<String>,
-    /// Load the files of a folder in place of the sample, into a bucket and a database of their own.
-    #[arg(long, value_name = "DIR")]
+    /// Load a file, or the files of a folder and those within, in place of the sample, into a bucket and a database of
+    /// their own.
+    #[arg(long, value_name = "DIR|FILE")]
     input: Option<PathBuf>,
     /// Upload one more file before the run. May be repeated.
     #[arg(long, value_name = "FILE")]
@@ -85,25 +91,31 @@ pub(crate) async fn run_once(arguments: &RunArguments, state_dir: &Path) -> Resu
             },
         )?,
     };
-    let suffixes = &job.source.suffix;
-    let is_input = |file: &Path| file.file_name().is_some_and(|name| suffixes.fit(&name.to_string_lossy()));
-    let files = input_files(&folder, &is_input)
-        .map_err(Failure::Run)?
-        .ok_or_else(|| Failure::Run(format!("{}: no {suffixes} file in it", folder.display())))?;
-    if let Some(other) = arguments.add.iter().find(|file| !is_input(file)) {
-        let what = format!("{}: its name does not end in {suffixes}, so no run would load it", other.display());
-        return Err(Failure::Run(what));
+    let mut found = Input::find(&folder, &job.source).map_err(Failure::Run)?;
+    if arguments.input.is_none() {
+        found.files.retain(|(name, _)| !name.starts_with(LATER));
     }
+    if found.files.is_empty() {
+        let told = std::iter::once(format!("{}: no {} file in it", folder.display(), job.source.suffix));
+        return Err(Failure::Run(told.chain(found.told()).collect::<Vec<_>>().join("\n")));
+    }
+    let added = arguments.add.iter().map(|file| added(file, job)).collect::<Result<Vec<_>, _>>()?;
 
     say("starting PostgreSQL and the local AWS");
     let stack = Stack::start(state_dir, template::binaries(&root, template::with_followers(&jobs, job))?, &say)?;
     say("deploying template.yaml");
     let deployment = stack.deploy(&name, &Options::default()).await.map_err(|error| not_deployed(error, state_dir))?;
     let deployment = deployment.of_job(job);
-    for file in files.iter().chain(&arguments.add) {
-        let is_new = deployment.upload_if_changed(file).await.map_err(|error| named(file, &*error))?;
+    for (name, file) in found.files.iter().chain(&added) {
+        let is_new = deployment.upload_if_changed(name, file).await.map_err(|error| named(file, &*error))?;
         let shown = std::env::current_dir().ok().and_then(|here| file.strip_prefix(here).ok()).unwrap_or(file);
         say(&format!("{} {}", if is_new { "uploaded" } else { "already there:" }, shown.display()));
+    }
+    for line in found.told() {
+        match arguments.json {
+            true => eprintln!("{line}"),
+            false => say(&line),
+        }
     }
     say(&format!("running {}", job.name));
     let execution = deployment.start(&arguments.input()).await?;
@@ -142,23 +154,24 @@ async fn show(deployment: &Deployment, job: &Job, outcome: &Outcome, json: bool)
             return Ok(());
         }
         let mut connection = deployment.connect().await?;
-        out(format_args!("{}", report::table(&mut connection, &job.target).await?));
+        // The run has done its work, whatever keeps its table from being shown.
+        match report::table(&mut connection, &job.target).await {
+            Ok(table) => out(format_args!("{table}")),
+            Err(error) => eprintln!("the table cannot be shown: {error}"),
+        }
     }
     Ok(())
 }
 
-/// The files directly in a folder that a run would load, by name; `None` if there are none.
-fn input_files(folder: &Path, is_input: &dyn Fn(&Path) -> bool) -> Result<Option<Vec<PathBuf>>, String> {
-    let named = |error: std::io::Error| format!("{}: {error}", folder.display());
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(named)? {
-        let path = entry.map_err(named)?.path();
-        if path.is_file() && is_input(&path) {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok((!files.is_empty()).then_some(files))
+/// A file that is to be uploaded, with its name.
+fn added(file: &Path, job: &Job) -> Result<(String, PathBuf), Failure> {
+    let name = input::name_of(file).map_err(Failure::Run)?;
+    let why = match input::passed_over(&name, &job.source) {
+        None => return Ok((name, file.to_owned())),
+        Some(PassedOver::Hidden) => "begins with _ or .".to_owned(),
+        Some(_) => format!("does not end in {}", job.source.suffix),
+    };
+    Err(Failure::Run(format!("{}: its name {why}, so no run would load it", file.display())))
 }
 
 /// A number that tells the folders of inputs apart.

@@ -4,6 +4,7 @@
 use crate::selection::Batcher;
 use aws_sdk_s3::primitives::DateTime;
 use sluice::contract::{BatchIndex, BatchManifest, DetectOutput, Execution, Manifest, ObjectRef, SourceFile, keys};
+use sluice::input::Skipped;
 use sluice::store::Store;
 use sluice::time::format_time;
 use sluice::{Error, Kind, Result};
@@ -79,7 +80,12 @@ impl Batches {
     ///
     /// # Errors
     /// As [`Error::aws`].
-    pub(crate) async fn finish(mut self, detected_at: DateTime, watermark: Option<String>) -> Result<DetectOutput> {
+    pub(crate) async fn finish(
+        mut self,
+        detected_at: DateTime,
+        watermark: Option<String>,
+        skipped: Skipped,
+    ) -> Result<DetectOutput> {
         if let Some(files) = self.batcher.rest() {
             self.write(files).await?;
         }
@@ -89,6 +95,7 @@ impl Batches {
             detected_at: format_time(detected_at),
             new_file_count: self.file_count,
             new_bytes: self.bytes,
+            skipped,
             batches: self.written.into_values().collect(),
         };
         let manifest = match manifest.new_file_count {
@@ -98,6 +105,8 @@ impl Batches {
         Ok(DetectOutput {
             new_file_count: self.file_count,
             new_bytes: self.bytes,
+            files_skipped: skipped.total(),
+            skipped,
             batches,
             manifest,
             watermark,

@@ -37,6 +37,19 @@ async fn find(store: &Store, key: &str) -> Result<Option<Listed>> {
     Ok(first.filter(|object| object.key == key))
 }
 
+/// Why a key that somebody names can be none of the job's, with the one that was meant if it looks like that; `None` if
+/// it is under the prefix.
+pub(crate) fn outside(key: &str, prefix: &str) -> Option<String> {
+    if key.starts_with(prefix) {
+        return None;
+    }
+    // As the console and the command line of AWS show it: without the bucket it is the key.
+    let plain = key.strip_prefix("s3://").and_then(|rest| Some(rest.split_once('/')?.1)).unwrap_or(key);
+    let plain = plain.trim_start_matches('/');
+    let meant = if plain.starts_with(prefix) { plain.to_owned() } else { format!("{prefix}{plain}") };
+    Some(format!("only keys under {prefix} are input; was {meant:?} meant?"))
+}
+
 fn reason(
     key: &str,
     object: Option<Listed>,
@@ -48,12 +61,12 @@ fn reason(
         || "no run is known to have loaded it".to_owned(),
         |load| format!("it was loaded last by {}, which listed it at {}", load.execution, load.detected_at),
     );
-    if !key.starts_with(&input.prefix) {
-        return (false, format!("only keys under {} are input", input.prefix));
+    if let Some(why) = outside(key, &input.prefix) {
+        return (false, why);
     }
     let Some(object) = object else { return (false, format!("there is no such object; {loaded}")) };
-    if !object.is_input(&input.source) {
-        return (false, format!("only keys that end in {} are input", input.source.suffix));
+    if let Some(reason) = object.passed_over(&input.source, &input.prefix) {
+        return (false, reason.why(&input.source, &input.prefix));
     }
     // A detection reads the ledger from some time on; what was loaded before may be loaded again.
     let start = window.ledger_start().map(format_time).unwrap_or_default();
@@ -74,4 +87,24 @@ fn reason(
         None => format!("{dated}, and {loaded}"),
     };
     (is_new, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_without_its_prefix_gets_a_hint() {
+        assert_eq!(outside("input_data/a.csv", "input_data/"), None);
+        for (key, meant) in [
+            ("a.csv", "\"input_data/a.csv\""),
+            ("s3://lake/input_data/b/a.csv", "\"input_data/b/a.csv\""),
+            ("s3://lake/a.csv", "\"input_data/a.csv\""),
+            ("/input_data/a.csv", "\"input_data/a.csv\""),
+            ("s3://lake", "\"input_data/s3://lake\""),
+        ] {
+            let why = outside(key, "input_data/").unwrap();
+            assert!(why.starts_with("only keys under input_data/ are input; ") && why.contains(meant), "{key}: {why}");
+        }
+    }
 }

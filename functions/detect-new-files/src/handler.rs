@@ -12,13 +12,13 @@ use serde::Serialize;
 use sluice::contract::{Detect, DetectInput, DetectOutput, Execution, Mode, Release, ReleaseOutput, keys};
 use sluice::edge::Invocation;
 use sluice::env::Env;
+use sluice::input::Skipped;
 use sluice::ledger::Ledger;
 use sluice::lock::{self, Acquired};
-use sluice::spec::Source;
 use sluice::store::Store;
 use sluice::time::format_time;
 use sluice::{Error, Kind, Result, aws, executions};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 use tracing::info;
@@ -115,13 +115,15 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
     };
     let mut ledger = Ledger::new(store, execution, window.ledger_start());
     let mut batches = Batches::new(store, execution, &invocation.attempt);
-    let skipped_count = find_new(listing, &input.source, &window, &trigger.forget, &mut ledger, &mut batches).await?;
-    let output = batches.finish(detected_at, watermark.map(format_time)).await?;
+    let skipped = find_new(listing, &input, &window, &trigger.forget, &mut ledger, &mut batches).await?;
+    let output = batches.finish(detected_at, watermark.map(format_time), skipped).await?;
     let output = DetectOutput { mode: trigger.mode, mark, ..output };
     info!(
         files.new = output.new_file_count,
         files.known = ledger.known_count(),
-        files.skipped_by_name = skipped_count,
+        files.skipped = output.files_skipped,
+        files.other_suffix = skipped.other_suffix,
+        files.hidden = skipped.hidden,
         bytes.new = output.new_bytes,
         batches = output.batches.len(),
         watermark = output.watermark.as_deref().unwrap_or("none: everything that the ledger does not hold is new"),
@@ -143,34 +145,41 @@ async fn acquire(context: &Context, execution: &Execution, trigger: &Trigger) ->
     lock::acquire(store, executions, execution).await
 }
 
-/// Reads the whole listing, and hands the new files on; returns how many others are no files of `source` by their
-/// names.
+/// Reads the whole listing, and hands the new files on; returns how many other objects are no input by their names.
 async fn find_new(
     mut listing: Listing,
-    source: &Source,
+    input: &Detect,
     window: &Window,
     forget: &BTreeSet<String>,
     ledger: &mut Ledger<'_>,
     batches: &mut Batches,
-) -> Result<u64> {
-    let mut not_seen = forget.clone();
-    let mut skipped_count = 0;
+) -> Result<Skipped> {
+    // Those of `forget` that are not found as input, with the reason if they are there.
+    let mut not_seen: BTreeMap<&str, Option<String>> = forget.iter().map(|key| (key.as_str(), None)).collect();
+    let mut skipped = Skipped::default();
     while let Some(objects) = listing.next().await? {
         for object in objects {
-            if !object.is_input(source) {
-                skipped_count += 1;
+            if let Some(reason) = object.passed_over(&input.source, &input.prefix) {
+                skipped.count(reason);
+                if let Some(why) = not_seen.get_mut(object.key.as_str()) {
+                    *why = Some(reason.why(&input.source, &input.prefix));
+                }
                 continue;
             }
             let modified = object.modified.secs();
             let is_in_ledger = window.asks_ledger(modified) && ledger.holds(&object.key, &object.etag).await?;
-            if not_seen.remove(&object.key) || window.wants(modified, is_in_ledger) {
+            if not_seen.remove(object.key.as_str()).is_some() || window.wants(modified, is_in_ledger) {
                 batches.push(object.into_file()).await?;
             }
         }
     }
     if !not_seen.is_empty() {
-        let what = format!("forget: there is no input file {not_seen:?}");
+        let problems = not_seen.into_iter().map(|(key, why)| {
+            let why = why.or_else(|| explain::outside(key, &input.prefix));
+            format!("{key:?}: {}", why.as_deref().unwrap_or("there is no such object"))
+        });
+        let what = format!("forget: {}", problems.collect::<Vec<_>>().join("; "));
         return Err(Error::new(Kind::InvalidEvent, what));
     }
-    Ok(skipped_count)
+    Ok(skipped)
 }

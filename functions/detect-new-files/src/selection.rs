@@ -2,6 +2,7 @@
 
 use aws_sdk_s3::primitives::DateTime;
 use sluice::contract::SourceFile;
+use sluice::input::PassedOver;
 use sluice::spec::Source;
 use sluice::time::format_time;
 
@@ -23,9 +24,9 @@ pub(crate) struct Listed {
 }
 
 impl Listed {
-    /// Is it a file of `source`? Folder markers and files with another suffix are none.
-    pub(crate) fn is_input(&self, source: &Source) -> bool {
-        !self.key.ends_with('/') && source.suffix.fit(&self.key)
+    /// Why it is no input of `source`; `None` if it is.
+    pub(crate) fn passed_over(&self, source: &Source, prefix: &str) -> Option<PassedOver> {
+        PassedOver::of(source, prefix, &self.key, self.size)
     }
 
     /// As it is written down.

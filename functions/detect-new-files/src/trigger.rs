@@ -147,10 +147,9 @@ pub(crate) fn decode(input: &Value, bucket: &str, prefix: &str) -> Result<Trigge
 }
 
 fn since(text: &str) -> Result<DateTime> {
-    DateTime::from_str(text, DateTimeFormat::DateTimeWithOffset).map_err(|error| {
-        let what = format!("since: {text:?} is no RFC 3339 time such as 2024-01-01T00:00:00Z");
-        Error::caused(Kind::InvalidEvent, what, error)
-    })
+    // What the parser says of it beyond that is about its own parts.
+    DateTime::from_str(text, DateTimeFormat::DateTimeWithOffset)
+        .map_err(|_| invalid(format!("since: {text:?} is no RFC 3339 time such as 2024-01-01T00:00:00Z")))
 }
 
 fn notification(input: &Value, bucket: &str, prefix: &str) -> Result<Trigger> {

@@ -1,5 +1,7 @@
 //! Which format a file has: its key says so.
 
+use sluice::input::without_suffix;
+
 /// The format of a file's rows. Compression is another matter, and decided by the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -19,16 +21,17 @@ const SUFFIXES: [(&str, Format); 4] =
     [(".ndjson", Format::Ndjson), (".jsonl", Format::Ndjson), (".json", Format::Ndjson), (".parquet", Format::Parquet)];
 
 impl Format {
-    /// The format of the file `key`, a suffix of a compression aside.
+    /// The format of the file `key`, a suffix of a compression and the case of letters aside.
     pub fn of(key: &str) -> Self {
-        let name = COMPRESSED.iter().find_map(|suffix| key.strip_suffix(suffix)).unwrap_or(key);
-        SUFFIXES.iter().find(|(suffix, _)| name.ends_with(suffix)).map_or(Self::Csv, |(_, format)| *format)
+        let name = COMPRESSED.iter().find_map(|suffix| without_suffix(key, suffix)).unwrap_or(key);
+        let found = SUFFIXES.iter().find(|(suffix, _)| without_suffix(name, suffix).is_some());
+        found.map_or(Self::Csv, |(_, format)| *format)
     }
 }
 
 /// Whether a key says that the whole file is compressed.
 pub(crate) fn is_compressed(key: &str) -> bool {
-    COMPRESSED.iter().any(|suffix| key.ends_with(suffix))
+    COMPRESSED.iter().any(|suffix| without_suffix(key, suffix).is_some())
 }
 
 #[cfg(test)]
@@ -49,8 +52,17 @@ mod tests {
             ("a.json.zst", Format::Ndjson),
             ("a.parquet", Format::Parquet),
             ("a.parquet.gz", Format::Parquet),
+            ("A.CSV", Format::Csv),
+            ("A.JSON", Format::Ndjson),
+            ("a.NdJson.GZ", Format::Ndjson),
+            ("a.Jsonl.Zst", Format::Ndjson),
+            ("a.PARQUET", Format::Parquet),
+            ("a.csv.GZ", Format::Csv),
         ] {
             assert_eq!(Format::of(key), expected, "{key}");
+        }
+        for (key, expected) in [("a.csv.GZ", true), ("a.Zst", true), ("a.gz.csv", false), ("gz", false)] {
+            assert_eq!(is_compressed(key), expected, "{key}");
         }
     }
 }

@@ -88,6 +88,10 @@ async fn upsert(context: &Context, invocation: &Invocation, input: UpsertInput) 
     info!(
         mode = ?input.mode,
         files.loaded = output.files,
+        files.skipped = manifest.skipped.total(),
+        rows.read = output.rows_read,
+        rows.rejected = output.rows_rejected,
+        rows.ignored = output.rows_ignored,
         rows.staged = output.rows_staged,
         rows.inserted = output.rows_inserted,
         rows.updated = output.rows_updated,

@@ -56,8 +56,12 @@ pub(crate) async fn load(
     };
     let target = Target::new(&load.input.target, first)?;
     let shares = target.is_per_file().then(|| Shares::new(&target)).transpose()?;
-    let run =
-        Run { execution: &load.input.execution, target: &target.full_name, detected_at: &load.manifest.detected_at };
+    let run = Run {
+        execution: &load.input.execution,
+        target: &target.full_name,
+        detected_at: &load.manifest.detected_at,
+        skipped: load.manifest.skipped,
+    };
 
     // Said, because the role's or the database's default may be another one: a snapshot taken before the lock would not
     // show what was committed while waiting for it.
@@ -88,6 +92,7 @@ pub(crate) async fn load(
         files_changed: total(&|result| result.output.files_changed),
         rows_read: total(&|result| result.output.rows_read),
         rows_rejected: total(&|result| result.output.rows_rejected),
+        rows_ignored: total(&|result| result.output.rows_ignored),
         rows_staged,
         rows_inserted: merged.inserted,
         rows_updated: merged.updated,

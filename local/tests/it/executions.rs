@@ -8,4 +8,5 @@ pub(crate) mod queued;
 pub(crate) mod reference_job;
 pub(crate) mod sam;
 pub(crate) mod sleeping;
+pub(crate) mod told;
 pub(crate) mod trigger;

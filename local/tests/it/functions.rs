@@ -13,5 +13,6 @@ pub(crate) mod permissions;
 pub(crate) mod pivot;
 pub(crate) mod prepare;
 pub(crate) mod ranges;
+pub(crate) mod refusals;
 pub(crate) mod upsert;
 pub(crate) mod wire;

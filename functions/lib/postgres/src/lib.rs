@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - [`connect`]: where the database is and how to log in.
-//! - [`sql_error`]: from a database error to a kind. Pure.
+//! - [`sql_error`]: from a database error to a kind. Pure. `told` says what of its text may be repeated.
 //! - [`identifiers`]: checked and quoted names. Pure.
 //! - [`preflight`]: does the target fit the load? Asked before a byte is loaded.
 //! - [`arrays`]: a small part in one message.
@@ -16,3 +16,4 @@ pub mod merge;
 pub mod preflight;
 pub mod runs;
 pub mod sql_error;
+mod told;

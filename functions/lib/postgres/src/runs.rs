@@ -3,10 +3,12 @@
 
 use crate::sql_error::classify;
 use sluice::contract::{Execution, Mode, UpsertOutput};
+use sluice::input::Skipped;
 use sluice::{Error, Kind, Result};
 use sqlx::{PgConnection, Row};
 
-/// Makes the table where it is missing, and renames a column of earlier versions.
+/// Makes the table where it is missing; that of an earlier version gets the columns that came later, with 0 for the
+/// runs before, and one of them its new name.
 const CREATE_TABLE: &str = "
 do $$ begin
     alter table if exists sluice.runs rename column pipeline to job;
@@ -30,6 +32,11 @@ create table if not exists sluice.runs (
     primary key (execution, detected_at)
 );
 alter table sluice.runs add column if not exists rows_deleted bigint not null default 0;
+alter table sluice.runs
+    add column if not exists rows_ignored bigint not null default 0,
+    add column if not exists files_skipped bigint not null default 0,
+    add column if not exists files_other_suffix bigint not null default 0,
+    add column if not exists files_hidden bigint not null default 0;
 create index if not exists runs_order on sluice.runs (target, detected_at);
 comment on table sluice.runs is 'One row per committed run of a Sluice job. Rows are written by the loading transaction.';
 ";
@@ -43,6 +50,8 @@ pub struct Run<'a> {
     pub target: &'a str,
     /// The manifest's `detected_at`, RFC 3339.
     pub detected_at: &'a str,
+    /// What its listing passed over.
+    pub skipped: Skipped,
 }
 
 /// Makes the table if it is missing. The caller holds the lock on the target, but runs of other targets may come at
@@ -53,7 +62,7 @@ pub struct Run<'a> {
 pub async fn ensure_table(connection: &mut PgConnection) -> Result<()> {
     // The newest column, so that an older table gets it.
     let is_there: bool = sqlx::query_scalar(
-        "select exists (select from pg_attribute where attrelid = to_regclass('sluice.runs') and attname = 'job')",
+        "select exists (select from pg_attribute where attrelid = to_regclass('sluice.runs') and attname = 'files_hidden')",
     )
     .fetch_one(&mut *connection)
     .await
@@ -88,7 +97,7 @@ pub async fn ensure_table(connection: &mut PgConnection) -> Result<()> {
 pub async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Result<Option<UpsertOutput>> {
     let row = sqlx::query(
         "select files, files_changed, rows_read, rows_rejected, rows_staged,
-                rows_inserted, rows_updated, rows_unchanged, rows_deleted
+                rows_inserted, rows_updated, rows_unchanged, rows_deleted, rows_ignored
          from sluice.runs where execution = $1 and detected_at = $2::timestamptz",
     )
     .bind(&run.execution.id)
@@ -109,6 +118,7 @@ pub async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Result<Op
         rows_updated: count(6),
         rows_unchanged: count(7),
         rows_deleted: count(8),
+        rows_ignored: count(9),
     }))
 }
 
@@ -145,8 +155,10 @@ pub async fn refuse_stale(connection: &mut PgConnection, run: &Run<'_>) -> Resul
 pub async fn record(connection: &mut PgConnection, run: &Run<'_>, output: &UpsertOutput) -> Result<()> {
     let mut query = sqlx::query(
         "insert into sluice.runs (execution, job, target, started_at, detected_at, files, files_changed,
-             rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated, rows_unchanged, rows_deleted)
-         values ($1, $2, $3, $4::timestamptz, $5::timestamptz, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+             rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated, rows_unchanged, rows_deleted,
+             rows_ignored, files_skipped, files_other_suffix, files_hidden)
+         values ($1, $2, $3, $4::timestamptz, $5::timestamptz, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+             $15, $16, $17, $18)",
     )
     .bind(&run.execution.id)
     .bind(&run.execution.job)
@@ -163,6 +175,10 @@ pub async fn record(connection: &mut PgConnection, run: &Run<'_>, output: &Upser
         output.rows_updated,
         output.rows_unchanged,
         output.rows_deleted,
+        output.rows_ignored,
+        run.skipped.total(),
+        run.skipped.other_suffix,
+        run.skipped.hidden,
     ] {
         query =
             query.bind(i64::try_from(count).expect("a count of things that were read one by one fits into 63 bits"));

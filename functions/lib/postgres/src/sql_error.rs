@@ -1,8 +1,12 @@
 //! From a database error to a kind, by its SQLSTATE (PostgreSQL manual, Appendix A). Texts are never matched.
 
+use crate::told::{self, Fields};
 use sluice::{Error, Kind};
+use sqlx::error::DatabaseError;
+use sqlx::postgres::PgDatabaseError;
 
-/// What a database error means while doing `what`.
+/// What a database error means while doing `what`. Its text carries what PostgreSQL says, with DETAIL, table, column
+/// and constraint, but never the value of a cell: see `told`.
 pub fn classify(what: impl Into<String>, error: sqlx::Error) -> Error {
     let kind = match &error {
         sqlx::Error::Database(database) => database.code().map_or(Kind::InvariantBroken, |code| sql_state_kind(&code)),
@@ -12,13 +16,29 @@ pub fn classify(what: impl Into<String>, error: sqlx::Error) -> Error {
         sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) => Kind::Misconfigured,
         _ => Kind::InvariantBroken,
     };
-    let what = match &error {
-        sqlx::Error::Database(database) => {
-            format!("{} (SQLSTATE {})", what.into(), database.code().unwrap_or_default())
-        }
-        _ => what.into(),
+    match &error {
+        sqlx::Error::Database(database) => Error::new(kind, format!("{} {}", what.into(), text(&**database))),
+        _ => Error::caused(kind, what, error),
+    }
+}
+
+/// Not as the library has it, whose "line" is one of PostgreSQL's own source.
+fn text(error: &dyn DatabaseError) -> String {
+    let code = error.code().unwrap_or_default();
+    let Some(error) = error.try_downcast_ref::<PgDatabaseError>() else {
+        return format!("(SQLSTATE {code}): {}", error.message());
     };
-    Error::caused(kind, what, error)
+    let fields = Fields {
+        code: &code,
+        message: error.message(),
+        detail: error.detail(),
+        context: error.r#where(),
+        schema: error.schema(),
+        table: error.table(),
+        column: error.column(),
+        constraint: error.constraint(),
+    };
+    format!("(SQLSTATE {code}): {fields}")
 }
 
 fn sql_state_kind(code: &str) -> Kind {
@@ -31,10 +51,17 @@ fn sql_state_kind(code: &str) -> Kind {
             // Two rows of a merge meet in one of the table, whose key takes different texts for the same: its collation
             // is not deterministic.
             Some("21") => Kind::Misconfigured,
-            // Data, constraints, limits such as the size of a key.
-            Some("22" | "23" | "54") => Kind::InvalidSource,
+            // Data, constraints, limits such as the size of a key, the check of a view.
+            Some("22" | "23" | "44" | "54") => Kind::InvalidSource,
             // Features, login, database, schema, privileges and names.
             Some("0A" | "28" | "3D" | "3F" | "42") => Kind::Misconfigured,
+            // A trigger or a function of the table's is wrong: a CASE that fits nothing, a change of the row that is
+            // being changed, an end of the transaction, a function in SQL or another language, a foreign table.
+            Some("20" | "27" | "2D" | "2F" | "38" | "39" | "HV") => Kind::Misconfigured,
+            // PL/pgSQL itself fails, so the function is wrong.
+            Some("P0") if code == "P0000" => Kind::Misconfigured,
+            // Or it refuses a row: it raises, or finds none or several where it wants one.
+            _ if told::is_raised(code) => Kind::InvalidSource,
             _ => Kind::InvariantBroken,
         },
     }
@@ -66,6 +93,21 @@ mod tests {
             ("42501", Kind::Misconfigured),
             ("42P01", Kind::Misconfigured),
             ("42P10", Kind::Misconfigured),
+            ("44000", Kind::InvalidSource),
+            ("P0001", Kind::InvalidSource),
+            ("P0002", Kind::InvalidSource),
+            ("P0004", Kind::InvalidSource),
+            ("09000", Kind::InvalidSource),
+            ("ZX001", Kind::InvalidSource),
+            ("P0000", Kind::Misconfigured),
+            ("20000", Kind::Misconfigured),
+            ("27000", Kind::Misconfigured),
+            ("2D000", Kind::Misconfigured),
+            ("2F005", Kind::Misconfigured),
+            ("38000", Kind::Misconfigured),
+            ("39P01", Kind::Misconfigured),
+            ("HV000", Kind::Misconfigured),
+            ("25001", Kind::InvariantBroken),
             ("57P04", Kind::InvariantBroken),
             ("XX000", Kind::InvariantBroken),
             ("", Kind::InvariantBroken),

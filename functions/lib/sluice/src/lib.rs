@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`contract`]: the JSON that the states pass on, and the documents they leave in the bucket. Its only definition.
 //! - [`spec`]: a job's spec, parameters of its stack that the states carry.
+//! - [`input`]: which objects are a job's input, and why others are not.
 //! - [`error`]: the error kinds and their names on the wire.
 //! - [`edge`]: decodes an event, calls a handler, answers with its result or its typed error.
 //! - [`mod@env`]: where things are, read once from environment variables.
@@ -33,6 +34,7 @@ pub mod edge;
 pub mod env;
 pub mod error;
 pub mod executions;
+pub mod input;
 pub mod ledger;
 pub mod lock;
 pub mod spec;

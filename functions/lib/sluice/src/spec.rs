@@ -9,8 +9,8 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// Keys end with this, for example `.csv`, or with one of these. It also says what a file holds: Parquet, JSON
-    /// lines or CSV.
+    /// Keys end with this, for example `.csv`, or with one of these, as [`input`](crate::input) says. It also says what
+    /// a file holds: Parquet, JSON lines or CSV.
     pub suffix: Suffixes,
 }
 
@@ -31,11 +31,6 @@ impl Suffixes {
             Self::One(suffix) => std::slice::from_ref(suffix),
             Self::Several(suffixes) => suffixes,
         }
-    }
-
-    /// Does a key end with one of them?
-    pub fn fit(&self, key: &str) -> bool {
-        self.all().iter().any(|suffix| key.ends_with(suffix))
     }
 }
 

@@ -73,6 +73,41 @@ fn a_folder_of_ones_own_and_a_run_that_fails() {
 }
 
 #[test]
+fn a_folder_is_read_with_those_within_and_what_is_passed_over_is_told() {
+    let folder = Folder::new("within");
+    let input = folder.0.join("input");
+    std::fs::create_dir_all(input.join("2024/_draft")).unwrap();
+    let files = ["a.csv", "2024/b.CSV", "2024/_draft/c.csv", "notes.txt"];
+    for (day, name) in files.iter().enumerate() {
+        std::fs::write(input.join(name), csv(&[("Work", "1", &format!("2024-01-{:02}", day + 1))])).unwrap();
+    }
+    let state = folder.0.join("state");
+    let output = cargo_local(&state, &["--input", input.to_str().unwrap()]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    for part in [
+        "2 passed over: 1 other suffix, 1 hidden",
+        "  2024/_draft/c.csv: hidden",
+        "  notes.txt: other suffix",
+        "2 new files",
+        "2 inserted",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // The keys are the paths below the folder.
+    let (_, outcome) =
+        run(&state, &["--json", "--input", input.to_str().unwrap(), "--explain", "input_data/2024/b.CSV"]);
+    let reason = outcome["counts"]["explained"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("is loaded"), "{reason}");
+    // A single file, which the others have no part in.
+    let (_, outcome) = run(&state, &["--json", "--input", input.join("2024/b.CSV").to_str().unwrap()]);
+    assert_eq!(outcome["counts"]["upsert"]["rows_inserted"], 1);
+    let other = cargo_local(&state, &["--input", input.join("notes.txt").to_str().unwrap()]).output().unwrap();
+    assert_eq!(other.status.code(), Some(1));
+    assert!(String::from_utf8(other.stderr).unwrap().contains("1 passed over: 1 other suffix"));
+}
+
+#[test]
 fn what_is_missing_is_said_with_how_to_get_it() {
     let folder = Folder::new("missing");
     let output = cargo_local(&folder.0, &[]).env("SLUICE_PG_BIN", "/nonexistent").output().unwrap();

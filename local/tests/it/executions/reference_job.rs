@@ -78,7 +78,8 @@ async fn the_sample_has_the_sums_that_were_added_up_elsewhere() {
     let stack = fixture().await;
     let sample = local::binaries::workspace().join("local/sample/pomodoro");
     for month in ["01", "02", "03"] {
-        assert!(stack.upload_if_changed(&sample.join(format!("sessions-2024-{month}.csv"))).await.unwrap());
+        let name = format!("sessions-2024-{month}.csv");
+        assert!(stack.upload_if_changed(&name, &sample.join(&name)).await.unwrap());
     }
     let outcome = run_well(&stack, json!({})).await;
     assert_eq!(merged(&outcome), [84, 0, 0]);
@@ -400,7 +401,7 @@ async fn a_file_is_forgotten_and_explained_on_request() {
     assert_eq!(table(&stack).await, ["2024-01-01 0 1"]);
     let (error, cause) = run_badly(&stack, json!({"forget": ["input_data/b.csv"]})).await;
     assert_eq!(error, "InvalidEvent");
-    assert!(cause.contains("input_data/b.csv"), "{cause}");
+    assert!(cause.contains("\"input_data/b.csv\": there is no such object"), "{cause}");
 
     stack.upload("b.csv", csv(&[("Work", "1", "2024-01-02")])).await.unwrap();
     let put = stack.s3().put_object().bucket(&stack.bucket).key("input_data/notes.txt");

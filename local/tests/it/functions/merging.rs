@@ -13,7 +13,8 @@ const CREATE: &str = "create table pomodoro_day_catg (date date not null unique,
 const TRIGGER: &str = "create function nothing() returns trigger language plpgsql as $$ begin return new; end $$; \
                        create trigger nothing before insert on pomodoro_day_catg for each row execute function nothing()";
 
-async fn create(stack: &Fixture, statements: &str) {
+/// Runs statements that are put together.
+pub(crate) async fn create(stack: &Fixture, statements: &str) {
     let mut connection = stack.connect().await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut connection).await.unwrap();
 }

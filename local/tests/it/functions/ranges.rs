@@ -5,6 +5,7 @@ use crate::functions::fake_aws::{FakeAws, Function, OnRange};
 use crate::support::shape;
 use serde_json::{Value, json};
 use sluice::contract::{BatchIndex, BatchManifest, Manifest, ObjectRef, SourceFile};
+use sluice::input::Skipped;
 use std::collections::BTreeMap;
 
 const ROWS: u64 = 400_000;
@@ -48,7 +49,16 @@ fn pivot(rows: &[String], rows_of_a_file: usize, on_range: Box<OnRange>) -> (Res
         let new_file_count = files.len() as u64;
         let batch = put("batch-00000.json", json!(BatchManifest { files }));
         let detected_at = "2024-01-01T00:00:00.000Z".to_owned();
-        put("manifest.json", json!(Manifest { detected_at, new_file_count, new_bytes, batches: vec![batch] }))
+        put(
+            "manifest.json",
+            json!(Manifest {
+                detected_at,
+                new_file_count,
+                new_bytes,
+                skipped: Skipped::default(),
+                batches: vec![batch]
+            }),
+        )
     };
     aws.world().on_range = Some(on_range);
     let arn = |kind: &str| format!("arn:aws:states:us-east-1:123456789012:{kind}:m");

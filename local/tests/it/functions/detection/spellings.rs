@@ -33,8 +33,10 @@ fn detect(aws: &FakeAws, function: &mut Function, prefix: &str) -> Result<(BTree
             found.extend(world.document::<BatchManifest>(batch).files.into_iter().map(|file| file.key));
         }
     }
-    // Once each, since they are counted there.
+    // Once each, since they are counted there; and all others are counted, too.
     assert_eq!(output["new_file_count"], json!(found.len()));
+    let listed = world.objects.keys().filter(|key| key.starts_with(prefix)).count();
+    assert_eq!(output["files_skipped"], json!(listed - found.len()));
     Ok((found, world.listings.iter().filter(|query| query["prefix"] == prefix).count()))
 }
 
@@ -43,7 +45,7 @@ fn files_are_found_however_they_are_spelled() {
     let aws = FakeAws::start();
     let mut function = Function::start("detect-new-files", &aws);
     let chain = "one/folder/in/another/".repeat(9);
-    let spellings: [(&str, &dyn Fn(u64) -> String); 8] = [
+    let spellings: [(&str, &dyn Fn(u64) -> String); 9] = [
         ("one folder", &|n| format!("input_data/{n:06}.csv")),
         ("hashes", &|n| format!("input_data/{:016x}.csv", n.wrapping_mul(0x9E37_79B9_7F4A_7C15))),
         ("100 folders with their markers", &|n| match n {
@@ -62,6 +64,11 @@ fn files_are_found_however_they_are_spelled() {
             )
         }),
         ("other characters", &|n| format!("input_data/é&<\"%2B>/a+b {n:06} 😀.csv")),
+        ("hidden names and other cases", &|n| match n % 3 {
+            0 => format!("input_data/_{n:06}.csv"),
+            1 => format!("input_data/{n:06}.CSV"),
+            _ => format!("input_data/{:02}/.x/{n:06}.csv", n % 100),
+        }),
         ("other suffixes", &|n| format!("input_data/{n:06}.{}", if n % 1_000 == 0 { "csv" } else { "txt" })),
     ];
     for (name, key) in spellings {
@@ -70,7 +77,9 @@ fn files_are_found_however_they_are_spelled() {
             aws.world().listings.clear();
             let listed: Vec<String> =
                 aws.world().objects.keys().filter(|key| key.starts_with(prefix)).cloned().collect();
-            let expected: BTreeSet<String> = listed.iter().filter(|key| key.ends_with(".csv")).cloned().collect();
+            let is_input =
+                |key: &&String| key.to_lowercase().ends_with(".csv") && !key.contains("/_") && !key.contains("/.");
+            let expected: BTreeSet<String> = listed.iter().filter(is_input).cloned().collect();
             let (found, calls) = detect(&aws, &mut function, prefix).unwrap();
             assert!(found == expected, "{name}, {prefix}: {} of {} files", found.len(), expected.len());
             let pages = listed.len().div_ceil(1_000).max(1);

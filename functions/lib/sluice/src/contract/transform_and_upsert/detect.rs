@@ -1,6 +1,7 @@
 //! The states `DetectNewFiles`, `ReleaseLock` and `ReleaseAfterFailure`, and the documents that their function writes.
 
 use crate::contract::{Execution, ObjectRef, Owner, SourceFile};
+use crate::input::Skipped;
 use crate::spec;
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +92,10 @@ pub struct DetectOutput {
     pub new_file_count: u64,
     /// Their size in bytes.
     pub new_bytes: u64,
+    /// How many other objects under the prefix are no input, whether they are new or not.
+    pub files_skipped: u64,
+    /// The same by reason.
+    pub skipped: Skipped,
     /// One item per batch, for the Map.
     pub batches: Vec<BatchIndex>,
     /// The run's [`Manifest`], if anything is new.
@@ -118,6 +123,9 @@ pub struct Manifest {
     pub new_file_count: u64,
     /// Their size in bytes.
     pub new_bytes: u64,
+    /// How many other objects under the prefix are no input.
+    #[serde(default)]
+    pub skipped: Skipped,
     /// The [`BatchManifest`]s, by index.
     pub batches: Vec<ObjectRef>,
 }

@@ -120,6 +120,9 @@ pub struct UpsertOutput {
     pub rows_read: u64,
     /// Rows in quarantine.
     pub rows_rejected: u64,
+    /// Rows of a category that the spec ignores.
+    #[serde(default)]
+    pub rows_ignored: u64,
     /// Rows of partial sums staged.
     pub rows_staged: u64,
     /// Keys that were new.

@@ -1,0 +1,260 @@
+//! What is told of an error of the database: what PostgreSQL says, without the values of rows. Pure.
+//!
+//! Errors and logs name file, line, column and rule, never the value of a cell: that stands in the quarantine only. But
+//! PostgreSQL quotes values, in any language, so it depends on the SQLSTATE what is kept:
+//!
+//! - a unique, foreign key or exclusion constraint: `Key (a, b)=(..., ...) is not present in table "t".`;
+//! - a check, NOT NULL or partition, which quotes the whole row: its date, if nothing but numbers stands before it;
+//! - data (class 22): the message, without what is quoted in it, which may be a value;
+//! - what a trigger or a function of somebody's raises: its message, which is the only cause there is, and where;
+//! - everything else: the message and its DETAIL, which are about tables, locks and settings.
+//!
+//! Of the values a date is kept: all else that a load writes are texts and sums, so a date is the key of a row, and
+//! tells which one it is.
+
+use std::fmt;
+
+/// The fields of an error, as PostgreSQL sends them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Fields<'a> {
+    /// The SQLSTATE.
+    pub code: &'a str,
+    /// The primary message.
+    pub message: &'a str,
+    /// Its DETAIL.
+    pub detail: Option<&'a str>,
+    /// The call stack of the functions in the database, the innermost one first.
+    pub context: Option<&'a str>,
+    /// The schema of what it is about.
+    pub schema: Option<&'a str>,
+    /// The table.
+    pub table: Option<&'a str>,
+    /// The column.
+    pub column: Option<&'a str>,
+    /// The constraint, or the index.
+    pub constraint: Option<&'a str>,
+}
+
+/// Whether somebody's own code in the database, such as a trigger, says what this SQLSTATE means: that of `RAISE`, one
+/// of the standard's classes for it, or a class that PostgreSQL does not have.
+pub(crate) fn is_raised(code: &str) -> bool {
+    // Appendix A, without the classes 09 (triggered action exception) and P0 (PL/pgSQL).
+    const CLASSES: &str = "00 01 02 03 08 0A 0B 0F 0L 0P 0Z 10 20 21 22 23 24 25 26 27 28 2B 2D 2F 34 38 39 3B 3D 3F 40 \
+                           42 44 53 54 55 57 58 72 F0 HV XX";
+    code.get(..2).is_some_and(|class| !CLASSES.split(' ').any(|known| known == class))
+}
+
+/// All in one line.
+impl fmt::Display for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let class = self.code.get(..2).unwrap_or_default();
+        let message = match self.code {
+            // An encoding and bytes.
+            "22021" => self.message.to_owned(),
+            _ if class == "22" => without_quoted(self.message),
+            _ => self.message.to_owned(),
+        };
+        f.write_str(&message)?;
+        let detail = self.detail.and_then(|detail| match self.code {
+            "23502" | "23514" | "44000" => row(detail),
+            _ if class == "23" => key(detail),
+            _ if class == "22" || is_raised(self.code) => None,
+            _ => Some(detail.to_owned()),
+        });
+        if let Some(detail) = detail {
+            write!(f, "; {}", detail.trim_end_matches('.'))?;
+        }
+        let qualified = self.table.map(|table| match self.schema {
+            Some(schema) => format!("{schema}.{table}"),
+            None => table.to_owned(),
+        });
+        for (kind, name, plain) in [
+            ("table", qualified.as_deref(), self.table),
+            ("column", self.column, self.column),
+            ("constraint", self.constraint, self.constraint),
+        ] {
+            let is_named = plain.is_none_or(|plain| message.contains(&format!("{plain:?}")));
+            if let Some(name) = name.filter(|_| !is_named) {
+                write!(f, "; {kind} {name:?}")?;
+            }
+        }
+        // With quotes it may be a statement, whose values are somebody's.
+        let place = self.context.and_then(|context| context.lines().next()).filter(|line| !line.contains('"'));
+        match place.filter(|_| is_raised(self.code)) {
+            Some(place) => write!(f, "; {place}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Of `Key (a)=(1) already exists.` all but the values.
+fn key(detail: &str) -> Option<String> {
+    let (columns, rest) = detail.split_once("=(")?;
+    // A value may hold a parenthesis, so the last one ends them.
+    let (values, rest) = rest.rsplit_once(')')?;
+    let values: Vec<&str> = values.split(", ").map(|value| if is_date(value) { value } else { "..." }).collect();
+    Some(format!("{columns}=({}){rest}", values.join(", ")))
+}
+
+/// Of `Failing row contains (2024-01-01, a, 1).` the date that stands first, numbers aside.
+fn row(detail: &str) -> Option<String> {
+    let (before, rest) = detail.split_once('(')?;
+    let (values, _) = rest.rsplit_once(')')?;
+    let mut values = values.split(", ").skip_while(|value| *value == "null" || value.parse::<f64>().is_ok());
+    let date = values.next().filter(|value| is_date(value))?;
+    Some(format!("{before}({date}, ...)"))
+}
+
+/// `YYYY-MM-DD`, and nothing else.
+fn is_date(value: &str) -> bool {
+    value.len() == 10
+        && value.bytes().enumerate().all(|(place, byte)| match place {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        })
+}
+
+/// A message without what stands between its first and its last quote, of whatever language.
+fn without_quoted(message: &str) -> String {
+    const QUOTES: [char; 7] = ['"', '»', '«', '„', '“', '”', '‹'];
+    let (Some(first), Some(last)) = (message.find(QUOTES), message.rfind(QUOTES)) else { return message.to_owned() };
+    let opening = message[first..].chars().next().map_or(1, char::len_utf8);
+    match first == last {
+        true => format!("{}...", &message[..first + opening]),
+        false => format!("{}...{}", &message[..first + opening], &message[last..]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_constraint_is_told_with_its_columns_and_without_the_values() {
+        let told = |code, message, detail, constraint| {
+            let (schema, table) = (Some("public"), Some("days"));
+            let detail = Some(detail);
+            Fields { code, message, detail, schema, table, constraint: Some(constraint), ..Fields::default() }
+                .to_string()
+        };
+        for (code, message, detail, expected) in [
+            (
+                "23514",
+                "new row for relation \"days\" violates check constraint \"too_long\"",
+                "Failing row contains (2024-03-01, 0, 12).",
+                "new row for relation \"days\" violates check constraint \"too_long\"; Failing row contains (2024-03-01, ...)",
+            ),
+            (
+                "23514",
+                "new row for relation \"days\" violates check constraint \"too_long\"",
+                "Failing row contains (7, null, 2024-03-01, 12, secret).",
+                "new row for relation \"days\" violates check constraint \"too_long\"; Failing row contains (2024-03-01, ...)",
+            ),
+            (
+                "23514",
+                "new row for relation \"days\" violates check constraint \"too_long\"",
+                "Failing row contains (secret a=(b), 2024-03-01, 12).",
+                "new row for relation \"days\" violates check constraint \"too_long\"",
+            ),
+            (
+                "23503",
+                "insert or update on table \"days\" violates foreign key constraint \"too_long\"",
+                "Key (date)=(2024-03-01) is not present in table \"calendar\".",
+                "insert or update on table \"days\" violates foreign key constraint \"too_long\"; \
+                 Key (date)=(2024-03-01) is not present in table \"calendar\"",
+            ),
+            (
+                "23505",
+                "duplicate key value violates unique constraint \"too_long\"",
+                "Key (lower(name), date)=(se)cr=(et, 2024-03-01) already exists.",
+                "duplicate key value violates unique constraint \"too_long\"; \
+                 Key (lower(name), date)=(..., 2024-03-01) already exists; table \"public.days\"",
+            ),
+            (
+                "23P01",
+                "conflicting key value violates exclusion constraint \"too_long\"",
+                "Key (c)=(secret) conflicts with existing key (c)=(secret).",
+                "conflicting key value violates exclusion constraint \"too_long\"; Key (c)=(...); table \"public.days\"",
+            ),
+            (
+                "23503",
+                "Einfügen oder Aktualisieren in Tabelle »days« verletzt Fremdschlüssel-Constraint »too_long«",
+                "Schlüssel (name)=(geheim) ist nicht in Tabelle »calendar« vorhanden.",
+                "Einfügen oder Aktualisieren in Tabelle »days« verletzt Fremdschlüssel-Constraint »too_long«; \
+                 Schlüssel (name)=(...) ist nicht in Tabelle »calendar« vorhanden; table \"public.days\"; \
+                 constraint \"too_long\"",
+            ),
+        ] {
+            assert_eq!(told(code, message, detail, "too_long"), expected);
+        }
+    }
+
+    #[test]
+    fn a_message_about_data_is_told_without_what_it_quotes() {
+        for (code, message, expected) in [
+            ("22P02", "invalid input syntax for type date: \"secret\"", "invalid input syntax for type date: \"...\""),
+            ("22P02", "ungültige Eingabesyntax für Typ date: »geheim«", "ungültige Eingabesyntax für Typ date: »...«"),
+            ("22003", "value \"12\" of \"x\" is out of range", "value \"...\" is out of range"),
+            ("22003", "numeric field overflow", "numeric field overflow"),
+            ("22000", "one \" only", "one \"..."),
+            (
+                "22021",
+                "invalid byte sequence for encoding \"UTF8\": 0x00",
+                "invalid byte sequence for encoding \"UTF8\": 0x00",
+            ),
+        ] {
+            let fields = Fields { code, message, detail: Some("Token \"secret\" is invalid."), ..Fields::default() };
+            assert_eq!(fields.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn what_a_trigger_raises_is_told_with_its_place_and_without_detail() {
+        let fields = Fields {
+            code: "P0001",
+            message: "the month is closed",
+            detail: Some("(2024-03-01,secret)"),
+            context: Some("PL/pgSQL function closed() line 3 at RAISE\nSQL statement \"insert ...\""),
+            ..Fields::default()
+        };
+        let told = "the month is closed; PL/pgSQL function closed() line 3 at RAISE";
+        assert_eq!(fields.to_string(), told);
+        assert_eq!(Fields { code: "ZX001", ..fields }.to_string(), told);
+        let quoted = Fields { context: Some("SQL statement \"insert 'secret'\""), ..fields };
+        assert_eq!(quoted.to_string(), "the month is closed");
+    }
+
+    #[test]
+    fn other_details_are_told_as_they_are() {
+        let fields = Fields {
+            code: "40P01",
+            message: "deadlock detected",
+            detail: Some("Process 1 waits for ShareLock on transaction 5; blocked by process 2."),
+            context: Some("while updating tuple (0,1) in relation days"),
+            ..Fields::default()
+        };
+        assert_eq!(
+            fields.to_string(),
+            "deadlock detected; Process 1 waits for ShareLock on transaction 5; blocked by process 2"
+        );
+        let column = Fields {
+            code: "23502",
+            message: "null value in column \"note\" of relation \"days\" violates not-null constraint",
+            detail: Some("Failing row contains (2024-03-01, null)."),
+            schema: Some("public"),
+            table: Some("days"),
+            column: Some("note"),
+            ..Fields::default()
+        };
+        assert!(column.to_string().ends_with("constraint; Failing row contains (2024-03-01, ...)"), "{column}");
+    }
+
+    #[test]
+    fn classes_that_postgresql_does_not_have_are_somebody_s_own() {
+        for (code, expected) in
+            [("P0001", true), ("P0004", true), ("ZX001", true), ("09000", true), ("23514", false), ("", false)]
+        {
+            assert_eq!(is_raised(code), expected, "{code}");
+        }
+    }
+}
