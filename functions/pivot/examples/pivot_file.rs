@@ -27,7 +27,7 @@ fn main() -> Outcome<()> {
         let file = SourceFile { key: path, etag: String::new(), size, last_modified: String::new() };
         match Format::of(&file.key) {
             Format::Parquet => read_parquet(&file, &input, &mut batch)?,
-            Format::Csv | Format::Ndjson => read(&file, &input, &mut batch)?,
+            Format::Csv | Format::Json => read(&file, &input, &mut batch)?,
         }
     }
     if batch.rejects.count > 0 {

@@ -1,7 +1,7 @@
 //! What the files of a batch have come to, and how one row is added to it.
 
 use crate::plan::{Plan, Positions};
-use crate::reject::{Place, Rejects, RowNumber, shown};
+use crate::reject::{Place, Rejects, RowNumber, not_utf_8};
 use crate::sums::{Full, MAX_INDEX_BYTES, MAX_INDEX_VALUES, MAX_SUMS, Sums};
 use crate::value::date::Date;
 use crate::value::decimal::Decimal;
@@ -52,24 +52,29 @@ impl<'a> Batch<'a> {
         let category = match self.plan.categories.get(category) {
             Some(category) => Some(category),
             None if self.plan.unknown_category == UnknownCategory::Ignore => None,
-            None => {
-                return Err(RowError::field(positions.category, format!("unknown category {}", shown(category))));
+            None if category.is_empty() => {
+                return Err(RowError::field(positions.category, "no value, and \"\" is not one of the categories"));
             }
+            None => return Err(RowError::field(positions.category, "unknown category")),
         };
-        let value = Decimal::parse(value)
-            .map_err(|why| RowError::field(positions.value, format!("{}: {why}", shown(value))))?;
+        let value = Decimal::parse(value).map_err(|why| RowError::field(positions.value, why.to_string()))?;
         match self.plan.key.kind {
             ColumnKind::Date => {
-                let date = Date::parse(index).ok_or_else(|| {
-                    RowError::field(positions.index, format!("{}: not a valid date as YYYY-MM-DD", shown(index)))
-                })?;
+                let date = Date::parse(index).map_err(|why| RowError::field(positions.index, why.to_string()))?;
                 let Some(category) = category else { return self.ignore_row() };
                 self.sums.add_date(date, category, value)
             }
             ColumnKind::Text => {
-                let text = std::str::from_utf8(index).map_err(|_| RowError::field(positions.index, "not UTF-8"))?;
-                if text.is_empty() || text.contains('\0') {
-                    return Err(RowError::field(positions.index, "empty, or contains a NUL character"));
+                let text =
+                    std::str::from_utf8(index).map_err(|_| RowError::field(positions.index, not_utf_8(index)))?;
+                if text.is_empty() {
+                    return Err(RowError::field(positions.index, "no value, expected a text"));
+                }
+                if text.contains('\0') {
+                    return Err(RowError::field(
+                        positions.index,
+                        "a NUL character, which PostgreSQL has not in a text",
+                    ));
                 }
                 let Some(category) = category else { return self.ignore_row() };
                 self.sums.add_text(text, category, value)

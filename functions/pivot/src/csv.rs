@@ -15,7 +15,7 @@ mod header;
 
 use crate::batch::{Batch, FileError, MAX_ROW_BYTES, RowError};
 use crate::plan::Positions;
-use crate::reject::RowNumber;
+use crate::reject::{RowNumber, not_utf_8};
 use crate::sums::Keys;
 use crate::value::date::Date;
 use crate::value::decimal::Decimal;
@@ -108,10 +108,13 @@ fn add_record(batch: &mut Batch<'_>, positions: Positions, record: &Record<'_>) 
     if record.len() != positions.width {
         return Err(RowError::row(format!("{} fields, the header has {}", record.len(), positions.width)));
     }
-    if std::str::from_utf8(record.raw).is_err() {
-        let position = (0..record.len())
-            .find(|&position| record.field(position).is_some_and(|field| std::str::from_utf8(&field).is_err()));
-        return Err(RowError::Reject { position, reason: "not UTF-8".to_owned() });
+    // What nobody reads may be in any encoding.
+    let mut read = [positions.index, positions.category, positions.value];
+    read.sort_unstable();
+    for position in read {
+        if let Some(field) = record.field(position).filter(|field| std::str::from_utf8(field).is_err()) {
+            return Err(RowError::field(position, not_utf_8(&field)));
+        }
     }
     if add_row_fast(batch, positions, record).is_some() {
         return Ok(());

@@ -3,8 +3,8 @@
 //! # Layout
 //! The pure core, from bytes to a table:
 //! - [`decompressor`]: plain, gzip or zstd, by the first bytes.
-//! - [`format`](mod@format): CSV, JSON lines or Parquet, by the key.
-//! - [`reader`]: the rows of a file, by [`csv`] or `ndjson`; [`parquet`] has its own way, from a file's end.
+//! - [`format`](mod@format): CSV, JSON or Parquet, by the key.
+//! - [`reader`]: the rows of a file, by [`csv`] or `json`; [`parquet`] has its own way, from a file's end.
 //! - [`plan`]: the checked spec.
 //! - [`value`]: fields to dates and decimals.
 //! - [`batch`], with [`sums`] and [`reject`]: what the files have come to, sums and rejected rows.
@@ -52,5 +52,5 @@ pub mod reject;
 pub mod sums;
 pub mod value;
 
-mod ndjson;
+mod json;
 mod s3;

@@ -6,7 +6,8 @@
 //! - integers, decimals and dates exactly; floats and doubles as the shortest text that parses to the same number;
 //! - timestamps as their date in UTC, whatever time zone they are to be shown in; those without a time zone as they
 //!   are;
-//! - texts as they are; no other type is read as a text.
+//! - texts as they are; no other type is read as a text;
+//! - a null as the empty text.
 //!
 //! A rejected row has its number in the file, from 1, where a CSV file has its line; its raw form is the texts of the
 //! index, the category and the value.
@@ -45,7 +46,7 @@ mod values;
 
 pub use footer::Group;
 
-use crate::batch::{Batch, FileError, MAX_ROW_BYTES, RowError};
+use crate::batch::{Batch, FileError, MAX_ROW_BYTES};
 use crate::format;
 use crate::plan::{Plan, Positions};
 use crate::reject::{RowNumber, write_quoted};
@@ -281,11 +282,9 @@ impl GroupReader<'_, '_> {
             let reason = format!("a row of more than {MAX_ROW_BYTES} bytes");
             return Err(FileError::new(row, reason));
         }
-        let outcome = match texts {
-            [Some(index), Some(category), Some(value)] => batch.add_row(positions, index, category, value),
-            _ => Err(self.null()),
-        };
-        let Err(error) = outcome else { return Ok(len) };
+        // A null is what an empty field is in CSV.
+        let [index, category, value] = texts.map(Option::unwrap_or_default);
+        let Err(error) = batch.add_row(positions, index, category, value) else { return Ok(len) };
         self.raw.clear();
         for (place, text) in texts.into_iter().enumerate() {
             if place > 0 {
@@ -297,13 +296,5 @@ impl GroupReader<'_, '_> {
         let column = |position| (position + 1, plan.column_name(positions, position).to_owned());
         batch.reject(file, row, &self.raw, error, column)?;
         Ok(len)
-    }
-
-    /// The error of a row that lacks a value.
-    fn null(&self) -> RowError {
-        let mut columns = self.columns.iter().zip(&self.plan.columns);
-        let column = columns.find(|(reader, _)| reader.text().is_none()).map(|(_, column)| column);
-        let wanted = column.map_or("a value", |column| column.role.wanted());
-        RowError::Reject { position: column.map(|column| column.position), reason: format!("null, expected {wanted}") }
     }
 }

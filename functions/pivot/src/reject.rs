@@ -14,6 +14,13 @@ pub const HEADER: &[u8] = b"source_key,source_etag,line,column,column_name,reaso
 pub(crate) enum RowNumber {
     /// Of a text: the number of its first line, from 1.
     Line(u64),
+    /// Of a text, behind others in one line: that line, and its number among the records that begin there, from 1.
+    InLine {
+        /// The line, from 1.
+        line: u64,
+        /// Its number, from 2.
+        number: u64,
+    },
     /// Of a Parquet file: its number, from 1.
     Row(u64),
 }
@@ -21,7 +28,7 @@ pub(crate) enum RowNumber {
 impl RowNumber {
     fn number(self) -> u64 {
         match self {
-            Self::Line(number) | Self::Row(number) => number,
+            Self::Line(number) | Self::Row(number) | Self::InLine { line: number, .. } => number,
         }
     }
 }
@@ -30,6 +37,7 @@ impl fmt::Display for RowNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(number) => write!(f, "line {number}"),
+            Self::InLine { line, number } => write!(f, "line {line}, record {number}"),
             Self::Row(number) => write!(f, "row {number}"),
         }
     }
@@ -127,7 +135,14 @@ pub(crate) fn write_quoted(line: &mut Vec<u8>, field: &[u8]) {
     line.push(b'"');
 }
 
-/// A value as shown in a message: short, and on one line.
+/// What is wrong with a text that is not UTF-8, with a guess at what it is.
+pub(crate) fn not_utf_8(text: &[u8]) -> &'static str {
+    // The bytes that Windows-1252 gives no character to.
+    let fits = !text.iter().any(|byte| matches!(byte, 0x81 | 0x8D | 0x8F | 0x90 | 0x9D));
+    if fits { "not UTF-8; is it Windows-1252 (Latin-1)? Export the file as UTF-8" } else { "not UTF-8" }
+}
+
+/// A name as shown in a message: short, and on one line.
 pub(crate) fn shown(value: &[u8]) -> String {
     const LONGEST: usize = 40;
     let text = String::from_utf8_lossy(value);

@@ -51,8 +51,6 @@ impl Role {
 pub(super) struct SpecColumn {
     /// Its name.
     pub(super) name: String,
-    /// What it is read for.
-    pub(super) role: Role,
     /// How to read it.
     pub(super) layout: ColumnLayout,
     /// Its type's number, which its chunks repeat.
@@ -282,7 +280,7 @@ impl<'a> Element<'a> {
         let layout = self.layout(physical).filter(|(_, form)| role.takes(*form));
         let Some((stored, form)) = layout else { return Err(unusable(&self.type_name(physical))) };
         let layout = ColumnLayout { physical: stored, form, is_optional };
-        Ok(SpecColumn { name: name.to_owned(), role, layout, physical, position, leaf })
+        Ok(SpecColumn { name: name.to_owned(), layout, physical, position, leaf })
     }
 
     /// How its values are stored and what they mean, if they are anything that is ever read.

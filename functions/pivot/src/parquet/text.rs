@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn days_and_instants_are_dates() {
-        let days = |text: &str| Date::parse(text.as_bytes()).map(Date::days);
+        let days = |text: &str| Date::parse(text.as_bytes()).ok().map(Date::days);
         for day in (-719_162..=2_932_896).step_by(97).chain([-719_162, 11_016, 2_932_896]) {
             assert_eq!(days(&text(Form::Date, &i32::to_le_bytes(day))), Some(day));
         }
