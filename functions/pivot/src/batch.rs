@@ -24,13 +24,66 @@ pub struct Batch<'a> {
     pub rows_read: u64,
     /// Rows of a category that the spec ignores.
     pub rows_ignored: u64,
+    /// Files of which no row is good.
+    pub bad_files: BadFiles,
+    /// Rows read, and those rejected, before the current file.
+    before_file: (u64, u64),
 }
+
+/// Files of which no row is good: all counted, the first ones remembered.
+#[derive(Debug, Default)]
+pub struct BadFiles {
+    count: u64,
+    first: Vec<String>,
+}
+
+/// How many of them an error names.
+const NAMED: usize = 5;
 
 impl<'a> Batch<'a> {
     /// Nothing yet.
     pub fn new(plan: &'a Plan) -> Self {
         let sums = Sums::new(plan.key.kind, plan.values.len());
-        Self { plan, sums, rejects: Rejects::default(), rows_read: 0, rows_ignored: 0 }
+        Self {
+            plan,
+            sums,
+            rejects: Rejects::default(),
+            rows_read: 0,
+            rows_ignored: 0,
+            bad_files: BadFiles::default(),
+            before_file: (0, 0),
+        }
+    }
+
+    /// Ends a file. One that has rows, and none that is good, is as wrong as one that cannot be read.
+    pub fn end_file(&mut self, file: &SourceFile) {
+        let now = (self.rows_read, self.rejects.count);
+        let (rows_before, rejects_before) = std::mem::replace(&mut self.before_file, now);
+        let (rows, rejected) = (now.0 - rows_before, now.1 - rejects_before);
+        let first = std::mem::take(&mut self.rejects.first_of_file);
+        if rows == 0 || rejected < rows {
+            return;
+        }
+        self.bad_files.count += 1;
+        if self.bad_files.first.len() < NAMED {
+            let rows =
+                if rows == 1 { "its only row is bad".to_owned() } else { format!("all of its {rows} rows are bad") };
+            self.bad_files.first.push(format!("{}: {rows}: {}", file.key, first.join("; ")));
+        }
+    }
+
+    /// Fails if there is a file of which no row is good.
+    ///
+    /// # Errors
+    /// `InvalidSource`, naming the first ones and their first rows.
+    pub fn check_files(&self) -> sluice::Result<()> {
+        let BadFiles { count, first } = &self.bad_files;
+        if *count == 0 {
+            return Ok(());
+        }
+        let more = count - first.len() as u64;
+        let more = if more == 0 { String::new() } else { format!("; and {more} more files") };
+        Err(Error::new(Kind::InvalidSource, format!("{}{more}", first.join("; "))))
     }
 
     /// The checked spec.

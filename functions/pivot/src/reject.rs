@@ -6,6 +6,9 @@ use std::fmt;
 /// How many rejected rows an error names. All of them are in the quarantine file.
 const NAMED: usize = 5;
 
+/// How many of one file, if all of its rows are rejected.
+const NAMED_OF_FILE: usize = 3;
+
 /// The header of a quarantine file.
 pub const HEADER: &[u8] = b"source_key,source_etag,line,column,column_name,reason,raw\n";
 
@@ -73,6 +76,8 @@ pub struct Rejects {
     pub count: u64,
     /// The first ones, as text.
     pub first: Vec<String>,
+    /// The first ones of the current file, without its key.
+    pub(crate) first_of_file: Vec<String>,
     /// Lines of the quarantine file that are still to be written.
     pub pending: Vec<u8>,
 }
@@ -104,6 +109,10 @@ impl Rejects {
         }
         write_quoted(&mut self.pending, raw);
         self.pending.push(b'\n');
+        if self.first_of_file.len() < NAMED_OF_FILE {
+            let place = Place { key: String::new(), row, column: column.clone() };
+            self.first_of_file.push(format!("{}: {reason}", place.to_string().trim_start_matches([',', ' '])));
+        }
         if self.first.len() < NAMED {
             let place = Place { key: file.key.clone(), row, column };
             self.first.push(format!("{place}: {reason}"));

@@ -4,13 +4,14 @@ use super::record::Record;
 use crate::plan::{Plan, Positions};
 use crate::reject::{not_utf_8, shown};
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// Finds the columns of the spec in a header.
 ///
 /// # Errors
 /// What is wrong with the header.
 pub(super) fn positions(header: &Record<'_>, plan: &Plan) -> Result<Positions, String> {
-    let names = names(header);
+    let names: Vec<Cow<'_, [u8]>> = fields(header).collect();
     if header.fault.is_some() {
         let hint = delimiter_hint(header.raw, plan, 0);
         return Err(match hint {
@@ -36,8 +37,19 @@ pub(super) fn positions(header: &Record<'_>, plan: &Plan) -> Result<Positions, S
     Ok(Positions { index: find(index)?, category: find(category)?, value: find(value)?, width: names.len() })
 }
 
-fn names<'a>(header: &Record<'a>) -> Vec<Cow<'a, [u8]>> {
-    (0..header.len()).filter_map(|position| header.field(position)).collect()
+/// The names of a header, without blanks around them.
+pub(super) fn names(header: &Record<'_>) -> HashSet<Vec<u8>> {
+    fields(header).map(|name| name.trim_ascii().to_vec()).filter(|name| !name.is_empty()).collect()
+}
+
+/// Whether a row that cannot be added is a header again: more than half of its fields are names of the one before.
+pub(super) fn is_header(row: &Record<'_>, names: &HashSet<Vec<u8>>) -> bool {
+    let count = fields(row).filter(|field| names.contains(field.trim_ascii())).count();
+    row.fault.is_none() && 2 * count > row.len()
+}
+
+fn fields<'a>(record: &Record<'a>) -> impl Iterator<Item = Cow<'a, [u8]>> {
+    (0..record.len()).filter_map(|position| record.field(position))
 }
 
 /// A name without the blanks around it; `None` if it is not UTF-8, so it is none of the spec's.

@@ -10,6 +10,8 @@ use std::io::Write;
 pub(super) enum Form {
     /// Text.
     Text,
+    /// Whether it is so.
+    Boolean,
     /// A signed integer.
     Signed,
     /// An unsigned integer.
@@ -57,6 +59,11 @@ impl Form {
         match self {
             Form::Text => text.extend_from_slice(&value[..self.max_len(value)]),
             Form::Null => return Err("a value that is not null in a column of the type NULL".into()),
+            Form::Boolean => match value {
+                [0] => text.extend_from_slice(b"false"),
+                [1] => text.extend_from_slice(b"true"),
+                _ => return Err(WIDTH.into()),
+            },
             Form::Signed => {
                 let value = integer(value)?;
                 write_decimal(value < 0, u128::from(value.unsigned_abs()), 0, text);

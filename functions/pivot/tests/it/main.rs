@@ -1,5 +1,6 @@
 //! The pure core from bytes to CSV: golden cases, properties, hostile files, limits and fuzz targets.
 
+mod bad_files;
 mod compressed;
 mod fuzzed;
 mod golden;

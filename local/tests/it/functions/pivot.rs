@@ -124,6 +124,22 @@ async fn bad_rows_go_to_quarantine_and_the_others_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_which_no_row_is_good_fails_also_with_quarantine() {
+    let stack = fixture().await;
+    stack.upload("a.csv", csv(&[("Work", "1", "2024-01-01"), ("Sport", "1", "2024-01-01")])).await.unwrap();
+    stack.upload("b.csv", csv(&[("Sport", "1", "2024-01-01"), ("Work", "x", "2024-01-01")])).await.unwrap();
+    stack.upload("c.csv", csv(&[("Sport", "1", "2024-01-01"), ("Work", "1", "2024-01-01")])).await.unwrap();
+    let mut payload = detected(&stack).await;
+    payload["pivot"]["bad_row"] = json!("quarantine");
+    let (error, cause) = stack.invoke("pivot", &payload).await.unwrap().unwrap_err();
+    assert_eq!(error, "InvalidSource");
+    assert!(cause.contains("input_data/b.csv: all of its 2 rows are bad: line 2, column 1 (Project)"), "{cause}");
+    assert!(!cause.contains("a.csv") && !cause.contains("c.csv"), "{cause}");
+    let quarantine = read(&stack, "quarantine/pomodoro/one/batch-00000.csv").await;
+    assert_eq!(quarantine.lines().count(), 5, "a header and the bad rows of all files");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_bad_rows_is_written_in_parts() {
     let stack = fixture().await;
     let line = format!("Work,x,2024-01-01,{}\n", "y".repeat(1_000));

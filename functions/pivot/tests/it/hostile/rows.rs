@@ -21,7 +21,27 @@ fn field_counts() -> Vec<Case> {
             ",,,",
             r#"line 3, column 1 (Project): no value, and "" is not one of the categories"#,
         ),
-        bad_row("the header once more", HEADER.trim_end(), "line 3, column 1 (Project): unknown category"),
+        loaded("the header once more", around(GOOD, HEADER.trim_end(), GOOD), ROWS - 1, &[], &[GOOD_SUMS]),
+        refused(
+            "the header once more, with a column less",
+            around(GOOD, "Project,Duration (in minutes)", GOOD),
+            concat!(
+                r#"line 3: the column "Start date" is missing; the header has "#,
+                r#""Project", "Duration (in minutes)""#,
+            ),
+        ),
+        loaded(
+            "a header of another order",
+            around(GOOD, "End date,Start date, Project ,Duration (in minutes)", "200,2024-01-01,Work,1\n"),
+            ROWS - 1,
+            &[],
+            &[GOOD_SUMS],
+        ),
+        bad_row(
+            "half of the header",
+            "Project,Duration (in minutes),2024-01-01,x",
+            "line 3, column 1 (Project): unknown category",
+        ),
         bad_row("a sum below", "Total,1", "line 3: 2 fields, the header has 4"),
         loaded(
             "a file that was cut within a row",
