@@ -1,7 +1,7 @@
 //! What the files of a batch have come to, and how one row is added to it.
 
 use crate::plan::{Plan, Positions};
-use crate::reject::{Place, Rejects, RowNumber, shown};
+use crate::reject::{Place, Rejects, RowNumber, not_utf_8};
 use crate::sums::{Full, MAX_INDEX_BYTES, MAX_INDEX_VALUES, MAX_SUMS, Sums};
 use crate::value::date::Date;
 use crate::value::decimal::Decimal;
@@ -24,13 +24,66 @@ pub struct Batch<'a> {
     pub rows_read: u64,
     /// Rows of a category that the spec ignores.
     pub rows_ignored: u64,
+    /// Files of which no row is good.
+    pub bad_files: BadFiles,
+    /// Rows read, and those rejected, before the current file.
+    before_file: (u64, u64),
 }
+
+/// Files of which no row is good: all counted, the first ones remembered.
+#[derive(Debug, Default)]
+pub struct BadFiles {
+    count: u64,
+    first: Vec<String>,
+}
+
+/// How many of them an error names.
+const NAMED: usize = 5;
 
 impl<'a> Batch<'a> {
     /// Nothing yet.
     pub fn new(plan: &'a Plan) -> Self {
         let sums = Sums::new(plan.key.kind, plan.values.len());
-        Self { plan, sums, rejects: Rejects::default(), rows_read: 0, rows_ignored: 0 }
+        Self {
+            plan,
+            sums,
+            rejects: Rejects::default(),
+            rows_read: 0,
+            rows_ignored: 0,
+            bad_files: BadFiles::default(),
+            before_file: (0, 0),
+        }
+    }
+
+    /// Ends a file. One that has rows, and none that is good, is as wrong as one that cannot be read.
+    pub fn end_file(&mut self, file: &SourceFile) {
+        let now = (self.rows_read, self.rejects.count);
+        let (rows_before, rejects_before) = std::mem::replace(&mut self.before_file, now);
+        let (rows, rejected) = (now.0 - rows_before, now.1 - rejects_before);
+        let first = std::mem::take(&mut self.rejects.first_of_file);
+        if rows == 0 || rejected < rows {
+            return;
+        }
+        self.bad_files.count += 1;
+        if self.bad_files.first.len() < NAMED {
+            let rows =
+                if rows == 1 { "its only row is bad".to_owned() } else { format!("all of its {rows} rows are bad") };
+            self.bad_files.first.push(format!("{}: {rows}: {}", file.key, first.join("; ")));
+        }
+    }
+
+    /// Fails if there is a file of which no row is good.
+    ///
+    /// # Errors
+    /// `InvalidSource`, naming the first ones and their first rows.
+    pub fn check_files(&self) -> sluice::Result<()> {
+        let BadFiles { count, first } = &self.bad_files;
+        if *count == 0 {
+            return Ok(());
+        }
+        let more = count - first.len() as u64;
+        let more = if more == 0 { String::new() } else { format!("; and {more} more files") };
+        Err(Error::new(Kind::InvalidSource, format!("{}{more}", first.join("; "))))
     }
 
     /// The checked spec.
@@ -52,24 +105,29 @@ impl<'a> Batch<'a> {
         let category = match self.plan.categories.get(category) {
             Some(category) => Some(category),
             None if self.plan.unknown_category == UnknownCategory::Ignore => None,
-            None => {
-                return Err(RowError::field(positions.category, format!("unknown category {}", shown(category))));
+            None if category.is_empty() => {
+                return Err(RowError::field(positions.category, "no value, and \"\" is not one of the categories"));
             }
+            None => return Err(RowError::field(positions.category, "unknown category")),
         };
-        let value = Decimal::parse(value)
-            .map_err(|why| RowError::field(positions.value, format!("{}: {why}", shown(value))))?;
+        let value = Decimal::parse(value).map_err(|why| RowError::field(positions.value, why.to_string()))?;
         match self.plan.key.kind {
             ColumnKind::Date => {
-                let date = Date::parse(index).ok_or_else(|| {
-                    RowError::field(positions.index, format!("{}: not a valid date as YYYY-MM-DD", shown(index)))
-                })?;
+                let date = Date::parse(index).map_err(|why| RowError::field(positions.index, why.to_string()))?;
                 let Some(category) = category else { return self.ignore_row() };
                 self.sums.add_date(date, category, value)
             }
             ColumnKind::Text => {
-                let text = std::str::from_utf8(index).map_err(|_| RowError::field(positions.index, "not UTF-8"))?;
-                if text.is_empty() || text.contains('\0') {
-                    return Err(RowError::field(positions.index, "empty, or contains a NUL character"));
+                let text =
+                    std::str::from_utf8(index).map_err(|_| RowError::field(positions.index, not_utf_8(index)))?;
+                if text.is_empty() {
+                    return Err(RowError::field(positions.index, "no value, expected a text"));
+                }
+                if text.contains('\0') {
+                    return Err(RowError::field(
+                        positions.index,
+                        "a NUL character, which PostgreSQL has not in a text",
+                    ));
                 }
                 let Some(category) = category else { return self.ignore_row() };
                 self.sums.add_text(text, category, value)

@@ -15,7 +15,7 @@ mod header;
 
 use crate::batch::{Batch, FileError, MAX_ROW_BYTES, RowError};
 use crate::plan::Positions;
-use crate::reject::RowNumber;
+use crate::reject::{RowNumber, not_utf_8};
 use crate::sums::Keys;
 use crate::value::date::Date;
 use crate::value::decimal::Decimal;
@@ -23,7 +23,7 @@ use block::FastRow;
 use record::{Fault, MAX_FIELDS, RawFields, Record};
 use scanner::{RowSink, Scanner, TooLarge};
 use sluice::contract::SourceFile;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Reads one CSV file.
 #[derive(Debug, Default)]
@@ -31,6 +31,8 @@ pub(crate) struct CsvReader {
     scanner: Scanner,
     /// `None` before the header.
     positions: Option<Positions>,
+    /// The names of the header.
+    names: HashSet<Vec<u8>>,
 }
 
 impl CsvReader {
@@ -39,8 +41,8 @@ impl CsvReader {
     /// # Errors
     /// What makes the rest of the file unreadable.
     pub(crate) fn feed(&mut self, piece: &[u8], file: &SourceFile, batch: &mut Batch<'_>) -> Result<(), FileError> {
-        let Self { scanner, positions } = self;
-        scanner.feed(piece, &mut Table { file, batch, positions })
+        let Self { scanner, positions, names } = self;
+        scanner.feed(piece, &mut Table { file, batch, positions, names })
     }
 
     /// Adds the rest, at the end of the file.
@@ -48,8 +50,8 @@ impl CsvReader {
     /// # Errors
     /// As [`CsvReader::feed`].
     pub(crate) fn finish(&mut self, file: &SourceFile, batch: &mut Batch<'_>) -> Result<(), FileError> {
-        let Self { scanner, positions } = self;
-        scanner.finish(&mut Table { file, batch, positions })
+        let Self { scanner, positions, names } = self;
+        scanner.finish(&mut Table { file, batch, positions, names })
     }
 }
 
@@ -67,6 +69,7 @@ struct Table<'t, 'a> {
     file: &'t SourceFile,
     batch: &'t mut Batch<'a>,
     positions: &'t mut Option<Positions>,
+    names: &'t mut HashSet<Vec<u8>>,
 }
 
 impl RowSink<FileError> for Table<'_, '_> {
@@ -83,18 +86,28 @@ impl RowSink<FileError> for Table<'_, '_> {
     }
 
     fn take_record(&mut self, record: Record<'_>) -> Result<(), FileError> {
-        let Self { file, batch, positions } = self;
+        let Some(positions) = *self.positions else { return self.bind(&record) };
+        let added = add_record(self.batch, positions, &record);
+        if added.is_err() && header::is_header(&record, self.names) {
+            return self.bind(&record);
+        }
+        let Self { file, batch, .. } = self;
         let row = RowNumber::Line(record.line);
-        let Some(positions) = **positions else {
-            let found = header::positions(&record, batch.plan()).map_err(|reason| FileError::new(row, reason))?;
-            **positions = Some(found);
-            return Ok(());
-        };
         batch.rows_read += 1;
-        let Err(error) = add_record(batch, positions, &record) else { return Ok(()) };
+        let Err(error) = added else { return Ok(()) };
         let plan = batch.plan();
         let column = |position| (position + 1, plan.column_name(positions, position).to_owned());
         batch.reject(file, row, record.raw, error, column)
+    }
+}
+
+impl Table<'_, '_> {
+    /// Binds the spec's columns by a header: the first one, or that of another file that was appended.
+    fn bind(&mut self, header: &Record<'_>) -> Result<(), FileError> {
+        let found = header::positions(header, self.batch.plan());
+        *self.positions = Some(found.map_err(|reason| FileError::new(RowNumber::Line(header.line), reason))?);
+        *self.names = header::names(header);
+        Ok(())
     }
 }
 
@@ -108,10 +121,13 @@ fn add_record(batch: &mut Batch<'_>, positions: Positions, record: &Record<'_>) 
     if record.len() != positions.width {
         return Err(RowError::row(format!("{} fields, the header has {}", record.len(), positions.width)));
     }
-    if std::str::from_utf8(record.raw).is_err() {
-        let position = (0..record.len())
-            .find(|&position| record.field(position).is_some_and(|field| std::str::from_utf8(&field).is_err()));
-        return Err(RowError::Reject { position, reason: "not UTF-8".to_owned() });
+    // What nobody reads may be in any encoding.
+    let mut read = [positions.index, positions.category, positions.value];
+    read.sort_unstable();
+    for position in read {
+        if let Some(field) = record.field(position).filter(|field| std::str::from_utf8(field).is_err()) {
+            return Err(RowError::field(position, not_utf_8(&field)));
+        }
     }
     if add_row_fast(batch, positions, record).is_some() {
         return Ok(());

@@ -7,8 +7,8 @@ use sluice::input::without_suffix;
 pub enum Format {
     /// What has none of the suffixes below.
     Csv,
-    /// Newline-delimited JSON.
-    Ndjson,
+    /// JSON: objects one per line, run together, or in an array.
+    Json,
     /// Parquet.
     Parquet,
 }
@@ -18,7 +18,7 @@ const COMPRESSED: [&str; 2] = [".gz", ".zst"];
 
 /// A key's suffix and its format.
 const SUFFIXES: [(&str, Format); 4] =
-    [(".ndjson", Format::Ndjson), (".jsonl", Format::Ndjson), (".json", Format::Ndjson), (".parquet", Format::Parquet)];
+    [(".ndjson", Format::Json), (".jsonl", Format::Json), (".json", Format::Json), (".parquet", Format::Parquet)];
 
 impl Format {
     /// The format of the file `key`, a suffix of a compression and the case of letters aside.
@@ -47,15 +47,15 @@ mod tests {
             ("a.json.csv", Format::Csv),
             ("a.csv.gz", Format::Csv),
             ("a.gz.zst.json.txt", Format::Csv),
-            ("a.ndjson", Format::Ndjson),
-            ("a.jsonl.gz", Format::Ndjson),
-            ("a.json.zst", Format::Ndjson),
+            ("a.ndjson", Format::Json),
+            ("a.jsonl.gz", Format::Json),
+            ("a.json.zst", Format::Json),
             ("a.parquet", Format::Parquet),
             ("a.parquet.gz", Format::Parquet),
             ("A.CSV", Format::Csv),
-            ("A.JSON", Format::Ndjson),
-            ("a.NdJson.GZ", Format::Ndjson),
-            ("a.Jsonl.Zst", Format::Ndjson),
+            ("A.JSON", Format::Json),
+            ("a.NdJson.GZ", Format::Json),
+            ("a.Jsonl.Zst", Format::Json),
             ("a.PARQUET", Format::Parquet),
             ("a.csv.GZ", Format::Csv),
         ] {

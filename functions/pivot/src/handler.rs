@@ -72,6 +72,11 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PivotI
         let what = format!("{} (all of them in {})", batch.rejects.summary(), rejected.key);
         return Err(Error::new(Kind::InvalidSource, what));
     }
+    batch.check_files().map_err(|error| {
+        let where_to =
+            rejected.as_ref().map_or_else(String::new, |rejected| format!(" (all rows in {})", rejected.key));
+        Error::new(error.kind(), format!("{error}{where_to}"))
+    })?;
 
     if !plan.per_file {
         partial_sums.write(&mut batch, None).await?;
@@ -175,6 +180,7 @@ async fn read_files(
             outcome.changed.push(file);
             continue;
         }
+        batch.end_file(&file);
         if batch.plan().per_file {
             partial_sums.write(batch, Some(outcome.loaded.len())).await?;
         }

@@ -3,8 +3,8 @@
 //! # Layout
 //! The pure core, from bytes to a table:
 //! - [`decompressor`]: plain, gzip or zstd, by the first bytes.
-//! - [`format`](mod@format): CSV, JSON lines or Parquet, by the key.
-//! - [`reader`]: the rows of a file, by [`csv`] or `ndjson`; [`parquet`] has its own way, from a file's end.
+//! - [`format`](mod@format): CSV, JSON or Parquet, by the key.
+//! - [`reader`]: the rows of a file, by [`csv`] or `json`; [`parquet`] has its own way, from a file's end.
 //! - [`plan`]: the checked spec.
 //! - [`value`]: fields to dates and decimals.
 //! - [`batch`], with [`sums`] and [`reject`]: what the files have come to, sums and rejected rows.
@@ -30,14 +30,16 @@
 //!
 //! # As a rejected row
 //! 1. The fast path returns `None`, for any reason, and the scanner hands the row over again as a `Record`.
-//! 2. `csv::add_record` checks quotes, number of fields and UTF-8, `Batch::add_row` category, number and date.
+//! 2. `csv::add_record` checks quotes, number of fields and UTF-8, `Batch::add_row` category, number and date. If most
+//!    of its fields are names of the header, it is one again, and binds the columns anew.
 //! 3. What is wrong becomes a `RowError::Reject` with the position of the field and a reason.
 //! 4. `Batch::reject` looks up the column's name, and passes it to `Rejects::add`.
 //! 5. That counts the row, keeps the first five for the error's text, and appends a line to `pending`.
 //! 6. After each piece the handler drains `batch.rejects.pending` into the upload of the quarantine file.
 //! 7. The upload is finished before anything that may fail, also if a later file ends the batch.
 //! 8. If the spec says so, `handler::handle` then fails with `InvalidSource` and `Rejects::summary`.
-//! 9. A sum that is too long is a `RowError::Abort` instead: it ends the file, as the result must not depend on order.
+//! 9. A file of which no row is good fails too, whatever the spec says: `Batch::end_file`, `Batch::check_files`.
+//! 10. A sum that is too long is a `RowError::Abort` instead: it ends the file, as the result must not depend on order.
 
 pub mod batch;
 pub mod csv;
@@ -52,5 +54,5 @@ pub mod reject;
 pub mod sums;
 pub mod value;
 
-mod ndjson;
+mod json;
 mod s3;

@@ -3,10 +3,11 @@
 //!
 //! A row means what it would mean in a CSV file, so values are turned into texts first, and these are parsed as any
 //! others:
-//! - integers, decimals and dates exactly; floats and doubles as the shortest text that parses to the same number;
+//! - integers, decimals, booleans and dates exactly; floats and doubles as the shortest text that parses to the same number;
 //! - timestamps as their date in UTC, whatever time zone they are to be shown in; those without a time zone as they
 //!   are;
-//! - texts as they are; no other type is read as a text.
+//! - texts as they are; no other type is read as a text, and no duration as a number, as its unit is not known;
+//! - a null as the empty text.
 //!
 //! A rejected row has its number in the file, from 1, where a CSV file has its line; its raw form is the texts of the
 //! index, the category and the value.
@@ -16,7 +17,7 @@
 //! one unpacked page of at most [`MAX_PAGE_BYTES`], and a dictionary of at most [`MAX_DICTIONARY_BYTES`], for which
 //! twice as much may be allocated because it grows by doubling, three times as much for the moment when it does. Where
 //! values are told by what they share with the one before, also that one, which may be as large as its page. The text
-//! of a value has a byte more than a row may have at most. A usual file takes a tenth of that. Nothing grows with the
+//! of a value has a byte more than a row may have at most. Unpacking Brotli takes 16 MiB more. A usual file takes a tenth of that. Nothing grows with the
 //! number of rows.
 //!
 //! # Time
@@ -32,9 +33,10 @@
 //! a few bytes can ask for more memory than there is, which ends the process; and asserts where a file is wrong.
 //!
 //! # Layout
-//! `thrift` is how metadata is written, `footer` and `schema` what it says; `page`, `packed` and `values` are the way
+//! `thrift` is how metadata is written, `footer`, `schema` and `arrow` what it says; `page`, `packed` and `values` are the way
 //! from bytes to values, `text` the one to texts.
 
+mod arrow;
 mod footer;
 mod packed;
 mod page;
@@ -45,7 +47,7 @@ mod values;
 
 pub use footer::Group;
 
-use crate::batch::{Batch, FileError, MAX_ROW_BYTES, RowError};
+use crate::batch::{Batch, FileError, MAX_ROW_BYTES};
 use crate::format;
 use crate::plan::{Plan, Positions};
 use crate::reject::{RowNumber, write_quoted};
@@ -281,11 +283,9 @@ impl GroupReader<'_, '_> {
             let reason = format!("a row of more than {MAX_ROW_BYTES} bytes");
             return Err(FileError::new(row, reason));
         }
-        let outcome = match texts {
-            [Some(index), Some(category), Some(value)] => batch.add_row(positions, index, category, value),
-            _ => Err(self.null()),
-        };
-        let Err(error) = outcome else { return Ok(len) };
+        // A null is what an empty field is in CSV.
+        let [index, category, value] = texts.map(Option::unwrap_or_default);
+        let Err(error) = batch.add_row(positions, index, category, value) else { return Ok(len) };
         self.raw.clear();
         for (place, text) in texts.into_iter().enumerate() {
             if place > 0 {
@@ -297,13 +297,5 @@ impl GroupReader<'_, '_> {
         let column = |position| (position + 1, plan.column_name(positions, position).to_owned());
         batch.reject(file, row, &self.raw, error, column)?;
         Ok(len)
-    }
-
-    /// The error of a row that lacks a value.
-    fn null(&self) -> RowError {
-        let mut columns = self.columns.iter().zip(&self.plan.columns);
-        let column = columns.find(|(reader, _)| reader.text().is_none()).map(|(_, column)| column);
-        let wanted = column.map_or("a value", |column| column.role.wanted());
-        RowError::Reject { position: column.map(|column| column.position), reason: format!("null, expected {wanted}") }
     }
 }

@@ -6,6 +6,9 @@ use std::fmt;
 /// How many rejected rows an error names. All of them are in the quarantine file.
 const NAMED: usize = 5;
 
+/// How many of one file, if all of its rows are rejected.
+const NAMED_OF_FILE: usize = 3;
+
 /// The header of a quarantine file.
 pub const HEADER: &[u8] = b"source_key,source_etag,line,column,column_name,reason,raw\n";
 
@@ -14,6 +17,13 @@ pub const HEADER: &[u8] = b"source_key,source_etag,line,column,column_name,reaso
 pub(crate) enum RowNumber {
     /// Of a text: the number of its first line, from 1.
     Line(u64),
+    /// Of a text, behind others in one line: that line, and its number among the records that begin there, from 1.
+    InLine {
+        /// The line, from 1.
+        line: u64,
+        /// Its number, from 2.
+        number: u64,
+    },
     /// Of a Parquet file: its number, from 1.
     Row(u64),
 }
@@ -21,7 +31,7 @@ pub(crate) enum RowNumber {
 impl RowNumber {
     fn number(self) -> u64 {
         match self {
-            Self::Line(number) | Self::Row(number) => number,
+            Self::Line(number) | Self::Row(number) | Self::InLine { line: number, .. } => number,
         }
     }
 }
@@ -30,6 +40,7 @@ impl fmt::Display for RowNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(number) => write!(f, "line {number}"),
+            Self::InLine { line, number } => write!(f, "line {line}, record {number}"),
             Self::Row(number) => write!(f, "row {number}"),
         }
     }
@@ -65,6 +76,8 @@ pub struct Rejects {
     pub count: u64,
     /// The first ones, as text.
     pub first: Vec<String>,
+    /// The first ones of the current file, without its key.
+    pub(crate) first_of_file: Vec<String>,
     /// Lines of the quarantine file that are still to be written.
     pub pending: Vec<u8>,
 }
@@ -96,6 +109,10 @@ impl Rejects {
         }
         write_quoted(&mut self.pending, raw);
         self.pending.push(b'\n');
+        if self.first_of_file.len() < NAMED_OF_FILE {
+            let place = Place { key: String::new(), row, column: column.clone() };
+            self.first_of_file.push(format!("{}: {reason}", place.to_string().trim_start_matches([',', ' '])));
+        }
         if self.first.len() < NAMED {
             let place = Place { key: file.key.clone(), row, column };
             self.first.push(format!("{place}: {reason}"));
@@ -127,7 +144,14 @@ pub(crate) fn write_quoted(line: &mut Vec<u8>, field: &[u8]) {
     line.push(b'"');
 }
 
-/// A value as shown in a message: short, and on one line.
+/// What is wrong with a text that is not UTF-8, with a guess at what it is.
+pub(crate) fn not_utf_8(text: &[u8]) -> &'static str {
+    // The bytes that Windows-1252 gives no character to.
+    let fits = !text.iter().any(|byte| matches!(byte, 0x81 | 0x8D | 0x8F | 0x90 | 0x9D));
+    if fits { "not UTF-8; is it Windows-1252 (Latin-1)? Export the file as UTF-8" } else { "not UTF-8" }
+}
+
+/// A name as shown in a message: short, and on one line.
 pub(crate) fn shown(value: &[u8]) -> String {
     const LONGEST: usize = 40;
     let text = String::from_utf8_lossy(value);

@@ -4,4 +4,6 @@
 pub mod date;
 pub mod decimal;
 pub mod field;
+
+mod clock;
 mod simd_digits;

@@ -1,5 +1,6 @@
 //! The metadata at a file's end: of all that it says, the spec's columns and where their chunks are.
 
+use super::arrow;
 use super::page::Codec;
 use super::schema::{Role, Schema, SpecColumn};
 use super::thrift::{Reader, ThriftType};
@@ -37,6 +38,7 @@ pub(super) fn read(bytes: &[u8], wanted: [(&str, Role); 3], end: u64) -> Checked
     let mut schema: Option<Schema> = None;
     let mut groups: Vec<Group> = Vec::new();
     let mut stated_rows: Option<u64> = None;
+    let mut arrow_schema: &[u8] = &[];
     let (mut number, mut next_row) = (0, 1_u64);
     reader.structure(|reader, id, kind| match (id, kind) {
         (2, ThriftType::LIST) => {
@@ -63,10 +65,29 @@ pub(super) fn read(bytes: &[u8], wanted: [(&str, Role); 3], end: u64) -> Checked
                 Ok(())
             })
         }
+        (5, ThriftType::LIST) => reader.structures(|reader| {
+            let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
+            reader.structure(|reader, id, kind| {
+                match (id, kind) {
+                    (1, ThriftType::BINARY) => key = reader.binary()?,
+                    (2, ThriftType::BINARY) => value = reader.binary()?,
+                    _ => reader.skip(kind)?,
+                }
+                Ok(())
+            })?;
+            if key == arrow::KEY {
+                arrow_schema = value;
+            }
+            Ok(())
+        }),
         (8, ThriftType::STRUCT) => Err("it is encrypted".into()),
         _ => reader.skip(kind),
     })?;
     let schema = schema.ok_or("its metadata has no columns")?;
+    if let Some(column) = schema.columns.iter().find(|column| arrow::is_duration(arrow_schema, &column.name)) {
+        let what = format!("the column {:?} is a duration, which needs a unit; store it as a number", column.name);
+        return Err(what.into());
+    }
     let (stated, rows) = (stated_rows.ok_or("its metadata does not say how many rows it has")?, next_row - 1);
     if stated != rows {
         return Err(format!("its metadata says that it has {stated} rows, and its row groups have {rows}").into());

@@ -13,6 +13,8 @@ pub(super) enum Codec {
     Snappy,
     Gzip,
     Zstd,
+    Brotli,
+    Lz4,
 }
 
 impl Codec {
@@ -22,14 +24,14 @@ impl Codec {
             0 => return Ok(Codec::None),
             1 => return Ok(Codec::Snappy),
             2 => return Ok(Codec::Gzip),
+            4 => return Ok(Codec::Brotli),
             6 => return Ok(Codec::Zstd),
+            7 => return Ok(Codec::Lz4),
             3 => "LZO",
-            4 => "Brotli",
-            5 => "LZ4",
-            7 => "LZ4_RAW",
+            5 => "LZ4 as Hadoop had it",
             _ => return Err(format!("the unknown compression {number}").into()),
         };
-        Err(format!("compressed with {name}; write it with Snappy, Zstandard, gzip or none").into())
+        Err(format!("compressed with {name}; write it with Snappy, Zstandard, gzip, Brotli, LZ4_RAW or none").into())
     }
 }
 
@@ -206,6 +208,9 @@ impl Header {
     }
 }
 
+/// How much Brotli's decoder takes at once.
+const BROTLI_BUFFER_BYTES: usize = 4 << 10;
+
 fn too_large() -> String {
     format!("a page of more than {} MiB; write the file with smaller pages", MAX_PAGE_BYTES >> 20)
 }
@@ -233,6 +238,13 @@ fn unpack(codec: Codec, packed: &[u8], bytes: &mut [u8]) -> Checked<()> {
         Codec::Zstd => {
             zstd::bulk::Decompressor::new().and_then(|mut zstd| zstd.decompress_to_buffer(packed, bytes)).ok()
         }
+        // The mark of a window of up to 1 GiB, which is no part of the standard; else it has 16 MiB at most.
+        Codec::Brotli if packed.first().is_some_and(|first| first & 0x7F == 0x11) => None,
+        Codec::Brotli => {
+            let mut decoder = brotli_decompressor::Decompressor::new(packed, BROTLI_BUFFER_BYTES);
+            decoder.read_exact(bytes).and_then(|()| decoder.read(&mut [0])).ok().map(|more| len + more)
+        }
+        Codec::Lz4 => lz4_flex::block::decompress_into(packed, bytes).ok(),
     };
     if count == Some(len) { Ok(()) } else { Err(format!("a page that is no {codec:?} of {len} bytes").into()) }
 }

@@ -31,7 +31,7 @@ impl Role {
     pub(super) fn wanted(self) -> &'static str {
         match self {
             Role::Date => "a date, a timestamp or a text",
-            Role::Text | Role::Category => "a text or an integer",
+            Role::Text | Role::Category => "a text, an integer or a boolean",
             Role::Value => "a number",
         }
     }
@@ -40,6 +40,7 @@ impl Role {
         match form {
             Form::Text | Form::Null => true,
             Form::Signed | Form::Unsigned => self != Role::Date,
+            Form::Boolean => matches!(self, Role::Text | Role::Category),
             Form::Float | Form::Decimal { .. } => self == Role::Value,
             Form::Date | Form::Instant { .. } | Form::Instant96 => self == Role::Date,
         }
@@ -51,8 +52,6 @@ impl Role {
 pub(super) struct SpecColumn {
     /// Its name.
     pub(super) name: String,
-    /// What it is read for.
-    pub(super) role: Role,
     /// How to read it.
     pub(super) layout: ColumnLayout,
     /// Its type's number, which its chunks repeat.
@@ -282,12 +281,13 @@ impl<'a> Element<'a> {
         let layout = self.layout(physical).filter(|(_, form)| role.takes(*form));
         let Some((stored, form)) = layout else { return Err(unusable(&self.type_name(physical))) };
         let layout = ColumnLayout { physical: stored, form, is_optional };
-        Ok(SpecColumn { name: name.to_owned(), role, layout, physical, position, leaf })
+        Ok(SpecColumn { name: name.to_owned(), layout, physical, position, leaf })
     }
 
     /// How its values are stored and what they mean, if they are anything that is ever read.
     fn layout(&self, physical: i32) -> Option<(Physical, Form)> {
         let stored = match physical {
+            0 => Physical::Bit,
             1 => Physical::Integer(4),
             2 => Physical::Integer(8),
             3 => Physical::Fixed(12),
@@ -301,6 +301,7 @@ impl<'a> Element<'a> {
         };
         let form = match (physical, self.meaning) {
             (_, Meaning::Null) => Form::Null,
+            (0, Meaning::Plain) => Form::Boolean,
             (1 | 2, Meaning::Plain | Meaning::Signed) => Form::Signed,
             (1 | 2, Meaning::Unsigned) => Form::Unsigned,
             (1, Meaning::Date) => Form::Date,

@@ -10,6 +10,8 @@ use std::io::Write;
 pub(super) enum Form {
     /// Text.
     Text,
+    /// Whether it is so.
+    Boolean,
     /// A signed integer.
     Signed,
     /// An unsigned integer.
@@ -57,6 +59,11 @@ impl Form {
         match self {
             Form::Text => text.extend_from_slice(&value[..self.max_len(value)]),
             Form::Null => return Err("a value that is not null in a column of the type NULL".into()),
+            Form::Boolean => match value {
+                [0] => text.extend_from_slice(b"false"),
+                [1] => text.extend_from_slice(b"true"),
+                _ => return Err(WIDTH.into()),
+            },
             Form::Signed => {
                 let value = integer(value)?;
                 write_decimal(value < 0, u128::from(value.unsigned_abs()), 0, text);
@@ -252,7 +259,7 @@ mod tests {
 
     #[test]
     fn days_and_instants_are_dates() {
-        let days = |text: &str| Date::parse(text.as_bytes()).map(Date::days);
+        let days = |text: &str| Date::parse(text.as_bytes()).ok().map(Date::days);
         for day in (-719_162..=2_932_896).step_by(97).chain([-719_162, 11_016, 2_932_896]) {
             assert_eq!(days(&text(Form::Date, &i32::to_le_bytes(day))), Some(day));
         }

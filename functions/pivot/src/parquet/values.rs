@@ -15,6 +15,8 @@ pub(super) enum Physical {
     Integer(usize),
     /// Any number of bytes.
     Bytes,
+    /// A bit.
+    Bit,
 }
 
 /// What is the same in all row groups of a file.
@@ -182,7 +184,6 @@ impl<'d> ColumnReader<'d> {
 
     /// Finds the definition levels; returns where the values begin.
     fn open_levels(&mut self, levels: Levels) -> Checked<usize> {
-        const RLE: i32 = 3;
         let (start, end) = match levels {
             Levels::Packed { .. } if !self.layout.is_optional => (0, 0),
             Levels::Packed { encoding: RLE } => {
@@ -213,6 +214,9 @@ impl Dictionary {
         if !matches!(encoding, PLAIN | PLAIN_DICTIONARY) {
             return Err(format!("a dictionary of the unknown encoding {encoding}").into());
         }
+        if layout.physical == Physical::Bit {
+            return Err("a dictionary of booleans".into());
+        }
         let mut at = 0;
         let mut dictionary = Self { texts: Vec::new(), ends: Vec::new() };
         for _ in 0..count {
@@ -237,6 +241,7 @@ impl Dictionary {
 
 const PLAIN: i32 = 0;
 const PLAIN_DICTIONARY: i32 = 2;
+const RLE: i32 = 3;
 const DELTA_BINARY_PACKED: i32 = 5;
 const DELTA_LENGTH_BYTE_ARRAY: i32 = 6;
 const DELTA_BYTE_ARRAY: i32 = 7;
@@ -248,6 +253,10 @@ const BYTE_STREAM_SPLIT: i32 = 9;
 enum Values {
     /// One after the other.
     Plain { at: usize },
+    /// Bit by bit, the lowest of a byte first.
+    Bits { at: usize },
+    /// Bits, many of them at once.
+    BitRuns(Hybrid),
     /// Places in the dictionary.
     Entries(Hybrid),
     /// Differences of integers.
@@ -268,6 +277,12 @@ impl Values {
             return Ok(Values::Plain { at });
         }
         match (encoding, physical) {
+            (PLAIN, Physical::Bit) => Ok(Values::Bits { at: 8 * at }),
+            (RLE, Physical::Bit) => {
+                let (len, rest) = page[at..].split_first_chunk::<4>().ok_or(CUT_OFF)?;
+                let len = usize::try_from(u32::from_le_bytes(*len)).unwrap_or(usize::MAX).min(rest.len());
+                Ok(Values::BitRuns(Hybrid::new(at + 4, at + 4 + len, 1)?))
+            }
             (PLAIN, _) => Ok(Values::Plain { at }),
             (PLAIN_DICTIONARY | RLE_DICTIONARY, _) => Ok(Values::Entries(Hybrid::new(at + 1, page.len(), page[at])?)),
             (DELTA_BINARY_PACKED, Physical::Integer(width)) => {
@@ -299,6 +314,16 @@ impl Values {
     fn write_next(&mut self, page: &[u8], layout: ColumnLayout, text: &mut Vec<u8>) -> Checked<()> {
         match self {
             Values::Plain { at } => layout.form.write(plain_value(page, at, layout.physical)?, text),
+            Values::Bits { at } => {
+                let byte = page.get(*at / 8).ok_or(CUT_OFF)?;
+                let bit = byte >> (*at % 8) & 1;
+                *at += 1;
+                layout.form.write(&[bit], text)
+            }
+            Values::BitRuns(runs) => {
+                let bit = u8::try_from(runs.next(page)?).map_err(|_| "a value of more than one bit")?;
+                layout.form.write(&[bit], text)
+            }
             Values::Entries(_) => Err("a dictionary within a dictionary".into()),
             Values::Deltas { differences, width } => {
                 let value = differences.next(page)?.to_le_bytes();
@@ -340,6 +365,7 @@ const CUT_OFF: &str = "a page has fewer values than it says";
 fn plain_value<'p>(page: &'p [u8], at: &mut usize, physical: Physical) -> Checked<&'p [u8]> {
     let len = match physical {
         Physical::Fixed(width) | Physical::Integer(width) => width,
+        Physical::Bit => return Err(CUT_OFF.into()),
         Physical::Bytes => {
             let rest = page.get(*at..).unwrap_or_default();
             let (len, _) = rest.split_first_chunk::<4>().ok_or(CUT_OFF)?;

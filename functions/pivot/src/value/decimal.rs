@@ -94,7 +94,7 @@ pub enum NotDecimal {
 impl fmt::Display for NotDecimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NotDecimal::Empty => f.write_str("empty, expected a number"),
+            NotDecimal::Empty => f.write_str("no value, expected a number"),
             NotDecimal::NotFinite => f.write_str("not a finite number"),
             NotDecimal::Malformed => f.write_str("not a number"),
             NotDecimal::TooLong => write!(f, "a number of more than {MAX_DIGITS} digits"),

@@ -143,10 +143,10 @@ fn an_index_of_text_must_be_text_that_a_database_can_hold() {
     let mut spec = spec();
     spec.index.date_prefix = None;
     for (value, reason) in [
-        (&b""[..], "empty, or contains a NUL character"),
-        (b"\"\"", "empty, or contains a NUL character"),
-        (b"a\0b", "empty, or contains a NUL character"),
-        (b"a\xFF", "not UTF-8"),
+        (&b""[..], "no value, expected a text"),
+        (b"\"\"", "no value, expected a text"),
+        (b"a\0b", "a NUL character, which PostgreSQL has not in a text"),
+        (b"a\xFF", "not UTF-8; is it Windows-1252 (Latin-1)? Export the file as UTF-8"),
     ] {
         let bytes = around(GOOD, [&b"Work,1,"[..], value, b",x"].concat(), GOOD);
         for chunk_len in [1, 7, bytes.len()] {

@@ -1,11 +1,12 @@
 //! The pure core from bytes to CSV: golden cases, properties, hostile files, limits and fuzz targets.
 
+mod bad_files;
 mod compressed;
 mod fuzzed;
 mod golden;
 mod hostile;
+mod json;
 mod limits;
-mod ndjson;
 mod packing;
 mod parquet;
 mod properties;

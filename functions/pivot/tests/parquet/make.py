@@ -42,6 +42,8 @@ def text_of(value):
     match value:
         case None:
             return ""
+        case bool():
+            return str(value).lower()
         case float():
             return double_text(value)
         case datetime.datetime():
@@ -168,6 +170,14 @@ def pyarrow_files():
             column_encoding={**encodings, CATEGORY: encoding},
             compression="zstd",
         )
+    usual = [pa.array(starts), pa.array(CATEGORIES), pa.array(DOUBLES)]
+    write("lz4", usual, compression="lz4", row_group_size=90)
+    write("brotli", usual, compression="brotli", data_page_version="2.0", use_dictionary=False, data_page_size=400, write_batch_size=20)
+    # The first eighty in one run, then a change with every row, with nulls between.
+    booleans = [None if row % 13 == 5 else row < 80 or row % 2 == 0 for row in range(COUNT)]
+    for version in ["1.0", "2.0"]:
+        columns = [pa.array(starts), pa.array(booleans), pa.array(DOUBLES)]
+        write(f"bool-category-v{version[0]}", columns, data_page_version=version, data_page_size=20, write_batch_size=50)
     write("no-rows", [pa.array([], pa.date32()), pa.array([], pa.string()), pa.array([], pa.float64())])
 
 
@@ -206,14 +216,18 @@ def refused_files():
     starts = pa.array([start.date() for start in STARTS[:5]])
     categories, doubles = pa.array(CATEGORIES[:5]), pa.array(DOUBLES[:5])
     usual = [starts, categories, doubles]
-    for codec, word in [("brotli", "Brotli"), ("lz4", "LZ4_RAW")]:
-        error = f"row group 1: column \"Start date\": compressed with {word}; write it with Snappy, Zstandard, gzip or none"
-        refuse(f"refused-{codec}", error, usual, compression=codec)
     refuse(
-        "refused-bool-category",
-        'the column "Project" is BOOLEAN; expected a text or an integer',
-        [starts, pa.array([True] * 5), doubles],
+        "refused-bool-value",
+        'the column "Duration (in minutes)" is BOOLEAN; expected a number',
+        [starts, categories, pa.array([True] * 5)],
     )
+    duration = 'the column "Duration (in minutes)" is a duration, which needs a unit; store it as a number'
+    minutes = [datetime.timedelta(minutes=10)] * 5
+    for unit in ["s", "ns"]:
+        refuse(f"refused-duration-{unit}", duration, [starts, categories, pa.array(minutes, pa.duration(unit))])
+    frame = polars.DataFrame({"n": [1] * 5, DATE: STARTS[:5], CATEGORY: CATEGORIES[:5], VALUE: minutes})
+    frame.write_parquet(HERE / "refused-duration-polars.parquet")
+    (HERE / "refused-duration-polars.txt").write_text(duration + "\n")
     refuse(
         "refused-list-value",
         'the column "Duration (in minutes)" is a group of columns; expected a number',

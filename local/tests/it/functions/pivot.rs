@@ -119,8 +119,24 @@ async fn bad_rows_go_to_quarantine_and_the_others_on() {
     let lines = read(&stack, output["rejected"]["key"].as_str().unwrap()).await;
     let lines: Vec<&str> = lines.lines().collect();
     assert_eq!(lines[0], "source_key,source_etag,line,column,column_name,reason,raw");
-    assert!(lines[1].contains(",3,1,Project,\"unknown category \"\"Sport\"\"\","), "{}", lines[1]);
+    assert!(lines[1].contains(",3,1,Project,unknown category,"), "{}", lines[1]);
     assert!(lines[2].contains(",4,3,Start date,"), "{}", lines[2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_which_no_row_is_good_fails_also_with_quarantine() {
+    let stack = fixture().await;
+    stack.upload("a.csv", csv(&[("Work", "1", "2024-01-01"), ("Sport", "1", "2024-01-01")])).await.unwrap();
+    stack.upload("b.csv", csv(&[("Sport", "1", "2024-01-01"), ("Work", "x", "2024-01-01")])).await.unwrap();
+    stack.upload("c.csv", csv(&[("Sport", "1", "2024-01-01"), ("Work", "1", "2024-01-01")])).await.unwrap();
+    let mut payload = detected(&stack).await;
+    payload["pivot"]["bad_row"] = json!("quarantine");
+    let (error, cause) = stack.invoke("pivot", &payload).await.unwrap().unwrap_err();
+    assert_eq!(error, "InvalidSource");
+    assert!(cause.contains("input_data/b.csv: all of its 2 rows are bad: line 2, column 1 (Project)"), "{cause}");
+    assert!(!cause.contains("a.csv") && !cause.contains("c.csv"), "{cause}");
+    let quarantine = read(&stack, "quarantine/pomodoro/one/batch-00000.csv").await;
+    assert_eq!(quarantine.lines().count(), 5, "a header and the bad rows of all files");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,7 +37,7 @@ fn headers() -> Vec<Case> {
             "empty lines before the header",
             format!("\n\r\n{HEADER}Work,x,2024-01-01,x\n"),
             1,
-            &[r#"line 4, column 2 (Duration (in minutes)): "x": not a number"#],
+            &["line 4, column 2 (Duration (in minutes)): not a number"],
             &[],
         ),
         refused(
@@ -155,7 +155,20 @@ fn headers() -> Vec<Case> {
             "Project|Duration (in minutes)|Start date\n",
             concat!(
                 r#"line 1: the column "Start date" is missing; the header has "#,
-                r#""Project|Duration (in minutes)|Start date""#,
+                r#""Project|Duration (in minutes)|Start date"; are its fields separated by bars?"#,
+            ),
+        ),
+        refused(
+            "semicolons and quotes",
+            "\"Project\";\"Duration (in minutes)\";\"Start date\"\n\"Work\";\"1\";\"2024-01-01\"\n",
+            "line 1: its names are not separated by commas; are its fields separated by semicolons?",
+        ),
+        refused(
+            "semicolons, and a comma in a name",
+            "Project;Duration (in minutes);Start date;Tags, labels\nWork;1;2024-01-01;x\n",
+            concat!(
+                r#"line 1: the column "Start date" is missing; the header has "#,
+                r#""Project;Duration (in minutes);Start date…", " labels"; are its fields separated by semicolons?"#,
             ),
         ),
         refused(
@@ -166,32 +179,44 @@ fn headers() -> Vec<Case> {
     ]
 }
 
+const NO_MARK: &str = "not UTF-8: every other byte is NUL, as in UTF-16 without a byte order mark; export it as UTF-8";
+
 fn encodings() -> Vec<Case> {
     let text = file(GOOD);
     let little_endian: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let big_endian: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
-    let utf_16 = "line 1: not UTF-8: the file begins with a UTF-16 byte order mark; export it as UTF-8";
+    let utf_16 = "not UTF-8: the file begins with a UTF-16 byte order mark; export it as UTF-8";
+    let refused_whole = |name: &str, bytes: &[u8], what: &str| ended(name, bytes, &[], &format!("{KEY}: {what}"));
     vec![
-        refused("UTF-16, little end first", [&[0xFF, 0xFE][..], &little_endian].concat(), utf_16),
-        refused("UTF-16, big end first", [&[0xFE, 0xFF][..], &big_endian].concat(), utf_16),
-        refused("the mark of UTF-16 alone", b"\xFF\xFE", utf_16),
-        refused("the mark of UTF-32", b"\xFF\xFE\0\0P\0\0\0", utf_16),
+        refused_whole("UTF-16, little end first", &[&[0xFF, 0xFE][..], &little_endian].concat(), utf_16),
+        refused_whole("UTF-16, big end first", &[&[0xFE, 0xFF][..], &big_endian].concat(), utf_16),
+        refused_whole("the mark of UTF-16 alone", b"\xFF\xFE", utf_16),
+        refused_whole("the mark of UTF-32", b"\xFF\xFE\0\0P\0\0\0", utf_16),
+        refused_whole("UTF-16 without a mark, little end first", &little_endian, NO_MARK),
+        refused_whole("UTF-16 without a mark, big end first", &big_endian, NO_MARK),
+        refused_whole("a little UTF-16 without a mark", b"P\0\n\0", NO_MARK),
         refused(
-            "UTF-16 without a mark",
-            b"P\0r\0o\0j\0e\0c\0t\0\n\0W\0o\0r\0k\0",
-            r#"line 1: the column "Start date" is missing; the header has "P\0r\0o\0j\0e\0c\0t\0""#,
+            "Latin-1 in a name that is asked for",
+            b"Project,Dur\xE9e\n",
+            concat!(
+                r#"line 1: the column "Start date" is missing; the header has "Project", "Dur�e"; "#,
+                "column 2 is not UTF-8; is it Windows-1252 (Latin-1)? Export the file as UTF-8",
+            ),
         ),
-        refused("Latin-1 in the header", b"Project,Dur\xE9e\n", "line 1: the header is not UTF-8"),
-        refused(
+        loaded(
             "Latin-1 in a name that nobody asks for",
-            b"Project,Duration (in minutes),Start date,\xE9\n",
-            "line 1: the header is not UTF-8",
+            [b"Project,Duration (in minutes),Start date,\xE9\n", GOOD.as_bytes()].concat(),
+            1,
+            &[],
+            &[GOOD_SUM],
         ),
-        refused("half a byte order mark", b"\xEF\xBB", "line 1: the header is not UTF-8"),
         refused(
             "half a byte order mark before the header",
             [&b"\xEF\xBB"[..], text.as_bytes()].concat(),
-            "line 1: the header is not UTF-8",
+            concat!(
+                r#"line 1: the column "Project" is missing; the header has "�Project", "Duration (in minutes)", "#,
+                r#""Start date", "End date"; column 1 is not UTF-8; is it Windows-1252 (Latin-1)? Export the file as UTF-8"#,
+            ),
         ),
         refused(
             "two byte order marks",
@@ -246,12 +271,26 @@ fn line_ends() -> Vec<Case> {
 }
 
 fn other_formats() -> Vec<Case> {
+    let foreign = |name: &str, bytes: &[u8], what: &str| ended(name, bytes, &[], &format!("{KEY}: {what}"));
+    let other_packing = "compress it with gzip or zstd, or not at all";
     vec![
-        refused(
-            "a spreadsheet",
-            b"PK\x03\x04\x14\0\x06\0\x08\0",
-            r#"line 1: the column "Start date" is missing; the header has "PK\u{3}\u{4}\u{14}\0\u{6}\0\u{8}\0""#,
+        foreign(
+            "a workbook",
+            b"PK\x03\x04\x14\0\x06\0\x08\0[Content_Types].xml",
+            "a ZIP file or workbook; convert it to CSV",
         ),
+        foreign("a ZIP file", b"PK\x03\x04\x14\0\0\0\x08\0a.csv", "a ZIP file or workbook; convert it to CSV"),
+        foreign("a ZIP file of nothing", b"PK\x05\x06\0\0\0\0", "a ZIP file without content"),
+        foreign(
+            "an old workbook",
+            b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1\0\0\0\0",
+            "a workbook or another document of Microsoft Office; convert it to CSV",
+        ),
+        foreign("bzip2", b"BZh91AY&SY\x94\xA9", &format!("compressed with bzip2; {other_packing}")),
+        foreign("bzip2 of nothing", b"BZh9\x17rE8P\x90\0\0\0\0", &format!("compressed with bzip2; {other_packing}")),
+        foreign("xz", b"\xFD7zXZ\0\0\x04", &format!("compressed with xz; {other_packing}")),
+        foreign("Parquet under another name", b"PAR1\x15\x04\x15\x10", "a Parquet file; give it the suffix .parquet"),
+        loaded("names like the first bytes of others", format!("BZh,PK,{HEADER}0,0,{GOOD}"), 1, &[], &[GOOD_SUM]),
         refused(
             "a web page",
             "<!DOCTYPE html>\n<html><body>Access denied</body></html>\n",
@@ -262,9 +301,14 @@ fn other_formats() -> Vec<Case> {
             r#"[{"Project":"Work"}]"#,
             r#"line 1: the column "Start date" is missing; the header has "[{\"Project\":\"Work\"}]""#,
         ),
-        refused("zlib without gzip around it", b"\x78\x9C\x4B\x4C\x04\0", "line 1: the header is not UTF-8"),
-        refused("bzip2", b"BZh91AY&SY\x94\xA9", "line 1: the header is not UTF-8"),
-        refused("xz", b"\xFD7zXZ\0\0\x04", "line 1: the header is not UTF-8"),
+        refused(
+            "zlib without gzip around it",
+            b"\x78\x9C\x4B\x4C\x04\0",
+            concat!(
+                r#"line 1: the column "Start date" is missing; the header has "x�KL\u{4}\0"; "#,
+                "column 1 is not UTF-8; is it Windows-1252 (Latin-1)? Export the file as UTF-8",
+            ),
+        ),
     ]
 }
 

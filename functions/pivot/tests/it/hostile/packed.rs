@@ -89,12 +89,20 @@ fn zstd_frames() -> Vec<Case> {
         corrupt("zstd, another checksum", flipped(whole.clone(), 1), "Restored data doesn't match checksum"),
         corrupt("zstd and a few bytes after it", [&whole[..], b"xyz"].concat(), "Unknown frame descriptor"),
         corrupt("zstd and text after it", [&whole[..], GOOD.as_bytes()].concat(), "Unknown frame descriptor"),
-        refused("three bytes of zstd's magic", &whole[..3], "line 1: the header is not UTF-8"),
-        // Told by its content, a file is zstd only from its first byte on.
         refused(
+            "three bytes of zstd's magic",
+            &whole[..3],
+            concat!(
+                r#"line 1: the column "Start date" is missing; the header has "(�/"; "#,
+                "column 1 is not UTF-8; is it Windows-1252 (Latin-1)? Export the file as UTF-8",
+            ),
+        ),
+        // Told by its content, a file is zstd only from its first byte on.
+        ended(
             "zstd after a frame to be skipped",
             [&b"\x50\x2A\x4D\x18\x04\0\0\0skip"[..], &whole].concat(),
-            "line 1: the header is not UTF-8",
+            &[],
+            &format!("{KEY}: zstd that begins with a frame to be skipped; compress it with zstd alone"),
         ),
     ]
 }
@@ -122,19 +130,21 @@ fn zstd_headers() -> Vec<Case> {
 fn texts_within() -> Vec<Case> {
     let text = file(GOOD);
     let utf_16: Vec<u8> = [0xFF, 0xFE].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
-    let utf_16_mark = "line 1: not UTF-8: the file begins with a UTF-16 byte order mark; export it as UTF-8";
+    let foreign = |name: &str, bytes: Vec<u8>, what: &str| ended(name, bytes, &[], &format!("{KEY}: {what}"));
+    let utf_16_mark = "not UTF-8: the file begins with a UTF-16 byte order mark; export it as UTF-8";
+    let twice = "compressed twice; compress it once";
     let wrong_then_too_long = file(&format!("Work,x,2024-01-01,x\nWork,{},2024-01-01,x\n{GOOD}", "9".repeat(38)));
-    let bad = [r#"line 2, column 2 (Duration (in minutes)): "x": not a number"#];
+    let bad = ["line 2, column 2 (Duration (in minutes)): not a number"];
     let too_long = concat!(
         "a.csv, line 4, column 2 (Duration (in minutes)): ",
         "the sum that this value belongs to needs more than 38 digits",
     );
     vec![
-        refused("gzip within gzip", gzip(gzip(&text)), "line 1: the header is not UTF-8"),
-        refused("gzip within zstd", zstd(gzip(&text)), "line 1: the header is not UTF-8"),
-        refused("zstd within gzip", gzip(zstd(&text)), "line 1: the header is not UTF-8"),
-        refused("UTF-16 within gzip", gzip(&utf_16), utf_16_mark),
-        refused("UTF-16 within zstd", zstd(&utf_16), utf_16_mark),
+        foreign("gzip within gzip", gzip(gzip(&text)), twice),
+        foreign("gzip within zstd", zstd(gzip(&text)), twice),
+        foreign("zstd within gzip", gzip(zstd(&text)), twice),
+        foreign("UTF-16 within gzip", gzip(&utf_16), utf_16_mark),
+        foreign("UTF-16 within zstd", zstd(&utf_16), utf_16_mark),
         loaded("a byte order mark within gzip", gzip(format!("\u{feff}{text}")), 1, &[], &[GOOD_SUM]),
         // The rejected row is in quarantine, once.
         ended("gzip, a sum of 39 digits after a bad row", gzip(&wrong_then_too_long), &bad, too_long),

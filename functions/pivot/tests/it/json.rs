@@ -1,4 +1,5 @@
-//! JSON lines: the same rows come to the same table as CSV, and every line that is wrong is told with its place.
+//! JSON: the same rows come to the same table as CSV, however they are laid out, and what is wrong is told with its
+//! place.
 
 use crate::packing::{gzip, zstd};
 use crate::support::{Pivoted, pivot, spec};
@@ -79,38 +80,119 @@ fn numbers_stay_exact() {
 
 #[test]
 fn a_column_that_cannot_be_used_is_told_by_its_name() {
+    let no_category = "column Project: no value, and \"\" is not one of the categories";
+    let (no_number, no_date) = ("no value, expected a number", "no value, expected a date");
     for (from, to, expected) in [
-        ("\"Work\"", "null", "column Project: null, expected a string or a number"),
-        ("\"Work\"", "true", "column Project: true, expected a string or a number"),
-        ("\"Work\"", "{\"a\": \"Work\"}", "column Project: an object, expected a string or a number"),
-        ("\"Work\"", "\"work\"", "column Project: unknown category \"work\""),
-        ("\"Work\"", "1.0", "column Project: unknown category \"1.0\""),
-        ("\"Work\"", "\"\\ud800\"", "column Project: \"\\\"\\\\ud800\\\"\": not valid Unicode"),
-        ("\"Project\"", "\"project\"", "column Project: the object has no such key"),
+        ("\"Work\"", "null", no_category),
+        ("\"Work\"", "\"\"", no_category),
+        ("\"Project\"", "\"project\"", no_category),
+        ("\"Work\"", "true", "column Project: unknown category"),
+        ("\"Work\"", "{\"a\": \"Work\"}", "column Project: an object, expected a text or a number"),
+        ("\"Work\"", "\"work\"", "column Project: unknown category"),
+        ("\"Work\"", "1.0", "column Project: unknown category"),
+        ("\"Work\"", "\"\\ud800\"", "column Project: not valid Unicode"),
         ("\"Work\"", "\"Work\", \"Project\": \"Work\"", "column Project: the object has this key twice"),
         ("\"Work\"", "\"Work\", \"\\u0050roject\": null", "column Project: the object has this key twice"),
-        (": 1}", ": null}", "column Duration (in minutes): null, expected a string or a number"),
-        (": 1}", ": [1]}", "column Duration (in minutes): an array, expected a string or a number"),
-        (": 1}", ": \"\"}", "column Duration (in minutes): \"\": empty, expected a number"),
-        (": 1}", ": \"1,5\"}", "column Duration (in minutes): \"1,5\": not a number"),
-        (": 1}", ": \"NaN\"}", "column Duration (in minutes): \"NaN\": not a finite number"),
-        (": 1}", ": 1e40}", "column Duration (in minutes): \"1e40\": a number of more than 38 digits"),
-        ("\"2024-01-01 10:00\"", "false", "column Start date: false, expected a string or a number"),
-        ("\"2024-01-01 10:00\"", "20240101", "column Start date: \"20240101\": not a valid date as YYYY-MM-DD"),
+        (": 1}", ": null}", &format!("column Duration (in minutes): {no_number}")),
+        (": 1}", ": \"\"}", &format!("column Duration (in minutes): {no_number}")),
+        ("\"Duration (in minutes)\"", "\"x\"", &format!("column Duration (in minutes): {no_number}")),
+        (": 1}", ": [1]}", "column Duration (in minutes): an array, expected a text or a number"),
+        (": 1}", ": true}", "column Duration (in minutes): not a number"),
+        (": 1}", ": \"1,5\"}", "column Duration (in minutes): not a number"),
+        (": 1}", ": \"NaN\"}", "column Duration (in minutes): not a finite number"),
+        (": 1}", ": 1e40}", "column Duration (in minutes): a number of more than 38 digits"),
+        ("\"2024-01-01 10:00\"", "null", &format!("column Start date: {no_date}")),
+        ("\"2024-01-01 10:00\"", "\"\"", &format!("column Start date: {no_date}")),
+        ("\"Start date\"", "\"start\"", &format!("column Start date: {no_date}")),
+        ("\"2024-01-01 10:00\"", "false", "column Start date: not a valid date as YYYY-MM-DD"),
+        ("\"2024-01-01 10:00\"", "20240101", "column Start date: not a valid date as YYYY-MM-DD"),
+        (
+            "\"2024-01-01 10:00\"",
+            "\"2024-01-01 - 2024-01-31\"",
+            "column Start date: a date and something behind it that is not a time",
+        ),
     ] {
         assert_eq!(fault(changed(from, to).as_bytes()), format!(", {expected}"), "{to}");
     }
-    assert_eq!(fault(b"{}"), ", column Start date: the object has no such key");
+    assert_eq!(fault(b"{}"), format!(", {no_category}"));
+}
+
+/// The same row in each format, a value of it empty, null or missing.
+#[test]
+fn no_value_is_the_same_in_json_as_in_csv() {
+    let mut spec = spec();
+    spec.categories.insert(String::new(), "no_project".to_owned());
+    let csv = "Start date,Project,Duration (in minutes)\n2024-01-01,,1\n,Work,1\n2024-01-01,Work,\n";
+    let expected = pivot(&spec, &[("a.csv", csv.as_bytes())], 100).unwrap();
+    let reasons = |first: &[String]| -> Vec<String> {
+        first.iter().map(|place| place.rsplit_once(": ").unwrap().1.to_owned()).collect()
+    };
+    assert_eq!(reasons(&expected.rejects.first), ["no value, expected a date", "no value, expected a number"]);
+    let rows = |index: &str, category: &str, value: &str| {
+        let [full_index, full_category, full_value] =
+            ["\"Start date\":\"2024-01-01\"", "\"Project\":\"Work\"", "\"Duration (in minutes)\":1"];
+        [[full_index, category, full_value], [index, full_category, full_value], [full_index, full_category, value]]
+            .map(|pairs| format!("{{\"x\":0,{}}}\n", pairs.join(",")).replace(",,", ",").replace(",}", "}"))
+            .concat()
+    };
+    for json in [
+        rows("", "", ""),
+        rows("\"Start date\":null", "\"Project\":null", "\"Duration (in minutes)\":null"),
+        rows("\"Start date\":\"\"", "\"Project\":\"\"", "\"Duration (in minutes)\":\"\""),
+    ] {
+        let found = pivot(&spec, &[(KEY, json.as_bytes())], 100).unwrap();
+        assert_eq!((&found.csv, found.rows_read), (&expected.csv, expected.rows_read), "{json}");
+        assert_eq!(reasons(&found.rejects.first), reasons(&expected.rejects.first), "{json}");
+    }
+}
+
+/// A pretty-printed file, and the objects of one line, whatever stands between them.
+#[test]
+fn objects_are_read_in_an_array_and_run_together() {
+    let other = changed("\"Work\"", "\"Learning\"");
+    let bad = changed("\"Work\"", "\"Sport\"");
+    let pretty = |row: &str| row.replace('{', "{\n  ").replace(", ", ",\n  ").replace('}', "\n}");
+    let [pretty_good, pretty_other, pretty_bad] = [GOOD, &other, &bad].map(pretty);
+    let expected = "date,learning_minutes,work_minutes\n2024-01-01,1,1\n";
+    for (text, bad_place) in [
+        (format!("{GOOD}\n{other}\n{bad}\n"), "line 3"),
+        (format!("{GOOD}{other}{bad}"), "line 1, record 3"),
+        (format!("{GOOD} {other}\n\n {bad}"), "line 3"),
+        (format!("{pretty_good}\n{pretty_other}{pretty_bad}"), "line 10"),
+        (format!("[{GOOD},{other},{bad}]"), "line 1, record 3"),
+        (format!("\u{feff} \r\n[ {GOOD},\r\n{other}, {bad} ]\r\n"), "line 3, record 2"),
+        (format!("[\n{GOOD}\n,{other}\n,{bad}\n]\n"), "line 4"),
+        (format!("[{pretty_good}, {pretty_other}, {pretty_bad}\n]"), "line 9"),
+        (format!("[{GOOD},{other}]\n[{bad}]\n[]"), "line 2"),
+    ] {
+        for key in ["a.json", "a.ndjson", "a.jsonl"] {
+            for chunk_len in [1, 7, text.len()] {
+                let pivoted = pivot(&spec(), &[(key, text.as_bytes())], chunk_len).unwrap();
+                assert_eq!((pivoted.csv.as_str(), pivoted.rows_read), (expected, 3), "{text}");
+                assert_eq!(pivoted.rejects.first, [format!("{key}, {bad_place}, column Project: unknown category")]);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_array_that_is_cut_off_is_no_file_of_fewer_rows() {
+    for (text, expected) in [
+        (format!("[{GOOD},\n{GOOD}"), "line 2, record 2: the array is not closed; was the file cut off?"),
+        (format!("[{GOOD},\n{}", &GOOD[..20]), "line 2: the array is not closed; was the file cut off?"),
+        (format!("[{GOOD}\n{GOOD}]"), "line 2: a comma is missing in the array"),
+        (format!("[{GOOD},\n{{\"a\": 1\n,{GOOD}]\n"), "line 2: the array cannot be read from here on"),
+    ] {
+        for chunk_len in [1, 7, text.len()] {
+            let error = pivot(&spec(), &[(KEY, text.as_bytes())], chunk_len).err().unwrap();
+            assert_eq!((error.kind(), error.to_string()), (Kind::InvalidSource, format!("{KEY}, {expected}")));
+        }
+    }
 }
 
 #[test]
 fn a_line_that_is_no_object_is_told_in_the_words_of_the_parser() {
     for (line, expected) in [
-        ("1", "invalid type: integer `1`, expected a JSON object"),
-        ("[]", "invalid type: sequence, expected a JSON object"),
-        ("\"a\"", "invalid type: string \"a\", expected a JSON object"),
-        ("null", "invalid type: null, expected a JSON object"),
-        ("a,b", "expected value"),
         ("{", "EOF while parsing an object"),
         ("{\"a\": 1", "EOF while parsing an object"),
         ("{\"a\": 1,}", "trailing comma"),
@@ -123,11 +205,19 @@ fn a_line_that_is_no_object_is_told_in_the_words_of_the_parser() {
         let found = fault(line.as_bytes());
         let (what, place) = found.rsplit_once(", at byte ").unwrap_or_else(|| panic!("{found}"));
         assert_eq!(what, format!(": not a JSON object: {expected}"), "{line}");
-        let number = place.strip_suffix(" of the line").unwrap();
-        assert!(number.parse::<usize>().unwrap() <= line.len() + 1, "{line}: {found}");
+        assert!(place.parse::<usize>().unwrap() <= line.len() + 1, "{line}: {found}");
     }
-    let twice = fault(format!("{GOOD} {GOOD}").as_bytes());
-    assert_eq!(twice, format!(": not a JSON object: trailing characters, at byte {} of the line", GOOD.len() + 2));
+    for (line, expected) in [
+        ("1", "a number, expected a JSON object"),
+        ("-1", "a number, expected a JSON object"),
+        ("[]", "an array, expected a JSON object"),
+        ("\"secret\"", "a text, expected a JSON object"),
+        ("null", "not a JSON object"),
+        ("a,b", "not a JSON object"),
+        ("}", "not a JSON object"),
+    ] {
+        assert_eq!(fault(line.as_bytes()), format!(": {expected}"), "{line}");
+    }
     assert_eq!(fault(b"{\"Project\": \"\xFF\"}"), ": not UTF-8");
 }
 
@@ -146,7 +236,7 @@ fn a_bad_line_is_in_quarantine_as_it_stands() {
     };
     Scanner::default().feed(pivoted.quarantine.as_bytes(), &mut each).unwrap();
     let rows: Vec<Vec<String>> = rows;
-    assert_eq!(rows[1], ["a.ndjson", "etag", "2", "", "Project", "unknown category \"Sport\"", &line]);
+    assert_eq!(rows[1], ["a.ndjson", "etag", "2", "", "Project", "unknown category", &line]);
     assert_eq!((&rows[2][2..5], rows[2][6].as_str()), (&["3", "", ""].map(str::to_owned)[..], "["));
     assert_eq!(rows.len(), 3);
 }
@@ -170,19 +260,15 @@ fn what_ends_a_file_is_told_with_its_line() {
             format!("{nines}\n{nines}\n").into_bytes(),
             "line 2, column Duration (in minutes): the sum that this value belongs to needs more than 38 digits",
         ),
-        (
-            long.into_bytes(),
-            "line 2: a line of more than 1048576 bytes begins here; is there one JSON object per line?",
-        ),
-        (
-            b"\xFF\xFE{\0}\0".to_vec(),
-            "line 1: not UTF-8: the file begins with a UTF-16 byte order mark; export it as UTF-8",
-        ),
+        (long.into_bytes(), "line 2: a line or a JSON object of more than 1048576 bytes begins here"),
+        (b"\xFF\xFE{\0}\0".to_vec(), "not UTF-8: the file begins with a UTF-16 byte order mark; export it as UTF-8"),
     ] {
         for bytes in [text.clone(), gzip(&text)] {
             for chunk_len in [bytes.len(), 9_999] {
                 let error = pivot(&spec(), &[(KEY, &bytes)], chunk_len).err().unwrap();
-                assert_eq!((error.kind(), error.to_string()), (Kind::InvalidSource, format!("a.ndjson, {expected}")));
+                let found = error.to_string();
+                let found = found.strip_prefix("a.ndjson").map(|place| place.trim_start_matches([',', ':', ' ']));
+                assert_eq!((error.kind(), found), (Kind::InvalidSource, Some(expected)));
             }
         }
     }
@@ -224,7 +310,14 @@ proptest! {
             json.push_str(&json_line(category, value, &date, *way));
         }
         let expected = pivot(&spec(), &[("a.csv", csv.as_bytes())], 1_000).unwrap();
-        for (key, bytes) in [("a.ndjson", json.clone().into_bytes()), ("a.json.gz", gzip(&json))] {
+        let array = format!("[{}]", json.trim_end().lines().collect::<Vec<_>>().join(" ,\n"));
+        let run_together: String = json.lines().collect();
+        for (key, bytes) in [
+            ("a.ndjson", json.clone().into_bytes()),
+            ("a.json.gz", gzip(&json)),
+            ("a.json", array.into_bytes()),
+            ("a.json", run_together.into_bytes()),
+        ] {
             let found = pivot(&spec(), &[(key, &bytes)], chunk_len).unwrap();
             prop_assert_eq!(&found.csv, &expected.csv);
             prop_assert_eq!((found.rows_read, found.rejects.count), (expected.rows_read, expected.rejects.count));
@@ -233,10 +326,28 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused(text in prop::collection::vec(any::<u8>(), 0..300), chunk_len in 1_usize..50) {
-        let lines = text.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
         if let Ok(pivoted) = pivot(&spec(), &[(KEY, &text)], chunk_len) {
-            prop_assert!(pivoted.rejects.count <= lines as u64);
+            let is_blank = text.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'[' | b']'));
+            prop_assert!(is_blank || pivoted.rows_read > 0, "something is passed over");
             prop_assert_eq!(pivoted.rejects.count, pivoted.rows_read);
         }
+    }
+
+    /// Whatever is wrong with the brackets, commas and quotes, it is the same however the file is cut.
+    #[test]
+    fn pieces_change_nothing(
+        parts in prop::collection::vec(
+            prop::sample::select(vec![GOOD, "{", "}", "[", "]", ",", ":", "\"", "\\", "\n", " ", "\r\n", "1", "\"a\":", "{}"]),
+            0..14,
+        ),
+        chunk_len in 1_usize..40,
+    ) {
+        let text = parts.concat();
+        let outcome = |chunk_len: usize| {
+            pivot(&spec(), &[(KEY, text.as_bytes())], chunk_len)
+                .map(|pivoted| (pivoted.csv, pivoted.quarantine, pivoted.rows_read))
+                .map_err(|error| error.to_string())
+        };
+        prop_assert_eq!(outcome(chunk_len), outcome(text.len().max(1)));
     }
 }
