@@ -297,15 +297,15 @@ async fn the_database_server_may_crash_in_the_middle_of_the_load_and_at_its_comm
 async fn a_function_that_runs_out_of_time_is_tried_again_beside_another_job() {
     let campaign = Campaign::start_with(true).await;
     let mut template = with_second_job().0;
-    // The others give up by themselves, some seconds before.
+    // The others give up by themselves, some seconds before. Enough for a try on a busy machine.
     for function in ["PomodoroDetectNewFilesFunction", "SalesDetectNewFilesFunction"] {
-        template["Resources"][function]["Properties"]["Timeout"] = 2.into();
+        template["Resources"][function]["Properties"]["Timeout"] = 6.into();
     }
     let deployment = campaign.deploy_template(Options::default(), template).await;
     let sales = campaign.second_job(&deployment).unwrap();
     sales.upload("a.csv", second_job_file()).await.unwrap();
     let place = Place::Named("detect-new-files PUT intermediate_data/../manifest.json".to_owned());
-    let action = Action::Slow(Duration::from_secs(4));
+    let action = Action::Slow(Duration::from_secs(9));
     campaign.faults.arm(&deployment.name, Some(Fault { place, moment: Moment::Before, action, times: 1 }));
     let outcomes = tokio::join!(run(&deployment, json!({})), run(&sales, json!({})));
     assert!(campaign.faults.struck(&deployment.name).is_some());
@@ -313,7 +313,7 @@ async fn a_function_that_runs_out_of_time_is_tried_again_beside_another_job() {
         assert!(outcome.succeeded(), "{}", failure(outcome));
     }
     let longest = outcomes.0.duration_ms.max(outcomes.1.duration_ms);
-    assert!(longest > 2_000, "the one that was struck waited for the end of its first try");
+    assert!(longest > 6_000, "the one that was struck waited for the end of its first try");
     campaign.is_sound(&deployment).await.unwrap();
 }
 
