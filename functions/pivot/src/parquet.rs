@@ -3,7 +3,8 @@
 //!
 //! A row means what it would mean in a CSV file, so values are turned into texts first, and these are parsed as any
 //! others:
-//! - integers, decimals, booleans and dates exactly; floats and doubles as the shortest text that parses to the same number;
+//! - integers, decimals, booleans and dates exactly; floats and doubles as the shortest text that parses to the same
+//!   number;
 //! - timestamps as their date in UTC, whatever time zone they are to be shown in; those without a time zone as they
 //!   are;
 //! - texts as they are; no other type is read as a text, and no duration as a number, as its unit is not known;
@@ -17,8 +18,8 @@
 //! one unpacked page of at most [`MAX_PAGE_BYTES`], and a dictionary of at most [`MAX_DICTIONARY_BYTES`], for which
 //! twice as much may be allocated because it grows by doubling, three times as much for the moment when it does. Where
 //! values are told by what they share with the one before, also that one, which may be as large as its page. The text
-//! of a value has a byte more than a row may have at most. Unpacking Brotli takes 16 MiB more. A usual file takes a tenth of that. Nothing grows with the
-//! number of rows.
+//! of a value has a byte more than a row may have at most. Unpacking Brotli takes 16 MiB more. A usual file takes a
+//! tenth of that. Nothing grows with the number of rows.
 //!
 //! # Time
 //! A step ends after some thousand rows, or after some MiB of pages and texts, with or without rows: a small file may
@@ -33,8 +34,8 @@
 //! a few bytes can ask for more memory than there is, which ends the process; and asserts where a file is wrong.
 //!
 //! # Layout
-//! `thrift` is how metadata is written, `footer`, `schema` and `arrow` what it says; `page`, `packed` and `values` are the way
-//! from bytes to values, `text` the one to texts.
+//! `thrift` is how metadata is written, `footer`, `schema` and `arrow` what it says; `page`, `packed` and `values` are
+//! the way from bytes to values, `text` the one to texts.
 
 mod arrow;
 mod footer;

@@ -47,8 +47,8 @@ impl Date {
         (date.year() >= 1).then(|| Self { digits: u64::from_le_bytes(digits) })
     }
 
-    /// Parses the layout of the date only, not the calendar; compare the result with validated dates only. A time behind
-    /// it is checked in full.
+    /// Parses the layout of the date only, not the calendar; compare the result with validated dates only. A time
+    /// behind it is checked in full.
     #[inline(always)]
     pub fn parse_fast(prefix: FieldPrefix<'_>) -> Option<Self> {
         // The first and the last character that may stand in each place; those of the date are digits if it is known.
