@@ -66,8 +66,8 @@ async fn release(context: &Context, input: &Release) -> Result<ReleaseOutput> {
     let owner = &input.execution;
     // It has been redriven since.
     if input.has_ended {
-        let status = executions::status(executions, &owner.id).await?;
-        if status.is_some_and(|status| lock::OWNING.contains(&status)) {
+        let described = executions::describe(executions, &owner.id).await?;
+        if described.is_some_and(|described| lock::OWNING.contains(&described.status)) {
             return Ok(ReleaseOutput { started: None });
         }
     }

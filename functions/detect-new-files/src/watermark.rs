@@ -4,7 +4,7 @@ use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_sfn::types::ExecutionStatus;
 use serde_json::Value;
 use sluice::contract::Execution;
-use sluice::{Error, Result};
+use sluice::{Error, Result, executions};
 
 /// How many pages of 100 executions are looked through.
 const MAX_PAGES: usize = 10;
@@ -38,17 +38,9 @@ pub(crate) async fn last_success(client: &aws_sdk_sfn::Client, execution: &Execu
 /// Did it load all that was new? One that only tried, explained, or left its work to another run ended well too, but
 /// its output says so.
 async fn loads(client: &aws_sdk_sfn::Client, arn: &str) -> Result<bool> {
-    let described = client.describe_execution().execution_arn(arn).send().await;
-    match described {
-        Ok(described) => {
-            // What cannot be read is no watermark either: an older one only means more to look at.
-            let output: Option<Value> = described.output().and_then(|output| serde_json::from_str(output).ok());
-            Ok(output.is_some_and(|output| output["mode"] == "load"))
-        }
-        // It has just become too old to be remembered, or too new to be described.
-        Err(error) if error.as_service_error().is_some_and(|service| service.is_execution_does_not_exist()) => {
-            Ok(false)
-        }
-        Err(error) => Err(Error::aws(format!("describe {arn}"), error)),
-    }
+    // It may have just become too old to be remembered, or be too new to be described.
+    let Some(described) = executions::describe(client, arn).await? else { return Ok(false) };
+    // What cannot be read is no watermark either: an older one only means more to look at.
+    let output: Option<Value> = described.output().and_then(|output| serde_json::from_str(output).ok());
+    Ok(output.is_some_and(|output| output["mode"] == "load"))
 }

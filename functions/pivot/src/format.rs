@@ -1,6 +1,6 @@
 //! Which format a file has: its key says so.
 
-use sluice::input::without_suffix;
+use sluice::input::{without_packing, without_suffix};
 
 /// The format of a file's rows. Compression is another matter, and decided by the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,9 +13,6 @@ pub enum Format {
     Parquet,
 }
 
-/// Suffixes of compressed files.
-const COMPRESSED: [&str; 2] = [".gz", ".zst"];
-
 /// A key's suffix and its format.
 const SUFFIXES: [(&str, Format); 4] =
     [(".ndjson", Format::Json), (".jsonl", Format::Json), (".json", Format::Json), (".parquet", Format::Parquet)];
@@ -23,7 +20,7 @@ const SUFFIXES: [(&str, Format); 4] =
 impl Format {
     /// The format of the file `key`, a suffix of a compression and the case of letters aside.
     pub fn of(key: &str) -> Self {
-        let name = COMPRESSED.iter().find_map(|suffix| without_suffix(key, suffix)).unwrap_or(key);
+        let name = without_packing(key).unwrap_or(key);
         let found = SUFFIXES.iter().find(|(suffix, _)| without_suffix(name, suffix).is_some());
         found.map_or(Self::Csv, |(_, format)| *format)
     }
@@ -31,7 +28,7 @@ impl Format {
 
 /// Whether a key says that the whole file is compressed.
 pub(crate) fn is_compressed(key: &str) -> bool {
-    COMPRESSED.iter().any(|suffix| without_suffix(key, suffix).is_some())
+    without_packing(key).is_some()
 }
 
 #[cfg(test)]

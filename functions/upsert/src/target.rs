@@ -83,8 +83,10 @@ impl<'a> Target<'a> {
                 OnOverlap::PerFile => &["SELECT", "INSERT", "UPDATE", "DELETE"],
             },
         };
-        if self.spec.create && !wanted.is_there(connection).await? {
+        let mut relation = wanted.relation(connection).await?;
+        if self.spec.create && relation.is_none() {
             self.create(connection).await?;
+            relation = wanted.relation(connection).await?;
         }
         // A load that does not keep the contributions of files would make them wrong.
         let loses_shares = (has_shares && !self.is_per_file()).then(|| {
@@ -93,7 +95,7 @@ impl<'a> Target<'a> {
                 "was loaded per_file; leave on_overlap at that, or drop the table of shares, sluice.{name:?}, for good"
             )
         });
-        let problems = wanted.problems(connection, loses_shares).await?;
+        let problems = wanted.problems(connection, relation.as_deref(), loses_shares).await?;
         match problems.is_empty() {
             true => Ok(()),
             false => {

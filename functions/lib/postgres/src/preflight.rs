@@ -27,20 +27,18 @@ struct Existing {
 }
 
 impl Wanted<'_> {
-    /// Whether there is anything of the target's name.
+    /// What an operator has to put right before the load; `relation` is what it is, and `more` is added if
+    /// that is a table.
     ///
     /// # Errors
     /// As [`classify`].
-    pub async fn is_there(&self, connection: &mut PgConnection) -> Result<bool> {
-        Ok(self.kind_of_relation(connection).await?.is_some())
-    }
-
-    /// What an operator has to put right before the load; `more` is added if the target is a table at all.
-    ///
-    /// # Errors
-    /// As [`classify`].
-    pub async fn problems(&self, connection: &mut PgConnection, more: Option<String>) -> Result<Vec<String>> {
-        Ok(match self.kind_of_relation(connection).await?.as_deref() {
+    pub async fn problems(
+        &self,
+        connection: &mut PgConnection,
+        relation: Option<&str>,
+        more: Option<String>,
+    ) -> Result<Vec<String>> {
+        Ok(match relation {
             None => vec!["does not exist; create it, or set \"create\": true in the spec".to_owned()],
             Some("p") => vec!["is partitioned, which a load cannot count its rows in; load a plain table".to_owned()],
             Some("r") => {
@@ -54,7 +52,11 @@ impl Wanted<'_> {
         })
     }
 
-    async fn kind_of_relation(&self, connection: &mut PgConnection) -> Result<Option<String>> {
+    /// What the target is, as `pg_class.relkind` has it; `None` if there is nothing of its name.
+    ///
+    /// # Errors
+    /// As [`classify`].
+    pub async fn relation(&self, connection: &mut PgConnection) -> Result<Option<String>> {
         sqlx::query_scalar(
             "select c.relkind::text
              from pg_class c join pg_namespace n on n.oid = c.relnamespace

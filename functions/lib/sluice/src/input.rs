@@ -51,10 +51,15 @@ impl PassedOver {
 
 /// Does the key end with a suffix of the source, or with one and that of a packed file, in any case of letters?
 fn has_suffix(source: &Source, key: &str) -> bool {
-    let plain = PACKED.iter().find_map(|packed| without_suffix(key, packed));
+    let plain = without_packing(key);
     source.suffix.all().iter().any(|suffix| {
         without_suffix(key, suffix).is_some() || plain.is_some_and(|plain| without_suffix(plain, suffix).is_some())
     })
+}
+
+/// A key without the suffix of a compression; `None` if it has none.
+pub fn without_packing(key: &str) -> Option<&str> {
+    PACKED.iter().find_map(|packed| without_suffix(key, packed))
 }
 
 /// What stands before the suffix, if the text ends with it in any case of letters.
