@@ -15,7 +15,7 @@ mod versions;
 mod write;
 
 pub use read::{Ledger, LoadedVersion, last_loads};
-pub use write::{Certainty, write};
+pub use write::{BatchFiles, Certainty, LoadingRun, write};
 
 #[cfg(test)]
 mod tests {
@@ -110,6 +110,8 @@ mod tests {
                                     execution: execution.id.clone(),
                                     detected_at: detected_at.clone(),
                                     files: files(&run.batches[index as usize]),
+                                    bad: Vec::new(),
+                                    generation: String::new(),
                                     in_doubt: certainty == Certainty::InDoubt,
                                 };
                                 bucket.insert(keys::ledger_entry(&execution, &detected_at, index), entry);

@@ -47,6 +47,12 @@ pub struct LedgerEntry {
     pub detected_at: String,
     /// What was loaded.
     pub files: Vec<SourceFile>,
+    /// Those that were set aside whole: they are not tried again at this version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bad: Vec<SourceFile>,
+    /// Into which generation of the target: see [`Loaded`](super::Loaded).
+    #[serde(default)]
+    pub generation: String,
     /// The run is about to commit, and may never say whether it did: none of these files is known at any version.
     #[serde(default)]
     pub in_doubt: bool,

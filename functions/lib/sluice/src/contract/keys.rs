@@ -38,6 +38,11 @@ pub fn again(job: &str) -> String {
     format!("state/{job}/again.json")
 }
 
+/// What a job has loaded into its target.
+pub fn loaded(job: &str) -> String {
+    format!("state/{job}/loaded.json")
+}
+
 /// Where the leases of a database instance are.
 pub fn leases(instance: &str) -> String {
     format!("state/database-access/{instance}/")

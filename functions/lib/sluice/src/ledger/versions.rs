@@ -81,7 +81,7 @@ mod tests {
 
     fn entry(key: &str, etag: &str) -> LedgerEntry {
         let file = SourceFile { key: key.into(), etag: etag.into(), size: 0, last_modified: String::new() };
-        LedgerEntry { execution: String::new(), detected_at: String::new(), files: vec![file], in_doubt: false }
+        LedgerEntry { execution: String::new(), detected_at: String::new(), files: vec![file], bad: Vec::new(), generation: String::new(), in_doubt: false }
     }
 
     #[test]
