@@ -118,7 +118,7 @@ mod tests {
     fn source(suffix: serde_json::Value) -> Source {
         let columns = serde_json::json!({"key": {}, "on": {}, "of": {"type": "number"}});
         let parts = Parts {
-            source: serde_json::json!({"suffix": suffix, "columns": columns}),
+            source: serde_json::json!({"suffix": suffix, "format": {"type": "csv"}, "columns": columns}),
             shape: serde_json::json!({"keys": ["key"], "values": {"of": "sum"}, "pivot": {"on": "on", "into": ["a"]}}),
             target: serde_json::json!({"table": "t", "on_overlap": "all_files"}),
         };

@@ -4,16 +4,20 @@
 //!
 //! # Layout
 //! - `fields`: the fields of a JSON object, each asked for once; what is left over is a problem.
+//! - `names`: what may be called how.
 //! - `source`, `shape`, `target`: the parts.
 //! - `earlier`: the form before this one, refused with what it is called now.
 //! - `print`: what of a spec decides what a table holds.
 
 mod earlier;
 mod fields;
+mod names;
 mod print;
 mod shape;
 mod source;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub use print::{Print, Selection};
 pub use shape::{Other, Pivot, Shape};
@@ -47,6 +51,18 @@ pub struct Spec {
     pub target: Target,
 }
 
+impl Spec {
+    /// The columns of the source that the shape does not use. They are not read.
+    pub fn unused_columns(&self) -> impl Iterator<Item = &str> {
+        let Shape { key, sum, pivot, .. } = &self.shape;
+        self.source
+            .columns
+            .keys()
+            .map(String::as_str)
+            .filter(move |name| ![key, sum, &pivot.on].into_iter().any(|used| used == name))
+    }
+}
+
 /// What is wrong with a field of a spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -72,6 +88,9 @@ impl Parts {
         if !problems.is_empty() {
             return Err(problems);
         }
+        for (part, value) in [("/source", &self.source), ("/shape", &self.shape), ("/target", &self.target)] {
+            names::reserved(part, value, &mut problems);
+        }
         let source = source::read(&self.source, &mut problems);
         let shape = shape::read(&self.shape, &mut problems);
         let target = target::read(&self.target, &mut problems);
@@ -79,7 +98,7 @@ impl Parts {
         // What one field says of another only makes sense where each is right by itself.
         if problems.is_empty() {
             shape::compare(&spec, &mut problems);
-            target::compare(&spec, &mut problems);
+            target::compare(&self.target["newest_per"], &spec, &mut problems);
         }
         if problems.is_empty() { Ok(spec) } else { Err(problems) }
     }

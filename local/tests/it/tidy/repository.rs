@@ -74,26 +74,27 @@ fn every_event_decodes() {
         let decoded = match name.as_str() {
             "detect-new-files" | "detect-new-files-release" => serde_json::from_value::<DetectInput>(event).map(drop),
             "pivot" => serde_json::from_value::<PivotInput>(event).map(drop),
-            "upsert" | "upsert-prepare" => serde_json::from_value::<UpsertEvent>(event).map(drop),
+            "upsert" | "upsert-check" | "upsert-prepare" => serde_json::from_value::<UpsertEvent>(event).map(drop),
             _ if name.starts_with("database-access-") => serde_json::from_value::<DatabaseAccessInput>(event).map(drop),
             // What starts an execution is decoded by a function of its own, tested there with these very files.
-            "console-start" | "console-since" | "console-dry-run" | "console-forget" | "console-explain"
-            | "schedule" | "s3-notification" | "eventbridge-s3" | "pipe" | "upload" | "again" | "after" => Ok(()),
+            "console-start" | "console-since" | "console-dry-run" | "console-forget" | "console-reload"
+            | "console-explain" | "schedule" | "s3-notification" | "eventbridge-s3" | "pipe" | "upload" | "again"
+            | "after" => Ok(()),
             _ => panic!("{name}: nothing reads it"),
         };
         decoded.unwrap_or_else(|error| panic!("{name}: {error}"));
         count += 1;
     }
-    assert_eq!(count, 21);
+    assert_eq!(count, 23);
 }
 
 #[test]
 fn the_events_carry_the_spec_of_the_reference_job() {
     let event = |name: &str| -> Value { serde_json::from_str(&read(&format!("events/{name}.json"))).unwrap() };
     let job = crate::support::reference_job();
-    let (pivot, target) = (event("pivot")["pivot"].take(), event("upsert")["target"].take());
-    assert_eq!(serde_json::from_value::<sluice::spec::Pivot>(pivot).unwrap(), job.shape);
-    assert_eq!(serde_json::from_value::<sluice::spec::Target>(target).unwrap(), job.target);
+    for name in ["detect-new-files", "pivot", "upsert", "upsert-check"] {
+        assert_eq!(serde_json::from_value::<sluice::spec::Parts>(event(name)).unwrap(), job.parts, "{name}");
+    }
     assert_eq!(event("detect-new-files")["prefix"], job.prefix);
 }
 
@@ -112,10 +113,12 @@ fn the_readme_explains_every_error_and_event() {
         "console-since",
         "console-dry-run",
         "console-forget",
+        "console-reload",
         "console-explain",
         "upload",
         "again",
         "after",
+        "upsert-check",
         "upsert-prepare",
     ] {
         assert!(readme.contains(&format!("events/{name}.json")), "{name}");

@@ -27,6 +27,9 @@ pub struct LoadingRun<'a> {
     pub detected_at: &'a str,
     /// Into which generation of the target it loads.
     pub generation: &'a str,
+    /// The `detected_at` of the run that it comes after, by the target's own record; `None` if it begins with nothing,
+    /// in a new generation or by a reload.
+    pub after: Option<&'a str>,
     /// How many batches it has.
     pub batch_count: u32,
 }
@@ -53,7 +56,7 @@ pub async fn write<F>(
 where
     F: Future<Output = Result<BatchFiles>>,
 {
-    let LoadingRun { execution, detected_at, generation, batch_count } = run;
+    let LoadingRun { execution, detected_at, generation, after, batch_count } = run;
     let write = |index: u32| {
         let files = files_of(index);
         async move {
@@ -64,6 +67,7 @@ where
                 files: loaded,
                 bad,
                 generation: generation.to_owned(),
+                after: after.unwrap_or_default().to_owned(),
                 in_doubt: certainty == Certainty::InDoubt,
             };
             store.write_json(&keys::ledger_entry(execution, detected_at, index), &entry).await.map(|_| ())

@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 /// An object of a spec on its way into its type.
 pub(super) struct Fields<'p> {
     pointer: String,
+    /// Else it has no fields to lack.
+    is_object: bool,
     /// Those that nobody asked for yet.
     rest: Map<String, Value>,
     known: Vec<&'static str>,
@@ -24,7 +26,7 @@ impl<'p> Fields<'p> {
                 Map::new()
             }
         };
-        Self { pointer, rest, known: Vec::new(), problems }
+        Self { pointer, is_object: value.is_object(), rest, known: Vec::new(), problems }
     }
 
     /// The field `name`, if it is there.
@@ -36,8 +38,10 @@ impl<'p> Fields<'p> {
     /// The field `name`; that it is missing is a problem.
     pub(super) fn required(&mut self, name: &'static str) -> Value {
         self.take(name).unwrap_or_else(|| {
-            let pointer = self.pointer.clone();
-            self.problems.push(Problem { pointer, what: format!("lacks the field {name:?}") });
+            if self.is_object {
+                let pointer = self.pointer.clone();
+                self.problems.push(Problem { pointer, what: format!("lacks the field {name:?}") });
+            }
             Value::Null
         })
     }
@@ -142,7 +146,7 @@ pub(super) fn kind(value: &Value) -> &'static str {
 /// `; did you mean "amount"?`, if one of `names` is close to `name`.
 pub(super) fn did_you_mean<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
     let near = names.map(|known| (distance(name, known), known)).min();
-    match near.filter(|(distance, known)| *distance <= 1.max(known.len().min(name.len()) / 3)) {
+    match near.filter(|(distance, known)| *distance <= known.len().min(name.len()).div_ceil(3)) {
         Some((_, near)) => format!("; did you mean {near:?}?"),
         None => String::new(),
     }

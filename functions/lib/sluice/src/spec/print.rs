@@ -23,7 +23,7 @@ pub struct Print {
 pub struct Selection {
     /// Keys begin with this.
     pub prefix: String,
-    /// They end with one of these.
+    /// They end with one of these, in any case of letters: lower-case and sorted here.
     pub suffixes: Vec<String>,
     /// Hidden ones too.
     pub read_hidden: bool,
@@ -49,13 +49,12 @@ impl Spec {
             let _ = write!(text, "{byte:02x}");
             text
         });
+        let mut suffixes: Vec<String> = source.suffix.all().iter().map(|suffix| suffix.to_lowercase()).collect();
+        suffixes.sort();
+        suffixes.dedup();
         Print {
             target: target.full_name(),
-            selection: Selection {
-                prefix: prefix.to_owned(),
-                suffixes: source.suffix.all().to_vec(),
-                read_hidden: source.read_hidden,
-            },
+            selection: Selection { prefix: prefix.to_owned(), suffixes, read_hidden: source.read_hidden },
             reading,
             on_overlap: target.on_overlap,
         }

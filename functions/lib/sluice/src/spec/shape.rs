@@ -1,6 +1,7 @@
 //! The part `shape`: what becomes of the rows.
 
 use super::fields::{Fields, child, did_you_mean, kind};
+use super::names::refuse_column;
 use super::{ColumnType, Problem, Spec};
 use serde::Serialize;
 use serde_json::Value;
@@ -64,23 +65,24 @@ pub(super) fn read(value: &Value, problems: &mut Vec<Problem>) -> Shape {
     fields.later(&["filter", "rows"]);
     let keys = fields.required("keys");
     let key = match &keys {
-        Value::Array(keys) if keys.len() == 1 && keys[0].is_string() => {
-            keys[0].as_str().unwrap_or_default().to_owned()
-        }
+        Value::Array(keys) if keys.len() == 1 && keys[0].is_string() => keys[0].as_str().unwrap_or_default().to_owned(),
         Value::Array(keys) if keys.len() > 1 => {
             fields.wrong("keys", "more than one key is not supported yet");
             String::new()
         }
-        Value::Null => String::new(),
+        Value::Null if value.get("keys").is_none() => String::new(),
         _ => {
-            fields.wrong("keys", "is not a list of a column");
+            fields.wrong("keys", "is not a list of a column's name");
             String::new()
         }
     };
-    let values = fields.required("values");
+    // Of the two a shape has one.
+    let has_rows = value.get("rows").is_some();
+    let values = if has_rows { fields.take("values").unwrap_or_default() } else { fields.required("values") };
     let (value, sum) = aggregate(&values, &mut fields);
     let pivot = match fields.take("pivot") {
         Some(pivot) => read_pivot(&pivot, fields.problems()),
+        None if has_rows => Pivot::default(),
         None => {
             fields.wrong("pivot", "is missing; a shape without it is not supported yet");
             Pivot::default()
@@ -101,7 +103,8 @@ fn aggregate(values: &Value, fields: &mut Fields<'_>) -> (String, String) {
     };
     let mut all = values.iter();
     let (Some((name, aggregate)), None) = (all.next(), all.next()) else {
-        let what = if values.is_empty() { "names no value" } else { "more than one of the values is not supported yet" };
+        let what =
+            if values.is_empty() { "names no value" } else { "more than one of the values is not supported yet" };
         fields.wrong("values", what);
         return nothing;
     };
@@ -138,10 +141,13 @@ fn read_pivot(value: &Value, problems: &mut Vec<Problem>) -> Pivot {
             map.iter().map(|(from, to)| (from.clone(), to.as_str().unwrap_or_default().to_owned())).collect()
         }
         Value::Array(names) if names.iter().all(|name| name.as_str().is_some_and(|name| !name.is_empty())) => {
+            if let Some((place, _)) = names.iter().enumerate().find(|(place, name)| names[..*place].contains(name)) {
+                fields.wrong("into", format!("names the category at {place} twice"));
+            }
             let names = names.iter().filter_map(Value::as_str);
             names.map(|name| (name.to_owned(), name.to_owned())).collect()
         }
-        Value::Null => BTreeMap::new(),
+        Value::Null if value.get("into").is_none() => BTreeMap::new(),
         _ => {
             fields.wrong("into", "is not an object from categories to columns, or a list of both");
             BTreeMap::new()
@@ -159,7 +165,12 @@ fn read_pivot(value: &Value, problems: &mut Vec<Problem>) -> Pivot {
             Other::BadRow
         }
     };
-    if into.is_empty() && !matches!(other, Other::Into(_)) && value.get("into").is_some_and(|into| !into.is_null()) {
+    let is_empty = match &value["into"] {
+        Value::Object(map) => map.is_empty(),
+        Value::Array(names) => names.is_empty(),
+        _ => false,
+    };
+    if is_empty {
         fields.wrong("into", "names no category");
     }
     fields.end();
@@ -183,15 +194,28 @@ pub(super) fn compare(spec: &Spec, problems: &mut Vec<Problem>) {
     let sum = child("/shape/values", &shape.value);
     column(sum, &shape.sum, &[ColumnType::Number], "is no number; only numbers are summed");
     column("/shape/pivot/on".to_owned(), &shape.pivot.on, &[ColumnType::Text], "is no text; categories are texts");
-    let values = shape.value_columns();
-    if values.contains(&shape.key) {
-        let what = format!("two columns of the table would be called {:?}", shape.key);
-        problems.push(Problem { pointer: "/shape/pivot/into".to_owned(), what });
-    }
-    for name in values.iter().chain([&shape.key]) {
-        if name.is_empty() || name.len() > 63 || name.contains('\0') || name.starts_with("sluice_") {
-            let what = format!("{name:?} cannot be the name of a column: 1 to 63 bytes, no NUL, not sluice_...");
-            problems.push(Problem { pointer: "/shape/pivot/into".to_owned(), what });
+    name_columns(shape, problems);
+}
+
+/// PostgreSQL's limit of a table ("Limits" in its documentation).
+const MAX_COLUMNS: usize = 1_600;
+
+/// What is wrong with the names of the table's columns.
+fn name_columns(shape: &Shape, problems: &mut Vec<Problem>) {
+    let into = shape.pivot.into.iter().map(|(category, name)| (child("/shape/pivot/into", category), name));
+    let other = match &shape.pivot.other {
+        Other::Into(name) => Some(("/shape/pivot/other/into".to_owned(), name)),
+        Other::BadRow | Other::Ignore => None,
+    };
+    for (pointer, name) in into.chain(other) {
+        if let Some(what) = refuse_column(name) {
+            problems.push(Problem { pointer, what });
+        } else if *name == shape.key {
+            problems.push(Problem { pointer, what: format!("two columns of the table would be called {name:?}") });
         }
+    }
+    if shape.value_columns().len() >= MAX_COLUMNS {
+        let what = format!("a table of PostgreSQL has at most {MAX_COLUMNS} columns");
+        problems.push(Problem { pointer: "/shape/pivot/into".to_owned(), what });
     }
 }

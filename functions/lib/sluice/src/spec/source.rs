@@ -2,6 +2,7 @@
 
 use super::Problem;
 use super::fields::{Fields, child, kind};
+use super::names::refuse_column;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -112,14 +113,44 @@ const ON_BAD: [(&str, OnBad); 2] = [("fail", OnBad::Fail), ("quarantine", OnBad:
 
 /// The options of a format that come later.
 const FORMAT_LATER: [&str; 11] = [
-    "delimiter", "quote", "escape", "header", "skip", "skip_end", "end_at", "comment", "ragged", "encoding", "records",
+    "delimiter",
+    "quote",
+    "escape",
+    "header",
+    "skip",
+    "skip_end",
+    "end_at",
+    "comment",
+    "ragged",
+    "encoding",
+    "records",
 ];
 
 /// The options of a column that come later.
 const COLUMN_LATER: [&str; 19] = [
-    "file", "pattern", "constant", "format", "ambiguous", "truncate", "unit", "scale", "decimal", "group", "strip",
-    "accounting", "true_values", "false_values", "trim", "null_values", "nullable", "if_null", "optional",
+    "file",
+    "pattern",
+    "constant",
+    "format",
+    "ambiguous",
+    "truncate",
+    "unit",
+    "scale",
+    "decimal",
+    "group",
+    "strip",
+    "accounting",
+    "true_values",
+    "false_values",
+    "trim",
+    "null_values",
+    "nullable",
+    "if_null",
+    "optional",
 ];
+
+/// What is wrong with an empty name, or with none.
+const NO_NAME: &str = "is not the name of a column in the file";
 
 /// What a lookback may be at most: ten years. Beyond that, `since` is what is wanted.
 const MAX_LOOKBACK_HOURS: u64 = 87_660;
@@ -142,7 +173,12 @@ pub(super) fn read(value: &Value, problems: &mut Vec<Problem>) -> Source {
         },
     };
     let read_hidden = fields.flag("read_hidden", false);
-    let format = fields.take("format").and_then(|format| file_type(&format, &mut fields));
+    let format = fields.take("format");
+    let says_type = format.as_ref().is_some_and(|format| format.get("type").is_some());
+    let format = format.and_then(|format| file_type(&format, &mut fields));
+    if !says_type {
+        tell_suffixes_without_type(value, &mut fields);
+    }
     let defaults = fields.take("defaults").unwrap_or_else(|| Value::Object(serde_json::Map::new()));
     let zone = default_zone(&defaults, &mut fields);
     let columns = fields.required("columns");
@@ -151,6 +187,9 @@ pub(super) fn read(value: &Value, problems: &mut Vec<Problem>) -> Source {
             .iter()
             .map(|(name, value)| {
                 let pointer = child("/source/columns", name);
+                if let Some(what) = refuse_column(name) {
+                    fields.problems().push(Problem { pointer: pointer.clone(), what });
+                }
                 (name.clone(), column(name, &pointer, value, zone.as_deref(), fields.problems()))
             })
             .collect(),
@@ -184,6 +223,23 @@ fn suffixes(value: &Value, fields: &mut Fields<'_>) -> Suffixes {
     }))
 }
 
+/// A problem for each suffix that does not say what the files hold.
+fn tell_suffixes_without_type(source: &Value, fields: &mut Fields<'_>) {
+    let mut tell = |pointer: String, suffix: &Value| {
+        let suffix = suffix.as_str().map(str::to_lowercase);
+        if suffix.is_some_and(|suffix| ["", ".gz", ".zst"].contains(&suffix.as_str())) {
+            let what = "does not say what the files hold; say format.type".to_owned();
+            fields.problems().push(Problem { pointer, what });
+        }
+    };
+    match &source["suffix"] {
+        Value::Array(suffixes) => {
+            suffixes.iter().enumerate().for_each(|(place, one)| tell(format!("/source/suffix/{place}"), one));
+        }
+        one => tell("/source/suffix".to_owned(), one),
+    }
+}
+
 fn file_type(value: &Value, fields: &mut Fields<'_>) -> Option<FileType> {
     const TYPES: [(&str, FileType); 3] =
         [("csv", FileType::Csv), ("json", FileType::Json), ("parquet", FileType::Parquet)];
@@ -206,11 +262,31 @@ fn default_zone(value: &Value, fields: &mut Fields<'_>) -> Option<String> {
 }
 
 fn zone(fields: &mut Fields<'_>) -> Option<String> {
-    let zone = fields.text("zone", Some(""));
-    (!zone.is_empty()).then_some(zone)
+    let zone = fields.take("zone")?;
+    let found = zone.as_str().filter(|zone| is_zone(zone)).map(ToOwned::to_owned);
+    if found.is_none() {
+        fields.wrong("zone", format!("is {zone}, not UTC or an IANA name such as \"Europe/Berlin\""));
+    }
+    found
 }
 
-fn column(name: &str, pointer: &str, value: &Value, zone_by_default: Option<&str>, problems: &mut Vec<Problem>) -> Column {
+/// The form of a name in the time zone database; whether that has it, who reads with it knows.
+fn is_zone(text: &str) -> bool {
+    let mut parts = text.split('/');
+    let is_area = parts.next().is_some_and(|area| !area.is_empty() && area.bytes().all(|b| b.is_ascii_alphabetic()));
+    let is_place =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+-".contains(&b));
+    let places: Vec<&str> = parts.collect();
+    text == "UTC" || is_area && !places.is_empty() && places.into_iter().all(is_place)
+}
+
+fn column(
+    name: &str,
+    pointer: &str,
+    value: &Value,
+    zone_by_default: Option<&str>,
+    problems: &mut Vec<Problem>,
+) -> Column {
     const TYPES: [(&str, Option<ColumnType>); 9] = [
         ("text", Some(ColumnType::Text)),
         ("number", Some(ColumnType::Number)),
@@ -223,18 +299,21 @@ fn column(name: &str, pointer: &str, value: &Value, zone_by_default: Option<&str
         ("json", None),
     ];
     if let Value::String(from) = value {
+        if from.is_empty() {
+            problems.push(Problem { pointer: pointer.to_owned(), what: NO_NAME.to_owned() });
+        }
         return Column { place: Place::From(from.clone()), kind: ColumnType::Text, zone: None };
     }
     let mut fields = Fields::of(pointer, value, problems);
-    let kind = match fields.word("type", &TYPES, Some(Some(ColumnType::Text))) {
-        Some(Some(kind)) => kind,
-        Some(None) => {
-            fields.wrong("type", format!("{} is not supported yet", value["type"]));
-            ColumnType::Text
-        }
-        None => ColumnType::Text,
-    };
+    let given = fields.word("type", &TYPES, Some(Some(ColumnType::Text)));
+    if given == Some(None) {
+        fields.wrong("type", format!("{} is not supported yet", value["type"]));
+    }
+    let kind = given.flatten();
     let partition = fields.text("partition", Some(""));
+    if value["partition"] == "" {
+        fields.wrong("partition", "is not the name of a part such as dt in dt=2024-03-01");
+    }
     let place = match fields.take("from") {
         Some(_) if !partition.is_empty() => {
             fields.wrong("partition", "does not go with from");
@@ -246,7 +325,7 @@ fn column(name: &str, pointer: &str, value: &Value, zone_by_default: Option<&str
             Place::From(name.to_owned())
         }
         Some(_) => {
-            fields.wrong("from", "is not the name of a column in the file");
+            fields.wrong("from", NO_NAME);
             Place::From(name.to_owned())
         }
         None if !partition.is_empty() => Place::Partition(partition),
@@ -254,10 +333,11 @@ fn column(name: &str, pointer: &str, value: &Value, zone_by_default: Option<&str
     };
     fields.later(&COLUMN_LATER);
     let own = zone(&mut fields);
-    if own.is_some() && kind != ColumnType::Date {
+    if value.get("zone").is_some() && kind.is_some_and(|kind| kind != ColumnType::Date) {
         fields.wrong("zone", "is for a date");
     }
     fields.end();
+    let kind = kind.unwrap_or(ColumnType::Text);
     let zone = own.or_else(|| zone_by_default.map(ToOwned::to_owned)).filter(|_| kind == ColumnType::Date);
     Column { place, kind, zone }
 }

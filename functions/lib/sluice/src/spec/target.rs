@@ -99,36 +99,41 @@ pub(super) fn read(value: &Value, problems: &mut Vec<Problem>) -> Target {
         }
     }
     let create = fields.flag("create", false);
-    let on_overlap = match fields.word("on_overlap", &OVERLAPS, None) {
-        Some(Some(on_overlap)) => on_overlap,
-        Some(None) => {
-            fields.wrong("on_overlap", "newest_row is for rows, which are not supported yet");
-            OnOverlap::LastRun
-        }
-        None => OnOverlap::LastRun,
-    };
+    let given = fields.word("on_overlap", &OVERLAPS, None);
+    if given == Some(None) {
+        fields.wrong("on_overlap", "newest_row is for rows, which are not supported yet");
+    }
     let by = [("modified", NewestBy::Modified), ("key", NewestBy::Key)];
     let newest_by = fields.word("newest_by", &by, Some(NewestBy::Modified)).unwrap_or_default();
     let repeated = [("fail", OnRepeatedFile::Fail), ("allow", OnRepeatedFile::Allow)];
     let on_repeated_file = fields.word("on_repeated_file", &repeated, Some(OnRepeatedFile::Fail)).unwrap_or_default();
-    for (name, mode) in [("newest_by", OnOverlap::NewestFile), ("on_repeated_file", OnOverlap::AllFiles)] {
-        if value.get(name).is_some() && on_overlap != mode {
+    let newest_per = fields.take("newest_per");
+    if newest_per.is_some_and(|per| per.as_array().is_none_or(Vec::is_empty)) {
+        fields.wrong("newest_per", "is not a list of keys");
+    }
+    let on_overlap = given.flatten().unwrap_or(OnOverlap::LastRun);
+    for (name, mode) in [
+        ("newest_by", OnOverlap::NewestFile),
+        ("newest_per", OnOverlap::NewestFile),
+        ("on_repeated_file", OnOverlap::AllFiles),
+    ] {
+        if value.get(name).is_some() && given.flatten().is_some_and(|given| given != mode) {
             fields.wrong(name, format!("is for on_overlap {}", mode.as_str()));
         }
     }
     fields.later(&["types", "add_columns"]);
-    // Compared with the keys later; with one key it says nothing new.
-    fields.take("newest_per");
-    if value.get("newest_per").is_some() && on_overlap != OnOverlap::NewestFile {
-        fields.wrong("newest_per", "is for on_overlap newest_file");
-    }
-    let newest_per = value.get("newest_per");
-    if newest_per.is_some_and(|per| per.as_array().is_none_or(|per| per.len() != 1)) {
-        fields.wrong("newest_per", "is not a list of keys, of which there is one");
-    }
     fields.end();
     Target { schema, table, create, on_overlap, newest_by, on_repeated_file }
 }
 
-/// What the target says of the shape.
-pub(super) fn compare(_spec: &Spec, _problems: &mut Vec<Problem>) {}
+/// What the target says of the shape: `newest_per` names keys. There is one, so that it says nothing new.
+pub(super) fn compare(newest_per: &Value, spec: &Spec, problems: &mut Vec<Problem>) {
+    for (place, name) in newest_per.as_array().into_iter().flatten().enumerate() {
+        let pointer = format!("/target/newest_per/{place}");
+        if *name != *spec.shape.key {
+            problems.push(Problem { pointer, what: format!("{name} is no key") });
+        } else if place > 0 {
+            problems.push(Problem { pointer, what: format!("{name} is there already") });
+        }
+    }
+}

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum DetectInput {
     /// Take the lock, and find what is new.
-    Detect(Detect),
+    Detect(Box<Detect>),
     /// Let the next run begin.
     Release(Release),
 }
