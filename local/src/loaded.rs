@@ -7,12 +7,16 @@ use sluice::contract::{Loaded, keys};
 use sluice::spec::Target;
 use sqlx::PgConnection;
 
-/// Compares `state/<job>/loaded.json` with the database. If that has another table, or none, removes the document, so
-/// that the next run looks at all files; says why.
+/// Compares `state/<job>/loaded.json` with the database. If that has another table, or none, says why; and if the run
+/// that comes `loads`, removes the document, so that it looks at all files.
 ///
 /// # Errors
 /// As S3 and the server have it.
-pub(crate) async fn forget_if_gone(deployment: &Deployment, target: &Target) -> Result<Option<String>, BoxError> {
+pub(crate) async fn forget_if_gone(
+    deployment: &Deployment,
+    target: &Target,
+    loads: bool,
+) -> Result<Option<String>, BoxError> {
     let (s3, key) = (deployment.s3(), keys::loaded(&deployment.job));
     let got = match s3.get_object().bucket(&deployment.bucket).key(&key).send().await {
         Ok(got) => got,
@@ -26,8 +30,12 @@ pub(crate) async fn forget_if_gone(deployment: &Deployment, target: &Target) -> 
     }
     let mut connection = deployment.connect().await?;
     let Some(why) = why_gone(&mut connection, &deployment.job, target, &loaded).await? else { return Ok(None) };
+    let table = target.full_name();
+    if !loads {
+        return Ok(Some(format!("{table}: {why}; a run that loads will look at all files")));
+    }
     s3.delete_object().bucket(&deployment.bucket).key(&key).send().await?;
-    Ok(Some(format!("{}: {why}, so all files are looked at", target.full_name())))
+    Ok(Some(format!("{table}: {why}, so all files are looked at")))
 }
 
 /// Why the table is not the one that was loaded; `None` if it is.

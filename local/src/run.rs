@@ -123,7 +123,8 @@ pub(crate) async fn run_once(arguments: &RunArguments, state_dir: &Path) -> Resu
     for name in job.spec.unused_columns() {
         tell(&format!("the column {name:?} of Source is not used, and not read"));
     }
-    if let Some(line) = loaded::forget_if_gone(&deployment, &job.spec.target).await? {
+    let loads = !arguments.dry_run && arguments.explain.is_empty();
+    if let Some(line) = loaded::forget_if_gone(&deployment, &job.spec.target, loads).await? {
         tell(&line);
     }
     say(&format!("running {}", job.name));

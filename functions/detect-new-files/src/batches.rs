@@ -31,6 +31,8 @@ pub(crate) struct Heading {
     pub print: Print,
     /// The table becomes what the files of this run say.
     pub reload: bool,
+    /// Nobody asked for that.
+    pub is_reload_by_itself: bool,
 }
 
 /// The batches of one run.
@@ -104,7 +106,7 @@ impl Batches {
         }
         while self.end_a_write().await? {}
         let batches = (0..).take(self.written.len()).map(|index| BatchIndex { index }).collect();
-        let Heading { detected_at, skipped, assumed, print, reload } = heading;
+        let Heading { detected_at, skipped, assumed, print, reload, is_reload_by_itself } = heading;
         let manifest = Manifest {
             detected_at: format_time(detected_at),
             new_file_count: self.file_count,
@@ -113,6 +115,7 @@ impl Batches {
             assumed,
             print,
             reload,
+            is_reload_by_itself,
             batches: self.written.into_values().collect(),
         };
         let manifest = match manifest.new_file_count {

@@ -5,7 +5,7 @@
 //! asked where the database would have to be opened for that. The document in the bucket says the same as of the last
 //! run that loaded; upsert compares what was assumed by it with the record, and has this decided again by that.
 
-use sluice::contract::{Loaded, Record};
+use sluice::contract::{Loaded, Record, keys};
 use sluice::spec::{OnOverlap, Print};
 
 /// What an operator does where a run cannot go on by itself.
@@ -52,6 +52,25 @@ impl<'a> Known<'a> {
             None => self.document,
         };
         loaded.filter(|loaded| loaded.print.target == now.target)
+    }
+
+    /// What was loaded into the target of `now`, of which its record, if that was asked, says that nothing is left: the
+    /// table is gone or was emptied, or the database is another one.
+    pub(crate) fn lost(&self, now: &Print) -> Option<&'a Loaded> {
+        self.record.filter(|record| record.loaded.is_none())?;
+        self.document.filter(|document| document.print.target == now.target)
+    }
+
+    /// What was loaded into the target of `now`, if its record says that it was restored from a time before the last
+    /// load; and the `detected_at` of the last run that the target knows of.
+    pub(crate) fn restored(&self, now: &Print) -> Option<(&'a Loaded, &'a str)> {
+        let there = self.record?.loaded.as_ref()?;
+        let is_later = |document: &&Loaded| {
+            document.print.target == now.target
+                && document.generation == there.generation
+                && document.detected_at > there.detected_at
+        };
+        self.document.filter(is_later).map(|document| (document, there.detected_at.as_str()))
     }
 
     /// How a run by the spec of `now` finds what is new.
@@ -105,6 +124,26 @@ impl<'a> Known<'a> {
 /// What a run says that would not find files that are loaded: `which` names them, and `how` says what became of them.
 pub(crate) fn refuse_loss(why: &str, which: &str, how: &str) -> String {
     format!("{why}; but files that are loaded are {how}: {which}; undo that, or {RELOAD}")
+}
+
+/// What a run says that finds no file at all for a table that has lost what was loaded into it.
+pub(crate) fn refuse_nothing(now: &Print, job: &str) -> String {
+    let (table, prefix, document) = (&now.target, &now.selection.prefix, keys::loaded(job));
+    format!(
+        "{table} has lost what was loaded into it (it is gone, was emptied, or the database is another one), and no file \
+         is left under {prefix} from which to load it again; bring the files or the table back, or, if the table is to \
+         begin empty, delete the object {document} from the bucket"
+    )
+}
+
+/// What a run says of files that a restored target does not hold any more and that are gone from the bucket: `which`
+/// names them.
+pub(crate) fn undone(now: &Print, restored_to: &str, which: &str) -> String {
+    format!(
+        "{} was restored, and knows of no load after that of {restored_to}; files that were loaded later are gone from \
+         the bucket or no longer selected, so what they said is lost: {which}",
+        now.target
+    )
 }
 
 #[cfg(test)]
@@ -222,6 +261,26 @@ mod tests {
         assert_eq!(change(&document, &print()), "full look at what is selected", "and back again");
         document.detected_at = "2024-01-01T00:00:00.000Z".to_owned();
         assert_eq!(change(&document, &now), "full look at what is selected", "a run has loaded since");
+    }
+
+    #[test]
+    fn what_was_loaded_and_is_not_there_is_noticed() {
+        let day = |day: u8| Loaded { detected_at: format!("2024-01-{day:02}T00:00:00.000Z"), ..loaded() };
+        let (document, empty) = (day(3), Record { loaded: None });
+        let [restored, same] = [2, 3].map(|number| Record { loaded: Some(day(number)) });
+        let here = print();
+        let other = Print { target: "public.u".to_owned(), ..print() };
+        let of = |record: Option<&Record>, now: &Print| {
+            let known = Known { record, document: Some(&document) };
+            (known.lost(now).is_some(), known.restored(now).map(|(_, detected_at)| detected_at.to_owned()))
+        };
+        assert_eq!(of(None, &here), (false, None));
+        assert_eq!(of(Some(&empty), &here), (true, None));
+        assert_eq!(of(Some(&same), &here), (false, None));
+        assert_eq!(of(Some(&restored), &here), (false, Some("2024-01-02T00:00:00.000Z".to_owned())));
+        assert_eq!((of(Some(&empty), &other), of(Some(&restored), &other)), ((false, None), (false, None)));
+        let first = Known { record: Some(&empty), document: None };
+        assert!(first.lost(&here).is_none() && first.restored(&here).is_none());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::change::Change;
 use crate::listing::listed;
 use crate::selection::{Listed, Window};
 use sluice::contract::{Execution, Explanation, Loaded};
-use sluice::ledger::{self, KnownVersion};
+use sluice::ledger::{self, KnownVersion, Sameness};
 use sluice::spec::Source;
 use sluice::store::Store;
 use sluice::time::format_time;
@@ -21,6 +21,8 @@ pub(crate) struct View<'a> {
     pub window: &'a Window,
     /// What is taken to be loaded.
     pub assumed: Option<&'a Loaded>,
+    /// When two versions of a file are the same.
+    pub sameness: Sameness,
     /// How the run finds what is new.
     pub change: &'a Change,
 }
@@ -36,7 +38,7 @@ pub(crate) async fn explain(
     keys: &BTreeSet<String>,
 ) -> Result<Vec<Explanation>> {
     let mut known = match view.assumed {
-        Some(assumed) => ledger::last_known(store, execution, assumed, keys).await?,
+        Some(assumed) => ledger::last_known(store, execution, assumed, view.sameness, keys).await?,
         None => HashMap::new(),
     };
     let mut explained = Vec::with_capacity(keys.len());
@@ -72,7 +74,7 @@ pub(crate) fn outside(key: &str, prefix: &str) -> Option<String> {
 impl View<'_> {
     /// Whether a file is new, and why.
     fn reason(&self, key: &str, object: Option<Listed>, known: Option<KnownVersion>) -> (bool, String) {
-        let Self { source, prefix, window, change, .. } = self;
+        let Self { source, prefix, window, sameness, change, .. } = self;
         let history = known.as_ref().map_or_else(
             || "no run is known to have loaded it".to_owned(),
             |known| {
@@ -96,10 +98,16 @@ impl View<'_> {
         }
         // A detection reads the ledger from some time on; what was loaded before may be loaded again.
         let start = window.ledger_start().map(format_time).unwrap_or_default();
-        let is_known = known.as_ref().is_some_and(|known| known.etag == object.etag && known.detected_at >= start);
         let modified = object.modified.secs();
+        let date = format_time(object.modified);
+        let has_its_bytes = known.as_ref().is_some_and(|known| known.etag == object.etag && known.detected_at >= start);
+        let is_sent_again = has_its_bytes && known.as_ref().is_some_and(|known| known.last_modified != date);
+        let is_known = has_its_bytes && !(is_sent_again && *sameness == Sameness::BytesAndDate);
         let is_new = window.wants(modified, is_known);
-        let dated = format!("it is dated {}", format_time(object.modified));
+        let dated = match is_sent_again {
+            true => format!("it was sent again at {date}, unchanged"),
+            false => format!("it is dated {date}"),
+        };
         let reason = match window.candidates_from().filter(|from| modified < from.secs()) {
             Some(from) => format!(
                 "{dated}, and what is dated before {}, the start of the last success less {} h, is not looked at again; \
@@ -113,6 +121,7 @@ impl View<'_> {
                 )
             }
             None if is_known => format!("{dated}, and this version is loaded: {history}"),
+            None if has_its_bytes => format!("{dated}, and the newest file by date speaks: {history}"),
             None if known.is_some() => {
                 format!("{dated}, and this version is not loaded, or so long ago that it may be again: {history}")
             }

@@ -14,9 +14,9 @@ use serde::Serialize;
 use sluice::contract::{Detect, DetectInput, DetectOutput, Execution, Loaded, Mode, Release, ReleaseOutput, keys};
 use sluice::edge::Invocation;
 use sluice::env::Env;
-use sluice::ledger::Ledger;
+use sluice::ledger::{Ledger, Sameness};
 use sluice::lock::{self, Acquired};
-use sluice::spec::Print;
+use sluice::spec::{NewestBy, OnOverlap, Print, Target};
 use sluice::store::{Condition, Latest, Store};
 use sluice::time::format_time;
 use sluice::{Error, Kind, Result, aws, executions};
@@ -113,16 +113,17 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
         Change::FullLook { .. } => Window::new(None, lookback_hours, trigger.since),
         Change::Reload { .. } => Window::everything(),
     };
-    let (source, prefix) = (&spec.source, input.prefix.as_str());
+    let (source, prefix, sameness) = (&spec.source, input.prefix.as_str(), sameness(&spec.target));
     let watermark = watermark.map(format_time);
     let Some(listing) = listing else {
-        let view = View { source, prefix, window: &window, assumed, change: &change };
+        let view = View { source, prefix, window: &window, assumed, sameness, change: &change };
         let explained = explain::explain(store, execution, &view, &trigger.explain).await?;
         return Ok(DetectOutput { mode: trigger.mode, explained, watermark, ..DetectOutput::default() });
     };
 
     let search = Search { source, prefix, window: &window, forget: &trigger.forget };
     let mut selected = None;
+    let restored = known.restored(&print);
     match (&change, assumed) {
         (Change::Refused(why), _) => return Err(misconfigured(execution, why)),
         (Change::FullLook { why, selects_loaded: true }, Some(assumed)) => {
@@ -131,9 +132,10 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
             }
         }
         (Change::Reload { finds_loaded: true, .. }, _) => selected = Some(KeySet::default()),
+        (Change::FullLook { .. }, _) if restored.is_some() => selected = Some(KeySet::default()),
         _ => {}
     }
-    let mut ledger = Ledger::new(store, execution, assumed, window.ledger_start());
+    let mut ledger = Ledger::new(store, execution, assumed, sameness, window.ledger_start());
     let mut batches = Batches::new(store, execution, &invocation.attempt);
     let skipped = search.run(listing, &mut ledger, &mut batches, selected.as_mut()).await?;
     if let (Change::Reload { why, .. }, Some(selected), Some(assumed)) = (&change, &selected, assumed)
@@ -144,13 +146,23 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
         return Err(misconfigured(execution, &change::refuse_loss(&why, &which, how)));
     }
     let reload = matches!(change, Change::Reload { .. });
-    let heading = Heading { detected_at, skipped, assumed: assumed.cloned(), print: print.clone(), reload };
+    let is_reload_by_itself = reload && !trigger.reload;
+    let heading =
+        Heading { detected_at, skipped, assumed: assumed.cloned(), print: print.clone(), reload, is_reload_by_itself };
     let output = batches.finish(heading).await?;
     if trigger.reload && output.new_file_count == 0 {
         let what = format!("reload: there is no file to load under {prefix}, and a table is not emptied by that");
         return Err(Error::new(Kind::InvalidEvent, what));
     }
-    let notes = notes(&change, &output, watermark.is_some() || document.is_some());
+    if output.new_file_count == 0 && known.lost(&print).is_some() {
+        return Err(misconfigured(execution, &change::refuse_nothing(&print, &execution.job)));
+    }
+    let mut notes = notes(&change, &output, watermark.is_some() || document.is_some());
+    if let (Change::FullLook { .. }, Some((loaded, restored_to)), Some(selected)) = (&change, restored, &selected)
+        && let Some(which) = search::undone_and_gone(store, execution, loaded, restored_to, selected).await?.named()
+    {
+        notes.push(change::undone(&print, restored_to, &which));
+    }
     for note in &notes {
         info!("{note}");
     }
@@ -176,6 +188,14 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
 
 fn misconfigured(execution: &Execution, what: &str) -> Error {
     Error::new(Kind::Misconfigured, format!("job {}: {what}", execution.job))
+}
+
+/// When two versions of a file are the same: the date matters only where it decides which file speaks.
+fn sameness(target: &Target) -> Sameness {
+    match (target.on_overlap, target.newest_by) {
+        (OnOverlap::NewestFile, NewestBy::Modified) => Sameness::BytesAndDate,
+        _ => Sameness::Bytes,
+    }
 }
 
 /// What a person should know of how files were found; nothing of the first run of a job, which has loaded nothing yet.

@@ -55,9 +55,11 @@ impl Search<'_> {
                     selected.insert(&object.key);
                 }
                 let modified = object.modified.secs();
-                let is_in_ledger = window.asks_ledger(modified) && ledger.holds(&object.key, &object.etag).await?;
-                if not_seen.remove(object.key.as_str()).is_some() || window.wants(modified, is_in_ledger) {
-                    batches.push(object.into_file()).await?;
+                let file = object.into_file();
+                let is_in_ledger =
+                    window.asks_ledger(modified) && ledger.holds(&file.key, &file.etag, &file.last_modified).await?;
+                if not_seen.remove(file.key.as_str()).is_some() || window.wants(modified, is_in_ledger) {
+                    batches.push(file).await?;
                 }
             }
         }
@@ -83,7 +85,7 @@ impl Search<'_> {
     /// # Errors
     /// As [`Error::aws`].
     pub(crate) async fn not_selected(&self, store: &Store, execution: &Execution, assumed: &Loaded) -> Result<Missing> {
-        missing(store, execution, assumed, |key| self.selects(key)).await
+        missing(store, execution, assumed, |key, _| !self.selects(key)).await
     }
 }
 
@@ -97,18 +99,35 @@ pub(crate) async fn not_listed(
     assumed: &Loaded,
     listed: &KeySet,
 ) -> Result<Missing> {
-    missing(store, execution, assumed, |key| listed.contains(key)).await
+    missing(store, execution, assumed, |key, _| !listed.contains(key)).await
 }
 
+/// The files that were loaded after `restored_to`, an RFC 3339 time, and are not among those listed. `loaded` is what
+/// was loaded before the restore.
+///
+/// # Errors
+/// As [`Error::aws`].
+pub(crate) async fn undone_and_gone(
+    store: &Store,
+    execution: &Execution,
+    loaded: &Loaded,
+    restored_to: &str,
+    listed: &KeySet,
+) -> Result<Missing> {
+    let is_missing = |key: &str, detected_at: &str| detected_at > restored_to && !listed.contains(key);
+    missing(store, execution, loaded, is_missing).await
+}
+
+/// Of the files that are loaded, those of which `is_missing` says so; it gets the key and the run's `detected_at`.
 async fn missing(
     store: &Store,
     execution: &Execution,
     assumed: &Loaded,
-    is_there: impl Fn(&str) -> bool,
+    is_missing: impl Fn(&str, &str) -> bool,
 ) -> Result<Missing> {
     let mut missing = Missing::default();
-    let take = |key: String| {
-        if !is_there(&key) {
+    let take = |key: String, detected_at: &str| {
+        if is_missing(&key, detected_at) {
             missing.add(key);
         }
     };

@@ -50,7 +50,7 @@ impl CsvReader {
     /// What makes the rest of the file unreadable.
     pub(crate) fn feed(&mut self, piece: &[u8], file: &SourceFile, batch: &mut Batch<'_>) -> Result<(), FileError> {
         let Self { scanner, given, positions, names } = self;
-        scanner.feed(piece, &mut Table { file, batch, has_given: !given.is_empty(), given, positions, names })
+        scanner.feed(piece, &mut Table { file, is_plain: is_plain(given, batch), batch, given, positions, names })
     }
 
     /// Adds the rest, at the end of the file.
@@ -59,7 +59,7 @@ impl CsvReader {
     /// As [`CsvReader::feed`].
     pub(crate) fn finish(&mut self, file: &SourceFile, batch: &mut Batch<'_>) -> Result<(), FileError> {
         let Self { scanner, given, positions, names } = self;
-        scanner.finish(&mut Table { file, batch, has_given: !given.is_empty(), given, positions, names })
+        scanner.finish(&mut Table { file, is_plain: is_plain(given, batch), batch, given, positions, names })
     }
 }
 
@@ -72,12 +72,18 @@ impl From<TooLarge> for FileError {
     }
 }
 
+/// Whether a file's rows need nothing but themselves to be read.
+fn is_plain(given: &Given, batch: &Batch<'_>) -> bool {
+    given.is_empty() && !batch.plan().takes_header
+}
+
 /// A file's rows on their way into the batch.
 struct Table<'t, 'a> {
     file: &'t SourceFile,
     batch: &'t mut Batch<'a>,
     given: &'t Given,
-    has_given: bool,
+    /// All of its fields are in the file, and none of its headers could be a row.
+    is_plain: bool,
     positions: &'t mut Option<Positions>,
     names: &'t mut HashSet<Vec<u8>>,
 }
@@ -89,8 +95,8 @@ impl RowSink<FileError> for Table<'_, '_> {
 
     #[inline(always)]
     fn take_row(&mut self, row: FastRow<'_>) -> Option<()> {
-        if self.has_given {
-            return self.take_row_with_given(row);
+        if !self.is_plain {
+            return self.take_other_row(row);
         }
         add_row_fast(self.batch, (*self.positions)?, &row)?;
         self.batch.rows_read += 1;
@@ -100,6 +106,9 @@ impl RowSink<FileError> for Table<'_, '_> {
     fn take_record(&mut self, record: Record<'_>) -> Result<(), FileError> {
         let Some(positions) = *self.positions else { return self.bind(&record) };
         let row = WholeRow { row: &record, width: positions.width, given: self.given };
+        if self.batch.plan().takes_header && header::is_header(&record, self.names) {
+            return self.bind(&record);
+        }
         let added = add_record(self.batch, positions, &row);
         if added.is_err() && header::is_header(&record, self.names) {
             return self.bind(&record);
@@ -117,11 +126,14 @@ impl RowSink<FileError> for Table<'_, '_> {
 }
 
 impl Table<'_, '_> {
-    /// Fast path of rows that are not all in the file. Not inlined, and given nothing but the row: it would slow down
-    /// the loop for those that are.
+    /// Fast path of rows that are not all in the file; those that may be a header have none. Not inlined, and given
+    /// nothing but the row: it would slow down the loop for plain ones.
     #[cold]
     #[inline(never)]
-    fn take_row_with_given(&mut self, row: FastRow<'_>) -> Option<()> {
+    fn take_other_row(&mut self, row: FastRow<'_>) -> Option<()> {
+        if self.batch.plan().takes_header {
+            return None;
+        }
         let positions = (*self.positions)?;
         add_row_fast(self.batch, positions, &WholeRow { row: &row, width: positions.width, given: self.given })?;
         self.batch.rows_read += 1;

@@ -9,6 +9,7 @@ use crate::format;
 use crate::reject::not_utf_8;
 use crate::sums::Key;
 use crate::value::date::{Date, NotDate};
+use crate::value::decimal::Decimal;
 use crate::value::zone::Zone;
 use categories::Categories;
 use sluice::contract::{Column, ColumnKind};
@@ -30,6 +31,8 @@ pub struct Plan {
     pub(crate) categories: Categories,
     /// What to do with any other category.
     pub(crate) other: OtherCategory,
+    /// A header makes a row: the names of the columns are values of these, as far as a file has them.
+    pub(crate) takes_header: bool,
     /// What the files hold; `None`: their suffixes tell.
     format: Option<FileType>,
     /// What to do with a row that cannot be read.
@@ -105,18 +108,29 @@ impl Plan {
             Other::Ignore => OtherCategory::Ignore,
             Other::Into(name) => OtherCategory::Into(index_of(name)),
         };
-        Ok(Self {
+        let mut plan = Self {
             places: columns.map(|column| column.place.clone()),
             key: Column { name: shape.key.clone(), kind },
             zone: columns[0].zone.as_deref().and_then(Zone::named),
             categories,
             values,
             other,
+            takes_header: false,
             format: source.format,
             on_bad_row: source.on_bad_row,
             on_bad_file: source.on_bad_file,
             per_file: target.on_overlap.keeps_words(),
-        })
+        };
+        plan.takes_header = plan.reads_names();
+        Ok(plan)
+    }
+
+    /// Whether a row of the columns' own names is one.
+    fn reads_names(&self) -> bool {
+        let [key, category, value] = self.columns().map(|name| name.map(str::as_bytes));
+        key.is_none_or(|name| self.read_key(name).is_ok())
+            && category.is_none_or(|name| self.other != OtherCategory::BadRow || self.categories.get(name).is_some())
+            && value.is_none_or(|name| Decimal::parse(name).is_ok())
     }
 
     /// The names in a file of the columns of the key, the category and the value; `None` for those that the object's

@@ -8,3 +8,8 @@ pub mod zone;
 
 mod clock;
 mod simd_digits;
+
+/// A text without the blanks of Unicode around it, such as the one that does not break (U+00A0).
+fn trimmed(text: &[u8]) -> &[u8] {
+    std::str::from_utf8(text).map_or_else(|_| text.trim_ascii(), |text| text.trim().as_bytes())
+}

@@ -13,14 +13,20 @@ use sqlx::{AssertSqlSafe, PgConnection};
 /// Files that this run has not loaded, of a target, a state machine and a `detected_at`.
 const OTHERS: &str = "target = $1 and (machine, detected_at) <> ($2, $3::timestamptz)";
 
-/// Forgets the ranges of a target, of which nothing is kept.
+/// Forgets the ranges of a target, of which nothing is kept; those of other jobs only if nothing is kept of these.
 ///
 /// # Errors
 /// As [`classify`].
-pub(crate) async fn forget(connection: &mut PgConnection, target: &Target<'_>, load: &Load<'_>) -> Result<()> {
-    sqlx::query("delete from sluice.key_ranges where target = $1 and machine = $2")
+pub(crate) async fn forget(
+    connection: &mut PgConnection,
+    target: &Target<'_>,
+    load: &Load<'_>,
+    of_others: bool,
+) -> Result<()> {
+    sqlx::query("delete from sluice.key_ranges where target = $1 and (machine = $2 or $3)")
         .bind(&target.full_name)
         .bind(load.input.execution.state_machine_name())
+        .bind(of_others)
         .execute(connection)
         .await
         .map_err(|error| classify("forget the ranges of keys", error))

@@ -10,6 +10,7 @@ use crate::words;
 use postgres::identifiers::Names;
 use postgres::merge::{Merge, Written};
 use postgres::sql_error::classify;
+use postgres::targets;
 use sluice::contract::{BAD_ROWS_ONLY, PARTIAL, STATE_COLUMN, SharedKey, WHOLE};
 use sluice::store::Store;
 use sluice::{Error, Kind, Result};
@@ -50,7 +51,7 @@ pub(crate) async fn load(
         keep_whole(connection, target, load, start, source, &mut merged).await?;
     }
     if start.is_new || start.is_reload {
-        key_ranges::forget(connection, target, load).await?;
+        key_ranges::forget(connection, target, load, start.is_reload).await?;
     }
     key_ranges::write(connection, target, load).await?;
     merged.notes.extend(key_ranges::note(connection, target, load, source).await?);
@@ -58,6 +59,8 @@ pub(crate) async fn load(
     (merged.inserted, merged.updated) = (inserted, updated);
     if start.is_reload {
         merged.went(&delete_others(connection, target, source).await?);
+        let jobs = targets::forget_others(connection, &target.spec.target, &load.input.execution).await?;
+        merged.notes.extend(forgotten(&jobs));
     }
     Ok((rows_staged, merged))
 }
@@ -126,6 +129,17 @@ fn shared(load: &Load<'_>, across_parts: &Keys) -> Option<String> {
         keys.were(),
         keys.named()
     ))
+}
+
+/// What is to be said of other jobs whose rows a reload deletes.
+fn forgotten(jobs: &[String]) -> Option<String> {
+    (!jobs.is_empty()).then(|| {
+        format!(
+            "the table was loaded by other jobs, too: {}; what they had loaded is gone, and the next run of each looks \
+             at all its files again",
+            jobs.join(", ")
+        )
+    })
 }
 
 /// Takes out of `source` the keys that are not whole and in the target already, where they keep what they have; and

@@ -24,7 +24,9 @@ pub(crate) struct Results<'a> {
     /// Whether a row is in quarantine whose key could not be read: it may be any.
     pub has_unknown_keys: bool,
     /// The first [`NAMED`] files that were set aside.
-    pub first_bad: Vec<BadFile>,
+    first_bad: Vec<BadFile>,
+    /// The first [`NAMED`] files that changed or vanished after they were listed, by their keys.
+    first_changed: Vec<String>,
     /// One per batch, if they are kept.
     files: Option<Vec<Files>>,
 }
@@ -53,11 +55,19 @@ impl<'a> Results<'a> {
         let indices = (0..).take(manifest.batches.len());
         let mut results = stream::iter(indices).map(|index| read(store, reference, index)).buffered(READ_AHEAD);
         let batches = Vec::with_capacity(manifest.batches.len());
-        let (has_unknown_keys, first_bad, files) = (false, Vec::new(), Some(Vec::new()));
-        let mut all = Self { store, manifest: reference, batches, has_unknown_keys, first_bad, files };
+        let mut all = Self {
+            store,
+            manifest: reference,
+            batches,
+            has_unknown_keys: false,
+            first_bad: Vec::new(),
+            first_changed: Vec::new(),
+            files: Some(Vec::new()),
+        };
         let mut file_count = 0;
         while let Some(mut result) = results.try_next().await? {
-            result.changed = Vec::new();
+            let changed = take(&mut result.changed).into_iter().map(|file| file.key);
+            all.first_changed.extend(changed.take(NAMED - all.first_changed.len()));
             let files = Files::taken_from(&mut result);
             all.has_unknown_keys |= files.loaded.iter().any(|file| file.has_unknown_keys);
             all.first_bad.extend(files.bad.iter().take(NAMED - all.first_bad.len()).cloned());
@@ -72,6 +82,27 @@ impl<'a> Results<'a> {
         Ok(all)
     }
 
+    /// How many files were set aside.
+    pub(crate) fn files_bad(&self) -> u64 {
+        self.batches.iter().map(|result| result.output.files_bad).sum()
+    }
+
+    /// How many files changed or vanished after they were listed.
+    pub(crate) fn files_changed(&self) -> u64 {
+        self.batches.iter().map(|result| result.output.files_changed).sum()
+    }
+
+    /// What is to be said of the files that were set aside.
+    pub(crate) fn set_aside(&self) -> Option<String> {
+        let first: Vec<String> = self.first_bad.iter().map(|bad| format!("{}: {}", bad.file.key, bad.reason)).collect();
+        told(self.files_bad(), "set aside", &first, "; ")
+    }
+
+    /// What is to be said of the files that changed or vanished after they were listed.
+    pub(crate) fn changed(&self) -> Option<String> {
+        told(self.files_changed(), "overwritten or deleted while the run loaded them", &self.first_changed, ", ")
+    }
+
     /// The files of a batch.
     ///
     /// # Errors
@@ -82,6 +113,18 @@ impl<'a> Results<'a> {
             None => Ok(Cow::Owned(Files::taken_from(&mut read(self.store, self.manifest, index).await?))),
         }
     }
+}
+
+/// `2 files were <what>: a, b`; nothing of no file.
+fn told(count: u64, what: &str, first: &[String], separator: &str) -> Option<String> {
+    let files = match count {
+        0 => return None,
+        1 => "1 file was".to_owned(),
+        count => format!("{count} files were"),
+    };
+    let is_more = usize::try_from(count).is_ok_and(|count| count > first.len());
+    let named: Vec<&str> = first.iter().map(String::as_str).chain(is_more.then_some("...")).collect();
+    Some(format!("{files} {what}: {}", named.join(separator)))
 }
 
 async fn read(store: &Store, manifest: &ObjectRef, index: u32) -> Result<PivotResult> {

@@ -1,8 +1,9 @@
 //! How a load begins: is the target what detection assumed, and is it loaded for the first time?
 
+use crate::load::Load;
 use postgres::targets::{self, Known};
-use sluice::Result;
 use sluice::contract::{Loaded, Manifest};
+use sluice::{Error, Kind, Result};
 use sqlx::PgConnection;
 
 /// How a load begins.
@@ -23,25 +24,21 @@ pub(crate) struct Start {
 }
 
 impl Start {
-    /// Begins the load of `manifest`, if the target is what that assumes. The ledger's entries of a generation before
-    /// say nothing of a table that is loaded from nothing, or anew; where the words of files are kept, it is the same
-    /// one still. `had_others`: other jobs have loaded it, of which
-    /// nothing is left.
+    /// Begins a load whose manifest assumes what the target is. The ledger's entries of a generation before say nothing
+    /// of a table that is loaded from nothing, or anew; where the words of files are kept, it is the same one still.
     ///
     /// # Errors
-    /// As [`targets::new_generation`].
-    pub(crate) async fn new(
-        connection: &mut PgConnection,
-        known: &Known,
-        manifest: &Manifest,
-        had_others: bool,
-    ) -> Result<Self> {
+    /// As [`targets::has_words_of_earlier_version`] and [`targets::new_generation`].
+    pub(crate) async fn new(connection: &mut PgConnection, known: &Known, load: &Load<'_>) -> Result<Self> {
+        let manifest = load.manifest;
         let (loaded, is_reload) = (known.record().loaded, manifest.reload);
         let is_new = loaded.is_none();
         let is_unrecorded = known.has_rows && known.written.is_none();
-        let is_read_otherwise =
-            known.written.as_ref().is_some_and(|written| written.print.reading != manifest.print.reading);
-        let drops_words = is_reload || is_read_otherwise || had_others;
+        let has_own_words = match &known.written {
+            Some(written) => written.print.reading == manifest.print.reading,
+            None => targets::has_words_of_earlier_version(connection, &load.spec.target, &load.input.execution).await?,
+        };
+        let drops_words = is_reload || !has_own_words;
         // The words of a table that was emptied stay, also those of files that are gone from the bucket by now: the
         // ledger must go on to know these, or a change of the spec would drop them untold.
         let written = known.written.as_ref().filter(|written| {
@@ -65,6 +62,33 @@ pub(crate) fn is_as_assumed(loaded: Option<&Loaded>, manifest: &Manifest) -> boo
     let is_alike =
         (&loaded.print.reading, loaded.print.on_overlap) == (&manifest.print.reading, manifest.print.on_overlap);
     is_assumed && (is_alike || manifest.reload)
+}
+
+/// Refuses a reload that would lose what the table holds of files that are not among those it loads.
+///
+/// # Errors
+/// `StaleRun` if a file changed meanwhile; `Misconfigured` if one was set aside, and nobody asked for the reload.
+pub(crate) fn refuse_loss(load: &Load<'_>) -> Result<()> {
+    let Load { manifest, results, spec, .. } = load;
+    if !manifest.reload {
+        return Ok(());
+    }
+    if let Some(changed) = results.changed() {
+        let what = format!("{changed}; a reload takes all files or none: start again");
+        return Err(Error::new(Kind::StaleRun, what));
+    }
+    match results.set_aside() {
+        Some(set_aside) if manifest.is_reload_by_itself => {
+            let what = format!(
+                "target {}: its spec changed, so all files are to be loaded anew, but {set_aside}; what the table has \
+                 of these would be lost: put the spec or the files right, or start with {{\"reload\": true}}, which \
+                 loads without them",
+                spec.target.full_name()
+            );
+            Err(Error::new(Kind::Misconfigured, what))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -107,6 +131,7 @@ mod tests {
                 assumed,
                 print: print.clone(),
                 reload,
+                is_reload_by_itself: false,
                 batches: Vec::new(),
             };
             assert_eq!(is_as_assumed(is.as_ref(), &manifest), expected, "{is:?} {manifest:?}");

@@ -2,8 +2,8 @@
 
 use crate::last_run;
 use crate::load::Load;
-use crate::merged::{Merged, NAMED};
-use crate::start::{Start, is_as_assumed};
+use crate::merged::Merged;
+use crate::start::{Start, is_as_assumed, refuse_loss};
 use crate::target::Target;
 use crate::words;
 use postgres::bookkeeping;
@@ -36,7 +36,8 @@ pub(crate) enum Done {
 /// Loads a run, or finds that it is loaded already, or that the target is not what its manifest assumes.
 ///
 /// # Errors
-/// `StaleRun` if a newer run is in the table, `Misconfigured` if the table does not fit, others as [`classify`].
+/// `StaleRun` if a newer run is in the table, `Misconfigured` if the table does not fit; others as [`refuse_loss`] and
+/// [`classify`].
 pub(crate) async fn load(
     connection: &mut PgConnection,
     store: &Store,
@@ -75,8 +76,9 @@ pub(crate) async fn load(
     if !is_as_assumed(record.loaded.as_ref(), manifest) {
         return Ok(Done::Nothing(UpsertOutput { mode: input.mode, record: Some(record), ..UpsertOutput::default() }));
     }
-    let had_others = targets::claim(&mut transaction, &spec.target, &input.execution, &known).await?;
-    let start = Start::new(&mut transaction, &known, manifest, had_others).await?;
+    refuse_loss(load)?;
+    targets::claim(&mut transaction, &spec.target, &input.execution, &known).await?;
+    let start = Start::new(&mut transaction, &known, load).await?;
     let (rows_staged, merged) = match target.keeps_words() {
         true => words::load(&mut transaction, store, &target, load, &start).await?,
         false => last_run::load(&mut transaction, store, &target, load, &start).await?,
@@ -104,12 +106,11 @@ pub(crate) async fn load(
 /// What a run has done.
 fn output(load: &Load<'_>, rows_staged: u64, merged: &Merged) -> Result<UpsertOutput> {
     let total = |count: &dyn Fn(&PivotResult) -> u64| load.results.batches.iter().map(count).sum::<u64>();
-    let files_bad = total(&|result| result.output.files_bad);
     let own = u64::try_from(merged.files_repeated.len()).expect("a count fits into 64 bits");
     Ok(UpsertOutput {
         mode: load.input.mode,
         files: total(&|result| result.output.files_loaded) - own,
-        files_changed: total(&|result| result.output.files_changed),
+        files_changed: load.results.files_changed(),
         rows_read: total(&|result| result.output.rows_read),
         rows_rejected: total(&|result| result.output.rows_rejected),
         rows_ignored: total(&|result| result.output.rows_ignored),
@@ -118,20 +119,11 @@ fn output(load: &Load<'_>, rows_staged: u64, merged: &Merged) -> Result<UpsertOu
         rows_updated: merged.updated,
         rows_unchanged: merged.unchanged()?,
         rows_deleted: merged.deleted,
-        files_bad: files_bad + merged.bad,
+        files_bad: load.results.files_bad() + merged.bad,
         keys_partial: merged.partial,
-        notes: set_aside(load, files_bad).into_iter().chain(merged.notes.iter().cloned()).collect(),
+        notes: load.results.set_aside().into_iter().chain(merged.notes.iter().cloned()).collect(),
         record: None,
     })
-}
-
-/// What is to be said of the files that pivot set aside.
-fn set_aside(load: &Load<'_>, count: u64) -> Option<String> {
-    let reasons = load.results.first_bad.iter().map(|bad| format!("{}: {}", bad.file.key, bad.reason));
-    let reasons = reasons.collect::<Vec<_>>().join("; ");
-    let more = if usize::try_from(count).is_ok_and(|count| count <= NAMED) { "" } else { "; ..." };
-    let files = if count == 1 { "1 file was".to_owned() } else { format!("{count} files were") };
-    (count > 0).then(|| format!("{files} set aside: {reasons}{more}"))
 }
 
 /// Bounds every wait, so that the function ends by an error that says why. And makes the commit last: where the

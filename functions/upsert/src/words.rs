@@ -45,10 +45,9 @@ pub(crate) async fn load(
     let rows_staged = staging::stage(connection, store, target, load.results).await?;
 
     let mut merged = Merged::default();
-    merged.are_partial(&replace::partial_keys(connection, target).await?);
+    merged.are_partial(&replace::partial_keys(connection, &words).await?);
     let repeated = repeated::replace_others(connection, &words, store.bucket(), start).await?;
-    for file in repeated.files() {
-        let note = file.note(store.bucket());
+    for note in repeated.notes(store.bucket()) {
         warn!("{note}");
         merged.notes.push(note);
         merged.bad += 1;

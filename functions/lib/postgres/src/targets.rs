@@ -85,23 +85,16 @@ async fn has_rows(connection: &mut PgConnection, target: &Target) -> Result<bool
 }
 
 /// Refuses a table that another job loads, if one of the two keeps the words of files: what the other one writes would
-/// be lost by the next load. Says whether others have loaded it, of which nothing is left.
+/// be lost by the next load. What others have loaded is forgotten if nothing is left of it.
 ///
 /// # Errors
 /// `Misconfigured`, naming the other job; others as [`classify`].
-pub async fn claim(
-    connection: &mut PgConnection,
-    target: &Target,
-    execution: &Execution,
-    known: &Known,
-) -> Result<bool> {
+pub async fn claim(connection: &mut PgConnection, target: &Target, execution: &Execution, known: &Known) -> Result<()> {
     let (name, machine) = (target.full_name(), execution.state_machine_name());
     let failed = |error| classify(format!("look up who else loads {name}"), error);
-    let mut had_others = false;
     if !known.has_rows {
         let lost = sqlx::query("delete from sluice.targets where target = $1 and machine <> $2 and has_rows");
-        let lost = lost.bind(&name).bind(machine).execute(&mut *connection).await.map_err(failed)?;
-        had_others = lost.rows_affected() > 0;
+        lost.bind(&name).bind(machine).execute(&mut *connection).await.map_err(failed)?;
     }
     let other: Option<(String, String, String)> = sqlx::query_as(
         "select job, machine, on_overlap from sluice.targets
@@ -115,14 +108,56 @@ pub async fn claim(
     .fetch_optional(connection)
     .await
     .map_err(failed)?;
-    let Some((job, machine, on_overlap)) = other else { return Ok(had_others) };
+    let Some((job, machine, on_overlap)) = other else { return Ok(()) };
     let what = format!(
         "target {name}: the job {job} of the state machine {machine} loads it with on_overlap {on_overlap}, this one \
          with {}; several jobs share a table only if each of them has last_run; if that job is gone, delete its row in \
-         sluice.targets",
+         sluice.targets and start with {{\"reload\": true}}",
         target.on_overlap.as_str()
     );
     Err(Error::new(Kind::Misconfigured, what))
+}
+
+/// Whether words that are kept of a target, in which this job has no row, are its own all the same: from a version that
+/// wrote no such rows. Its runs then have no generation, and there are none of another state machine.
+///
+/// # Errors
+/// As [`classify`].
+pub async fn has_words_of_earlier_version(
+    connection: &mut PgConnection,
+    target: &Target,
+    execution: &Execution,
+) -> Result<bool> {
+    sqlx::query_scalar(
+        "select coalesce(bool_and(generation = '' and split_part(execution, ':', 7) = $2), false)
+         from sluice.runs where target = $1",
+    )
+    .bind(target.full_name())
+    .bind(execution.state_machine_name())
+    .fetch_one(connection)
+    .await
+    .map_err(|error| classify(format!("look up who has loaded {}", target.full_name()), error))
+}
+
+/// Forgets what other jobs have loaded into a target, so that their next runs look at all their files again. Returns
+/// the names of these jobs.
+///
+/// # Errors
+/// As [`classify`].
+pub async fn forget_others(
+    connection: &mut PgConnection,
+    target: &Target,
+    execution: &Execution,
+) -> Result<Vec<String>> {
+    sqlx::query_scalar(
+        "with gone as (delete from sluice.targets where target = $1 and machine <> $2 returning job)
+         select job from gone order by job",
+    )
+    .bind(target.full_name())
+    .bind(execution.state_machine_name())
+    .fetch_all(connection)
+    .await
+    .map_err(|error| classify(format!("forget what others have loaded into {}", target.full_name()), error))
 }
 
 /// The name of a new generation: a random UUID.

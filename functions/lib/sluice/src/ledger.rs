@@ -20,18 +20,19 @@ mod versions;
 mod write;
 
 pub use read::{KnownVersion, Ledger, each_loaded, last_known};
+pub use versions::Sameness;
 pub use write::{BatchFiles, Certainty, LoadingRun, write};
 
 #[cfg(test)]
 mod tests {
-    use super::versions::{HashedVersions, NamedVersions};
+    use super::versions::{HashedVersions, NamedVersions, Sameness};
     use super::write::{Certainty, order};
     use crate::contract::{Execution, LedgerEntry, Loaded, SourceFile, keys};
     use crate::spec::{OnOverlap, Print, Selection};
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet};
 
-    /// A version of a file, and whether it is a bad file: key, entity tag, whether.
+    /// A version of a file, and whether it is a bad file: key, number of the version, whether.
     type Given = (u8, u8, bool);
 
     /// What somebody does to the database before a run.
@@ -59,7 +60,7 @@ mod tests {
 
     fn run() -> impl Strategy<Value = Run> {
         let batches =
-            proptest::collection::vec(proptest::collection::vec((0..4_u8, 0..3_u8, any::<bool>()), 1..3), 1..4);
+            proptest::collection::vec(proptest::collection::vec((0..4_u8, 0..4_u8, any::<bool>()), 1..3), 1..4);
         let before = prop_oneof![
             6 => Just(Before::Nothing),
             1 => Just(Before::NewTable),
@@ -93,13 +94,16 @@ mod tests {
         steps
     }
 
+    /// Entity tag and date of a version: two of them have the same bytes.
+    fn version(number: u8) -> (String, String) {
+        ((number / 2).to_string(), (number % 2).to_string())
+    }
+
     /// The good files of a batch, or the bad ones.
     fn files(batch: &[Given], bad: bool) -> Vec<SourceFile> {
-        let file = |(key, etag, _): &Given| SourceFile {
-            key: key.to_string(),
-            etag: etag.to_string(),
-            size: 1,
-            last_modified: String::new(),
+        let file = |(key, number, _): &Given| {
+            let (etag, last_modified) = version(*number);
+            SourceFile { key: key.to_string(), etag, size: 1, last_modified }
         };
         batch.iter().filter(|(.., is_bad)| *is_bad == bad).map(file).collect()
     }
@@ -109,7 +113,7 @@ mod tests {
     #[derive(Clone, Default)]
     struct Database {
         record: Option<(String, String)>,
-        known: BTreeMap<String, String>,
+        known: BTreeMap<String, (String, String)>,
     }
 
     impl Database {
@@ -184,7 +188,7 @@ mod tests {
                                 }
                                 for batch in &run.batches {
                                     for file in [files(batch, false), files(batch, true)].concat() {
-                                        database.known.insert(file.key, file.etag);
+                                        database.known.insert(file.key, (file.etag, file.last_modified));
                                     }
                                 }
                                 database.record = Some((generation.clone(), detected_at.clone()));
@@ -194,21 +198,23 @@ mod tests {
                     }
                 }
                 let Some(loaded) = database.loaded() else { continue };
+                let sameness = Sameness::BytesAndDate;
                 let (mut versions, mut named) =
-                    (HashedVersions::hashed(&loaded), NamedVersions::named(&loaded));
+                    (HashedVersions::hashed(&loaded, sameness), NamedVersions::named(&loaded, sameness));
                 let keys: BTreeSet<String> = (0..4_u8).map(|key| key.to_string()).collect();
                 for entry in bucket.values() {
                     versions.add(entry);
                     named.add(entry, &keys);
                 }
-                let named: BTreeMap<String, String> = named.into_all().map(|(key, (etag, _))| (key, etag)).collect();
+                let named: BTreeMap<String, (String, String)> =
+                    named.into_all().map(|(key, known)| (key, (known.etag, known.last_modified))).collect();
                 for key in &keys {
                     let known = database.known.get(key);
-                    for etag in (0..3_u8).map(|etag| etag.to_string()) {
-                        let is_held = versions.hold(key, &etag);
-                        prop_assert_eq!(is_held, named.get(key) == Some(&etag), "by hash and by name");
-                        prop_assert!(!is_held || known == Some(&etag), "{key} at {etag}: the table knows {known:?}");
-                        prop_assert!(has_died || is_restored || is_held == (known == Some(&etag)), "{key} at {etag} is not known");
+                    for version in (0..4_u8).map(version) {
+                        let is_held = versions.hold(key, &version.0, &version.1);
+                        prop_assert_eq!(is_held, named.get(key) == Some(&version), "by hash and by name");
+                        prop_assert!(!is_held || known == Some(&version), "{key} at {version:?}: the table knows {known:?}");
+                        prop_assert!(has_died || is_restored || is_held == (known == Some(&version)), "{key} at {version:?} is not known");
                     }
                 }
             }

@@ -5,6 +5,7 @@
 //! # Layout
 //! - `fields`: the fields of a JSON object, each asked for once; what is left over is a problem.
 //! - `names`: what may be called how.
+//! - `near`: which of some names was meant by another one.
 //! - `source`, `shape`, `target`: the parts.
 //! - `earlier`: the form before this one, refused with what it is called now.
 //! - `print`: what of a spec decides what a table holds.
@@ -12,6 +13,7 @@
 mod earlier;
 mod fields;
 mod names;
+mod near;
 mod print;
 mod shape;
 mod source;
@@ -19,6 +21,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use near::did_you_mean;
 pub use print::{Print, Selection};
 pub use shape::{Other, Pivot, Shape};
 pub use source::{Column, ColumnType, FileType, OnBad, Place, Source, Suffixes};
@@ -95,11 +98,8 @@ impl Parts {
         let shape = shape::read(&self.shape, &mut problems);
         let target = target::read(&self.target, &mut problems);
         let spec = Spec { source, shape, target };
-        // What one field says of another only makes sense where each is right by itself.
-        if problems.is_empty() {
-            shape::compare(&spec, &mut problems);
-            target::compare(&self.target["newest_per"], &spec, &mut problems);
-        }
+        shape::compare(&spec, &mut problems);
+        target::compare(&self.target["newest_per"], &spec, &mut problems);
         if problems.is_empty() { Ok(spec) } else { Err(problems) }
     }
 

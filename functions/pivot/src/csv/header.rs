@@ -2,7 +2,8 @@
 
 use super::record::Record;
 use crate::plan::{Plan, Positions};
-use crate::reject::{not_utf_8, shown};
+use crate::reject::not_utf_8;
+use sluice::spec::did_you_mean;
 use std::borrow::Cow;
 use std::collections::HashSet;
 
@@ -41,12 +42,12 @@ pub(super) fn positions(header: &Record<'_>, plan: &Plan) -> Result<Positions, S
 
 /// The names of a header, without blanks around them.
 pub(super) fn names(header: &Record<'_>) -> HashSet<Vec<u8>> {
-    fields(header).map(|name| name.trim_ascii().to_vec()).filter(|name| !name.is_empty()).collect()
+    fields(header).map(|name| key_of(&name).to_vec()).filter(|name| !name.is_empty()).collect()
 }
 
-/// Whether a row that cannot be added is a header again: more than half of its fields are names of the one before.
+/// Whether a row is a header again: more than half of its fields are names of the one before.
 pub(super) fn is_header(row: &Record<'_>, names: &HashSet<Vec<u8>>) -> bool {
-    let count = fields(row).filter(|field| names.contains(field.trim_ascii())).count();
+    let count = fields(row).filter(|field| names.contains(key_of(field))).count();
     row.fault.is_none() && 2 * count > row.len()
 }
 
@@ -59,16 +60,28 @@ fn trimmed(name: &[u8]) -> Option<&str> {
     std::str::from_utf8(name).ok().map(str::trim)
 }
 
+/// The same of one that may not be.
+fn key_of(name: &[u8]) -> &[u8] {
+    trimmed(name).map_or_else(|| name.trim_ascii(), str::as_bytes)
+}
+
+/// That a column is missing. The file may have no header, and its first row is not for errors: no more of it is named
+/// than what is close to the column.
 fn missing(wanted: &str, names: &[Cow<'_, [u8]>], raw: &[u8], plan: &Plan) -> String {
-    let few: Vec<String> = names.iter().take(20).map(|name| shown(name)).collect();
     let found =
         plan.columns().iter().flatten().filter(|wanted| names.iter().any(|name| trimmed(name) == Some(wanted))).count();
+    let near = did_you_mean(wanted, names.iter().filter_map(|name| trimmed(name)));
     let hint = match names.iter().position(|name| trimmed(name).is_none()) {
+        _ if !near.is_empty() => near,
         // It may be the one that is missing.
         Some(position) => format!("; column {} is {}", position + 1, not_utf_8(&names[position])),
-        None => delimiter_hint(raw, plan, found).unwrap_or_default(),
+        None => {
+            let none = if found == 0 { "; has the file no header?" } else { "" };
+            delimiter_hint(raw, plan, found).unwrap_or_else(|| none.to_owned())
+        }
     };
-    format!("the column {wanted:?} is missing; the header has {}{hint}", few.join(", "))
+    let count = if names.len() == 1 { "1 column".to_owned() } else { format!("{} columns", names.len()) };
+    format!("the column {wanted:?} is missing; the header has {count}{hint}")
 }
 
 /// What may separate fields in place of commas.
@@ -122,8 +135,10 @@ mod tests {
             ("Project,Start date", "\"Duration (in minutes)\" is missing"),
             (
                 "project,Start date,Duration (in minutes)",
-                "\"Project\" is missing; the header has \"project\", \"Start date\"",
+                "\"Project\" is missing; the header has 3 columns; did you mean \"project\"?",
             ),
+            ("Project,StartDate,Duration", "\"Start date\" is missing; the header has 3 columns; did you mean"),
+            ("Alice,50000,2024-03-01", "\"Start date\" is missing; the header has 3 columns; has the file no header?"),
             (
                 "Project,Start date,Project,Duration (in minutes)",
                 "duplicate column \"Project\" in the header (also column 3)",
@@ -141,6 +156,7 @@ mod tests {
         ] {
             let error = positions_of(header).unwrap_err();
             assert!(error.contains(part), "{header}: {error}");
+            assert!(!["Alice", "50000", "2024"].iter().any(|value| error.contains(value)), "{header}: {error}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::field::FieldPrefix;
 use super::zone::Zone;
-use super::{clock, simd_digits};
+use super::{clock, simd_digits, trimmed};
 use std::cmp::Ordering;
 use std::fmt;
 use time::Month;
@@ -31,7 +31,7 @@ impl Date {
     /// # Errors
     /// Why it is not the date of one day.
     pub fn parse(text: &[u8], zone: Option<&Zone>) -> Result<Self, NotDate> {
-        let text = text.trim_ascii();
+        let text = trimmed(text);
         let (head, rest) =
             text.split_first_chunk().ok_or(if text.is_empty() { NotDate::Empty } else { NotDate::Malformed })?;
         let date = Self::parse_day(*head).ok_or(NotDate::Malformed)?;
@@ -237,6 +237,7 @@ mod tests {
             ("2023-03-04 16:11", 19_420),
             ("2023-03-04T16:11", 19_420),
             (" 2023-03-04 ", 19_420),
+            ("\u{a0}2023-03-04 16:11\u{202f}", 19_420),
             ("0001-01-01", -719_162),
             ("9999-12-31", 2_932_896),
         ] {

@@ -2,7 +2,7 @@
 //! the order of its parts.
 
 use super::field::{FieldPrefix, LENGTH_MASKS};
-use super::simd_digits;
+use super::{simd_digits, trimmed};
 use std::fmt;
 use wide::u8x16;
 
@@ -108,7 +108,7 @@ impl Decimal {
     /// # Errors
     /// Why it is not a decimal. Nothing is rounded: what does not fit is [`NotDecimal::TooLong`].
     pub fn parse(text: &[u8]) -> Result<Self, NotDecimal> {
-        let text = text.trim_ascii();
+        let text = trimmed(text);
         let (is_negative, unsigned) = match text {
             [] => return Err(NotDecimal::Empty),
             [b'-', rest @ ..] => (true, rest),
@@ -351,6 +351,7 @@ mod tests {
             ("0", decimal(0, 0)),
             ("31.88333333", decimal(3_188_333_333, 8)),
             (" 16.85\t", decimal(1_685, 2)),
+            ("\u{a0}7\u{202f}\u{a0}", decimal(7, 0)),
             ("-0.10", decimal(-10, 2)),
             ("+7", decimal(7, 0)),
             (".5", decimal(5, 1)),
@@ -389,6 +390,8 @@ mod tests {
             ("1e5x", NotDecimal::Malformed),
             ("0x10", NotDecimal::Malformed),
             ("1 2", NotDecimal::Malformed),
+            ("1\u{a0}2", NotDecimal::Malformed),
+            ("\u{a0}", NotDecimal::Empty),
             ("١", NotDecimal::Malformed),
             ("1e38", NotDecimal::TooLong),
             ("1e-39", NotDecimal::TooLong),

@@ -10,6 +10,7 @@ use crate::staging::STAGING;
 use crate::start::Start;
 use postgres::identifiers::Names;
 use postgres::sql_error::classify;
+use serde_json::json;
 use sluice::contract::FILE_COLUMN;
 use sluice::spec::{OnBad, OnOverlap, OnRepeatedFile};
 use sluice::{Error, Kind, Result};
@@ -33,8 +34,8 @@ pub(super) struct Repeated {
 }
 
 impl Repeated {
-    /// What a person should know of it.
-    pub(super) fn note(&self, bucket: &str) -> String {
+    /// What it repeats.
+    fn told(&self, bucket: &str) -> String {
         let [later, earlier] = [&self.later, &self.earlier].map(|name| files::key(bucket, name));
         format!(
             "{later} says the same as {earlier} on {} of the {} keys that they share, and would be counted twice: {}",
@@ -81,7 +82,7 @@ async fn find(connection: &mut PgConnection, words: &Words<'_>, bucket: &str) ->
             let what = format!(
                 "{}; for exports that overlap there is \"on_overlap\": \"newest_file\", and \"on_repeated_file\": \
                  \"allow\" counts both",
-                first.note(bucket)
+                first.told(bucket)
             );
             Err(Error::new(Kind::InvalidSource, what))
         }
@@ -157,9 +158,18 @@ pub(super) struct AllRepeated {
 }
 
 impl AllRepeated {
-    /// All of them.
-    pub(super) fn files(&self) -> impl Iterator<Item = &Repeated> {
-        self.own.iter().chain(&self.loaded)
+    /// What a person should know of each: nothing tries it again when the one that it repeats is corrected.
+    pub(super) fn notes(&self, bucket: &str) -> impl Iterator<Item = String> {
+        let own = self.own.iter().map(|file| (file, "it is set aside"));
+        let loaded = self.loaded.iter().map(|file| (file, "what was loaded of it is taken away"));
+        own.chain(loaded).map(move |(file, done)| {
+            let [later, earlier] = [&file.later, &file.earlier].map(|name| files::key(bucket, name));
+            format!(
+                "{}; {done}, and it is not tried again by itself when {earlier} is corrected: then start with {}",
+                file.told(bucket),
+                json!({"forget": [later]})
+            )
+        })
     }
 
     /// The keys of those of this run.

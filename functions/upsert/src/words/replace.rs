@@ -7,7 +7,6 @@ use super::files::FILES;
 use super::table::{IS_WHOLE, MODIFIED, Words};
 use crate::merged::{Keys, select_keys};
 use crate::staging::STAGING;
-use crate::target::Target;
 use postgres::identifiers::Names;
 use postgres::sql_error::classify;
 use sluice::Result;
@@ -18,20 +17,25 @@ use sqlx::{AssertSqlSafe, PgConnection};
 /// run does not know all keys. One may be in it several times.
 pub(super) const TOUCHED: &str = "pg_temp.sluice_touched";
 
-/// The keys of the run's files that are not whole.
+/// The keys of the run's files that are not whole: those that they have, and those that they keep from before since any
+/// row of theirs may be in quarantine. Asked before the words are replaced.
 ///
 /// # Errors
 /// As [`classify`].
-pub(super) async fn partial_keys(connection: &mut PgConnection, target: &Target<'_>) -> Result<Keys> {
-    if !target.has_states() {
+pub(super) async fn partial_keys(connection: &mut PgConnection, words: &Words<'_>) -> Result<Keys> {
+    if !words.target.has_states() {
         return Ok(Keys::default());
     }
-    let (key, select) = (&target.names.key, select_keys(&target.names.key));
+    let (Names { key, .. }, table) = (&words.target.names, &words.table);
+    let select = select_keys(key);
     sqlx::query_as(AssertSqlSafe(format!(
         "with found as (
-             select distinct staged.{key}
+             select staged.{key}
              from {STAGING} staged join {FILES} file on file.number = staged.{FILE_COLUMN}
              where staged.{STATE_COLUMN} <> {WHOLE} or file.has_unknown_keys
+             union
+             select word.{key} from {table} word join {FILES} file on file.name = word.{FILE_COLUMN}
+             where file.has_unknown_keys
          )
          {select}"
     )))

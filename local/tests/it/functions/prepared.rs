@@ -37,6 +37,12 @@ pub(crate) struct Run {
     pub parts: Parts,
     pub batches: Vec<Vec<File>>,
     pub reload: bool,
+    /// It is a reload for which nobody asked.
+    pub is_reload_by_itself: bool,
+    /// Files of the first batch that pivot set aside, by their names.
+    pub bad: Vec<&'static str>,
+    /// Files of the first batch that changed after they were listed, by their names.
+    pub changed: Vec<&'static str>,
     /// What detection assumed to be loaded; without it, what the target's record says when the run is left.
     pub assumed: Option<Value>,
     /// Keys that pivot found in several files of the first batch.
@@ -61,6 +67,9 @@ impl Run {
             parts: parts.clone(),
             batches,
             reload: false,
+            is_reload_by_itself: false,
+            bad: Vec::new(),
+            changed: Vec::new(),
             assumed: None,
             shared: json!({"count": 0, "first": []}),
         }
@@ -83,12 +92,19 @@ impl Run {
             let put = stack.s3().put_object().bucket(&stack.bucket).key(&key).body(body.into()).send().await.unwrap();
             let pivoted = json!({"bucket": stack.bucket, "key": key, "etag": put.e_tag.unwrap()});
             let loaded: Vec<Value> = files.iter().map(|file| self.loaded(file, keeps_words)).collect();
+            let (mut bad, mut changed) = (Vec::new(), Vec::new());
+            if index == 0 {
+                bad.extend(self.bad.iter().map(|name| self.loaded(&file(name, 1, &[]), keeps_words)));
+                bad.iter_mut().for_each(|bad| bad["reason"] = json!("it lacks a column"));
+                changed.extend(self.changed.iter().map(|name| self.loaded(&file(name, 1, &[]), keeps_words)));
+            }
             let result = json!({
                 "output": {"index": index, "pivoted": if rows.is_empty() { Value::Null } else { pivoted },
                            "rows_read": 5, "rows_rejected": 1, "rows_ignored": 0, "rejected": null,
-                           "days": rows.len(), "files_loaded": files.len(), "files_changed": 0},
+                           "days": rows.len(), "files_loaded": files.len(), "files_changed": changed.len(),
+                           "files_bad": bad.len()},
                 "key": {"name": spec.shape.key, "kind": "date"}, "values": spec.shape.value_columns(),
-                "per_file": keeps_words, "has_states": has_states, "loaded": loaded, "changed": [],
+                "per_file": keeps_words, "has_states": has_states, "loaded": loaded, "changed": changed, "bad": bad,
                 "shared": if index == 0 { self.shared.clone() } else { json!({"count": 0, "first": []}) },
             });
             put_json(stack, &format!("{prefix}/result-{index:05}.json"), &result).await;
@@ -101,6 +117,7 @@ impl Run {
         let manifest = json!({
             "detected_at": self.detected_at, "new_file_count": 1, "new_bytes": 1, "batches": batches,
             "assumed": assumed, "print": spec.print(&stack.prefix), "reload": self.reload,
+            "is_reload_by_itself": self.is_reload_by_itself,
         });
         let manifest = put_json(stack, &format!("{prefix}/manifest.json"), &manifest).await;
         payload(stack, &self.name, &self.parts, json!({"manifest": manifest}))

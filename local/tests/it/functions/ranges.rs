@@ -59,6 +59,7 @@ fn pivot(rows: &[String], rows_of_a_file: usize, on_range: Box<OnRange>) -> (Res
                 assumed: None,
                 print: reference_job().spec.print("input_data/"),
                 reload: false,
+                is_reload_by_itself: false,
                 batches: vec![batch]
             }),
         )

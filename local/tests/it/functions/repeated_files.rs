@@ -87,6 +87,9 @@ async fn of_files_that_repeat_one_another_the_first_one_counts() {
     let notes_of_run = notes(&output);
     assert_eq!(notes_of_run.len(), 1, "{notes_of_run:?}");
     assert!(notes_of_run[0].starts_with("input_data/b.csv says the same as input_data/a.csv on 2 of the 2 keys"));
+    let told = "; it is set aside, and it is not tried again by itself when input_data/a.csv is corrected: then start \
+                with {\"forget\":[\"input_data/b.csv\"]}";
+    assert!(notes_of_run[0].ends_with(told), "{notes_of_run:?}");
     assert_eq!(entry(&stack, 1).await, [vec!["input_data/c.csv", "input_data/a.csv"], vec!["input_data/b.csv"]]);
     let expected = ["2024-01-01 10 10", "2024-01-02 11 11", "2024-01-03 3 3", "2024-01-04 4 4", "2024-01-05 5 5"];
     assert_eq!(rows_of(&stack, "t").await, expected);
@@ -101,6 +104,9 @@ async fn of_files_that_repeat_one_another_the_first_one_counts() {
     let output = Run::new(2, &parts, vec![vec![older]]).load(&stack).await.unwrap();
     assert_eq!(counts(&output, ["files", "files_bad"]), [1, 1]);
     assert!(notes(&output)[0].starts_with("input_data/a.csv says the same as input_data/0.csv"), "{output}");
+    let told = "; what was loaded of it is taken away, and it is not tried again by itself when input_data/0.csv is \
+                corrected: then start with {\"forget\":[\"input_data/a.csv\"]}";
+    assert!(notes(&output)[0].ends_with(told), "{output}");
     assert_eq!(rows_of(&stack, "t").await, expected);
     assert_eq!(entry(&stack, 2).await, [vec!["input_data/0.csv"], vec![]]);
 

@@ -157,12 +157,18 @@ async fn a_dry_run_leaves_no_trace() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_table_belongs_to_one_job_unless_both_have_last_run() {
+/// Two jobs with one database.
+async fn two_jobs() -> (Fixture, Fixture) {
     let one = fixture().await;
     let mut options = vpc_mode();
     options.parameters.insert("DatabaseUrl", one.database_url.clone());
     let other = fixture_with(options).await;
+    (one, other)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_belongs_to_one_job_unless_both_have_last_run() {
+    let (one, other) = two_jobs().await;
     for (number, (mine, yours, is_refused)) in (0..).zip([
         ("all_files", "all_files", true),
         ("all_files", "last_run", true),
@@ -179,7 +185,11 @@ async fn a_table_belongs_to_one_job_unless_both_have_last_run() {
         }
         let (error, cause) = answer.unwrap_err();
         assert_eq!(error, "Misconfigured");
-        for part in ["the job pomodoro of the state machine ", &format!("on_overlap {mine}, this one with {yours}")] {
+        for part in [
+            "the job pomodoro of the state machine ",
+            &format!("on_overlap {mine}, this one with {yours}"),
+            "delete its row in sluice.targets and start with {\"reload\": true}",
+        ] {
             assert!(cause.contains(part), "{cause}");
         }
         // What the other one has loaded is gone with the table, which is then free.
@@ -189,4 +199,108 @@ async fn a_table_belongs_to_one_job_unless_both_have_last_run() {
         assert_eq!(record(&one, &parts(&table, mine)).await, Value::Null);
         assert_eq!(run(3, mine).load(&one).await.unwrap_err().0, "Misconfigured");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_another_job_takes_over_keeps_nothing_of_the_one_before() {
+    let (one, other) = two_jobs().await;
+    for mode in ["all_files", "newest_file"] {
+        let parts = parts("t", mode);
+        let load = async |stack: &Fixture, number: u32, reload, row: &str| {
+            let batches = vec![vec![file(&format!("{number}.csv"), number, &[row])]];
+            Run { reload, ..Run::new(number, &parts, batches) }.load(stack).await
+        };
+        let rows = async || rows_of(&one, "t").await;
+        load(&one, 1, false, "2024-01-01 1 1").await.unwrap();
+        sql(&one, "delete from sluice.targets").await;
+        let (error, cause) = load(&other, 2, false, "2024-01-01 2 2").await.unwrap_err();
+        assert_eq!(error, "Misconfigured");
+        assert!(cause.contains("rows that come from no file") && cause.contains("{\"reload\": true}"), "{cause}");
+        assert_eq!(rows().await, ["2024-01-01 1 1"], "{mode}");
+        load(&other, 3, true, "2024-01-01 2 2").await.unwrap();
+        assert_eq!(rows().await, ["2024-01-01 2 2"], "{mode}");
+        // Back again, and the table is emptied as well.
+        sql(&one, "delete from sluice.targets; truncate t").await;
+        load(&one, 4, false, "2024-01-02 4 4").await.unwrap();
+        assert_eq!(rows().await, ["2024-01-02 4 4"], "{mode}");
+        sql(&one, "drop table t; delete from sluice.targets; delete from sluice.runs").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_that_nobody_asked_for_loses_no_file_that_is_set_aside() {
+    let stack = fixture().await;
+    for mode in ["all_files", "newest_file"] {
+        let table = format!("t_{mode}");
+        let mut parts = parts(&table, mode);
+        parts.source["on_bad_file"] = json!("quarantine");
+        Run::new(1, &parts, one_file(1)).load(&stack).await.unwrap();
+        let loaded = record(&stack, &parts).await;
+        parts.source["columns"]["project"] = json!("Category");
+        let run = |number, is_reload_by_itself| Run {
+            reload: true,
+            is_reload_by_itself,
+            bad: vec!["a.csv", "b.csv", "c.csv", "d.csv"],
+            ..Run::new(number, &parts, vec![vec![]])
+        };
+        let (error, cause) = run(2, true).load(&stack).await.unwrap_err();
+        assert_eq!(error, "Misconfigured");
+        let told = "4 files were set aside: input_data/a.csv: it lacks a column; input_data/b.csv: it lacks a column; \
+                    input_data/c.csv: it lacks a column; ...";
+        assert!(cause.contains(told) && cause.contains("{\"reload\": true}"), "{cause}");
+        assert_eq!(
+            (rows_of(&stack, &table).await, record(&stack, &parts).await),
+            (ROWS.map(String::from).into(), loaded)
+        );
+        let output = run(3, false).load(&stack).await.unwrap();
+        assert_eq!(counts(&output, ["files_bad", "rows_deleted"]), [4, 2], "{mode}");
+        assert!(rows_of(&stack, &table).await.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_loses_no_file_that_changes_meanwhile() {
+    let stack = fixture().await;
+    for mode in ["all_files", "newest_file", "last_run"] {
+        let table = format!("t_{mode}");
+        let parts = parts(&table, mode);
+        let run = |number, row: &str| Run {
+            changed: vec!["b.csv"],
+            ..Run::new(number, &parts, vec![vec![file("a.csv", number, &[row])]])
+        };
+        // The next run finds it.
+        run(1, "2024-01-01 1 1").load(&stack).await.unwrap();
+        for (number, is_reload_by_itself) in [(2, false), (3, true)] {
+            let reload = Run { reload: true, is_reload_by_itself, ..run(number, "2024-01-02 2 2") };
+            let (error, cause) = reload.load(&stack).await.unwrap_err();
+            assert_eq!(error, "StaleRun", "{mode}");
+            let told = "1 file was overwritten or deleted while the run loaded them: input_data/b.csv; ";
+            assert!(cause.contains(told) && cause.ends_with("start again"), "{cause}");
+            assert_eq!(rows_of(&stack, &table).await, ["2024-01-01 1 1"], "{mode}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_of_a_table_that_jobs_share_has_the_others_look_at_all_their_files_again() {
+    let (one, other) = two_jobs().await;
+    let parts = parts("t", "last_run");
+    let load = async |stack: &Fixture, number, reload, row: &str| {
+        let run = Run { reload, ..Run::new(number, &parts, vec![vec![file("a.csv", number, &[row])]]) };
+        run.load(stack).await.unwrap()
+    };
+    load(&one, 1, false, "2024-01-01 1 1").await;
+    load(&other, 2, false, "2024-01-02 2 2").await;
+    assert_ne!(record(&one, &parts).await, Value::Null);
+    let output = load(&other, 3, true, "2024-01-03 3 3").await;
+    let told = "the table was loaded by other jobs, too: pomodoro; ";
+    assert!(notes(&output).iter().any(|note| note.starts_with(told)), "{output}");
+    assert_eq!(rows_of(&one, "t").await, ["2024-01-03 3 3"]);
+    assert_eq!(record(&one, &parts).await, Value::Null);
+    load(&one, 4, false, "2024-01-01 1 1").await;
+    assert_eq!(rows_of(&one, "t").await, ["2024-01-01 1 1", "2024-01-03 3 3"]);
+    // Alone, it says nothing.
+    sql(&one, "delete from sluice.targets").await;
+    let output = load(&one, 5, true, "2024-01-01 1 1").await;
+    assert!(!notes(&output).iter().any(|note| note.starts_with(told)), "{output}");
 }

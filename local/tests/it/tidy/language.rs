@@ -4,7 +4,7 @@ use crate::support::reference_job;
 use crate::tidy::repository::read;
 use local::binaries::workspace;
 use serde_json::Value;
-use sluice::spec::Parts;
+use sluice::spec::{Parts, Problem};
 use std::fs;
 
 /// The first YAML block of a document, as JSON.
@@ -44,6 +44,41 @@ fn examples_of_the_language_are_taken_or_not_supported_yet() {
         count += 1;
     }
     assert_eq!((taken, count), (vec!["pomodoro".to_owned()], 15));
+}
+
+/// What the checks of the whole language refuse, the functions refuse at the same field, or as not supported yet.
+#[test]
+fn what_the_language_refuses_is_refused() {
+    const LIST: &str = "\
+import json, sys
+from pathlib import Path
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+from refused import REFUSED, changed
+example = lambda name: json.loads(Path(sys.argv[1], 'examples', name, 'spec.json').read_text())
+print(json.dumps([[changed(example(name), changes), where] for name, changes, where in REFUSED]))
+";
+    /// Not of the three parts; and a zone that only the function that reads can look up.
+    const ELSEWHERE: [&str; 2] = ["/prefix", "/source/columns/date/zone"];
+    let python = local::python::program().unwrap();
+    let listed = std::process::Command::new(python).args(["-c", LIST]).arg(workspace().join("local/spec")).output();
+    let listed = listed.unwrap();
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    let refused: Vec<(Value, String)> = serde_json::from_slice(&listed.stdout).unwrap();
+    assert!(refused.len() > 50);
+    let mut elsewhere = 0;
+    for (spec, pointer) in refused {
+        if ELSEWHERE.contains(&pointer.as_str()) {
+            elsewhere += 1;
+            continue;
+        }
+        let parts: Parts = serde_json::from_value(spec.clone()).unwrap();
+        let problems = parts.check().expect_err(&spec.to_string());
+        let is_told =
+            |problem: &Problem| problem.pointer.starts_with(&pointer) || problem.what.contains("not supported yet");
+        assert!(problems.iter().any(is_told), "{pointer}: {problems:?}");
+    }
+    assert_eq!(elsewhere, 3);
 }
 
 /// The model, by which property tests judge the functions, gives the tables that were worked out without it.

@@ -1,6 +1,6 @@
 //! The reader, for the function that looks for new files.
 
-use super::versions::{HashedVersions, NamedVersions, Runs};
+use super::versions::{HashedVersions, Known, NamedVersions, Runs, Sameness};
 use crate::contract::{Execution, LedgerEntry, Loaded, keys};
 use crate::store::{Latest, Store, listed_key};
 use crate::time::format_time;
@@ -19,6 +19,7 @@ pub struct Ledger<'a> {
     store: &'a Store,
     execution: &'a Execution,
     assumed: Option<&'a Loaded>,
+    sameness: Sameness,
     start: Option<DateTime>,
     versions: Option<HashedVersions>,
 }
@@ -30,23 +31,25 @@ impl<'a> Ledger<'a> {
         store: &'a Store,
         execution: &'a Execution,
         assumed: Option<&'a Loaded>,
+        sameness: Sameness,
         start: Option<DateTime>,
     ) -> Self {
-        Self { store, execution, assumed, start, versions: None }
+        Self { store, execution, assumed, sameness, start, versions: None }
     }
 
-    /// Is this version of this file the one that was loaded, or set aside, last?
+    /// Is this version of this file the one that was loaded, or set aside, last? `last_modified` is RFC 3339, as in
+    /// [`SourceFile`](crate::contract::SourceFile).
     ///
     /// # Errors
     /// As [`Error::aws`].
-    pub async fn holds(&mut self, key: &str, etag: &str) -> Result<bool> {
+    pub async fn holds(&mut self, key: &str, etag: &str, last_modified: &str) -> Result<bool> {
         let Some(assumed) = self.assumed else { return Ok(false) };
         if self.versions.is_none() {
-            let mut versions = HashedVersions::hashed(assumed);
+            let mut versions = HashedVersions::hashed(assumed, self.sameness);
             each_entry(self.store, self.execution, self.start, |entry| versions.add(&entry)).await?;
             self.versions = Some(versions);
         }
-        Ok(self.versions.as_ref().is_some_and(|versions| versions.hold(key, etag)))
+        Ok(self.versions.as_ref().is_some_and(|versions| versions.hold(key, etag, last_modified)))
     }
 
     /// How many files it knows; 0 if it was not asked.
@@ -55,8 +58,8 @@ impl<'a> Ledger<'a> {
     }
 }
 
-/// Tells the key of each file that was loaded into what is `assumed` to be loaded, once for each time; also those of
-/// which that is in doubt. Goes through the whole ledger twice, since only a later run says which of those before it
+/// Tells the key of each file that was loaded into what is `assumed` to be loaded, once for each time, and the
+/// `detected_at` of the run that loaded it; also those of which that is in doubt. Goes through the whole ledger twice, since only a later run says which of those before it
 /// were undone.
 ///
 /// # Errors
@@ -65,7 +68,7 @@ pub async fn each_loaded(
     store: &Store,
     execution: &Execution,
     assumed: &Loaded,
-    mut take: impl FnMut(String),
+    mut take: impl FnMut(String, &str),
 ) -> Result<()> {
     let mut runs = Runs::new(assumed);
     each_entry(store, execution, None, |entry| {
@@ -74,7 +77,7 @@ pub async fn each_loaded(
     .await?;
     each_entry(store, execution, None, |entry| {
         if runs.count(&entry) {
-            entry.files.into_iter().for_each(|file| take(file.key));
+            entry.files.into_iter().for_each(|file| take(file.key, &entry.detected_at));
         }
     })
     .await
@@ -89,14 +92,14 @@ pub async fn last_known(
     store: &Store,
     execution: &Execution,
     assumed: &Loaded,
+    sameness: Sameness,
     keys: &BTreeSet<String>,
 ) -> Result<HashMap<String, KnownVersion>> {
-    let mut versions = NamedVersions::named(assumed);
+    let mut versions = NamedVersions::named(assumed, sameness);
     each_entry(store, execution, None, |entry| versions.add(&entry, keys)).await?;
-    let known = versions.into_all().map(|(key, (etag, known))| {
-        let version =
-            KnownVersion { etag, execution: known.execution, detected_at: known.detected_at, is_bad: known.is_bad };
-        (key, version)
+    let known = versions.into_all().map(|(key, known)| {
+        let Known { etag, last_modified, execution, detected_at, is_bad } = known;
+        (key, KnownVersion { etag, last_modified, execution, detected_at, is_bad })
     });
     Ok(known.collect())
 }
@@ -105,6 +108,8 @@ pub async fn last_known(
 pub struct KnownVersion {
     /// The version.
     pub etag: String,
+    /// When S3 dates it, RFC 3339.
+    pub last_modified: String,
     /// ARN of the execution that loaded it, or set it aside.
     pub execution: String,
     /// When that listed it, RFC 3339.

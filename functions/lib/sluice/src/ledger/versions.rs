@@ -4,22 +4,42 @@ use crate::contract::{LedgerEntry, Loaded, SourceFile};
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+/// When two versions of a file are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sameness {
+    /// If they have the same bytes, by the entity tag: a file that is sent again unchanged says nothing new.
+    Bytes,
+    /// If S3 dates them alike, too: where the date decides which file speaks, one that is sent again may speak now.
+    BytesAndDate,
+}
+
+impl Sameness {
+    /// What of the date makes a version another one.
+    fn date(self, last_modified: &str) -> &str {
+        match self {
+            Self::Bytes => "",
+            Self::BytesAndDate => last_modified,
+        }
+    }
+}
+
 /// The version of each key that was dealt with last: loaded into what is assumed to be loaded, or set aside as a bad
 /// file.
 ///
-/// Only the last one: a file that is put back to an older version is as new as any other. `K` stands for a key, `E` for
-/// an entity tag, and `R` is what else is kept of a version.
+/// Only the last one: a file that is put back to an older version is as new as any other. `K` stands for a key, `T` for
+/// what tells versions apart, and `R` is what else is kept of a version.
 #[derive(Debug)]
-pub(super) struct Versions<K, E, R> {
+pub(super) struct Versions<K, T, R> {
+    sameness: Sameness,
     doubt: Doubt,
     runs: Runs,
-    last: HashMap<K, Version<E, R>>,
+    last: HashMap<K, Version<T, R>>,
 }
 
 /// A version of a file.
 #[derive(Debug)]
-struct Version<E, R> {
-    etag: E,
+struct Version<T, R> {
+    tag: T,
     /// By which of the runs.
     run: usize,
     rest: R,
@@ -29,7 +49,7 @@ struct Version<E, R> {
 pub(super) type HashedVersions = Versions<Hash128, u64, ()>;
 
 /// Of a few keys, by their names.
-pub(super) type NamedVersions = Versions<String, String, Known>;
+pub(super) type NamedVersions = Versions<String, (String, String), Known>;
 
 /// Of a key; 128 bits, because a collision would be a file that is never loaded.
 pub(super) type Hash128 = (u64, u64);
@@ -37,6 +57,8 @@ pub(super) type Hash128 = (u64, u64);
 /// What else is kept of a named version.
 #[derive(Debug)]
 pub(super) struct Known {
+    pub etag: String,
+    pub last_modified: String,
     pub execution: String,
     pub detected_at: String,
     pub is_bad: bool,
@@ -110,13 +132,13 @@ impl Doubt {
     }
 }
 
-impl<K: Eq + Hash, E: PartialEq, R> Versions<K, E, R> {
-    fn new(assumed: &Loaded) -> Self {
-        Self { doubt: Doubt::default(), runs: Runs::new(assumed), last: HashMap::new() }
+impl<K: Eq + Hash, T: PartialEq, R> Versions<K, T, R> {
+    fn new(assumed: &Loaded, sameness: Sameness) -> Self {
+        Self { sameness, doubt: Doubt::default(), runs: Runs::new(assumed), last: HashMap::new() }
     }
 
     /// The version of a key that was dealt with last.
-    fn last(&self, key: &K) -> Option<&Version<E, R>> {
+    fn last(&self, key: &K) -> Option<&Version<T, R>> {
         self.last.get(key).filter(|version| !self.runs.is_undone(version.run))
     }
 
@@ -124,17 +146,17 @@ impl<K: Eq + Hash, E: PartialEq, R> Versions<K, E, R> {
     /// is told whether the file was set aside.
     ///
     /// An entry in doubt makes its files unknown whatever its generation: that of the target may be the one after it.
-    fn add_as(&mut self, entry: &LedgerEntry, remembered: impl Fn(&SourceFile, bool) -> Option<(K, E, R)>) {
+    fn add_as(&mut self, entry: &LedgerEntry, remembered: impl Fn(&SourceFile, bool) -> Option<(K, T, R)>) {
         let is_in_doubt = self.doubt.covers(entry);
         let run = self.runs.take(entry);
         let loaded = entry.files.iter().map(|file| (file, false));
         for (file, is_bad) in loaded.chain(entry.bad.iter().map(|file| (file, true))) {
-            let Some((key, etag, rest)) = remembered(file, is_bad) else { continue };
+            let Some((key, tag, rest)) = remembered(file, is_bad) else { continue };
             if !is_in_doubt {
                 if let Some(run) = run {
-                    self.last.insert(key, Version { etag, run, rest });
+                    self.last.insert(key, Version { tag, run, rest });
                 }
-            } else if self.last.get(&key).is_some_and(|known| known.etag != etag) {
+            } else if self.last.get(&key).is_some_and(|known| known.tag != tag) {
                 // The table holds the version that it held before, or this one. If they are the same, nothing is
                 // uncertain.
                 self.last.remove(&key);
@@ -145,13 +167,16 @@ impl<K: Eq + Hash, E: PartialEq, R> Versions<K, E, R> {
 
 impl HashedVersions {
     /// None yet.
-    pub(super) fn hashed(assumed: &Loaded) -> Self {
-        Self::new(assumed)
+    pub(super) fn hashed(assumed: &Loaded, sameness: Sameness) -> Self {
+        Self::new(assumed, sameness)
     }
 
     /// Adds an entry that is newer than those before it.
     pub(super) fn add(&mut self, entry: &LedgerEntry) {
-        self.add_as(entry, |file, _| Some((hash_of_key(&file.key), hash(0, &file.etag), ())));
+        let sameness = self.sameness;
+        self.add_as(entry, |file, _| {
+            Some((hash_of_key(&file.key), hash_of_version(&file.etag, sameness.date(&file.last_modified)), ()))
+        });
     }
 
     /// How many files there are.
@@ -160,30 +185,39 @@ impl HashedVersions {
     }
 
     /// Is this version of this file the one that was dealt with last?
-    pub(super) fn hold(&self, key: &str, etag: &str) -> bool {
-        self.last(&hash_of_key(key)).is_some_and(|known| known.etag == hash(0, etag))
+    pub(super) fn hold(&self, key: &str, etag: &str, last_modified: &str) -> bool {
+        let tag = hash_of_version(etag, self.sameness.date(last_modified));
+        self.last(&hash_of_key(key)).is_some_and(|known| known.tag == tag)
     }
 }
 
 impl NamedVersions {
     /// None yet.
-    pub(super) fn named(assumed: &Loaded) -> Self {
-        Self::new(assumed)
+    pub(super) fn named(assumed: &Loaded, sameness: Sameness) -> Self {
+        Self::new(assumed, sameness)
     }
 
     /// Adds what an entry that is newer than those before it says of `keys`.
     pub(super) fn add(&mut self, entry: &LedgerEntry, keys: &BTreeSet<String>) {
+        let sameness = self.sameness;
         self.add_as(entry, |file, is_bad| {
-            let known = || Known { execution: entry.execution.clone(), detected_at: entry.detected_at.clone(), is_bad };
-            keys.contains(&file.key).then(|| (file.key.clone(), file.etag.clone(), known()))
+            let tag = || (file.etag.clone(), sameness.date(&file.last_modified).to_owned());
+            let known = || Known {
+                etag: file.etag.clone(),
+                last_modified: file.last_modified.clone(),
+                execution: entry.execution.clone(),
+                detected_at: entry.detected_at.clone(),
+                is_bad,
+            };
+            keys.contains(&file.key).then(|| (file.key.clone(), tag(), known()))
         });
     }
 
-    /// Each key with its entity tag and the rest.
-    pub(super) fn into_all(self) -> impl Iterator<Item = (String, (String, Known))> {
+    /// Each key with what is known of it.
+    pub(super) fn into_all(self) -> impl Iterator<Item = (String, Known)> {
         let Self { runs, last, .. } = self;
         let known = last.into_iter().filter(move |(_, version)| !runs.is_undone(version.run));
-        known.map(|(key, version)| (key, (version.etag, version.rest)))
+        known.map(|(key, version)| (key, version.rest))
     }
 }
 
@@ -191,10 +225,14 @@ fn hash_of_key(key: &str) -> Hash128 {
     (hash(1, key), hash(2, key))
 }
 
+fn hash_of_version(etag: &str, date: &str) -> u64 {
+    hash(0, (etag, date))
+}
+
 /// Only compared within one process, so the hash need not be stable.
-fn hash(salt: u8, text: &str) -> u64 {
+fn hash(salt: u8, value: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (salt, text).hash(&mut hasher);
+    (salt, value).hash(&mut hasher);
     hasher.finish()
 }
 
@@ -210,7 +248,7 @@ mod tests {
     }
 
     fn none() -> HashedVersions {
-        HashedVersions::hashed(&assumed())
+        HashedVersions::hashed(&assumed(), Sameness::Bytes)
     }
 
     fn entry(key: &str, etag: &str) -> LedgerEntry {
@@ -233,13 +271,13 @@ mod tests {
             let mut versions = none();
             versions.add(&entry("a", "1"));
             versions.add(&dead);
-            assert!(!versions.hold("a", "1") && !versions.hold("a", "2"));
+            assert!(!versions.hold("a", "1", "") && !versions.hold("a", "2", ""));
         }
         // Loaded again at the version that was there: the table holds that, whatever became of the run.
         let mut versions = none();
         versions.add(&entry("a", "1"));
         versions.add(&LedgerEntry { in_doubt: true, execution: "again".into(), ..entry("a", "1") });
-        assert!(versions.hold("a", "1"));
+        assert!(versions.hold("a", "1", ""));
     }
 
     #[test]
@@ -250,16 +288,16 @@ mod tests {
         for entry in [of("x", true, "a"), of("x", false, "b"), of("y", false, "c")] {
             versions.add(&entry);
         }
-        assert!(!versions.hold("a", "1") && !versions.hold("b", "1") && versions.hold("c", "1"));
+        assert!(!versions.hold("a", "1", "") && !versions.hold("b", "1", "") && versions.hold("c", "1", ""));
     }
 
     #[test]
     fn a_file_is_known_by_key_and_version() {
         let mut versions = none();
         versions.add(&entry("a", "1"));
-        assert!(versions.hold("a", "1"));
-        assert!(!versions.hold("a", "2"));
-        assert!(!versions.hold("a1", ""));
+        assert!(versions.hold("a", "1", ""));
+        assert!(!versions.hold("a", "2", ""));
+        assert!(!versions.hold("a1", "", ""));
         assert_eq!(versions.len(), 1);
     }
 
@@ -269,10 +307,33 @@ mod tests {
         for etag in ["1", "2"] {
             versions.add(&entry("a", etag));
         }
-        assert!(!versions.hold("a", "1"));
-        assert!(versions.hold("a", "2"));
+        assert!(!versions.hold("a", "1", ""));
+        assert!(versions.hold("a", "2", ""));
         versions.add(&entry("a", "1"));
-        assert!(versions.hold("a", "1"));
+        assert!(versions.hold("a", "1", ""));
+    }
+
+    #[test]
+    fn a_file_that_is_sent_again_unchanged_is_new_where_its_date_matters() {
+        let keys = BTreeSet::from(["a".to_owned()]);
+        for (sameness, is_held) in [(Sameness::Bytes, true), (Sameness::BytesAndDate, false)] {
+            let dated = |last_modified: &str| {
+                let mut entry = entry("a", "1");
+                entry.files[0].last_modified = last_modified.to_owned();
+                entry
+            };
+            let mut versions = HashedVersions::hashed(&assumed(), sameness);
+            versions.add(&dated("one day"));
+            assert!(versions.hold("a", "1", "one day"));
+            assert_eq!(versions.hold("a", "1", "the next day"), is_held);
+            // The table may have either date now.
+            versions.add(&LedgerEntry { in_doubt: true, execution: "dead".into(), ..dated("the next day") });
+            assert_eq!(versions.hold("a", "1", "one day"), is_held);
+            let mut named = NamedVersions::named(&assumed(), sameness);
+            named.add(&dated("one day"), &keys);
+            let known: Vec<_> = named.into_all().map(|(_, known)| known.last_modified).collect();
+            assert_eq!(known, ["one day"], "{sameness:?}");
+        }
     }
 
     #[test]
@@ -281,7 +342,7 @@ mod tests {
         versions.add(&entry("a", "1"));
         versions.add(&LedgerEntry { generation: "another".into(), ..entry("a", "2") });
         versions.add(&LedgerEntry { detected_at: "3".into(), ..entry("a", "3") });
-        assert!(versions.hold("a", "1"));
+        assert!(versions.hold("a", "1", ""));
     }
 
     #[test]
@@ -293,7 +354,7 @@ mod tests {
             versions.add(entry);
             runs.take(entry);
         }
-        assert!(!versions.hold("a", "1") && versions.hold("b", "1"));
+        assert!(!versions.hold("a", "1", "") && versions.hold("b", "1", ""));
         assert!(!runs.count(&entry("a", "1")) && runs.count(&reload));
     }
 
@@ -310,7 +371,7 @@ mod tests {
         {
             versions.add(&entry);
         }
-        let held: Vec<&str> = ["a", "b", "c", "d", "e"].into_iter().filter(|key| versions.hold(key, "1")).collect();
+        let held: Vec<&str> = ["a", "b", "c", "d", "e"].into_iter().filter(|key| versions.hold(key, "1", "")).collect();
         assert_eq!(held, ["a", "d", "e"]);
     }
 
@@ -318,14 +379,14 @@ mod tests {
     fn a_file_that_was_set_aside_is_not_tried_again_at_that_version() {
         let mut versions = none();
         let keys = BTreeSet::from(["a".to_owned()]);
-        let mut named = NamedVersions::named(&assumed());
+        let mut named = NamedVersions::named(&assumed(), Sameness::Bytes);
         let LedgerEntry { files, .. } = entry("a", "2");
         for entry in [entry("a", "1"), LedgerEntry { files: Vec::new(), bad: files, ..entry("b", "1") }] {
             versions.add(&entry);
             named.add(&entry, &keys);
         }
-        assert!(versions.hold("a", "2") && !versions.hold("a", "1"));
-        let known: Vec<_> = named.into_all().map(|(key, (etag, known))| (key, etag, known.is_bad)).collect();
+        assert!(versions.hold("a", "2", "") && !versions.hold("a", "1", ""));
+        let known: Vec<_> = named.into_all().map(|(key, known)| (key, known.etag, known.is_bad)).collect();
         assert_eq!(known, [("a".to_owned(), "2".to_owned(), true)]);
     }
 }

@@ -1,6 +1,7 @@
 //! The fields of a JSON object, each asked for once; what is left over is a problem.
 
 use super::Problem;
+use super::near::did_you_mean;
 use serde_json::{Map, Value};
 
 /// An object of a spec on its way into its type.
@@ -141,28 +142,4 @@ pub(super) fn kind(value: &Value) -> &'static str {
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     }
-}
-
-/// `; did you mean "amount"?`, if one of `names` is close to `name`.
-pub(super) fn did_you_mean<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
-    let near = names.map(|known| (distance(name, known), known)).min();
-    match near.filter(|(distance, known)| *distance <= known.len().min(name.len()).div_ceil(3)) {
-        Some((_, near)) => format!("; did you mean {near:?}?"),
-        None => String::new(),
-    }
-}
-
-/// How many letters have to be put in, taken out or changed to make one word of the other (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (place, letter) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], place + 1);
-        for (column, known) in other.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != *known);
-            diagonal = row[column + 1];
-            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[other.len()]
 }

@@ -1,7 +1,8 @@
 //! The part `shape`: what becomes of the rows.
 
-use super::fields::{Fields, child, did_you_mean, kind};
+use super::fields::{Fields, child, kind};
 use super::names::refuse_column;
+use super::near::did_you_mean;
 use super::{ColumnType, Problem, Spec};
 use serde::Serialize;
 use serde_json::Value;
@@ -65,7 +66,9 @@ pub(super) fn read(value: &Value, problems: &mut Vec<Problem>) -> Shape {
     fields.later(&["filter", "rows"]);
     let keys = fields.required("keys");
     let key = match &keys {
-        Value::Array(keys) if keys.len() == 1 && keys[0].is_string() => keys[0].as_str().unwrap_or_default().to_owned(),
+        Value::Array(keys) if keys.len() == 1 && keys[0].as_str().is_some_and(|key| !key.is_empty()) => {
+            keys[0].as_str().unwrap_or_default().to_owned()
+        }
         Value::Array(keys) if keys.len() > 1 => {
             fields.wrong("keys", "more than one key is not supported yet");
             String::new()
@@ -109,6 +112,9 @@ fn aggregate(values: &Value, fields: &mut Fields<'_>) -> (String, String) {
         return nothing;
     };
     let pointer = child("/shape/values", name);
+    if let Some(what) = refuse_column(name) {
+        fields.problems().push(Problem { pointer: pointer.clone(), what });
+    }
     let (word, of) = match aggregate {
         Value::String(word) => (word.as_str(), Some(name.as_str())),
         Value::Object(one) if one.len() == 1 => {
@@ -122,6 +128,7 @@ fn aggregate(values: &Value, fields: &mut Fields<'_>) -> (String, String) {
         _ => ("", None),
     };
     let what = match (word, of) {
+        ("sum", Some("")) => "names no column".to_owned(),
         ("sum", Some(of)) => return (name.clone(), of.to_owned()),
         ("sum", None) => "is not {\"sum\": column}; its other options are not supported yet".to_owned(),
         (word, _) if AGGREGATES.contains(&word) => format!("the aggregate {word} is not supported yet"),
@@ -136,6 +143,9 @@ fn aggregate(values: &Value, fields: &mut Fields<'_>) -> (String, String) {
 fn read_pivot(value: &Value, problems: &mut Vec<Problem>) -> Pivot {
     let mut fields = Fields::of("/shape/pivot", value, problems);
     let on = fields.text("on", None);
+    if value["on"] == "" {
+        fields.wrong("on", "names no column");
+    }
     let into = match fields.required("into") {
         Value::Object(map) if map.values().all(|name| name.as_str().is_some_and(|name| !name.is_empty())) => {
             map.iter().map(|(from, to)| (from.clone(), to.as_str().unwrap_or_default().to_owned())).collect()
@@ -177,16 +187,22 @@ fn read_pivot(value: &Value, problems: &mut Vec<Problem>) -> Pivot {
     Pivot { on, into, other }
 }
 
-/// What the shape says of the source's columns.
+/// What the shape says of the source's columns, as far as both could be read: a name that could not is empty, and
+/// `problems` says so already.
 pub(super) fn compare(spec: &Spec, problems: &mut Vec<Problem>) {
     let Spec { source, shape, .. } = spec;
-    let mut column = |pointer: String, name: &str, kinds: &[ColumnType], what: &str| match source.columns.get(name) {
-        Some(column) if kinds.contains(&column.kind) => {}
-        Some(_) => problems.push(Problem { pointer, what: format!("{name:?} {what}") }),
-        None => {
-            let near = did_you_mean(name, source.columns.keys().map(String::as_str));
-            let what = format!("there is no column {name:?} in source.columns{near}");
-            problems.push(Problem { pointer, what });
+    let mut column = |pointer: String, name: &str, kinds: &[ColumnType], what: &str| {
+        if name.is_empty() || source.columns.is_empty() {
+            return;
+        }
+        match source.columns.get(name) {
+            Some(column) if kinds.contains(&column.kind) || !is_read(name, problems) => {}
+            Some(_) => problems.push(Problem { pointer, what: format!("{name:?} {what}") }),
+            None => {
+                let near = did_you_mean(name, source.columns.keys().map(String::as_str));
+                let what = format!("there is no column {name:?} in source.columns{near}");
+                problems.push(Problem { pointer, what });
+            }
         }
     };
     let key = [ColumnType::Text, ColumnType::Date];
@@ -195,6 +211,13 @@ pub(super) fn compare(spec: &Spec, problems: &mut Vec<Problem>) {
     column(sum, &shape.sum, &[ColumnType::Number], "is no number; only numbers are summed");
     column("/shape/pivot/on".to_owned(), &shape.pivot.on, &[ColumnType::Text], "is no text; categories are texts");
     name_columns(shape, problems);
+}
+
+/// Whether the type of a column of the source is what the spec says.
+fn is_read(name: &str, problems: &[Problem]) -> bool {
+    let column = child("/source/columns", name);
+    let kind = child(&column, "type");
+    !problems.iter().any(|problem| [&column, &kind].contains(&&problem.pointer))
 }
 
 /// PostgreSQL's limit of a table ("Limits" in its documentation).

@@ -153,7 +153,7 @@ const COLUMN_LATER: [&str; 19] = [
 const NO_NAME: &str = "is not the name of a column in the file";
 
 /// What a lookback may be at most: ten years. Beyond that, `since` is what is wanted.
-const MAX_LOOKBACK_HOURS: u64 = 87_660;
+const MAX_LOOKBACK_HOURS: u32 = 87_660;
 
 pub(super) fn read(value: &Value, problems: &mut Vec<Problem>) -> Source {
     let mut fields = Fields::of("/source", value, problems);
@@ -164,8 +164,8 @@ pub(super) fn read(value: &Value, problems: &mut Vec<Problem>) -> Source {
     let suffix = suffixes(&suffix, &mut fields);
     let lookback_hours = match fields.take("lookback_hours") {
         None => 24,
-        Some(hours) => match hours.as_u64().filter(|hours| *hours <= MAX_LOOKBACK_HOURS) {
-            Some(hours) => u32::try_from(hours).expect("it is at most ten years"),
+        Some(hours) => match whole(&hours).filter(|hours| *hours <= MAX_LOOKBACK_HOURS) {
+            Some(hours) => hours,
             None => {
                 fields.wrong("lookback_hours", format!("is {hours}, not a number from 0 to {MAX_LOOKBACK_HOURS}"));
                 0
@@ -209,6 +209,12 @@ pub(super) fn read(value: &Value, problems: &mut Vec<Problem>) -> Source {
     Source { suffix, lookback_hours, read_hidden, format, columns, on_bad_row, on_bad_file }
 }
 
+/// A whole number, also if it is written with decimals that are zeros: to JSON Schema 24.0 is an integer.
+fn whole(value: &Value) -> Option<u32> {
+    let text = value.to_string();
+    text.strip_suffix(".0").unwrap_or(&text).parse().ok()
+}
+
 fn suffixes(value: &Value, fields: &mut Fields<'_>) -> Suffixes {
     let texts: Option<Vec<String>> = match value {
         Value::String(suffix) => Some(vec![suffix.clone()]),
@@ -217,10 +223,17 @@ fn suffixes(value: &Value, fields: &mut Fields<'_>) -> Suffixes {
         _ => None,
     };
     let texts = texts.filter(|texts| !texts.is_empty() && texts.iter().all(|text| !text.contains('/')));
-    Suffixes(texts.unwrap_or_else(|| {
+    let texts = texts.unwrap_or_else(|| {
         fields.wrong("suffix", "is not a text such as \".csv\", or a list of them; a suffix has no slash");
         Vec::new()
-    }))
+    });
+    for (place, text) in texts.iter().enumerate() {
+        if texts[..place].contains(text) {
+            let pointer = child(&fields.pointer_of("suffix"), &place.to_string());
+            fields.problems().push(Problem { pointer, what: format!("{text:?} is there already") });
+        }
+    }
+    Suffixes(texts)
 }
 
 /// A problem for each suffix that does not say what the files hold.

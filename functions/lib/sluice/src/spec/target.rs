@@ -79,6 +79,9 @@ pub enum OnRepeatedFile {
     Allow,
 }
 
+/// Where runs keep what they need, words among it, whose tables are named after targets.
+const OWN_SCHEMA: &str = "sluice";
+
 pub(super) fn read(value: &Value, problems: &mut Vec<Problem>) -> Target {
     const OVERLAPS: [(&str, Option<OnOverlap>); 4] = [
         ("all_files", Some(OnOverlap::AllFiles)),
@@ -91,6 +94,9 @@ pub(super) fn read(value: &Value, problems: &mut Vec<Problem>) -> Target {
     let table = fields.text("table", None);
     if table.contains('.') {
         fields.wrong("table", "has a dot; the schema goes into the field schema");
+    }
+    if schema == OWN_SCHEMA {
+        fields.wrong("schema", "is the schema of what runs keep for themselves");
     }
     for (name, text) in [("schema", &schema), ("table", &table)] {
         let is_given = value.get(name).is_some_and(Value::is_string);
@@ -128,6 +134,9 @@ pub(super) fn read(value: &Value, problems: &mut Vec<Problem>) -> Target {
 
 /// What the target says of the shape: `newest_per` names keys. There is one, so that it says nothing new.
 pub(super) fn compare(newest_per: &Value, spec: &Spec, problems: &mut Vec<Problem>) {
+    if spec.shape.key.is_empty() {
+        return; // It could not be read.
+    }
     for (place, name) in newest_per.as_array().into_iter().flatten().enumerate() {
         let pointer = format!("/target/newest_per/{place}");
         if *name != *spec.shape.key {

@@ -88,6 +88,9 @@ fn what_is_wrong_is_named_with_its_field() {
         ("/source/suffix", json!(""), "/source/suffix", "say format.type"),
         ("/source/suffix", json!([".csv", ".GZ"]), "/source/suffix/1", "say format.type"),
         ("/source/suffix", json!("in/.csv"), "/source/suffix", "no slash"),
+        ("/source/suffix", json!([".csv", ".csv"]), "/source/suffix/1", "is there already"),
+        ("/source/lookback_hours", json!(24.5), "/source/lookback_hours", "from 0 to 87660"),
+        ("/source/lookback_hours", json!("24"), "/source/lookback_hours", "from 0 to 87660"),
         ("/source/lookback_hours", json!(87_661), "/source/lookback_hours", "from 0 to 87660"),
         ("/source/on_bad_row", json!("ignore"), "/source/on_bad_row", "not fail or quarantine"),
         ("/source/on_bad_file", json!(true), "/source/on_bad_file", "not fail or quarantine"),
@@ -124,6 +127,7 @@ fn what_is_wrong_is_named_with_its_field() {
         ("/source/columns/project", json!(5), "/source/columns/project", "is a number, not an object"),
         ("/shape/keys", json!(["day"]), "/shape/keys/0", "there is no column \"day\""),
         ("/shape/keys", json!(["dte"]), "/shape/keys/0", "did you mean \"date\"?"),
+        ("/shape/keys", json!([""]), "/shape/keys", "is not a list of a column's name"),
         ("/shape/keys", json!(["minutes"]), "/shape/keys/0", "is no text and no date"),
         ("/shape/keys", json!(["date", "project"]), "/shape/keys", "more than one key is not supported yet"),
         ("/shape/filter", json!({"column": "date", "gte": "1/3/2024"}), "/shape/filter", "not supported yet"),
@@ -143,6 +147,12 @@ fn what_is_wrong_is_named_with_its_field() {
             "its other options",
         ),
         ("/shape", json!({"keys": ["date"], "rows": {}}), "/shape/rows", "not supported yet"),
+        ("/shape/values", json!({"": {"sum": "minutes"}}), "/shape/values/", "1 to 63 bytes"),
+        ("/shape/values", json!({"*": {"sum": "minutes"}}), "/shape/values/*", "cannot be the name"),
+        ("/shape/values", json!({"sluice_x": {"sum": "minutes"}}), "/shape/values/sluice_x", "cannot be the name"),
+        ("/shape/values", json!({long.clone(): {"sum": "minutes"}}), &format!("/shape/values/{long}"), "1 to 63 bytes"),
+        ("/shape/values/minutes", json!({"sum": ""}), "/shape/values/minutes", "names no column"),
+        ("/shape/pivot/on", json!(""), "/shape/pivot/on", "names no column"),
         ("/shape/values", json!({"n": "count"}), "/shape/values/n", "the aggregate count is not supported yet"),
         ("/shape/values", json!({"n": {"count": "*"}}), "/shape/values/n", "the aggregate count is not supported yet"),
         ("/shape/values", json!({"x": {"sum": "project"}}), "/shape/values/x", "is no number"),
@@ -175,6 +185,7 @@ fn what_is_wrong_is_named_with_its_field() {
         ("/target", newest(json!({"newest_per": "date"})), "/target/newest_per", "is not a list of keys"),
         ("/target/table", json!("analytics.days"), "/target/table", "the schema goes into the field schema"),
         ("/target/table", json!(""), "/target/table", "1 to 63 bytes"),
+        ("/target/schema", json!("sluice"), "/target/schema", "for themselves"),
         ("/target/types", json!({"work_minutes": "money"}), "/target/types", "not supported yet"),
         ("/target/add_columns", json!(true), "/target/add_columns", "not supported yet"),
     ] {
@@ -207,6 +218,25 @@ fn all_that_is_wrong_is_said_at_once_with_the_job() {
     let text = error.to_string();
     assert!(text.contains("the spec of job sales: /source/sufix: there is no such field"), "{text}");
     assert!(text.contains("; /shape/pivot/other: ") && text.contains("; /target/table: is a number"), "{text}");
+}
+
+#[test]
+fn what_one_field_says_of_another_is_told_beside_what_is_wrong_elsewhere() {
+    let mut parts = changed("/source/sufix", json!(".csv"));
+    parts.shape["keys"] = json!(["dte"]);
+    parts.target["newest_per"] = json!(["project"]);
+    parts.target["on_overlap"] = json!("newest_file");
+    parts.source["columns"]["minutes"]["type"] = json!("duration");
+    let found = problems(&parts);
+    for begin in [
+        "/source/sufix: there is no such field",
+        "/source/columns/minutes/type: \"duration\" is not supported yet",
+        "/shape/keys/0: there is no column \"dte\" in source.columns; did you mean \"date\"?",
+        "/target/newest_per/0: \"project\" is no key",
+    ] {
+        assert_eq!(found.iter().filter(|problem| problem.starts_with(begin)).count(), 1, "{begin}: {found:?}");
+    }
+    assert_eq!(found.len(), 4, "of a type that is not read nothing is said: {found:?}");
 }
 
 /// Each line of "From the form before" in the reference.
@@ -260,6 +290,7 @@ fn a_print_is_what_decides_what_the_table_holds() {
         ("/target/schema", json!("public")),
         // What says how a run goes on, and not what it means.
         ("/source/lookback_hours", json!(1)),
+        ("/source/lookback_hours", json!(24.0)),
         ("/source/on_bad_row", json!("quarantine")),
         ("/source/on_bad_file", json!("quarantine")),
         ("/target/on_repeated_file", json!("allow")),

@@ -93,8 +93,8 @@ fn zstd_frames() -> Vec<Case> {
             "three bytes of zstd's magic",
             &whole[..3],
             concat!(
-                r#"line 1: the column "Start date" is missing; the header has "(�/"; "#,
-                "column 1 is not UTF-8; is it Windows-1252 (Latin-1)? Export the file as UTF-8",
+                r#"line 1: the column "Start date" is missing"#,
+                r#"; the header has 1 column; column 1 is not UTF-8; is it Windows-1252 (Latin-1)? Export the file as UTF-8"#
             ),
         ),
         // Told by its content, a file is zstd only from its first byte on.

@@ -139,6 +139,9 @@ pub struct Manifest {
     /// The table becomes what the files of this run say, and nothing else.
     #[serde(default)]
     pub reload: bool,
+    /// Nobody asked for the reload: it is because of a change of the spec.
+    #[serde(default)]
+    pub is_reload_by_itself: bool,
     /// The [`BatchManifest`]s, by index.
     pub batches: Vec<ObjectRef>,
 }
