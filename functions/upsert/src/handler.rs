@@ -4,7 +4,7 @@ use crate::load::{Load, load};
 use crate::prepare::prepare;
 use crate::results::Results;
 use aws_config::SdkConfig;
-use postgres::connect::Database;
+use postgres::connect::{self, Database};
 use serde::Serialize;
 use sluice::contract::{Manifest, Mode, PrepareOutput, UpsertEvent, UpsertInput, UpsertOutput};
 use sluice::edge::Invocation;
@@ -34,7 +34,7 @@ impl Context {
     pub(crate) async fn from_env() -> Result<Self> {
         let mut env = Env::new(&|name| std::env::var(name).ok());
         let bucket = env.required("BUCKET");
-        let database = Database::from_env(&mut env);
+        let database = Database::from_env(&mut env, connect::TARGET);
         let (bucket, database) = env.finish((bucket, database))?;
         let config = aws::config().await;
         Ok(Self { store: Store::new(aws::s3(&config), bucket), database, config })

@@ -7,6 +7,7 @@
 //! - [`preflight`]: does the target fit the load? Asked before a byte is loaded.
 //! - [`arrays`]: a small part in one message.
 //! - [`merge`]: inserts new keys and updates those that differ.
+//! - [`schema`]: the schema `sluice`, where functions write down what they have done.
 //! - [`runs`]: the table `sluice.runs`, which makes a run's effects happen once.
 
 pub mod arrays;
@@ -15,5 +16,6 @@ pub mod identifiers;
 pub mod merge;
 pub mod preflight;
 pub mod runs;
+pub mod schema;
 pub mod sql_error;
 mod told;

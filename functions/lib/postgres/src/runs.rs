@@ -1,6 +1,7 @@
 //! The table `sluice.runs`: one row per committed run, written by the transaction that loads it. So a run that is tried
 //! again finds its own row, and a run that was overtaken finds a newer one.
 
+use crate::schema;
 use crate::sql_error::classify;
 use sluice::contract::{Execution, Mode, UpsertOutput};
 use sluice::input::Skipped;
@@ -70,21 +71,7 @@ pub async fn ensure_table(connection: &mut PgConnection) -> Result<()> {
     if is_there {
         return Ok(());
     }
-    sqlx::query("select pg_advisory_xact_lock(hashtextextended('sluice.runs', 0))")
-        .execute(&mut *connection)
-        .await
-        .map_err(|error| classify("lock the creation of sluice.runs", error))?;
-    // Asked first: `if not exists` wants the right to create schemas even where there is nothing to create.
-    let has_schema: bool = sqlx::query_scalar("select to_regnamespace('sluice') is not null")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(|error| classify("look for the schema sluice", error))?;
-    if !has_schema {
-        sqlx::raw_sql("create schema sluice")
-            .execute(&mut *connection)
-            .await
-            .map_err(|error| classify("create the schema sluice", error))?;
-    }
+    schema::ensure(connection).await?;
     let created = sqlx::raw_sql(CREATE_TABLE).execute(connection).await;
     created.map_err(|error| classify("create sluice.runs", error)).map(|_| ())
 }

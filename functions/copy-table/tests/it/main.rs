@@ -1,0 +1,11 @@
+//! Copies between two real databases: types, windows, late rows, writing, ghosts, and histories of all of these.
+
+mod faults;
+mod histories;
+mod late;
+mod planning;
+mod preflight;
+mod support;
+mod types;
+mod windows;
+mod writing;
