@@ -42,19 +42,26 @@ pub struct Context {
 }
 
 impl Context {
-    /// Reads `BUCKET`, where both databases are, and how much memory there is.
+    /// Reads the environment, and makes the clients.
+    ///
+    /// # Errors
+    /// As [`Context::new`].
+    pub async fn from_env() -> Result<Self> {
+        Self::new(&|name| std::env::var(name).ok(), aws::config().await)
+    }
+
+    /// Reads `BUCKET`, where both databases are, and how much memory there is, through `lookup`.
     ///
     /// # Errors
     /// `Misconfigured`.
-    pub async fn from_env() -> Result<Self> {
-        let mut env = Env::new(&|name| std::env::var(name).ok());
+    pub fn new(lookup: &dyn Fn(&str) -> Option<String>, config: SdkConfig) -> Result<Self> {
+        let mut env = Env::new(lookup);
         let bucket = env.required("BUCKET");
         let source = Database::from_env(&mut env, connect::SOURCE);
         let target = Database::from_env(&mut env, connect::TARGET);
         // Set by Lambda, in MiB.
         let memory = env.parsed("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 256_usize);
         let (bucket, source, target) = env.finish((bucket, source, target))?;
-        let config = aws::config().await;
         let max_row_bytes = (memory << 20) / MEMORY_PER_ROW;
         Ok(Self { store: Store::new(aws::s3(&config), bucket), source, target, config, max_row_bytes })
     }
@@ -65,7 +72,7 @@ impl Context {
 #[serde(untagged)]
 pub enum Output {
     /// To `PlanCopy`.
-    Plan(PlanOutput),
+    Plan(Box<PlanOutput>),
     /// To `CopyWindow`.
     Copy(CopyOutput),
     /// To `ConcludeCopy`.
@@ -78,7 +85,9 @@ pub enum Output {
 /// As [`Request::plan`], [`Attempt::run`] and [`conclude`].
 pub async fn handle(context: Arc<Context>, invocation: Invocation, input: CopyTableInput) -> Result<Output> {
     match input {
-        CopyTableInput::Plan(input) => plan(&context, &invocation, &input).await.map(Output::Plan),
+        CopyTableInput::Plan(input) => {
+            plan(&context, &invocation, &input).await.map(|output| Output::Plan(Box::new(output)))
+        }
         CopyTableInput::Copy(input) => copy(&context, &invocation, &input).await.map(Output::Copy),
         CopyTableInput::Conclude(input) => end(&context, &invocation, &input).await.map(Output::Conclude),
     }

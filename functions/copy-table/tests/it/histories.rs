@@ -6,6 +6,8 @@ use crate::support::*;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
+use sluice::Kind;
+use sluice::contract::copy_table::{CopyOutput, Purpose};
 use std::pin::pin;
 
 /// How many days there are.
@@ -60,6 +62,12 @@ async fn play(steps: &[Step], key: serde_json::Value) {
     let pair = Pair::new(TABLE).await;
     let job = Job::new(json!({"target": {"key": key}})).at("first", "2024-01-05T02:00:00.000Z");
     let mut frozen = Vec::new();
+    // Without a key, a row that moved is in the way of its new day until its old one is copied.
+    let has_key = !job.spec.target.key.is_empty();
+    let check = |outcome: sluice::Result<CopyOutput>| match outcome {
+        Ok(_) => {}
+        Err(error) => assert!(!has_key && error.kind() == Kind::InvalidSource, "{error}"),
+    };
     for (number, step) in steps.iter().enumerate() {
         let this = job.again(&format!("step-{number}"));
         match step {
@@ -69,7 +77,7 @@ async fn play(steps: &[Step], key: serde_json::Value) {
                 sql(&pair.source, &format!("delete from t where at::date = date '2024-01-01' + {day}")).await;
             }
             Step::Disturb { id, hour } => sql(&pair.target, &put(*id, *hour, "disturbed")).await,
-            Step::Copy { day } => drop(pair.attempt(&this, &day_window(*day), Default::default()).await.ok()),
+            Step::Copy { day } => check(pair.attempt(&this, &day_window(*day), Purpose::Load).await)
             Step::Kill { day, polls } | Step::Freeze { day, polls } => {
                 let planned = day_window(*day);
                 let mut held = Box::new(Held::new(&pair, &this, &planned).await);
@@ -83,13 +91,12 @@ async fn play(steps: &[Step], key: serde_json::Value) {
                     drop(held);
                 }
                 // The state machine's next attempt.
-                drop(pair.attempt(&this, &planned, Default::default()).await.ok());
+                check(pair.attempt(&this, &planned, Purpose::Load).await);
             }
-            Step::Scheduled => drop(pair.execute(&this, json!({})).await),
+            Step::Scheduled => pair.execute(&this, json!({})).await.0.into_iter().for_each(check),
         }
     }
-    // Nothing was left behind: a backfill of all days, in any order, makes both equal. Without a key a row that moved
-    // may be in the way of its new day until its old one is copied.
+    // Nothing was left behind: a backfill of all days makes both equal.
     let last = job.again("last");
     for round in 0..2 {
         let this = last.again(&format!("last-{round}"));
@@ -97,7 +104,7 @@ async fn play(steps: &[Step], key: serde_json::Value) {
         if concluded.failed.is_empty() {
             break;
         }
-        assert!(round == 0, "{outputs:?}");
+        assert!(round == 0 && !has_key, "{outputs:?}");
     }
     assert_equal(&pair).await;
     let planned = pair.planned(&last.again("afterwards"), json!({})).await;
@@ -117,11 +124,11 @@ fn run_histories(key: &serde_json::Value, cases: u32) {
 
 #[test]
 fn with_a_key_every_history_ends_in_equal_tables() {
-    run_histories(&json!(["id"]), 24);
+    run_histories(&json!(["id"]), 12);
 }
 
 /// Rows of the target that no window of the source covers any more are deleted there by their own window.
 #[test]
 fn without_a_key_every_history_ends_in_equal_tables() {
-    run_histories(&json!([]), 12);
+    run_histories(&json!([]), 6);
 }

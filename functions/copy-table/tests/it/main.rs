@@ -1,5 +1,6 @@
 //! Copies between two real databases: types, windows, late rows, writing, ghosts, and histories of all of these.
 
+mod actions;
 mod faults;
 mod histories;
 mod late;
