@@ -77,7 +77,7 @@ async fn play(steps: &[Step], key: serde_json::Value) {
                 sql(&pair.source, &format!("delete from t where at::date = date '2024-01-01' + {day}")).await;
             }
             Step::Disturb { id, hour } => sql(&pair.target, &put(*id, *hour, "disturbed")).await,
-            Step::Copy { day } => check(pair.attempt(&this, &day_window(*day), Purpose::Load).await)
+            Step::Copy { day } => check(pair.attempt(&this, &day_window(*day), Purpose::Load).await),
             Step::Kill { day, polls } | Step::Freeze { day, polls } => {
                 let planned = day_window(*day);
                 let mut held = Box::new(Held::new(&pair, &this, &planned).await);
