@@ -38,10 +38,11 @@ impl Postgres {
     /// installed into `tools_dir` (about 100 MB, once). Data from an earlier start is still there,
     /// unless it was made by another major version: then it is set aside and an empty cluster
     /// made. With `durable` false a crash of the machine may lose or damage the data; that is much
-    /// faster and right for tests. `report` is told about anything that takes long.
+    /// faster and right for tests. `report` is told about anything that takes long. What the server
+    /// prints is in `<state_dir>/postgres.log`.
     ///
     /// # Errors
-    /// [`Reason::Busy`](crate::setup_error::Reason::Busy) when another process runs a server on this `state_dir`. What the server prints is in `<state_dir>/postgres.log`.
+    /// [`Reason::Busy`](crate::setup_error::Reason::Busy) when another process runs a server on this `state_dir`.
     pub fn start(state_dir: &Path, tools_dir: &Path, durable: bool, report: &dyn Fn(&str)) -> Result<Self, SetupError> {
         let state_dir = std::path::absolute(state_dir).map_err(|e| unusable(state_dir, e))?;
         fs::create_dir_all(&state_dir).map_err(|e| unusable(&state_dir, e))?;

@@ -10,7 +10,7 @@ use crate::pump::{Progress, Pump};
 use crate::session::{Sessions, Side};
 use crate::settle;
 use crate::windows::{self, Owner, Record};
-use crate::write::{Write, Written, compare};
+use crate::write::{Write, Written};
 use postgres::identifiers::quoted;
 use postgres::sql_error::classify;
 use sluice::contract::Execution;
@@ -62,9 +62,9 @@ impl Attempt<'_> {
     /// Copies or compares, or finds that this execution has copied the window already.
     ///
     /// # Errors
-    /// `LockHeld` for a window that is not settled, or that another execution copies; `StaleRun` if the window before is
-    /// missing; `InvalidSource` if a comparison finds a difference, or the target refuses a row; `InvariantBroken` if
-    /// what was stored is twice not what was sent; others as [`classify`].
+    /// `LockHeld` for a window that is not settled, or that another execution copies; `StaleRun` if the window before
+    /// is missing; `InvalidSource` if a comparison finds a difference, or the target refuses a row; `InvariantBroken`
+    /// if what was stored is twice not what was sent; others as [`classify`].
     pub async fn run(
         &self,
         source: &mut PgConnection,
@@ -261,7 +261,7 @@ impl Attempt<'_> {
         if self.purpose == Purpose::Load && !is_rechecked {
             return Ok(None);
         }
-        let (theirs, ours) = compare(write, reading, writing).await?;
+        let (theirs, ours) = write.compare(reading, writing).await?;
         let outcome = match self.purpose {
             Purpose::Load => Outcome::Unchanged,
             Purpose::Verify | Purpose::DryRun => Outcome::Equal,

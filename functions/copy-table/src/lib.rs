@@ -7,11 +7,11 @@
 //! - [`copy`]: one window, as one transaction.
 //! - [`conclude`]: are all windows there?
 //! - [`session`]: bounded waits, and the end of earlier attempts.
-//!
-//! What a window needs: `grid` says where windows begin and `bounds` which rows are in one; `settle` whether it is
-//! complete; `windows` is the table `sluice.windows`. What a table needs: `catalogue` reads its columns, `types` decides
-//! how one goes over, `mapping` matches them by name, `preflight` asks whether the target keeps what it gets. What the
-//! rows need: [`pump`] carries them, `checksum` sums them up, `write` puts them into the table.
+//! - For a window: `grid` says where windows begin, `bounds` which rows are in one, `settle` whether it is complete;
+//!   `windows` is the table `sluice.windows`.
+//! - For a table: `catalogue` reads its columns, `types` decides how one goes over, `mapping` matches them by name,
+//!   `preflight` asks whether the target keeps what it gets.
+//! - For the rows: [`pump`] carries them, `checksum` sums them up, `write` puts them into the table.
 
 mod bounds;
 mod catalogue;

@@ -3,7 +3,8 @@
 //! A function that Lambda has frozen, or whose connection went silent, leaves a session behind that holds its locks: in
 //! the middle of a COPY no timeout of the server applies. So the server looks for a sign of life from its client, and
 //! an attempt first ends the sessions that earlier attempts of its execution have left at its window. It knows them by
-//! their name. Another execution's may be at work, so that one is waited for, unless it is older than a function can be.
+//! their name. Another execution's may be at work, so that one is waited for, unless it is older than a function can
+//! be.
 
 use postgres::sql_error::classify;
 use sha2::{Digest, Sha256};

@@ -5,7 +5,8 @@
 //!   inserted. So a window that is equal writes nothing, fires no trigger, and deletes no row that others refer to.
 //! - Without a key both sides are compared, and all is written anew if they differ.
 //!
-//! Rows differ if their bytes do, whatever a type's own equality says of `1.0` and `1.00`: it is bytes that are verified.
+//! Rows differ if their bytes do, whatever a type's own equality says of `1.0` and `1.00`: it is bytes that are
+//! verified.
 
 use crate::checksum::Checksum;
 use crate::mapping::Mapping;
@@ -104,19 +105,43 @@ impl Write<'_> {
         target: &mut PgConnection,
         copy_in: &str,
     ) -> Result<Checksum, Failure> {
-        let encoding = |name: &str| format!("set client_encoding = '{name}'");
-        if let Some(name) = &self.mapping.encoding {
-            for (connection, failure) in
-                [(&mut *source, Failure::Source as fn(_) -> _), (&mut *target, Failure::Target as fn(_) -> _)]
-            {
-                sqlx::raw_sql(AssertSqlSafe(encoding(name))).execute(connection).await.map_err(failure)?;
-            }
-        }
+        self.agree(source).await.map_err(Failure::Source)?;
+        self.agree(target).await.map_err(Failure::Target)?;
         let sent = self.pump.copy(source, &self.mapping.read_source(self.of_source), target, copy_in).await?;
-        if self.mapping.encoding.is_some() {
-            sqlx::raw_sql(AssertSqlSafe(encoding("UTF8"))).execute(target).await.map_err(Failure::Target)?;
-        }
+        self.disagree(target).await.map_err(Failure::Target)?;
         Ok(sent)
+    }
+
+    /// Only hashes what a statement sends.
+    async fn drain(&self, connection: &mut PgConnection, copy_out: &str) -> Result<Checksum, sqlx::Error> {
+        self.agree(connection).await?;
+        let checksum = self.pump.drain(connection, copy_out).await?;
+        self.disagree(connection).await?;
+        Ok(checksum)
+    }
+
+    /// Makes both sides write the same bytes for the same rows: in the encoding that the source does not know of, and,
+    /// as texts, with all names of objects in full.
+    async fn agree(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if let Some(name) = &self.mapping.encoding {
+            let set = format!("set client_encoding = '{name}'");
+            sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut *connection).await?;
+        }
+        if self.mapping.is_text {
+            sqlx::raw_sql("set search_path = ''").execute(connection).await?;
+        }
+        Ok(())
+    }
+
+    /// For all other statements: a type of an extension has its operators where it was made.
+    async fn disagree(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if self.mapping.encoding.is_some() {
+            sqlx::raw_sql("set client_encoding = 'UTF8'").execute(&mut *connection).await?;
+        }
+        if self.mapping.is_text {
+            sqlx::raw_sql("reset search_path").execute(connection).await?;
+        }
+        Ok(())
     }
 
     fn failed(&self, failure: Failure) -> Error {
@@ -171,7 +196,7 @@ impl Write<'_> {
 
     /// All anew, unless it is the same already.
     async fn exchange(&self, source: &mut PgConnection, target: &mut PgConnection) -> Result<Written> {
-        let (theirs, ours) = compare(self, source, target).await?;
+        let (theirs, ours) = self.compare(source, target).await?;
         if theirs == ours {
             return Ok(Written { sent: theirs, unchanged: theirs.rows, ..Written::default() });
         }
@@ -276,55 +301,31 @@ impl Write<'_> {
         );
         Err(Error::new(Kind::InvalidSource, what))
     }
-}
 
-/// The rows of both sides, read at the same time.
-///
-/// # Errors
-/// Those of either side.
-pub(crate) async fn compare(
-    write: &Write<'_>,
-    source: &mut PgConnection,
-    target: &mut PgConnection,
-) -> Result<(Checksum, Checksum)> {
-    let (of_source, of_target) =
-        (write.mapping.read_source(write.of_source), write.mapping.read_target(write.of_target));
-    if let Some(name) = &write.mapping.encoding {
-        let set = format!("set client_encoding = '{name}'");
-        for connection in [&mut *source, &mut *target] {
-            let done = sqlx::raw_sql(AssertSqlSafe(set.clone())).execute(connection).await;
-            done.map_err(|error| classify("set the encoding", error))?;
-        }
+    /// The rows of both sides, read at the same time.
+    ///
+    /// # Errors
+    /// Those of either side.
+    pub(crate) async fn compare(
+        &self,
+        source: &mut PgConnection,
+        target: &mut PgConnection,
+    ) -> Result<(Checksum, Checksum)> {
+        let of_source = self.mapping.read_source(self.of_source);
+        let of_target = self.mapping.read_target(self.of_target);
+        let theirs =
+            async { self.drain(source, &of_source).await.map_err(|error| self.failed(Failure::Source(error))) };
+        let ours = async { self.drain(target, &of_target).await.map_err(|error| self.failed(Failure::Target(error))) };
+        tokio::try_join!(theirs, ours)
     }
-    let theirs =
-        async { write.pump.drain(source, &of_source).await.map_err(|error| write.failed(Failure::Source(error))) };
-    let ours =
-        async { write.pump.drain(target, &of_target).await.map_err(|error| write.failed(Failure::Target(error))) };
-    let both = tokio::try_join!(theirs, ours)?;
-    if write.mapping.encoding.is_some() {
-        let done = sqlx::raw_sql("set client_encoding = 'UTF8'").execute(target).await;
-        done.map_err(|error| classify("set the encoding", error))?;
-    }
-    Ok(both)
-}
 
-impl Write<'_> {
-    /// Refuses to commit rows that are not those that were sent. `None` if they are.
+    /// How the rows in the target differ from those that were sent, if they do.
     ///
     /// # Errors
     /// Those of the target.
     pub(crate) async fn difference(&self, target: &mut PgConnection, sent: Checksum) -> Result<Option<String>> {
-        if let Some(name) = &self.mapping.encoding {
-            let set = format!("set client_encoding = '{name}'");
-            let done = sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut *target).await;
-            done.map_err(|error| classify("set the encoding", error))?;
-        }
-        let there = self.pump.drain(target, &self.read_back()).await;
+        let there = self.drain(target, &self.read_back()).await;
         let there = there.map_err(|error| self.failed(Failure::Target(error)))?;
-        if self.mapping.encoding.is_some() {
-            let done = sqlx::raw_sql("set client_encoding = 'UTF8'").execute(target).await;
-            done.map_err(|error| classify("set the encoding", error))?;
-        }
         Ok((there != sent).then(|| {
             format!(
                 "{}: {} rows with the checksum {sent} were sent, {} with {there} are in the target",

@@ -1,9 +1,10 @@
-//! Copies between two real databases: types, windows, late rows, writing, ghosts, and histories of all of these.
+//! Copies between two real databases: types, windows, late rows, writing, memory, ghosts, and histories of all of these.
 
 mod actions;
 mod faults;
 mod histories;
 mod late;
+mod memory;
 mod planning;
 mod preflight;
 mod support;

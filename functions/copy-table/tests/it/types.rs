@@ -269,3 +269,21 @@ async fn a_sign_that_the_target_cannot_write_is_an_error_of_the_source() {
     assert_eq!(refused.kind(), Kind::InvalidSource, "{refused}");
     assert!(!refused.to_string().contains('漢'), "{refused}");
 }
+
+/// Names of objects are told in full, so that they are not taken for others of the target's own path.
+#[tokio::test]
+async fn a_name_of_an_object_is_not_taken_for_another_s() {
+    let pair = Pair::new("create table t (id int primary key, c regclass); create table seen (x int)").await;
+    sql(&pair.source, "insert into t values (1, 'seen')").await;
+    // There, the unqualified name would be another table's.
+    sql(&pair.target, "create schema first; create table first.seen (x int)").await;
+    let name = pair.target.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
+    sql(&pair.target, &format!("alter database {name} set search_path = first, public")).await;
+    let job = Job::whole(json!({}));
+    for attempt in ["first", "second"] {
+        pair.replace(&job.again(attempt)).await.unwrap();
+        let seen = "select n.nspname || '.' || c.relname
+                    from t join pg_class c on c.oid = t.c join pg_namespace n on n.oid = c.relnamespace";
+        assert_eq!(texts(&pair.target, seen).await, ["public.seen"]);
+    }
+}
