@@ -82,7 +82,7 @@ pub enum Output {
 /// Answers the states `PlanCopy`, `CopyWindow` and `ConcludeCopy`.
 ///
 /// # Errors
-/// As [`Request::plan`], [`Attempt::run`] and [`conclude`].
+/// As [`Request::plan`], [`Attempt::run`] and [`conclude()`].
 pub async fn handle(context: Arc<Context>, invocation: Invocation, input: CopyTableInput) -> Result<Output> {
     match input {
         CopyTableInput::Plan(input) => {

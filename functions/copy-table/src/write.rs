@@ -14,10 +14,16 @@ use crate::pump::{Failure, Pump};
 use postgres::sql_error::classify;
 use sluice::contract::copy_table::{Mode, Spec};
 use sluice::{Error, Kind, Result};
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 /// SQLSTATE of a unique violation.
 const UNIQUE_VIOLATION: &str = "23505";
+
+/// SQLSTATE of a snapshot that a replica could not keep: nothing else fails to be serializable that only reads.
+const CANCELED: &str = "40001";
+
+const ADVICE: &str = " (a replica cancels what stands in the way of its primary's VACUUM: raise its \
+                      max_standby_streaming_delay, set hot_standby_feedback, or choose shorter windows)";
 
 /// The rows as they came.
 const STAGE: &str = "pg_temp.sluice_stage";
@@ -108,6 +114,7 @@ impl Write<'_> {
         self.agree(source).await.map_err(Failure::Source)?;
         self.agree(target).await.map_err(Failure::Target)?;
         let sent = self.pump.copy(source, &self.mapping.read_source(self.of_source), target, copy_in).await?;
+        shrink(source).await.map_err(Failure::Source)?;
         self.disagree(target).await.map_err(Failure::Target)?;
         Ok(sent)
     }
@@ -116,6 +123,7 @@ impl Write<'_> {
     async fn drain(&self, connection: &mut PgConnection, copy_out: &str) -> Result<Checksum, sqlx::Error> {
         self.agree(connection).await?;
         let checksum = self.pump.drain(connection, copy_out).await?;
+        shrink(connection).await?;
         self.disagree(connection).await?;
         Ok(checksum)
     }
@@ -146,7 +154,11 @@ impl Write<'_> {
 
     fn failed(&self, failure: Failure) -> Error {
         match failure {
-            Failure::Source(error) => classify(format!("{}: read the source", self.what), error),
+            Failure::Source(error) => {
+                let is_canceled = error.as_database_error().and_then(|error| error.code()) == Some(CANCELED.into());
+                let advice = if is_canceled { ADVICE } else { "" };
+                classify(format!("{}: read the source{advice}", self.what), error)
+            }
             Failure::Target(error) => classify(format!("{}: write the target", self.what), error),
             Failure::Own(error) => Error::new(error.kind(), format!("{}: {error}", self.what)),
         }
@@ -302,7 +314,7 @@ impl Write<'_> {
         Err(Error::new(Kind::InvalidSource, what))
     }
 
-    /// The rows of both sides, read at the same time.
+    /// The rows of both sides. One after the other, since a long row takes twice its size on each.
     ///
     /// # Errors
     /// Those of either side.
@@ -311,12 +323,11 @@ impl Write<'_> {
         source: &mut PgConnection,
         target: &mut PgConnection,
     ) -> Result<(Checksum, Checksum)> {
-        let of_source = self.mapping.read_source(self.of_source);
-        let of_target = self.mapping.read_target(self.of_target);
-        let theirs =
-            async { self.drain(source, &of_source).await.map_err(|error| self.failed(Failure::Source(error))) };
-        let ours = async { self.drain(target, &of_target).await.map_err(|error| self.failed(Failure::Target(error))) };
-        tokio::try_join!(theirs, ours)
+        let theirs = self.drain(source, &self.mapping.read_source(self.of_source)).await;
+        let theirs = theirs.map_err(|error| self.failed(Failure::Source(error)))?;
+        let ours = self.drain(target, &self.mapping.read_target(self.of_target)).await;
+        let ours = ours.map_err(|error| self.failed(Failure::Target(error)))?;
+        Ok((theirs, ours))
     }
 
     /// How the rows in the target differ from those that were sent, if they do.
@@ -333,4 +344,11 @@ impl Write<'_> {
             )
         }))
     }
+}
+
+/// Gives back the room that a long row took, which the driver keeps for another one. It lets go of it when it reads
+/// again.
+async fn shrink(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    connection.shrink_buffers();
+    connection.ping().await
 }
