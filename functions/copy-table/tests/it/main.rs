@@ -1,4 +1,5 @@
-//! Copies between two real databases: types, windows, late rows, writing, memory, ghosts, and histories of all of these.
+//! Copies between two real databases: types, windows, late rows, writing, memory, ghosts, and histories of all of
+//! these.
 
 mod actions;
 mod faults;

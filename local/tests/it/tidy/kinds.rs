@@ -105,7 +105,7 @@ fn a_function_gets_the_variables_that_it_reads() {
         let mut read_by_it: BTreeSet<String> = globals.clone().into();
         // What its libraries read, it reads through them: of these only the database's reads any, by a prefix.
         let connect = read("functions/lib/postgres/src/connect.rs");
-        let parts = connect.split("#[cfg(test)]").next().unwrap().split("name(\"").skip(1);
+        let parts = connect.split("#[cfg(test)]").next().unwrap().split("(&name(\"").skip(1);
         let parts: BTreeSet<_> = parts.map(|rest| rest.split_once('"').unwrap().0).collect();
         for (constant, prefix) in [("connect::TARGET", "DATABASE"), ("connect::SOURCE", "SOURCE_DATABASE")] {
             if files.iter().any(|file| fs::read_to_string(file).unwrap().contains(constant)) {
