@@ -10,7 +10,8 @@ that are not installed are left out, and named. Exit code 1: a result was wrong,
     pivot      the core on a local file          upsert   a million rows into a table with half of their dates
     function   the function, the same over HTTP  noop     the same rows once more
     memory     its peak as the file grows        detect   a listing of a million objects
-    start      cold starts                       job      everything, on small files
+    start      cold starts                       modes    words of files, and what they come to
+    job        everything, on small files
 
 Environment: DATABASE_URL; PG_BIN, the folder of psql; PG_PID, the server's process, found out without it; DUCKDB_PYTHON, a
 Python whose duckdb has the postgres extension, if this one's has not.
@@ -18,7 +19,7 @@ Python whose duckdb has the postgres extension, if this one's has not.
     copyformat.py  data.py  limit.c                  formats, inputs, and the limit
     runtime.py  functions.py                         Lambda, and the functions' processes
     database.py  peers.py  measure.py                PostgreSQL, the other tools, rounds and tables
-    pivoting.py  upserting.py  running.py            the parts
+    pivoting.py  upserting.py  modes.py  running.py  the parts
 """
 import argparse
 import json
@@ -30,6 +31,7 @@ import sys
 import time
 from pathlib import Path
 
+import modes
 import pivoting
 import running
 import upserting
@@ -40,10 +42,10 @@ from measure import Report, Wrong, attempt, say
 FOLDER = Path(__file__).resolve().parent
 PARTS = {
     "pivot": pivoting.pivot, "function": pivoting.function, "memory": pivoting.memory,
-    "upsert": upserting.upsert, "noop": upserting.noop,
+    "upsert": upserting.upsert, "noop": upserting.noop, "modes": modes.modes,
     "detect": running.detect, "start": running.start, "job": running.job,
 }
-NEED_DATABASE = {"upsert", "noop", "job"}
+NEED_DATABASE = {"upsert", "noop", "modes", "job"}
 
 
 class Bench:

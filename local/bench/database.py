@@ -28,6 +28,14 @@ from (select date, learning_minutes::numeric * 10000 as l, work_minutes::numeric
 """
 
 
+# Without the record of what is loaded into a table, the next load is the first one.
+FORGET = """
+do $$ begin
+    if to_regclass('sluice.targets') is not null then delete from sluice.targets; end if;
+end $$;
+"""
+
+
 class Database:
     def __init__(self, url, pg_bin, work):
         # The password goes by the environment: everybody on the machine can read a program's arguments.
@@ -39,8 +47,6 @@ class Database:
         if not self.psql:
             raise SystemExit("psql is not there: give its folder as PG_BIN")
         self.name, self.work = urllib.parse.urlsplit(url).path.strip("/"), work
-        # A user named as a schema would find tables there first, and some of the tools say no schema.
-        self.sql("alter role current_user set search_path = public")
         self.version = self.sql("show server_version")
         self.postmaster = int(os.environ.get("PG_PID") or self.find_postmaster())
 
@@ -59,9 +65,12 @@ class Database:
         return done.stdout.strip()
 
     def reset(self, rows=None):
-        """The target holds the rows of a CSV file, or none; vacuumed and checkpointed."""
+        """The target holds the rows of a CSV file, or none; vacuumed and checkpointed. Nothing is known to be loaded into it."""
         copy = f"\\copy {TABLE} from '{rows}' (format csv, header)\n" if rows else ""
-        self.sql(f"{CREATE}{copy}vacuum (analyze) {TABLE};\ncheckpoint;")
+        self.sql(f"{CREATE}{copy}{FORGET}vacuum (analyze) {TABLE};\ncheckpoint;")
+
+    def forget(self):
+        self.sql(FORGET)
 
     def limit(self, rows):
         """What psql takes for the same: a copy into a temporary table and one statement, in one transaction."""

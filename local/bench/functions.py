@@ -69,7 +69,7 @@ class Functions:
             "DATABASE_URL": database_url or "postgres://bench@127.0.0.1:1/bench",  # to start, it need not be there
             "DATABASE_INSTANCE": "bench",
         }
-        # The numbers are LookbackHours and PivotConcurrency.
+        # What the job does not say is a number or stands in quotes.
         text = re.sub(r"\$\{(\w+)\}", lambda name: job.get(name[1], "24"), STATE_MACHINE.read_text())
         self.states = json.loads(text)["States"]
         self.states |= self.states["PivotFiles"]["ItemProcessor"]["States"]

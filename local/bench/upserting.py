@@ -57,7 +57,7 @@ class Rows:
 
 
 def run_function(bench, rows):
-    """Loads the rows as one more execution."""
+    """Loads the rows as one more execution, which takes nothing to be loaded before it: that is what its manifest says."""
     outcome = bench.functions.upsert(new_execution(), rows.detected)
     if outcome.answer["rows_staged"] != rows.count:
         raise RuntimeError(f"staged {outcome.answer['rows_staged']} rows of {rows.count}")
@@ -116,6 +116,7 @@ def noop(bench):
                          (LIMIT, lambda: database.limit(rows.new))]:
         if not table:
             database.sql(f"vacuum (analyze) {TABLE};\ncheckpoint;")
+        database.forget()
         place = database.sql("select pg_current_wal_insert_lsn()")
         transaction = database.sql("select pg_snapshot_xmax(pg_current_snapshot())::text::bigint % (1::bigint << 32)")
         run = database.measured(action)

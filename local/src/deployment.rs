@@ -2,7 +2,7 @@
 
 use crate::BoxError;
 use crate::execution::Execution;
-use crate::template::{Job, REFERENCE_JOB};
+use crate::template::{self, Job};
 use aws_config::SdkConfig;
 use aws_sdk_cloudformation::types::{Capability, Parameter};
 use aws_sdk_s3::primitives::ByteStream;
@@ -13,9 +13,6 @@ use std::time::{Duration, Instant};
 
 /// How long CloudFormation may take.
 const DEPLOY_TIMEOUT: Duration = Duration::from_secs(120);
-
-/// The prefix of the job that the template ships with.
-const REFERENCE_PREFIX: &str = "input_data/";
 
 /// What the functions built here run on, as Lambda calls it.
 pub const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
@@ -109,13 +106,14 @@ impl Deployment {
     pub(crate) async fn find(config: SdkConfig, name: &str, database_url: String) -> Result<Self, BoxError> {
         let outputs = wait_until_done(&aws_sdk_cloudformation::Client::new(&config), name).await?;
         let output = |key: &str| outputs.get(key).cloned().ok_or_else(|| format!("the template has no output {key}"));
-        let (job, prefix) = (REFERENCE_JOB, REFERENCE_PREFIX);
+        let jobs = template::all_jobs()?;
+        let job = template::reference(&jobs).ok_or("template.yaml has no job")?;
         Ok(Self {
             name: name.to_owned(),
             bucket: output("BucketName")?,
-            job: job.to_owned(),
-            prefix: prefix.to_owned(),
-            state_machine_arn: format!("{}{job}", output("StateMachineArnPrefix")?),
+            job: job.name.clone(),
+            prefix: job.prefix.clone(),
+            state_machine_arn: format!("{}{}", output("StateMachineArnPrefix")?, job.name),
             database_instance: output("DatabaseInstance")?,
             database_url,
             config,

@@ -19,7 +19,7 @@ use std::time::SystemTime;
 /// As Step Functions and the file system have it.
 pub(crate) async fn fill_in(deployment: &Deployment, job: &Job, arn: &str, folder: &Path) -> Result<bool, BoxError> {
     let execution = Execution::new(deployment.sfn(), arn.to_owned());
-    let manifest = execution.output_of("DetectNewFiles").await?["manifest"].take();
+    let manifest = execution.output_of("DetectNewFiles").await?["detected"]["manifest"].take();
     if manifest.is_null() {
         return Ok(false);
     }
@@ -37,9 +37,9 @@ pub(crate) async fn fill_in(deployment: &Deployment, job: &Job, arn: &str, folde
         ("manifest", manifest),
         ("opened_at", now.into()),
         ("prefix", job.prefix.as_str().into()),
-        ("source", serde_json::to_value(&job.source)?),
-        ("pivot", serde_json::to_value(&job.shape)?),
-        ("target", serde_json::to_value(&job.target)?),
+        ("source", job.parts.source.clone()),
+        ("shape", job.parts.shape.clone()),
+        ("target", job.parts.target.clone()),
     ];
     fs::create_dir_all(folder)?;
     for entry in fs::read_dir(workspace().join("events"))? {

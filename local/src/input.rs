@@ -105,8 +105,9 @@ fn named(path: &Path, error: &std::io::Error) -> String {
 mod tests {
     use super::*;
 
+    /// That of the reference job: `.csv`.
     fn source() -> Source {
-        serde_json::from_str(r#"{"suffix": ".csv"}"#).unwrap()
+        crate::template::all_jobs().unwrap().remove(0).spec.source
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //! it and the real functions as its code. What runs here is what deploys.
 //!
 //! # Layout
-//! - [`commands`]: the command line. Its commands: `run` one job once (`input` finds its files), `up` keeps the stack
-//!   in the foreground (with `relay`, by which containers get in, and `events`, the examples that it fills in), `bench`
-//!   measures. `failure` is what ends them.
+//! - [`commands`]: the command line. Its commands: `run` one job once (`input` finds its files, `loaded` sees whether
+//!   its table is still the one that was loaded), `up` keeps the stack in the foreground (with `relay`, by which
+//!   containers get in, and `events`, the examples that it fills in), `bench` measures. `failure` is what ends them.
 //! - [`stack`]: PostgreSQL and the local AWS, started together; they end with this process, however it ends.
 //! - [`deployment`]: the template, deployed once more under another name, with a database of its own.
 //! - [`execution`]: starts an execution and follows it.
@@ -27,6 +27,7 @@ pub mod fake_aws;
 mod fingerprint;
 mod guard;
 mod input;
+mod loaded;
 mod port;
 pub mod postgres;
 pub mod python;

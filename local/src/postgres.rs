@@ -20,8 +20,8 @@ use account::Account;
 use cluster::Cluster;
 use installation::Installation;
 
-/// A running server with the superuser `sluice`. Dropping it stops the server: open transactions are rolled back, and
-/// a server that does not end within ten seconds is killed.
+/// A running server with the superuser `sluice_loader`. Dropping it stops the server: open transactions are rolled
+/// back, and a server that does not end within ten seconds is killed.
 pub struct Postgres {
     server: Child,
     guard: Option<Guard>,

@@ -4,7 +4,7 @@ use crate::BoxError;
 use crate::execution::{Outcome, Progress, StateRun};
 use serde_json::Value;
 use sluice::input::Skipped;
-use sluice::spec::Target;
+use sluice::spec::Spec;
 use sqlx::{Column, PgConnection, Row};
 use std::io::{IsTerminal, Write};
 
@@ -52,11 +52,11 @@ pub(crate) fn out(text: std::fmt::Arguments<'_>) {
     let _ = stdout.write_fmt(text).and_then(|()| stdout.flush());
 }
 
-/// What an execution came to, in a line or two.
+/// What an execution came to, in a line or two, and what else a person should know of it, a line each.
 pub(crate) fn summary(outcome: &Outcome) -> String {
     let took = seconds(outcome.duration_ms);
     let counts = &outcome.counts;
-    match outcome.last_state() {
+    let summary = match outcome.last_state() {
         "NothingToDo" => format!("nothing new{}, {took:.2} s", skipped(counts)),
         "LeftToOwner" => format!("left to the run at work, which starts one more, {took:.2} s"),
         "Explained" => {
@@ -67,47 +67,45 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
             });
             lines.collect::<Vec<_>>().join("\n")
         }
-        _ if outcome.succeeded() => {
-            let upsert = &counts["upsert"];
-            let count = |field: &str| upsert[field].as_u64().unwrap_or_default();
-            let changed = match count("files_changed") {
-                0 => String::new(),
-                changed => format!(", {changed} left for the next run because they changed meanwhile"),
-            };
-            let rejected = match count("rows_rejected") {
-                0 => String::new(),
-                rejected => format!(", {rejected} in quarantine"),
-            };
-            let ignored = match count("rows_ignored") {
-                0 => String::new(),
-                ignored => format!(", {ignored} ignored"),
-            };
-            let deleted = match count("rows_deleted") {
-                0 => String::new(),
-                deleted => format!(", {deleted} deleted"),
-            };
-            let new = format!(
-                "{}{} new {}",
-                if counts["mode"] == "dry_run" { "tried, and rolled back: " } else { "" },
-                counts["new_file_count"],
-                if counts["new_file_count"] == 1 { "file" } else { "files" },
-            );
-            let bytes = format!("{} bytes{changed}", counts["new_bytes"]);
-            let files = match skipped(counts) {
-                none if none.is_empty() => format!("{new} ({bytes})"),
-                skipped => format!("{new}{skipped}\n{bytes}"),
-            };
-            format!(
-                "{files}, {} rows{ignored}{rejected}\n{} inserted, {} updated, {} unchanged{deleted}, \
-                 {took:.2} s",
-                count("rows_read"),
-                count("rows_inserted"),
-                count("rows_updated"),
-                count("rows_unchanged"),
-            )
-        }
-        _ => failure(outcome),
-    }
+        _ if outcome.succeeded() => format!("{}, {took:.2} s", loaded(counts)),
+        _ => return failure(outcome),
+    };
+    let notes = [&counts["notes"], &counts["upsert"]["notes"]].into_iter().filter_map(Value::as_array).flatten();
+    notes.filter_map(Value::as_str).fold(summary, |text, note| format!("{text}\n{note}"))
+}
+
+/// What a run loaded, in two lines.
+fn loaded(counts: &Value) -> String {
+    let count = |field: &str| counts["upsert"][field].as_u64().unwrap_or_default();
+    // Behind a comma; nothing if there are none.
+    let some = |field: &str, what: &str| match count(field) {
+        0 => String::new(),
+        number => format!(", {number} {what}"),
+    };
+    let new = format!(
+        "{}{} {}{}",
+        if counts["mode"] == "dry_run" { "tried, and rolled back: " } else { "" },
+        counts["new_file_count"],
+        if counts["reload"] == true { "" } else { "new " },
+        if counts["new_file_count"] == 1 { "file" } else { "files" },
+    );
+    let changed = some("files_changed", "left for the next run because they changed meanwhile");
+    let bytes = format!("{} bytes{changed}{}", counts["new_bytes"], some("files_bad", "set aside as bad files"));
+    let files = match skipped(counts) {
+        none if none.is_empty() => format!("{new} ({bytes})"),
+        skipped => format!("{new}{skipped}\n{bytes}"),
+    };
+    format!(
+        "{files}, {} rows{}{}\n{} inserted, {} updated, {} unchanged{}{}",
+        count("rows_read"),
+        some("rows_ignored", "ignored"),
+        some("rows_rejected", "in quarantine"),
+        count("rows_inserted"),
+        count("rows_updated"),
+        count("rows_unchanged"),
+        some("rows_deleted", "deleted"),
+        some("keys_partial", "known in part only"),
+    )
 }
 
 /// What a run passed over, behind a comma; nothing if that is nothing.
@@ -127,11 +125,11 @@ pub fn failure(outcome: &Outcome) -> String {
 ///
 /// # Errors
 /// As the server has it.
-pub async fn table(connection: &mut PgConnection, target: &Target) -> Result<String, BoxError> {
+pub async fn table(connection: &mut PgConnection, spec: &Spec) -> Result<String, BoxError> {
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let (schema, table) = (&target.schema, &target.table);
+    let (schema, table) = (&spec.target.schema, &spec.target.table);
     let full_name = format!("{}.{}", quoted(schema), quoted(table));
-    let key = target.key.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+    let key = quoted(&spec.shape.key);
     let columns: Vec<(String, bool)> = sqlx::query_as(
         "select quote_ident(column_name), numeric_precision is not null or data_type = 'numeric' \
          from information_schema.columns where table_schema = $1 and table_name = $2 order by ordinal_position",
@@ -248,10 +246,21 @@ mod tests {
             "3 new files, 2 passed over: 1 other suffix, 1 hidden\n25936 bytes, 527 rows, 5 ignored, 1 in quarantine\n\
              84 inserted, 0 updated, 0 unchanged, 1.50 s"
         );
+        told["upsert"]["files_bad"] = json!(1);
+        told["upsert"]["keys_partial"] = json!(2);
+        told["upsert"]["notes"] = json!(["One."]);
+        told["notes"] = json!(["All of it."]);
+        told["reload"] = json!(true);
+        assert_eq!(
+            summary(&outcome("Loaded", told.clone())),
+            "3 files, 2 passed over: 1 other suffix, 1 hidden\n25936 bytes, 1 set aside as bad files, 527 rows, 5 ignored, \
+             1 in quarantine\n84 inserted, 0 updated, 0 unchanged, 2 known in part only, 1.50 s\nAll of it.\nOne."
+        );
         told["new_file_count"] = json!(0);
+        told["upsert"] = json!(null);
         assert_eq!(
             summary(&outcome("NothingToDo", told)),
-            "nothing new, 2 passed over: 1 other suffix, 1 hidden, 1.50 s"
+            "nothing new, 2 passed over: 1 other suffix, 1 hidden, 1.50 s\nAll of it."
         );
     }
 }

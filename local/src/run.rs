@@ -7,6 +7,7 @@ use crate::execution::Outcome;
 use crate::failure::{Failure, named, not_deployed};
 use crate::fingerprint::fingerprint;
 use crate::input::{self, Input};
+use crate::loaded;
 use crate::report::{self, ProgressLines, out};
 use crate::stack::{STACK_NAME, Stack};
 use crate::template::{self, Job};
@@ -36,11 +37,14 @@ pub(crate) struct RunArguments {
     /// Reprocess this object even if it is loaded, such as input_data/a.csv. May be repeated.
     #[arg(long, value_name = "KEY")]
     forget: Vec<String>,
+    /// Load all files again, as if for the first time, and delete the keys that none of them has, in one transaction.
+    #[arg(long, conflicts_with_all = ["since", "forget"])]
+    reload: bool,
     /// Do everything, say what it came to, and roll it back.
     #[arg(long)]
     dry_run: bool,
     /// Load nothing, and say why this object is new or not, such as input_data/a.csv. May be repeated.
-    #[arg(long, value_name = "KEY", conflicts_with_all = ["dry_run", "forget"])]
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["dry_run", "forget", "reload"])]
     explain: Vec<String>,
     /// Print one JSON object per execution, and nothing else, on standard output.
     #[arg(long)]
@@ -54,8 +58,10 @@ impl RunArguments {
         if let Some(since) = &self.since {
             input.insert("since".to_owned(), since.as_str().into());
         }
-        if self.dry_run {
-            input.insert("dry_run".to_owned(), true.into());
+        for (name, is_asked) in [("reload", self.reload), ("dry_run", self.dry_run)] {
+            if is_asked {
+                input.insert(name.to_owned(), true.into());
+            }
         }
         for (name, keys) in [("forget", &self.forget), ("explain", &self.explain)] {
             if !keys.is_empty() {
@@ -74,7 +80,7 @@ pub(crate) async fn run_once(arguments: &RunArguments, state_dir: &Path) -> Resu
         }
     };
     let root = template::root()?;
-    let jobs = template::jobs(&root)?;
+    let jobs = template::all_jobs()?;
     let job = chosen(&jobs, arguments.job.as_deref())?;
     let name = match &arguments.input {
         None => STACK_NAME.to_owned(),
@@ -91,12 +97,12 @@ pub(crate) async fn run_once(arguments: &RunArguments, state_dir: &Path) -> Resu
             },
         )?,
     };
-    let mut found = Input::find(&folder, &job.source).map_err(Failure::Run)?;
+    let mut found = Input::find(&folder, &job.spec.source).map_err(Failure::Run)?;
     if arguments.input.is_none() {
         found.files.retain(|(name, _)| !name.starts_with(LATER));
     }
     if found.files.is_empty() {
-        let told = std::iter::once(format!("{}: no {} file in it", folder.display(), job.source.suffix));
+        let told = std::iter::once(format!("{}: no {} file in it", folder.display(), job.spec.source.suffix));
         return Err(Failure::Run(told.chain(found.told()).collect::<Vec<_>>().join("\n")));
     }
     let added = arguments.add.iter().map(|file| added(file, job)).collect::<Result<Vec<_>, _>>()?;
@@ -111,11 +117,14 @@ pub(crate) async fn run_once(arguments: &RunArguments, state_dir: &Path) -> Resu
         let shown = std::env::current_dir().ok().and_then(|here| file.strip_prefix(here).ok()).unwrap_or(file);
         say(&format!("{} {}", if is_new { "uploaded" } else { "already there:" }, shown.display()));
     }
-    for line in found.told() {
-        match arguments.json {
-            true => eprintln!("{line}"),
-            false => say(&line),
-        }
+    // With --json standard output holds nothing else.
+    let tell = |line: &str| if arguments.json { eprintln!("{line}") } else { say(line) };
+    found.told().iter().for_each(|line| tell(line));
+    for name in job.spec.unused_columns() {
+        tell(&format!("the column {name:?} of Source is not used, and not read"));
+    }
+    if let Some(line) = loaded::forget_if_gone(&deployment, &job.spec.target).await? {
+        tell(&line);
     }
     say(&format!("running {}", job.name));
     let execution = deployment.start(&arguments.input()).await?;
@@ -155,7 +164,7 @@ async fn show(deployment: &Deployment, job: &Job, outcome: &Outcome, json: bool)
         }
         let mut connection = deployment.connect().await?;
         // The run has done its work, whatever keeps its table from being shown.
-        match report::table(&mut connection, &job.target).await {
+        match report::table(&mut connection, &job.spec).await {
             Ok(table) => out(format_args!("{table}")),
             Err(error) => eprintln!("the table cannot be shown: {error}"),
         }
@@ -166,10 +175,10 @@ async fn show(deployment: &Deployment, job: &Job, outcome: &Outcome, json: bool)
 /// A file that is to be uploaded, with its name.
 fn added(file: &Path, job: &Job) -> Result<(String, PathBuf), Failure> {
     let name = input::name_of(file).map_err(Failure::Run)?;
-    let why = match input::passed_over(&name, &job.source) {
+    let why = match input::passed_over(&name, &job.spec.source) {
         None => return Ok((name, file.to_owned())),
         Some(PassedOver::Hidden) => "begins with _ or .".to_owned(),
-        Some(_) => format!("does not end in {}", job.source.suffix),
+        Some(_) => format!("does not end in {}", job.spec.source.suffix),
     };
     Err(Failure::Run(format!("{}: its name {why}, so no run would load it", file.display())))
 }

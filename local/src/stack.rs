@@ -88,7 +88,7 @@ impl Stack {
             std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos()
         );
         let settings = Settings { keeps_state: false, wait_scale: 0.01, functions_see };
-        let functions = template::root().and_then(|root| template::binaries(&root, &template::jobs(&root)?));
+        let functions = template::root().and_then(|root| template::binaries(&root, &template::all_jobs()?));
         let functions = functions.map_err(|error| {
             SetupError::failed("The template cannot be read.", "Correct template.yaml.").caused_by(error)
         })?;
@@ -232,7 +232,7 @@ impl Stack {
         let artifacts = Artifacts { code: &code, definition: &|file| Some(Artifact::File(file.to_owned())) };
         let mut root = template::root()?;
         template::package(&mut root, &artifacts)?;
-        for job in template::jobs(&root)? {
+        for job in template::all_jobs()? {
             let name = job.location.trim_start_matches("statemachine/");
             let mut child = template::parse(&fs::read_to_string(template::kinds_folder().join(name))?)?;
             for file in template::definition_files(&child) {

@@ -4,12 +4,16 @@
 //!
 //! # Layout
 //! - `jobs`: the jobs that the template has, and what is wrong with them.
+//! - `spec`: the spec of a job; `lines`: on which line a field of it stands; `places`: the same within a JSON text.
 //! - `flatten`: a job's child template, written out in the root.
 //! - `selection`: what some of the jobs need.
 
 mod flatten;
 mod jobs;
+mod lines;
+mod places;
 mod selection;
+mod spec;
 
 pub use flatten::flatten;
 pub use jobs::{Job, REFERENCE_JOB, jobs, reference};
@@ -51,7 +55,8 @@ pub fn root() -> Result<Value, BoxError> {
 /// # Errors
 /// If it cannot be read, or there is something wrong with a job.
 pub fn all_jobs() -> Result<Vec<Job>, BoxError> {
-    jobs(&root()?)
+    let text = text()?;
+    jobs(&parse(&text)?, &text)
 }
 
 /// The template, with its jobs written out in place.

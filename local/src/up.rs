@@ -35,7 +35,7 @@ pub(crate) struct UpArguments {
 /// Keeps the stack running until it is told to end.
 pub(crate) async fn up(arguments: &UpArguments, state_dir: &Path) -> Result<(), Failure> {
     let root = template::root()?;
-    let jobs = template::jobs(&root)?;
+    let jobs = template::all_jobs()?;
     let stack = Stack::start(state_dir, template::binaries(&root, &jobs)?, &|text| eprintln!("{text}"))?;
     eprintln!("deploying template.yaml");
     let options = Options { s3_trigger: true, ..Options::default() };

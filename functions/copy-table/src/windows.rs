@@ -7,7 +7,7 @@
 use crate::checksum::Checksum;
 use crate::grid::{Grid, RFC_3339};
 use crate::mapping::{CursorType, Mapping};
-use postgres::schema;
+use postgres::bookkeeping;
 use postgres::sql_error::classify;
 use sluice::contract::Execution;
 use sluice::contract::copy_table::{ConcludeOutput, CopyOutput, Mode, Outcome, Window};
@@ -82,7 +82,7 @@ pub(crate) async fn ensure(connection: &mut PgConnection) -> Result<()> {
     if exists(connection).await? {
         return Ok(());
     }
-    schema::ensure(connection).await?;
+    bookkeeping::ensure_schema(connection).await?;
     let created = sqlx::raw_sql(CREATE_TABLE).execute(connection).await;
     created.map_err(|error| classify("create sluice.windows", error)).map(|_| ())
 }

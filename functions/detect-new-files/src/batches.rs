@@ -3,8 +3,11 @@
 
 use crate::selection::Batcher;
 use aws_sdk_s3::primitives::DateTime;
-use sluice::contract::{BatchIndex, BatchManifest, DetectOutput, Execution, Manifest, ObjectRef, SourceFile, keys};
+use sluice::contract::{
+    BatchIndex, BatchManifest, DetectOutput, Execution, Loaded, Manifest, ObjectRef, SourceFile, keys,
+};
 use sluice::input::Skipped;
+use sluice::spec::Print;
 use sluice::store::Store;
 use sluice::time::format_time;
 use sluice::{Error, Kind, Result};
@@ -14,6 +17,21 @@ use tokio::task::JoinSet;
 /// How many manifests are written at the same time, each of some 500 KB meanwhile, or up to 16
 /// times that, so that the listing seldom waits for them.
 const MAX_WRITES: usize = 4;
+
+/// What the run's manifest says beside its batches.
+#[derive(Debug)]
+pub(crate) struct Heading {
+    /// When the listing began.
+    pub detected_at: DateTime,
+    /// How many other objects are no input.
+    pub skipped: Skipped,
+    /// What was taken to be loaded.
+    pub assumed: Option<Loaded>,
+    /// What decides what the table holds after this run.
+    pub print: Print,
+    /// The table becomes what the files of this run say.
+    pub reload: bool,
+}
 
 /// The batches of one run.
 pub(crate) struct Batches {
@@ -80,22 +98,21 @@ impl Batches {
     ///
     /// # Errors
     /// As [`Error::aws`].
-    pub(crate) async fn finish(
-        mut self,
-        detected_at: DateTime,
-        watermark: Option<String>,
-        skipped: Skipped,
-    ) -> Result<DetectOutput> {
+    pub(crate) async fn finish(mut self, heading: Heading) -> Result<DetectOutput> {
         if let Some(files) = self.batcher.rest() {
             self.write(files).await?;
         }
         while self.end_a_write().await? {}
         let batches = (0..).take(self.written.len()).map(|index| BatchIndex { index }).collect();
+        let Heading { detected_at, skipped, assumed, print, reload } = heading;
         let manifest = Manifest {
             detected_at: format_time(detected_at),
             new_file_count: self.file_count,
             new_bytes: self.bytes,
             skipped,
+            assumed,
+            print,
+            reload,
             batches: self.written.into_values().collect(),
         };
         let manifest = match manifest.new_file_count {
@@ -109,7 +126,7 @@ impl Batches {
             skipped,
             batches,
             manifest,
-            watermark,
+            reload,
             ..DetectOutput::default()
         })
     }

@@ -1,29 +1,48 @@
 //! Why a file is new or not: what an operator asks when a run did not do what was expected of it.
 
+use crate::change::Change;
 use crate::listing::listed;
 use crate::selection::{Listed, Window};
-use sluice::contract::{Detect, Explanation};
-use sluice::ledger::{self, LoadedVersion};
+use sluice::contract::{Execution, Explanation, Loaded};
+use sluice::ledger::{self, KnownVersion};
+use sluice::spec::Source;
 use sluice::store::Store;
 use sluice::time::format_time;
 use sluice::{Error, Result};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-/// Explains each of `keys`, as a run that starts now would see it.
+/// As a run that starts now would see the files.
+pub(crate) struct View<'a> {
+    /// Which objects are input.
+    pub source: &'a Source,
+    /// Under which prefix.
+    pub prefix: &'a str,
+    /// Which of them are looked at by date.
+    pub window: &'a Window,
+    /// What is taken to be loaded.
+    pub assumed: Option<&'a Loaded>,
+    /// How the run finds what is new.
+    pub change: &'a Change,
+}
+
+/// Explains each of `keys`.
 ///
 /// # Errors
 /// As [`Error::aws`].
 pub(crate) async fn explain(
     store: &Store,
-    input: &Detect,
-    window: &Window,
+    execution: &Execution,
+    view: &View<'_>,
     keys: &BTreeSet<String>,
 ) -> Result<Vec<Explanation>> {
-    let mut loads = ledger::last_loads(store, &input.execution, keys).await?;
+    let mut known = match view.assumed {
+        Some(assumed) => ledger::last_known(store, execution, assumed, keys).await?,
+        None => HashMap::new(),
+    };
     let mut explained = Vec::with_capacity(keys.len());
     for key in keys {
-        let object = if key.starts_with(&input.prefix) { find(store, key).await? } else { None };
-        let (is_new, reason) = reason(key, object, input, window, loads.remove(key));
+        let object = if key.starts_with(view.prefix) { find(store, key).await? } else { None };
+        let (is_new, reason) = view.reason(key, object, known.remove(key));
         explained.push(Explanation { key: key.clone(), is_new, reason });
     }
     Ok(explained)
@@ -50,43 +69,57 @@ pub(crate) fn outside(key: &str, prefix: &str) -> Option<String> {
     Some(format!("only keys under {prefix} are input; was {meant:?} meant?"))
 }
 
-fn reason(
-    key: &str,
-    object: Option<Listed>,
-    input: &Detect,
-    window: &Window,
-    load: Option<LoadedVersion>,
-) -> (bool, String) {
-    let loaded = load.as_ref().map_or_else(
-        || "no run is known to have loaded it".to_owned(),
-        |load| format!("it was loaded last by {}, which listed it at {}", load.execution, load.detected_at),
-    );
-    if let Some(why) = outside(key, &input.prefix) {
-        return (false, why);
-    }
-    let Some(object) = object else { return (false, format!("there is no such object; {loaded}")) };
-    if let Some(reason) = object.passed_over(&input.source, &input.prefix) {
-        return (false, reason.why(&input.source, &input.prefix));
-    }
-    // A detection reads the ledger from some time on; what was loaded before may be loaded again.
-    let start = window.ledger_start().map(format_time).unwrap_or_default();
-    let is_loaded = load.as_ref().is_some_and(|load| load.etag == object.etag && load.detected_at >= start);
-    let modified = object.modified.secs();
-    let is_new = window.wants(modified, is_loaded);
-    let dated = format!("it is dated {}", format_time(object.modified));
-    let reason = match window.candidates_from().filter(|from| modified < from.secs()) {
-        Some(from) => format!(
-            "{dated}, and what is dated before {}, the start of the last success less {} h, is not looked at again; {loaded}",
-            format_time(from),
-            input.lookback_hours
-        ),
-        None if is_loaded => format!("{dated}, and this version is loaded: {loaded}"),
-        None if load.is_some() => {
-            format!("{dated}, and this version is not loaded, or so long ago that it may be again: {loaded}")
+impl View<'_> {
+    /// Whether a file is new, and why.
+    fn reason(&self, key: &str, object: Option<Listed>, known: Option<KnownVersion>) -> (bool, String) {
+        let Self { source, prefix, window, change, .. } = self;
+        let history = known.as_ref().map_or_else(
+            || "no run is known to have loaded it".to_owned(),
+            |known| {
+                let what = if known.is_bad { "set aside as a bad file" } else { "loaded last" };
+                format!("it was {what} by {}, which listed it at {}", known.execution, known.detected_at)
+            },
+        );
+        if let Some(why) = outside(key, prefix) {
+            return (false, why);
         }
-        None => format!("{dated}, and {loaded}"),
-    };
-    (is_new, reason)
+        let Some(object) = object else { return (false, format!("there is no such object; {history}")) };
+        if let Some(reason) = object.passed_over(source, prefix) {
+            return (false, reason.why(source, prefix));
+        }
+        match change {
+            Change::Refused(why) => return (false, format!("a run that starts now fails: {why}; {history}")),
+            Change::Reload { why, .. } => {
+                return (true, format!("a run that starts now loads all files again, {why}; {history}"));
+            }
+            Change::Nothing | Change::FullLook { .. } => {}
+        }
+        // A detection reads the ledger from some time on; what was loaded before may be loaded again.
+        let start = window.ledger_start().map(format_time).unwrap_or_default();
+        let is_known = known.as_ref().is_some_and(|known| known.etag == object.etag && known.detected_at >= start);
+        let modified = object.modified.secs();
+        let is_new = window.wants(modified, is_known);
+        let dated = format!("it is dated {}", format_time(object.modified));
+        let reason = match window.candidates_from().filter(|from| modified < from.secs()) {
+            Some(from) => format!(
+                "{dated}, and what is dated before {}, the start of the last success less {} h, is not looked at again; \
+                 {history}",
+                format_time(from),
+                source.lookback_hours
+            ),
+            None if is_known && known.as_ref().is_some_and(|known| known.is_bad) => {
+                format!(
+                    "{dated}, and of this version {history}; it is tried again when it changes, or is named in forget"
+                )
+            }
+            None if is_known => format!("{dated}, and this version is loaded: {history}"),
+            None if known.is_some() => {
+                format!("{dated}, and this version is not loaded, or so long ago that it may be again: {history}")
+            }
+            None => format!("{dated}, and {history}"),
+        };
+        (is_new, reason)
+    }
 }
 
 #[cfg(test)]

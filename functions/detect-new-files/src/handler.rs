@@ -1,30 +1,28 @@
 //! Lock, mark, watermark, listing, ledger, manifest: in this order. And at the end of a run: lock, mark.
 
-use crate::again;
-use crate::batches::Batches;
-use crate::explain;
+use crate::batches::{Batches, Heading};
+use crate::change::{self, Change, Known};
+use crate::explain::{self, View};
 use crate::listing::Listing;
+use crate::missing::KeySet;
+use crate::search::{self, Search};
 use crate::selection::Window;
 use crate::trigger::{self, Trigger};
-use crate::watermark;
+use crate::{again, amounts, watermark};
 use aws_sdk_s3::primitives::DateTime;
 use serde::Serialize;
-use sluice::contract::{Detect, DetectInput, DetectOutput, Execution, Mode, Release, ReleaseOutput, keys};
+use sluice::contract::{Detect, DetectInput, DetectOutput, Execution, Loaded, Mode, Release, ReleaseOutput, keys};
 use sluice::edge::Invocation;
 use sluice::env::Env;
-use sluice::input::Skipped;
 use sluice::ledger::Ledger;
 use sluice::lock::{self, Acquired};
-use sluice::store::Store;
+use sluice::spec::Print;
+use sluice::store::{Condition, Latest, Store};
 use sluice::time::format_time;
 use sluice::{Error, Kind, Result, aws, executions};
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 use tracing::info;
-
-/// Ten years; beyond that, `since` is what is wanted.
-const MAX_LOOKBACK_HOURS: u32 = 87_660;
 
 /// What one function instance keeps.
 pub(crate) struct Context {
@@ -48,7 +46,7 @@ impl Context {
 #[serde(untagged)]
 pub(crate) enum Output {
     /// To `detect`.
-    Detect(DetectOutput),
+    Detect(Box<DetectOutput>),
     /// To `release`.
     Release(ReleaseOutput),
 }
@@ -56,7 +54,7 @@ pub(crate) enum Output {
 /// Answers the states `DetectNewFiles`, `ReleaseLock` and `ReleaseAfterFailure`, and the rule on runs that ended badly.
 pub(crate) async fn handle(context: Arc<Context>, invocation: Invocation, input: DetectInput) -> Result<Output> {
     match input {
-        DetectInput::Detect(input) => detect(&context, &invocation, input).await.map(Output::Detect),
+        DetectInput::Detect(input) => detect(&context, &invocation, *input).await.map(Box::new).map(Output::Detect),
         DetectInput::Release(input) => release(&context, &input).await.map(Output::Release),
     }
 }
@@ -82,12 +80,9 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
     let Context { store, executions } = context;
     let execution = &input.execution;
     if let Some(problem) = keys::refuse_prefix(&input.prefix) {
-        return Err(Error::new(Kind::Misconfigured, format!("job {}: {problem}", execution.job)));
+        return Err(misconfigured(execution, &problem));
     }
-    if input.lookback_hours > MAX_LOOKBACK_HOURS {
-        let what = format!("job {}: lookback_hours is more than {MAX_LOOKBACK_HOURS}", execution.job);
-        return Err(Error::new(Kind::Misconfigured, what));
-    }
+    let spec = input.parts.spec(&execution.job)?;
     let trigger = trigger::decode(&input.trigger, store.bucket(), &input.prefix)?;
     let mut mark = None;
     if trigger.mode != Mode::Explain {
@@ -107,17 +102,62 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
     // Its first page is on its way while the last success is looked up.
     let listing = (trigger.mode != Mode::Explain).then(|| Listing::start(store, &input.prefix));
     let watermark = watermark::last_success(executions, execution).await?;
-    let window = Window::new(watermark, input.lookback_hours, trigger.since);
+    let document = store.read_latest_json::<Loaded>(&keys::loaded(&execution.job)).await?;
+    let print = spec.print(&input.prefix);
+    let known = Known { record: input.record.as_ref(), document: document.as_ref().map(|latest| &latest.document) };
+    let assumed = known.assumed(&print);
+    let change = known.change(&print, trigger.reload);
+    let lookback_hours = spec.source.lookback_hours;
+    let window = match change {
+        Change::Nothing | Change::Refused(_) => Window::new(watermark, lookback_hours, trigger.since),
+        Change::FullLook { .. } => Window::new(None, lookback_hours, trigger.since),
+        Change::Reload { .. } => Window::everything(),
+    };
+    let (source, prefix) = (&spec.source, input.prefix.as_str());
+    let watermark = watermark.map(format_time);
     let Some(listing) = listing else {
-        let explained = explain::explain(store, &input, &window, &trigger.explain).await?;
-        let watermark = watermark.map(format_time);
+        let view = View { source, prefix, window: &window, assumed, change: &change };
+        let explained = explain::explain(store, execution, &view, &trigger.explain).await?;
         return Ok(DetectOutput { mode: trigger.mode, explained, watermark, ..DetectOutput::default() });
     };
-    let mut ledger = Ledger::new(store, execution, window.ledger_start());
+
+    let search = Search { source, prefix, window: &window, forget: &trigger.forget };
+    let mut selected = None;
+    match (&change, assumed) {
+        (Change::Refused(why), _) => return Err(misconfigured(execution, why)),
+        (Change::FullLook { why, selects_loaded: true }, Some(assumed)) => {
+            if let Some(which) = search.not_selected(store, execution, assumed).await?.named() {
+                return Err(misconfigured(execution, &change::refuse_loss(why, &which, "no longer selected")));
+            }
+        }
+        (Change::Reload { finds_loaded: true, .. }, _) => selected = Some(KeySet::default()),
+        _ => {}
+    }
+    let mut ledger = Ledger::new(store, execution, assumed, window.ledger_start());
     let mut batches = Batches::new(store, execution, &invocation.attempt);
-    let skipped = find_new(listing, &input, &window, &trigger.forget, &mut ledger, &mut batches).await?;
-    let output = batches.finish(detected_at, watermark.map(format_time), skipped).await?;
-    let output = DetectOutput { mode: trigger.mode, mark, ..output };
+    let skipped = search.run(listing, &mut ledger, &mut batches, selected.as_mut()).await?;
+    if let (Change::Reload { why, .. }, Some(selected), Some(assumed)) = (&change, &selected, assumed)
+        && let Some(which) = search::not_listed(store, execution, assumed, selected).await?.named()
+    {
+        let why = format!("all files would be loaded again, {why}");
+        let how = "gone from the bucket or no longer selected";
+        return Err(misconfigured(execution, &change::refuse_loss(&why, &which, how)));
+    }
+    let reload = matches!(change, Change::Reload { .. });
+    let heading = Heading { detected_at, skipped, assumed: assumed.cloned(), print: print.clone(), reload };
+    let output = batches.finish(heading).await?;
+    if trigger.reload && output.new_file_count == 0 {
+        let what = format!("reload: there is no file to load under {prefix}, and a table is not emptied by that");
+        return Err(Error::new(Kind::InvalidEvent, what));
+    }
+    let notes = notes(&change, &output, watermark.is_some() || document.is_some());
+    for note in &notes {
+        info!("{note}");
+    }
+    let output = DetectOutput { mode: trigger.mode, mark, watermark, notes, ..output };
+    if output.mode == Mode::Load && output.new_file_count == 0 && matches!(change, Change::FullLook { .. }) {
+        remember_look(store, execution, print, assumed, document.as_ref()).await?;
+    }
     info!(
         files.new = output.new_file_count,
         files.known = ledger.known_count(),
@@ -127,10 +167,48 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
         bytes.new = output.new_bytes,
         batches = output.batches.len(),
         watermark = output.watermark.as_deref().unwrap_or("none: everything that the ledger does not hold is new"),
+        reload,
         trigger = trigger.kind,
         "files detected"
     );
     Ok(output)
+}
+
+fn misconfigured(execution: &Execution, what: &str) -> Error {
+    Error::new(Kind::Misconfigured, format!("job {}: {what}", execution.job))
+}
+
+/// What a person should know of how files were found; nothing of the first run of a job, which has loaded nothing yet.
+fn notes(change: &Change, found: &DetectOutput, has_run: bool) -> Vec<String> {
+    let (count, size) = (amounts::count(found.new_file_count), amounts::bytes(found.new_bytes));
+    match change {
+        Change::Reload { why, .. } => vec![format!("reload: {count} files, {size}, {why}")],
+        Change::FullLook { why, .. } if has_run => {
+            vec![format!(
+                "all files were looked at, not only those since the last success: {why}; {count} are new, {size}"
+            )]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Has the next run look only at what came since: this one looked at everything that is selected, and all of it is
+/// loaded. It says no more than that: of what was loaded last, and when, it leaves what was assumed.
+///
+/// # Errors
+/// As [`Error::aws`].
+async fn remember_look(
+    store: &Store,
+    execution: &Execution,
+    print: Print,
+    assumed: Option<&Loaded>,
+    document: Option<&Latest<Loaded>>,
+) -> Result<()> {
+    let Some(assumed) = assumed else { return Ok(()) };
+    let looked_at = Loaded { print, ..assumed.clone() };
+    let condition = document.map_or(Condition::Absent, |latest| Condition::Matches(&latest.etag));
+    // If another one has written it meanwhile, the next run looks at everything once more.
+    store.write_json_if(&keys::loaded(&execution.job), &looked_at, condition).await.map(|_| ())
 }
 
 /// Takes the lock. A run that may be left to the one at work asks that one first, and then looks once more: it may have
@@ -143,43 +221,4 @@ async fn acquire(context: &Context, execution: &Execution, trigger: &Trigger) ->
     }
     again::ask(store, execution).await?;
     lock::acquire(store, executions, execution).await
-}
-
-/// Reads the whole listing, and hands the new files on; returns how many other objects are no input by their names.
-async fn find_new(
-    mut listing: Listing,
-    input: &Detect,
-    window: &Window,
-    forget: &BTreeSet<String>,
-    ledger: &mut Ledger<'_>,
-    batches: &mut Batches,
-) -> Result<Skipped> {
-    // Those of `forget` that are not found as input, with the reason if they are there.
-    let mut not_seen: BTreeMap<&str, Option<String>> = forget.iter().map(|key| (key.as_str(), None)).collect();
-    let mut skipped = Skipped::default();
-    while let Some(objects) = listing.next().await? {
-        for object in objects {
-            if let Some(reason) = object.passed_over(&input.source, &input.prefix) {
-                skipped.count(reason);
-                if let Some(why) = not_seen.get_mut(object.key.as_str()) {
-                    *why = Some(reason.why(&input.source, &input.prefix));
-                }
-                continue;
-            }
-            let modified = object.modified.secs();
-            let is_in_ledger = window.asks_ledger(modified) && ledger.holds(&object.key, &object.etag).await?;
-            if not_seen.remove(object.key.as_str()).is_some() || window.wants(modified, is_in_ledger) {
-                batches.push(object.into_file()).await?;
-            }
-        }
-    }
-    if !not_seen.is_empty() {
-        let problems = not_seen.into_iter().map(|(key, why)| {
-            let why = why.or_else(|| explain::outside(key, &input.prefix));
-            format!("{key:?}: {}", why.as_deref().unwrap_or("there is no such object"))
-        });
-        let what = format!("forget: {}", problems.collect::<Vec<_>>().join("; "));
-        return Err(Error::new(Kind::InvalidEvent, what));
-    }
-    Ok(skipped)
 }

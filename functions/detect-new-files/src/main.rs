@@ -2,9 +2,13 @@
 //!
 //! # Layout
 //! - [`trigger`]: what may start an execution.
+//! - [`change`]: what changed between what is loaded and the job of now, and what a run does about it. Pure.
 //! - [`selection`]: which listed files are new, and how they are batched. Pure.
+//! - [`missing`]: files that are loaded and that a run would not find. Pure.
 //! - [`ranges`]: how a long listing is cut, to be read in many places at once. Pure.
+//! - [`amounts`]: counts and sizes as people read them. Pure.
 //! - [`listing`]: the objects under a prefix.
+//! - [`search`]: finds the new ones among them.
 //! - [`batches`]: the new files, written down.
 //! - [`watermark`]: the last success.
 //! - [`again`]: one run more, for what came while a run was at work.
@@ -12,11 +16,15 @@
 //! - [`handler`]: the order of it all.
 
 mod again;
+mod amounts;
 mod batches;
+mod change;
 mod explain;
 mod handler;
 mod listing;
+mod missing;
 mod ranges;
+mod search;
 mod selection;
 mod trigger;
 mod watermark;

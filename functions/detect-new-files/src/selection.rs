@@ -57,6 +57,11 @@ impl Window {
         }
     }
 
+    /// Everything, whatever the ledger holds.
+    pub(crate) fn everything() -> Self {
+        Self { candidates_from: None, reprocess_from: Some(i64::MIN) }
+    }
+
     /// From when on ledger entries matter; none: all of them do.
     pub(crate) fn ledger_start(&self) -> Option<DateTime> {
         self.candidates_from.map(|from| DateTime::from_secs(from - LEDGER_MARGIN_SECONDS))
@@ -172,6 +177,14 @@ mod tests {
         let window = Window::new(Some(at(1_000_000.0)), 0, Some(at(10.0)));
         assert!(window.wants(11, true), "older than the watermark, asked for");
         assert!(!window.wants(9, false), "older than both");
+    }
+
+    #[test]
+    fn a_reload_takes_everything_and_asks_nobody() {
+        let window = Window::everything();
+        assert!(window.wants(i64::MIN, true) && window.wants(0, true));
+        assert!(!window.asks_ledger(0));
+        assert_eq!(window.candidates_from(), None);
     }
 
     #[test]

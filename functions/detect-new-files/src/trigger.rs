@@ -27,6 +27,8 @@ pub(crate) struct Trigger {
     pub since: Option<DateTime>,
     /// Reprocess these files, by their keys.
     pub forget: BTreeSet<String>,
+    /// Make the table what the files selected now say, and nothing else.
+    pub reload: bool,
     /// Say of these why they are new or not.
     pub explain: BTreeSet<String>,
 }
@@ -85,6 +87,8 @@ struct Start {
     #[serde(default)]
     forget: BTreeSet<String>,
     explain: Option<BTreeSet<String>>,
+    #[serde(default)]
+    reload: bool,
     /// What the template's schedule passes on.
     scheduled_time: Option<String>,
     /// The console suggests an input that holds just this.
@@ -109,7 +113,8 @@ pub(crate) fn decode(input: &Value, bucket: &str, prefix: &str) -> Result<Trigge
     };
     let is_constant = ["upload", "again", "after"].iter().any(|name| fields.contains_key(*name));
     let is_event = is_constant || ["Records", "Event", "detail-type"].iter().any(|name| fields.contains_key(*name));
-    let request = ["dry_run", "since", "forget", "explain"].into_iter().find(|name| fields.contains_key(*name));
+    let request =
+        ["dry_run", "since", "forget", "explain", "reload"].into_iter().find(|name| fields.contains_key(*name));
     if let Some(request) = request.filter(|_| is_event) {
         return Err(invalid(format!("{request} beside an event, which would be ignored")));
     }
@@ -141,9 +146,13 @@ pub(crate) fn decode(input: &Value, bucket: &str, prefix: &str) -> Result<Trigge
         (false, false) => Mode::Explain,
         (true, false) => return Err(invalid("explain loads nothing anyway, so it goes without dry_run")),
     };
+    let asks_for_some = start.since.is_some() || !start.forget.is_empty() || mode == Mode::Explain;
+    if start.reload && (asks_for_some || is_scheduled) {
+        return Err(invalid("reload takes all files, so it goes without since, forget and explain, and by hand only"));
+    }
     let since = start.since.as_deref().map(since).transpose()?;
-    let may_be_left = is_scheduled && mode == Mode::Load && since.is_none() && start.forget.is_empty();
-    Ok(Trigger { kind, mode, may_be_left, since, forget: start.forget, explain })
+    let may_be_left = is_scheduled && mode == Mode::Load && !asks_for_some;
+    Ok(Trigger { kind, mode, may_be_left, since, forget: start.forget, reload: start.reload, explain })
 }
 
 fn since(text: &str) -> Result<DateTime> {
@@ -269,6 +278,9 @@ mod tests {
         assert!(!scheduled.unwrap().may_be_left, "nobody else would do what it asks for");
         assert_eq!(check(json!({"dry_run": true, "forget": ["a"]})).unwrap().mode, Mode::DryRun);
         assert_eq!(check(json!({"explain": ["a", "b"]})).unwrap().mode, Mode::Explain);
+        let reload = check(json!({"reload": true, "dry_run": true})).unwrap();
+        assert!(reload.reload && reload.mode == Mode::DryRun && !reload.may_be_left);
+        assert!(!check(json!({"reload": false})).unwrap().reload);
     }
 
     #[test]
@@ -330,6 +342,7 @@ mod tests {
             (include_str!("../../../events/console-dry-run.json"), "start by hand"),
             (include_str!("../../../events/console-forget.json"), "start by hand"),
             (include_str!("../../../events/console-explain.json"), "start by hand"),
+            (include_str!("../../../events/console-reload.json"), "start by hand"),
         ] {
             let event: Value = serde_json::from_str(event).unwrap();
             let named = event.pointer("/Records/0/s3/bucket/name").or_else(|| event.pointer("/detail/bucket/name"));
@@ -374,6 +387,12 @@ mod tests {
             json!({"dry_run": "yes"}),
             json!({"dry_run": true, "explain": ["a"]}),
             json!({"forget": "a"}),
+            json!({"reload": "yes"}),
+            json!({"reload": true, "since": "2024-01-01T00:00:00Z"}),
+            json!({"reload": true, "forget": ["a"]}),
+            json!({"reload": true, "explain": ["a"]}),
+            json!({"reload": true, "scheduled_time": "2024-01-01T00:00:00Z"}),
+            json!({"reload": true, "upload": true}),
             json!({"explain": []}),
             json!({"Records": [], "dry_run": true}),
             json!({"detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": {}, "since": "2024-01-01T00:00:00Z"}),

@@ -3,7 +3,6 @@
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use sluice::contract::{ColumnKind, PivotInput, SourceFile};
 use pivot::batch::Batch;
 use pivot::csv::block::FastRow;
 use pivot::csv::record::{RawFields, Record};
@@ -11,10 +10,11 @@ use pivot::csv::scanner::{RowSink, Scanner, TooLarge};
 use pivot::frame::{self, copy};
 use pivot::plan::Plan;
 use pivot::reader::FileReader;
-use pivot::sums::Sums;
+use pivot::sums::{Key, Sums};
 use pivot::value::date::Date;
 use pivot::value::decimal::Decimal;
 use pivot::value::field::FieldPrefix;
+use sluice::contract::{ColumnKind, PivotInput, SourceFile};
 
 const ROWS: usize = 100_000;
 const HEADER: &str = "Project,Duration (in minutes),Start date,End date\n";
@@ -48,7 +48,8 @@ fn file(is_quoted: bool) -> String {
 
 fn plan() -> Plan {
     let event: PivotInput = serde_json::from_str(include_str!("../../../events/pivot.json")).expect("an event");
-    Plan::new(&event.pivot).expect("a plan")
+    let spec = event.parts.spec(&event.execution.job).expect("a spec");
+    Plan::new(&spec).expect("a plan")
 }
 
 /// The lengths of fields, without parsing them.
@@ -89,7 +90,7 @@ fn read(bencher: Bencher<'_, '_>, is_quoted: bool) {
     let source = SourceFile { key: "a.csv".into(), etag: String::new(), size: 0, last_modified: String::new() };
     bencher.counter(BytesCount::of_str(&text)).bench(|| {
         let mut batch = Batch::new(&plan);
-        let mut reader = FileReader::new(&source);
+        let mut reader = FileReader::new(&source, &plan).expect("a reader");
         reader.feed(black_box(text.as_bytes()), &mut batch).expect("rows");
         reader.finish(&mut batch).expect("rows");
         batch.rows_read
@@ -112,12 +113,13 @@ fn decimal_fast(bencher: Bencher<'_, '_>, text: &str) {
 
 #[divan::bench]
 fn add(bencher: Bencher<'_, '_>) {
-    let dates: Vec<Date> = (1..=28).filter_map(|day| Date::parse(format!("2024-01-{day:02}").as_bytes()).ok()).collect();
+    let dates = (1..=28).filter_map(|day| Date::parse(format!("2024-01-{day:02}").as_bytes(), None).ok());
+    let keys: Vec<Key<'_>> = dates.map(Key::Date).collect();
     let value = Decimal::parse(b"31.88333333").expect("a number");
     bencher
-        .counter(ItemsCount::new(dates.len()))
+        .counter(ItemsCount::new(keys.len()))
         .with_inputs(|| Sums::new(ColumnKind::Date, 2))
-        .bench_refs(|sums| dates.iter().filter(|date| sums.add_date(**date, 1, black_box(value)).is_ok()).count());
+        .bench_refs(|sums| keys.iter().filter(|key| sums.add(**key, 1, black_box(value)).is_ok()).count());
 }
 
 /// From sums to what COPY takes.
@@ -128,8 +130,9 @@ fn encode(bencher: Bencher<'_, '_>, rows: usize) {
     for number in 0..rows {
         let date = format!("{:04}-{:02}-{:02}", 1 + number / 336, 1 + number / 28 % 12, 1 + number % 28);
         let value = Decimal::parse(format!("{number}.{:04}", number % 9_973).as_bytes()).expect("a number");
-        sums.add_date(Date::parse(date.as_bytes()).expect("a date"), number % 2, value).expect("room");
+        let key = Key::Date(Date::parse(date.as_bytes(), None).expect("a date"));
+        sums.add(key, number % 2, value).expect("room");
     }
-    let table = frame::frame(&sums, &plan.key.name, &plan.values).expect("a table");
+    let table = frame::frame(&sums, None, &plan.key.name, &plan.values).expect("a table");
     bencher.counter(ItemsCount::new(rows)).bench(|| copy::rows(black_box(&table)));
 }

@@ -4,13 +4,12 @@
 use bytes::Bytes;
 use pivot::batch::Batch;
 use pivot::decompressor::Decompressor;
-use pivot::format::Format;
-use pivot::frame;
 use pivot::parquet::{ParquetPlan, Tail};
 use pivot::plan::Plan;
 use pivot::reader::FileReader;
 use polars::prelude::DataFrame;
 use sluice::contract::{PivotInput, SourceFile};
+use sluice::spec::{FileType, OnOverlap};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::ops::Range;
@@ -20,22 +19,28 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Outcome<()> {
     let event: PivotInput = serde_json::from_str(include_str!("../../../events/pivot.json"))?;
-    let plan = Plan::new(&event.pivot)?;
+    let mut spec = event.parts.spec(&event.execution.job)?;
+    // One table of all files.
+    spec.target.on_overlap = OnOverlap::LastRun;
+    let plan = Plan::new(&spec)?;
     let mut batch = Batch::new(&plan);
     for path in std::env::args().skip(1) {
         let input = File::open(&path).map_err(|error| format!("{path}: {error}"))?;
         let size = input.metadata()?.len();
         let file = SourceFile { key: path, etag: String::new(), size, last_modified: String::new() };
-        match Format::of(&file.key) {
-            Format::Parquet if size > 0 => read_parquet(&file, &input, &mut batch)?,
+        match plan.format_of(&file.key) {
+            FileType::Parquet if size > 0 => read_parquet(&file, &input, &mut batch)?,
             _ => read(&file, &input, &mut batch)?,
         }
+        batch.end_file(&file)?;
     }
     if batch.rejects.count > 0 {
         return Err(batch.rejects.summary().into());
     }
-    let table = frame::frame(&batch.sums, &plan.key.name, &plan.values)?;
-    write_csv(&table, std::io::stdout().lock())
+    match batch.take_merged()?.0 {
+        Some(table) => write_csv(&table, std::io::stdout().lock()),
+        None => Ok(()),
+    }
 }
 
 /// How much is read at once.
@@ -43,7 +48,7 @@ const CHUNK_BYTES: usize = 64 << 10;
 
 fn read(file: &SourceFile, input: &File, batch: &mut Batch<'_>) -> Outcome<()> {
     let mut decompressor = Decompressor::new(&file.key);
-    let mut reader = FileReader::new(file);
+    let mut reader = FileReader::new(file, batch.plan())?;
     loop {
         let mut chunk = Vec::with_capacity(CHUNK_BYTES);
         let len = input.take(CHUNK_BYTES as u64).read_to_end(&mut chunk)?;
@@ -72,9 +77,9 @@ fn read_parquet(file: &SourceFile, input: &File, batch: &mut Batch<'_>) -> Outco
         }
     };
     for group in plan.groups() {
-        let [index, category, value] = group.ranges();
-        let (index, category, value) = (read(index)?, read(category)?, read(value)?);
-        let mut reader = plan.reader(group, [&index, &category, &value])?;
+        let [key, category, value] = group.ranges();
+        let (key, category, value) = (read(key)?, read(category)?, read(value)?);
+        let mut reader = plan.reader(group, [&key, &category, &value])?;
         while reader.step(file, batch)? {
             batch.rejects.pending.clear();
         }

@@ -1,13 +1,20 @@
 //! What the files of a batch have come to, and how one row is added to it.
+//!
+//! A file is the unit of trouble: its sums are kept by themselves until its end, so that of one that turns out bad
+//! nothing is in the sums. What is counted is what was read, of bad files too.
 
-use crate::plan::{Plan, Positions};
-use crate::reject::{Place, Rejects, RowNumber, not_utf_8};
-use crate::sums::{Full, MAX_INDEX_BYTES, MAX_INDEX_VALUES, MAX_SUMS, Sums};
-use crate::value::date::Date;
+mod merged;
+
+use crate::frame;
+use crate::plan::{NUL, OtherCategory, Plan, Positions};
+use crate::reject::{Place, Rejects, RowNumber};
+use crate::sums::{Full, Keys, MAX_KEY_BYTES, MAX_KEYS, MAX_SUMS, Sums};
 use crate::value::decimal::Decimal;
-use sluice::contract::{ColumnKind, SourceFile};
-use sluice::spec::UnknownCategory;
-use sluice::{Error, Kind};
+use merged::Merged;
+use polars::prelude::DataFrame;
+use sluice::contract::{BadFile, LoadedFile, SharedKeys, SourceFile};
+use sluice::spec::OnBad;
+use sluice::{Error, Kind, Result};
 
 /// The longest row of any format, in bytes. A lost closing quote would else swallow the rest of the file.
 pub const MAX_ROW_BYTES: usize = 1 << 20;
@@ -16,79 +23,155 @@ pub const MAX_ROW_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Batch<'a> {
     plan: &'a Plan,
-    /// The sums.
-    pub sums: Sums,
-    /// The rejected rows.
+    /// What the current file has come to.
+    pub file: FileSums,
+    /// What the files before it have come to together, unless they are kept apart.
+    merged: Merged,
+    /// The rejected rows, of bad files too.
     pub rejects: Rejects,
-    /// Data rows read, the rejected and ignored ones included.
+    /// Data rows read, the rejected and ignored ones included; of a bad file those before what makes it unreadable.
     pub rows_read: u64,
-    /// Rows of a category that the spec ignores.
+    /// Rows of a category that the spec ignores, of bad files too.
     pub rows_ignored: u64,
-    /// Files of which no row is good.
-    pub bad_files: BadFiles,
+    /// The files whose rows are in the sums.
+    pub loaded: Vec<LoadedFile>,
+    /// The files that were set aside whole, or would be if that were not a failure.
+    pub bad: Vec<BadFile>,
     /// Rows read, and those rejected, before the current file.
     before_file: (u64, u64),
 }
 
-/// Files of which no row is good: all counted, the first ones remembered.
-#[derive(Debug, Default)]
-pub struct BadFiles {
-    count: u64,
-    first: Vec<String>,
+/// What one file has come to.
+#[derive(Debug)]
+pub struct FileSums {
+    /// The sums of its good rows.
+    pub sums: Sums,
+    /// The keys of its bad rows, where these may be in quarantine.
+    bad_keys: Keys,
+    /// The key of a bad row could not be read.
+    has_unknown_keys: bool,
 }
 
-/// How many of them an error names.
+impl FileSums {
+    fn new(plan: &Plan) -> Self {
+        let kind = plan.key.kind;
+        Self { sums: Sums::new(kind, plan.values.len()), bad_keys: Keys::new(kind), has_unknown_keys: false }
+    }
+}
+
+/// How many bad files an error names.
 const NAMED: usize = 5;
 
 impl<'a> Batch<'a> {
     /// Nothing yet.
     pub fn new(plan: &'a Plan) -> Self {
-        let sums = Sums::new(plan.key.kind, plan.values.len());
         Self {
             plan,
-            sums,
+            file: FileSums::new(plan),
+            merged: Merged::new(plan),
             rejects: Rejects::default(),
             rows_read: 0,
             rows_ignored: 0,
-            bad_files: BadFiles::default(),
+            loaded: Vec::new(),
+            bad: Vec::new(),
             before_file: (0, 0),
         }
-    }
-
-    /// Ends a file. One that has rows, and none that is good, is as wrong as one that cannot be read.
-    pub fn end_file(&mut self, file: &SourceFile) {
-        let now = (self.rows_read, self.rejects.count);
-        let (rows_before, rejects_before) = std::mem::replace(&mut self.before_file, now);
-        let (rows, rejected) = (now.0 - rows_before, now.1 - rejects_before);
-        let first = std::mem::take(&mut self.rejects.first_of_file);
-        if rows == 0 || rejected < rows {
-            return;
-        }
-        self.bad_files.count += 1;
-        if self.bad_files.first.len() < NAMED {
-            let rows =
-                if rows == 1 { "its only row is bad".to_owned() } else { format!("all of its {rows} rows are bad") };
-            self.bad_files.first.push(format!("{}: {rows}: {}", file.key, first.join("; ")));
-        }
-    }
-
-    /// Fails if there is a file of which no row is good.
-    ///
-    /// # Errors
-    /// `InvalidSource`, naming the first ones and their first rows.
-    pub fn check_files(&self) -> sluice::Result<()> {
-        let BadFiles { count, first } = &self.bad_files;
-        if *count == 0 {
-            return Ok(());
-        }
-        let more = count - first.len() as u64;
-        let more = if more == 0 { String::new() } else { format!("; and {more} more files") };
-        Err(Error::new(Kind::InvalidSource, format!("{}{more}", first.join("; "))))
     }
 
     /// The checked spec.
     pub fn plan(&self) -> &'a Plan {
         self.plan
+    }
+
+    /// Ends a file that was read to its end. Returns the table of its sums, if those of each file are kept apart and it
+    /// has any.
+    ///
+    /// Where bad rows go to quarantine, a file that has rows, none of which is good, is as wrong as one that cannot be
+    /// read.
+    ///
+    /// # Errors
+    /// `InvalidSource` if its sums are too long or too many: by themselves, unless bad files are set aside, or together
+    /// with those of the files before it.
+    pub fn end_file(&mut self, file: &SourceFile) -> Result<Option<DataFrame>> {
+        let (rows, rejected) = (self.rows_read - self.before_file.0, self.rejects.count - self.before_file.1);
+        if self.plan.on_bad_row == OnBad::Quarantine && rows > 0 && rejected == rows {
+            let first = self.rejects.first_of_file.join("; ");
+            let rows =
+                if rows == 1 { "its only row is bad".to_owned() } else { format!("all of its {rows} rows are bad") };
+            self.set_aside(file, format!("{rows}: {first}"));
+            return Ok(None);
+        }
+        if self.plan.per_file { self.end_apart(file) } else { self.end_merged(file).map(|()| None) }
+    }
+
+    fn end_apart(&mut self, file: &SourceFile) -> Result<Option<DataFrame>> {
+        let FileSums { mut sums, bad_keys, has_unknown_keys } = self.next_file();
+        match table(self.plan, &mut sums, &bad_keys) {
+            Ok(table) => {
+                let file = file.clone();
+                self.loaded.push(LoadedFile { file, has_unknown_keys, first_key: None, last_key: None });
+                Ok(table)
+            }
+            Err(error) if error.kind() == Kind::InvalidSource && self.plan.on_bad_file == OnBad::Quarantine => {
+                self.set_aside(file, error.to_string());
+                Ok(None)
+            }
+            Err(error) => Err(Error::caused(error.kind(), file.key.clone(), error)),
+        }
+    }
+
+    fn end_merged(&mut self, file: &SourceFile) -> Result<()> {
+        let ended = self.next_file();
+        let keys = ended.sums.keys().in_order();
+        let [first_key, last_key] = [keys.iter().min(), keys.iter().max()].map(|key| key.map(ToString::to_string));
+        let has_unknown_keys = ended.has_unknown_keys;
+        self.merged.add(&file.key, ended, &self.loaded).map_err(|full| {
+            let what = format!("{}: together with the files before it: {}", file.key, too_much(full, "batch"));
+            Error::new(Kind::InvalidSource, what)
+        })?;
+        self.loaded.push(LoadedFile { file: file.clone(), has_unknown_keys, first_key, last_key });
+        Ok(())
+    }
+
+    /// Ends a file that cannot be loaded: nothing of it will be in the sums.
+    pub fn set_aside(&mut self, file: &SourceFile, reason: String) {
+        self.next_file();
+        if self.plan.on_bad_file == OnBad::Quarantine {
+            self.rejects.add_file(file, &reason);
+        }
+        self.bad.push(BadFile { file: file.clone(), reason });
+    }
+
+    /// Makes room for the next file; returns what this one has come to.
+    fn next_file(&mut self) -> FileSums {
+        self.before_file = (self.rows_read, self.rejects.count);
+        self.rejects.first_of_file.clear();
+        std::mem::replace(&mut self.file, FileSums::new(self.plan))
+    }
+
+    /// Fails if there are bad files, and the spec says that it is a failure.
+    ///
+    /// # Errors
+    /// `InvalidSource`, naming the first ones and their first rows.
+    pub fn check_files(&self) -> Result<()> {
+        if self.bad.is_empty() || self.plan.on_bad_file == OnBad::Quarantine {
+            return Ok(());
+        }
+        let first = self.bad.iter().take(NAMED).map(|BadFile { file, reason }| format!("{}: {reason}", file.key));
+        let first: Vec<String> = first.collect();
+        let more = self.bad.len() - first.len();
+        let more = if more == 0 { String::new() } else { format!("; and {more} more files") };
+        Err(Error::new(Kind::InvalidSource, format!("{}{more}", first.join("; "))))
+    }
+
+    /// The table of the sums of all files, at the end of the batch, and which keys several files have; unless the sums
+    /// of each file are kept apart. `None` if there are no sums.
+    ///
+    /// # Errors
+    /// `InvalidSource` if the sums are too long or too many.
+    pub fn take_merged(&mut self) -> Result<(Option<DataFrame>, SharedKeys)> {
+        let Merged { mut sums, bad_keys, shared, .. } = std::mem::replace(&mut self.merged, Merged::new(self.plan));
+        Ok((table(self.plan, &mut sums, &bad_keys)?, shared))
     }
 
     /// Adds a row of three texts to the sums.
@@ -98,81 +181,84 @@ impl<'a> Batch<'a> {
     pub(crate) fn add_row(
         &mut self,
         positions: Positions,
-        index: &[u8],
+        key: &[u8],
         category: &[u8],
         value: &[u8],
-    ) -> Result<(), RowError> {
-        let category = match self.plan.categories.get(category) {
-            Some(category) => Some(category),
-            None if self.plan.unknown_category == UnknownCategory::Ignore => None,
-            None if category.is_empty() => {
+    ) -> std::result::Result<(), RowError> {
+        let category = match (self.plan.categories.get(category), self.plan.other) {
+            (Some(category), _) => Some(category),
+            (None, OtherCategory::BadRow) if category.is_empty() => {
                 return Err(RowError::field(positions.category, "no value, and \"\" is not one of the categories"));
             }
-            None => return Err(RowError::field(positions.category, "unknown category")),
+            (None, OtherCategory::BadRow) => return Err(RowError::field(positions.category, "unknown category")),
+            (None, _) if category.contains(&0) => return Err(RowError::field(positions.category, NUL)),
+            (None, OtherCategory::Ignore) => None,
+            (None, OtherCategory::Into(category)) => Some(category),
         };
         let value = Decimal::parse(value).map_err(|why| RowError::field(positions.value, why.to_string()))?;
-        match self.plan.key.kind {
-            ColumnKind::Date => {
-                let date = Date::parse(index).map_err(|why| RowError::field(positions.index, why.to_string()))?;
-                let Some(category) = category else { return self.ignore_row() };
-                self.sums.add_date(date, category, value)
-            }
-            ColumnKind::Text => {
-                let text =
-                    std::str::from_utf8(index).map_err(|_| RowError::field(positions.index, not_utf_8(index)))?;
-                if text.is_empty() {
-                    return Err(RowError::field(positions.index, "no value, expected a text"));
-                }
-                if text.contains('\0') {
-                    return Err(RowError::field(
-                        positions.index,
-                        "a NUL character, which PostgreSQL has not in a text",
-                    ));
-                }
-                let Some(category) = category else { return self.ignore_row() };
-                self.sums.add_text(text, category, value)
-            }
-        }
-        .map_err(|full| match full {
-            Full::SumTooLong => RowError::Abort {
-                position: positions.value,
-                reason: "the sum that this value belongs to needs more than 38 digits".to_owned(),
-            },
-            Full::TooManyIndexValues => RowError::Abort {
-                position: positions.index,
-                reason: format!(
-                    "more than {MAX_INDEX_VALUES} different index values, {MAX_INDEX_BYTES} bytes of them or \
-                     {MAX_SUMS} sums in one batch"
-                ),
-            },
+        let key = self.plan.read_key(key).map_err(|why| RowError::field(positions.key, why))?;
+        let Some(category) = category else {
+            // An ignored category does not excuse an invalid row, so this comes after all checks.
+            self.rows_ignored += 1;
+            return Ok(());
+        };
+        self.file.sums.add(key, category, value).map_err(|full| RowError::Abort {
+            position: if full == Full::SumTooLong { positions.value } else { positions.key },
+            reason: too_much(full, "file"),
         })
     }
 
-    /// An ignored category does not excuse an invalid row, so this comes after all checks.
-    fn ignore_row(&mut self) -> Result<(), RowError> {
-        self.rows_ignored += 1;
-        Ok(())
-    }
-
-    /// Rejects the row `raw`, or ends the file with it. `column` returns a position's number, from 1, and name.
+    /// Rejects the row `raw`, or ends the file with it. `column` returns a position's number, from 1, and name; `key`
+    /// is the field of its key, if the row has fields.
     ///
     /// # Errors
-    /// [`RowError::Abort`], as the error that ends the file.
+    /// [`RowError::Abort`], as the error that ends the file; or too many keys of bad rows.
     pub(crate) fn reject(
         &mut self,
         file: &SourceFile,
-        row: RowNumber,
-        raw: &[u8],
+        (row, raw): (RowNumber, &[u8]),
         error: RowError,
         column: impl Fn(usize) -> (usize, String),
-    ) -> Result<(), FileError> {
+        key: Option<&[u8]>,
+    ) -> std::result::Result<(), FileError> {
         match error {
             RowError::Reject { position, reason } => {
                 self.rejects.add(file, row, raw, position.map(column), &reason);
-                Ok(())
+                if !self.plan.has_states() {
+                    return Ok(());
+                }
+                self.mark(key).map_err(|full| FileError::new(row, too_much(full, "file")))
             }
             RowError::Abort { position, reason } => Err(FileError { row, column: Some(column(position)), reason }),
         }
+    }
+
+    /// Remembers the key of a bad row: what its file says of it is not whole.
+    fn mark(&mut self, key: Option<&[u8]>) -> std::result::Result<(), Full> {
+        let FileSums { bad_keys, has_unknown_keys, .. } = &mut self.file;
+        match key.and_then(|key| self.plan.read_key(key).ok()) {
+            None => *has_unknown_keys = true,
+            Some(key) if bad_keys.row(key).is_some() => {}
+            Some(key) => _ = bad_keys.insert(key)?,
+        }
+        Ok(())
+    }
+}
+
+/// The table of some sums; `None` if there are none.
+fn table(plan: &Plan, sums: &mut Sums, bad_keys: &Keys) -> Result<Option<DataFrame>> {
+    let full = |full| Error::new(Kind::InvalidSource, too_much(full, "batch"));
+    let states = if plan.has_states() { Some(sums.states(bad_keys).map_err(full)?) } else { None };
+    if sums.is_empty() { Ok(None) } else { frame::frame(sums, states, &plan.key.name, &plan.values).map(Some) }
+}
+
+/// What there is too much of in one file or one batch.
+fn too_much(full: Full, whole: &str) -> String {
+    match full {
+        Full::SumTooLong => "the sum that this value belongs to needs more than 38 digits".to_owned(),
+        Full::TooManyKeys => format!(
+            "more than {MAX_KEYS} different keys, {MAX_KEY_BYTES} bytes of them or {MAX_SUMS} sums in one {whole}"
+        ),
     }
 }
 

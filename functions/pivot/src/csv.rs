@@ -14,21 +14,24 @@ mod bitmask;
 mod header;
 
 use crate::batch::{Batch, FileError, MAX_ROW_BYTES, RowError};
-use crate::plan::Positions;
+use crate::plan::{Given, Positions};
 use crate::reject::{RowNumber, not_utf_8};
-use crate::sums::Keys;
+use crate::sums::{Key, Keys, TextMap};
 use crate::value::date::Date;
-use crate::value::decimal::Decimal;
+use crate::value::decimal::{Decimal, Units};
+use crate::value::field::FieldPrefix;
 use block::FastRow;
 use record::{Fault, MAX_FIELDS, RawFields, Record};
 use scanner::{RowSink, Scanner, TooLarge};
 use sluice::contract::SourceFile;
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// Reads one CSV file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct CsvReader {
     scanner: Scanner,
+    given: Given,
     /// `None` before the header.
     positions: Option<Positions>,
     /// The names of the header.
@@ -36,13 +39,18 @@ pub(crate) struct CsvReader {
 }
 
 impl CsvReader {
+    /// Before the first byte of a file whose object's key gives `given`.
+    pub(crate) fn new(given: Given) -> Self {
+        Self { scanner: Scanner::default(), given, positions: None, names: HashSet::new() }
+    }
+
     /// Adds the rows that a piece of the file completes.
     ///
     /// # Errors
     /// What makes the rest of the file unreadable.
     pub(crate) fn feed(&mut self, piece: &[u8], file: &SourceFile, batch: &mut Batch<'_>) -> Result<(), FileError> {
-        let Self { scanner, positions, names } = self;
-        scanner.feed(piece, &mut Table { file, batch, positions, names })
+        let Self { scanner, given, positions, names } = self;
+        scanner.feed(piece, &mut Table { file, batch, has_given: !given.is_empty(), given, positions, names })
     }
 
     /// Adds the rest, at the end of the file.
@@ -50,8 +58,8 @@ impl CsvReader {
     /// # Errors
     /// As [`CsvReader::feed`].
     pub(crate) fn finish(&mut self, file: &SourceFile, batch: &mut Batch<'_>) -> Result<(), FileError> {
-        let Self { scanner, positions, names } = self;
-        scanner.finish(&mut Table { file, batch, positions, names })
+        let Self { scanner, given, positions, names } = self;
+        scanner.finish(&mut Table { file, batch, has_given: !given.is_empty(), given, positions, names })
     }
 }
 
@@ -68,6 +76,8 @@ impl From<TooLarge> for FileError {
 struct Table<'t, 'a> {
     file: &'t SourceFile,
     batch: &'t mut Batch<'a>,
+    given: &'t Given,
+    has_given: bool,
     positions: &'t mut Option<Positions>,
     names: &'t mut HashSet<Vec<u8>>,
 }
@@ -79,29 +89,45 @@ impl RowSink<FileError> for Table<'_, '_> {
 
     #[inline(always)]
     fn take_row(&mut self, row: FastRow<'_>) -> Option<()> {
-        let positions = (*self.positions)?;
-        add_row_fast(self.batch, positions, &row)?;
+        if self.has_given {
+            return self.take_row_with_given(row);
+        }
+        add_row_fast(self.batch, (*self.positions)?, &row)?;
         self.batch.rows_read += 1;
         Some(())
     }
 
     fn take_record(&mut self, record: Record<'_>) -> Result<(), FileError> {
         let Some(positions) = *self.positions else { return self.bind(&record) };
-        let added = add_record(self.batch, positions, &record);
+        let row = WholeRow { row: &record, width: positions.width, given: self.given };
+        let added = add_record(self.batch, positions, &row);
         if added.is_err() && header::is_header(&record, self.names) {
             return self.bind(&record);
         }
         let Self { file, batch, .. } = self;
-        let row = RowNumber::Line(record.line);
         batch.rows_read += 1;
         let Err(error) = added else { return Ok(()) };
         let plan = batch.plan();
-        let column = |position| (position + 1, plan.column_name(positions, position).to_owned());
-        batch.reject(file, row, record.raw, error, column)
+        let column = |position| (positions.number(position), plan.column_name(positions, position).to_owned());
+        // Where fields are too few or too many, any of them may be another one.
+        let is_in_place = record.fault.is_none() && record.len() == positions.width || positions.key >= positions.width;
+        let key = if is_in_place { row.field(positions.key) } else { None };
+        batch.reject(file, (RowNumber::Line(record.line), record.raw), error, column, key.as_deref())
     }
 }
 
 impl Table<'_, '_> {
+    /// Fast path of rows that are not all in the file. Not inlined, and given nothing but the row: it would slow down
+    /// the loop for those that are.
+    #[cold]
+    #[inline(never)]
+    fn take_row_with_given(&mut self, row: FastRow<'_>) -> Option<()> {
+        let positions = (*self.positions)?;
+        add_row_fast(self.batch, positions, &WholeRow { row: &row, width: positions.width, given: self.given })?;
+        self.batch.rows_read += 1;
+        Some(())
+    }
+
     /// Binds the spec's columns by a header: the first one, or that of another file that was appended.
     fn bind(&mut self, header: &Record<'_>) -> Result<(), FileError> {
         let found = header::positions(header, self.batch.plan());
@@ -111,46 +137,97 @@ impl Table<'_, '_> {
     }
 }
 
+/// A row with the fields that its object's key gives behind its own.
+struct WholeRow<'g, R> {
+    row: &'g R,
+    width: usize,
+    given: &'g Given,
+}
+
+impl<'a: 'g, 'g, R: RawFields<'a>> RawFields<'g> for WholeRow<'g, R> {
+    #[inline(always)]
+    fn prefix(&self, position: usize) -> Option<FieldPrefix<'g>> {
+        match position.checked_sub(self.width) {
+            Some(place) => self.given.prefix(place),
+            None => self.row.prefix(position),
+        }
+    }
+
+    #[inline(always)]
+    fn text(&self, position: usize) -> Option<&'g [u8]> {
+        match position.checked_sub(self.width) {
+            Some(place) => self.given.text(place),
+            None => self.row.text(position),
+        }
+    }
+}
+
+impl<'g> WholeRow<'g, Record<'_>> {
+    /// The field at `position`, unquoted.
+    fn field(&self, position: usize) -> Option<Cow<'g, [u8]>> {
+        match position.checked_sub(self.width) {
+            Some(place) => self.given.text(place).map(Cow::Borrowed),
+            None => self.row.field(position),
+        }
+    }
+}
+
 /// Slow path: adds any valid row, and says what is wrong with any other.
-fn add_record(batch: &mut Batch<'_>, positions: Positions, record: &Record<'_>) -> Result<(), RowError> {
-    match record.fault {
+fn add_record(batch: &mut Batch<'_>, positions: Positions, row: &WholeRow<'_, Record<'_>>) -> Result<(), RowError> {
+    match row.row.fault {
         None => {}
         Some(Fault::UnclosedQuote) => return Err(RowError::row("a quote that is never closed")),
         Some(Fault::TextAfterQuote) => return Err(RowError::row("text after a closing quote")),
     }
-    if record.len() != positions.width {
-        return Err(RowError::row(format!("{} fields, the header has {}", record.len(), positions.width)));
+    if row.row.len() != positions.width {
+        return Err(RowError::row(format!("{} fields, the header has {}", row.row.len(), positions.width)));
     }
     // What nobody reads may be in any encoding.
-    let mut read = [positions.index, positions.category, positions.value];
+    let mut read = [positions.key, positions.category, positions.value];
     read.sort_unstable();
     for position in read {
-        if let Some(field) = record.field(position).filter(|field| std::str::from_utf8(field).is_err()) {
+        if let Some(field) = row.field(position).filter(|field| std::str::from_utf8(field).is_err()) {
             return Err(RowError::field(position, not_utf_8(&field)));
         }
     }
-    if add_row_fast(batch, positions, record).is_some() {
+    if add_row_fast(batch, positions, row).is_some() {
         return Ok(());
     }
-    let field = |position: usize| record.field(position).unwrap_or_default();
-    batch.add_row(positions, &field(positions.index), &field(positions.category), &field(positions.value))
+    let field = |position: usize| row.field(position).unwrap_or_default();
+    batch.add_row(positions, &field(positions.key), &field(positions.category), &field(positions.value))
 }
 
-/// Fast path: adds a row whose category, date and number have the common format, if the index value is known already;
-/// `None` sends it to the slow path, and nothing is added.
+/// Fast path: adds a row whose category, date and number have the common format, if the key is known already; `None`
+/// sends it to the slow path, and nothing is added.
 #[inline(always)]
 fn add_row_fast<'a>(batch: &mut Batch<'_>, positions: Positions, row: &impl RawFields<'a>) -> Option<()> {
     let category = batch.plan().categories.get_fast(row.prefix(positions.category)?)?;
     let value = Decimal::parse_fast(row.prefix(positions.value)?)?;
-    let row = match batch.sums.keys() {
-        Keys::Dates(dates) => dates.row(Date::parse_fast(row.prefix(positions.index)?)?)?,
-        Keys::Texts(texts) => row_of_text(texts, row.text(positions.index)?)?,
+    let row = match batch.file.sums.keys() {
+        Keys::Dates(dates) => {
+            let field = row.prefix(positions.key)?;
+            match Date::parse_fast(field) {
+                Some(date) => dates.row(date)?,
+                None => return add_point_in_time(batch, field, category, value),
+            }
+        }
+        Keys::Texts(texts) => row_of_text(texts, row.text(positions.key)?)?,
     };
-    batch.sums.add_known(row, category, value)
+    batch.file.sums.add_known(row, category, value)
+}
+
+/// The same for a point in time, or for a date that is written in an unusual way. Not inlined: it would slow down the
+/// loop that is for wall clocks.
+#[cold]
+#[inline(never)]
+fn add_point_in_time(batch: &mut Batch<'_>, date: FieldPrefix<'_>, category: usize, value: Units) -> Option<()> {
+    let date = batch.plan().read_date(date.bytes.get(..date.len)?).ok()?;
+    let row = batch.file.sums.keys().row(Key::Date(date))?;
+    batch.file.sums.add_known(row, category, value)
 }
 
 /// Not inlined: it would slow down the loop that is for dates.
 #[inline(never)]
-fn row_of_text(texts: &HashMap<String, usize>, text: &[u8]) -> Option<usize> {
-    texts.get(std::str::from_utf8(text).ok()?).copied()
+fn row_of_text(texts: &TextMap, text: &[u8]) -> Option<usize> {
+    texts.row(std::str::from_utf8(text).ok()?)
 }

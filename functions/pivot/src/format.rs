@@ -1,29 +1,22 @@
-//! Which format a file has: its key says so.
+//! What a file holds, where the spec does not say it: its key does.
 
 use sluice::input::{without_packing, without_suffix};
+use sluice::spec::FileType;
 
-/// The format of a file's rows. Compression is another matter, and decided by the content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// What has none of the suffixes below.
-    Csv,
-    /// JSON: objects one per line, run together, or in an array.
-    Json,
-    /// Parquet.
-    Parquet,
-}
+/// A key's suffix and what it says. What has none of them is CSV.
+const SUFFIXES: [(&str, FileType); 4] = [
+    (".ndjson", FileType::Json),
+    (".jsonl", FileType::Json),
+    (".json", FileType::Json),
+    (".parquet", FileType::Parquet),
+];
 
-/// A key's suffix and its format.
-const SUFFIXES: [(&str, Format); 4] =
-    [(".ndjson", Format::Json), (".jsonl", Format::Json), (".json", Format::Json), (".parquet", Format::Parquet)];
-
-impl Format {
-    /// The format of the file `key`, a suffix of a compression and the case of letters aside.
-    pub fn of(key: &str) -> Self {
-        let name = without_packing(key).unwrap_or(key);
-        let found = SUFFIXES.iter().find(|(suffix, _)| without_suffix(name, suffix).is_some());
-        found.map_or(Self::Csv, |(_, format)| *format)
-    }
+/// What the file `key` holds, a suffix of a compression and the case of letters aside. Compression is another matter,
+/// and decided by the content.
+pub fn of(key: &str) -> FileType {
+    let name = without_packing(key).unwrap_or(key);
+    let found = SUFFIXES.iter().find(|(suffix, _)| without_suffix(name, suffix).is_some());
+    found.map_or(FileType::Csv, |(_, format)| *format)
 }
 
 /// Whether a key says that the whole file is compressed.
@@ -38,25 +31,25 @@ mod tests {
     #[test]
     fn the_suffix_of_the_key_decides() {
         for (key, expected) in [
-            ("a.csv", Format::Csv),
-            ("a", Format::Csv),
-            ("json", Format::Csv),
-            ("a.json.csv", Format::Csv),
-            ("a.csv.gz", Format::Csv),
-            ("a.gz.zst.json.txt", Format::Csv),
-            ("a.ndjson", Format::Json),
-            ("a.jsonl.gz", Format::Json),
-            ("a.json.zst", Format::Json),
-            ("a.parquet", Format::Parquet),
-            ("a.parquet.gz", Format::Parquet),
-            ("A.CSV", Format::Csv),
-            ("A.JSON", Format::Json),
-            ("a.NdJson.GZ", Format::Json),
-            ("a.Jsonl.Zst", Format::Json),
-            ("a.PARQUET", Format::Parquet),
-            ("a.csv.GZ", Format::Csv),
+            ("a.csv", FileType::Csv),
+            ("a", FileType::Csv),
+            ("json", FileType::Csv),
+            ("a.json.csv", FileType::Csv),
+            ("a.csv.gz", FileType::Csv),
+            ("a.gz.zst.json.txt", FileType::Csv),
+            ("a.ndjson", FileType::Json),
+            ("a.jsonl.gz", FileType::Json),
+            ("a.json.zst", FileType::Json),
+            ("a.parquet", FileType::Parquet),
+            ("a.parquet.gz", FileType::Parquet),
+            ("A.CSV", FileType::Csv),
+            ("A.JSON", FileType::Json),
+            ("a.NdJson.GZ", FileType::Json),
+            ("a.Jsonl.Zst", FileType::Json),
+            ("a.PARQUET", FileType::Parquet),
+            ("a.csv.GZ", FileType::Csv),
         ] {
-            assert_eq!(Format::of(key), expected, "{key}");
+            assert_eq!(of(key), expected, "{key}");
         }
         for (key, expected) in [("a.csv.GZ", true), ("a.Zst", true), ("a.gz.csv", false), ("gz", false)] {
             assert_eq!(is_compressed(key), expected, "{key}");

@@ -2,21 +2,27 @@
 
 pub mod copy;
 
-use crate::sums::{Keys, Sums};
+use crate::sums::{Key, Keys, Sums};
 use crate::value::decimal::{Decimal, MAX_DIGITS};
 use polars::prelude::{
     Column, DataFrame, DataType, Int32Chunked, Int128Chunked, IntoSeries, NamedFrom, PlSmallStr, PolarsError, Series,
     SortMultipleOptions,
 };
-use sluice::contract::FILE_COLUMN;
+use sluice::contract::{FILE_COLUMN, STATE_COLUMN};
 use sluice::{Error, Kind, Result};
 
-/// The sums as a table: one row per index value in order, one decimal column per category.
+/// The sums as a table: one row per key in order, one decimal column per category; before the key its state, if there
+/// are `states`.
 ///
 /// # Errors
 /// `InvalidSource` if a column needs more than 38 digits to show its largest sum with its most decimals.
-pub fn frame(sums: &Sums, key: &str, values: &[String]) -> Result<DataFrame> {
-    let mut columns = Vec::with_capacity(values.len() + 1);
+pub fn frame(sums: &Sums, states: Option<Vec<i16>>, key: &str, values: &[String]) -> Result<DataFrame> {
+    let mut columns = Vec::with_capacity(values.len() + 2);
+    if let Some(states) = states {
+        // polars itself has smaller integers only if it is built for them.
+        let states: Vec<i32> = states.into_iter().map(i32::from).collect();
+        columns.push(Column::from(Series::new(PlSmallStr::from(STATE_COLUMN), states)));
+    }
     columns.push(Column::from(key_series(sums, key).map_err(internal)?));
     for (category, name) in values.iter().enumerate() {
         columns.push(Column::from(value_series(sums, category, name)?));
@@ -43,12 +49,12 @@ fn key_series(sums: &Sums, name: &str) -> std::result::Result<Series, PolarsErro
             let days = rows.dates().iter().map(|date| date.days()).collect();
             Int32Chunked::from_vec(name, days).into_series().cast(&DataType::Date)
         }
-        Keys::Texts(rows) => {
-            let mut texts = vec![""; rows.len()];
-            for (text, &row) in rows {
-                texts[row] = text;
-            }
-            Ok(Series::new(name, texts))
+        keys @ Keys::Texts(_) => {
+            let texts = keys.in_order().into_iter().map(|key| match key {
+                Key::Text(text) => text,
+                Key::Date(_) => unreachable!("a date among texts"),
+            });
+            Ok(Series::new(name, texts.collect::<Vec<_>>()))
         }
     }
 }

@@ -2,17 +2,19 @@
 
 use crate::batch::Batch;
 use crate::decompressor::Decompressor;
-use crate::format::Format;
 use crate::frame;
 use crate::parquet::{ParquetPlan, Tail};
 use crate::plan::Plan;
 use crate::reader::FileReader;
-use crate::s3::download::{self, Body, Files};
+use crate::s3::download::{self, Body, Files, Opened};
 use crate::s3::upload::Upload;
-use sluice::contract::{BatchManifest, Manifest, PivotInput, PivotOutput, PivotResult, SourceFile, file_number, keys};
+use polars::prelude::DataFrame;
+use sluice::contract::{
+    BadFile, BatchManifest, Manifest, PivotInput, PivotOutput, PivotResult, SourceFile, file_number, keys,
+};
 use sluice::edge::Invocation;
 use sluice::env::Env;
-use sluice::spec::BadRow;
+use sluice::spec::{FileType, OnBad};
 use sluice::store::{Condition, Store};
 use sluice::{Error, Kind, Result, aws};
 use std::sync::Arc;
@@ -47,10 +49,11 @@ impl Context {
 /// Answers the state `Pivot`.
 ///
 /// # Errors
-/// `InvalidSource` for a file or row that cannot be read; others as the calls to S3 have it.
+/// `InvalidSource` for a file or row that cannot be read, where the spec says that this is a failure, and for sums of
+/// several files that are too long or too many; others as the calls to S3 have it.
 pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PivotInput) -> Result<PivotOutput> {
     let store = &context.store;
-    let plan = Plan::new(&input.pivot)?;
+    let plan = Plan::new(&input.parts.spec(&input.execution.job)?)?;
     let manifest: Manifest = store.read_json(&input.manifest).await?;
     let index = input.batch.index;
     let reference = manifest.batches.get(index as usize).ok_or_else(|| {
@@ -67,8 +70,8 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PivotI
     let outcome = read_files(store, files, &mut batch, &mut partial_sums, &mut quarantine, &invocation).await;
     // Before anything that may fail: rejected rows are written, also if a later file ends the batch.
     let rejected = quarantine.finish(&mut batch.rejects.pending).await?;
-    let Outcome { loaded, changed } = outcome?;
-    if let Some(rejected) = rejected.as_ref().filter(|_| plan.bad_row == BadRow::Fail) {
+    let changed = outcome?;
+    if let Some(rejected) = rejected.as_ref().filter(|_| plan.on_bad_row == OnBad::Fail && batch.rejects.count > 0) {
         let what = format!("{} (all of them in {})", batch.rejects.summary(), rejected.key);
         return Err(Error::new(Kind::InvalidSource, what));
     }
@@ -78,25 +81,37 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PivotI
         Error::new(error.kind(), format!("{error}{where_to}"))
     })?;
 
-    if !plan.per_file {
-        partial_sums.write(&mut batch, None).await?;
+    let (table, shared) = batch.take_merged()?;
+    if let Some(table) = table {
+        partial_sums.write(&table).await?;
     }
     let days = partial_sums.rows;
     let mut end = if days == 0 { Vec::new() } else { copy_binary::END.to_vec() };
     let pivoted = partial_sums.upload.finish(&mut end).await?;
+    let Batch { rejects, rows_read, rows_ignored, loaded, bad, .. } = batch;
     let output = PivotOutput {
         index,
         pivoted,
-        rows_read: batch.rows_read,
-        rows_rejected: batch.rejects.count,
-        rows_ignored: batch.rows_ignored,
+        rows_read,
+        rows_rejected: rejects.count,
+        rows_ignored,
         rejected,
         days,
         files_loaded: loaded.len() as u64,
         files_changed: changed.len() as u64,
+        files_bad: bad.len() as u64,
     };
-    let (key, values) = (plan.key.clone(), plan.values.clone());
-    let result = PivotResult { output, key, values, per_file: plan.per_file, loaded, changed };
+    let result = PivotResult {
+        output,
+        key: plan.key.clone(),
+        values: plan.values.clone(),
+        per_file: plan.per_file,
+        has_states: plan.has_states(),
+        loaded,
+        changed,
+        bad,
+        shared,
+    };
     let key = keys::pivot_result(&input.manifest.key, index);
     if !store.write_json_if(&key, &result, Condition::Absent).await? {
         // A duplicate of this invocation, or its own first try whose answer got lost, has written it.
@@ -108,6 +123,7 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PivotI
         batch = index,
         files.loaded = result.loaded.len(),
         files.changed = result.changed.len(),
+        files.bad = result.bad.len(),
         rows.read = result.output.rows_read,
         rows.rejected = result.output.rows_rejected,
         rows.written = result.output.days,
@@ -124,34 +140,24 @@ struct PartialSums<'a> {
 }
 
 impl PartialSums<'_> {
-    /// Writes the sums of a batch and clears them; `file_index` is the file's among the loaded ones, if they are one
-    /// file's.
-    async fn write(&mut self, batch: &mut Batch<'_>, file_index: Option<usize>) -> Result<()> {
-        if batch.sums.is_empty() {
-            return Ok(());
-        }
-        let mut frame = frame::frame(&batch.sums, &batch.plan().key.name, &batch.plan().values)?;
-        if let Some(index) = file_index {
-            // A saturated number would give two files one number, and merge their sums.
-            let index = u32::try_from(index).expect("a batch has at most 16,000 files");
-            frame = frame::of_file(frame, file_number(self.batch, index))?;
-        }
+    /// Writes the sums of a file, which has this place among the loaded ones.
+    async fn write_file(&mut self, table: DataFrame, place: usize) -> Result<()> {
+        // A saturated number would give two files one number, and merge their sums.
+        let place = u32::try_from(place).expect("a batch has at most 16,000 files");
+        self.write(&frame::of_file(table, file_number(self.batch, place))?).await
+    }
+
+    /// Writes sums.
+    async fn write(&mut self, table: &DataFrame) -> Result<()> {
         if self.rows == 0 {
             self.upload.drain(&mut copy_binary::HEADER.to_vec()).await?;
         }
-        self.rows += batch.sums.len() as u64;
-        batch.sums.clear();
-        self.upload.drain(&mut frame::copy::rows(&frame)?).await
+        self.rows += table.height() as u64;
+        self.upload.drain(&mut frame::copy::rows(table)?).await
     }
 }
 
-/// Which files were read, and which were changed or deleted after they were listed.
-#[derive(Default)]
-struct Outcome {
-    loaded: Vec<SourceFile>,
-    changed: Vec<SourceFile>,
-}
-
+/// Reads all files into the batch. Returns those that were changed or deleted after they were listed.
 async fn read_files(
     store: &Store,
     files: Vec<SourceFile>,
@@ -159,39 +165,71 @@ async fn read_files(
     partial_sums: &mut PartialSums<'_>,
     quarantine: &mut Upload<'_>,
     invocation: &Invocation,
-) -> Result<Outcome> {
-    let mut outcome = Outcome::default();
-    let is_read_ahead = |file: &SourceFile| file.size <= SMALL_BYTES && !is_parquet(file);
+) -> Result<Vec<SourceFile>> {
+    let plan = batch.plan();
+    let mut changed = Vec::new();
+    let is_read_ahead = |file: &SourceFile| file.size <= SMALL_BYTES && !is_parquet(plan, file);
     let mut files = Files::new(store, files, is_read_ahead);
     while let Some((file, opened)) = files.next().await {
-        let body = match opened {
-            Some(opened) => opened?,
-            None if is_parquet(&file) => None,
-            None => download::open(store, &file).await?,
-        };
-        let is_read = match body {
-            Some(body) => read_file(&file, body, batch, quarantine, invocation).await.map(|()| true)?,
-            None if is_parquet(&file) => read_parquet(store, &file, batch, quarantine, invocation).await?,
-            None => false,
-        };
-        if !is_read {
-            // Its new version, if there is one, is newer than this run's listing: the next run finds it.
-            warn!(s3.key = file.key, "{}: changed or deleted after it was listed, left out", file.key);
-            outcome.changed.push(file);
-            continue;
+        let bad_before = batch.bad.len();
+        match read_object(store, &file, opened, batch, quarantine, invocation).await {
+            Ok(true) => {
+                if let Some(table) = batch.end_file(&file)? {
+                    partial_sums.write_file(table, batch.loaded.len() - 1).await?;
+                }
+            }
+            Ok(false) => {
+                // Its new version, if there is one, is newer than this run's listing: the next run finds it.
+                warn!(s3.key = file.key, "{}: changed or deleted after it was listed, left out", file.key);
+                changed.push(file);
+                continue;
+            }
+            // What is wrong with the file is no reason to leave the others. What is wrong with S3, a permission or
+            // the time that is left is not the file's.
+            Err(error) if error.kind() == Kind::InvalidSource && plan.on_bad_file == OnBad::Quarantine => {
+                batch.set_aside(&file, reason_of(&file, &error));
+            }
+            Err(error) => return Err(error),
         }
-        batch.end_file(&file);
-        if batch.plan().per_file {
-            partial_sums.write(batch, Some(outcome.loaded.len())).await?;
+        if let Some(BadFile { file, reason }) = batch.bad.get(bad_before) {
+            warn!(s3.key = file.key, "{}: a bad file: {reason}", file.key);
+            quarantine.drain(&mut batch.rejects.pending).await?;
         }
-        outcome.loaded.push(file);
     }
-    Ok(outcome)
+    Ok(changed)
+}
+
+/// What an error says of a file, without its key.
+fn reason_of(file: &SourceFile, error: &Error) -> String {
+    let text = error.to_string();
+    text.strip_prefix(&file.key).map_or(text.as_str(), |rest| rest.trim_start_matches([',', ':', ' '])).to_owned()
 }
 
 /// An empty file is read as any other empty one.
-fn is_parquet(file: &SourceFile) -> bool {
-    file.size > 0 && Format::of(&file.key) == Format::Parquet
+fn is_parquet(plan: &Plan, file: &SourceFile) -> bool {
+    file.size > 0 && plan.format_of(&file.key) == FileType::Parquet
+}
+
+/// Reads a file, which may have been opened ahead; false if the version that was listed no longer exists.
+async fn read_object(
+    store: &Store,
+    file: &SourceFile,
+    opened: Option<Opened>,
+    batch: &mut Batch<'_>,
+    quarantine: &mut Upload<'_>,
+    invocation: &Invocation,
+) -> Result<bool> {
+    if is_parquet(batch.plan(), file) {
+        return read_parquet(store, file, batch, quarantine, invocation).await;
+    }
+    let body = match opened {
+        Some(opened) => opened?,
+        None => download::open(store, file).await?,
+    };
+    match body {
+        Some(body) => read_file(file, body, batch, quarantine, invocation).await.map(|()| true),
+        None => Ok(false),
+    }
 }
 
 async fn read_file(
@@ -202,7 +240,7 @@ async fn read_file(
     invocation: &Invocation,
 ) -> Result<()> {
     let mut decompressor = Decompressor::new(&file.key);
-    let mut reader = FileReader::new(file);
+    let mut reader = FileReader::new(file, batch.plan())?;
     loop {
         let chunk = body.next().await?;
         let is_end = chunk.is_none();
@@ -240,9 +278,9 @@ async fn read_parquet(
     };
     for group in plan.groups() {
         let read = async |range| download::read(store, file, range).await?.ok_or_else(|| download::replaced(file));
-        let [index, category, value] = group.ranges();
-        let (index, category, value) = tokio::try_join!(read(index), read(category), read(value))?;
-        let mut reader = plan.reader(group, [&index, &category, &value])?;
+        let [key, category, value] = group.ranges();
+        let (key, category, value) = tokio::try_join!(read(key), read(category), read(value))?;
+        let mut reader = plan.reader(group, [&key, &category, &value])?;
         loop {
             let has_more = reader.step(file, batch)?;
             quarantine.drain(&mut batch.rejects.pending).await?;

@@ -5,13 +5,12 @@
 //! others:
 //! - integers, decimals, booleans and dates exactly; floats and doubles as the shortest text that parses to the same
 //!   number;
-//! - timestamps as their date in UTC, whatever time zone they are to be shown in; those without a time zone as they
-//!   are;
+//! - timestamps as date and time, those that are points in time, INT96 among them, with the `Z` of UTC;
 //! - texts as they are; no other type is read as a text, and no duration as a number, as its unit is not known;
 //! - a null as the empty text.
 //!
 //! A rejected row has its number in the file, from 1, where a CSV file has its line; its raw form is the texts of the
-//! index, the category and the value.
+//! key, the category and the value.
 //!
 //! # Memory
 //! The three chunks of one row group as they are stored, together at most [`MAX_GROUP_BYTES`]; for each of the three
@@ -50,10 +49,10 @@ pub use footer::Group;
 
 use crate::batch::{Batch, FileError, MAX_ROW_BYTES};
 use crate::format;
-use crate::plan::{Plan, Positions};
+use crate::plan::{Given, Plan, Positions};
 use crate::reject::{RowNumber, write_quoted};
 use footer::{ENCRYPTED_MARK, MARK};
-use schema::{Role, SpecColumn};
+use schema::{Role, Schema, SpecColumn};
 use sluice::contract::{ColumnKind, SourceFile};
 use sluice::{Error, Kind, Result};
 use std::borrow::Cow;
@@ -117,8 +116,9 @@ const NO_MARK: &str = "not a Parquet file, or one that was cut off: it does not 
 pub struct ParquetPlan {
     key: String,
     positions: Positions,
-    /// Those of the index, the category and the value; none of an empty file.
-    columns: Vec<SpecColumn>,
+    given: Given,
+    /// Those of the key, the category and the value; `None` for those that the object's key gives.
+    columns: [Option<SpecColumn>; 3],
     groups: Vec<Group>,
 }
 
@@ -142,14 +142,16 @@ impl ParquetPlan {
     /// # Errors
     /// `InvalidSource` if it is not a Parquet file, or not one that the spec can be applied to.
     pub fn from_tail(file: &SourceFile, plan: &Plan, tail: &[u8]) -> Result<Tail> {
-        Self::read_tail(file, plan, tail).map_err(|flaw| unreadable(&file.key, &flaw))
+        let given = Given::new(plan, &file.key)?;
+        Self::read_tail(file, plan, given, tail).map_err(|flaw| unreadable(&file.key, &flaw))
     }
 
-    fn read_tail(file: &SourceFile, plan: &Plan, tail: &[u8]) -> Checked<Tail> {
-        // The order of the names in the spec.
-        let in_spec = Positions { index: 0, category: 1, value: 2, width: 3 };
+    fn read_tail(file: &SourceFile, plan: &Plan, given: Given, tail: &[u8]) -> Checked<Tail> {
+        let key = file.key.clone();
         if file.size == 0 {
-            let plan = Self { key: file.key.clone(), positions: in_spec, columns: Vec::new(), groups: Vec::new() };
+            // The order of the names in the spec.
+            let positions = Positions { key: 0, category: 1, value: 2, width: 3 };
+            let plan = Self { key, positions, given, columns: [None, None, None], groups: Vec::new() };
             return Ok(Tail::Plan(Box::new(plan)));
         }
         if format::is_compressed(&file.key) {
@@ -174,15 +176,14 @@ impl ParquetPlan {
         let start = usize::try_from(len).ok().and_then(|len| metadata.len().checked_sub(len));
         let Some(start) = start else { return Ok(Tail::Short(u64::from(len) + 8)) };
 
-        let index = if plan.key.kind == ColumnKind::Date { Role::Date } else { Role::Text };
-        let wanted = [(0, index), (1, Role::Category), (2, Role::Value)];
-        let names = plan.columns();
-        let wanted = wanted.map(|(place, role)| (names[place], role));
-        let (schema, groups) = footer::read(&metadata[start..], wanted, end)?;
-        let [index, category, value] = schema.columns.each_ref().map(|column| column.position);
-        let positions = Positions { index, category, value, width: schema.width };
-        let plan = Self { key: file.key.clone(), positions, columns: Vec::from(schema.columns), groups };
-        Ok(Tail::Plan(Box::new(plan)))
+        let key_role = if plan.key.kind == ColumnKind::Date { Role::Date } else { Role::Text };
+        let [key_name, category, value] = plan.columns();
+        let wanted = [(key_name, key_role), (category, Role::Category), (value, Role::Value)];
+        let wanted = wanted.map(|(name, role)| name.map(|name| (name, role)));
+        let (Schema { columns, width, .. }, groups) = footer::read(&metadata[start..], wanted, end)?;
+        let at = |place: usize| columns[place].as_ref().map_or(width + place, |column| column.position);
+        let positions = Positions { key: at(0), category: at(1), value: at(2), width };
+        Ok(Tail::Plan(Box::new(Self { key, positions, given, columns, groups })))
     }
 
     /// The row groups that have rows, in the order of their rows.
@@ -195,19 +196,20 @@ impl ParquetPlan {
     /// # Errors
     /// `InvalidSource` if they have another length.
     pub fn reader<'p, 'd>(&'p self, group: &'p Group, chunks: [&'d [u8]; 3]) -> Result<GroupReader<'p, 'd>> {
-        let of = |place: usize| -> Result<ColumnReader<'d>> {
-            let (column, chunk, bytes) = (&self.columns[place], &group.chunks[place], chunks[place]);
+        let of = |place: usize| -> Result<Option<ColumnReader<'d>>> {
+            let (Some(column), Some(chunk)) = (&self.columns[place], &group.chunks[place]) else { return Ok(None) };
+            let bytes = chunks[place];
             if bytes.len() as u64 != chunk.len {
                 let flaw = Flaw::from(format!("column chunk has {} bytes, expected {}", bytes.len(), chunk.len));
                 return Err(self.in_column(group, place, &flaw));
             }
-            Ok(ColumnReader::new(column.layout, chunk.codec, bytes))
+            Ok(Some(ColumnReader::new(column.layout, chunk.codec, bytes)))
         };
         Ok(GroupReader { plan: self, group, columns: [of(0)?, of(1)?, of(2)?], read: 0, raw: Vec::new() })
     }
 
     fn in_column(&self, group: &Group, place: usize, flaw: &Flaw) -> Error {
-        let name = &self.columns[place].name;
+        let name = self.columns[place].as_ref().map_or("", |column| &column.name);
         unreadable(&self.key, &Flaw::from(format!("row group {}, column {name:?}: {flaw}", group.number)))
     }
 }
@@ -217,9 +219,10 @@ fn unreadable(key: &str, flaw: &Flaw) -> Error {
 }
 
 impl Group {
-    /// The bytes of the file that it takes to read it: of the index, the category and the value.
+    /// The bytes of the file that it takes to read it: of the key, the category and the value; none of those that the
+    /// object's key gives.
     pub fn ranges(&self) -> [Range<u64>; 3] {
-        self.chunks.map(|chunk| chunk.start..chunk.start + chunk.len)
+        self.chunks.map(|chunk| chunk.map_or(0..0, |chunk| chunk.start..chunk.start + chunk.len))
     }
 }
 
@@ -228,7 +231,7 @@ impl Group {
 pub struct GroupReader<'p, 'd> {
     plan: &'p ParquetPlan,
     group: &'p Group,
-    columns: [ColumnReader<'d>; 3],
+    columns: [Option<ColumnReader<'d>>; 3],
     /// Rows that have been read.
     read: u64,
     /// A rejected row's texts.
@@ -245,12 +248,11 @@ impl GroupReader<'_, '_> {
         let end = self.group.rows.min(self.read + STEP_ROWS);
         let mut passed = 0;
         while self.read < end && passed < STEP_BYTES && batch.rejects.pending.len() < STEP_REJECT_BYTES {
-            if let Some(place) = self.columns.iter().position(ColumnReader::needs_page) {
-                let opened = self.columns[place].open_page();
-                passed += opened.map_err(|flaw| self.plan.in_column(self.group, place, &flaw))?;
+            if let Some((place, column)) = read_columns(&mut self.columns).find(|(_, column)| column.needs_page()) {
+                passed += column.open_page().map_err(|flaw| self.plan.in_column(self.group, place, &flaw))?;
                 continue;
             }
-            for (place, column) in self.columns.iter_mut().enumerate() {
+            for (place, column) in read_columns(&mut self.columns) {
                 column.advance().map_err(|flaw| self.plan.in_column(self.group, place, &flaw))?;
             }
             self.read += 1;
@@ -262,7 +264,7 @@ impl GroupReader<'_, '_> {
     /// Goes through the pages after the last row, which must have no values; returns whether there may be more of them.
     /// `passed` is what this step has gone through before.
     fn pass_rest(&mut self, mut passed: usize) -> Result<bool> {
-        for (place, column) in self.columns.iter_mut().enumerate() {
+        for (place, column) in read_columns(&mut self.columns) {
             while column.has_rest() {
                 if passed >= STEP_BYTES {
                     return Ok(true);
@@ -276,7 +278,10 @@ impl GroupReader<'_, '_> {
     /// Adds the row that the columns have reached; returns the length of its texts in bytes.
     fn add(&mut self, file: &SourceFile, batch: &mut Batch<'_>) -> std::result::Result<usize, FileError> {
         let row = RowNumber::Row(self.group.first_row + (self.read - 1));
-        let texts = self.columns.each_ref().map(ColumnReader::text);
+        let texts = [0, 1, 2].map(|place| match &self.columns[place] {
+            Some(column) => column.text(),
+            None => self.plan.given.text(place),
+        });
         let positions = self.plan.positions;
         batch.rows_read += 1;
         let len = texts.iter().flatten().fold(0, |len: usize, text| len.saturating_add(text.len()));
@@ -285,8 +290,8 @@ impl GroupReader<'_, '_> {
             return Err(FileError::new(row, reason));
         }
         // A null is what an empty field is in CSV.
-        let [index, category, value] = texts.map(Option::unwrap_or_default);
-        let Err(error) = batch.add_row(positions, index, category, value) else { return Ok(len) };
+        let [key, category, value] = texts.map(Option::unwrap_or_default);
+        let Err(error) = batch.add_row(positions, key, category, value) else { return Ok(len) };
         self.raw.clear();
         for (place, text) in texts.into_iter().enumerate() {
             if place > 0 {
@@ -295,8 +300,15 @@ impl GroupReader<'_, '_> {
             write_quoted(&mut self.raw, text.unwrap_or_default());
         }
         let plan = batch.plan();
-        let column = |position| (position + 1, plan.column_name(positions, position).to_owned());
-        batch.reject(file, row, &self.raw, error, column)?;
+        let column = |position| (positions.number(position), plan.column_name(positions, position).to_owned());
+        batch.reject(file, (row, &self.raw), error, column, Some(key))?;
         Ok(len)
     }
+}
+
+/// The columns that are in the file, with their places.
+fn read_columns<'c, 'd>(
+    columns: &'c mut [Option<ColumnReader<'d>>; 3],
+) -> impl Iterator<Item = (usize, &'c mut ColumnReader<'d>)> {
+    columns.iter_mut().enumerate().filter_map(|(place, column)| column.as_mut().map(|column| (place, column)))
 }

@@ -1,123 +1,230 @@
 //! The spec, checked once.
 
 mod categories;
+mod given;
 
-use crate::value::date;
+pub(crate) use given::Given;
+
+use crate::format;
+use crate::reject::not_utf_8;
+use crate::sums::Key;
+use crate::value::date::{Date, NotDate};
+use crate::value::zone::Zone;
 use categories::Categories;
-use sluice::contract::{Column, ColumnKind, FILE_COLUMN};
-use sluice::spec::{BadRow, Pivot, UnknownCategory};
+use sluice::contract::{Column, ColumnKind};
+use sluice::spec::{ColumnType, FileType, OnBad, Other, Place, Spec};
 use sluice::{Error, Kind, Result};
 
 /// A checked spec.
 #[derive(Debug)]
 pub struct Plan {
-    index_column: String,
-    category_column: String,
-    value_column: String,
+    /// Where the values of the key, the category and the value are.
+    places: [Place; 3],
     /// The key of the result.
     pub key: Column,
+    /// On whose clock a point in time has its day.
+    zone: Option<Zone>,
     /// The value columns of the result, in order.
     pub values: Vec<String>,
     /// From a category to its index in `values`.
     pub(crate) categories: Categories,
     /// What to do with any other category.
-    pub unknown_category: UnknownCategory,
-    /// What to do with a rejected row.
-    pub bad_row: BadRow,
+    pub(crate) other: OtherCategory,
+    /// What the files hold; `None`: their suffixes tell.
+    format: Option<FileType>,
+    /// What to do with a row that cannot be read.
+    pub on_bad_row: OnBad,
+    /// What to do with a file that cannot be read, or of which no row is good.
+    pub on_bad_file: OnBad,
     /// Keep the sums of each file apart.
     pub per_file: bool,
 }
 
-/// Positions of the three columns in a file, from 0, and how many columns it has.
+/// What to do with a category that the spec does not name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OtherCategory {
+    /// Its row is a bad row.
+    BadRow,
+    /// Its row is left out, and counted.
+    Ignore,
+    /// It goes into this one of the value columns.
+    Into(usize),
+}
+
+/// Positions of the three columns in a file, from 0, and how many columns it has. A column that the object's key gives
+/// comes after those of the file: its position is the width and its place among the three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Positions {
-    /// Of the index column.
-    pub index: usize,
-    /// Of the category column.
+    /// Of the key.
+    pub key: usize,
+    /// Of the category.
     pub category: usize,
-    /// Of the value column.
+    /// Of the value.
     pub value: usize,
     /// Fields of a row.
     pub width: usize,
 }
 
+impl Positions {
+    /// The number of a column of the file, from 1; 0 of one that the object's key gives.
+    pub(crate) fn number(self, position: usize) -> usize {
+        if position < self.width { position + 1 } else { 0 }
+    }
+}
+
 impl Plan {
-    /// Checks a spec.
+    /// What this version can do of a spec.
     ///
     /// # Errors
-    /// `Misconfigured`, saying which part of it cannot work.
-    pub fn new(spec: &Pivot) -> Result<Self> {
-        let wrong = |what: &str| Err(Error::new(Kind::Misconfigured, format!("pivot spec: {what}")));
-        let kind = match spec.index.date_prefix {
-            None => ColumnKind::Text,
-            Some(length) if usize::from(length) == date::LENGTH => ColumnKind::Date,
-            Some(_) => return wrong("index.date_prefix must be 10, the length of YYYY-MM-DD"),
+    /// `Misconfigured`, naming the field of the spec that cannot work.
+    pub fn new(spec: &Spec) -> Result<Self> {
+        let Spec { source, shape, target } = spec;
+        let column = |name: &String| {
+            source.columns.get(name).ok_or_else(|| misconfigured("/source/columns", &format!("there is no {name:?}")))
         };
-        if spec.categories.is_empty() {
-            return wrong("categories is empty");
+        let columns = [column(&shape.key)?, column(&shape.pivot.on)?, column(&shape.sum)?];
+        let kind = match columns[0].kind {
+            ColumnType::Date => ColumnKind::Date,
+            ColumnType::Text => ColumnKind::Text,
+            ColumnType::Number => return Err(misconfigured("/shape/keys/0", "is a number")),
+        };
+        for (name, column) in &source.columns {
+            if column.zone.as_deref().is_some_and(|zone| Zone::named(zone).is_none()) {
+                let what = "is none of the time zone database of this release; zones are called as in Europe/Berlin";
+                return Err(misconfigured(&format!("/source/columns/{name}/zone"), what));
+            }
         }
-        let values = spec.value_columns();
-        if values.contains(&spec.index.name) {
-            return wrong("a category has the name of the index");
-        }
-        if values.iter().chain([&spec.index.name]).any(|name| name == FILE_COLUMN) {
-            return wrong("no column of the result can have the name sluice_file");
-        }
+        let values = shape.value_columns();
         let index_of = |name: &String| {
             values.iter().position(|value| value == name).expect("value_columns has the column of every category")
         };
-        let categories = spec.categories.iter().map(|(category, name)| (category.clone().into_bytes(), index_of(name)));
-        let categories = categories.collect();
+        let into = &shape.pivot.into;
+        let categories = into.iter().map(|(category, name)| (category.clone().into_bytes(), index_of(name))).collect();
+        let other = match &shape.pivot.other {
+            Other::BadRow => OtherCategory::BadRow,
+            Other::Ignore => OtherCategory::Ignore,
+            Other::Into(name) => OtherCategory::Into(index_of(name)),
+        };
         Ok(Self {
-            index_column: spec.index.column.clone(),
-            category_column: spec.columns.clone(),
-            value_column: spec.values.clone(),
-            key: Column { name: spec.index.name.clone(), kind },
+            places: columns.map(|column| column.place.clone()),
+            key: Column { name: shape.key.clone(), kind },
+            zone: columns[0].zone.as_deref().and_then(Zone::named),
             categories,
             values,
-            unknown_category: spec.unknown_category,
-            bad_row: spec.bad_row,
-            per_file: spec.per_file,
+            other,
+            format: source.format,
+            on_bad_row: source.on_bad_row,
+            on_bad_file: source.on_bad_file,
+            per_file: target.on_overlap.keeps_words(),
         })
     }
 
-    /// The names in a file of the columns of the index, the category and the value.
-    pub(crate) fn columns(&self) -> [&str; 3] {
-        [&self.index_column, &self.category_column, &self.value_column]
+    /// The names in a file of the columns of the key, the category and the value; `None` for those that the object's
+    /// key gives.
+    pub(crate) fn columns(&self) -> [Option<&str>; 3] {
+        self.places.each_ref().map(|place| match place {
+            Place::From(name) => Some(name.as_str()),
+            Place::Partition(_) => None,
+        })
     }
 
-    /// The name in the file of the column at `position`; empty if it is none of the spec's.
+    /// The name of the column at `position`, in the file or in the object's key; empty if it is none of the spec's.
     pub fn column_name(&self, positions: Positions, position: usize) -> &str {
-        match position {
-            _ if position == positions.index => &self.index_column,
-            _ if position == positions.category => &self.category_column,
-            _ if position == positions.value => &self.value_column,
-            _ => "",
+        let Positions { key, category, value, .. } = positions;
+        let place = [key, category, value].into_iter().position(|one| one == position);
+        match place.map(|place| &self.places[place]) {
+            Some(Place::From(name) | Place::Partition(name)) => name,
+            None => "",
         }
     }
+
+    /// What the file `key` holds.
+    pub fn format_of(&self, key: &str) -> FileType {
+        self.format.unwrap_or_else(|| format::of(key))
+    }
+
+    /// Whether a part says of each key if rows of it are in quarantine.
+    pub fn has_states(&self) -> bool {
+        self.on_bad_row == OnBad::Quarantine
+    }
+
+    /// The key that a field holds.
+    ///
+    /// # Errors
+    /// Why it holds none.
+    pub(crate) fn read_key<'k>(&self, field: &'k [u8]) -> std::result::Result<Key<'k>, &'static str> {
+        match self.key.kind {
+            ColumnKind::Date => self.read_date(field).map(Key::Date).map_err(NotDate::reason),
+            ColumnKind::Text => match std::str::from_utf8(field) {
+                Err(_) => Err(not_utf_8(field)),
+                Ok("") => Err("no value, expected a text"),
+                Ok(text) if text.contains('\0') => Err(NUL),
+                Ok(text) => Ok(Key::Text(text)),
+            },
+        }
+    }
+
+    /// The date of a field, on the clock of the spec.
+    ///
+    /// # Errors
+    /// Why it holds none.
+    pub(crate) fn read_date(&self, field: &[u8]) -> std::result::Result<Date, NotDate> {
+        Date::parse(field, self.zone.as_ref())
+    }
+}
+
+/// What is wrong with a text that holds one.
+pub(crate) const NUL: &str = "a NUL character, which PostgreSQL has not in a text";
+
+fn misconfigured(pointer: &str, what: &str) -> Error {
+    Error::new(Kind::Misconfigured, format!("the spec: {pointer}: {what}"))
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use sluice::contract::PivotInput;
+    use sluice::spec::OnOverlap;
 
     /// The reference job's spec: that of the event, which is compared with the template's.
-    pub(crate) fn spec() -> Pivot {
+    pub(crate) fn spec() -> Spec {
         let event: PivotInput = serde_json::from_str(include_str!("../../../events/pivot.json")).unwrap();
-        event.pivot
+        event.parts.spec(&event.execution.job).unwrap()
     }
 
     #[test]
-    fn a_spec_that_cannot_work_is_refused() {
-        let refused = |change: &dyn Fn(&mut Pivot)| {
-            let mut spec = spec();
-            change(&mut spec);
-            let error = Plan::new(&spec).unwrap_err();
-            assert_eq!(error.kind(), Kind::Misconfigured);
-        };
-        refused(&|spec| spec.categories.clear());
-        refused(&|spec| spec.index.date_prefix = Some(7));
-        refused(&|spec| spec.index.name = "work_minutes".into());
+    fn a_spec_becomes_a_plan() {
+        let mut spec = spec();
+        let plan = Plan::new(&spec).unwrap();
+        assert_eq!(plan.columns(), ["Start date", "Project", "Duration (in minutes)"].map(Some));
+        assert_eq!(plan.values, ["learning_minutes", "work_minutes"]);
+        assert_eq!((plan.other, plan.per_file, plan.has_states()), (OtherCategory::BadRow, true, false));
+        assert_eq!((plan.format_of("a.parquet"), plan.format_of("a")), (FileType::Parquet, FileType::Csv));
+
+        spec.source.format = Some(FileType::Json);
+        spec.source.on_bad_row = OnBad::Quarantine;
+        spec.shape.pivot.other = Other::Into("other".to_owned());
+        spec.target.on_overlap = OnOverlap::LastRun;
+        spec.source.columns.get_mut("project").unwrap().place = Place::Partition("p".to_owned());
+        let plan = Plan::new(&spec).unwrap();
+        assert_eq!(plan.columns(), [Some("Start date"), None, Some("Duration (in minutes)")]);
+        let positions = Positions { key: 1, category: 5, value: 0, width: 4 };
+        let names = [0, 1, 2, 5].map(|position| (positions.number(position), plan.column_name(positions, position)));
+        assert_eq!(names, [(1, "Duration (in minutes)"), (2, "Start date"), (3, ""), (0, "p")]);
+        assert_eq!(plan.values, ["learning_minutes", "other", "work_minutes"]);
+        assert_eq!((plan.other, plan.per_file, plan.has_states()), (OtherCategory::Into(1), false, true));
+        assert_eq!(plan.format_of("a.parquet"), FileType::Json);
+    }
+
+    #[test]
+    fn zones_must_be_known() {
+        let mut spec = spec();
+        let date = spec.source.columns.get_mut("date").unwrap();
+        date.zone = Some("Europe/Berlin".to_owned());
+        assert!(Plan::new(&spec).is_ok());
+        spec.source.columns.get_mut("date").unwrap().zone = Some("Mars/Olympus".to_owned());
+        let error = Plan::new(&spec).unwrap_err();
+        assert_eq!(error.kind(), Kind::Misconfigured);
+        assert!(error.to_string().starts_with("the spec: /source/columns/date/zone: "), "{error}");
     }
 }

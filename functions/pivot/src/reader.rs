@@ -4,9 +4,10 @@ mod foreign;
 
 use crate::batch::{Batch, FileError};
 use crate::csv::CsvReader;
-use crate::format::Format;
 use crate::json::JsonReader;
+use crate::plan::{Given, Plan};
 use sluice::contract::SourceFile;
+use sluice::spec::FileType;
 use sluice::{Error, Kind, Result};
 
 /// Reads one file, whose bytes arrive in pieces.
@@ -31,12 +32,16 @@ const UTF8_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
 impl<'f> FileReader<'f> {
     /// Before the first byte of a file. A Parquet file is read from its end, by [`crate::parquet`]; only an empty one
     /// comes here.
-    pub fn new(file: &'f SourceFile) -> Self {
-        let rows = match Format::of(&file.key) {
-            Format::Json => RowReader::Json(JsonReader::default()),
-            Format::Csv | Format::Parquet => RowReader::Csv(Box::default()),
+    ///
+    /// # Errors
+    /// `InvalidSource` if its key lacks a part of which a column is read.
+    pub fn new(file: &'f SourceFile, plan: &Plan) -> Result<Self> {
+        let given = Given::new(plan, &file.key)?;
+        let rows = match plan.format_of(&file.key) {
+            FileType::Json => RowReader::Json(JsonReader::new(given)),
+            FileType::Csv | FileType::Parquet => RowReader::Csv(Box::new(CsvReader::new(given))),
         };
-        Self { file, rows, head: Vec::new(), is_past_head: false }
+        Ok(Self { file, rows, head: Vec::new(), is_past_head: false })
     }
 
     /// Adds the rows that a piece of the file completes to the batch.

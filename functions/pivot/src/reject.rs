@@ -69,7 +69,8 @@ impl fmt::Display for Place {
     }
 }
 
-/// The rejected rows of a batch: all counted, the first ones remembered, their quarantine lines waiting to be written.
+/// The rejected rows of a batch: all counted, the first ones remembered; their quarantine lines, and those of bad
+/// files, waiting to be written.
 #[derive(Debug, Default)]
 pub struct Rejects {
     /// How many there are.
@@ -80,6 +81,8 @@ pub struct Rejects {
     pub(crate) first_of_file: Vec<String>,
     /// Lines of the quarantine file that are still to be written.
     pub pending: Vec<u8>,
+    /// The first one of them, the header, has been.
+    has_header: bool,
 }
 
 impl Rejects {
@@ -92,23 +95,13 @@ impl Rejects {
         column: Option<(usize, String)>,
         reason: &str,
     ) {
-        if self.count == 0 {
-            self.pending.extend_from_slice(HEADER);
-        }
         self.count += 1;
         let (number, name) = match &column {
             Some((0, name)) => (String::new(), name.as_str()),
             Some((number, name)) => (number.to_string(), name.as_str()),
             None => (String::new(), ""),
         };
-        let row_number = row.number().to_string();
-        let texts = [&file.key, &file.etag, &row_number, &number, name, reason];
-        for text in texts.map(str::as_bytes) {
-            write_quoted(&mut self.pending, text);
-            self.pending.push(b',');
-        }
-        write_quoted(&mut self.pending, raw);
-        self.pending.push(b'\n');
+        self.write_line(file, [row.number().to_string().as_str(), &number, name, reason], raw);
         if self.first_of_file.len() < NAMED_OF_FILE {
             let place = Place { key: String::new(), row, column: column.clone() };
             self.first_of_file.push(format!("{}: {reason}", place.to_string().trim_start_matches([',', ' '])));
@@ -117,6 +110,24 @@ impl Rejects {
             let place = Place { key: file.key.clone(), row, column };
             self.first.push(format!("{place}: {reason}"));
         }
+    }
+
+    /// Adds a file that is set aside whole.
+    pub(crate) fn add_file(&mut self, file: &SourceFile, reason: &str) {
+        self.write_line(file, ["", "", "", reason], b"");
+    }
+
+    /// Appends a line of the quarantine file, whose fields between the file and the row are given.
+    fn write_line(&mut self, file: &SourceFile, [line, column, name, reason]: [&str; 4], raw: &[u8]) {
+        if !std::mem::replace(&mut self.has_header, true) {
+            self.pending.extend_from_slice(HEADER);
+        }
+        for text in [&file.key, &file.etag, line, column, name, reason].map(str::as_bytes) {
+            write_quoted(&mut self.pending, text);
+            self.pending.push(b',');
+        }
+        write_quoted(&mut self.pending, raw);
+        self.pending.push(b'\n');
     }
 
     /// All of it in one sentence.

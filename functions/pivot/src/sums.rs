@@ -1,43 +1,33 @@
-//! One exact sum per index value and category. Memory grows with their number and with nothing else.
+//! One exact sum per key and category. Memory grows with their number and with nothing else.
 
 mod date_map;
+mod keys;
 
 pub use date_map::DateMap;
+pub use keys::{Key, Keys, TextMap};
 
-use crate::value::date::Date;
 use crate::value::decimal::{Decimal, Units};
-use sluice::contract::ColumnKind;
-use std::collections::HashMap;
-
-/// The index values, by the number of their row in [`Sums`].
-#[derive(Debug)]
-pub enum Keys {
-    /// Dates.
-    Dates(DateMap),
-    /// Texts, each with its row.
-    Texts(HashMap<String, usize>),
-}
+use sluice::contract::{BAD_ROWS_ONLY, ColumnKind, PARTIAL, WHOLE};
 
 /// Partial sums of any number of files.
 #[derive(Debug)]
 pub struct Sums {
+    /// By the number of their row.
     keys: Keys,
     width: usize,
     /// Row by row; a tagged value is an index into `wide`.
     units: Vec<Units>,
     /// Sums with too many digits or decimals for [`Units`].
     wide: Vec<Decimal>,
-    /// Bytes of the texts.
-    index_bytes: usize,
 }
 
-/// How many different index values there may be in one batch, or in one file where files are kept apart.
-pub const MAX_INDEX_VALUES: usize = 1_000_000;
+/// How many different keys there may be in one file, and in one batch where files are not kept apart.
+pub const MAX_KEYS: usize = 1_000_000;
 
 /// How many bytes they may have together.
-pub const MAX_INDEX_BYTES: usize = 64 << 20;
+pub const MAX_KEY_BYTES: usize = 64 << 20;
 
-/// How many sums, that is index values times columns: 16 bytes each, and 32 more for those that are wide.
+/// How many sums, that is keys times columns: 16 bytes each, and 32 more for those that are wide.
 pub const MAX_SUMS: usize = 8_000_000;
 
 /// Why a value cannot be added.
@@ -45,18 +35,14 @@ pub const MAX_SUMS: usize = 8_000_000;
 pub enum Full {
     /// The sum has more digits than a [`Decimal`] holds.
     SumTooLong,
-    /// There are more index values than memory is planned for.
-    TooManyIndexValues,
+    /// There are more keys than memory is planned for.
+    TooManyKeys,
 }
 
 impl Sums {
-    /// No sums yet, for an index of `kind` and `width` categories.
+    /// No sums yet, for keys of `kind` and `width` categories.
     pub fn new(kind: ColumnKind, width: usize) -> Self {
-        let keys = match kind {
-            ColumnKind::Date => Keys::Dates(DateMap::default()),
-            ColumnKind::Text => Keys::Texts(HashMap::new()),
-        };
-        Self { keys, width, units: Vec::new(), wide: Vec::new(), index_bytes: 0 }
+        Self { keys: Keys::new(kind), width, units: Vec::new(), wide: Vec::new() }
     }
 
     /// Fast path: adds to a cell of a row that exists; `None` if it could not be added.
@@ -73,56 +59,70 @@ impl Sums {
     /// Adds a value that makes a sum wide, or to a wide sum.
     #[cold]
     fn add_wide(&mut self, row: usize, category: usize, value: Units) -> Option<()> {
-        self.add(row, category, value.into()).ok()
+        self.add_to_row(row, category, value.into()).ok()
     }
 
-    /// Adds to a cell of a date.
+    /// Adds to a cell of a key.
     ///
     /// # Errors
     /// [`Full`]; everything stays as it was.
-    pub fn add_date(&mut self, date: Date, category: usize, value: Decimal) -> Result<(), Full> {
-        let is_full = self.is_full();
-        let Keys::Dates(dates) = &mut self.keys else { unreachable!("an index of texts has no dates") };
-        let row = match dates.row(date) {
-            Some(row) => row,
-            None if is_full => return Err(Full::TooManyIndexValues),
-            None => dates.insert(date),
-        };
-        self.add(row, category, value)
+    pub fn add(&mut self, key: Key<'_>, category: usize, value: Decimal) -> Result<(), Full> {
+        let row = self.row(key)?;
+        self.add_to_row(row, category, value)
     }
 
-    /// Adds to a cell of a text.
+    /// Adds other sums to these. `met` is told the row of each of their keys, and whether it was there before.
     ///
     /// # Errors
-    /// As [`Sums::add_date`].
-    pub fn add_text(&mut self, text: &str, category: usize, value: Decimal) -> Result<(), Full> {
-        let (next, is_full) = (self.len(), self.is_full());
-        let Keys::Texts(texts) = &mut self.keys else { unreachable!("an index of dates has no texts") };
-        let row = match texts.get(text) {
-            Some(row) => *row,
-            None if is_full || self.index_bytes + text.len() > MAX_INDEX_BYTES => {
-                return Err(Full::TooManyIndexValues);
+    /// [`Full`]; then a part of them has been added.
+    pub fn merge(&mut self, other: &Self, mut met: impl FnMut(Key<'_>, usize, bool)) -> Result<(), Full> {
+        for (from, key) in other.keys.in_order().into_iter().enumerate() {
+            let known = self.len();
+            let row = self.row(key)?;
+            met(key, row, row < known);
+            for category in 0..self.width {
+                let cell = from * self.width + category;
+                match other.wide_index(cell) {
+                    Some(index) => self.add_to_row(row, category, other.wide[index])?,
+                    None => self.add_known(row, category, other.units[cell]).ok_or(Full::SumTooLong)?,
+                }
             }
-            None => {
-                self.index_bytes += text.len();
-                *texts.entry(text.to_owned()).or_insert(next)
-            }
-        };
-        self.add(row, category, value)
-    }
-
-    /// Whether one more index value would exceed the limits.
-    #[inline]
-    fn is_full(&self) -> bool {
-        self.len() == MAX_INDEX_VALUES || self.units.len() + self.width > MAX_SUMS
-    }
-
-    fn add(&mut self, row: usize, category: usize, value: Decimal) -> Result<(), Full> {
-        let start = row * self.width;
-        if start == self.units.len() {
-            self.units.resize(start + self.width, Units::default());
         }
-        let cell = start + category;
+        Ok(())
+    }
+
+    /// The state of each row, given the keys that bad rows have: [`WHOLE`], [`PARTIAL`] or [`BAD_ROWS_ONLY`]. Keys that
+    /// only bad rows have get rows of their own, whose sums are zero.
+    ///
+    /// # Errors
+    /// [`Full::TooManyKeys`].
+    pub fn states(&mut self, bad_keys: &Keys) -> Result<Vec<i16>, Full> {
+        let mut states = vec![WHOLE; self.len()];
+        for key in bad_keys.in_order() {
+            let row = self.row(key)?;
+            match states.get_mut(row) {
+                Some(state) => *state = PARTIAL,
+                None => states.push(BAD_ROWS_ONLY),
+            }
+        }
+        Ok(states)
+    }
+
+    /// The row of a key; a new one if it has none.
+    fn row(&mut self, key: Key<'_>) -> Result<usize, Full> {
+        if let Some(row) = self.keys.row(key) {
+            return Ok(row);
+        }
+        if self.units.len() + self.width > MAX_SUMS {
+            return Err(Full::TooManyKeys);
+        }
+        let row = self.keys.insert(key)?;
+        self.units.resize(self.units.len() + self.width, Units::default());
+        Ok(row)
+    }
+
+    fn add_to_row(&mut self, row: usize, category: usize, value: Decimal) -> Result<(), Full> {
+        let cell = row * self.width + category;
         if let Some(sum) = Units::new(value).and_then(|value| self.units[cell].checked_add(value)) {
             self.units[cell] = sum;
             return Ok(());
@@ -149,28 +149,17 @@ impl Sums {
         self.units[cell].tag().map(|index| index as usize)
     }
 
-    /// Forgets everything, and keeps the memory.
-    pub fn clear(&mut self) {
-        match &mut self.keys {
-            Keys::Dates(dates) => dates.clear(),
-            Keys::Texts(texts) => texts.clear(),
-        }
-        self.units.clear();
-        self.wide.clear();
-        self.index_bytes = 0;
-    }
-
-    /// How many index values there are.
+    /// How many keys there are.
     pub fn len(&self) -> usize {
-        self.units.len() / self.width
+        self.keys.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.units.is_empty()
+        self.keys.is_empty()
     }
 
-    /// The index values and their rows.
+    /// The keys and their rows.
     pub fn keys(&self) -> &Keys {
         &self.keys
     }
@@ -184,7 +173,9 @@ impl Sums {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::date::Date;
     use proptest::prelude::*;
+    use std::collections::HashMap;
 
     /// Of all lengths and decimals; where they are few, sums of them may be zero.
     fn values() -> impl Strategy<Value = Vec<(Decimal, bool)>> {
@@ -200,23 +191,71 @@ mod tests {
     proptest! {
         #[test]
         fn wide_or_not_sums_are_exact(values in values()) {
-            let date = Date::parse(b"2024-01-01").unwrap();
+            let key = Key::Date(Date::parse(b"2024-01-01", None).unwrap());
             let mut sums = Sums::new(ColumnKind::Date, 2);
-            sums.add_date(date, 0, Decimal::default()).unwrap();
+            sums.add(key, 0, Decimal::default()).unwrap();
             let mut expected = Decimal::default();
             for (value, is_quick) in values {
                 let Some(sum) = expected.checked_add(value.trimmed()) else {
-                    prop_assert_eq!(sums.add_date(date, 1, value), Err(Full::SumTooLong));
+                    prop_assert_eq!(sums.add(key, 1, value), Err(Full::SumTooLong));
                     break;
                 };
                 expected = sum.trimmed();
                 match Units::new(value).filter(|_| is_quick) {
                     Some(units) => prop_assert_eq!(sums.add_known(0, 1, units), Some(())),
-                    None => prop_assert_eq!(sums.add_date(date, 1, value), Ok(())),
+                    None => prop_assert_eq!(sums.add(key, 1, value), Ok(())),
                 }
                 prop_assert_eq!(sums.column(1).next(), Some(expected));
             }
             prop_assert_eq!(sums.column(0).next(), Some(Decimal::default()));
         }
+
+        #[test]
+        fn sums_of_files_come_to_those_of_all_rows(values in values(), cut in 0_usize..12) {
+            let keys = ["a", "b", "c"];
+            let added = |range: std::ops::Range<usize>| {
+                let mut sums = Sums::new(ColumnKind::Text, 2);
+                for (place, (value, _)) in values.iter().enumerate().skip(range.start).take(range.len()) {
+                    sums.add(Key::Text(keys[place % 3]), place % 2, *value)?;
+                }
+                Ok::<_, Full>(sums)
+            };
+            let cut = cut.min(values.len());
+            let (all, first, second) = (added(0..values.len()), added(0..cut), added(cut..values.len()));
+            // Of sums that are too long on the way, the order decides.
+            if let (Ok(all), Ok(mut first), Ok(second)) = (all, first, second) {
+                let known = first.len();
+                let mut met = 0;
+                let merged = first.merge(&second, |_, row, is_known| {
+                    assert_eq!(row < known, is_known);
+                    met += 1;
+                });
+                if merged.is_ok() {
+                    prop_assert_eq!(met, second.len());
+                    let cells = |sums: &Sums| -> HashMap<String, [Decimal; 2]> {
+                        let columns = [0, 1].map(|category| sums.column(category).collect::<Vec<_>>());
+                        let keys = sums.keys().in_order().into_iter().enumerate();
+                        keys.map(|(row, key)| (key.to_string(), [columns[0][row], columns[1][row]])).collect()
+                    };
+                    prop_assert_eq!(cells(&first), cells(&all));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn states_tell_which_keys_have_bad_rows() {
+        let mut sums = Sums::new(ColumnKind::Text, 1);
+        for key in ["a", "b"] {
+            sums.add(Key::Text(key), 0, Decimal { mantissa: 1, scale: 0 }).unwrap();
+        }
+        let mut bad_keys = Keys::new(ColumnKind::Text);
+        for key in ["c", "b", "d"] {
+            bad_keys.insert(Key::Text(key)).unwrap();
+        }
+        assert_eq!(sums.states(&bad_keys), Ok(vec![WHOLE, PARTIAL, BAD_ROWS_ONLY, BAD_ROWS_ONLY]));
+        assert_eq!(sums.keys().in_order(), ["a", "b", "c", "d"].map(Key::Text));
+        let scale = sums.column(0).map(|sum| sum.mantissa).collect::<Vec<_>>();
+        assert_eq!(scale, [1, 1, 0, 0]);
     }
 }

@@ -4,6 +4,7 @@
 pub mod date;
 pub mod decimal;
 pub mod field;
+pub mod zone;
 
 mod clock;
 mod simd_digits;

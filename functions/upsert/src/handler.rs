@@ -1,12 +1,14 @@
-//! Read what pivot left, load it, write the ledger entry: in this order.
+//! Read what pivot left, load it, write the ledger entries and what is loaded: in this order.
 
-use crate::load::{Load, load};
+use crate::load::Load;
 use crate::prepare::prepare;
 use crate::results::Results;
+use crate::transaction::{Done, load};
 use aws_config::SdkConfig;
 use postgres::connect::{self, Database};
+use postgres::targets;
 use serde::Serialize;
-use sluice::contract::{Manifest, Mode, PrepareOutput, UpsertEvent, UpsertInput, UpsertOutput};
+use sluice::contract::{Check, Manifest, PrepareOutput, Record, UpsertEvent, UpsertInput, UpsertOutput, keys};
 use sluice::edge::Invocation;
 use sluice::env::Env;
 use sluice::ledger::Certainty;
@@ -41,39 +43,64 @@ impl Context {
     }
 }
 
-/// The answer to a load or to `prepare`.
+/// The answer.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Output {
     /// To a load.
     Load(UpsertOutput),
+    /// To `check`.
+    Check(Record),
     /// To `prepare`.
     Prepare(PrepareOutput),
 }
 
-/// Answers the state `Upsert`, and `prepare`.
+/// Answers the states `CheckTarget` and `Upsert`, and `prepare`.
 ///
 /// # Errors
-/// As [`load`], [`Database::connect`] and [`prepare`].
+/// As [`load`], [`targets::look`], [`Database::connect`] and [`prepare`].
 pub(crate) async fn handle(context: Arc<Context>, invocation: Invocation, event: UpsertEvent) -> Result<Output> {
     match event {
         UpsertEvent::Load(input) => upsert(&context, &invocation, input).await.map(Output::Load),
+        UpsertEvent::Check(input) => check(&context, &invocation, &input).await.map(Output::Check),
         UpsertEvent::Prepare(input) => prepare(&context.database, &context.config, &input).await.map(Output::Prepare),
     }
 }
 
+/// Changes nothing, and waits for no lock but that of somebody who changes the table itself.
+async fn check(context: &Context, invocation: &Invocation, input: &Check) -> Result<Record> {
+    let spec = input.parts.spec(&input.execution.job)?;
+    let application = format!("sluice {}", input.execution.name);
+    let mut connection = context.database.connect(&context.config, &application).await?;
+    let time_left = time_left(invocation);
+    let look = targets::look(&mut connection, &spec.target, &input.execution);
+    let known = tokio::time::timeout(time_left, look).await.map_err(|_| {
+        let what =
+            format!("what is loaded into {} was not told within {} s", spec.target.full_name(), time_left.as_secs());
+        Error::new(Kind::TransientFailure, what)
+    })??;
+    let record = known.record();
+    info!(is_loaded = record.loaded.is_some(), "target looked at");
+    Ok(record)
+}
+
+fn time_left(invocation: &Invocation) -> Duration {
+    invocation.time_left(DEADLINE_MARGIN).max(Duration::from_millis(1))
+}
+
 async fn upsert(context: &Context, invocation: &Invocation, input: UpsertInput) -> Result<UpsertOutput> {
     let store = &context.store;
+    let spec = input.parts.spec(&input.execution.job)?;
     let manifest: Manifest = store.read_json(&input.manifest).await?;
     let results = Results::read(store, &input.manifest, &manifest).await?;
 
     let application = format!("sluice {}", input.execution.name);
     let mut connection = context.database.connect(&context.config, &application).await?;
-    let what = Load { input: &input, manifest: &manifest, results: &results };
-    let time_left = invocation.time_left(DEADLINE_MARGIN).max(Duration::from_millis(1));
+    let what = Load { input: &input, spec: &spec, manifest: &manifest, results: &results };
+    let time_left = time_left(invocation);
     // The server's own timeouts do not see a connection that went silent.
-    let loaded = tokio::time::timeout(time_left, load(&mut connection, store, &what, time_left)).await;
-    let output = loaded.map_err(|_| {
+    let done = tokio::time::timeout(time_left, load(&mut connection, store, &what, time_left)).await;
+    let done = done.map_err(|_| {
         let what = format!(
             "the load did not end within {} s; it is rolled back, unless its commit was under way",
             time_left.as_secs()
@@ -82,13 +109,25 @@ async fn upsert(context: &Context, invocation: &Invocation, input: UpsertInput) 
     })??;
     drop(connection);
 
-    if input.mode == Mode::Load {
-        what.write_ledger(store, Certainty::Committed).await?;
-    }
+    let output = match done {
+        Done::Nothing(output) if output.record.is_some() => {
+            info!("nothing loaded: the target is not what was assumed");
+            return Ok(output);
+        }
+        Done::Nothing(output) => output,
+        Done::Committed { recorded, loaded } => {
+            what.write_ledger(store, &recorded, Certainty::Committed).await?;
+            if let Some(loaded) = loaded {
+                store.write_json(&keys::loaded(&input.execution.job), &loaded).await?;
+            }
+            recorded.output
+        }
+    };
     info!(
         mode = ?input.mode,
         files.loaded = output.files,
         files.skipped = manifest.skipped.total(),
+        files.bad = output.files_bad,
         rows.read = output.rows_read,
         rows.rejected = output.rows_rejected,
         rows.ignored = output.rows_ignored,
@@ -97,6 +136,8 @@ async fn upsert(context: &Context, invocation: &Invocation, input: UpsertInput) 
         rows.updated = output.rows_updated,
         rows.unchanged = output.rows_unchanged,
         rows.deleted = output.rows_deleted,
+        keys.partial = output.keys_partial,
+        notes = output.notes.join("; "),
         "run loaded"
     );
     Ok(output)

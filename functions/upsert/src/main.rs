@@ -3,23 +3,29 @@
 //! # Layout
 //! - [`handler`]: the order of it all.
 //! - [`results`]: what pivot left.
-//! - [`load`]: the transaction.
+//! - [`load`]: what a run loads.
+//! - [`transaction`]: all of it, or nothing.
 //! - [`target`]: does the spec fit the parts, and the table the spec?
+//! - [`start`]: is the target what detection assumed?
 //! - [`staging`]: the parts in a temporary table.
-//! - [`replace`], [`shares`]: what the staged rows mean for the target, by `on_overlap`.
-//! - [`merged`]: row counts of that.
+//! - [`last_run`], [`words`]: what the staged rows mean for the target, by `on_overlap`.
+//! - [`key_ranges`]: which files may have filled which keys.
+//! - [`merged`]: what that did.
 //! - [`prepare`], [`scram`]: makes the role that loads.
 
 mod handler;
+mod key_ranges;
+mod last_run;
 mod load;
 mod merged;
 mod prepare;
-mod replace;
 mod results;
 mod scram;
-mod shares;
 mod staging;
+mod start;
 mod target;
+mod transaction;
+mod words;
 
 use std::process::ExitCode;
 

@@ -1,9 +1,12 @@
-//! What a merge has done.
+//! What a load has done to the target.
 
 use sluice::{Error, Kind, Result};
 
-/// Row counts of a merge.
-#[derive(Clone, Copy, Debug)]
+/// How many keys and files a note names.
+pub(crate) const NAMED: usize = 3;
+
+/// Row counts of a load, and what a person should know of it.
+#[derive(Debug, Default)]
 pub(crate) struct Merged {
     /// Keys that the run's files say something of.
     pub keys: u64,
@@ -13,6 +16,14 @@ pub(crate) struct Merged {
     pub updated: u64,
     /// Keys of which no file says anything any more.
     pub deleted: u64,
+    /// Keys of the run's files of which a part is, or may be, in quarantine.
+    pub partial: u64,
+    /// A sentence each.
+    pub notes: Vec<String>,
+    /// Files that were set aside since they repeat others.
+    pub bad: u64,
+    /// Those of them that are the run's own, by their keys.
+    pub files_repeated: Vec<String>,
 }
 
 impl Merged {
@@ -26,5 +37,91 @@ impl Merged {
             let what = format!("{keys} keys staged, but {inserted} inserted and {updated} updated");
             Error::new(Kind::InvariantBroken, what)
         })
+    }
+
+    /// Counts the keys that went, and says so.
+    pub(crate) fn went(&mut self, keys: &Keys) {
+        self.deleted = keys.count;
+        if keys.count > 0 {
+            self.notes.push(format!("{} went, since no file has them any more: {}", keys.counted(), keys.named()));
+        }
+    }
+
+    /// Counts the keys that are not whole, and says so.
+    pub(crate) fn are_partial(&mut self, keys: &Keys) {
+        self.partial = keys.count;
+        if keys.count > 0 {
+            self.notes.push(format!(
+                "{} may lack rows that are in quarantine; a whole value that was there before is kept: {}",
+                keys.counted(),
+                keys.named()
+            ));
+        }
+    }
+}
+
+/// Some keys of the target, of which the first ones are named.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keys {
+    /// How many they are.
+    pub count: u64,
+    /// The first [`NAMED`] of them, as PostgreSQL shows them.
+    pub first: Vec<String>,
+}
+
+impl Keys {
+    /// From what [`select_keys`] gives.
+    pub(crate) fn new((count, first): (i64, Vec<String>)) -> Self {
+        Self { count: count.unsigned_abs(), first }
+    }
+
+    /// `1 key`, `2 keys`.
+    pub(crate) fn counted(&self) -> String {
+        match self.count {
+            1 => "1 key".to_owned(),
+            count => format!("{count} keys"),
+        }
+    }
+
+    /// The verb for it.
+    pub(crate) fn were(&self) -> &'static str {
+        if self.count == 1 { "was" } else { "were" }
+    }
+
+    /// `2024-01-01, 2024-01-02, ...`
+    pub(crate) fn named(&self) -> String {
+        named(&self.first, usize::try_from(self.count).unwrap_or(usize::MAX))
+    }
+}
+
+/// The first ones of `count`, with commas between.
+pub(crate) fn named(first: &[String], count: usize) -> String {
+    let more = if first.len() < count { ", ..." } else { "" };
+    format!("{}{more}", first.join(", "))
+}
+
+/// What counts and names the rows of a query `found`, whose only column is `key`.
+pub(crate) fn select_keys(key: &str) -> String {
+    format!("select count(*), array(select {key}::text from found order by {key} limit {NAMED}) from found")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_ones_are_named() {
+        let first = vec!["a".to_owned(), "b".to_owned()];
+        let mut merged = Merged::default();
+        merged.went(&Keys::default());
+        assert!(merged.notes.is_empty());
+        merged.went(&Keys { count: 2, first: first.clone() });
+        merged.are_partial(&Keys { count: 3, first });
+        assert!(
+            merged.notes[0].starts_with("2 keys went") && merged.notes[0].ends_with(": a, b"),
+            "{:?}",
+            merged.notes
+        );
+        assert!(merged.notes[1].ends_with(": a, b, ..."), "{:?}", merged.notes);
     }
 }

@@ -3,8 +3,8 @@
 
 use crate::scram;
 use aws_config::SdkConfig;
+use postgres::bookkeeping;
 use postgres::connect::{Database, Loader};
-use postgres::runs;
 use postgres::sql_error::classify;
 use sluice::contract::{Prepare, PrepareOutput};
 use sluice::{Error, Kind, Result};
@@ -30,13 +30,13 @@ pub(crate) async fn prepare(database: &Database, config: &SdkConfig, input: &Pre
     let mut transaction = connection.begin().await.map_err(|error| classify("begin", error))?;
     let has_table = grant(&mut transaction, &loader, input).await?;
     transaction.commit().await.map_err(|error| classify("commit", error))?;
-    // The table of runs is the role's own; and so it is seen that the role can log in.
+    // What loads write down is the role's own; and so it is seen that the role can log in.
     let mut connection = database.connect(config, "sluice prepare").await.map_err(|error| {
         let what = format!("the role {} is made and granted, but cannot log in", loader.role);
         Error::caused(error.kind(), what, error)
     })?;
     let mut transaction = connection.begin().await.map_err(|error| classify("begin", error))?;
-    runs::ensure_table(&mut transaction).await?;
+    bookkeeping::ensure(&mut transaction).await?;
     transaction.commit().await.map_err(|error| classify("commit", error))?;
     info!(role = loader.role, schema = input.schema, has_table, "database prepared");
     Ok(PrepareOutput { role: loader.role, has_table })
@@ -55,14 +55,14 @@ async fn grant(connection: &mut PgConnection, loader: &Loader, input: &Prepare) 
                 set_config('prepare.schema', $3, true),
                 set_config('prepare.table', $4, true),
                 set_config('prepare.create', $5, true),
-                set_config('prepare.per_file', $6, true)",
+                set_config('prepare.delete', $6, true)",
     )
     .bind(&loader.role)
     .bind(verifier)
     .bind(&input.schema)
     .bind(table)
     .bind(input.create.to_string())
-    .bind(input.per_file.to_string())
+    .bind(input.delete.to_string())
     .execute(&mut *connection)
     .await
     .map_err(|error| classify("set what to prepare", error))?;

@@ -1,12 +1,13 @@
--- Prepares a database for a function that loads: a role that logs in with IAM, or by the password of its secret, and the least that it needs. May be run again. What it
--- is about comes in by the settings prepare.*, since statements about roles and grants take no bound values.
+-- Prepares a database for a function that loads: a role that logs in with IAM, or by the password of its secret, and
+-- the least that it needs. May be run again. What it is about comes in by the settings prepare.*, since statements
+-- about roles and grants take no bound values.
 do $$
 declare
     role_name constant text := current_setting('prepare.role');
     schema_name constant text := current_setting('prepare.schema');
     table_name constant text := current_setting('prepare.table');
     may_create constant boolean := current_setting('prepare.create');
-    may_delete constant boolean := current_setting('prepare.per_file');
+    may_delete constant boolean := current_setting('prepare.delete');
     verifier constant text := current_setting('prepare.verifier');
 begin
     if not exists (select from pg_roles where rolname = role_name) then

@@ -1,10 +1,12 @@
 //! What pivot left of each batch, beside the manifest.
 
+use crate::merged::NAMED;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use sluice::contract::{Manifest, ObjectRef, PivotResult, SourceFile, keys};
+use sluice::contract::{BadFile, LoadedFile, Manifest, ObjectRef, PivotResult, keys};
 use sluice::store::Store;
 use sluice::{Error, Kind, Result};
 use std::borrow::Cow;
+use std::mem::take;
 
 /// How many of them are read ahead.
 const READ_AHEAD: usize = 16;
@@ -17,9 +19,29 @@ const KEPT_FILES: usize = 20_000;
 pub(crate) struct Results<'a> {
     store: &'a Store,
     manifest: &'a ObjectRef,
-    /// One per batch. Their lists of files may be missing: see [`Results::loaded`].
+    /// One per batch, without the lists of files: see [`Results::files`].
     pub batches: Vec<PivotResult>,
-    has_files: bool,
+    /// Whether a row is in quarantine whose key could not be read: it may be any.
+    pub has_unknown_keys: bool,
+    /// The first [`NAMED`] files that were set aside.
+    pub first_bad: Vec<BadFile>,
+    /// One per batch, if they are kept.
+    files: Option<Vec<Files>>,
+}
+
+/// The files of a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    /// Those whose rows are in the partial sums.
+    pub loaded: Vec<LoadedFile>,
+    /// Those that were set aside whole.
+    pub bad: Vec<BadFile>,
+}
+
+impl Files {
+    fn taken_from(result: &mut PivotResult) -> Self {
+        Self { loaded: take(&mut result.loaded), bad: take(&mut result.bad) }
+    }
 }
 
 impl<'a> Results<'a> {
@@ -30,32 +52,34 @@ impl<'a> Results<'a> {
     pub(crate) async fn read(store: &'a Store, reference: &'a ObjectRef, manifest: &Manifest) -> Result<Self> {
         let indices = (0..).take(manifest.batches.len());
         let mut results = stream::iter(indices).map(|index| read(store, reference, index)).buffered(READ_AHEAD);
-        let mut batches = Vec::with_capacity(manifest.batches.len());
-        let (mut file_count, mut has_files) = (0, true);
+        let batches = Vec::with_capacity(manifest.batches.len());
+        let (has_unknown_keys, first_bad, files) = (false, Vec::new(), Some(Vec::new()));
+        let mut all = Self { store, manifest: reference, batches, has_unknown_keys, first_bad, files };
+        let mut file_count = 0;
         while let Some(mut result) = results.try_next().await? {
             result.changed = Vec::new();
-            file_count += result.loaded.len();
-            if has_files && file_count > KEPT_FILES {
-                has_files = false;
-                batches.iter_mut().for_each(|batch: &mut PivotResult| batch.loaded = Vec::new());
+            let files = Files::taken_from(&mut result);
+            all.has_unknown_keys |= files.loaded.iter().any(|file| file.has_unknown_keys);
+            all.first_bad.extend(files.bad.iter().take(NAMED - all.first_bad.len()).cloned());
+            file_count += files.loaded.len() + files.bad.len();
+            match &mut all.files {
+                Some(kept) if file_count <= KEPT_FILES => kept.push(files),
+                _ => all.files = None,
             }
-            if !has_files {
-                result.loaded = Vec::new();
-            }
-            batches.push(result);
+            all.batches.push(result);
         }
         drop(results);
-        Ok(Self { store, manifest: reference, batches, has_files })
+        Ok(all)
     }
 
-    /// The files of a batch that were loaded.
+    /// The files of a batch.
     ///
     /// # Errors
     /// As [`Results::read`].
-    pub(crate) async fn loaded(&self, index: u32) -> Result<Cow<'_, [SourceFile]>> {
-        match self.batches.get(index as usize).filter(|_| self.has_files) {
-            Some(batch) => Ok(Cow::Borrowed(&batch.loaded)),
-            None => Ok(Cow::Owned(read(self.store, self.manifest, index).await?.loaded)),
+    pub(crate) async fn files(&self, index: u32) -> Result<Cow<'_, Files>> {
+        match self.files.as_ref().and_then(|files| files.get(index as usize)) {
+            Some(files) => Ok(Cow::Borrowed(files)),
+            None => Ok(Cow::Owned(Files::taken_from(&mut read(self.store, self.manifest, index).await?))),
         }
     }
 }

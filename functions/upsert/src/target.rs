@@ -5,15 +5,16 @@ use postgres::identifiers::Names;
 use postgres::preflight::Wanted;
 use postgres::sql_error::classify;
 use sluice::contract::{ColumnKind, PivotResult};
-use sluice::spec::{self, OnOverlap};
+use sluice::spec::{ColumnType, OnBad, Spec};
 use sluice::{Error, Kind, Result};
 use sqlx::{AssertSqlSafe, PgConnection};
+use std::slice;
 
 /// A target, for parts as pivot describes them.
 #[derive(Debug)]
 pub(crate) struct Target<'a> {
-    /// What the spec says of it.
-    pub spec: &'a spec::Target,
+    /// The job's spec.
+    pub spec: &'a Spec,
     /// Its names, quoted.
     pub names: Names,
     /// As people and `sluice.runs` know it: `schema.table`.
@@ -21,81 +22,87 @@ pub(crate) struct Target<'a> {
     /// The type of its key column.
     pub key_kind: ColumnKind,
     /// Its value columns, not quoted.
-    values: &'a [String],
+    pub values: Vec<String>,
 }
 
 impl<'a> Target<'a> {
-    /// The target of a load of parts such as `result`.
+    /// The target of a load of such parts.
     ///
     /// # Errors
-    /// `Misconfigured` for a name that is no identifier, for a key that is not the result's, and for parts that keep
-    /// the files apart where the target does not want it, or the other way around.
-    pub(crate) fn new(spec: &'a spec::Target, result: &'a PivotResult) -> Result<Self> {
-        if spec.key != [result.key.name.as_str()] {
-            let what = format!("the target's key is {:?}, the pivot's index is {:?}", spec.key, result.key.name);
-            return Err(Error::new(Kind::Misconfigured, what));
-        }
-        if (spec.on_overlap == OnOverlap::PerFile) != result.per_file {
-            let what = "the target's on_overlap is per_file if, and only if, the pivot's per_file is true";
-            return Err(Error::new(Kind::Misconfigured, what));
-        }
-        Ok(Self {
+    /// `Misconfigured` for parts that are not what pivot makes of this spec.
+    pub(crate) fn new(spec: &'a Spec, parts: &[PivotResult]) -> Result<Self> {
+        let (target, key, values) = (&spec.target, &spec.shape.key, spec.shape.value_columns());
+        let key_kind = match spec.source.columns.get(key).map(|column| column.kind) {
+            Some(ColumnType::Date) => ColumnKind::Date,
+            _ => ColumnKind::Text,
+        };
+        let target = Self {
             spec,
-            names: Names::new(&spec.schema, &spec.table, &result.key.name, &result.values)?,
-            full_name: format!("{}.{}", spec.schema, spec.table),
-            key_kind: result.key.kind,
-            values: &result.values,
-        })
+            names: Names::new(&target.schema, &target.table, key, &values)?,
+            full_name: target.full_name(),
+            key_kind,
+            values,
+        };
+        match parts.iter().find(|part| !target.fits(part)) {
+            None => Ok(target),
+            Some(part) => {
+                let what = format!("batch {} was pivoted by another spec than this one", part.output.index);
+                Err(Error::new(Kind::Misconfigured, what))
+            }
+        }
     }
 
-    /// Whether the sums of each file are kept apart.
-    pub(crate) fn is_per_file(&self) -> bool {
-        self.spec.on_overlap == OnOverlap::PerFile
+    fn fits(&self, part: &PivotResult) -> bool {
+        part.key.name == self.spec.shape.key
+            && part.key.kind == self.key_kind
+            && part.values == self.values
+            && part.per_file == self.keeps_words()
+            && part.has_states == self.has_states()
     }
 
-    /// The names of its value columns, not quoted.
-    pub(crate) fn value_columns(&self) -> &'a [String] {
-        self.values
+    /// Whether the word of each file is kept, so that parts keep them apart.
+    pub(crate) fn keeps_words(&self) -> bool {
+        self.spec.target.on_overlap.keeps_words()
     }
 
-    fn key_type(&self) -> &'static str {
+    /// Whether rows may be in quarantine, so that parts say of which keys.
+    pub(crate) fn has_states(&self) -> bool {
+        self.spec.source.on_bad_row == OnBad::Quarantine
+    }
+
+    /// The type of its key column in SQL.
+    pub(crate) fn key_type(&self) -> &'static str {
         match self.key_kind {
             ColumnKind::Date => "date",
             ColumnKind::Text => "text",
         }
     }
 
-    /// Makes the table if the spec asks for that and it is missing, then checks it. `has_shares`: a load before kept
-    /// the contributions of files in a side table.
+    /// Makes the table if the spec asks for that and it is missing, then checks it. `deletes`: the load may have to
+    /// delete rows.
     ///
     /// # Errors
     /// `Misconfigured`, with everything that an operator has to put right.
-    pub(crate) async fn prepare(&self, connection: &mut PgConnection, has_shares: bool) -> Result<()> {
+    pub(crate) async fn prepare(&self, connection: &mut PgConnection, deletes: bool) -> Result<()> {
+        let Spec { target, shape, .. } = self.spec;
         let wanted = Wanted {
-            schema: &self.spec.schema,
-            table: &self.spec.table,
+            schema: &target.schema,
+            table: &target.table,
             columns: (self.values.iter().map(|name| (name.as_str(), "numeric")))
-                .chain([(self.spec.key[0].as_str(), self.key_type())])
+                .chain([(shape.key.as_str(), self.key_type())])
                 .collect(),
-            key: &self.spec.key,
-            privileges: match self.spec.on_overlap {
-                OnOverlap::Replace => &["SELECT", "INSERT", "UPDATE"],
-                OnOverlap::PerFile => &["SELECT", "INSERT", "UPDATE", "DELETE"],
+            key: slice::from_ref(&shape.key),
+            privileges: match deletes {
+                false => &["SELECT", "INSERT", "UPDATE"],
+                true => &["SELECT", "INSERT", "UPDATE", "DELETE"],
             },
         };
         let mut relation = wanted.relation(connection).await?;
-        if self.spec.create && relation.is_none() {
+        if target.create && relation.is_none() {
             self.create(connection).await?;
             relation = wanted.relation(connection).await?;
         }
-        // A load that does not keep the contributions of files would make them wrong.
-        let loses_shares = (has_shares && !self.is_per_file()).then(|| {
-            let name = &self.full_name;
-            format!(
-                "was loaded per_file; leave on_overlap at that, or drop the table of shares, sluice.{name:?}, for good"
-            )
-        });
-        let problems = wanted.problems(connection, relation.as_deref(), loses_shares).await?;
+        let problems = wanted.problems(connection, relation.as_deref()).await?;
         match problems.is_empty() {
             true => Ok(()),
             false => {
@@ -119,32 +126,43 @@ impl<'a> Target<'a> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use serde_json::json;
+    use sluice::spec::Parts;
 
-    pub(crate) fn target(key: &str, table: &str, on_overlap: OnOverlap) -> spec::Target {
-        let (schema, key) = ("public".to_owned(), vec![key.to_owned()]);
-        spec::Target { schema, table: table.to_owned(), key, create: false, on_overlap }
+    /// Of days and one sum.
+    pub(crate) fn spec(table: &str, on_overlap: &str) -> Spec {
+        let columns = json!({"date": {"type": "date"}, "v": {"type": "number"}, "kind": {}});
+        let parts = Parts {
+            source: json!({"suffix": ".csv", "columns": columns}),
+            shape: json!({"keys": ["date"], "values": {"v": "sum"}, "pivot": {"on": "kind", "into": {"V": "v"}}}),
+            target: json!({"table": table, "on_overlap": on_overlap}),
+        };
+        parts.check().unwrap()
     }
 
-    /// Of a pivot by `date`.
-    pub(crate) fn result(per_file: bool) -> PivotResult {
-        serde_json::from_value(serde_json::json!({
+    fn result(key: &str, per_file: bool, has_states: bool) -> PivotResult {
+        serde_json::from_value(json!({
             "output": {"index": 0, "pivoted": null, "rows_read": 0, "rows_rejected": 0, "rows_ignored": 0,
                        "rejected": null, "days": 0, "files_loaded": 0, "files_changed": 0},
-            "key": {"name": "date", "kind": "date"}, "values": ["v"], "per_file": per_file,
+            "key": {"name": key, "kind": "date"}, "values": ["v"], "per_file": per_file, "has_states": has_states,
             "loaded": [], "changed": [],
         }))
         .unwrap()
     }
 
     #[test]
-    fn what_does_not_fit_together_is_refused() {
-        for (target, per_file) in [
-            (target("day", "t", OnOverlap::Replace), false),
-            (target("date", "t", OnOverlap::Replace), true),
-            (target("date", "t", OnOverlap::PerFile), false),
+    fn parts_of_another_spec_are_refused() {
+        for (on_overlap, part, fits) in [
+            ("last_run", result("date", false, false), true),
+            ("all_files", result("date", true, false), true),
+            ("last_run", result("day", false, false), false),
+            ("last_run", result("date", true, false), false),
+            ("newest_file", result("date", false, false), false),
+            ("newest_file", result("date", true, true), false),
         ] {
-            let refused = Target::new(&target, &result(per_file)).unwrap_err();
-            assert_eq!(refused.kind(), Kind::Misconfigured, "{target:?}");
+            let spec = spec("t", on_overlap);
+            let refused = Target::new(&spec, &[result("date", on_overlap != "last_run", false), part]).err();
+            assert_eq!(refused.map(|error| error.kind()), (!fits).then_some(Kind::Misconfigured), "{on_overlap}");
         }
     }
 }

@@ -12,11 +12,13 @@ use crate::guard;
 use crate::python::last_lines;
 use crate::setup_error::SetupError;
 
-/// The name of the user who owns everything in the cluster.
-pub(super) const SUPERUSER: &str = "sluice";
+/// The name of the user who owns everything in the cluster. It is not that of a schema, which would come first in its
+/// search path.
+pub(super) const SUPERUSER: &str = "sluice_loader";
 
-/// The file, beside the cluster, that holds the superuser's password.
-const PASSWORD: &str = "password";
+/// The file, beside the cluster, that holds the superuser's password. A cluster with another superuser has none of this
+/// name, and a new one is made.
+const PASSWORD: &str = "sluice_loader.password";
 
 /// A cluster that is ready for a server.
 #[derive(Debug)]

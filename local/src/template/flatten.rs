@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// # Errors
 /// If there is something wrong with a job, or its kind's template cannot be read.
 pub fn flatten(mut root: Value) -> Result<Value, BoxError> {
-    jobs(&root)?;
+    jobs(&root, "")?;
     let ids: Vec<String> = super::resources(&root, APPLICATION).into_keys().map(ToOwned::to_owned).collect();
     for id in ids {
         let application = root["Resources"].as_object_mut().and_then(|resources| resources.remove(&id));

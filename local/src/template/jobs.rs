@@ -1,11 +1,11 @@
 //! The jobs that the template has. What is wrong with them is said before anything is deployed.
 
-use super::{APPLICATION, call, resources};
+use super::lines::Lines;
+use super::{APPLICATION, call, resources, spec};
 use crate::BoxError;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sluice::contract::keys;
-use sluice::spec::{Pivot, Source, Target};
+use sluice::spec::{Parts, Spec};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The job that the template ships with.
@@ -22,27 +22,26 @@ pub struct Job {
     pub location: String,
     /// Keys of its input start with this.
     pub prefix: String,
-    /// Which of them are input.
-    pub source: Source,
-    /// How their rows become rows of the table.
-    pub shape: Pivot,
-    /// The table that it loads.
-    pub target: Target,
+    /// Its spec, as it is written.
+    pub parts: Parts,
+    /// The same, checked.
+    pub spec: Spec,
     /// The job that it runs after, if it does.
     pub after: Option<String>,
 }
 
-/// The jobs of a template whose jobs are nested still, by their logical ids.
+/// The jobs of a template whose jobs are nested still, by their logical ids. `text` is what it was parsed from, for the
+/// lines of what is wrong; empty if it was changed since.
 ///
 /// # Errors
 /// Everything that is wrong with them, a line each.
-pub fn jobs(root: &Value) -> Result<Vec<Job>, BoxError> {
+pub fn jobs(root: &Value, text: &str) -> Result<Vec<Job>, BoxError> {
     let mut problems = Vec::new();
     let mut found: Vec<Job> = Vec::new();
     for (id, resource) in resources(root, APPLICATION) {
-        match read(id, &resource["Properties"]) {
+        match read(id, &resource["Properties"], &Lines(text)) {
             Ok(job) => found.push(job),
-            Err(problem) => problems.push(format!("template.yaml: {id}: {problem}")),
+            Err(mut wrong) => problems.append(&mut wrong),
         }
     }
     let mut names = BTreeSet::new();
@@ -70,11 +69,11 @@ pub fn reference(jobs: &[Job]) -> Option<&Job> {
     jobs.iter().find(|job| job.name == REFERENCE_JOB).or(jobs.first())
 }
 
-fn read(id: &str, properties: &Value) -> Result<Job, String> {
-    let location = properties["Location"].as_str().ok_or("it has no Location")?;
-    if !location.starts_with("statemachine/") || !location.ends_with(".yaml") {
-        return Err(format!("Location is {location:?}, not a kind such as statemachine/transform-and-upsert.yaml"));
-    }
+/// A job.
+///
+/// # Errors
+/// What is wrong with it, a line each.
+fn read(id: &str, properties: &Value, lines: &Lines<'_>) -> Result<Job, Vec<String>> {
     let parameters = &properties["Parameters"];
     let text = |name: &str| match &parameters[name] {
         Value::String(text) => Ok(text.as_str()),
@@ -82,7 +81,37 @@ fn read(id: &str, properties: &Value) -> Result<Job, String> {
         other if call(other).is_some() => Err(format!("{name} is a call; a job says it in words")),
         other => Err(format!("{name} is {other}, not text; put it in quotation marks")),
     };
-    let name = text("Job")?;
+    let name = is_of_a_kind(properties).and_then(|()| text("Job")).and_then(checked_name);
+    let prefix = text("Prefix").and_then(|prefix| keys::refuse_prefix(prefix).map_or(Ok(prefix), Err));
+    let (name, prefix) = match (name, prefix) {
+        (Ok(name), Ok(prefix)) => (name, prefix),
+        (name, prefix) => {
+            let problems = [name.err(), prefix.err()].into_iter().flatten();
+            return Err(problems.map(|problem| format!("template.yaml: {id}: {problem}")).collect());
+        }
+    };
+    let (parts, spec) = spec::read(name, &text, &|parameter| lines.parameter(id, parameter))?;
+    Ok(Job {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        location: properties["Location"].as_str().unwrap_or_default().to_owned(),
+        prefix: prefix.to_owned(),
+        parts,
+        spec,
+        after: parameters["After"].as_str().filter(|after| !after.is_empty()).map(ToOwned::to_owned),
+    })
+}
+
+/// Is it a job of a kind?
+fn is_of_a_kind(properties: &Value) -> Result<(), String> {
+    let location = properties["Location"].as_str().ok_or("it has no Location")?;
+    if location.starts_with("statemachine/") && location.ends_with(".yaml") {
+        return Ok(());
+    }
+    Err(format!("Location is {location:?}, not a kind such as statemachine/transform-and-upsert.yaml"))
+}
+
+fn checked_name(name: &str) -> Result<&str, String> {
     let first = name.bytes().next().unwrap_or_default();
     let is_plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if !(1..=30).contains(&name.len()) || !first.is_ascii_lowercase() || !is_plain {
@@ -93,34 +122,5 @@ fn read(id: &str, properties: &Value) -> Result<Job, String> {
     if name == "database-access" || name.ends_with("-freshness-check") {
         return Err(format!("Job is {name:?}, which the stack uses itself"));
     }
-    let prefix = text("Prefix")?;
-    if let Some(problem) = keys::refuse_prefix(prefix) {
-        return Err(problem);
-    }
-    let source: Source = part(text("Source")?, "Source")?;
-    let shape: Pivot = part(text("Shape")?, "Shape")?;
-    let target: Target = part(text("Target")?, "Target")?;
-    let after = parameters["After"].as_str().filter(|after| !after.is_empty());
-    Ok(Job {
-        id: id.to_owned(),
-        name: name.to_owned(),
-        location: location.to_owned(),
-        prefix: prefix.to_owned(),
-        source,
-        shape,
-        target,
-        after: after.map(ToOwned::to_owned),
-    })
-}
-
-/// A part of the spec, which CloudFormation takes up to 4,096 bytes of.
-fn part<T: DeserializeOwned>(text: &str, name: &str) -> Result<T, String> {
-    if text.len() > 4_096 {
-        return Err(format!("{name} has {} bytes; CloudFormation takes 4,096", text.len()));
-    }
-    // Both would be taken for something else on the way: a substitution, a path into the state.
-    if text.contains("${") || text.contains(".$\"") {
-        return Err(format!("{name} holds ${{ or a name that ends in .$, which Step Functions would take for its own"));
-    }
-    serde_json::from_str(text).map_err(|error| format!("{name}: {error}"))
+    Ok(name)
 }

@@ -3,10 +3,12 @@
 pub(crate) mod cli;
 pub(crate) mod freshness;
 pub(crate) mod jobs;
+pub(crate) mod looks;
 pub(crate) mod not_built;
 pub(crate) mod queued;
 pub(crate) mod reference_job;
 pub(crate) mod sam;
 pub(crate) mod sleeping;
 pub(crate) mod told;
+pub(crate) mod trials;
 pub(crate) mod trigger;

@@ -104,11 +104,9 @@ pub(crate) fn vpc_mode() -> Options {
     Options { parameters: [("NetworkMode", "vpc".to_owned())].into(), ..Options::default() }
 }
 
-/// The options of a deployment that keeps each file's share.
-pub(crate) fn per_file() -> Options {
-    let pivot = (r#""bad_row": "fail""#, r#""bad_row": "fail", "per_file": true"#);
-    let target = (r#""on_overlap": "replace""#, r#""on_overlap": "per_file""#);
-    Options { spec: vec![pivot, target], ..vpc_mode() }
+/// The options of a deployment that keeps no file's words.
+pub(crate) fn last_run() -> Options {
+    Options { spec: vec![(r#""on_overlap": "all_files""#, r#""on_overlap": "last_run""#)], ..vpc_mode() }
 }
 
 /// The target as the upsert function would create it.
@@ -209,10 +207,9 @@ pub(crate) fn execution(deployment: &Deployment, name: &str) -> Value {
 
 /// The input of detection in an execution of this name, with the reference job's spec.
 pub(crate) fn detection(deployment: &Deployment, name: &str) -> Value {
-    json!({
-        "action": "detect", "execution": execution(deployment, name), "prefix": deployment.prefix,
-        "source": {"suffix": ".csv"}, "lookback_hours": 24, "trigger": {},
-    })
+    with_spec(json!({
+        "action": "detect", "execution": execution(deployment, name), "prefix": deployment.prefix, "trigger": {},
+    }))
 }
 
 /// The reference job, as the template has it.
@@ -221,14 +218,13 @@ pub(crate) fn reference_job() -> template::Job {
     template::reference(&jobs).unwrap().clone()
 }
 
-/// How the reference job's rows become rows of its table.
-pub(crate) fn shape() -> Value {
-    serde_json::to_value(reference_job().shape).unwrap()
-}
-
-/// The reference job's table.
-pub(crate) fn target() -> Value {
-    serde_json::to_value(reference_job().target).unwrap()
+/// A payload with the reference job's spec.
+pub(crate) fn with_spec(mut payload: Value) -> Value {
+    let parts = reference_job().parts;
+    for (name, part) in [("source", parts.source), ("shape", parts.shape), ("target", parts.target)] {
+        payload[name] = part;
+    }
+    payload
 }
 
 /// Whether a load waits for a lock of the database.

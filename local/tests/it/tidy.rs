@@ -3,6 +3,7 @@
 
 pub(crate) mod combinations;
 mod kinds;
+mod language;
 mod modules;
 mod repository;
 pub(crate) mod resolved;

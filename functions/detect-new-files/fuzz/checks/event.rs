@@ -18,6 +18,7 @@ pub(super) fn check(bytes: &[u8]) {
     let alone = understood(&input);
     if let Some(trigger) = &alone {
         assert!(trigger.forget.len() <= MAX_NAMED && trigger.explain.len() <= MAX_NAMED, "{trigger:?}");
+        assert!(!trigger.reload || trigger.since.is_none() && trigger.forget.is_empty() && !trigger.may_be_left);
         is_about_this_bucket(&input);
     }
     let message = json!({"messageId": "1", "body": input.to_string()});

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sluice::Kind;
-use sluice::contract::{BatchManifest, LedgerEntry, Lock, Manifest, PivotResult, keys};
+use sluice::contract::{BatchManifest, LedgerEntry, Loaded, Lock, Manifest, PivotResult, keys};
 use sluice::time::parse_time;
 
 /// Fails if a document is read as another than it is.
@@ -19,6 +19,9 @@ pub(super) fn check(bytes: &[u8]) {
     }
     if let Some(entry) = comes_back::<LedgerEntry>(bytes) {
         is_time_or_refused(&entry.detected_at);
+    }
+    if let Some(loaded) = comes_back::<Loaded>(bytes) {
+        is_time_or_refused(&loaded.detected_at);
     }
     if let Some(lock) = comes_back::<Lock>(bytes) {
         is_time_or_refused(&lock.started_at);

@@ -4,8 +4,8 @@
 //! its length in four bytes, then its value as the type's binary output has it. There are no NULLs.
 //!
 //! # Layout
-//! - `write`: appends rows to a buffer, field by field: [`begin_row`], [`write_date`], [`write_bigint`],
-//!   [`write_text`], [`write_numeric`].
+//! - `write`: appends rows to a buffer, field by field: [`begin_row`], [`write_date`], [`write_smallint`],
+//!   [`write_bigint`], [`write_text`], [`write_numeric`].
 //! - `read`: the rows of a part as [`Columns`], whose fields keep their length prefixes, which is how the elements of
 //!   an array are sent too.
 
@@ -13,7 +13,7 @@ mod read;
 mod write;
 
 pub use read::{Columns, columns};
-pub use write::{FieldTooLong, begin_row, write_bigint, write_date, write_numeric, write_text};
+pub use write::{FieldTooLong, begin_row, write_bigint, write_date, write_numeric, write_smallint, write_text};
 
 /// What begins a part: the signature, no flags, no header extension.
 pub const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";

@@ -51,6 +51,7 @@ fn rows_become_columns() {
 #[derive(Clone, Debug)]
 struct Row {
     days: i32,
+    small: i16,
     integer: i64,
     text: String,
     mantissa: i128,
@@ -59,9 +60,11 @@ struct Row {
 
 fn row() -> impl Strategy<Value = Row> {
     // Dates of all years that PostgreSQL has.
-    let values = (-2_440_588..2_145_042_541, any::<i64>(), "[^\0]{0,9}", any::<i128>(), 0_u32..39, 0_u32..45);
-    values.prop_map(|(days, integer, text, mantissa, digits, scale)| Row {
+    let values =
+        (-2_440_588..2_145_042_541, any::<i16>(), any::<i64>(), "[^\0]{0,9}", any::<i128>(), 0_u32..39, 0_u32..45);
+    values.prop_map(|(days, small, integer, text, mantissa, digits, scale)| Row {
         days,
+        small,
         integer,
         text,
         mantissa: mantissa / 10_i128.pow(digits),
@@ -107,19 +110,23 @@ proptest! {
     fn what_is_written_is_read_back(rows in prop::collection::vec(row(), 0..20)) {
         let mut part = HEADER.to_vec();
         for row in &rows {
-            begin_row(4, &mut part);
+            begin_row(5, &mut part);
             write_date(row.days, &mut part);
+            write_smallint(row.small, &mut part);
             write_bigint(row.integer, &mut part);
             write_text(&row.text, &mut part).unwrap();
             write_numeric(row.mantissa, row.scale, &mut part);
         }
         part.extend_from_slice(END);
-        let columns = columns(&part, 4).unwrap();
+        let columns = columns(&part, 5).unwrap();
         prop_assert_eq!(usize::try_from(columns.row_count).unwrap(), rows.len());
-        let [dates, integers, texts, numerics] = &columns.fields[..] else { panic!("{} columns", columns.fields.len()) };
+        let [dates, smalls, integers, texts, numerics] = &columns.fields[..] else { panic!("{} columns", columns.fields.len()) };
         let days: Vec<i32> =
             split(dates).into_iter().map(|field| i32::from_be_bytes(field.try_into().unwrap()) + 10_957).collect();
         prop_assert_eq!(days, rows.iter().map(|row| row.days).collect::<Vec<_>>());
+        let smalls: Vec<i16> =
+            split(smalls).into_iter().map(|field| i16::from_be_bytes(field.try_into().unwrap())).collect();
+        prop_assert_eq!(smalls, rows.iter().map(|row| row.small).collect::<Vec<_>>());
         let integers: Vec<i64> =
             split(integers).into_iter().map(|field| i64::from_be_bytes(field.try_into().unwrap())).collect();
         prop_assert_eq!(integers, rows.iter().map(|row| row.integer).collect::<Vec<_>>());

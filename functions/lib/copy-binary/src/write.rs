@@ -33,6 +33,13 @@ pub fn write_date(days: i32, out: &mut Vec<u8>) {
     out.extend_from_slice(&(days - POSTGRES_EPOCH).to_be_bytes());
 }
 
+/// Writes a `smallint`.
+#[inline]
+pub fn write_smallint(value: i16, out: &mut Vec<u8>) {
+    out.extend_from_slice(&2_i32.to_be_bytes());
+    out.extend_from_slice(&value.to_be_bytes());
+}
+
 /// Writes a `bigint`.
 #[inline]
 pub fn write_bigint(value: i64, out: &mut Vec<u8>) {

@@ -28,6 +28,8 @@ pub enum Element {
     Date,
     /// `numeric`.
     Numeric,
+    /// `smallint`.
+    Smallint,
     /// `text`.
     Text,
 }
@@ -38,6 +40,7 @@ impl Element {
             Self::Integer => (20, 1016),
             Self::Date => (1082, 1182),
             Self::Numeric => (1700, 1231),
+            Self::Smallint => (21, 1005),
             Self::Text => (25, 1009),
         }
     }

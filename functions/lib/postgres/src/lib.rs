@@ -7,15 +7,17 @@
 //! - [`preflight`]: does the target fit the load? Asked before a byte is loaded.
 //! - [`arrays`]: a small part in one message.
 //! - [`merge`]: inserts new keys and updates those that differ.
-//! - [`schema`]: the schema `sluice`, where functions write down what they have done.
-//! - [`runs`]: the table `sluice.runs`, which makes a run's effects happen once.
+//! - [`bookkeeping`]: the schema `sluice` and its tables.
+//! - [`runs`]: its table `runs`, which makes a run's effects happen once.
+//! - [`targets`]: its table `targets`: what is loaded into what.
 
 pub mod arrays;
+pub mod bookkeeping;
 pub mod connect;
 pub mod identifiers;
 pub mod merge;
 pub mod preflight;
 pub mod runs;
-pub mod schema;
 pub mod sql_error;
+pub mod targets;
 mod told;

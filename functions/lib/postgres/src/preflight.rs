@@ -27,17 +27,11 @@ struct Existing {
 }
 
 impl Wanted<'_> {
-    /// What an operator has to put right before the load; `relation` is what it is, and `more` is added if
-    /// that is a table.
+    /// What an operator has to put right before the load; `relation` is what the target is.
     ///
     /// # Errors
     /// As [`classify`].
-    pub async fn problems(
-        &self,
-        connection: &mut PgConnection,
-        relation: Option<&str>,
-        more: Option<String>,
-    ) -> Result<Vec<String>> {
+    pub async fn problems(&self, connection: &mut PgConnection, relation: Option<&str>) -> Result<Vec<String>> {
         Ok(match relation {
             None => vec!["does not exist; create it, or set \"create\": true in the spec".to_owned()],
             Some("p") => vec!["is partitioned, which a load cannot count its rows in; load a plain table".to_owned()],
@@ -45,7 +39,6 @@ impl Wanted<'_> {
                 let mut problems = self.column_problems(&self.existing_columns(connection).await?);
                 problems.extend(self.missing_constraint(connection).await?);
                 problems.extend(self.missing_privileges(connection).await?);
-                problems.extend(more);
                 problems
             }
             Some(_) => vec!["is not a table".to_owned()],

@@ -1,46 +1,11 @@
 //! The table `sluice.runs`: one row per committed run, written by the transaction that loads it. So a run that is tried
 //! again finds its own row, and a run that was overtaken finds a newer one.
 
-use crate::schema;
 use crate::sql_error::classify;
 use sluice::contract::{Execution, Mode, UpsertOutput};
 use sluice::input::Skipped;
 use sluice::{Error, Kind, Result};
 use sqlx::{PgConnection, Row};
-
-/// Makes the table where it is missing; that of an earlier version gets the columns that came later, with 0 for the
-/// runs before, and one of them its new name.
-const CREATE_TABLE: &str = "
-do $$ begin
-    alter table if exists sluice.runs rename column pipeline to job;
-exception when undefined_column then null;
-end $$;
-create table if not exists sluice.runs (
-    execution text not null,
-    job text not null,
-    target text not null,
-    started_at timestamptz not null,
-    detected_at timestamptz not null,
-    committed_at timestamptz not null default clock_timestamp(),
-    files bigint not null,
-    files_changed bigint not null,
-    rows_read bigint not null,
-    rows_rejected bigint not null,
-    rows_staged bigint not null,
-    rows_inserted bigint not null,
-    rows_updated bigint not null,
-    rows_unchanged bigint not null,
-    primary key (execution, detected_at)
-);
-alter table sluice.runs add column if not exists rows_deleted bigint not null default 0;
-alter table sluice.runs
-    add column if not exists rows_ignored bigint not null default 0,
-    add column if not exists files_skipped bigint not null default 0,
-    add column if not exists files_other_suffix bigint not null default 0,
-    add column if not exists files_hidden bigint not null default 0;
-create index if not exists runs_order on sluice.runs (target, detected_at);
-comment on table sluice.runs is 'One row per committed run of a Sluice job. Rows are written by the loading transaction.';
-";
 
 /// What identifies a run and orders it among others.
 #[derive(Debug)]
@@ -55,36 +20,28 @@ pub struct Run<'a> {
     pub skipped: Skipped,
 }
 
-/// Makes the table if it is missing. The caller holds the lock on the target, but runs of other targets may come at
-/// once, and `if not exists` alone lets two of them collide.
-///
-/// # Errors
-/// `Misconfigured` if the user may not create it.
-pub async fn ensure_table(connection: &mut PgConnection) -> Result<()> {
-    // The newest column, so that an older table gets it.
-    let is_there: bool = sqlx::query_scalar(
-        "select exists (select from pg_attribute where attrelid = to_regclass('sluice.runs') and attname = 'files_hidden')",
-    )
-    .fetch_one(&mut *connection)
-    .await
-    .map_err(|error| classify("look for sluice.runs", error))?;
-    if is_there {
-        return Ok(());
-    }
-    schema::ensure(connection).await?;
-    let created = sqlx::raw_sql(CREATE_TABLE).execute(connection).await;
-    created.map_err(|error| classify("create sluice.runs", error)).map(|_| ())
+/// A run that is committed.
+#[derive(Debug)]
+pub struct Recorded {
+    /// What it did.
+    pub output: UpsertOutput,
+    /// Into which generation of the target it loaded.
+    pub generation: String,
+    /// The `detected_at` of the run of that generation that it came after; none if it began with nothing.
+    pub after: Option<String>,
+    /// Which of its files were set aside since they repeat others, by their keys.
+    pub files_repeated: Vec<String>,
 }
 
-/// The counts in the run's own row, if it is already committed. The name of an execution alone does not tell: it may be
-/// used again after 90 days, or by a state machine that was made anew.
+/// The run's own row, if it is already committed. The name of an execution alone does not tell: it may be used again
+/// after 90 days, or by a state machine that was made anew.
 ///
 /// # Errors
 /// As [`classify`].
-pub async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Result<Option<UpsertOutput>> {
+pub async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Result<Option<Recorded>> {
     let row = sqlx::query(
-        "select files, files_changed, rows_read, rows_rejected, rows_staged,
-                rows_inserted, rows_updated, rows_unchanged, rows_deleted, rows_ignored
+        "select files, files_changed, rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated, rows_unchanged,
+                rows_deleted, rows_ignored, files_bad, keys_partial, notes, generation, files_repeated, came_after
          from sluice.runs where execution = $1 and detected_at = $2::timestamptz",
     )
     .bind(&run.execution.id)
@@ -94,7 +51,7 @@ pub async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Result<Op
     .map_err(|error| classify("look up this run", error))?;
     let Some(row) = row else { return Ok(None) };
     let count = |position: usize| row.get::<i64, _>(position).unsigned_abs();
-    Ok(Some(UpsertOutput {
+    let output = UpsertOutput {
         mode: Mode::Load,
         files: count(0),
         files_changed: count(1),
@@ -106,7 +63,12 @@ pub async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Result<Op
         rows_unchanged: count(7),
         rows_deleted: count(8),
         rows_ignored: count(9),
-    }))
+        files_bad: count(10),
+        keys_partial: count(11),
+        notes: row.get(12),
+        record: None,
+    };
+    Ok(Some(Recorded { output, generation: row.get(13), files_repeated: row.get(14), after: row.get(15) }))
 }
 
 /// Refuses a run that detected its files before a run that is already committed did: its sums may be older.
@@ -139,22 +101,29 @@ pub async fn refuse_stale(connection: &mut PgConnection, run: &Run<'_>) -> Resul
 ///
 /// # Errors
 /// As [`classify`].
-pub async fn record(connection: &mut PgConnection, run: &Run<'_>, output: &UpsertOutput) -> Result<()> {
+pub async fn record(connection: &mut PgConnection, run: &Run<'_>, recorded: &Recorded) -> Result<()> {
+    let Recorded { output, generation, after, files_repeated } = recorded;
     let mut query = sqlx::query(
-        "insert into sluice.runs (execution, job, target, started_at, detected_at, files, files_changed,
-             rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated, rows_unchanged, rows_deleted,
-             rows_ignored, files_skipped, files_other_suffix, files_hidden)
-         values ($1, $2, $3, $4::timestamptz, $5::timestamptz, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-             $15, $16, $17, $18)",
+        "insert into sluice.runs (execution, job, target, started_at, detected_at, notes, generation, files_repeated,
+             came_after, files, files_changed, files_bad, rows_read, rows_rejected, rows_staged, rows_inserted,
+             rows_updated, rows_unchanged, rows_deleted, rows_ignored, keys_partial, files_skipped, files_other_suffix,
+             files_hidden)
+         values ($1, $2, $3, $4::timestamptz, $5::timestamptz, $6, $7, $8, $9,
+             $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)",
     )
     .bind(&run.execution.id)
     .bind(&run.execution.job)
     .bind(run.target)
     .bind(&run.execution.started_at)
-    .bind(run.detected_at);
+    .bind(run.detected_at)
+    .bind(&output.notes)
+    .bind(generation)
+    .bind(files_repeated)
+    .bind(after);
     for count in [
         output.files,
         output.files_changed,
+        output.files_bad,
         output.rows_read,
         output.rows_rejected,
         output.rows_staged,
@@ -163,6 +132,7 @@ pub async fn record(connection: &mut PgConnection, run: &Run<'_>, output: &Upser
         output.rows_unchanged,
         output.rows_deleted,
         output.rows_ignored,
+        output.keys_partial,
         run.skipped.total(),
         run.skipped.other_suffix,
         run.skipped.hidden,

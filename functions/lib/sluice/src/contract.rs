@@ -16,6 +16,7 @@
 //! state/<job>/
 //!     lock.json               Lock           by detect-new-files
 //!     again.json              Again          by detect-new-files
+//!     loaded.json             Loaded         by upsert, after its commit
 //!     ledger/<detected at>-<execution>-00000.json
 //!                             LedgerEntry    by upsert, in doubt, then certain after its commit
 //! state/<job>/<execution>/

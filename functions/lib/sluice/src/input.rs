@@ -27,7 +27,7 @@ impl PassedOver {
         let below = key.strip_prefix(prefix).unwrap_or(key);
         if key.ends_with('/') && size == 0 {
             Some(Self::FolderMarker)
-        } else if below.split('/').any(|part| part.starts_with(['_', '.'])) {
+        } else if !source.read_hidden && below.split('/').any(|part| part.starts_with(['_', '.'])) {
             Some(Self::Hidden)
         } else if key.ends_with('/') || !has_suffix(source, key) {
             Some(Self::OtherSuffix)
@@ -113,9 +113,16 @@ impl fmt::Display for Skipped {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Parts;
 
     fn source(suffix: serde_json::Value) -> Source {
-        serde_json::from_value(serde_json::json!({"suffix": suffix})).unwrap()
+        let columns = serde_json::json!({"key": {}, "on": {}, "of": {"type": "number"}});
+        let parts = Parts {
+            source: serde_json::json!({"suffix": suffix, "format": {"type": "csv"}, "columns": columns}),
+            shape: serde_json::json!({"keys": ["key"], "values": {"of": "sum"}, "pivot": {"on": "on", "into": ["a"]}}),
+            target: serde_json::json!({"table": "t", "on_overlap": "all_files"}),
+        };
+        parts.check().unwrap().source
     }
 
     #[test]

@@ -9,40 +9,66 @@
 //! The entry of the first batch decides for the whole run, so it is the first to be in doubt and the last to be
 //! certain: however far a run gets, its first entry is certain only if all are. A reader goes through the entries in
 //! the order of their keys, which is that of detection; those of one run follow one another.
+//!
+//! An entry says of which generation of the target it is. It counts only if that is the one which is assumed to be
+//! there, and if the target knows of its run: what was loaded into another table, or after the time to which a database
+//! was restored, is not in this one. An entry also says which run its own one came after, by the target's record, so
+//! that those between the two, or all of them by a reload, are known to be undone.
 
 mod read;
 mod versions;
 mod write;
 
-pub use read::{Ledger, LoadedVersion, last_loads};
-pub use write::{Certainty, write};
+pub use read::{KnownVersion, Ledger, each_loaded, last_known};
+pub use write::{BatchFiles, Certainty, LoadingRun, write};
 
 #[cfg(test)]
 mod tests {
-    use super::versions::Versions;
+    use super::versions::{HashedVersions, NamedVersions};
     use super::write::{Certainty, order};
-    use crate::contract::{Execution, LedgerEntry, SourceFile, keys};
+    use crate::contract::{Execution, LedgerEntry, Loaded, SourceFile, keys};
+    use crate::spec::{OnOverlap, Print, Selection};
     use proptest::prelude::*;
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    /// A version of a file, and whether it is a bad file: key, entity tag, whether.
+    type Given = (u8, u8, bool);
+
+    /// What somebody does to the database before a run.
+    #[derive(Clone, Copy, Debug)]
+    enum Before {
+        Nothing,
+        /// Drops the table, or sets the job to another one.
+        NewTable,
+        /// Restores it as it was after some commit.
+        Restore(usize),
+        /// Asks for a reload.
+        Reload,
+    }
 
     /// A run of the history: the versions of its batches' files, and after how many steps it dies. A step is the write
     /// of an entry, or the commit. With `is_retried` the state machine tries it once more, without dying.
     #[derive(Clone, Debug)]
     struct Run {
-        batches: Vec<Vec<(u8, u8)>>,
+        before: Before,
+        batches: Vec<Vec<Given>>,
         steps: usize,
         is_retried: bool,
         is_reversed: bool,
     }
 
     fn run() -> impl Strategy<Value = Run> {
-        let batches = proptest::collection::vec(proptest::collection::vec((0..4_u8, 0..3_u8), 1..3), 1..4);
-        (batches, 0..9_usize, any::<bool>(), any::<bool>()).prop_map(|(batches, steps, is_retried, is_reversed)| Run {
-            batches,
-            steps,
-            is_retried,
-            is_reversed,
-        })
+        let batches =
+            proptest::collection::vec(proptest::collection::vec((0..4_u8, 0..3_u8, any::<bool>()), 1..3), 1..4);
+        let before = prop_oneof![
+            6 => Just(Before::Nothing),
+            1 => Just(Before::NewTable),
+            2 => (0..4_usize).prop_map(Before::Restore),
+            1 => Just(Before::Reload),
+        ];
+        (before, batches, 0..9_usize, any::<bool>(), any::<bool>()).prop_map(
+            |(before, batches, steps, is_retried, is_reversed)| Run { before, batches, steps, is_retried, is_reversed },
+        )
     }
 
     /// What a step does.
@@ -67,30 +93,58 @@ mod tests {
         steps
     }
 
-    fn files(batch: &[(u8, u8)]) -> Vec<SourceFile> {
-        let file = |(key, etag): &(u8, u8)| SourceFile {
+    /// The good files of a batch, or the bad ones.
+    fn files(batch: &[Given], bad: bool) -> Vec<SourceFile> {
+        let file = |(key, etag, _): &Given| SourceFile {
             key: key.to_string(),
             etag: etag.to_string(),
             size: 1,
             last_modified: String::new(),
         };
-        // A listing has each key once.
-        let once: BTreeMap<_, _> = batch.iter().copied().collect();
-        once.iter().map(|(key, etag)| file(&(*key, *etag))).collect()
+        batch.iter().filter(|(.., is_bad)| *is_bad == bad).map(file).collect()
+    }
+
+    /// A database: the generation and the last run that it knows of, and which version of each file was dealt with
+    /// last, for that table.
+    #[derive(Clone, Default)]
+    struct Database {
+        record: Option<(String, String)>,
+        known: BTreeMap<String, String>,
+    }
+
+    impl Database {
+        fn loaded(&self) -> Option<Loaded> {
+            let (generation, detected_at) = self.record.clone()?;
+            let selection = Selection { prefix: String::new(), suffixes: Vec::new(), read_hidden: false };
+            let print =
+                Print { target: String::new(), selection, reading: String::new(), on_overlap: OnOverlap::AllFiles };
+            Some(Loaded { generation, detected_at, print })
+        }
     }
 
     proptest! {
-        /// Whatever runs die where: what the ledger says is loaded is what the table holds. And where none dies, it
-        /// says all of it.
+        /// Whatever runs die where: what the ledger says was dealt with was, for the table that is there. And where
+        /// none dies, and no database is restored, it says all of it.
         #[test]
-        fn what_is_known_as_loaded_is_in_the_table(runs in proptest::collection::vec(run(), 1..6)) {
+        fn what_is_known_as_loaded_is_in_the_table(runs in proptest::collection::vec(run(), 1..7)) {
             let mut bucket: BTreeMap<String, LedgerEntry> = BTreeMap::new();
-            let mut table: BTreeMap<String, String> = BTreeMap::new();
-            let mut has_died = false;
+            let mut database = Database::default();
+            let mut commits: Vec<Database> = Vec::new();
+            let (mut has_died, mut is_restored) = (false, false);
             for (number, run) in runs.iter().enumerate() {
-                let mut taken = std::collections::BTreeSet::new();
+                match run.before {
+                    Before::Nothing | Before::Reload => {}
+                    Before::NewTable => database = Database::default(),
+                    Before::Restore(_) if commits.is_empty() => {}
+                    Before::Restore(which) => {
+                        database = commits[which % commits.len()].clone();
+                        is_restored = true;
+                    }
+                }
                 let mut run = run.clone();
-                run.batches.iter_mut().for_each(|batch| batch.retain(|(key, _)| taken.insert(*key)));
+                // A listing has each key once.
+                let mut taken = BTreeSet::new();
+                run.batches.iter_mut().for_each(|batch| batch.retain(|(key, ..)| taken.insert(*key)));
                 let detected_at = format!("2024-01-01T00:00:{number:02}.000Z");
                 let execution = Execution {
                     job: "job".into(),
@@ -102,34 +156,59 @@ mod tests {
                 let all = steps(&run).len();
                 let tries = if run.steps >= all { vec![all] } else if run.is_retried { vec![run.steps, all] } else { vec![run.steps] };
                 has_died |= tries.last() != Some(&all);
-                for steps_taken in tries {
+                let is_reload = matches!(run.before, Before::Reload);
+                let known = database.record.as_ref().filter(|_| !is_reload);
+                let after = known.map_or(String::new(), |(_, detected_at)| detected_at.clone());
+                for (attempt, steps_taken) in tries.into_iter().enumerate() {
+                    // Made in the loading transaction, hence anew by each attempt until one is committed.
+                    let of_table = database.record.as_ref().map(|(generation, _)| generation.clone());
+                    let generation = of_table.unwrap_or_else(|| format!("{number}.{attempt}"));
                     for step in steps(&run).into_iter().take(steps_taken) {
                         match step {
                             Step::Write(index, certainty) => {
+                                let batch = &run.batches[index as usize];
                                 let entry = LedgerEntry {
                                     execution: execution.id.clone(),
                                     detected_at: detected_at.clone(),
-                                    files: files(&run.batches[index as usize]),
+                                    files: files(batch, false),
+                                    bad: files(batch, true),
+                                    generation: generation.clone(),
+                                    after: after.clone(),
                                     in_doubt: certainty == Certainty::InDoubt,
                                 };
                                 bucket.insert(keys::ledger_entry(&execution, &detected_at, index), entry);
                             }
                             Step::Commit => {
-                                for file in run.batches.iter().flat_map(|batch| files(batch)) {
-                                    table.insert(file.key, file.etag);
+                                if is_reload {
+                                    database.known.clear();
                                 }
+                                for batch in &run.batches {
+                                    for file in [files(batch, false), files(batch, true)].concat() {
+                                        database.known.insert(file.key, file.etag);
+                                    }
+                                }
+                                database.record = Some((generation.clone(), detected_at.clone()));
+                                commits.push(database.clone());
                             }
                         }
                     }
                 }
-                let mut versions = Versions::default();
-                bucket.values().for_each(|entry| versions.add(entry));
-                for key in (0..4_u8).map(|key| key.to_string()) {
-                    let in_table = table.get(&key);
+                let Some(loaded) = database.loaded() else { continue };
+                let (mut versions, mut named) =
+                    (HashedVersions::hashed(&loaded), NamedVersions::named(&loaded));
+                let keys: BTreeSet<String> = (0..4_u8).map(|key| key.to_string()).collect();
+                for entry in bucket.values() {
+                    versions.add(entry);
+                    named.add(entry, &keys);
+                }
+                let named: BTreeMap<String, String> = named.into_all().map(|(key, (etag, _))| (key, etag)).collect();
+                for key in &keys {
+                    let known = database.known.get(key);
                     for etag in (0..3_u8).map(|etag| etag.to_string()) {
-                        let is_held = versions.hold(&key, &etag);
-                        prop_assert!(!is_held || in_table == Some(&etag), "{key} at {etag}: the table holds {in_table:?}");
-                        prop_assert!(has_died || is_held == (in_table == Some(&etag)), "{key} at {etag} is not known");
+                        let is_held = versions.hold(key, &etag);
+                        prop_assert_eq!(is_held, named.get(key) == Some(&etag), "by hash and by name");
+                        prop_assert!(!is_held || known == Some(&etag), "{key} at {etag}: the table knows {known:?}");
+                        prop_assert!(has_died || is_restored || is_held == (known == Some(&etag)), "{key} at {etag} is not known");
                     }
                 }
             }

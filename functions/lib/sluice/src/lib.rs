@@ -23,8 +23,8 @@
 //! 5. State `Pivot`, one per batch: `pivot`, `handler::read_files`, reads it at that version by [`store`]; its own
 //!    documentation goes on from there, also as a rejected row.
 //! 6. Its sums end as a part in binary COPY, beside a `PivotResult` that is written once.
-//! 7. State `Upsert`: `upsert`, `load::load`, checks the `target`, and puts the part into `staging`.
-//! 8. `replace` or `shares` merges that into the table, by the library `postgres`, which also records the run.
+//! 7. State `Upsert`: `upsert`, `transaction::load`, checks the `target`, and puts the part into `staging`.
+//! 8. `last_run` or `words` merges that into the table, by the library `postgres`, which also records the run.
 //! 9. The entry in the [`ledger`] is written in doubt before the commit, certain after it.
 //! 10. State `ReleaseLock` lets the next run begin.
 

@@ -1,150 +1,116 @@
-//! A job's spec: what a file holds and where it goes. Its parts are parameters of the job in the template, put into the
-//! states that need them, so it is fixed when the stack is deployed; whoever starts an execution cannot change it.
+//! A job's spec: which objects are read and how, what becomes of their rows, and where that goes. Its three parts are
+//! parameters of the job in the template, put into the states that need them, so it is fixed when the stack is
+//! deployed; whoever starts an execution cannot change it. The reference is `local/spec/reference.md`.
+//!
+//! # Layout
+//! - `fields`: the fields of a JSON object, each asked for once; what is left over is a problem.
+//! - `names`: what may be called how.
+//! - `source`, `shape`, `target`: the parts.
+//! - `earlier`: the form before this one, refused with what it is called now.
+//! - `print`: what of a spec decides what a table holds.
 
+mod earlier;
+mod fields;
+mod names;
+mod print;
+mod shape;
+mod source;
+mod target;
+#[cfg(test)]
+mod tests;
+
+pub use print::{Print, Selection};
+pub use shape::{Other, Pivot, Shape};
+pub use source::{Column, ColumnType, FileType, OnBad, Place, Source, Suffixes};
+pub use target::{NewestBy, OnOverlap, OnRepeatedFile, Target};
+
+use crate::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde_json::Value;
 use std::fmt;
 
-/// Which objects under the job's prefix are its input.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Source {
-    /// Keys end with this, for example `.csv`, or with one of these, as [`input`](crate::input) says. It also says what
-    /// a file holds: Parquet, JSON lines or CSV.
-    pub suffix: Suffixes,
+/// The three parts as they stand in a payload.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct Parts {
+    /// Which objects are read, and how.
+    pub source: Value,
+    /// What becomes of their rows.
+    pub shape: Value,
+    /// Where that goes.
+    pub target: Value,
 }
 
-/// One suffix, or several.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(untagged)]
-pub enum Suffixes {
-    /// One.
-    One(String),
-    /// Several.
-    Several(Vec<String>),
+/// A checked spec.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spec {
+    /// Which objects are read, and how.
+    pub source: Source,
+    /// What becomes of their rows.
+    pub shape: Shape,
+    /// Where that goes.
+    pub target: Target,
 }
 
-impl Suffixes {
-    /// All of them.
-    pub fn all(&self) -> &[String] {
-        match self {
-            Self::One(suffix) => std::slice::from_ref(suffix),
-            Self::Several(suffixes) => suffixes,
-        }
+impl Spec {
+    /// The columns of the source that the shape does not use. They are not read.
+    pub fn unused_columns(&self) -> impl Iterator<Item = &str> {
+        let Shape { key, sum, pivot, .. } = &self.shape;
+        self.source
+            .columns
+            .keys()
+            .map(String::as_str)
+            .filter(move |name| ![key, sum, &pivot.on].into_iter().any(|used| used == name))
     }
 }
 
-impl fmt::Display for Suffixes {
+/// What is wrong with a field of a spec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Which field, as a JSON Pointer (RFC 6901) that begins with the part: `/shape/keys/0`.
+    pub pointer: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.all().join(" or "))
+        write!(f, "{}: {}", self.pointer, self.what)
     }
 }
 
-/// How rows become one row per index value and one column per category.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pivot {
-    /// The column whose values become the rows of the result.
-    pub index: Index,
-    /// The column whose values become the columns of the result.
-    pub columns: String,
-    /// The column that is summed.
-    pub values: String,
-    /// How the values of one cell become one.
-    pub aggregate: Aggregate,
-    /// From a value of the column `columns` to the name of a result column.
-    pub categories: BTreeMap<String, String>,
-    /// What to do with a category that is not listed.
-    #[serde(default)]
-    pub unknown_category: UnknownCategory,
-    /// What to do with a row that cannot be read.
-    #[serde(default)]
-    pub bad_row: BadRow,
-    /// Keep the sums of each file apart: [`OnOverlap::PerFile`] needs them so.
-    #[serde(default)]
-    pub per_file: bool,
-}
-
-impl Pivot {
-    /// The result's value columns, each once, in the order of their names.
-    pub fn value_columns(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.categories.values().cloned().collect();
-        names.sort();
-        names.dedup();
-        names
+impl Parts {
+    /// The spec of these parts.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn check(&self) -> std::result::Result<Spec, Vec<Problem>> {
+        let mut problems = earlier::problems(self);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        for (part, value) in [("/source", &self.source), ("/shape", &self.shape), ("/target", &self.target)] {
+            names::reserved(part, value, &mut problems);
+        }
+        let source = source::read(&self.source, &mut problems);
+        let shape = shape::read(&self.shape, &mut problems);
+        let target = target::read(&self.target, &mut problems);
+        let spec = Spec { source, shape, target };
+        // What one field says of another only makes sense where each is right by itself.
+        if problems.is_empty() {
+            shape::compare(&spec, &mut problems);
+            target::compare(&self.target["newest_per"], &spec, &mut problems);
+        }
+        if problems.is_empty() { Ok(spec) } else { Err(problems) }
     }
-}
 
-/// The index column.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Index {
-    /// Its name in the file's header.
-    pub column: String,
-    /// For an index of dates: how many leading characters of the value are the date. 10 for `YYYY-MM-DD...`, the only
-    /// form there is. Without it the index is text, taken as it stands.
-    #[serde(default)]
-    pub date_prefix: Option<u8>,
-    /// Its name in the result.
-    #[serde(rename = "as")]
-    pub name: String,
-}
-
-/// How the values of one cell become one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Aggregate {
-    /// Their exact decimal sum.
-    Sum,
-}
-
-/// What to do with a category that the spec does not list.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UnknownCategory {
-    /// The row is a bad row.
-    #[default]
-    Fail,
-    /// The row is left out, and counted.
-    Ignore,
-}
-
-/// What to do with a row that cannot be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BadRow {
-    /// Write all bad rows of the batch to the quarantine file, name the first ones, and load nothing.
-    #[default]
-    Fail,
-    /// Write them to the quarantine file, count them, and load the others.
-    Quarantine,
-}
-
-/// The table that is loaded.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Target {
-    /// Its schema.
-    pub schema: String,
-    /// Its name.
-    pub table: String,
-    /// The columns of its unique key.
-    pub key: Vec<String>,
-    /// Create it when it is missing.
-    #[serde(default)]
-    pub create: bool,
-    /// What a known key means.
-    #[serde(default)]
-    pub on_overlap: OnOverlap,
-}
-
-/// What to do with a key that the table already holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnOverlap {
-    /// Overwrite its values.
-    #[default]
-    Replace,
-    /// Its values are the sum of the shares that all files have in it: a run replaces the shares of its files.
-    PerFile,
+    /// The same for a function, to which they come from the state machine.
+    ///
+    /// # Errors
+    /// `Misconfigured`, naming the job and each field.
+    pub fn spec(&self, job: &str) -> Result<Spec> {
+        self.check().map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Error::new(Kind::Misconfigured, format!("the spec of job {job}: {}", problems.join("; ")))
+        })
+    }
 }

@@ -33,8 +33,10 @@ pub(super) fn positions(header: &Record<'_>, plan: &Plan) -> Result<Positions, S
             (None, _) => Err(missing(wanted, &names, header.raw, plan)),
         }
     };
-    let [index, category, value] = plan.columns();
-    Ok(Positions { index: find(index)?, category: find(category)?, value: find(value)?, width: names.len() })
+    let width = names.len();
+    let find = |place: usize, wanted: Option<&str>| wanted.map_or(Ok(width + place), find);
+    let [key, category, value] = plan.columns();
+    Ok(Positions { key: find(0, key)?, category: find(1, category)?, value: find(2, value)?, width })
 }
 
 /// The names of a header, without blanks around them.
@@ -59,7 +61,8 @@ fn trimmed(name: &[u8]) -> Option<&str> {
 
 fn missing(wanted: &str, names: &[Cow<'_, [u8]>], raw: &[u8], plan: &Plan) -> String {
     let few: Vec<String> = names.iter().take(20).map(|name| shown(name)).collect();
-    let found = plan.columns().iter().filter(|wanted| names.iter().any(|name| trimmed(name) == Some(wanted))).count();
+    let found =
+        plan.columns().iter().flatten().filter(|wanted| names.iter().any(|name| trimmed(name) == Some(wanted))).count();
     let hint = match names.iter().position(|name| trimmed(name).is_none()) {
         // It may be the one that is missing.
         Some(position) => format!("; column {} is {}", position + 1, not_utf_8(&names[position])),
@@ -76,7 +79,7 @@ const DELIMITERS: [(u8, &str); 3] = [(b';', "semicolons"), (b'\t', "tabs"), (b'|
 fn delimiter_hint(raw: &[u8], plan: &Plan, found: usize) -> Option<String> {
     let count = |delimiter: u8| {
         let names: Vec<&[u8]> = raw.split(|&byte| byte == delimiter).map(unquoted).collect();
-        plan.columns().iter().filter(|wanted| names.contains(&wanted.as_bytes())).count()
+        plan.columns().iter().flatten().filter(|wanted| names.contains(&wanted.as_bytes())).count()
     };
     let fitting = DELIMITERS.into_iter().find(|(delimiter, _)| count(*delimiter) > found);
     let only = || DELIMITERS.into_iter().find(|(delimiter, _)| !raw.contains(&b',') && raw.contains(delimiter));
@@ -110,7 +113,7 @@ mod tests {
     #[test]
     fn columns_are_found_by_name() {
         let positions = positions_of("End date,\"Start date\", Project ,x,Duration (in minutes)").unwrap();
-        assert_eq!(positions, Positions { index: 1, category: 2, value: 4, width: 5 });
+        assert_eq!(positions, Positions { key: 1, category: 2, value: 4, width: 5 });
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The rows of a frame in PostgreSQL's binary format for COPY, so that the database has nothing to parse while the
 //! table is locked.
 
-use copy_binary::{begin_row, write_bigint, write_date, write_numeric, write_text};
+use copy_binary::{begin_row, write_bigint, write_date, write_numeric, write_smallint, write_text};
 use polars::prelude::{DataFrame, DataType, PolarsError, Series};
 use sluice::{Error, Kind, Result};
 
@@ -29,6 +29,8 @@ enum CopyColumn<'a> {
     /// Days since 1970-01-01.
     Dates(&'a [i32]),
     Integers(&'a [i64]),
+    /// Of the values of a `smallint`.
+    States(&'a [i32]),
     Texts(Vec<&'a str>),
     /// The mantissas, all of the same scale.
     Decimals(&'a [i128], u32),
@@ -40,6 +42,7 @@ impl<'a> CopyColumn<'a> {
         Ok(match column.dtype() {
             DataType::Date => Self::Dates(column.date().and_then(|days| days.physical().cont_slice()).map_err(failed)?),
             DataType::Int64 => Self::Integers(column.i64().and_then(|values| values.cont_slice()).map_err(failed)?),
+            DataType::Int32 => Self::States(column.i32().and_then(|values| values.cont_slice()).map_err(failed)?),
             DataType::String => {
                 let texts = column.str().map_err(failed)?;
                 Self::Texts(texts.iter().map(|text| text.expect("no column of ours has nulls")).collect())
@@ -56,6 +59,10 @@ impl<'a> CopyColumn<'a> {
         match self {
             Self::Dates(days) => write_date(days[row], out),
             Self::Integers(values) => write_bigint(values[row], out),
+            Self::States(states) => {
+                let state = i16::try_from(states[row]).map_err(|error| broken("a state that is none", error))?;
+                write_smallint(state, out);
+            }
             Self::Texts(texts) => write_text(texts[row], out).map_err(|error| broken("write a row", error))?,
             Self::Decimals(mantissas, scale) => write_numeric(mantissas[row], *scale, out),
         }

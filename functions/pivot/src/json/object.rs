@@ -8,11 +8,11 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// The values under these names in the object that is all of `json`.
+/// The values under these names in the object that is all of `json`; none where there is no name.
 ///
 /// # Errors
 /// Those of the parser.
-pub(super) fn read<'l>(json: &'l str, names: [&str; 3]) -> serde_json::Result<[JsonValue<'l>; 3]> {
+pub(super) fn read<'l>(json: &'l str, names: [Option<&str>; 3]) -> serde_json::Result<[JsonValue<'l>; 3]> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let cells = ObjectSeed { names }.deserialize(&mut deserializer)?;
     deserializer.end()?;
@@ -74,7 +74,7 @@ impl<'l> JsonValue<'l> {
 /// An object of which the values under three names are wanted.
 #[derive(Clone, Copy)]
 struct ObjectSeed<'n> {
-    names: [&'n str; 3],
+    names: [Option<&'n str>; 3],
 }
 
 impl<'de> DeserializeSeed<'de> for ObjectSeed<'_> {
@@ -112,7 +112,7 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
 
 /// A key: which of three names it is.
 struct KeySeed<'n> {
-    names: [&'n str; 3],
+    names: [Option<&'n str>; 3],
 }
 
 impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
@@ -131,6 +131,6 @@ impl Visitor<'_> for KeySeed<'_> {
     }
 
     fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.names.map(|name| name == key))
+        Ok(self.names.map(|name| name == Some(key)))
     }
 }

@@ -20,8 +20,8 @@ pub struct Group {
     /// The number of its first row in the file, from 1.
     pub(super) first_row: u64,
     pub(super) rows: u64,
-    /// Of the index, the category and the value.
-    pub(super) chunks: [Chunk; 3],
+    /// Of the key, the category and the value.
+    pub(super) chunks: [Option<Chunk>; 3],
 }
 
 /// The values of a row group in one column.
@@ -33,7 +33,7 @@ pub(super) struct Chunk {
 }
 
 /// Reads the metadata of a file whose chunks end before `end`.
-pub(super) fn read(bytes: &[u8], wanted: [(&str, Role); 3], end: u64) -> Checked<(Schema, Vec<Group>)> {
+pub(super) fn read(bytes: &[u8], wanted: [Option<(&str, Role)>; 3], end: u64) -> Checked<(Schema, Vec<Group>)> {
     let mut reader = Reader::new(bytes);
     let mut schema: Option<Schema> = None;
     let mut groups: Vec<Group> = Vec::new();
@@ -84,7 +84,8 @@ pub(super) fn read(bytes: &[u8], wanted: [(&str, Role); 3], end: u64) -> Checked
         _ => reader.skip(kind),
     })?;
     let schema = schema.ok_or("its metadata has no columns")?;
-    if let Some(column) = schema.columns.iter().find(|column| arrow::is_duration(arrow_schema, &column.name)) {
+    if let Some(column) = schema.columns.iter().flatten().find(|column| arrow::is_duration(arrow_schema, &column.name))
+    {
         let what = format!("the column {:?} is a duration, which needs a unit; store it as a number", column.name);
         return Err(what.into());
     }
@@ -121,10 +122,10 @@ impl RowGroup {
         let mut leaf = 0;
         reader.structure(|reader, id, kind| match (id, kind) {
             (1, ThriftType::LIST) => reader.structures(|reader| {
-                if schema.columns.iter().any(|column| column.leaf == leaf) {
+                if schema.columns.iter().flatten().any(|column| column.leaf == leaf) {
                     let chunk = StoredChunk::read(reader)?;
                     for (column, place) in schema.columns.iter().zip(&mut group.chunks) {
-                        if column.leaf == leaf {
+                        if column.as_ref().is_some_and(|column| column.leaf == leaf) {
                             *place = Some(chunk);
                         }
                     }
@@ -204,17 +205,23 @@ impl StoredChunk {
     }
 }
 
-fn checked_chunks(stored: [Option<StoredChunk>; 3], schema: &Schema, rows: u64, end: u64) -> Checked<[Chunk; 3]> {
+fn checked_chunks(
+    stored: [Option<StoredChunk>; 3],
+    schema: &Schema,
+    rows: u64,
+    end: u64,
+) -> Checked<[Option<Chunk>; 3]> {
     let checked = |place: usize| {
-        let column = &schema.columns[place];
+        let Some(column) = &schema.columns[place] else { return Ok(None) };
         let chunk = stored[place].ok_or("it is missing").map_err(Flaw::from);
         chunk
             .and_then(|chunk| chunk.checked(column, rows, end))
+            .map(Some)
             .map_err(|flaw| Flaw::from(format!("column {:?}: {flaw}", column.name)))
     };
     let chunks = [checked(0)?, checked(1)?, checked(2)?];
     // Three numbers of at most the file's size.
-    let len = chunks.iter().fold(0_u64, |sum, chunk| sum.saturating_add(chunk.len));
+    let len = chunks.iter().flatten().fold(0_u64, |sum, chunk| sum.saturating_add(chunk.len));
     if len > MAX_GROUP_BYTES {
         let what = format!(
             "its chunks of the three columns have {} MiB, which must be held at once, and {} MiB is the most that is; write \

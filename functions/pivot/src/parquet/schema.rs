@@ -16,9 +16,9 @@ const NAMED: usize = 20;
 /// What a column is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// The index, of dates.
+    /// The key, of dates.
     Date,
-    /// The index, of texts.
+    /// The key, of texts.
     Text,
     /// The category.
     Category,
@@ -42,7 +42,7 @@ impl Role {
             Form::Signed | Form::Unsigned => self != Role::Date,
             Form::Boolean => matches!(self, Role::Text | Role::Category),
             Form::Float | Form::Decimal { .. } => self == Role::Value,
-            Form::Date | Form::Instant { .. } | Form::Instant96 => self == Role::Date,
+            Form::Date | Form::Time { .. } | Form::Instant96 => self == Role::Date,
         }
     }
 }
@@ -65,8 +65,8 @@ pub(super) struct SpecColumn {
 /// The spec's three columns, and how many there are in all.
 #[derive(Clone, Debug)]
 pub(super) struct Schema {
-    /// Those of the index, the category and the value.
-    pub(super) columns: [SpecColumn; 3],
+    /// Those of the key, the category and the value; `None` for those that the object's key gives.
+    pub(super) columns: [Option<SpecColumn>; 3],
     /// Columns of the table.
     pub(super) width: usize,
     /// Chunks of a row group: a group of columns has many.
@@ -75,7 +75,7 @@ pub(super) struct Schema {
 
 impl Schema {
     /// Finds the columns of these names and roles in the list of all.
-    pub(super) fn read(reader: &mut Reader<'_>, wanted: [(&str, Role); 3]) -> Checked<Self> {
+    pub(super) fn read(reader: &mut Reader<'_>, wanted: [Option<(&str, Role)>; 3]) -> Checked<Self> {
         let mut found: [Option<SpecColumn>; 3] = [None, None, None];
         let mut names = Vec::new();
         let (mut width, mut leaves) = (0, 0);
@@ -97,8 +97,10 @@ impl Schema {
                 }
             }
             if groups.len() == 1 {
-                for ((name, role), column) in wanted.into_iter().zip(&mut found) {
-                    if element.name == name.as_bytes() {
+                for (wanted, column) in wanted.into_iter().zip(&mut found) {
+                    if let Some((name, role)) = wanted
+                        && element.name == name.as_bytes()
+                    {
                         let new = element.column(name, role, width, leaves)?;
                         if column.replace(new).is_some() {
                             return Err(format!("it has two columns of the name {name:?}").into());
@@ -120,14 +122,11 @@ impl Schema {
         if groups.iter().any(|&left| left > 0) {
             return Err("its metadata has fewer columns than its table".into());
         }
-        let missing = |place: usize| -> Flaw {
-            let (name, _) = wanted[place];
-            format!("the column {name:?} is missing; the file has {}", names.join(", ")).into()
-        };
-        let [index, category, value] = found;
-        let columns =
-            [index.ok_or_else(|| missing(0))?, category.ok_or_else(|| missing(1))?, value.ok_or_else(|| missing(2))?];
-        Ok(Self { columns, width, leaves })
+        let missing = wanted.into_iter().zip(&found).find(|(wanted, column)| wanted.is_some() && column.is_none());
+        if let Some((Some((name, _)), _)) = missing {
+            return Err(format!("the column {name:?} is missing; the file has {}", names.join(", ")).into());
+        }
+        Ok(Self { columns: found, width, leaves })
     }
 }
 
@@ -156,14 +155,13 @@ enum Meaning {
     Decimal,
     Date,
     Timestamp {
-        per_day: i64,
+        per_second: i64,
+        is_in_utc: bool,
     },
     /// Nothing: there are only nulls.
     Null,
     Other(&'static str),
 }
-
-const SECONDS_PER_DAY: i64 = 86_400;
 
 impl<'a> Element<'a> {
     fn read(reader: &mut Reader<'a>) -> Checked<Self> {
@@ -237,21 +235,29 @@ impl<'a> Element<'a> {
         reader.skip(kind)
     }
 
-    /// Whether it is in UTC or local makes no difference: its date is that of the stored number.
     fn read_timestamp(&mut self, reader: &mut Reader<'a>) -> Checked<()> {
-        self.meaning = Meaning::Other("TIMESTAMP of an unknown unit");
+        let (mut is_in_utc, mut per_second) = (false, None);
         reader.structure(|reader, id, kind| match (id, kind) {
+            (1, ThriftType::TRUE) => {
+                is_in_utc = true;
+                reader.skip(kind)
+            }
             (2, ThriftType::STRUCT) => reader.structure(|reader, id, kind| {
-                self.meaning = match id {
-                    1 => Meaning::Timestamp { per_day: SECONDS_PER_DAY * 1_000 },
-                    2 => Meaning::Timestamp { per_day: SECONDS_PER_DAY * 1_000_000 },
-                    3 => Meaning::Timestamp { per_day: SECONDS_PER_DAY * 1_000_000_000 },
-                    _ => self.meaning,
+                per_second = match id {
+                    1 => Some(1_000),
+                    2 => Some(1_000_000),
+                    3 => Some(1_000_000_000),
+                    _ => per_second,
                 };
                 reader.skip(kind)
             }),
             _ => reader.skip(kind),
-        })
+        })?;
+        self.meaning = match per_second {
+            Some(per_second) => Meaning::Timestamp { per_second, is_in_utc },
+            None => Meaning::Other("TIMESTAMP of an unknown unit"),
+        };
+        Ok(())
     }
 
     fn read_integer(&mut self, reader: &mut Reader<'a>) -> Checked<()> {
@@ -305,7 +311,7 @@ impl<'a> Element<'a> {
             (1 | 2, Meaning::Plain | Meaning::Signed) => Form::Signed,
             (1 | 2, Meaning::Unsigned) => Form::Unsigned,
             (1, Meaning::Date) => Form::Date,
-            (2, Meaning::Timestamp { per_day }) => Form::Instant { per_day },
+            (2, Meaning::Timestamp { per_second, is_in_utc }) => Form::Time { per_second, is_in_utc },
             (3, Meaning::Plain) => Form::Instant96,
             (4 | 5, Meaning::Plain) => Form::Float,
             (6, Meaning::Plain | Meaning::Text) => Form::Text,
@@ -347,8 +353,9 @@ fn converted(number: i32) -> Meaning {
         5 => Meaning::Decimal,
         6 => Meaning::Date,
         7 | 8 => Meaning::Other("TIME"),
-        9 => Meaning::Timestamp { per_day: SECONDS_PER_DAY * 1_000 },
-        10 => Meaning::Timestamp { per_day: SECONDS_PER_DAY * 1_000_000 },
+        // As the format's specification has it (LogicalTypes.md, "TIMESTAMP", deprecated ones).
+        9 => Meaning::Timestamp { per_second: 1_000, is_in_utc: true },
+        10 => Meaning::Timestamp { per_second: 1_000_000, is_in_utc: true },
         11..=14 => Meaning::Unsigned,
         15..=18 => Meaning::Signed,
         20 => Meaning::Other("BSON"),

@@ -27,12 +27,14 @@ pub(super) enum Form {
     },
     /// Days since 1970-01-01.
     Date,
-    /// Parts of a day since 1970-01-01, in UTC.
-    Instant {
-        /// How many make a day.
-        per_day: i64,
+    /// A time since 1970-01-01.
+    Time {
+        /// How many make a second.
+        per_second: i64,
+        /// It is a point in time, and counted in UTC; else what a wall clock shows.
+        is_in_utc: bool,
     },
-    /// Nanoseconds of a day, and its Julian day number.
+    /// Nanoseconds of a day, and its Julian day number: a point in time.
     Instant96,
     /// There are only nulls.
     Null,
@@ -41,7 +43,11 @@ pub(super) enum Form {
 /// The longest text of any value but a text, in bytes.
 const MAX_OTHER_LEN: usize = 96;
 
-const NANOSECONDS_PER_DAY: i64 = 86_400_000_000_000;
+const SECONDS_PER_DAY: i64 = 86_400;
+
+const NANOSECONDS_PER_SECOND: i64 = 1_000_000_000;
+
+const NANOSECONDS_PER_DAY: i64 = SECONDS_PER_DAY * NANOSECONDS_PER_SECOND;
 
 impl Form {
     /// How long the text of a value may be at most, in bytes.
@@ -53,8 +59,7 @@ impl Form {
         }
     }
 
-    /// Appends the text of a value. Of a point in time only the date: nothing else of it is ever used; and of a text
-    /// that is too long for any row only so much that this is seen.
+    /// Appends the text of a value; of a text that is too long for any row only so much that this is seen.
     pub(super) fn write(self, value: &[u8], text: &mut Vec<u8>) -> Checked<()> {
         match self {
             Form::Text => text.extend_from_slice(&value[..self.max_len(value)]),
@@ -89,12 +94,23 @@ impl Form {
                 _ => return Err(WIDTH.into()),
             },
             Form::Date => write_date(integer(value)?, text),
-            Form::Instant { per_day } => write_date(integer(value)?.div_euclid(per_day), text),
+            Form::Time { per_second, is_in_utc } => {
+                let (value, per_day) = (integer(value)?, per_second * SECONDS_PER_DAY);
+                write_date(value.div_euclid(per_day), text);
+                // A fraction of a second is no longer than nine digits, so this cannot overflow.
+                let parts = value.rem_euclid(per_day);
+                let nanoseconds = parts % per_second * (NANOSECONDS_PER_SECOND / per_second);
+                write_time(parts / per_second, nanoseconds, is_in_utc, text);
+            }
             Form::Instant96 => {
                 let (nanoseconds, day) = value.split_first_chunk::<8>().ok_or(WIDTH)?;
                 let day = u32::from_le_bytes(day.try_into().map_err(|_| WIDTH)?);
-                let carry = i64::from_le_bytes(*nanoseconds).div_euclid(NANOSECONDS_PER_DAY);
+                let nanoseconds = i64::from_le_bytes(*nanoseconds);
+                let carry = nanoseconds.div_euclid(NANOSECONDS_PER_DAY);
                 write_date(i64::from(day) - i64::from(JULIAN_EPOCH) + carry, text);
+                let nanoseconds = nanoseconds.rem_euclid(NANOSECONDS_PER_DAY);
+                let (seconds, rest) = (nanoseconds / NANOSECONDS_PER_SECOND, nanoseconds % NANOSECONDS_PER_SECOND);
+                write_time(seconds, rest, true, text);
             }
         }
         Ok(())
@@ -180,6 +196,17 @@ fn write_date(day: i64, text: &mut Vec<u8>) {
     debug_assert!(written.is_ok(), "memory takes every text");
 }
 
+/// Appends the time of a day, and whether it is one in UTC.
+fn write_time(seconds: i64, nanoseconds: i64, is_in_utc: bool, text: &mut Vec<u8>) {
+    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    let zone = if is_in_utc { "Z" } else { "" };
+    let written = match nanoseconds {
+        0 => write!(text, "T{hour:02}:{minute:02}:{second:02}{zone}"),
+        _ => write!(text, "T{hour:02}:{minute:02}:{second:02}.{nanoseconds:09}{zone}"),
+    };
+    debug_assert!(written.is_ok(), "memory takes every text");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,11 +252,11 @@ mod tests {
             (big(38), &i128::MIN.to_be_bytes()),
             (Form::Float, &((-0.1_f64 - 0.2) * 1e-6).to_le_bytes()),
             (Form::Float, &(-f64::MIN_POSITIVE).to_le_bytes()),
-            (Form::Instant { per_day: 1 }, &i64::MIN.to_le_bytes()),
+            (Form::Time { per_second: 1, is_in_utc: true }, &i64::MIN.to_le_bytes()),
             (Form::Unsigned, &u64::MAX.to_le_bytes()),
         ] {
             let text = text(form, value);
-            assert!(text.len() <= form.max_len(value) / 2, "{text}");
+            assert!(text.len() <= form.max_len(value) * 3 / 4, "{text}");
         }
         let long = vec![b'x'; 2 * MAX_ROW_BYTES];
         assert_eq!(text(Form::Text, &long).len(), MAX_ROW_BYTES + 1);
@@ -258,23 +285,25 @@ mod tests {
     }
 
     #[test]
-    fn days_and_instants_are_dates() {
-        let days = |text: &str| Date::parse(text.as_bytes()).ok().map(Date::days);
+    fn days_are_dates_and_times_have_theirs() {
+        let days = |text: &str| Date::parse(text.as_bytes(), None).ok().map(Date::days);
         for day in (-719_162..=2_932_896).step_by(97).chain([-719_162, 11_016, 2_932_896]) {
             assert_eq!(days(&text(Form::Date, &i32::to_le_bytes(day))), Some(day));
         }
         for day in [i32::MIN, -719_163, 2_932_897, i32::MAX] {
             assert_eq!(days(&text(Form::Date, &day.to_le_bytes())), None);
         }
-        let milliseconds = Form::Instant { per_day: 86_400_000 };
-        assert_eq!(text(milliseconds, &(-1_i64).to_le_bytes()), "1969-12-31");
-        assert_eq!(text(milliseconds, &86_400_000_i64.to_le_bytes()), "1970-01-02");
-        assert_eq!(days(&text(milliseconds, &i64::MIN.to_le_bytes())), None);
+        let time = |per_second, is_in_utc, value: i64| text(Form::Time { per_second, is_in_utc }, &value.to_le_bytes());
+        assert_eq!(time(1_000, false, -1), "1969-12-31T23:59:59.999000000");
+        assert_eq!(time(1_000, true, 86_400_000), "1970-01-02T00:00:00Z");
+        assert_eq!(time(1_000_000, true, 3_600_000_001), "1970-01-01T01:00:00.000001000Z");
+        assert_eq!(time(1_000_000_000, false, 86_399_000_000_001), "1970-01-01T23:59:59.000000001");
+        assert_eq!(days(&time(1_000, false, i64::MIN)), None);
         let int96 = |nanoseconds: i64, day: u32| {
             text(Form::Instant96, &[&nanoseconds.to_le_bytes()[..], &day.to_le_bytes()].concat())
         };
-        assert_eq!(int96(0, 2_440_588), "1970-01-01");
-        assert_eq!(int96(NANOSECONDS_PER_DAY - 1, 2_451_545), "2000-01-01");
-        assert_eq!(int96(-1, 2_440_588), "1969-12-31");
+        assert_eq!(int96(0, 2_440_588), "1970-01-01T00:00:00Z");
+        assert_eq!(int96(NANOSECONDS_PER_DAY - 1, 2_451_545), "2000-01-01T23:59:59.999999999Z");
+        assert_eq!(int96(-1_000, 2_440_588), "1969-12-31T23:59:59.999999000Z");
     }
 }

@@ -39,7 +39,7 @@ pub(crate) struct Files<'a, F> {
 }
 
 /// A file; `None` if the version that was listed no longer exists.
-type Opened = Result<Option<Body>>;
+pub(crate) type Opened = Result<Option<Body>>;
 
 impl<'a, F: Fn(&SourceFile) -> bool> Files<'a, F> {
     /// Files are opened ahead if `is_opened_ahead`.
@@ -123,8 +123,8 @@ pub(crate) async fn read(store: &Store, file: &SourceFile, wanted: Range<u64>) -
     Ok(Some(bytes))
 }
 
-/// The error for a file that is not what it was when its first bytes were read. Rows of it may be in the sums; the next
-/// try leaves it out.
+/// The error for a file that is not what it was when its first bytes were read. Rows of it may be in quarantine; the
+/// next try leaves it out.
 pub(crate) fn replaced(file: &SourceFile) -> Error {
     Error::new(Kind::TransientFailure, format!("{} was replaced while it was read", file.key))
 }

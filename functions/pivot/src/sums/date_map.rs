@@ -69,12 +69,6 @@ impl DateMap {
         &self.dates
     }
 
-    /// Forgets everything, and keeps the memory.
-    pub fn clear(&mut self) {
-        self.dates.clear();
-        self.slots.fill(EMPTY);
-    }
-
     /// Enters a date; returns whether there was room near its number.
     fn enter(&mut self, row: usize) -> bool {
         let date = self.dates[row];
@@ -111,7 +105,7 @@ mod tests {
             (1..13).flat_map(move |month| (1..29).map(move |day| format!("{year:04}-{month:02}-{day:02}")))
         });
         let chosen =
-            all.filter_map(|text| Date::parse(text.as_bytes()).ok()).filter(|date| date.number() % 65_536 < 40);
+            all.filter_map(|text| Date::parse(text.as_bytes(), None).ok()).filter(|date| date.number() % 65_536 < 40);
         for date in chosen {
             let row = rows.insert(date);
             assert_eq!(rows.row(date), Some(row));
@@ -122,20 +116,16 @@ mod tests {
     #[test]
     fn every_date_has_one_row() {
         let mut rows = DateMap::default();
-        for round in 0..2 {
-            let mut expected = HashMap::new();
-            for year in (1 + round)..5_500 {
-                for text in [format!("{year:04}-02-28"), format!("{year:04}-12-01")] {
-                    let date = Date::parse(text.as_bytes()).unwrap();
-                    assert_eq!(rows.row(date), None, "{text}");
-                    let row = rows.insert(date);
-                    assert_eq!(expected.insert(row, date), None, "{text}");
-                }
+        let mut expected = HashMap::new();
+        for year in 1..5_500 {
+            for text in [format!("{year:04}-02-28"), format!("{year:04}-12-01")] {
+                let date = Date::parse(text.as_bytes(), None).unwrap();
+                assert_eq!(rows.row(date), None, "{text}");
+                let row = rows.insert(date);
+                assert_eq!(expected.insert(row, date), None, "{text}");
             }
-            assert!(expected.iter().all(|(row, date)| rows.row(*date) == Some(*row) && rows.dates()[*row] == *date));
-            assert_eq!(expected.len(), rows.dates().len());
-            rows.clear();
-            assert!(rows.dates().is_empty() && expected.values().all(|date| rows.row(*date).is_none()));
         }
+        assert!(expected.iter().all(|(row, date)| rows.row(*date) == Some(*row) && rows.dates()[*row] == *date));
+        assert_eq!(expected.len(), rows.dates().len());
     }
 }

@@ -1,53 +1,87 @@
 //! What may stand behind a date: a time of day, as ISO 8601 has it with a colon, and nothing else.
 
-/// Whether `text` is ` ` or `T`, then a time: `HH:MM[:SS[.fraction]]`, then perhaps an offset, `Z` or `UTC`.
-pub(super) fn is_time(text: &[u8]) -> bool {
-    let [b' ' | b'T' | b't', time @ ..] = text else { return false };
-    let Some(rest) = below(time, 24).and_then(colon).and_then(|rest| below(rest, 60)) else { return false };
-    is_end_of_time(rest)
+/// A time of day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Time {
+    /// Since midnight, a fraction left out.
+    pub(super) seconds: i64,
+    /// How far its clock is ahead of UTC, in seconds, if that is said: then it is of a point in time.
+    pub(super) offset: Option<i64>,
+    /// It says more than microseconds.
+    pub(super) is_too_fine: bool,
 }
 
-/// Whether `text` may stand behind `HH:MM`: perhaps seconds, then perhaps an offset, `Z` or `UTC`.
-pub(super) fn is_end_of_time(text: &[u8]) -> bool {
-    let zone = match text {
-        [b':', seconds @ ..] => match below(seconds, 60) {
-            Some([b'.' | b',', fraction @ ..]) => {
-                let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
-                match digits {
-                    1..=MAX_FRACTION => &fraction[digits..],
-                    _ => return false,
-                }
-            }
-            Some(rest) => rest,
-            None => return false,
-        },
-        rest => rest,
-    };
-    match zone.strip_prefix(b" ").unwrap_or(zone) {
-        [] => zone.is_empty(),
-        b"Z" | b"UTC" => true,
-        [b'+' | b'-', offset @ ..] => match below(offset, 24) {
-            Some([]) => true,
-            Some(minutes) => below(colon(minutes).unwrap_or(minutes), 60) == Some(&[]),
-            None => false,
-        },
-        _ => false,
-    }
-}
-
-/// Digits of a fraction of a second: nanoseconds, of which a day has no use.
+/// Digits of a fraction of a second that may be there: nanoseconds.
 const MAX_FRACTION: usize = 9;
 
-/// What follows a number of two digits below `end`.
-fn below(text: &[u8], end: u8) -> Option<&[u8]> {
-    match text {
-        [tens @ b'0'..=b'9', ones @ b'0'..=b'9', rest @ ..] if (tens - b'0') * 10 + (ones - b'0') < end => Some(rest),
+/// Those that may be other than zero: microseconds.
+const FINEST: usize = 6;
+
+/// Reads ` ` or `T`, then a time: `HH[:MM[:SS[.fraction]]]`, then perhaps an offset, `Z` or `UTC`; `None` if it is
+/// something else.
+pub(super) fn read(text: &[u8]) -> Option<Time> {
+    let [b' ' | b'T' | b't', time @ ..] = text else { return None };
+    let (hour, rest) = number(time, 24)?;
+    let (minute, time) = match rest {
+        [b':', rest @ ..] => {
+            let (minute, rest) = number(rest, 60)?;
+            (minute, behind_minutes(rest)?)
+        }
+        rest => (0, Time { seconds: 0, offset: offset(rest)?, is_too_fine: false }),
+    };
+    Some(Time { seconds: 3_600 * hour + 60 * minute + time.seconds, ..time })
+}
+
+/// Whether `text` may stand behind `HH:MM` on a wall clock: perhaps seconds, and nothing else.
+pub(super) fn is_end_of_wall_clock(text: &[u8]) -> bool {
+    behind_minutes(text).is_some_and(|time| time.offset.is_none() && !time.is_too_fine)
+}
+
+fn behind_minutes(text: &[u8]) -> Option<Time> {
+    let [b':', rest @ ..] = text else { return Some(Time { seconds: 0, offset: offset(text)?, is_too_fine: false }) };
+    let (seconds, rest) = number(rest, 60)?;
+    let (fraction, rest) = match rest {
+        [b'.' | b',', fraction @ ..] => {
+            let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            (1..=MAX_FRACTION).contains(&digits).then(|| fraction.split_at(digits))?
+        }
+        rest => rest.split_at(0),
+    };
+    let is_too_fine = fraction.iter().skip(FINEST).any(|digit| *digit != b'0');
+    Some(Time { seconds, offset: offset(rest)?, is_too_fine })
+}
+
+/// What is said about the clock: `Some(None)` if nothing is, `None` if it is something else.
+#[expect(clippy::option_option, reason = "two ways of not having it, which the caller treats differently")]
+fn offset(text: &[u8]) -> Option<Option<i64>> {
+    match text.strip_prefix(b" ").unwrap_or(text) {
+        [] => text.is_empty().then_some(None),
+        b"Z" | b"UTC" => Some(Some(0)),
+        [sign @ (b'+' | b'-'), offset @ ..] => {
+            let (hours, rest) = number(offset, 24)?;
+            let minutes = match rest {
+                [] => 0,
+                rest => {
+                    let (minutes, rest) = number(rest.strip_prefix(b":").unwrap_or(rest), 60)?;
+                    rest.is_empty().then_some(minutes)?
+                }
+            };
+            let seconds = 3_600 * hours + 60 * minutes;
+            Some(Some(if *sign == b'-' { -seconds } else { seconds }))
+        }
         _ => None,
     }
 }
 
-fn colon(text: &[u8]) -> Option<&[u8]> {
-    text.strip_prefix(b":")
+/// A number of two digits below `end`, and what follows it.
+fn number(text: &[u8], end: u8) -> Option<(i64, &[u8])> {
+    match text {
+        [tens @ b'0'..=b'9', ones @ b'0'..=b'9', rest @ ..] => {
+            let number = (tens - b'0') * 10 + (ones - b'0');
+            (number < end).then_some((i64::from(number), rest))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -56,21 +90,29 @@ mod tests {
 
     #[test]
     fn times_and_what_is_none() {
-        for time in [
-            " 10:00",
-            "T10:00",
-            "t00:00",
-            " 23:59:59",
-            " 10:00:00.1",
-            "T10:00:00,123456789",
-            "T10:00Z",
-            " 10:00 UTC",
-            " 10:00UTC",
-            "T10:00:00+02:00",
-            "T10:00-0530",
-            "T10:00:00.5 +02",
+        const TEN: i64 = 36_000;
+        for (text, seconds, offset) in [
+            (" 10", TEN, None),
+            ("T10Z", TEN, Some(0)),
+            ("T10+02", TEN, Some(7_200)),
+            (" 10:00", TEN, None),
+            ("T10:00", TEN, None),
+            ("t00:00", 0, None),
+            (" 23:59:59", 86_399, None),
+            (" 10:00:00.1", TEN, None),
+            ("T10:00:00,123456", TEN, None),
+            ("T10:00:00.123456000", TEN, None),
+            ("T10:00Z", TEN, Some(0)),
+            (" 10:00 UTC", TEN, Some(0)),
+            (" 10:00UTC", TEN, Some(0)),
+            ("T10:00:00+02:00", TEN, Some(7_200)),
+            ("T10:00-0530", TEN, Some(-19_800)),
+            ("T10:00:00.5 +02", TEN, Some(7_200)),
         ] {
-            assert!(is_time(time.as_bytes()), "{time:?}");
+            assert_eq!(read(text.as_bytes()), Some(Time { seconds, offset, is_too_fine: false }), "{text:?}");
+        }
+        for text in [" 10:00:00.1234567", "T10:00:00,000000001", "T10:00:00.123456700Z"] {
+            assert!(read(text.as_bytes()).is_some_and(|time| time.is_too_fine), "{text:?}");
         }
         for other in [
             "",
@@ -79,9 +121,11 @@ mod tests {
             "10:00",
             "  10:00",
             " 1:00",
-            " 10",
+            " 1",
+            " 10:",
             " 10:0",
             " 24:00",
+            " 24",
             " 10:60",
             " 10:00:60",
             " 10:00:0",
@@ -99,6 +143,7 @@ mod tests {
             " 10:00+02:60",
             " 10:00+02:000",
             " 10:00Zx",
+            " 10 h",
             " - 2024",
             " - 2024-03-31",
             " to 2024-03-31",
@@ -107,7 +152,10 @@ mod tests {
             "Z",
             " UTC",
         ] {
-            assert!(!is_time(other.as_bytes()), "{other:?}");
+            assert_eq!(read(other.as_bytes()), None, "{other:?}");
+        }
+        for (end, is_wall_clock) in [("", true), (":59.5", true), ("Z", false), (":59+02", false), (":5", false)] {
+            assert_eq!(is_end_of_wall_clock(end.as_bytes()), is_wall_clock, "{end:?}");
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Dates of the proleptic Gregorian calendar, years 1 to 9999.
 
 use super::field::FieldPrefix;
+use super::zone::Zone;
 use super::{clock, simd_digits};
+use std::cmp::Ordering;
 use std::fmt;
 use time::Month;
 use wide::{bytemuck, u8x16};
@@ -23,21 +25,28 @@ impl Date {
     /// Sentinel for an empty slot; not the encoding of any text.
     pub(crate) const NONE: Self = Self { digits: u64::MAX };
 
-    /// Parses `YYYY-MM-DD`, alone or with a time behind it, blanks around it allowed.
+    /// Parses `YYYY-MM-DD`, alone or with a time behind it, blanks around it allowed. A point in time has the day that
+    /// clocks of `zone` show.
     ///
     /// # Errors
     /// Why it is not the date of one day.
-    pub fn parse(text: &[u8]) -> Result<Self, NotDate> {
+    pub fn parse(text: &[u8], zone: Option<&Zone>) -> Result<Self, NotDate> {
         let text = text.trim_ascii();
         let (head, rest) =
             text.split_first_chunk().ok_or(if text.is_empty() { NotDate::Empty } else { NotDate::Malformed })?;
         let date = Self::parse_day(*head).ok_or(NotDate::Malformed)?;
-        match rest {
-            [] => Ok(date),
-            [b' ' | b'T' | b't', ..] if clock::is_time(rest) => Ok(date),
-            [b' ' | b'T' | b't', ..] => Err(NotDate::NoTimeBehind),
-            _ => Err(NotDate::Malformed),
+        let time = match rest {
+            [] => return Ok(date),
+            [b' ' | b'T' | b't', ..] => clock::read(rest).ok_or(NotDate::NoTimeBehind)?,
+            _ => return Err(NotDate::Malformed),
+        };
+        if time.is_too_fine {
+            return Err(NotDate::TooFine);
         }
+        let Some(offset) = time.offset else { return Ok(date) };
+        let zone = zone.ok_or(NotDate::NoZone)?;
+        let in_utc = i64::from(date.days()) * SECONDS_PER_DAY + time.seconds - offset;
+        Self::of_day((in_utc + zone.offset(in_utc)).div_euclid(SECONDS_PER_DAY)).ok_or(NotDate::OutOfYears)
     }
 
     fn parse_day(text: [u8; LENGTH]) -> Option<Self> {
@@ -47,29 +56,43 @@ impl Date {
         (date.year() >= 1).then(|| Self { digits: u64::from_le_bytes(digits) })
     }
 
+    /// The date of a day since 1970-01-01.
+    fn of_day(day: i64) -> Option<Self> {
+        let julian_day = i32::try_from(day).ok()?.checked_add(JULIAN_EPOCH)?;
+        let date = time::Date::from_julian_day(julian_day).ok()?;
+        let year = u16::try_from(date.year()).ok().filter(|year| *year >= 1)?;
+        let numbers = [u8::try_from(year / 100).ok()?, u8::try_from(year % 100).ok()?, date.month().into(), date.day()];
+        let [[a, b], [c, d], [e, f], [g, h]] = numbers.map(|number| [b'0' + number / 10, b'0' + number % 10]);
+        Some(Self { digits: u64::from_le_bytes([a, b, c, d, e, f, g, h]) })
+    }
+
     /// Parses the layout of the date only, not the calendar; compare the result with validated dates only. A time
-    /// behind it is checked in full.
+    /// behind it is checked in full, and must be that of a wall clock.
     #[inline(always)]
     pub fn parse_fast(prefix: FieldPrefix<'_>) -> Option<Self> {
         // The first and the last character that may stand in each place; those of the date are digits if it is known.
         const LOWEST: u8x16 = u8x16::new(*b"\0\0\0\0-\0\0-\0\0 00:00");
-        const HIGHEST: u8x16 = u8x16::new(*b"\xFF\xFF\xFF\xFF-\xFF\xFF-\xFF\xFFt29:59");
+        const HIGHEST: u8x16 = u8x16::new(*b"\xFF\xFF\xFF\xFF-\xFF\xFF-\xFF\xFF 29:59");
         const HYPHENS: u32 = 0b1001_0000;
+        const SEPARATOR: u32 = 1 << LENGTH;
         const TIME: u32 = 0b1111_1000_0000_0000;
+        const USUAL: u32 = HYPHENS | SEPARATOR | TIME;
+        const LAST_HOUR: u16 = u16::from_be_bytes(*b"23");
         const DIGITS: u8x16 = u8x16::new([0, 1, 2, 3, 5, 6, 8, 9, 15, 15, 15, 15, 15, 15, 15, 15]);
-        let wanted = match prefix.len {
-            LENGTH => HYPHENS,
-            WITH_TIME => HYPHENS | TIME,
-            WITH_TIME.. if has_end_of_time(prefix) => HYPHENS | TIME,
-            _ => return None,
-        };
-        if wanted != HYPHENS && !is_hour(prefix) {
-            return None;
-        }
         let text = u8x16::new(*prefix.bytes.first_chunk()?);
         let [digits, _]: [u64; 2] = bytemuck::cast(text.shuffle(DIGITS));
         let found = text.max(LOWEST).min(HIGHEST).simd_eq(text).to_bitmask();
-        (found & wanted == wanted).then_some(Self { digits })
+        let hour = u16::from_be_bytes([prefix.bytes[11], prefix.bytes[12]]);
+        let is_usual = match prefix.len {
+            WITH_TIME => (hour <= LAST_HOUR) & (found & USUAL == USUAL),
+            LENGTH => found & HYPHENS == HYPHENS,
+            _ => false,
+        };
+        if is_usual {
+            return Some(Self { digits });
+        }
+        let is_other = found & (HYPHENS | TIME) == HYPHENS | TIME && hour <= LAST_HOUR && has_other_end(prefix);
+        is_other.then_some(Self { digits })
     }
 
     /// Days since 1970-01-01.
@@ -87,19 +110,13 @@ impl Date {
     }
 }
 
-/// What stands between date and time, and an hour below 24 if it is two digits.
-#[inline(always)]
-fn is_hour(prefix: FieldPrefix<'_>) -> bool {
-    const LAST: u16 = u16::from_be_bytes(*b"23");
-    let [separator, tens, ones] = [10, 11, 12].map(|place| prefix.bytes[place]);
-    matches!(separator, b' ' | b'T' | b't') && u16::from_be_bytes([tens, ones]) <= LAST
-}
-
-/// Whether what follows the minutes belongs to a time. Not inlined: it would slow down the loop that is for minutes.
+/// Whether a date with hours and minutes is one whose separator is a `T`, or that has seconds. Not inlined: it would
+/// slow down the loop that is for minutes behind a blank.
 #[cold]
 #[inline(never)]
-fn has_end_of_time(prefix: FieldPrefix<'_>) -> bool {
-    prefix.bytes.get(WITH_TIME..prefix.len).is_some_and(clock::is_end_of_time)
+fn has_other_end(prefix: FieldPrefix<'_>) -> bool {
+    let is_separator = matches!(prefix.bytes[LENGTH], b' ' | b'T' | b't');
+    is_separator && prefix.bytes.get(WITH_TIME..prefix.len).is_some_and(clock::is_end_of_wall_clock)
 }
 
 /// Why a text is not a date.
@@ -111,17 +128,50 @@ pub enum NotDate {
     Malformed,
     /// A date, and something else than a time behind it, such as the end of a period.
     NoTimeBehind,
+    /// A time behind it of more than microseconds.
+    TooFine,
+    /// A point in time, which has a day only by some clock.
+    NoZone,
+    /// A point in time that clocks of its zone show before the year 1 or after 9999.
+    OutOfYears,
 }
 
-impl fmt::Display for NotDate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl NotDate {
+    /// The same in words.
+    pub fn reason(self) -> &'static str {
+        match self {
             NotDate::Empty => "no value, expected a date",
             NotDate::Malformed => "not a valid date as YYYY-MM-DD",
             NotDate::NoTimeBehind => "a date and something behind it that is not a time",
-        })
+            NotDate::TooFine => "a time finer than a microsecond",
+            NotDate::NoZone => "a point in time; on whose clock? say zone",
+            NotDate::OutOfYears => "a point in time outside the years 1 to 9999 of its zone",
+        }
     }
 }
+
+/// By the calendar.
+impl Ord for Date {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.digits.swap_bytes().cmp(&other.digits.swap_bytes())
+    }
+}
+
+impl PartialOrd for Date {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// As `YYYY-MM-DD`.
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [y1, y2, y3, y4, m1, m2, d1, d2] = self.digits.to_le_bytes().map(char::from);
+        write!(f, "{y1}{y2}{y3}{y4}-{m1}{m2}-{d1}{d2}")
+    }
+}
+
+const SECONDS_PER_DAY: i64 = 86_400;
 
 /// The Julian day number of 1970-01-01.
 pub(crate) const JULIAN_EPOCH: i32 = 2_440_588;
@@ -140,12 +190,12 @@ mod tests {
 
     /// Both paths, which must agree.
     fn parse(text: &[u8]) -> Option<i32> {
-        let date = Date::parse(text).ok();
+        let date = Date::parse(text, None).ok();
         for behind in [&b"\n2024-01-01,Work,and,so,on,and,on"[..], &[b','; 32]] {
             let ahead = [text, behind].concat();
             let fast = FieldPrefix::new(&ahead, text.len()).and_then(Date::parse_fast);
             assert!(fast.is_none() || date.is_none() || fast == date, "{}", text.escape_ascii());
-            let day = text.get(..LENGTH).and_then(|day| Date::parse(day).ok());
+            let day = text.get(..LENGTH).and_then(|day| Date::parse(day, None).ok());
             assert!(fast.is_none() || day.is_none() || date.is_some(), "{}", text.escape_ascii());
         }
         date.map(Date::days)
@@ -153,15 +203,19 @@ mod tests {
 
     #[test]
     fn the_common_format_takes_the_fast_path() {
-        for text in ["2023-03-04", "2023-03-04 16:11", "9999-12-31T00:00", "2023-03-04T23:59:59.123+02:00"] {
+        for text in ["2023-03-04", "2023-03-04 16:11", "9999-12-31T00:00", "2023-03-04T23:59:59.123000000"] {
             let ahead = format!("{text},behind it, all the way and further");
             let fast = FieldPrefix::new(ahead.as_bytes(), text.len()).and_then(Date::parse_fast);
-            assert_eq!(fast.ok_or(NotDate::Malformed), Date::parse(text.as_bytes()), "{text}");
+            assert_eq!(fast.ok_or(NotDate::Malformed), Date::parse(text.as_bytes(), None), "{text}");
         }
         for text in [
             "2023-03-0",
             "2023-03-04 - 2023-03-05",
             "2023-03-04 24:00",
+            "2023-03-04T29:00:00",
+            "2023-03-04_10:00",
+            "2023-03-04T23:59:59.123+02:00",
+            "2023-03-04 10:00:00.1234567",
             "2023-03-04 10:6:",
             "2023-03-04 to 5x",
             "2023-03-04x",
@@ -239,5 +293,47 @@ mod tests {
         ] {
             assert_eq!(parse(text.as_bytes()), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_point_in_time_has_the_day_of_a_clock() {
+        let day = |text: &str, zone: Option<&str>| {
+            let zone = zone.map(|name| Zone::named(name).unwrap());
+            Date::parse(text.as_bytes(), zone.as_ref()).map(|date| date.to_string())
+        };
+        for (text, zone, expected) in [
+            ("2024-03-01T23:30:00Z", "UTC", "2024-03-01"),
+            ("2024-03-01T23:30:00Z", "Europe/Berlin", "2024-03-02"),
+            ("2024-03-01 23:30 UTC", "America/New_York", "2024-03-01"),
+            ("2024-03-01T01:30+02:00", "UTC", "2024-02-29"),
+            ("2024-07-01T22:00:00.000001Z", "Europe/Berlin", "2024-07-02"),
+            ("2024-12-31T22:59:59-0000", "Europe/Berlin", "2024-12-31"),
+            ("2024-12-31T12-12", "Pacific/Kiritimati", "2025-01-01"),
+            // A wall clock has its own day.
+            ("2024-03-01T23:30:00", "Pacific/Kiritimati", "2024-03-01"),
+            ("2024-03-01", "Pacific/Kiritimati", "2024-03-01"),
+            ("9999-12-31T12Z", "UTC", "9999-12-31"),
+            ("0001-01-01T12Z", "UTC", "0001-01-01"),
+        ] {
+            assert_eq!(day(text, Some(zone)).as_deref(), Ok(expected), "{text} in {zone}");
+        }
+        for (text, zone, expected) in [
+            ("2024-03-01T23:30:00Z", None, NotDate::NoZone),
+            ("2024-03-01T23+00", None, NotDate::NoZone),
+            ("9999-12-31T23Z", Some("Europe/Berlin"), NotDate::OutOfYears),
+            ("0001-01-01T00Z", Some("America/New_York"), NotDate::OutOfYears),
+            ("2024-03-01T23:30:00.0000001Z", Some("UTC"), NotDate::TooFine),
+            ("2024-03-01T23:30:00.0000001", None, NotDate::TooFine),
+        ] {
+            assert_eq!(day(text, zone), Err(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_are_ordered_by_the_calendar() {
+        let texts = ["0001-12-31", "1999-12-31", "2000-01-01", "2000-01-10", "2000-02-01", "9999-01-01"];
+        let dates = texts.map(|text| Date::parse(text.as_bytes(), None).unwrap());
+        assert!(dates.is_sorted());
+        assert_eq!(dates.map(|date| date.to_string()), texts);
     }
 }

@@ -1,11 +1,10 @@
 //! gzip and zstd: the same table as the plain text, and an error for what is cut off or corrupt.
 
 use crate::packing::{gzip, zstd};
-use crate::support::{feed, pivot, spec};
+use crate::support::{feed, pivot, source, spec};
 use pivot::batch::Batch;
 use pivot::plan::Plan;
 use sluice::Kind;
-use sluice::contract::SourceFile;
 
 const TEXT: &str = "Project,Duration (in minutes),Start date\nWork,1.5,2024-01-01 10:00\nLearning,2,2024-01-02 10:00\n";
 
@@ -53,7 +52,7 @@ fn a_flood_of_bad_rows_within_zstd_is_handed_over_in_pieces() {
     let packed = zstd(format!("Project,Duration (in minutes),Start date\n{}", "x\n".repeat(count)));
     let plan = Plan::new(&spec()).unwrap();
     let mut batch = Batch::new(&plan);
-    let file = SourceFile { key: "a".into(), etag: "e".into(), size: 0, last_modified: String::new() };
+    let file = source("a", 0);
     let (mut lines, mut most) = (0_usize, 0_usize);
     let mut take = |pending: &mut Vec<u8>| {
         most = most.max(pending.len());

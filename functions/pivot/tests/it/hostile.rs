@@ -6,7 +6,7 @@ mod rows;
 mod values;
 
 use crate::reading::{KEY, places, read};
-use crate::support::{pivot, spec};
+use crate::support::{pivot, spec, spec_of_texts};
 use pivot::value::decimal::Decimal;
 use sluice::Kind;
 use std::collections::HashSet;
@@ -139,9 +139,8 @@ fn every_malformed_file_comes_out_as_said() {
 }
 
 #[test]
-fn an_index_of_text_must_be_text_that_a_database_can_hold() {
-    let mut spec = spec();
-    spec.index.date_prefix = None;
+fn a_key_of_text_must_be_text_that_a_database_can_hold() {
+    let spec = spec_of_texts();
     for (value, reason) in [
         (&b""[..], "no value, expected a text"),
         (b"\"\"", "no value, expected a text"),

@@ -3,15 +3,14 @@
 mod memory;
 
 use crate::packing::{gzip, gzip_pieces, zstd};
-use crate::support::{feed, pivot, spec};
+use crate::support::{feed, pivot, quarantine_spec, source, spec, spec_of_texts};
 use memory::within;
 use pivot::batch::{Batch, MAX_ROW_BYTES};
 use pivot::csv::record::MAX_FIELDS;
 use pivot::plan::Plan;
 use pivot::value::decimal::Decimal;
 use sluice::Kind;
-use sluice::contract::SourceFile;
-use sluice::spec::{BadRow, Pivot};
+use sluice::spec::OnBad;
 
 const HEADER: &str = "Project,Duration (in minutes),Start date,End date\n";
 
@@ -39,7 +38,7 @@ fn read(
     key: &str,
     pieces: impl IntoIterator<Item = impl AsRef<[u8]>>,
 ) -> sluice::Result<HandedOver> {
-    let file = SourceFile { key: key.to_owned(), etag: "e".to_owned(), size: 0, last_modified: String::new() };
+    let file = source(key, 0);
     let mut handed_over = HandedOver::default();
     feed(&file, batch, pieces, |pending| handed_over.take(pending))?;
     handed_over.take(&mut batch.rejects.pending);
@@ -100,13 +99,12 @@ fn a_million_unknown_categories_are_written_down_and_take_no_memory() {
     let row = |row: usize| format!("category-{row},1,2024-01-01,x\n");
     let packed = || gzip_pieces(rows(COUNT, row));
     within(32, "limits::a_million_unknown_categories_are_written_down_and_take_no_memory", packed, |packed| {
-        let spec = Pivot { bad_row: BadRow::Quarantine, ..spec() };
-        let plan = Plan::new(&spec).unwrap();
+        let plan = Plan::new(&quarantine_spec()).unwrap();
         let mut batches = [Batch::new(&plan), Batch::new(&plan)];
         let plain = read(&mut batches[0], "a.csv", rows(COUNT, row)).unwrap();
         let packed = read(&mut batches[1], "a.csv", [packed]).unwrap();
         for (batch, handed_over) in batches.iter().zip([plain, packed]) {
-            assert_eq!((batch.rows_read, batch.rejects.count, batch.sums.len()), (1_000_000, 1_000_000, 0));
+            assert_eq!((batch.rows_read, batch.rejects.count, batch.file.sums.len()), (1_000_000, 1_000_000, 0));
             assert_eq!(batch.rejects.first.len(), 5);
             assert_eq!(handed_over.lines, COUNT + 1, "a header and every bad row");
             assert!(handed_over.most < 8 * MEBIBYTE, "{} bytes waited at once", handed_over.most);
@@ -152,7 +150,7 @@ fn explode(test: &str, pack: impl Fn(Vec<u8>) -> Vec<u8>) {
             let mut batch = Batch::new(&plan);
             match (read(&mut batch, "a.csv", [bytes]), expected) {
                 (Ok(_), Ok(rows)) => {
-                    let work: Vec<Decimal> = batch.sums.column(1).collect();
+                    let work: Vec<Decimal> = batch.file.sums.column(1).collect();
                     let sum = Decimal { mantissa: i128::from(rows), scale: 0 };
                     assert_eq!((batch.rows_read, batch.rejects.count), (rows, 0), "{unit:?}");
                     assert!(work.iter().all(|work| *work == sum) && work.len() == usize::from(rows > 0), "{work:?}");
@@ -177,28 +175,21 @@ fn zstd_bombs_take_no_memory() {
     explode("limits::zstd_bombs_take_no_memory", zstd);
 }
 
-/// The reference spec with an index of text.
-fn spec_of_texts() -> Pivot {
-    let mut spec = spec();
-    spec.index.date_prefix = None;
-    spec
-}
-
 #[test]
-fn a_million_index_values_fit() {
-    within(512, "limits::a_million_index_values_fit", spec_of_texts, |spec| {
+fn a_million_keys_fit() {
+    within(512, "limits::a_million_keys_fit", spec_of_texts, |spec| {
         let plan = Plan::new(&spec).unwrap();
         let mut batch = Batch::new(&plan);
         read(&mut batch, "a.csv", rows(1_000_000, |row| format!("Work,1,value-{row},x\n"))).unwrap();
-        assert_eq!((batch.rows_read, batch.sums.len()), (1_000_000, 1_000_000));
+        assert_eq!((batch.rows_read, batch.file.sums.len()), (1_000_000, 1_000_000));
     });
 }
 
-/// Memory grows with the index values, so there must be an end to them, by their number and by their length.
+/// Memory grows with the keys, so there must be an end to them, by their number and by their length.
 #[test]
-fn more_index_values_than_memory_may_hold_are_refused() {
+fn more_keys_than_memory_may_hold_are_refused() {
     let too_many = |line: u32| {
-        let what = "more than 1000000 different index values, 67108864 bytes of them or 8000000 sums in one batch";
+        let what = "more than 1000000 different keys, 67108864 bytes of them or 8000000 sums in one file";
         format!("a.csv, line {line}, column 3 (Start date): {what}")
     };
     let refused = |texts: &mut dyn Iterator<Item = String>| {
@@ -208,7 +199,7 @@ fn more_index_values_than_memory_may_hold_are_refused() {
     };
     within(
         512,
-        "limits::more_index_values_than_memory_may_hold_are_refused",
+        "limits::more_keys_than_memory_may_hold_are_refused",
         || (),
         |()| {
             let short = refused(&mut rows(1_000_001, |row| format!("Work,1,value-{row},x\n")));
@@ -217,6 +208,48 @@ fn more_index_values_than_memory_may_hold_are_refused() {
             let long = (10..100).map(|row| format!("Work,1,{row}{text},x\n"));
             let long = refused(&mut std::iter::once(HEADER.to_owned()).chain(long));
             assert_eq!(long, Err((Kind::InvalidSource, too_many(69))));
+        },
+    );
+}
+
+/// A bad row's key is remembered, so there must be an end to these too.
+#[test]
+fn more_keys_of_bad_rows_than_memory_may_hold_make_a_bad_file() {
+    let mut spec = spec_of_texts();
+    spec.source.on_bad_row = OnBad::Quarantine;
+    let plan = Plan::new(&spec).unwrap();
+    let test = "limits::more_keys_of_bad_rows_than_memory_may_hold_make_a_bad_file";
+    within(
+        256,
+        test,
+        || Batch::new(&plan),
+        |mut batch| {
+            let error =
+                read(&mut batch, "a.csv", rows(1_000_001, |row| format!("Work,x,value-{row},x\n"))).unwrap_err();
+            let too_many = "more than 1000000 different keys, 67108864 bytes of them or 8000000 sums in one file";
+            let what = format!("a.csv, line 1000002: {too_many}");
+            assert_eq!((error.kind(), error.to_string()), (Kind::InvalidSource, what));
+            assert_eq!(batch.rejects.count, 1_000_001);
+        },
+    );
+}
+
+#[test]
+fn keys_that_are_too_many_only_together_end_the_batch() {
+    let spec = spec_of_texts();
+    let plan = Plan::new(&spec).unwrap();
+    let test = "limits::keys_that_are_too_many_only_together_end_the_batch";
+    within(
+        512,
+        test,
+        || Batch::new(&plan),
+        |mut batch| {
+            read(&mut batch, "a.csv", rows(600_000, |row| format!("Work,1,value-{row},x\n"))).unwrap();
+            batch.end_file(&source("a.csv", 0)).unwrap();
+            read(&mut batch, "b.csv", rows(600_000, |row| format!("Work,1,value-{},x\n", row + 500_000))).unwrap();
+            let error = batch.end_file(&source("b.csv", 0)).unwrap_err().to_string();
+            let what = "b.csv: together with the files before it: more than 1000000 different keys";
+            assert!(error.starts_with(what) && error.ends_with("in one batch"), "{error}");
         },
     );
 }

@@ -9,6 +9,8 @@ mod json;
 mod limits;
 mod packing;
 mod parquet;
+mod partial_keys;
 mod properties;
 mod reading;
+mod several_files;
 mod support;

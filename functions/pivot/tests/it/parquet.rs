@@ -2,19 +2,20 @@
 //! with one is said.
 
 mod inconsistent_metadata;
+mod partitions;
+mod points_in_time;
 mod writer;
 
 use crate::reading::places;
-use crate::support::{Pivoted, pivot, spec, to_csv};
+use crate::support::{self, Pivoted, pivot, quarantine_spec, source, spec, spec_of_who};
 use pivot::batch::Batch;
-use pivot::format::Format;
+use pivot::format;
 use pivot::parquet::{MAX_FOOTER_BYTES, ParquetPlan, TAIL_BYTES, Tail};
 use pivot::plan::Plan;
-use pivot::{frame, reject};
+use pivot::reject;
 use proptest::prelude::*;
 use sluice::Kind;
-use sluice::contract::SourceFile;
-use sluice::spec::{BadRow, Pivot, UnknownCategory};
+use sluice::spec::{FileType, Other, Spec};
 use std::fs;
 use std::path::{Path, PathBuf};
 use writer::{
@@ -32,10 +33,6 @@ const WHOLE: Cut = Cut {
     file_rows_too_many: 0,
     stated_len: None,
 };
-
-fn source(key: &str, size: usize) -> SourceFile {
-    SourceFile { key: key.to_owned(), etag: "etag".to_owned(), size: size as u64, last_modified: String::new() }
-}
 
 /// Reads a file as the handler does, its end in `tail_len` bytes at first, and has the waiting quarantine lines taken
 /// away.
@@ -73,19 +70,16 @@ fn load(
 }
 
 /// Pivots one file.
-fn read(spec: &Pivot, key: &str, bytes: &[u8], tail_len: usize) -> sluice::Result<Pivoted> {
+fn read(spec: &Spec, key: &str, bytes: &[u8], tail_len: usize) -> sluice::Result<Pivoted> {
     let plan = Plan::new(spec)?;
     let mut batch = Batch::new(&plan);
     let mut quarantine = Vec::new();
     load(&mut batch, key, bytes, tail_len, |pending| quarantine.append(pending))?;
-    let frame = frame::frame(&batch.sums, &plan.key.name, &plan.values)?;
-    let csv = to_csv(&frame);
-    let quarantine = String::from_utf8_lossy(&quarantine).into_owned();
-    let Batch { rejects, rows_read, rows_ignored, .. } = batch;
-    Ok(Pivoted { csv, quarantine, rejects, rows_read, rows_ignored })
+    batch.end_file(&source(key, bytes.len()))?;
+    support::pivoted(batch, &quarantine)
 }
 
-fn refusal(spec: &Pivot, key: &str, bytes: &[u8]) -> String {
+fn refusal(spec: &Spec, key: &str, bytes: &[u8]) -> String {
     let error = read(spec, key, bytes, bytes.len()).err().expect("it cannot be read");
     assert_eq!(error.kind(), Kind::InvalidSource, "{error}");
     error.to_string()
@@ -107,15 +101,16 @@ fn files() -> Vec<PathBuf> {
 }
 
 fn parquet_files() -> impl Iterator<Item = (String, PathBuf, Vec<u8>)> {
-    let files = files().into_iter().filter(|path| Format::of(path.to_str().unwrap()) == Format::Parquet);
+    let files = files().into_iter().filter(|path| format::of(path.to_str().unwrap()) == FileType::Parquet);
     files.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path.clone(), fs::read(path).unwrap()))
 }
 
-/// The reference spec; where the category is a boolean, its categories are that.
-fn spec_of(name: &str) -> Pivot {
+/// The reference spec, points in time on the clock of UTC; where the category is a boolean, its categories are that.
+fn spec_of(name: &str) -> Spec {
     let mut spec = spec();
+    spec.source.columns.get_mut("date").unwrap().zone = Some("UTC".to_owned());
     if name.starts_with("bool-category") {
-        spec.categories = [("true", "work_minutes"), ("false", "learning_minutes")]
+        spec.shape.pivot.into = [("true", "work_minutes"), ("false", "learning_minutes")]
             .map(|(category, column)| (category.to_owned(), column.to_owned()))
             .into_iter()
             .collect();
@@ -219,7 +214,7 @@ fn what_is_no_parquet_file_is_refused() {
         assert_eq!(refusal(&spec(), KEY, bytes), format!("{KEY}: {reason}"), "{}", bytes.escape_ascii());
     }
     let packed = "a.parquet.gz: a Parquet file must not be compressed as a whole, its pages are; store it as .parquet";
-    assert_eq!(Format::of("a.parquet.gz"), Format::Parquet);
+    assert_eq!(format::of("a.parquet.gz"), FileType::Parquet);
     assert_eq!(refusal(&spec(), "a.parquet.gz", b"\x1F\x8B"), packed);
     assert_eq!(ParquetPlan::tail_len(12), 12);
     assert_eq!(ParquetPlan::tail_len(1 << 30), TAIL_BYTES);
@@ -241,8 +236,15 @@ fn an_empty_file_has_no_rows() {
 
 /// One row per item: a day, a category and hundredths of a minute.
 fn columns(rows: &[(Option<i32>, Option<&str>, Option<i64>)]) -> Vec<Column> {
-    let optional =
-        |name, physical, converted, values| Column { name, physical, converted, scale: 2, is_optional: true, values };
+    let optional = |name, physical, converted, values| Column {
+        name,
+        physical,
+        converted,
+        local_unit: None,
+        scale: 2,
+        is_optional: true,
+        values,
+    };
     let days = rows.iter().map(|(day, ..)| day.map(|day| day.to_le_bytes().to_vec())).collect();
     let categories = rows.iter().map(|(_, category, _)| category.map(text)).collect();
     let values = rows.iter().map(|(.., value)| value.map(|value| value.to_le_bytes().to_vec())).collect();
@@ -287,7 +289,7 @@ fn bad_rows_are_told_by_their_place_and_texts() {
         assert_eq!(found.quarantine, format!("{}{expected}", String::from_utf8_lossy(reject::HEADER)));
     }
     let mut spec = spec();
-    spec.unknown_category = UnknownCategory::Ignore;
+    spec.shape.pivot.other = Other::Ignore;
     let found = read(&spec, KEY, &file(&columns(&rows), WHOLE), 8).unwrap();
     // The null is a category that nobody listed, as the empty text is.
     assert_eq!((found.rows_ignored, found.rejects.count), (2, 4));
@@ -335,8 +337,7 @@ fn a_flood_of_bad_rows_keeps_memory_bounded() {
     const COUNT: usize = 200_000;
     let bytes = file(&columns(&vec![(None, None, None); COUNT]), WHOLE);
     assert!(bytes.len() < 2_000, "{} bytes", bytes.len());
-    let spec = Pivot { bad_row: BadRow::Quarantine, ..spec() };
-    let plan = Plan::new(&spec).unwrap();
+    let plan = Plan::new(&quarantine_spec()).unwrap();
     let mut batch = Batch::new(&plan);
     let (mut lines, mut most) = (0, 0);
     let take = |pending: &mut Vec<u8>| {
@@ -350,11 +351,8 @@ fn a_flood_of_bad_rows_keeps_memory_bounded() {
 }
 
 #[test]
-fn an_index_of_text_may_be_a_text_or_an_integer() {
-    let mut spec = spec();
-    spec.index.date_prefix = None;
-    spec.index.column = "Who".to_owned();
-    spec.index.name = "who".to_owned();
+fn a_key_of_text_may_be_a_text_or_an_integer() {
+    let spec = spec_of_who();
     let others = || {
         let projects = vec![text("Work"), text("Learning"), text("Work")];
         let values = [1.5_f64, 2.0, 0.1].map(|value| value.to_le_bytes().to_vec()).to_vec();

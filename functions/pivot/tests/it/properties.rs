@@ -1,7 +1,8 @@
 //! What must hold for every input: nothing is lost, and neither order nor batches nor pieces change the result.
 
-use crate::support::{pivot, spec};
+use crate::support::{pivot, spec, spec_of_who};
 use proptest::prelude::*;
+use sluice::spec::Other;
 use std::collections::BTreeMap;
 
 /// Sums per date and category, as integers of 1/10^12.
@@ -112,7 +113,7 @@ proptest! {
 #[test]
 fn an_ignored_category_is_counted() {
     let mut spec = spec();
-    spec.unknown_category = sluice::spec::UnknownCategory::Ignore;
+    spec.shape.pivot.other = Other::Ignore;
     let text = "Project,Duration (in minutes),Start date\nSport,1,2024-01-01\nWork,2,2024-01-01\nSport,x,2024-01-01\n";
     let pivoted = pivot(&spec, &[("a.csv", text.as_bytes())], 9).unwrap();
     assert_eq!((pivoted.rows_read, pivoted.rows_ignored, pivoted.rejects.count), (3, 1, 1));
@@ -120,11 +121,8 @@ fn an_ignored_category_is_counted() {
 }
 
 #[test]
-fn an_index_of_text_is_taken_as_it_stands() {
-    let mut spec = spec();
-    spec.index.date_prefix = None;
-    spec.index.column = "Who".to_owned();
-    spec.index.name = "who".to_owned();
+fn a_key_of_text_is_taken_as_it_stands() {
+    let spec = spec_of_who();
     let text = "Who,Project,Duration (in minutes)\n\"b, \"\"c\"\"\",Work,1\na,Learning,2\n\"b, \"\"c\"\"\",Work,0.5\n";
     let pivoted = pivot(&spec, &[("a.csv", text.as_bytes())], 5).unwrap();
     assert_eq!(pivoted.csv, "who,learning_minutes,work_minutes\na,2,0.0\n\"b, \"\"c\"\"\",0,1.5\n");

@@ -5,13 +5,13 @@ use pivot::csv::record::Record;
 use pivot::csv::scanner::{Scanner, TooLarge};
 use pivot::plan::Plan;
 use pivot::reject;
-use sluice::spec::Pivot;
+use sluice::spec::Spec;
 
 /// The key of the one file.
 pub(crate) const KEY: &str = "a.csv";
 
 /// Reads a file in pieces of `chunk_len` bytes.
-pub(crate) fn read(spec: &Pivot, bytes: &[u8], chunk_len: usize) -> Reading {
+pub(crate) fn read(spec: &Spec, bytes: &[u8], chunk_len: usize) -> Reading {
     read_files(&Plan::new(spec).unwrap(), &[(KEY, bytes)], chunk_len)
 }
 

@@ -19,11 +19,11 @@ pub(crate) fn with_changed_second_job(change: impl FnOnce(&mut Value)) -> (Value
     let added: String =
         diff.lines().filter_map(|line| line.strip_prefix('+')).map(|line| format!("{line}\n")).collect();
     let count = added.lines().filter(|line| !line.trim().is_empty()).count();
-    assert!((10..=16).contains(&count), "about fifteen lines: {count}");
+    assert!((10..=18).contains(&count), "about fifteen lines: {count}");
     let text = template::text().unwrap().replace("\nOutputs:\n", &format!("\n{added}\nOutputs:\n"));
     let mut root = template::parse(&text).unwrap();
     change(&mut root["Resources"]["Sales"]["Properties"]["Parameters"]);
-    let jobs = template::jobs(&root).unwrap();
+    let jobs = template::jobs(&root, "").unwrap();
     (template::flatten(root).unwrap(), jobs)
 }
 
@@ -124,8 +124,11 @@ async fn a_job_runs_after_another_one() {
     second["Properties"]["Parameters"]["Job"] = json!("second");
     second["Properties"]["Parameters"]["After"] = json!("pomodoro");
     second["Properties"]["Parameters"]["Prefix"] = json!("second/");
+    // A table belongs to one job.
+    second["Properties"]["Parameters"]["Target"] =
+        json!(r#"{"table": "second_day_catg", "create": true, "on_overlap": "all_files"}"#);
     root["Resources"]["Second"] = second;
-    let jobs = template::jobs(&root).unwrap();
+    let jobs = template::jobs(&root, "").unwrap();
     let deployment = stack.deploy_changed(&vpc_mode(), template::flatten(root).unwrap()).await.unwrap();
     let second = deployment.of_job(jobs.iter().find(|job| job.name == "second").unwrap());
     let runs_of_second = async || {
@@ -138,8 +141,17 @@ async fn a_job_runs_after_another_one() {
     run_well(&deployment, json!({"explain": ["input_data/a.csv"]})).await;
     run_well(&deployment, json!({"dry_run": true})).await;
     run_well(&deployment, json!({})).await;
-    until("the second job has run", async || Ok(table(&second).await == ["2024-01-01 0 1", "2024-01-02 0 2"])).await;
-    until("it has ended", async || Ok(runs_of_second().await?.iter().all(|item| item.stop_date.is_some()))).await;
+    until("the second job has run", async || {
+        let runs = runs_of_second().await?;
+        Ok(!runs.is_empty() && runs.iter().all(|item| item.stop_date.is_some()))
+    })
+    .await;
+    let mut connection = second.connect().await.unwrap();
+    let rows: Vec<String> = sqlx::query_scalar("select concat_ws(' ', date, work_minutes) from second_day_catg")
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!((rows, table(&deployment).await), (vec!["2024-01-02 2".to_owned()], vec!["2024-01-01 0 1".to_owned()]));
     assert_eq!(runs_of_second().await.unwrap().len(), 1, "once, for the run that loaded");
 }
 
@@ -174,11 +186,17 @@ fn what_is_wrong_with_a_job_is_said_before_anything_is_deployed() {
         (set("Prefix", json!("intermediate_data/")), "where jobs write to"),
         (set("Prefix", json!("state/other/")), "where jobs write to"),
         (set("Prefix", json!("quarantine/pomodoro/")), "where jobs write to"),
-        (set("Source", json!("{\"suffix\": \".csv\", \"prefix\": \"x/\"}")), "Source: unknown field `prefix`"),
-        (set("Source", json!("{")), "Source: EOF"),
-        (set("Shape", Value::Null), "lacks the parameter Shape"),
+        (set("Source", json!("{\"suffix\": \".csv\", \"prefix\": \"x/\"}")), "job other, /source/prefix: is the job's"),
+        (set("Source", json!("{")), "job other, /source: is no JSON: EOF"),
+        (set("Source", json!("[]")), "job other, /source: is no JSON object"),
+        (set("Source", json!(format!("{{\"suffix\": \"{}\"}}", "x".repeat(4_096)))), "CloudFormation takes 4096"),
+        (set("Shape", Value::Null), "job other, /shape: it lacks the parameter Shape"),
         (set("Target", json!(5)), "not text"),
-        (set("Target", json!("{\"schema\": \"public\", \"table\": \"${x}\", \"key\": [\"date\"]}")), "${"),
+        (
+            set("Target", json!("{\"table\": \"${x}\", \"on_overlap\": \"last_run\"}")),
+            "job other, /target/table: holds ${",
+        ),
+        (set("Target", json!("{\"table\": \"a\", \"table\": \"b\"}")), "job other, /target/table: is there twice"),
         (set("After", json!("nobody")), "nobody, which is no job"),
         (set("After", json!("other")), "after itself"),
         (set("Sceduled", json!("x")), "its kind has no parameter Sceduled"),
@@ -187,6 +205,40 @@ fn what_is_wrong_with_a_job_is_said_before_anything_is_deployed() {
     ] {
         assert!(problem.contains(part), "{part}: {problem}");
     }
+}
+
+/// What is wrong with a spec is told by the line of the template and the field, all of it at once.
+#[test]
+fn what_is_wrong_with_a_spec_is_told_by_its_line() {
+    let text = template::text().unwrap();
+    let changed = text
+        .replace(
+            r#""minutes": {"from": "Duration (in minutes)", "type": "number"}"#,
+            r#""minutes": {"tpye": "number"}"#,
+        )
+        .replace(r#""on_overlap": "all_files"}"#, r#""on_overlap": "replace", "table": "b"}"#);
+    let line_of = |part: &str| 1 + changed.lines().position(|line| line.contains(part)).unwrap();
+    let told = |text: &str| template::jobs(&template::parse(text).unwrap(), text).unwrap_err().to_string();
+    let (twice, replace) = (line_of("\"replace\""), line_of("\"replace\""));
+    assert_eq!(
+        told(&changed),
+        format!(
+            "template.yaml:{twice}: job pomodoro, /target/table: is there twice\n\
+             template.yaml:{replace}: job pomodoro, /target/on_overlap: replace is now last_run, since elsewhere it empties \
+             the table first"
+        )
+    );
+    let misspelt = changed.replace(r#""on_overlap": "replace", "table": "b"}"#, r#""on_overlap": "all_files"}"#);
+    let line = line_of("\"tpye\"");
+    assert_eq!(
+        told(&misspelt),
+        format!(
+            "template.yaml:{line}: job pomodoro, /source/columns/minutes/tpye: there is no such field; did you mean \"type\"?"
+        )
+    );
+    let broken = text.replace(r#""minutes": {"from":"#, r#""minutes" {"from":"#);
+    let line = 1 + broken.lines().position(|line| line.contains("\"minutes\" {")).unwrap();
+    assert_eq!(told(&broken), format!("template.yaml:{line}: job pomodoro, /source: is no JSON: expected `:`"));
 }
 
 /// CloudFormation refuses the same names and prefixes as `cargo local`, by the patterns of the child's parameters.

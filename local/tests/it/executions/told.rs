@@ -67,7 +67,7 @@ async fn what_is_passed_over_is_counted_by_reason() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_of_an_ignored_category_are_counted() {
-    let ignore = (r#""unknown_category": "fail""#, r#""unknown_category": "ignore""#);
+    let ignore = (r#"{"on": "project", "#, r#"{"on": "project", "other": "ignore", "#);
     let stack = fixture_with(local::deployment::Options { spec: vec![ignore], ..vpc_mode() }).await;
     let rows = [("Work", "1", "2024-01-01"), ("Work ", "2", "2024-01-01"), ("work", "4", "2024-01-01")];
     stack.upload("a.csv", csv(&rows)).await.unwrap();
@@ -129,7 +129,7 @@ async fn a_table_with_columns_of_any_type_is_shown() {
     stack.upload("a.csv", csv(&[("Work", "1", "2024-01-01"), ("Work", "2.5", "2024-01-02")])).await.unwrap();
     run_well(&stack, json!({})).await;
     let mut connection = stack.connect().await.unwrap();
-    let shown = local::report::table(&mut connection, &reference_job().target).await.unwrap();
+    let shown = local::report::table(&mut connection, &reference_job().spec).await.unwrap();
     for part in ["2024-01-02", "12:30:00", "true", "01:30:00", "{a,b}", "2 rows"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }

@@ -140,11 +140,9 @@ async fn an_old_execution_that_is_redriven_after_a_newer_success_changes_nothing
     sql(&stack, "create table pomodoro_day_catg (date date not null unique, work_minutes numeric not null)").await;
     let old = stack.start(&json!({})).await.unwrap();
     assert_eq!(old.outcome().await.unwrap().error.as_deref(), Some("Misconfigured"), "a column is missing");
-    let manifest = old.output_of("DetectNewFiles").await.unwrap()["manifest"].take();
+    let manifest = old.output_of("DetectNewFiles").await.unwrap()["detected"]["manifest"].take();
     let name = old.arn.rsplit(':').next().unwrap().to_owned();
-    let redriven = json!({
-        "execution": execution(&stack, &name), "manifest": manifest, "target": target(),
-    });
+    let redriven = with_spec(json!({"execution": execution(&stack, &name), "manifest": manifest}));
 
     sql(&stack, "alter table pomodoro_day_catg add column learning_minutes numeric not null default 0").await;
     stack.upload("a.csv", csv(&[("Work", "2", "2024-01-01")])).await.unwrap();

@@ -62,10 +62,16 @@ async fn the_ledger_knows_what_the_watermark_does_not() {
     let file = |name: &str, etag: &str| json!({"key": format!("input_data/{name}"), "etag": etag, "size": 1, "last_modified": "2024-01-01T00:00:00.000Z"});
     // No execution has succeeded, so only the ledger can tell.
     let entry = json!({
-        "execution": "x", "detected_at": "2024-01-01T00:00:00.000Z",
+        "execution": "x", "detected_at": "2024-01-01T00:00:00.000Z", "generation": "g",
         "files": [file("known.csv", &etag), file("changed.csv", "\"an older version\"")],
     });
     put_json(&stack, "state/pomodoro/ledger/2024-01-01T00:00:00.000Z-x.json", &entry).await;
+    let loaded = sluice::contract::Loaded {
+        generation: "g".to_owned(),
+        detected_at: "2024-01-01T00:00:00.000Z".to_owned(),
+        print: reference_job().spec.print(&stack.prefix),
+    };
+    put_json(&stack, "state/pomodoro/loaded.json", &json!(loaded)).await;
     let output = stack.invoke("detect-new-files", &detection(&stack, "one")).await.unwrap().unwrap();
     assert_eq!(output["new_file_count"], 1);
 

@@ -16,7 +16,11 @@
 //! - Over 2,000 files, with writes between the pages: the pages after the first one, and where the listing is cut.
 //! - Overwriting and deleting between detection and reading: what was left out is not in the ledger.
 //! - Successes that are listed or described late: an older watermark repeats nothing.
+//! - Files that upsert sets aside: they are not tried again as they are.
+//!
+//! Histories of another kind change what is around the files: the spec, the table, the database.
 
+mod changes;
 mod history;
 mod million;
 mod spellings;
@@ -26,12 +30,14 @@ use crate::support::seeds;
 use aws_sdk_s3::primitives::DateTime;
 use history::{Counts, History};
 use serde_json::{Value, json};
-use sluice::contract::Execution;
+use sluice::contract::{Detect, DetectInput, Execution, Loaded, Record, keys};
+use sluice::spec::{Parts, Print};
 use sluice::time::format_time;
 
 /// When all histories begin: 1 January 2024, in milliseconds, as all times here unless they are dates of objects.
 pub(crate) const BEGINNING: i64 = 1_704_067_200_000;
 pub(crate) const HOUR: i64 = 3_600_000;
+const PREFIX: &str = "input_data/";
 
 pub(crate) fn execution(name: &str, started_at: i64) -> Execution {
     let arn = |kind: &str| format!("arn:aws:states:us-east-1:123456789012:{kind}:m");
@@ -44,11 +50,34 @@ pub(crate) fn execution(name: &str, started_at: i64) -> Execution {
     }
 }
 
+/// The spec of the job.
+pub(crate) fn parts(lookback_hours: i64) -> Parts {
+    let columns = json!({"date": {"type": "date"}, "project": {}, "minutes": {"type": "number"}});
+    Parts {
+        source: json!({"suffix": ".csv", "lookback_hours": lookback_hours, "columns": columns}),
+        shape: json!({"keys": ["date"], "values": {"minutes": "sum"}, "pivot": {"on": "project", "into": {"Work": "work"}}}),
+        target: json!({"table": "t", "on_overlap": "all_files"}),
+    }
+}
+
 pub(crate) fn event(execution: &Execution, lookback_hours: i64, trigger: &Value) -> Value {
-    json!({
-        "action": "detect", "execution": execution, "prefix": "input_data/", "source": {"suffix": ".csv"},
-        "lookback_hours": lookback_hours, "trigger": trigger,
-    })
+    detect(execution, parts(lookback_hours), None, trigger)
+}
+
+/// What the state machine gives to detection.
+pub(crate) fn detect(execution: &Execution, parts: Parts, record: Option<Record>, trigger: &Value) -> Value {
+    let (execution, trigger) = (execution.clone(), trigger.clone());
+    json!(DetectInput::Detect(Box::new(Detect { execution, prefix: PREFIX.to_owned(), parts, record, trigger })))
+}
+
+/// What decides what the table of a spec holds.
+pub(crate) fn print(parts: &Parts) -> Print {
+    parts.check().unwrap().print(PREFIX)
+}
+
+/// Leaves what upsert does after a load.
+pub(crate) fn write_document(aws: &FakeAws, loaded: &Loaded) {
+    aws.world().put(&keys::loaded("m"), serde_json::to_vec(loaded).unwrap());
 }
 
 #[test]
@@ -61,4 +90,16 @@ fn every_version_is_loaded_once() {
         History::new(seed, &aws, &mut function, &mut counts).play();
     }
     eprintln!("detection histories: {counts:?}");
+}
+
+#[test]
+fn whatever_changes_around_the_files_each_is_in_the_table_that_is_there() {
+    let aws = FakeAws::start();
+    let mut function = Function::start("detect-new-files", &aws);
+    let mut counts = changes::Counts::default();
+    for seed in seeds(30) {
+        eprintln!("detection changes: SLUICE_SEEDS={seed}..{}", seed + 1);
+        changes::History::new(seed, &aws, &mut function, &mut counts).play();
+    }
+    eprintln!("detection changes: {counts:?}");
 }

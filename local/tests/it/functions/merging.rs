@@ -121,13 +121,14 @@ async fn a_key_that_another_tool_inserts_meanwhile_is_updated() {
 /// Texts that are compared need a collation, and only one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_may_have_a_collation_of_its_own() {
-    for per_file in [false, true] {
+    for on_overlap in ["all_files", "newest_file", "last_run"] {
         let mut options = vpc_mode();
-        options.spec.push((r#""date_prefix": 10, "#, ""));
-        if per_file {
-            options.spec.push((r#""bad_row": "fail""#, r#""bad_row": "fail", "per_file": true"#));
-            options.spec.push((r#""on_overlap": "replace""#, r#""on_overlap": "per_file""#));
-        }
+        options.spec.push((r#""from": "Start date", "type": "date""#, r#""from": "Start date""#));
+        options.spec.push(match on_overlap {
+            "newest_file" => (r#""on_overlap": "all_files""#, r#""on_overlap": "newest_file""#),
+            "last_run" => (r#""on_overlap": "all_files""#, r#""on_overlap": "last_run""#),
+            _ => (r#""on_overlap": "all_files""#, r#""on_overlap": "all_files""#),
+        });
         let stack = fixture_with(options).await;
         create(&stack, &CREATE.replace("date date", "date text collate \"C\"")).await;
         for minutes in ["1", "2"] {
@@ -137,7 +138,7 @@ async fn a_key_may_have_a_collation_of_its_own() {
                 .unwrap();
             run_well(&stack, json!({})).await;
             let expected = [format!("B 10:00 0 {minutes}"), "a 10:00 5 0".into(), format!("b 10:00 0 {minutes}")];
-            assert_eq!(table(&stack).await, expected, "per_file: {per_file}");
+            assert_eq!(table(&stack).await, expected, "{on_overlap}");
         }
     }
 }

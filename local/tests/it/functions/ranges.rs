@@ -2,7 +2,7 @@
 //! read twice, and all are of one version. The test plays S3.
 
 use crate::functions::fake_aws::{FakeAws, Function, OnRange};
-use crate::support::shape;
+use crate::support::{reference_job, with_spec};
 use serde_json::{Value, json};
 use sluice::contract::{BatchIndex, BatchManifest, Manifest, ObjectRef, SourceFile};
 use sluice::input::Skipped;
@@ -56,6 +56,9 @@ fn pivot(rows: &[String], rows_of_a_file: usize, on_range: Box<OnRange>) -> (Res
                 new_file_count,
                 new_bytes,
                 skipped: Skipped::default(),
+                assumed: None,
+                print: reference_job().spec.print("input_data/"),
+                reload: false,
                 batches: vec![batch]
             }),
         )
@@ -66,9 +69,9 @@ fn pivot(rows: &[String], rows_of_a_file: usize, on_range: Box<OnRange>) -> (Res
         "job": "m", "id": format!("{}:one", arn("execution")), "name": "one", "started_at": "2024-01-01T00:00:00.000Z",
         "state_machine": arn("stateMachine"),
     });
-    let event = json!({
-        "execution": execution, "manifest": manifest, "batch": BatchIndex { index: 0 }, "pivot": shape(),
-    });
+    let mut event = with_spec(json!({"execution": execution, "manifest": manifest, "batch": BatchIndex { index: 0 }}));
+    // The sums of all files together, however many these are.
+    event["target"]["on_overlap"] = json!("last_run");
     (function.invoke(&event), aws)
 }
 

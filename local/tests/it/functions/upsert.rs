@@ -1,39 +1,32 @@
 //! The function alone, against the real database: what makes a load happen once, and in the right order.
 
-use crate::functions::copy_parts;
+use crate::functions::prepared::*;
 use crate::support::*;
 use serde_json::{Value, json};
+use sluice::spec::Parts;
 
-/// Leaves the documents of a run that detected at `detected_at`, and returns the payload that loads them.
-pub(crate) async fn prepared(stack: &Fixture, name: &str, detected_at: &str, parts: &[&str]) -> Value {
-    let mut encoded = Vec::new();
-    for part in parts {
-        encoded.push((copy_parts::encoded(stack, part).await, part.lines().count()));
-    }
-    prepared_with(stack, name, detected_at, encoded).await
+/// The reference job's spec with `last_run`.
+pub(crate) fn last_run_parts() -> Parts {
+    let Parts { source, shape, mut target } = reference_job().parts;
+    target["on_overlap"] = json!("last_run");
+    Parts { source, shape, target }
 }
 
-/// The same for parts in their own format, each with the number of its rows.
-async fn prepared_with(stack: &Fixture, name: &str, detected_at: &str, parts: Vec<(Vec<u8>, usize)>) -> Value {
-    let mut batches = Vec::new();
-    for (index, (part, rows)) in parts.into_iter().enumerate() {
-        let prefix = format!("intermediate_data/pomodoro/{name}");
-        let key = format!("{prefix}/part-{index}.pgcopy");
-        let put = stack.s3().put_object().bucket(&stack.bucket).key(&key).body(part.into()).send().await.unwrap();
-        let pivoted = json!({"bucket": stack.bucket, "key": key, "etag": put.e_tag.unwrap()});
-        let file = json!({"key": format!("input_data/{name}-{index}.csv"), "etag": "e", "size": 1, "last_modified": detected_at});
-        let result = json!({
-            "output": {"index": index, "pivoted": pivoted, "rows_read": 5, "rows_rejected": 1, "rows_ignored": 0,
-                       "rejected": null, "days": rows, "files_loaded": 1, "files_changed": 0},
-            "key": {"name": "date", "kind": "date"}, "values": ["learning_minutes", "work_minutes"],
-            "loaded": [file], "changed": [],
-        });
-        put_json(stack, &format!("{prefix}/result-{index:05}.json"), &result).await;
-        batches.push(json!({"bucket": stack.bucket, "key": "unused", "etag": "unused"}));
-    }
-    let manifest = json!({"detected_at": detected_at, "new_file_count": 1, "new_bytes": 1, "batches": batches});
-    let manifest = put_json(stack, &format!("intermediate_data/pomodoro/{name}/manifest.json"), &manifest).await;
-    json!({"execution": execution(stack, name), "manifest": manifest, "target": target()})
+/// Leaves the documents of a run that detected at `detected_at`, and returns the payload that loads it: with
+/// `last_run`, from parts that have a date and two numbers in each line.
+pub(crate) async fn prepared(stack: &Fixture, name: &str, detected_at: &str, parts: &[&str]) -> Value {
+    let batches = parts.iter().enumerate().map(|(index, part)| {
+        let rows: Vec<String> = part.lines().map(|row| row.replace(',', " ")).collect();
+        let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+        vec![file(&format!("{name}-{index}.csv"), 0, &rows)]
+    });
+    let run = Run::new(0, &last_run_parts(), batches.collect());
+    Run { name: name.to_owned(), detected_at: detected_at.to_owned(), ..run }.leave(stack).await
+}
+
+/// The ledger's entries.
+async fn ledger(stack: &Fixture) -> Vec<String> {
+    keys(stack, "state/pomodoro/ledger/").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,14 +42,20 @@ async fn loading_twice_is_loading_once() {
 
     // Somebody else changes the row; the same run must not touch it again, but writes the ledger entry that got lost.
     sql(&stack, "update pomodoro_day_catg set work_minutes = 8").await;
-    let ledger = keys(&stack, "state/").await;
-    assert_eq!(ledger.len(), 2, "one per batch");
-    stack.s3().delete_object().bucket(&stack.bucket).key(&ledger[0]).send().await.unwrap();
+    let written = keys(&stack, "state/").await;
+    assert_eq!(written.len(), 3, "an entry of the ledger per batch, and what is loaded");
+    let before = read(&stack, &written[1]).await;
+    for key in [&written[0], &written[2]] {
+        stack.s3().delete_object().bucket(&stack.bucket).key(key).send().await.unwrap();
+    }
     let second = stack.invoke("upsert", &payload).await.unwrap().unwrap();
     assert_eq!(second, first);
     assert_eq!(table(&stack).await, ["2024-01-01 1.75 8"]);
-    assert_eq!(keys(&stack, "state/").await, ledger);
-    assert!(read(&stack, &ledger[0]).await.contains("input_data/a-0.csv"));
+    assert_eq!(keys(&stack, "state/").await, written);
+    assert!(read(&stack, &written[0]).await.contains("input_data/a-0.csv"));
+    assert_eq!(read(&stack, &written[1]).await, before, "with the generation that it is in");
+    let loaded: Value = serde_json::from_str(&read(&stack, "state/pomodoro/loaded.json").await).unwrap();
+    assert_eq!(loaded, record(&stack, &last_run_parts()).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,15 +68,22 @@ async fn a_run_that_was_overtaken_changes_nothing() {
     assert_eq!(error, "StaleRun");
     assert!(cause.contains(":newer"), "{cause}");
     assert_eq!(table(&stack).await, ["2024-01-01 2 2"]);
-    assert_eq!(keys(&stack, "state/").await.len(), 1, "no ledger entry of the older run");
+    assert_eq!(ledger(&stack).await.len(), 1, "no entry of the older run");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_that_postgresql_refuses_loads_nothing() {
     let stack = fixture().await;
-    let whole = copy_parts::encoded(&stack, "2024-01-01,1,1\n").await;
+    let rows = ["2024-01-01,1,1\n"; 2];
+    let payload = prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &rows).await;
+    let (key, result) =
+        ("intermediate_data/pomodoro/a/part-1.pgcopy", "intermediate_data/pomodoro/a/result-00001.json");
+    let whole = read_bytes(&stack, key).await;
     let cut = whole[..whole.len() - 10].to_vec();
-    let payload = prepared_with(&stack, "a", "2024-01-01T00:00:00.000Z", vec![(whole, 1), (cut, 1)]).await;
+    let put = stack.s3().put_object().bucket(&stack.bucket).key(key).body(cut.into()).send().await.unwrap();
+    let mut document: Value = serde_json::from_str(&read(&stack, result).await).unwrap();
+    document["output"]["pivoted"]["etag"] = json!(put.e_tag.unwrap());
+    put_json(&stack, result, &document).await;
     let (error, cause) = stack.invoke("upsert", &payload).await.unwrap().unwrap_err();
     assert_eq!(error, "InvalidSource");
     assert!(cause.contains("22P04"), "{cause}");
@@ -96,7 +102,7 @@ async fn the_target_is_checked_before_a_byte_is_loaded() {
         assert_eq!(error, "Misconfigured", "{cause}");
         cause
     };
-    let target = |table: &str| json!({"schema": "public", "table": table, "key": ["date"]});
+    let target = |table: &str| json!({"table": table, "on_overlap": "last_run"});
     assert!(problem_of(target("t")).await.contains("does not exist"));
     sql(&stack, "create view t as select 1 as date; create table p (date date) partition by range (date)").await;
     assert!(problem_of(target("t")).await.contains("is not a table"));
@@ -112,10 +118,11 @@ async fn the_target_is_checked_before_a_byte_is_loaded() {
     for name in ["partial", "wide", "late"] {
         assert!(problem_of(target(name)).await.contains("no unique constraint on exactly (date)"), "{name}");
     }
-    assert!(
-        problem_of(json!({"schema": "nowhere", "table": "t", "key": ["date"], "create": true})).await.contains("3F000")
-    );
-    assert!(problem_of(json!({"schema": "public", "table": "t", "key": ["day"]})).await.contains("key"));
+    let nowhere = json!({"schema": "nowhere", "table": "t", "on_overlap": "last_run", "create": true});
+    assert!(problem_of(nowhere).await.contains("3F000"));
+    assert!(problem_of(json!({"table": "t", "on_overlap": "all_files"})).await.contains("pivoted by another spec"));
+    let of_spec = problem_of(json!({"table": "t", "on_overlap": "replace", "key": ["date"]})).await;
+    assert!(of_spec.contains("the spec of job pomodoro: /target/key: "), "{of_spec}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,7 +130,7 @@ async fn a_name_that_tries_sql_is_only_a_name() {
     let stack = fixture().await;
     let mut payload = prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &["2024-01-01,1,1\n"]).await;
     let name = "x\"; drop schema sluice cascade; --";
-    payload["target"] = json!({"schema": "public", "table": name, "key": ["date"], "create": true});
+    payload["target"] = json!({"table": name, "on_overlap": "last_run", "create": true});
     assert_eq!(stack.invoke("upsert", &payload).await.unwrap().unwrap()["rows_inserted"], 1);
     let mut connection = stack.connect().await.unwrap();
     let recorded: String =
@@ -135,8 +142,10 @@ async fn a_name_that_tries_sql_is_only_a_name() {
 async fn a_replaced_part_is_not_loaded() {
     let stack = fixture().await;
     let payload = prepared(&stack, "a", "2024-01-01T00:00:00.000Z", &["2024-01-01,1,1\n"]).await;
+    prepared(&stack, "b", "2024-01-01T00:00:00.000Z", &["2024-01-01,9,9\n"]).await;
+    let other = read_bytes(&stack, "intermediate_data/pomodoro/b/part-0.pgcopy").await;
     let put = stack.s3().put_object().bucket(&stack.bucket).key("intermediate_data/pomodoro/a/part-0.pgcopy");
-    put.body(copy_parts::encoded(&stack, "2024-01-01,9,9\n").await.into()).send().await.unwrap();
+    put.body(other.into()).send().await.unwrap();
     let (error, cause) = stack.invoke("upsert", &payload).await.unwrap().unwrap_err();
     assert_eq!(error, "Misconfigured", "{cause}");
     assert!(table(&stack).await.is_empty());
@@ -150,63 +159,47 @@ async fn a_name_that_is_used_again_is_another_run() {
     let second = prepared(&stack, "a", "2024-04-01T00:00:00.000Z", &["2024-04-01,2,2\n"]).await;
     assert_eq!(stack.invoke("upsert", &second).await.unwrap().unwrap()["rows_inserted"], 1);
     assert_eq!(table(&stack).await, ["2024-01-01 1 1", "2024-04-01 2 2"]);
-    assert_eq!(keys(&stack, "state/").await.len(), 2);
+    assert_eq!(ledger(&stack).await.len(), 2);
 }
 
-/// Quotes and a statement in every name, through every statement: both modes, one part and several, a table that is
-/// made and one that is there.
+/// Quotes and a statement in every name, through every statement: all modes, one part and several, a table that is made
+/// and one that is there, rows in quarantine, keys that go, files that repeat others, and a reload.
 #[tokio::test(flavor = "multi_thread")]
 async fn names_are_quoted_wherever_they_stand() {
     const NASTY: &str = "x\"; drop table victim; --";
     let stack = fixture().await;
     sql(&stack, "create table victim (); insert into victim default values").await;
-    let columns = [NASTY.to_owned(), format!("{NASTY}l"), format!("{NASTY}w")];
-    let target = |number: u8, on_overlap: &str| {
-        let mut target = target();
-        target["table"] = json!(format!("{NASTY}{number}"));
-        target["key"] = json!([columns[0]]);
-        target["on_overlap"] = json!(on_overlap);
-        target
-    };
-    let days = ["2024-01-01,1,1\n", "2024-01-01,2,2\n2024-01-02,3,3\n"];
-    for (name, parts) in [("first", &days[..1]), ("second", &days[..]), ("third", &days[..])] {
-        let detected_at = format!("2024-01-0{}T00:00:00.000Z", parts.len());
-        let mut payload = prepared(&stack, name, &detected_at, parts).await;
-        for index in 0..parts.len() {
-            let key = format!("intermediate_data/pomodoro/{name}/result-{index:05}.json");
-            let mut result: Value = serde_json::from_str(&read(&stack, &key).await).unwrap();
-            (result["key"]["name"], result["values"]) = (json!(columns[0]), json!(columns[1..]));
-            put_json(&stack, &key, &result).await;
+    let [key, learning, work] = ["", "l", "w"].map(|end| format!("{NASTY}{end}"));
+    for mode in ["all_files", "newest_file", "last_run"] {
+        let mut parts = parts(&format!("{NASTY}{}", &mode[..1]), mode);
+        let date = parts.source["columns"].as_object_mut().unwrap().remove("date").unwrap();
+        parts.source["columns"][&key] = date;
+        parts.source["on_bad_file"] = json!("quarantine");
+        parts.shape["keys"] = json!([key]);
+        parts.shape["pivot"]["into"] = json!({"Learning": learning, "Work": work});
+        let days = ["2024-01-01 1 1", "2024-01-02 3 3 1", "2024-01-03 0 0 2", "2024-01-04 5 5"];
+        let runs = [
+            vec![vec![file("a.csv", 1, &days)]],
+            vec![vec![file("b.csv", 2, &days)], vec![file(NASTY, 3, &days[..2])]],
+            vec![vec![file("a.csv", 4, &days[..1])], vec![file("b.csv", 5, &days[3..])]],
+        ];
+        for (number, batches) in (1..).zip(runs) {
+            Run::new(number, &parts, batches).load(&stack).await.unwrap();
         }
-        payload["target"] = target(1, "replace");
-        stack.invoke("upsert", &payload).await.unwrap().unwrap();
-    }
-    for (name, minutes) in [("a", "1"), ("b", "2")] {
-        stack.upload("a.csv", csv(&[("Work", minutes, "2024-01-01")])).await.unwrap();
-        let detected = stack.invoke("detect-new-files", &detection(&stack, name)).await.unwrap().unwrap();
-        let (execution, manifest) = (execution(&stack, name), &detected["manifest"]);
-        let mut shape = shape();
-        (shape["index"]["as"], shape["per_file"]) = (json!(columns[0]), json!(true));
-        shape["categories"] = json!({"Learning": columns[1], "Work": columns[2]});
-        let batch = json!({"index": 0});
-        let pivot = json!({"execution": execution, "manifest": manifest, "batch": batch, "pivot": shape});
-        stack.invoke("pivot", &pivot).await.unwrap().unwrap();
-        let upsert = json!({"execution": execution, "manifest": manifest, "target": target(2, "per_file")});
-        stack.invoke("upsert", &upsert).await.unwrap().unwrap();
-    }
-    let mut connection = stack.connect().await.unwrap();
-    for (number, expected) in [(1, "2024-01-01 3 3, 2024-01-02 3 3"), (2, "2024-01-01 0 2")] {
+        let reload = Run { reload: true, ..Run::new(9, &parts, vec![vec![file("a.csv", 6, &days[..2])]]) };
+        let output = reload.load(&stack).await.unwrap();
         let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-        let [key, learning, work] = [&columns[0], &columns[1], &columns[2]].map(|name| quoted(name));
-        let table = quoted(&format!("{NASTY}{number}"));
+        let [key, learning, work] = [&key, &learning, &work].map(|name| quoted(name));
+        let table = quoted(&format!("{NASTY}{}", &mode[..1]));
+        let mut connection = stack.connect().await.unwrap();
         let rows: String = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
             "select string_agg(concat_ws(' ', {key}, {learning}, {work}), ', ' order by {key}) from {table}"
         )))
         .fetch_one(&mut connection)
         .await
         .unwrap();
-        assert_eq!(rows, expected);
+        assert_eq!(rows, "2024-01-01 1 1, 2024-01-02 3 3", "{mode}: {output}");
+        let victims: i64 = sqlx::query_scalar("select count(*) from victim").fetch_one(&mut connection).await.unwrap();
+        assert_eq!(victims, 1);
     }
-    let victims: i64 = sqlx::query_scalar("select count(*) from victim").fetch_one(&mut connection).await.unwrap();
-    assert_eq!(victims, 1);
 }

@@ -1,6 +1,7 @@
 //! What the real binaries say to the Lambda Runtime API: the exact `errorType`, whatever goes wrong.
 
-use serde_json::Value;
+use crate::support::with_spec;
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -114,26 +115,20 @@ fn respond(stream: &mut TcpStream, headers: &str, body: &str) {
 }
 
 const EXECUTION: &str = r#"{"job": "m", "id": "arn:x:execution:m:e", "name": "e", "started_at": "2024-01-01T00:00:00.000Z", "state_machine": "arn:x:stateMachine:m"}"#;
-const REFERENCE: &str = r#"{"bucket": "lake", "key": "k", "etag": "e"}"#;
 
 /// A valid event of each function.
 fn event(function: &str) -> String {
-    match function {
+    let execution: Value = serde_json::from_str(EXECUTION).unwrap();
+    let manifest = json!({"bucket": "lake", "key": "k", "etag": "e"});
+    let event = match function {
         "detect-new-files" => {
-            format!(
-                r#"{{"action": "detect", "execution": {EXECUTION}, "prefix": "p/", "source": {{"suffix": ".csv"}},
-                "lookback_hours": 24, "trigger": {{}}}}"#
-            )
+            with_spec(json!({"action": "detect", "execution": execution, "prefix": "p/", "trigger": {}}))
         }
-        "pivot" => format!(
-            r#"{{"execution": {EXECUTION}, "manifest": {REFERENCE}, "batch": {{"index": 0}}, "pivot": {{"index": {{"column": "d",
-            "as": "d"}}, "columns": "c", "values": "v", "aggregate": "sum", "categories": {{"A": "a"}}}}}}"#
-        ),
-        "upsert" => format!(
-            r#"{{"execution": {EXECUTION}, "manifest": {REFERENCE}, "target": {{"schema": "s", "table": "t", "key": ["d"]}}}}"#
-        ),
-        _ => format!(r#"{{"execution": {EXECUTION}, "action": "open"}}"#),
-    }
+        "pivot" => with_spec(json!({"execution": execution, "manifest": manifest, "batch": {"index": 0}})),
+        "upsert" => with_spec(json!({"execution": execution, "manifest": manifest})),
+        _ => json!({"execution": execution, "action": "open"}),
+    };
+    event.to_string()
 }
 
 /// The one password that comes in a payload.

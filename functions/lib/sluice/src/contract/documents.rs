@@ -47,6 +47,17 @@ pub struct LedgerEntry {
     pub detected_at: String,
     /// What was loaded.
     pub files: Vec<SourceFile>,
+    /// Those that were set aside whole: they are not tried again at this version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bad: Vec<SourceFile>,
+    /// Into which generation of the target: see [`Loaded`](super::Loaded).
+    #[serde(default)]
+    pub generation: String,
+    /// The `detected_at` of the run that this one came after, by the target's own record: of those between the two
+    /// nothing is in the target, since its database was restored. Empty if this one began with nothing, in a new
+    /// generation or by a reload.
+    #[serde(default)]
+    pub after: String,
     /// The run is about to commit, and may never say whether it did: none of these files is known at any version.
     #[serde(default)]
     pub in_doubt: bool,

@@ -48,6 +48,11 @@ pub fn window_failure(execution: &Execution, index: u32) -> String {
     format!("state/{}/{}/window-{index:05}.json", execution.job, execution.name)
 }
 
+/// What a job has loaded into its target.
+pub fn loaded(job: &str) -> String {
+    format!("state/{job}/loaded.json")
+}
+
 /// Where the leases of a database instance are.
 pub fn leases(instance: &str) -> String {
     format!("state/database-access/{instance}/")

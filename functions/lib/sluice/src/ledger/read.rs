@@ -1,7 +1,7 @@
 //! The reader, for the function that looks for new files.
 
-use super::versions::{Doubt, Versions};
-use crate::contract::{Execution, LedgerEntry, keys};
+use super::versions::{HashedVersions, NamedVersions, Runs};
+use crate::contract::{Execution, LedgerEntry, Loaded, keys};
 use crate::store::{Latest, Store, listed_key};
 use crate::time::format_time;
 use crate::{Error, Result};
@@ -13,28 +13,36 @@ use tokio_util::task::AbortOnDropHandle;
 /// largest.
 const READ_AHEAD: usize = 8;
 
-/// What committed runs have loaded since some time, read when it is first asked: a listing without candidates never
-/// asks.
+/// What committed runs have loaded into a target since some time, read when it is first asked: a listing without
+/// candidates never asks.
 pub struct Ledger<'a> {
     store: &'a Store,
     execution: &'a Execution,
+    assumed: Option<&'a Loaded>,
     start: Option<DateTime>,
-    versions: Option<Versions>,
+    versions: Option<HashedVersions>,
 }
 
 impl<'a> Ledger<'a> {
-    /// The entries from `start` on, or all of them.
-    pub fn new(store: &'a Store, execution: &'a Execution, start: Option<DateTime>) -> Self {
-        Self { store, execution, start, versions: None }
+    /// The entries that say something of what is `assumed` to be loaded, from `start` on or all of them; none if
+    /// nothing is.
+    pub fn new(
+        store: &'a Store,
+        execution: &'a Execution,
+        assumed: Option<&'a Loaded>,
+        start: Option<DateTime>,
+    ) -> Self {
+        Self { store, execution, assumed, start, versions: None }
     }
 
-    /// Is this version of this file the one that was loaded last?
+    /// Is this version of this file the one that was loaded, or set aside, last?
     ///
     /// # Errors
     /// As [`Error::aws`].
     pub async fn holds(&mut self, key: &str, etag: &str) -> Result<bool> {
+        let Some(assumed) = self.assumed else { return Ok(false) };
         if self.versions.is_none() {
-            let mut versions = Versions::default();
+            let mut versions = HashedVersions::hashed(assumed);
             each_entry(self.store, self.execution, self.start, |entry| versions.add(&entry)).await?;
             self.versions = Some(versions);
         }
@@ -47,41 +55,62 @@ impl<'a> Ledger<'a> {
     }
 }
 
-/// Which run loaded each of `keys` last, and at which version. Looks through the whole ledger.
+/// Tells the key of each file that was loaded into what is `assumed` to be loaded, once for each time; also those of
+/// which that is in doubt. Goes through the whole ledger twice, since only a later run says which of those before it
+/// were undone.
 ///
 /// # Errors
 /// As [`Error::aws`].
-pub async fn last_loads(
+pub async fn each_loaded(
     store: &Store,
     execution: &Execution,
-    keys: &BTreeSet<String>,
-) -> Result<HashMap<String, LoadedVersion>> {
-    let mut found: HashMap<String, LoadedVersion> = HashMap::new();
-    let mut doubt = Doubt::default();
+    assumed: &Loaded,
+    mut take: impl FnMut(String),
+) -> Result<()> {
+    let mut runs = Runs::new(assumed);
     each_entry(store, execution, None, |entry| {
-        let is_in_doubt = doubt.covers(&entry);
-        for file in entry.files.iter().filter(|file| keys.contains(&file.key)) {
-            if !is_in_doubt {
-                let (execution, detected_at) = (entry.execution.clone(), entry.detected_at.clone());
-                let load = LoadedVersion { etag: file.etag.clone(), execution, detected_at };
-                found.insert(file.key.clone(), load);
-            } else if found.get(&file.key).is_some_and(|load| load.etag != file.etag) {
-                found.remove(&file.key);
-            }
-        }
+        runs.take(&entry);
     })
     .await?;
-    Ok(found)
+    each_entry(store, execution, None, |entry| {
+        if runs.count(&entry) {
+            entry.files.into_iter().for_each(|file| take(file.key));
+        }
+    })
+    .await
 }
 
-/// The version of a file that was loaded last, and by whom.
-pub struct LoadedVersion {
+/// Which run loaded each of `keys` last into what is `assumed` to be loaded, or set it aside, and at which version.
+/// Looks through the whole ledger.
+///
+/// # Errors
+/// As [`Error::aws`].
+pub async fn last_known(
+    store: &Store,
+    execution: &Execution,
+    assumed: &Loaded,
+    keys: &BTreeSet<String>,
+) -> Result<HashMap<String, KnownVersion>> {
+    let mut versions = NamedVersions::named(assumed);
+    each_entry(store, execution, None, |entry| versions.add(&entry, keys)).await?;
+    let known = versions.into_all().map(|(key, (etag, known))| {
+        let version =
+            KnownVersion { etag, execution: known.execution, detected_at: known.detected_at, is_bad: known.is_bad };
+        (key, version)
+    });
+    Ok(known.collect())
+}
+
+/// The version of a file that was dealt with last, and by whom.
+pub struct KnownVersion {
     /// The version.
     pub etag: String,
-    /// ARN of the execution that loaded it.
+    /// ARN of the execution that loaded it, or set it aside.
     pub execution: String,
     /// When that listed it, RFC 3339.
     pub detected_at: String,
+    /// It was set aside as a bad file.
+    pub is_bad: bool,
 }
 
 /// Reads the entries from `start` on, or all of them; `take` gets them in their order, the older ones first.

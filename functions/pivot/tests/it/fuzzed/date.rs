@@ -2,44 +2,58 @@
 
 use pivot::value::date::{self, Date, NotDate};
 use pivot::value::field::{FieldPrefix, PREFIX_BYTES};
+use pivot::value::zone::Zone;
 
 /// Fails if a text is read as another day than it shows, by either path.
 pub(super) fn check(text: &[u8]) {
-    let parsed = Date::parse(text).ok();
+    let parsed = Date::parse(text, None).ok();
     assert_eq!(parsed.map(Date::days), by_the_book(text.trim_ascii()));
-    assert_eq!(Date::parse(&[&b" "[..], text, b"\t"].concat()).ok(), parsed, "blanks around it");
+    assert_eq!(Date::parse(&[&b" "[..], text, b"\t"].concat(), None).ok(), parsed, "blanks around it");
+    on_clocks(text, parsed);
     // The fast path leaves it to its caller whether the day is one of the calendar.
     let ahead = [text, &[b','; PREFIX_BYTES]].concat();
     let fast = FieldPrefix::new(&ahead, text.len()).and_then(Date::parse_fast);
-    assert!(fast.is_none() || fast == Date::parse(&text[..date::LENGTH]).ok() || parsed.is_none());
-    if Date::parse(text.get(..date::LENGTH).unwrap_or_default()).is_ok() {
+    assert!(fast.is_none() || fast == Date::parse(&text[..date::LENGTH], None).ok() || parsed.is_none());
+    if Date::parse(text.get(..date::LENGTH).unwrap_or_default(), None).is_ok() {
         assert!(fast.is_none() || fast == parsed, "the fast path takes what is not a date");
         let head = &text[..date::LENGTH];
-        assert_eq!(Date::parse(&[head, b"T25:61 and more"].concat()), Err(NotDate::NoTimeBehind));
-        assert_eq!(Date::parse(&[head, b" - ", head].concat()), Err(NotDate::NoTimeBehind));
-        assert_eq!(Date::parse(&[head, b"0"].concat()), Err(NotDate::Malformed), "another digit");
+        assert_eq!(Date::parse(&[head, b"T25:61 and more"].concat(), None), Err(NotDate::NoTimeBehind));
+        assert_eq!(Date::parse(&[head, b" - ", head].concat(), None), Err(NotDate::NoTimeBehind));
+        assert_eq!(Date::parse(&[head, b"0"].concat(), None), Err(NotDate::Malformed), "another digit");
     }
 }
 
-/// Whether it is a time with what may stand before and behind it: one of the shapes that there are, and numbers in it
-/// that a clock shows.
+/// A zone changes nothing but that points in time have a day: their own, the one before or the one after it.
+fn on_clocks(text: &[u8], parsed: Option<Date>) {
+    for name in ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"] {
+        let on_clock = Date::parse(text, Zone::named(name).as_ref());
+        match (parsed, on_clock, Date::parse(text, None)) {
+            (Some(_), on_clock, _) => assert_eq!(on_clock.ok(), parsed),
+            (None, Ok(date), Err(why)) => {
+                assert_eq!(why, NotDate::NoZone);
+                let own = by_the_book(&text.trim_ascii()[..date::LENGTH]).unwrap();
+                assert!((date.days() - own).abs() <= 2, "{date}");
+            }
+            (None, Err(NotDate::OutOfYears), Err(why)) => assert_eq!(why, NotDate::NoZone),
+            (None, Err(on_clock), Err(why)) => assert_eq!(on_clock, why),
+            (None, _, Ok(_)) => unreachable!("it was parsed before"),
+        }
+    }
+}
+
+/// Whether it is the time of a wall clock with what may stand before it: one of the shapes that there are, and numbers
+/// in it that a clock shows.
 fn is_time(text: &[u8]) -> bool {
     let Some((b' ' | b'T' | b't', time)) = text.split_first() else { return false };
     let shape: String = time.iter().map(|&byte| if byte.is_ascii_digit() { '9' } else { char::from(byte) }).collect();
     let fractions = (1..=9).flat_map(|len| [".", ","].map(|mark| format!("99:99:99{mark}{}", "9".repeat(len))));
-    let mut times = ["99:99", "99:99:99"].map(str::to_owned).into_iter().chain(fractions);
-    let is_shape = times.any(|time| {
-        let zones = ["Z", "UTC", "+99", "-99", "+9999", "-9999", "+99:99", "-99:99"];
-        shape == time || zones.iter().any(|zone| shape == format!("{time}{zone}") || shape == format!("{time} {zone}"))
-    });
-    let time = String::from_utf8_lossy(time).into_owned();
-    let (clock, offset) = time.split_once(['+', '-']).unwrap_or((&time, ""));
-    let all_below = |text: &str| {
-        let numbers = (0..text.len()).step_by(2).filter_map(|at| text.get(at..at + 2)?.parse::<u32>().ok());
-        (0..).zip(numbers).all(|(place, number)| number < if place == 0 { 24 } else { 60 })
-    };
-    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).take(6).collect::<String>();
-    is_shape && all_below(&digits(clock)) && all_below(&digits(offset))
+    let is_shape =
+        ["99", "99:99", "99:99:99"].map(str::to_owned).into_iter().chain(fractions).any(|time| time == shape);
+    let digits: Vec<u8> = time.iter().copied().filter(u8::is_ascii_digit).collect();
+    let number = |at: usize| digits.get(at..at + 2).map_or(0, |two| (two[0] - b'0') * 10 + (two[1] - b'0'));
+    // Hour, minute and second, then six digits of a fraction.
+    let is_fine = digits.iter().skip(12).all(|digit| *digit == b'0');
+    is_shape && is_fine && number(0) < 24 && number(2) < 60 && number(4) < 60
 }
 
 /// Adds up the years and months before it.

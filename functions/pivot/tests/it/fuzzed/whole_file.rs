@@ -2,11 +2,11 @@
 
 use crate::packing::{gzip, zstd};
 use crate::reading::{KEY, places, read};
-use crate::support::{Reading, pivot, spec};
-use pivot::sums::{Keys, Sums};
+use crate::support::{Reading, pivot, spec, spec_of_texts};
+use pivot::sums::Sums;
 use pivot::value::decimal::Decimal;
 use sluice::Kind;
-use sluice::spec::{Pivot, UnknownCategory};
+use sluice::spec::{OnBad, Other, Spec};
 use std::collections::BTreeMap;
 
 /// All that a file comes to.
@@ -29,9 +29,9 @@ pub(super) fn check(bytes: &[u8]) {
 }
 
 fn comes_to_one_thing(bytes: &[u8]) {
-    let mut of_texts = spec();
-    of_texts.index.date_prefix = None;
-    of_texts.unknown_category = UnknownCategory::Ignore;
+    let mut of_texts = spec_of_texts();
+    of_texts.shape.pivot.other = Other::Ignore;
+    of_texts.source.on_bad_row = OnBad::Quarantine;
     let whole = bytes.len().max(1);
     let chunk_lens = [1, 7, 1 + bytes.len() / 3];
     let is_packed = bytes.starts_with(&[0x1F, 0x8B]) || bytes.starts_with(&[0x28, 0xB5, 0x2F, 0xFD]);
@@ -56,7 +56,7 @@ fn comes_to_one_thing(bytes: &[u8]) {
     }
 }
 
-fn outcome(spec: &Pivot, bytes: &[u8], chunk_len: usize) -> Outcome {
+fn outcome(spec: &Spec, bytes: &[u8], chunk_len: usize) -> Outcome {
     let Reading { ended, quarantine, rejects, rows_read, rows_ignored, sums } = read(spec, bytes, chunk_len);
     assert_eq!(places(&quarantine).len() as u64, rejects.count, "all bad rows are in quarantine");
     assert!(rejects.count + rows_ignored <= rows_read, "{} bad, {rows_ignored} ignored of {rows_read}", rejects.count);
@@ -70,10 +70,5 @@ fn outcome(spec: &Pivot, bytes: &[u8], chunk_len: usize) -> Outcome {
 fn cells(sums: &Sums) -> BTreeMap<String, [Decimal; 2]> {
     let columns = [0, 1].map(|category| sums.column(category).collect::<Vec<_>>());
     let cells = |row: usize| [columns[0][row], columns[1][row]];
-    match sums.keys() {
-        Keys::Dates(rows) => {
-            (0..).zip(rows.dates()).map(|(row, date)| (date.number().to_string(), cells(row))).collect()
-        }
-        Keys::Texts(rows) => rows.iter().map(|(text, row)| (text.clone(), cells(*row))).collect(),
-    }
+    (0..).zip(sums.keys().in_order()).map(|(row, key)| (key.to_string(), cells(row))).collect()
 }

@@ -101,9 +101,16 @@ const TIMES: &[&str] = &[
     "2024-01-01T10:00",
     "2024-01-01t10:00",
     "2024-01-01 10:00:59",
-    "2024-01-01T10:00:00.123Z",
-    "2024-01-01T10:00:00.123456789",
+    "2024-01-01 10",
+    "2024-01-01T10:00:00.123",
+    "2024-01-01T10:00:00.123456000",
     "\"2024-01-01 10:00:00,5\"",
+];
+
+/// Points in time, which have no day without a clock.
+const POINTS_IN_TIME: &[&str] = &[
+    "2024-01-01T10:00:00.123Z",
+    "2024-01-01T10Z",
     "2024-01-01 10:00Z",
     "2024-01-01 10:00 UTC",
     "2024-01-01 10:00:00.000000 +0000",
@@ -128,6 +135,8 @@ fn dates() -> Vec<Case> {
     cases.extend(["", " "].map(|date| bad_date(date, "no value, expected a date")));
     cases.extend(NO_TIMES.iter().map(|date| bad_date(date, "a date and something behind it that is not a time")));
     cases.extend(TIMES.iter().map(|date| good_row(&format!("the time {date}"), format!("Work,1,{date},x"))));
+    cases.extend(POINTS_IN_TIME.iter().map(|date| bad_date(date, "a point in time; on whose clock? say zone")));
+    cases.push(bad_date("2024-01-01T10:00:00.1234567", "a time finer than a microsecond"));
     cases.push(good_row("blanks around a date", "Work,1, 2024-01-01\t,x"));
     cases.push(loaded(
         "the first and the last date",

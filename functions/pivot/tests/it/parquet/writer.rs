@@ -8,6 +8,8 @@ pub(super) struct Column {
     pub physical: i32,
     /// The number of the type its values are converted to.
     pub converted: Option<i32>,
+    /// The number of its unit, if it is what wall clocks show.
+    pub local_unit: Option<u8>,
     /// Decimals.
     pub scale: i32,
     pub is_optional: bool,
@@ -46,19 +48,21 @@ pub(super) enum Kind {
 
 pub(super) const INT32: i32 = 1;
 pub(super) const INT64: i32 = 2;
+pub(super) const INT96: i32 = 3;
 pub(super) const DOUBLE: i32 = 5;
 pub(super) const BYTE_ARRAY: i32 = 6;
 
 pub(super) const UTF8: Option<i32> = Some(0);
 pub(super) const DECIMAL: Option<i32> = Some(5);
 pub(super) const DATE: Option<i32> = Some(6);
+pub(super) const TIMESTAMP_MILLIS: Option<i32> = Some(9);
 pub(super) const TIMESTAMP_MICROS: Option<i32> = Some(10);
 pub(super) const UINT_64: Option<i32> = Some(14);
 
 /// A column of required values.
 pub(super) fn column(name: &'static str, physical: i32, converted: Option<i32>, values: Vec<Vec<u8>>) -> Column {
     let values = values.into_iter().map(Some).collect();
-    Column { name, physical, converted, scale: 0, is_optional: false, values }
+    Column { name, physical, converted, local_unit: None, scale: 0, is_optional: false, values }
 }
 
 /// A text in the plain encoding.
@@ -190,6 +194,15 @@ fn metadata(columns: &[Column], groups: &[Group], cut: Cut) -> Vec<u8> {
                 metadata.i32(6, converted);
                 metadata.i32(7, column.scale);
                 metadata.i32(8, 18);
+            }
+            if let Some(unit) = column.local_unit {
+                const FALSE: u8 = 2;
+                metadata.structure(10, |meaning| {
+                    meaning.structure(8, |timestamp| {
+                        timestamp.field(1, FALSE);
+                        timestamp.structure(2, |unit_of| unit_of.structure(unit, |_| ()));
+                    });
+                });
             }
         }
     });

@@ -142,7 +142,7 @@ fn name(head: &str, body: &[u8]) -> String {
     let file = key.rsplit('/').next().unwrap_or_default();
     let file = match key.split('/').nth(1) {
         Some("database-access") if folder == "state" => "lease",
-        _ if folder == "state" && !["lock.json", "again.json"].contains(&file) => "entry",
+        _ if folder == "state" && !["lock.json", "again.json", "loaded.json"].contains(&file) => "entry",
         _ => file,
     };
     format!("{method} {folder}/../{file}")

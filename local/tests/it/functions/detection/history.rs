@@ -1,11 +1,11 @@
 //! One random history: what the writers do, and how the runs end.
 
-use super::{BEGINNING, HOUR, event, execution};
+use super::{BEGINNING, HOUR, detect, execution, parts, print, write_document};
 use crate::functions::fake_aws::{FakeAws, Function, Object, Run, Seen, World, date};
 use crate::support::Random;
 use aws_sdk_s3::primitives::DateTime;
 use serde_json::{Value, json};
-use sluice::contract::{BatchManifest, LedgerEntry, Manifest, ObjectRef, SourceFile, keys};
+use sluice::contract::{BatchManifest, LedgerEntry, Loaded, Manifest, ObjectRef, Record, SourceFile, keys};
 use sluice::time::format_time;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
@@ -72,6 +72,8 @@ pub(super) struct Counts {
     pub repeats: u64,
     /// Files that changed between detection and reading.
     pub left_out: u64,
+    /// Files that were set aside.
+    pub bad: u64,
 }
 
 pub(super) struct History<'a> {
@@ -86,8 +88,10 @@ pub(super) struct History<'a> {
     current: BTreeMap<String, usize>,
     /// The entity tag that the ledger holds last of each key.
     recorded: BTreeMap<String, String>,
-    /// The entity tag that the table holds.
+    /// The entity tag that the table holds, or that was set aside last.
     table: BTreeMap<String, String>,
+    /// What the table's own record says.
+    record: Option<Loaded>,
     newest_commit: i64,
     /// An execution that found the lock held, and tries again later.
     waiting: Option<usize>,
@@ -129,6 +133,7 @@ impl<'a> History<'a> {
             current: BTreeMap::new(),
             recorded: BTreeMap::new(),
             table: BTreeMap::new(),
+            record: None,
             newest_commit: 0,
             waiting: None,
             content_count: 0,
@@ -327,7 +332,8 @@ impl<'a> History<'a> {
             (world.runs[run].execution.clone(), if is_dry_run { json!({"dry_run": true}) } else { json!({}) })
         };
         let asked_at = format_time(SystemTime::now().into());
-        let event = event(&execution, self.lookback_hours, &input);
+        let record = Some(Record { loaded: self.record.clone() });
+        let event = detect(&execution, parts(self.lookback_hours), record, &input);
         let output = self.function.invoke(&event).map_err(|(name, text)| {
             eprintln!("{}: {name}: {text}", execution.name);
             name
@@ -339,6 +345,7 @@ impl<'a> History<'a> {
         let world = self.aws.world();
         let reference: ObjectRef = serde_json::from_value(output["manifest"].clone()).unwrap();
         let manifest: Manifest = world.document(&reference);
+        assert_eq!(manifest.assumed, self.record);
         assert!(asked_at <= manifest.detected_at && manifest.detected_at <= format_time(SystemTime::now().into()));
         let batches: Vec<Vec<SourceFile>> =
             manifest.batches.iter().map(|batch| world.document::<BatchManifest>(batch).files).collect();
@@ -455,8 +462,13 @@ impl<'a> History<'a> {
         let is_recorded = entry_count == batches.len();
         let execution = self.aws.world().runs[run].execution.clone();
         let detected_text = format_time(DateTime::from_millis(detected_at));
+        let before = self.record.replace(Loaded {
+            generation: "g".to_owned(),
+            detected_at: detected_text.clone(),
+            print: print(&parts(self.lookback_hours)),
+        });
         for (index, batch) in batches.iter().enumerate() {
-            let mut files = Vec::new();
+            let (mut files, mut bad) = (Vec::new(), Vec::new());
             for file in batch {
                 let current = self.current.get(&file.key).copied();
                 let Some(version) = current.filter(|&version| self.versions[version].object.etag == file.etag) else {
@@ -477,12 +489,29 @@ impl<'a> History<'a> {
                     false if self.recorded.get(&file.key) == Some(&file.etag) => None,
                     false => self.recorded.remove(&file.key),
                 };
-                files.push(file.clone());
+                // By its content.
+                if file.etag.ends_with("7\"") {
+                    self.counts.bad += 1;
+                    bad.push(file.clone());
+                } else {
+                    files.push(file.clone());
+                }
             }
             let key = keys::ledger_entry(&execution, &detected_text, u32::try_from(index).unwrap());
             let (execution, detected_at) = (execution.id.clone(), detected_text.clone());
-            let entry = LedgerEntry { execution, detected_at, files, in_doubt: index < batches.len() - entry_count };
+            let entry = LedgerEntry {
+                execution,
+                detected_at,
+                files,
+                bad,
+                generation: "g".to_owned(),
+                after: before.as_ref().map_or(String::new(), |before| before.detected_at.clone()),
+                in_doubt: index < batches.len() - entry_count,
+            };
             self.aws.world().put(&key, serde_json::to_vec(&entry).unwrap());
+        }
+        if let Some(loaded) = self.record.as_ref().filter(|_| is_recorded) {
+            write_document(self.aws, loaded);
         }
     }
 }

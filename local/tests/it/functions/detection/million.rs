@@ -1,9 +1,9 @@
 //! A million objects are listed, and written down, in the memory that a thousand take, and in many places at once.
 
-use super::{BEGINNING, HOUR, event, execution};
+use super::{BEGINNING, HOUR, event, execution, parts, print, write_document};
 use crate::functions::fake_aws::{FakeAws, Function, Generated, Keeps, Object, Query, Run, Seen};
 use serde_json::{Value, json};
-use sluice::contract::{BatchManifest, Manifest, ObjectRef};
+use sluice::contract::{BatchManifest, Loaded, Manifest, ObjectRef};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -28,7 +28,9 @@ fn detect_in_a_million(
         output: json!({"mode": "load"}),
         seen: Seen::Described,
     };
+    let detected_at = success.execution.started_at.clone();
     aws.world().runs.push(success);
+    write_document(&aws, &Loaded { generation: "g".to_owned(), detected_at, print: print(&parts(24)) });
     let mut peaks = Vec::new();
     let mut manifest = Value::Null;
     for count in [1_000, MILLION] {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum DetectInput {
     /// Take the lock, and find what is new.
-    Detect(Detect),
+    Detect(Box<Detect>),
     /// Let the next run begin.
     Release(Release),
 }
@@ -23,13 +23,12 @@ pub struct Detect {
     pub execution: Execution,
     /// The job's prefix: the keys of its input start with it.
     pub prefix: String,
-    /// Which objects under it are input.
-    pub source: spec::Source,
-    /// How far before the last success a file may be dated and still count as a candidate, in hours.
-    ///
-    /// S3 dates a multipart upload with its start (Amazon S3 User Guide, "Working with object metadata"), so a slow
-    /// upload can appear later than it is dated.
-    pub lookback_hours: u32,
+    /// The job's spec.
+    #[serde(flatten)]
+    pub parts: spec::Parts,
+    /// What the target's own record says; `None` if the database was not asked.
+    #[serde(default)]
+    pub record: Option<Record>,
     /// What started the execution, as it came.
     pub trigger: serde_json::Value,
 }
@@ -104,6 +103,12 @@ pub struct DetectOutput {
     pub watermark: Option<String>,
     /// The entity tag of the [`Again`] that was there before the listing, if the run loads.
     pub mark: Option<String>,
+    /// The table will be what the files selected now say, and nothing else.
+    #[serde(default)]
+    pub reload: bool,
+    /// What a person should know of it, a sentence each.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// One item of the Map.
@@ -126,6 +131,14 @@ pub struct Manifest {
     /// How many other objects under the prefix are no input.
     #[serde(default)]
     pub skipped: Skipped,
+    /// What was taken to be loaded, of which the new files are new; `None`: nothing.
+    #[serde(default)]
+    pub assumed: Option<Loaded>,
+    /// What decides what the table holds after this run.
+    pub print: spec::Print,
+    /// The table becomes what the files of this run say, and nothing else.
+    #[serde(default)]
+    pub reload: bool,
     /// The [`BatchManifest`]s, by index.
     pub batches: Vec<ObjectRef>,
 }
@@ -145,4 +158,25 @@ pub struct Again {
     /// A run that listed after the question has succeeded.
     #[serde(default)]
     pub answered: bool,
+}
+
+/// What a target's own record says of a job.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct Record {
+    /// What is loaded; `None` if nothing is, or if the table is gone or was emptied.
+    pub loaded: Option<Loaded>,
+}
+
+/// What a job has loaded into its target: kept beside the table, in `sluice.targets`, and in the bucket, where the
+/// database need not be open to read it.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Loaded {
+    /// Made anew with each table that is loaded for the first time, or again after it was emptied: entries of the
+    /// ledger with another one say nothing of this table.
+    pub generation: String,
+    /// The `detected_at` of the last run that loaded. Entries of the ledger after it say nothing of this table: it was
+    /// restored from an earlier time.
+    pub detected_at: String,
+    /// By what spec.
+    pub print: spec::Print,
 }

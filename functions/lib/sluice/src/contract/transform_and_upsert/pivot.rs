@@ -14,8 +14,9 @@ pub struct PivotInput {
     pub manifest: ObjectRef,
     /// Which of its batches.
     pub batch: BatchIndex,
-    /// How to read and pivot.
-    pub pivot: spec::Pivot,
+    /// The job's spec.
+    #[serde(flatten)]
+    pub parts: spec::Parts,
 }
 
 /// Output of the state `Pivot`.
@@ -39,6 +40,9 @@ pub struct PivotOutput {
     pub files_loaded: u64,
     /// Files left out because they changed or vanished after they were listed.
     pub files_changed: u64,
+    /// Files that were set aside whole.
+    #[serde(default)]
+    pub files_bad: u64,
 }
 
 /// What pivot tells upsert about one batch.
@@ -53,11 +57,78 @@ pub struct PivotResult {
     /// Whether the sums of each file are kept apart; then [`FILE_COLUMN`] is the first column.
     #[serde(default)]
     pub per_file: bool,
+    /// Whether rows may be in quarantine; then [`STATE_COLUMN`] is the column before the key.
+    #[serde(default)]
+    pub has_states: bool,
     /// The files whose rows are in them.
-    pub loaded: Vec<SourceFile>,
+    pub loaded: Vec<LoadedFile>,
     /// The files that were left out.
     pub changed: Vec<SourceFile>,
+    /// The files that were set aside whole.
+    #[serde(default)]
+    pub bad: Vec<BadFile>,
+    /// Keys that several files of the batch have, if their sums are not kept apart.
+    #[serde(default)]
+    pub shared: SharedKeys,
 }
+
+/// A file whose rows are in the partial sums.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct LoadedFile {
+    /// The file.
+    #[serde(flatten)]
+    pub file: SourceFile,
+    /// A row of it is in quarantine whose key could not be read: it may be any.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_unknown_keys: bool,
+    /// The least of its keys, as PostgreSQL shows it, texts in the order of their bytes; `None` if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_key: Option<String>,
+    /// The greatest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_key: Option<String>,
+}
+
+/// A file that was set aside whole.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct BadFile {
+    /// The file.
+    #[serde(flatten)]
+    pub file: SourceFile,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Keys that several files have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct SharedKeys {
+    /// How many there are.
+    pub count: u64,
+    /// The first ones that were met, each with two files.
+    pub first: Vec<SharedKey>,
+}
+
+/// A key that two files have.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct SharedKey {
+    /// As PostgreSQL shows it.
+    pub key: String,
+    /// The keys of the two objects.
+    pub files: [String; 2],
+}
+
+/// The column of the partial sums that says whether all rows of a key are in them: [`WHOLE`], [`PARTIAL`] or
+/// [`BAD_ROWS_ONLY`], a `smallint`.
+pub const STATE_COLUMN: &str = "sluice_state";
+
+/// No row of this key is in quarantine, as far as the keys of those could be read.
+pub const WHOLE: i16 = 0;
+
+/// Some rows of this key are in quarantine.
+pub const PARTIAL: i16 = 1;
+
+/// All rows of this key are in quarantine; its sums say nothing.
+pub const BAD_ROWS_ONLY: i16 = 2;
 
 /// The column of the partial sums that says whose they are, by [`file_number`].
 pub const FILE_COLUMN: &str = "sluice_file";

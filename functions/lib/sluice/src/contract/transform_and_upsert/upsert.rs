@@ -1,14 +1,16 @@
 //! The state `Upsert`, the action `prepare`.
 
-use super::detect::Mode;
+use super::detect::{Mode, Record};
 use crate::contract::{Execution, ObjectRef};
 use crate::spec;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Input of the function `upsert`: of the state `Upsert`, or by hand.
+/// Input of the function `upsert`: of the states `CheckTarget` and `Upsert`, or by hand.
 #[derive(Debug)]
 pub enum UpsertEvent {
+    /// Of the state `CheckTarget`.
+    Check(Check),
     /// By hand only.
     Prepare(Prepare),
     /// Of the state `Upsert`.
@@ -25,10 +27,13 @@ impl<'de> Deserialize<'de> for UpsertEvent {
         if event.get("action").is_none() {
             return UpsertInput::deserialize(event).map(Self::Load).map_err(D::Error::custom);
         }
+        if event["action"] == "check" {
+            return Check::deserialize(event).map(Self::Check).map_err(D::Error::custom);
+        }
         // The decoder's own text would repeat a value of the wrong type, which may be the password.
         Prepare::deserialize(event).map(Self::Prepare).map_err(|_| {
             D::Error::custom(
-                "prepare takes the texts user, password and, if need be, schema and table, and create and per_file, which are \
+                "prepare takes the texts user, password and, if need be, schema and table, and create and delete, which are \
                  true or false; it is called directly, never by a state machine",
             )
         })
@@ -55,9 +60,9 @@ pub struct Prepare {
     /// May the function create the table?
     #[serde(default = "yes")]
     pub create: bool,
-    /// May it delete rows? `per_file` needs that.
-    #[serde(default)]
-    pub per_file: bool,
+    /// May it delete rows? All but `last_run` need that, and so does a reload.
+    #[serde(default = "yes")]
+    pub delete: bool,
 }
 
 // Without the password.
@@ -92,6 +97,16 @@ fn yes() -> bool {
     true
 }
 
+/// Input of the state `CheckTarget`: what does the target's own record say? Its answer is a [`Record`].
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Check {
+    /// This execution.
+    pub execution: Execution,
+    /// The job's spec.
+    #[serde(flatten)]
+    pub parts: spec::Parts,
+}
+
 /// Input of the state `Upsert`.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct UpsertInput {
@@ -99,15 +114,16 @@ pub struct UpsertInput {
     pub execution: Execution,
     /// The run's [`Manifest`](super::Manifest).
     pub manifest: ObjectRef,
-    /// The table to load.
-    pub target: spec::Target,
+    /// The job's spec.
+    #[serde(flatten)]
+    pub parts: spec::Parts,
     /// In the mode `dry_run` everything is rolled back.
     #[serde(default)]
     pub mode: Mode,
 }
 
 /// Output of the state `Upsert`.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct UpsertOutput {
     /// `load` if the rows are in the table; the rule that starts a job after this one looks for it.
     #[serde(default)]
@@ -131,9 +147,22 @@ pub struct UpsertOutput {
     pub rows_updated: u64,
     /// Keys whose values stayed as they were; nothing is written for these.
     pub rows_unchanged: u64,
-    /// Keys in which no file has a share any more.
+    /// Keys of which no file says anything any more.
     #[serde(default)]
     pub rows_deleted: u64,
+    /// Files that were set aside whole.
+    #[serde(default)]
+    pub files_bad: u64,
+    /// Keys of which a part is in quarantine: where there was a whole value before, it is kept.
+    #[serde(default)]
+    pub keys_partial: u64,
+    /// What a person should know of it, a sentence each.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// Nothing was loaded, since the target's record is not what the manifest assumes: it is this. Which files are new
+    /// has to be found out again.
+    #[serde(default)]
+    pub record: Option<Record>,
 }
 
 #[cfg(test)]

@@ -1,0 +1,235 @@
+//! What has changed between what is loaded and the job of now, and what a run does about it: section 9 of the spec's
+//! reference. Pure.
+//!
+//! What is loaded is known from two places. The target's own record, beside the table, is right by nature, but is not
+//! asked where the database would have to be opened for that. The document in the bucket says the same as of the last
+//! run that loaded; upsert compares what was assumed by it with the record, and has this decided again by that.
+
+use sluice::contract::{Loaded, Record};
+use sluice::spec::{OnOverlap, Print};
+
+/// What an operator does where a run cannot go on by itself.
+const RELOAD: &str =
+    "start a run by hand with {\"reload\": true}, which makes the table what the files selected now say";
+
+/// What is known of what is loaded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known<'a> {
+    /// What the target's own record says; `None` if the database was not asked.
+    pub record: Option<&'a Record>,
+    /// What the document in the bucket says, if there is one.
+    pub document: Option<&'a Loaded>,
+}
+
+/// How a run finds what is new.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// By date and ledger: nothing has changed that matters.
+    Nothing,
+    /// By the ledger alone: all objects are looked at, not only those since the last success.
+    FullLook {
+        /// Because of this.
+        why: String,
+        /// Files that are loaded must still be selected.
+        selects_loaded: bool,
+    },
+    /// All files are, and the table becomes what they say.
+    Reload {
+        /// Because of this.
+        why: String,
+        /// Files that are loaded must still be there and selected.
+        finds_loaded: bool,
+    },
+    /// An operator has to decide.
+    Refused(String),
+}
+
+impl<'a> Known<'a> {
+    /// What is taken to be loaded into the target of `now`: the record if it was asked, else the document.
+    pub(crate) fn assumed(&self, now: &Print) -> Option<&'a Loaded> {
+        let loaded = match self.record {
+            Some(record) => record.loaded.as_ref(),
+            None => self.document,
+        };
+        loaded.filter(|loaded| loaded.print.target == now.target)
+    }
+
+    /// How a run by the spec of `now` finds what is new.
+    pub(crate) fn change(&self, now: &Print, is_reload_asked: bool) -> Change {
+        if is_reload_asked {
+            return Change::Reload { why: "as was asked for".to_owned(), finds_loaded: false };
+        }
+        let table = &now.target;
+        let Some(assumed) = self.assumed(now) else {
+            let why = format!("nothing is recorded as loaded into {table}");
+            return Change::FullLook { why, selects_loaded: false };
+        };
+        if assumed.print.on_overlap != now.on_overlap {
+            let (before, after) = (assumed.print.on_overlap.as_str(), now.on_overlap.as_str());
+            let what = format!("/target/on_overlap is {after}, and {table} was loaded by {before}; {RELOAD}");
+            return Change::Refused(what);
+        }
+        if assumed.print.reading != now.reading {
+            return match now.on_overlap {
+                OnOverlap::LastRun => Change::Refused(format!(
+                    "format, columns or shape changed since {table} was loaded, and on_overlap last_run keeps nothing by \
+                     which to correct what it holds; {RELOAD}"
+                )),
+                OnOverlap::AllFiles | OnOverlap::NewestFile => Change::Reload {
+                    why: "since the spec's format, columns, shape or newest_by changed".to_owned(),
+                    finds_loaded: true,
+                },
+            };
+        }
+        let is_same = |document: &&Loaded| {
+            (&document.generation, &document.detected_at) == (&assumed.generation, &assumed.detected_at)
+        };
+        // After the last load, a look at all that was selected then may have found nothing new. Only the document
+        // tells.
+        let looked_at = self.document.filter(is_same).unwrap_or(assumed);
+        if looked_at.print.selection != now.selection {
+            let why = "the prefix, source.suffix or source.read_hidden changed".to_owned();
+            return Change::FullLook { why, selects_loaded: true };
+        }
+        let knows_more =
+            |document: &Loaded| document.generation != assumed.generation || document.detected_at > assumed.detected_at;
+        // The last success may have been of that other table, or after the time to which this one was restored.
+        if self.document.is_none_or(knows_more) {
+            let why = format!("{table} is not the table that the last run loaded, or it was restored");
+            return Change::FullLook { why, selects_loaded: false };
+        }
+        Change::Nothing
+    }
+}
+
+/// What a run says that would not find files that are loaded: `which` names them, and `how` says what became of them.
+pub(crate) fn refuse_loss(why: &str, which: &str, how: &str) -> String {
+    format!("{why}; but files that are loaded are {how}: {which}; undo that, or {RELOAD}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice::spec::Selection;
+
+    fn print() -> Print {
+        let selection = Selection { prefix: "in/".to_owned(), suffixes: vec![".csv".to_owned()], read_hidden: false };
+        Print { target: "public.t".to_owned(), selection, reading: "r".to_owned(), on_overlap: OnOverlap::AllFiles }
+    }
+
+    fn loaded() -> Loaded {
+        Loaded { generation: "g".to_owned(), detected_at: "2024-01-02T00:00:00.000Z".to_owned(), print: print() }
+    }
+
+    /// What comes of it, in a word.
+    fn word(change: &Change) -> &'static str {
+        match change {
+            Change::Nothing => "nothing",
+            Change::FullLook { selects_loaded: false, .. } => "full look",
+            Change::FullLook { selects_loaded: true, .. } => "full look at what is selected",
+            Change::Reload { finds_loaded: false, .. } => "reload",
+            Change::Reload { finds_loaded: true, .. } => "reload of all that is loaded",
+            Change::Refused(what) => {
+                assert!(what.contains("{\"reload\": true}"), "{what}");
+                "refused"
+            }
+        }
+    }
+
+    /// A change of a print.
+    type Alter = fn(&mut Print);
+
+    /// The rows of the reference's section 9, with the database asked and not.
+    #[test]
+    fn each_change_of_the_spec_has_its_answer() {
+        let rows: [(&str, Alter, &str); 10] = [
+            ("nothing that matters", |_| (), "nothing"),
+            ("prefix", |print| print.selection.prefix = "in/a/".to_owned(), "full look at what is selected"),
+            ("suffix", |print| print.selection.suffixes.push(".txt".to_owned()), "full look at what is selected"),
+            ("read_hidden", |print| print.selection.read_hidden = true, "full look at what is selected"),
+            ("reading", |print| print.reading = "s".to_owned(), "reload of all that is loaded"),
+            ("on_overlap", |print| print.on_overlap = OnOverlap::NewestFile, "refused"),
+            ("on_overlap", |print| print.on_overlap = OnOverlap::LastRun, "refused"),
+            ("table", |print| print.target = "public.u".to_owned(), "full look"),
+            (
+                "reading and selection",
+                |print| (print.reading, print.selection.read_hidden) = ("s".to_owned(), true),
+                "reload of all that is loaded",
+            ),
+            (
+                "table and on_overlap",
+                |print| (print.target, print.on_overlap) = ("public.u".to_owned(), OnOverlap::LastRun),
+                "full look",
+            ),
+        ];
+        for (what, alter, expected) in rows {
+            let mut now = print();
+            alter(&mut now);
+            let (document, record) = (loaded(), Record { loaded: Some(loaded()) });
+            for record in [None, Some(&record)] {
+                let known = Known { record, document: Some(&document) };
+                assert_eq!(word(&known.change(&now, false)), expected, "{what}, {record:?}");
+                assert_eq!(word(&known.change(&now, true)), "reload", "{what}, asked for");
+            }
+        }
+    }
+
+    #[test]
+    fn last_run_cannot_be_loaded_again_by_itself() {
+        let before = Loaded { print: Print { on_overlap: OnOverlap::LastRun, ..print() }, ..loaded() };
+        let known = Known { record: None, document: Some(&before) };
+        let now = Print { reading: "s".to_owned(), ..before.print.clone() };
+        assert_eq!(word(&known.change(&now, false)), "refused");
+        let now = Print { selection: Selection { read_hidden: true, ..print().selection }, ..before.print.clone() };
+        assert_eq!(word(&known.change(&now, false)), "full look at what is selected");
+    }
+
+    /// What the record and the document say of the table, and what comes of it.
+    #[test]
+    fn a_table_that_is_not_as_it_was_is_looked_at_anew() {
+        let at = |generation: &str, day: u8| Loaded {
+            generation: generation.to_owned(),
+            detected_at: format!("2024-01-{day:02}T00:00:00.000Z"),
+            print: print(),
+        };
+        let asked = |loaded: Option<Loaded>| Some(Record { loaded });
+        for (what, record, document, expected) in [
+            ("the first run", None, None, "full look"),
+            ("the first run, asked", asked(None), None, "full look"),
+            ("not asked", None, Some(at("g", 2)), "nothing"),
+            ("as it was", asked(Some(at("g", 2))), Some(at("g", 2)), "nothing"),
+            ("a run died before it wrote the document", asked(Some(at("g", 3))), Some(at("g", 2)), "nothing"),
+            ("dropped, emptied, or another database", asked(None), Some(at("g", 2)), "full look"),
+            ("restored", asked(Some(at("g", 1))), Some(at("g", 2)), "full look"),
+            ("another database that was loaded before", asked(Some(at("f", 3))), Some(at("g", 2)), "full look"),
+            ("the document was removed", asked(Some(at("g", 2))), None, "full look"),
+        ] {
+            let known = Known { record: record.as_ref(), document: document.as_ref() };
+            assert_eq!(word(&known.change(&print(), false)), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_look_that_found_nothing_new_is_not_repeated() {
+        let record = Record { loaded: Some(loaded()) };
+        let now = Print { selection: Selection { read_hidden: true, ..print().selection }, ..print() };
+        let mut document = Loaded { print: now.clone(), ..loaded() };
+        let change = |document: &Loaded, now: &Print| {
+            let known = Known { record: Some(&record), document: Some(document) };
+            word(&known.change(now, false))
+        };
+        assert_eq!(change(&document, &now), "nothing");
+        assert_eq!(change(&document, &print()), "full look at what is selected", "and back again");
+        document.detected_at = "2024-01-01T00:00:00.000Z".to_owned();
+        assert_eq!(change(&document, &now), "full look at what is selected", "a run has loaded since");
+    }
+
+    #[test]
+    fn what_is_assumed_is_of_this_table() {
+        let (document, record) = (loaded(), Record { loaded: None });
+        assert_eq!(Known { record: None, document: Some(&document) }.assumed(&print()), Some(&document));
+        assert_eq!(Known { record: Some(&record), document: Some(&document) }.assumed(&print()), None);
+        let now = Print { target: "public.u".to_owned(), ..print() };
+        assert_eq!(Known { record: None, document: Some(&document) }.assumed(&now), None);
+    }
+}

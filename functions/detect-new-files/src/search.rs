@@ -1,0 +1,117 @@
+//! Reads a listing to its end, and hands on what is new.
+
+use crate::batches::Batches;
+use crate::explain;
+use crate::listing::Listing;
+use crate::missing::{KeySet, Missing};
+use crate::selection::Window;
+use sluice::contract::{Execution, Loaded};
+use sluice::input::{PassedOver, Skipped};
+use sluice::ledger::{self, Ledger};
+use sluice::spec::Source;
+use sluice::store::Store;
+use sluice::{Error, Kind, Result};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is looked for.
+pub(crate) struct Search<'a> {
+    /// Which objects are input.
+    pub source: &'a Source,
+    /// Under which prefix.
+    pub prefix: &'a str,
+    /// Which of them are looked at by date.
+    pub window: &'a Window,
+    /// These are new whatever is known of them.
+    pub forget: &'a BTreeSet<String>,
+}
+
+impl Search<'_> {
+    /// Reads the whole listing, and hands the new files on; returns how many other objects are no input by their names.
+    /// The keys of all that are go into `selected`, if they are asked for.
+    ///
+    /// # Errors
+    /// `InvalidEvent` if one of those to forget is not there or no input; others as [`Error::aws`].
+    pub(crate) async fn run(
+        &self,
+        mut listing: Listing,
+        ledger: &mut Ledger<'_>,
+        batches: &mut Batches,
+        mut selected: Option<&mut KeySet>,
+    ) -> Result<Skipped> {
+        let Self { source, prefix, window, forget } = self;
+        // Those of `forget` that are not found as input, with the reason if they are there.
+        let mut not_seen: BTreeMap<&str, Option<String>> = forget.iter().map(|key| (key.as_str(), None)).collect();
+        let mut skipped = Skipped::default();
+        while let Some(objects) = listing.next().await? {
+            for object in objects {
+                if let Some(reason) = object.passed_over(source, prefix) {
+                    skipped.count(reason);
+                    if let Some(why) = not_seen.get_mut(object.key.as_str()) {
+                        *why = Some(reason.why(source, prefix));
+                    }
+                    continue;
+                }
+                if let Some(selected) = &mut selected {
+                    selected.insert(&object.key);
+                }
+                let modified = object.modified.secs();
+                let is_in_ledger = window.asks_ledger(modified) && ledger.holds(&object.key, &object.etag).await?;
+                if not_seen.remove(object.key.as_str()).is_some() || window.wants(modified, is_in_ledger) {
+                    batches.push(object.into_file()).await?;
+                }
+            }
+        }
+        if not_seen.is_empty() {
+            return Ok(skipped);
+        }
+        let problems = not_seen.into_iter().map(|(key, why)| {
+            let why = why.or_else(|| explain::outside(key, prefix));
+            format!("{key:?}: {}", why.as_deref().unwrap_or("there is no such object"))
+        });
+        let what = format!("forget: {}", problems.collect::<Vec<_>>().join("; "));
+        Err(Error::new(Kind::InvalidEvent, what))
+    }
+
+    /// Could this be the key of an input, whether there is such an object or not?
+    fn selects(&self, key: &str) -> bool {
+        // Only what is empty may be the marker of a folder, and such a one is never loaded.
+        key.starts_with(self.prefix) && PassedOver::of(self.source, self.prefix, key, 1).is_none()
+    }
+
+    /// The files that are loaded and no input any more.
+    ///
+    /// # Errors
+    /// As [`Error::aws`].
+    pub(crate) async fn not_selected(&self, store: &Store, execution: &Execution, assumed: &Loaded) -> Result<Missing> {
+        missing(store, execution, assumed, |key| self.selects(key)).await
+    }
+}
+
+/// The files that are loaded and not among those listed.
+///
+/// # Errors
+/// As [`Error::aws`].
+pub(crate) async fn not_listed(
+    store: &Store,
+    execution: &Execution,
+    assumed: &Loaded,
+    listed: &KeySet,
+) -> Result<Missing> {
+    missing(store, execution, assumed, |key| listed.contains(key)).await
+}
+
+async fn missing(
+    store: &Store,
+    execution: &Execution,
+    assumed: &Loaded,
+    is_there: impl Fn(&str) -> bool,
+) -> Result<Missing> {
+    let mut missing = Missing::default();
+    let take = |key: String| {
+        if !is_there(&key) {
+            missing.add(key);
+        }
+    };
+    ledger::each_loaded(store, execution, assumed, take).await?;
+    Ok(missing)
+}

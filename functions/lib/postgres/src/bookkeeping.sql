@@ -1,0 +1,67 @@
+-- What loads write down, in the schema sluice. May be run again: tables of an earlier version get what came later, with
+-- 0 or nothing for the runs before.
+do $$ begin
+    alter table if exists sluice.runs rename column pipeline to job;
+exception when undefined_column then null;
+end $$;
+create table if not exists sluice.runs (
+    execution text not null,
+    job text not null,
+    target text not null,
+    started_at timestamptz not null,
+    detected_at timestamptz not null,
+    committed_at timestamptz not null default clock_timestamp(),
+    files bigint not null,
+    files_changed bigint not null,
+    rows_read bigint not null,
+    rows_rejected bigint not null,
+    rows_staged bigint not null,
+    rows_inserted bigint not null,
+    rows_updated bigint not null,
+    rows_unchanged bigint not null,
+    primary key (execution, detected_at)
+);
+alter table sluice.runs
+    add column if not exists rows_deleted bigint not null default 0,
+    add column if not exists rows_ignored bigint not null default 0,
+    add column if not exists files_skipped bigint not null default 0,
+    add column if not exists files_other_suffix bigint not null default 0,
+    add column if not exists files_hidden bigint not null default 0,
+    add column if not exists files_bad bigint not null default 0,
+    add column if not exists keys_partial bigint not null default 0,
+    add column if not exists notes text[] not null default '{}',
+    add column if not exists files_repeated text[] not null default '{}',
+    add column if not exists generation text not null default '',
+    add column if not exists came_after text;
+create index if not exists runs_order on sluice.runs (target, detected_at);
+comment on table sluice.runs is
+    'One row per committed run of a Sluice job. Rows are written by the loading transaction.';
+
+-- The same as the document loaded.json in the bucket.
+create table if not exists sluice.targets (
+    target text not null,
+    machine text not null,
+    job text not null,
+    generation text not null,
+    detected_at timestamptz not null,
+    on_overlap text not null,
+    reading text not null,
+    selection jsonb not null,
+    has_rows boolean not null,
+    primary key (target, machine)
+);
+comment on table sluice.targets is
+    'What each Sluice job, by its state machine, has loaded into a table. Rows are written by the loading transaction.';
+
+-- Compared by their bytes, whatever the collation of the table's own key.
+create table if not exists sluice.key_ranges (
+    target text not null,
+    machine text not null,
+    file text collate "C" not null,
+    detected_at timestamptz not null,
+    first_key text collate "C" not null,
+    last_key text collate "C" not null,
+    primary key (target, machine, file)
+);
+comment on table sluice.key_ranges is
+    'With on_overlap last_run: from which key to which each file goes that a Sluice job has loaded.';

@@ -1,0 +1,175 @@
+//! The table `sluice.targets`: what each job, by its state machine, has loaded into a table. It lies beside that table,
+//! so it is restored with it; and it says nothing of a table that is gone or was emptied.
+
+use crate::identifiers::quoted;
+use crate::sql_error::classify;
+use sluice::contract::{Execution, Loaded, Record};
+use sluice::spec::{OnOverlap, Print, Target};
+use sluice::{Error, Kind, Result};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
+
+/// What there is of a target before a load.
+#[derive(Debug)]
+pub struct Known {
+    /// The job's row in `sluice.targets`.
+    pub written: Option<Loaded>,
+    /// Whether the table had rows after that load.
+    had_rows: bool,
+    /// Whether it is there.
+    is_there: bool,
+    /// Whether it has rows now.
+    pub has_rows: bool,
+}
+
+impl Known {
+    /// What is loaded; nothing if the table is gone, or lost the rows that it had.
+    pub fn record(&self) -> Record {
+        let is_lost = !self.is_there || (self.had_rows && !self.has_rows);
+        Record { loaded: self.written.clone().filter(|_| !is_lost) }
+    }
+}
+
+/// Looks at a target, and changes nothing.
+///
+/// # Errors
+/// As [`classify`].
+pub async fn look(connection: &mut PgConnection, target: &Target, execution: &Execution) -> Result<Known> {
+    let failed = |error| classify(format!("look up what is loaded into {}", target.full_name()), error);
+    let (is_known, is_there, may_select): (bool, bool, bool) = sqlx::query_as(
+        "select to_regclass('sluice.targets') is not null, oid is not null,
+                coalesce(has_table_privilege(oid, 'SELECT'), false)
+         from (select to_regclass(format('%I.%I', $1::text, $2::text)) as oid) as target",
+    )
+    .bind(&target.schema)
+    .bind(&target.table)
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(failed)?;
+    // Where it may not be read, the check before a load says so.
+    let has_rows = is_there && (!may_select || has_rows(connection, target).await?);
+    let mut known = Known { written: None, had_rows: false, is_there, has_rows };
+    if !is_known {
+        return Ok(known);
+    }
+    let row = sqlx::query(
+        // As `sluice::time` has it.
+        "select generation, to_char(detected_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), on_overlap,
+                reading, selection::text, has_rows
+         from sluice.targets where target = $1 and machine = $2",
+    )
+    .bind(target.full_name())
+    .bind(execution.state_machine_name())
+    .fetch_optional(connection)
+    .await
+    .map_err(failed)?;
+    if let Some(row) = row {
+        let broken = |error| Error::caused(Kind::InvariantBroken, "sluice.targets: not what a load writes", error);
+        let print = Print {
+            target: target.full_name(),
+            selection: serde_json::from_str(row.get(4)).map_err(broken)?,
+            reading: row.get(3),
+            on_overlap: serde_json::from_value(row.get::<String, _>(2).into()).map_err(broken)?,
+        };
+        known.written = Some(Loaded { generation: row.get(0), detected_at: row.get(1), print });
+        known.had_rows = row.get(5);
+    }
+    Ok(known)
+}
+
+async fn has_rows(connection: &mut PgConnection, target: &Target) -> Result<bool> {
+    let table = format!("{}.{}", quoted(&target.schema)?, quoted(&target.table)?);
+    sqlx::query_scalar(AssertSqlSafe(format!("select exists (select from only {table})")))
+        .fetch_one(connection)
+        .await
+        .map_err(|error| classify(format!("look for rows of {}", target.full_name()), error))
+}
+
+/// Refuses a table that another job loads, if one of the two keeps the words of files: what the other one writes would
+/// be lost by the next load. Says whether others have loaded it, of which nothing is left.
+///
+/// # Errors
+/// `Misconfigured`, naming the other job; others as [`classify`].
+pub async fn claim(
+    connection: &mut PgConnection,
+    target: &Target,
+    execution: &Execution,
+    known: &Known,
+) -> Result<bool> {
+    let (name, machine) = (target.full_name(), execution.state_machine_name());
+    let failed = |error| classify(format!("look up who else loads {name}"), error);
+    let mut had_others = false;
+    if !known.has_rows {
+        let lost = sqlx::query("delete from sluice.targets where target = $1 and machine <> $2 and has_rows");
+        let lost = lost.bind(&name).bind(machine).execute(&mut *connection).await.map_err(failed)?;
+        had_others = lost.rows_affected() > 0;
+    }
+    let other: Option<(String, String, String)> = sqlx::query_as(
+        "select job, machine, on_overlap from sluice.targets
+         where target = $1 and machine <> $2 and ($3 or on_overlap <> $4)
+         order by machine limit 1",
+    )
+    .bind(&name)
+    .bind(machine)
+    .bind(target.on_overlap.keeps_words())
+    .bind(OnOverlap::LastRun.as_str())
+    .fetch_optional(connection)
+    .await
+    .map_err(failed)?;
+    let Some((job, machine, on_overlap)) = other else { return Ok(had_others) };
+    let what = format!(
+        "target {name}: the job {job} of the state machine {machine} loads it with on_overlap {on_overlap}, this one \
+         with {}; several jobs share a table only if each of them has last_run; if that job is gone, delete its row in \
+         sluice.targets",
+        target.on_overlap.as_str()
+    );
+    Err(Error::new(Kind::Misconfigured, what))
+}
+
+/// The name of a new generation: a random UUID.
+///
+/// # Errors
+/// As [`classify`].
+pub async fn new_generation(connection: &mut PgConnection) -> Result<String> {
+    sqlx::query_scalar("select gen_random_uuid()::text")
+        .fetch_one(connection)
+        .await
+        .map_err(|error| classify("name a generation", error))
+}
+
+/// Writes down what is loaded, once it is.
+///
+/// # Errors
+/// As [`classify`].
+pub async fn write(
+    connection: &mut PgConnection,
+    target: &Target,
+    execution: &Execution,
+    loaded: &Loaded,
+) -> Result<()> {
+    let has_rows = has_rows(connection, target).await?;
+    let Loaded { generation, detected_at, print } = loaded;
+    let selection = serde_json::to_string(&print.selection)
+        .map_err(|error| Error::caused(Kind::InvariantBroken, "encode the selection", error))?;
+    sqlx::query(
+        "insert into sluice.targets
+             (target, machine, job, generation, detected_at, on_overlap, reading, selection, has_rows)
+         values ($1, $2, $3, $4, $5::timestamptz, $6, $7, $8::jsonb, $9)
+         on conflict (target, machine) do update set
+             (job, generation, detected_at, on_overlap, reading, selection, has_rows) =
+             row (excluded.job, excluded.generation, excluded.detected_at, excluded.on_overlap, excluded.reading,
+                  excluded.selection, excluded.has_rows)",
+    )
+    .bind(&print.target)
+    .bind(execution.state_machine_name())
+    .bind(&execution.job)
+    .bind(generation)
+    .bind(detected_at)
+    .bind(print.on_overlap.as_str())
+    .bind(&print.reading)
+    .bind(selection)
+    .bind(has_rows)
+    .execute(connection)
+    .await
+    .map_err(|error| classify("write down what is loaded", error))
+    .map(|_| ())
+}

@@ -1,0 +1,168 @@
+//! The fields of a JSON object, each asked for once; what is left over is a problem.
+
+use super::Problem;
+use serde_json::{Map, Value};
+
+/// An object of a spec on its way into its type.
+pub(super) struct Fields<'p> {
+    pointer: String,
+    /// Else it has no fields to lack.
+    is_object: bool,
+    /// Those that nobody asked for yet.
+    rest: Map<String, Value>,
+    known: Vec<&'static str>,
+    problems: &'p mut Vec<Problem>,
+}
+
+impl<'p> Fields<'p> {
+    /// The fields of `value`, which stands at `pointer`; none if it is no object, which is a problem.
+    pub(super) fn of(pointer: impl Into<String>, value: &Value, problems: &'p mut Vec<Problem>) -> Self {
+        let pointer = pointer.into();
+        let rest = match value {
+            Value::Object(fields) => fields.clone(),
+            other => {
+                let what = format!("is {}, not an object", kind(other));
+                problems.push(Problem { pointer: pointer.clone(), what });
+                Map::new()
+            }
+        };
+        Self { pointer, is_object: value.is_object(), rest, known: Vec::new(), problems }
+    }
+
+    /// The field `name`, if it is there.
+    pub(super) fn take(&mut self, name: &'static str) -> Option<Value> {
+        self.known.push(name);
+        self.rest.remove(name)
+    }
+
+    /// The field `name`; that it is missing is a problem.
+    pub(super) fn required(&mut self, name: &'static str) -> Value {
+        self.take(name).unwrap_or_else(|| {
+            if self.is_object {
+                let pointer = self.pointer.clone();
+                self.problems.push(Problem { pointer, what: format!("lacks the field {name:?}") });
+            }
+            Value::Null
+        })
+    }
+
+    /// A text; empty, after a problem, if it is something else.
+    pub(super) fn text(&mut self, name: &'static str, default: Option<&str>) -> String {
+        match (self.take(name), default) {
+            (Some(Value::String(text)), _) => text,
+            (Some(other), _) => {
+                self.wrong(name, format!("is {}, not a text", kind(&other)));
+                String::new()
+            }
+            (None, Some(default)) => default.to_owned(),
+            (None, None) => {
+                self.required(name);
+                String::new()
+            }
+        }
+    }
+
+    /// True or false.
+    pub(super) fn flag(&mut self, name: &'static str, default: bool) -> bool {
+        match self.take(name) {
+            None => default,
+            Some(Value::Bool(flag)) => flag,
+            Some(other) => {
+                self.wrong(name, format!("is {}, not true or false", kind(&other)));
+                default
+            }
+        }
+    }
+
+    /// One of these words; the first one is the default where there is one.
+    pub(super) fn word<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)], default: Option<T>) -> Option<T> {
+        let given = match self.take(name) {
+            None if default.is_some() => return default,
+            None => {
+                self.required(name);
+                return None;
+            }
+            Some(given) => given,
+        };
+        let found = words.iter().find(|(word, _)| given == *word).map(|(_, meaning)| *meaning);
+        if found.is_none() {
+            let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            self.wrong(name, format!("is {given}, not {}", words.join(" or ")));
+        }
+        found.or(default)
+    }
+
+    /// That the field `name` is wrong.
+    pub(super) fn wrong(&mut self, name: &str, what: impl Into<String>) {
+        let pointer = self.pointer_of(name);
+        self.problems.push(Problem { pointer, what: what.into() });
+    }
+
+    /// The pointer of a field.
+    pub(super) fn pointer_of(&self, name: &str) -> String {
+        child(&self.pointer, name)
+    }
+
+    /// Where problems go.
+    pub(super) fn problems(&mut self) -> &mut Vec<Problem> {
+        self.problems
+    }
+
+    /// These fields of the language are not there yet.
+    pub(super) fn later(&mut self, names: &[&'static str]) {
+        for name in names {
+            if self.take(name).is_some() {
+                self.wrong(name, "is not supported yet");
+            }
+        }
+    }
+
+    /// All fields were asked for: others are problems.
+    pub(super) fn end(mut self) {
+        for name in std::mem::take(&mut self.rest).keys() {
+            let what = format!("there is no such field{}", did_you_mean(name, self.known.iter().copied()));
+            self.wrong(name, what);
+        }
+    }
+}
+
+/// The pointer of a part of what stands at `pointer`.
+pub(super) fn child(pointer: &str, name: &str) -> String {
+    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// What a value is, in words.
+pub(super) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// `; did you mean "amount"?`, if one of `names` is close to `name`.
+pub(super) fn did_you_mean<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let near = names.map(|known| (distance(name, known), known)).min();
+    match near.filter(|(distance, known)| *distance <= known.len().min(name.len()).div_ceil(3)) {
+        Some((_, near)) => format!("; did you mean {near:?}?"),
+        None => String::new(),
+    }
+}
+
+/// How many letters have to be put in, taken out or changed to make one word of the other (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (place, letter) in one.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], place + 1);
+        for (column, known) in other.iter().enumerate() {
+            let changed = diagonal + usize::from(letter != *known);
+            diagonal = row[column + 1];
+            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[other.len()]
+}

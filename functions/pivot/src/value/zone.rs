@@ -1,0 +1,53 @@
+//! Time zones: what a clock shows at a point in time, by the database that is part of this program.
+
+use jiff::Timestamp;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+
+/// A time zone of the IANA database.
+#[derive(Clone, Debug)]
+pub struct Zone(TimeZone);
+
+impl Zone {
+    /// The zone of this name, letter for letter; `None` if there is none.
+    pub fn named(name: &str) -> Option<Self> {
+        let zone = TimeZoneDatabase::bundled().get(name).ok()?;
+        (zone.iana_name() == Some(name)).then_some(Self(zone))
+    }
+
+    /// How far its clocks are ahead of UTC, in seconds, so many seconds after 1970-01-01 in UTC.
+    pub(super) fn offset(&self, seconds: i64) -> i64 {
+        // The library's time ends a day before the calendar's last one, on which no zone changes its clocks.
+        let seconds = seconds.clamp(Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
+        let time = Timestamp::from_second(seconds).expect("it is within the limits");
+        i64::from(self.0.to_offset(time).seconds())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zones_are_known_by_their_names_alone() {
+        for name in ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5"] {
+            assert!(Zone::named(name).is_some(), "{name}");
+        }
+        for name in ["", "Mars", "europe/berlin", "Europe/Berlin ", "CEST", "+02:00", "Etc/Unknown"] {
+            assert!(Zone::named(name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn clocks_are_changed_in_spring_and_autumn_of_any_year() {
+        let berlin = Zone::named("Europe/Berlin").unwrap();
+        // The last Sunday of March 2024 at one o'clock, and a summer and a winter in 2150.
+        for (seconds, offset) in
+            [(1_711_846_799, 3_600), (1_711_846_800, 7_200), (5_695_704_000, 7_200), (5_680_000_000, 3_600)]
+        {
+            assert_eq!(berlin.offset(seconds), offset, "{seconds}");
+        }
+        for far in [i64::MIN, i64::MAX] {
+            assert!(berlin.offset(far).abs() <= 3_600);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What is told of several files: the least and the greatest key of each, and keys that more than one has.
+
+use crate::support::{quarantine_spec, spec, spec_of_texts, whole_texts};
+use sluice::contract::{SharedKey, SharedKeys};
+use sluice::spec::{OnBad, OnOverlap};
+
+const HEADER: &str = "Start date,Project,Duration (in minutes)\n";
+
+fn file(keys: &[&str]) -> String {
+    let rows: String = keys.iter().map(|key| format!("{key},Work,1\n")).collect();
+    format!("{HEADER}{rows}")
+}
+
+#[test]
+fn each_file_says_its_least_and_greatest_key() {
+    let files = [
+        ("dates", spec(), vec!["2024-01-02 10:00", "2023-12-31", "2024-01-01"], Some(["2023-12-31", "2024-01-02"])),
+        ("texts", spec_of_texts(), vec!["b", "Z", "é", "a"], Some(["Z", "é"])),
+        ("one", spec_of_texts(), vec!["a"], Some(["a", "a"])),
+        ("none", spec(), vec![], None),
+    ];
+    for (name, mut spec, keys, expected) in files {
+        let text = file(&keys);
+        let found = whole_texts(&spec, &[("a.csv", &text)], 64).unwrap();
+        let first_and_last = [&found.loaded[0].first_key, &found.loaded[0].last_key];
+        let expected = expected.map_or([None, None], |keys| keys.map(Some));
+        assert_eq!(first_and_last.map(Option::as_deref), expected, "{name}");
+        // Where files are kept apart, their keys are known by themselves.
+        spec.target.on_overlap = OnOverlap::NewestFile;
+        let found = whole_texts(&spec, &[("a.csv", &text)], 64).unwrap();
+        assert_eq!((&found.loaded[0].first_key, &found.loaded[0].last_key), (&None, &None), "{name}");
+    }
+}
+
+/// The table of the sums has more keys than have a value.
+#[test]
+fn a_key_of_bad_rows_alone_is_none_of_the_file_s() {
+    let text = format!("{HEADER}2024-01-01,Work,x\n2024-01-02,Work,1\n2024-01-03,Work,x\n");
+    let found = whole_texts(&quarantine_spec(), &[("a.csv", &text), ("b.csv", &text)], 64).unwrap();
+    for file in &found.loaded {
+        assert_eq!(file.first_key, file.last_key);
+        assert_eq!(file.first_key.as_deref(), Some("2024-01-02"));
+    }
+    assert_eq!(found.shared.count, 1);
+}
+
+#[test]
+fn keys_that_several_files_have_are_counted_and_the_first_ones_named() {
+    let texts = [
+        file(&["a", "b", "c", "d"]),
+        file(&["x", "y"]),
+        file(&["d", "c", "x"]),
+        file(&["a", "c", "d", "x", "y"]),
+        file(&["new"]),
+    ];
+    let names = ["1.csv", "2.csv", "3.csv", "4.csv", "5.csv"];
+    let files: Vec<(&str, &str)> = names.into_iter().zip(texts.iter().map(String::as_str)).collect();
+    let named =
+        |key: &str, one: &str, other: &str| SharedKey { key: key.to_owned(), files: [one, other].map(str::to_owned) };
+    let first = vec![named("d", "1.csv", "3.csv"), named("c", "1.csv", "3.csv"), named("x", "2.csv", "3.csv")];
+    let mut spec = spec_of_texts();
+    assert_eq!(whole_texts(&spec, &files, 64).unwrap().shared, SharedKeys { count: 5, first });
+    assert_eq!(whole_texts(&spec, &files[..2], 64).unwrap().shared, SharedKeys::default());
+    // A file that is set aside has no key.
+    spec.source.on_bad_file = OnBad::Quarantine;
+    let bad = format!("{}Start date,Project\n", texts[0]);
+    let found = whole_texts(&spec, &[("1.csv", &bad), files[2]], 64).unwrap();
+    assert_eq!((found.shared, found.bad.len()), (SharedKeys::default(), 1));
+    // Where files are kept apart, upsert sees for itself.
+    spec.target.on_overlap = OnOverlap::AllFiles;
+    assert_eq!(whole_texts(&spec, &files, 64).unwrap().shared, SharedKeys::default());
+}

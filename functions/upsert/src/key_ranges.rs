@@ -1,0 +1,165 @@
+//! Which files may have filled which keys: the table `sluice.key_ranges`, from which key to which each loaded file
+//! goes. Where nothing else is kept of files, it is what a run can say before it overwrites what others have written.
+
+use crate::load::Load;
+use crate::merged::{Keys, NAMED, named, select_keys};
+use crate::target::Target;
+use postgres::identifiers::Names;
+use postgres::sql_error::classify;
+use sluice::Result;
+use sluice::contract::LoadedFile;
+use sqlx::{AssertSqlSafe, PgConnection};
+
+/// Files that this run has not loaded, of a target, a state machine and a `detected_at`.
+const OTHERS: &str = "target = $1 and (machine, detected_at) <> ($2, $3::timestamptz)";
+
+/// Forgets the ranges of a target, of which nothing is kept.
+///
+/// # Errors
+/// As [`classify`].
+pub(crate) async fn forget(connection: &mut PgConnection, target: &Target<'_>, load: &Load<'_>) -> Result<()> {
+    sqlx::query("delete from sluice.key_ranges where target = $1 and machine = $2")
+        .bind(&target.full_name)
+        .bind(load.input.execution.state_machine_name())
+        .execute(connection)
+        .await
+        .map_err(|error| classify("forget the ranges of keys", error))
+        .map(|_| ())
+}
+
+/// Writes down the ranges of the run's files. A key that a file no longer has stays in the table, so a range only
+/// grows.
+///
+/// # Errors
+/// As [`classify`], and [`Results::files`](crate::results::Results::files).
+pub(crate) async fn write(connection: &mut PgConnection, target: &Target<'_>, load: &Load<'_>) -> Result<()> {
+    for result in &load.results.batches {
+        let files = load.results.files(result.output.index).await?;
+        let (mut names, mut first_keys, mut last_keys) = (Vec::new(), Vec::new(), Vec::new());
+        for LoadedFile { file, first_key, last_key, .. } in &files.loaded {
+            if let (Some(first_key), Some(last_key)) = (first_key, last_key) {
+                names.push(file.key.as_str());
+                first_keys.push(first_key.as_str());
+                last_keys.push(last_key.as_str());
+            }
+        }
+        if names.is_empty() {
+            continue;
+        }
+        sqlx::query(
+            "insert into sluice.key_ranges as known (target, machine, detected_at, file, first_key, last_key)
+             select $1, $2, $3::timestamptz, * from unnest($4::text[], $5::text[], $6::text[])
+             on conflict (target, machine, file) do update set
+                 detected_at = excluded.detected_at,
+                 first_key = least(known.first_key, excluded.first_key),
+                 last_key = greatest(known.last_key, excluded.last_key)",
+        )
+        .bind(&target.full_name)
+        .bind(load.input.execution.state_machine_name())
+        .bind(&load.manifest.detected_at)
+        .bind(names)
+        .bind(first_keys)
+        .bind(last_keys)
+        .execute(&mut *connection)
+        .await
+        .map_err(|error| classify("write down the ranges of keys", error))?;
+    }
+    Ok(())
+}
+
+/// What is to be said before the rows of `source` overwrite those of the target: which of them other files may have
+/// filled. Costs nothing where ranges do not overlap.
+///
+/// # Errors
+/// As [`classify`].
+pub(crate) async fn note(
+    connection: &mut PgConnection,
+    target: &Target<'_>,
+    load: &Load<'_>,
+    source: &str,
+) -> Result<Option<String>> {
+    let machine = load.input.execution.state_machine_name();
+    let failed = |error| classify("look for keys that other files have filled", error);
+    let is_overlapping: bool = sqlx::query_scalar(AssertSqlSafe(format!(
+        "with run as (
+             select min(first_key) as first_key, max(last_key) as last_key from sluice.key_ranges
+             where target = $1 and machine = $2 and detected_at = $3::timestamptz
+         ),
+         others as (select first_key, last_key from sluice.key_ranges where {OTHERS})
+         select exists (
+             select from others, run where others.first_key <= run.last_key and others.last_key >= run.first_key
+         )"
+    )))
+    .bind(&target.full_name)
+    .bind(machine)
+    .bind(&load.manifest.detected_at)
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(failed)?;
+    if !is_overlapping {
+        return Ok(None);
+    }
+    // Ranges that overlap one another are put together, so that a key is in at most one.
+    sqlx::query(AssertSqlSafe(format!(
+        "create temporary table sluice_filled on commit drop as
+             with others as (
+                 select first_key, last_key, max(last_key) over (
+                     order by first_key, last_key rows between unbounded preceding and 1 preceding
+                 ) as last_key_before
+                 from sluice.key_ranges where {OTHERS}
+             ),
+             numbered as (
+                 select first_key, last_key, count(*) filter (where last_key_before >= first_key is not true) over (
+                     order by first_key, last_key
+                 ) as number
+                 from others
+             )
+             select min(first_key) as first_key, max(last_key) as last_key from numbered group by number"
+    )))
+    .bind(&target.full_name)
+    .bind(machine)
+    .bind(&load.manifest.detected_at)
+    .execute(&mut *connection)
+    .await
+    .map_err(failed)?;
+    let (Names { table, key, .. }, select) = (&target.names, select_keys(&target.names.key));
+    sqlx::raw_sql("alter table pg_temp.sluice_filled add primary key (first_key); analyze pg_temp.sluice_filled")
+        .execute(&mut *connection)
+        .await
+        .map_err(failed)?;
+    let filled = sqlx::query_as(AssertSqlSafe(format!(
+        "with found as (
+             select known.{key} from {source} staged join only {table} known on known.{key} = staged.{key}
+             where known.{key}::text collate \"C\" <= (
+                 select filled.last_key from pg_temp.sluice_filled filled
+                 where filled.first_key <= known.{key}::text collate \"C\"
+                 order by filled.first_key desc limit 1
+             )
+         )
+         {select}"
+    )));
+    let filled = Keys::new(filled.fetch_one(&mut *connection).await.map_err(failed)?);
+    if filled.count == 0 {
+        return Ok(None);
+    }
+    let files: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!(
+        "select file from sluice.key_ranges
+         where {OTHERS}
+         and exists (select from unnest($4::text[]) as key where key collate \"C\" between first_key and last_key)
+         order by file limit {NAMED} + 1"
+    )))
+    .bind(&target.full_name)
+    .bind(machine)
+    .bind(&load.manifest.detected_at)
+    .bind(&filled.first)
+    .fetch_all(connection)
+    .await
+    .map_err(failed)?;
+    Ok(Some(format!(
+        "{} that other files may have filled {} overwritten: {}; by these files: {}",
+        filled.counted(),
+        filled.were(),
+        filled.named(),
+        named(&files[..files.len().min(NAMED)], files.len())
+    )))
+}

@@ -1,0 +1,184 @@
+//! `on_overlap: last_run`: a known key gets the values that this run's files say. What that may lose is said.
+
+use crate::key_ranges;
+use crate::load::Load;
+use crate::merged::{Keys, Merged, NAMED, select_keys};
+use crate::staging::{self, STAGING};
+use crate::start::Start;
+use crate::target::Target;
+use crate::words;
+use postgres::identifiers::Names;
+use postgres::merge::{Merge, Written};
+use postgres::sql_error::classify;
+use sluice::contract::{BAD_ROWS_ONLY, PARTIAL, STATE_COLUMN, SharedKey, WHOLE};
+use sluice::store::Store;
+use sluice::{Error, Kind, Result};
+use sqlx::{AssertSqlSafe, PgConnection};
+
+/// The sums of several parts.
+const SUMS: &str = "pg_temp.sluice_sums";
+
+/// How many parts have the key.
+const PART_COUNT: &str = "sluice_part_count";
+
+/// Loads a run. Returns how many rows were staged, and what that did.
+///
+/// # Errors
+/// `Misconfigured` if words of files are kept, which would become wrong; others as [`staging::stage`].
+pub(crate) async fn load(
+    connection: &mut PgConnection,
+    store: &Store,
+    target: &Target<'_>,
+    load: &Load<'_>,
+    start: &Start,
+) -> Result<(u64, Merged)> {
+    drop_words(connection, target, start).await?;
+    let rows_staged = staging::stage(connection, store, target, load.results).await?;
+    let part_count = load.results.batches.iter().filter(|result| result.output.pivoted.is_some()).count();
+    // One part has each key once.
+    let (keys, source) = match part_count {
+        1 => (rows_staged, STAGING),
+        _ => (sum_up(connection, target).await?, SUMS),
+    };
+    let mut merged = Merged { keys, ..Merged::default() };
+    let across_parts = match rows_staged > keys {
+        true => count_keys(connection, target, SUMS, &format!("{PART_COUNT} > 1")).await?,
+        false => Keys::default(),
+    };
+    merged.notes.extend(shared(load, &across_parts));
+    if target.has_states() {
+        keep_whole(connection, target, load, start, source, &mut merged).await?;
+    }
+    if start.is_new || start.is_reload {
+        key_ranges::forget(connection, target, load).await?;
+    }
+    key_ranges::write(connection, target, load).await?;
+    merged.notes.extend(key_ranges::note(connection, target, load, source).await?);
+    let Written { inserted, updated } = Merge { names: &target.names, source }.run(connection).await?;
+    (merged.inserted, merged.updated) = (inserted, updated);
+    if start.is_reload {
+        merged.went(&delete_others(connection, target, source).await?);
+    }
+    Ok((rows_staged, merged))
+}
+
+async fn drop_words(connection: &mut PgConnection, target: &Target<'_>, start: &Start) -> Result<()> {
+    if !words::drop_words(connection, &target.full_name).await? || start.is_reload || !start.is_unrecorded {
+        return Ok(());
+    }
+    // Before there was a record; the transaction takes it back.
+    let what = format!(
+        "target {}: the words of its files are kept in sluice.{:?}, so it was not loaded with last_run; leave on_overlap \
+         at all_files, or start with {{\"reload\": true}}",
+        target.full_name, target.full_name
+    );
+    Err(Error::new(Kind::Misconfigured, what))
+}
+
+/// Returns how many keys there are.
+async fn sum_up(connection: &mut PgConnection, target: &Target<'_>) -> Result<u64> {
+    let (Names { key, .. }, sums) = (&target.names, target.names.sums());
+    let state = match target.has_states() {
+        true => format!(
+            "case when bool_and({STATE_COLUMN} = {WHOLE}) then {WHOLE}
+                  when bool_and({STATE_COLUMN} = {BAD_ROWS_ONLY}) then {BAD_ROWS_ONLY}
+                  else {PARTIAL} end as {STATE_COLUMN},"
+        ),
+        false => String::new(),
+    };
+    sqlx::query(AssertSqlSafe(format!(
+        "create temporary table sluice_sums on commit drop as
+             select {key}, {state} {sums}, count(*) as {PART_COUNT} from {STAGING} group by {key} order by {key}"
+    )))
+    .execute(connection)
+    .await
+    .map_err(|error| classify("add up the parts", error))
+    .map(|summed| summed.rows_affected())
+}
+
+/// Counts the keys of `source` for which a condition holds.
+async fn count_keys(connection: &mut PgConnection, target: &Target<'_>, source: &str, condition: &str) -> Result<Keys> {
+    let (key, select) = (&target.names.key, select_keys(&target.names.key));
+    sqlx::query_as(AssertSqlSafe(format!("with found as (select {key} from {source} where {condition}) {select}")))
+        .fetch_one(connection)
+        .await
+        .map(Keys::new)
+        .map_err(|error| classify(format!("count keys of {source}"), error))
+}
+
+/// What is to be said of keys that several files of the run have. Those of one part were counted by pivot.
+fn shared(load: &Load<'_>, across_parts: &Keys) -> Option<String> {
+    let batches = || load.results.batches.iter().map(|result| &result.shared);
+    let within_parts: u64 = batches().map(|shared| shared.count).sum();
+    // A key may be in two files of one part, and in another part as well.
+    let (prefix, count) = match (within_parts, across_parts.count) {
+        (0, 0) => return None,
+        (0, count) | (count, 0) => ("", count),
+        (one, other) => ("at least ", batches().map(|shared| shared.count).max().unwrap_or(one).max(other)),
+    };
+    let by_file = batches().flat_map(|shared| &shared.first);
+    let by_file = by_file.map(|SharedKey { key, files: [one, other] }| format!("{key} ({one}, {other})"));
+    let first: Vec<String> = by_file.chain(across_parts.first.iter().cloned()).take(NAMED).collect();
+    let keys = Keys { count, first };
+    Some(format!(
+        "{prefix}{} that several files of this run have {} added up: {}",
+        keys.counted(),
+        keys.were(),
+        keys.named()
+    ))
+}
+
+/// Takes out of `source` the keys that are not whole and in the target already, where they keep what they have; and
+/// those of which all rows are bad. A reload keeps nothing.
+async fn keep_whole(
+    connection: &mut PgConnection,
+    target: &Target<'_>,
+    load: &Load<'_>,
+    start: &Start,
+    source: &str,
+    merged: &mut Merged,
+) -> Result<()> {
+    let Names { table, key, .. } = &target.names;
+    let is_partial = match load.results.has_unknown_keys {
+        true => "true".to_owned(),
+        false => format!("{STATE_COLUMN} <> {WHOLE}"),
+    };
+    let partial = count_keys(connection, target, source, &is_partial).await?;
+    merged.are_partial(&partial);
+    if partial.count == 0 {
+        return Ok(());
+    }
+    let failed = |error| classify("keep the keys that are whole", error);
+    if !start.is_reload {
+        sqlx::query(AssertSqlSafe(format!(
+            "delete from {source} staged using only {table} known
+             where known.{key} = staged.{key} and {is_partial}"
+        )))
+        .execute(&mut *connection)
+        .await
+        .map_err(failed)?;
+    }
+    let nothing = sqlx::query(AssertSqlSafe(format!("delete from {source} where {STATE_COLUMN} = {BAD_ROWS_ONLY}")))
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    merged.keys -= nothing.rows_affected();
+    Ok(())
+}
+
+/// Deletes the rows of the target that `source` does not have.
+async fn delete_others(connection: &mut PgConnection, target: &Target<'_>, source: &str) -> Result<Keys> {
+    let (Names { table, key, .. }, select) = (&target.names, select_keys(&target.names.key));
+    sqlx::query_as(AssertSqlSafe(format!(
+        "with found as (
+             delete from only {table} known
+             where not exists (select from {source} staged where staged.{key} = known.{key})
+             returning known.{key}
+         )
+         {select}"
+    )))
+    .fetch_one(connection)
+    .await
+    .map(Keys::new)
+    .map_err(|error| classify("delete the keys that no file has", error))
+}

@@ -1,0 +1,115 @@
+//! How a load begins: is the target what detection assumed, and is it loaded for the first time?
+
+use postgres::targets::{self, Known};
+use sluice::Result;
+use sluice::contract::{Loaded, Manifest};
+use sqlx::PgConnection;
+
+/// How a load begins.
+#[derive(Debug)]
+pub(crate) struct Start {
+    /// The generation that the target has after it.
+    pub generation: String,
+    /// When the run of that generation detected that it comes after; none if it begins with nothing.
+    pub after: Option<String>,
+    /// By its record, nothing is loaded yet.
+    pub is_new: bool,
+    /// It becomes what the files of this run say, and nothing else.
+    pub is_reload: bool,
+    /// It has rows, but by no record of this job.
+    pub is_unrecorded: bool,
+    /// Words that are kept are not of this job, or not of this reading, or are to go.
+    pub drops_words: bool,
+}
+
+impl Start {
+    /// Begins the load of `manifest`, if the target is what that assumes. The ledger's entries of a generation before
+    /// say nothing of a table that is loaded from nothing, or anew; where the words of files are kept, it is the same
+    /// one still. `had_others`: other jobs have loaded it, of which
+    /// nothing is left.
+    ///
+    /// # Errors
+    /// As [`targets::new_generation`].
+    pub(crate) async fn new(
+        connection: &mut PgConnection,
+        known: &Known,
+        manifest: &Manifest,
+        had_others: bool,
+    ) -> Result<Self> {
+        let (loaded, is_reload) = (known.record().loaded, manifest.reload);
+        let is_new = loaded.is_none();
+        let is_unrecorded = known.has_rows && known.written.is_none();
+        let is_read_otherwise =
+            known.written.as_ref().is_some_and(|written| written.print.reading != manifest.print.reading);
+        let drops_words = is_reload || is_read_otherwise || had_others;
+        // The words of a table that was emptied stay, also those of files that are gone from the bucket by now: the
+        // ledger must go on to know these, or a change of the spec would drop them untold.
+        let written = known.written.as_ref().filter(|written| {
+            !drops_words && [written.print.on_overlap, manifest.print.on_overlap].iter().all(|mode| mode.keeps_words())
+        });
+        let (generation, after) = match loaded.as_ref().filter(|_| !is_reload).or(written) {
+            Some(loaded) => (loaded.generation.clone(), Some(loaded.detected_at.clone())),
+            None => (targets::new_generation(connection).await?, None),
+        };
+        Ok(Self { generation, after, is_new, is_reload, is_unrecorded, drops_words })
+    }
+}
+
+/// Whether what is loaded is what the manifest assumes, so that the files of the run are the new ones; and whether it
+/// was loaded by such a spec, if it is to be kept.
+pub(crate) fn is_as_assumed(loaded: Option<&Loaded>, manifest: &Manifest) -> bool {
+    let Some(loaded) = loaded else { return manifest.assumed.is_none() };
+    let is_assumed = manifest.assumed.as_ref().is_some_and(|assumed| {
+        (&assumed.generation, &assumed.detected_at) == (&loaded.generation, &loaded.detected_at)
+    });
+    let is_alike =
+        (&loaded.print.reading, loaded.print.on_overlap) == (&manifest.print.reading, manifest.print.on_overlap);
+    is_assumed && (is_alike || manifest.reload)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::tests::spec;
+    use sluice::spec::Print;
+
+    fn loaded(generation: &str, detected_at: &str, print: &Print) -> Loaded {
+        Loaded { generation: generation.to_owned(), detected_at: detected_at.to_owned(), print: print.clone() }
+    }
+
+    #[test]
+    fn what_is_loaded_has_to_be_what_was_assumed() {
+        let print = spec("t", "all_files").print("in/");
+        let (otherwise, moved) =
+            (Print { reading: "other".to_owned(), ..print.clone() }, spec("t", "all_files").print("x/"));
+        let mode = spec("t", "newest_file").print("in/");
+        let here = loaded("g", "1", &print);
+        for (is, assumed, reload, expected) in [
+            (None, None, false, true),
+            (None, Some(here.clone()), false, false),
+            (None, Some(here.clone()), true, false),
+            (Some(here.clone()), None, false, false),
+            (Some(here.clone()), Some(here.clone()), false, true),
+            (Some(here.clone()), Some(loaded("h", "1", &print)), false, false),
+            (Some(here.clone()), Some(loaded("g", "2", &print)), false, false),
+            // Another selection is no other reading.
+            (Some(loaded("g", "1", &moved)), Some(here.clone()), false, true),
+            (Some(loaded("g", "1", &otherwise)), Some(here.clone()), false, false),
+            (Some(loaded("g", "1", &otherwise)), Some(here.clone()), true, true),
+            (Some(loaded("g", "1", &mode)), Some(here.clone()), false, false),
+            (Some(loaded("g", "1", &mode)), Some(here), true, true),
+        ] {
+            let manifest = Manifest {
+                detected_at: "3".to_owned(),
+                new_file_count: 0,
+                new_bytes: 0,
+                skipped: Default::default(),
+                assumed,
+                print: print.clone(),
+                reload,
+                batches: Vec::new(),
+            };
+            assert_eq!(is_as_assumed(is.as_ref(), &manifest), expected, "{is:?} {manifest:?}");
+        }
+    }
+}

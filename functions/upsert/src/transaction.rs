@@ -1,0 +1,165 @@
+//! The transaction: either all of it happens, or nothing.
+
+use crate::last_run;
+use crate::load::Load;
+use crate::merged::{Merged, NAMED};
+use crate::start::{Start, is_as_assumed};
+use crate::target::Target;
+use crate::words;
+use postgres::bookkeeping;
+use postgres::runs::{self, Recorded, Run};
+use postgres::sql_error::classify;
+use postgres::targets;
+use sluice::contract::{Loaded, Mode, PivotResult, UpsertOutput};
+use sluice::ledger::Certainty;
+use sluice::store::Store;
+use sluice::{Error, Kind, Result};
+use sqlx::{Connection, PgConnection};
+use std::time::Duration;
+
+/// How long a statement waits for a lock, before the state machine waits instead.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What came of it.
+pub(crate) enum Done {
+    /// The run is committed, now or before.
+    Committed {
+        /// Its row.
+        recorded: Box<Recorded>,
+        /// What is loaded by now.
+        loaded: Option<Loaded>,
+    },
+    /// Nothing is changed.
+    Nothing(UpsertOutput),
+}
+
+/// Loads a run, or finds that it is loaded already, or that the target is not what its manifest assumes.
+///
+/// # Errors
+/// `StaleRun` if a newer run is in the table, `Misconfigured` if the table does not fit, others as [`classify`].
+pub(crate) async fn load(
+    connection: &mut PgConnection,
+    store: &Store,
+    load: &Load<'_>,
+    time_left: Duration,
+) -> Result<Done> {
+    if load.results.batches.is_empty() {
+        return Err(Error::new(Kind::InvalidEvent, "a manifest without batches"));
+    }
+    let Load { input, spec, manifest, results } = load;
+    let target = Target::new(spec, &results.batches)?;
+    let run = Run {
+        execution: &input.execution,
+        target: &target.full_name,
+        detected_at: &manifest.detected_at,
+        skipped: manifest.skipped,
+    };
+
+    // Said, because the role's or the database's default may be another one: a snapshot taken before the lock would not
+    // show what was committed while waiting for it.
+    let begin = connection.begin_with("begin isolation level read committed").await;
+    let mut transaction = begin.map_err(|error| classify("begin", error))?;
+    set_parameters(&mut transaction, time_left).await?;
+    lock_target(&mut transaction, run.target).await?;
+    bookkeeping::ensure(&mut transaction).await?;
+    let recorded = runs::recorded(&mut transaction, &run).await?;
+    if recorded.is_none() {
+        runs::refuse_stale(&mut transaction, &run).await?;
+    }
+    let known = targets::look(&mut transaction, &spec.target, &input.execution).await?;
+    if let Some(recorded) = recorded {
+        return Ok(Done::Committed { recorded: Box::new(recorded), loaded: known.written });
+    }
+    target.prepare(&mut transaction, target.keeps_words() || manifest.reload).await?;
+    let record = known.record();
+    if !is_as_assumed(record.loaded.as_ref(), manifest) {
+        return Ok(Done::Nothing(UpsertOutput { mode: input.mode, record: Some(record), ..UpsertOutput::default() }));
+    }
+    let had_others = targets::claim(&mut transaction, &spec.target, &input.execution, &known).await?;
+    let start = Start::new(&mut transaction, &known, manifest, had_others).await?;
+    let (rows_staged, merged) = match target.keeps_words() {
+        true => words::load(&mut transaction, store, &target, load, &start).await?,
+        false => last_run::load(&mut transaction, store, &target, load, &start).await?,
+    };
+    let output = output(load, rows_staged, &merged)?;
+    let Start { generation, after, .. } = start;
+    let recorded = Recorded { output, generation, after, files_repeated: merged.files_repeated };
+    let loaded = Loaded {
+        generation: recorded.generation.clone(),
+        detected_at: manifest.detected_at.clone(),
+        print: manifest.print.clone(),
+    };
+    runs::record(&mut transaction, &run, &recorded).await?;
+    targets::write(&mut transaction, &spec.target, &input.execution, &loaded).await?;
+    if input.mode == Mode::DryRun {
+        transaction.rollback().await.map_err(|error| classify("roll back", error))?;
+        return Ok(Done::Nothing(recorded.output));
+    }
+    load.write_ledger(store, &recorded, Certainty::InDoubt).await?;
+    // If the answer gets lost, the next try finds this run's row, or does it all again.
+    transaction.commit().await.map_err(|error| classify("commit", error))?;
+    Ok(Done::Committed { recorded: Box::new(recorded), loaded: Some(loaded) })
+}
+
+/// What a run has done.
+fn output(load: &Load<'_>, rows_staged: u64, merged: &Merged) -> Result<UpsertOutput> {
+    let total = |count: &dyn Fn(&PivotResult) -> u64| load.results.batches.iter().map(count).sum::<u64>();
+    let files_bad = total(&|result| result.output.files_bad);
+    let own = u64::try_from(merged.files_repeated.len()).expect("a count fits into 64 bits");
+    Ok(UpsertOutput {
+        mode: load.input.mode,
+        files: total(&|result| result.output.files_loaded) - own,
+        files_changed: total(&|result| result.output.files_changed),
+        rows_read: total(&|result| result.output.rows_read),
+        rows_rejected: total(&|result| result.output.rows_rejected),
+        rows_ignored: total(&|result| result.output.rows_ignored),
+        rows_staged,
+        rows_inserted: merged.inserted,
+        rows_updated: merged.updated,
+        rows_unchanged: merged.unchanged()?,
+        rows_deleted: merged.deleted,
+        files_bad: files_bad + merged.bad,
+        keys_partial: merged.partial,
+        notes: set_aside(load, files_bad).into_iter().chain(merged.notes.iter().cloned()).collect(),
+        record: None,
+    })
+}
+
+/// What is to be said of the files that pivot set aside.
+fn set_aside(load: &Load<'_>, count: u64) -> Option<String> {
+    let reasons = load.results.first_bad.iter().map(|bad| format!("{}: {}", bad.file.key, bad.reason));
+    let reasons = reasons.collect::<Vec<_>>().join("; ");
+    let more = if usize::try_from(count).is_ok_and(|count| count <= NAMED) { "" } else { "; ..." };
+    let files = if count == 1 { "1 file was".to_owned() } else { format!("{count} files were") };
+    (count > 0).then(|| format!("{files} set aside: {reasons}{more}"))
+}
+
+/// Bounds every wait, so that the function ends by an error that says why. And makes the commit last: where the
+/// server's default is to answer before the commit is written, a crash after the answer would lose rows that the ledger
+/// already holds.
+async fn set_parameters(connection: &mut PgConnection, time_left: Duration) -> Result<()> {
+    sqlx::query(
+        "select set_config('lock_timeout', $1, true),
+                set_config('statement_timeout', $2, true),
+                set_config('idle_in_transaction_session_timeout', $2, true),
+                set_config(
+                    'synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), true
+                )",
+    )
+    .bind(LOCK_TIMEOUT.min(time_left).as_millis().to_string())
+    .bind(time_left.as_millis().max(1).to_string())
+    .execute(connection)
+    .await
+    .map_err(|error| classify("set the session's parameters", error))
+    .map(|_| ())
+}
+
+/// One load of a table at a time, also of other jobs and of a function that was given up but still runs.
+async fn lock_target(connection: &mut PgConnection, target: &str) -> Result<()> {
+    sqlx::query("select pg_advisory_xact_lock(hashtextextended('sluice:' || $1, 0))")
+        .bind(target)
+        .execute(connection)
+        .await
+        .map_err(|error| classify(format!("lock {target}"), error))
+        .map(|_| ())
+}

@@ -1,0 +1,118 @@
+//! From the words before a run to those after it. Of each of its files and each key:
+//! - if no row of the key is in quarantine, the new word replaces the one before, also if there is none any more;
+//! - else, a whole word that was there before stays: a right value is not replaced by a part of one;
+//! - else, the new word replaces the one before, if there is one.
+
+use super::files::FILES;
+use super::table::{IS_WHOLE, MODIFIED, Words};
+use crate::merged::{Keys, select_keys};
+use crate::staging::STAGING;
+use crate::target::Target;
+use postgres::identifiers::Names;
+use postgres::sql_error::classify;
+use sluice::Result;
+use sluice::contract::{BAD_ROWS_ONLY, FILE_COLUMN, STATE_COLUMN, WHOLE};
+use sqlx::{AssertSqlSafe, PgConnection};
+
+/// The keys that a run affects though they are not staged: of words that are gone, or that a file keeps of which the
+/// run does not know all keys. One may be in it several times.
+pub(super) const TOUCHED: &str = "pg_temp.sluice_touched";
+
+/// The keys of the run's files that are not whole.
+///
+/// # Errors
+/// As [`classify`].
+pub(super) async fn partial_keys(connection: &mut PgConnection, target: &Target<'_>) -> Result<Keys> {
+    if !target.has_states() {
+        return Ok(Keys::default());
+    }
+    let (key, select) = (&target.names.key, select_keys(&target.names.key));
+    sqlx::query_as(AssertSqlSafe(format!(
+        "with found as (
+             select distinct staged.{key}
+             from {STAGING} staged join {FILES} file on file.number = staged.{FILE_COLUMN}
+             where staged.{STATE_COLUMN} <> {WHOLE} or file.has_unknown_keys
+         )
+         {select}"
+    )))
+    .fetch_one(connection)
+    .await
+    .map(Keys::new)
+    .map_err(|error| classify("count the keys that are not whole", error))
+}
+
+/// Replaces what the files said before by the staged rows.
+///
+/// # Errors
+/// As [`classify`].
+pub(super) async fn replace(connection: &mut PgConnection, words: &Words<'_>) -> Result<()> {
+    begin(connection, words).await?;
+    delete(connection, words).await?;
+    write(connection, words).await
+}
+
+async fn begin(connection: &mut PgConnection, words: &Words<'_>) -> Result<()> {
+    let (Names { key, .. }, table) = (&words.target.names, &words.table);
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "create temporary table sluice_touched on commit drop as
+             select word.{key} from {table} word join {FILES} file on file.name = word.{FILE_COLUMN}
+             where file.has_unknown_keys;
+         analyze {STAGING};
+         analyze {TOUCHED}"
+    )))
+    .execute(connection)
+    .await
+    .map_err(|error| classify("find the keys that the files keep", error))
+    .map(|_| ())
+}
+
+/// Deletes what the files no longer say.
+async fn delete(connection: &mut PgConnection, words: &Words<'_>) -> Result<()> {
+    let (Names { key, .. }, table) = (&words.target.names, &words.table);
+    sqlx::query(AssertSqlSafe(format!(
+        "with gone as (
+             delete from {table} word using {FILES} file
+             where file.name = word.{FILE_COLUMN} and not file.has_unknown_keys
+             and not exists (
+                 select from {STAGING} staged
+                 where staged.{FILE_COLUMN} = file.number and staged.{key} = word.{key}
+             )
+             returning word.{key}
+         )
+         insert into {TOUCHED} select {key} from gone"
+    )))
+    .execute(connection)
+    .await
+    .map_err(|error| classify("delete the words that the files no longer have", error))
+    .map(|_| ())
+}
+
+async fn write(connection: &mut PgConnection, words: &Words<'_>) -> Result<()> {
+    let (target, table) = (words.target, &words.table);
+    let (names, Names { key, .. }) = (&target.names, &target.names);
+    let (list, staged) = (names.list(), names.each(|name| format!("trim_scale(staged.{name})")));
+    let (known, excluded, set) = (names.of("known"), names.of("excluded"), names.set_from("excluded"));
+    let (is_whole, has_word) = match target.has_states() {
+        true => (
+            format!("staged.{STATE_COLUMN} = {WHOLE} and not file.has_unknown_keys"),
+            format!("where staged.{STATE_COLUMN} <> {BAD_ROWS_ONLY}"),
+        ),
+        false => ("true".to_owned(), String::new()),
+    };
+    sqlx::query(AssertSqlSafe(format!(
+        "insert into {table} as known ({FILE_COLUMN}, {key}, {IS_WHOLE}, {MODIFIED}, {list})
+         select file.name, staged.{key}, {is_whole}, file.modified, {staged}
+         from {STAGING} staged join {FILES} file on file.number = staged.{FILE_COLUMN}
+         {has_word}
+         order by staged.{key}, file.name
+         on conflict ({key}, {FILE_COLUMN}) do update
+         set {IS_WHOLE} = excluded.{IS_WHOLE}, {MODIFIED} = excluded.{MODIFIED}, {set}
+         where (excluded.{IS_WHOLE} or not known.{IS_WHOLE})
+         and (known.{IS_WHOLE}, known.{MODIFIED}, {known})
+             is distinct from (excluded.{IS_WHOLE}, excluded.{MODIFIED}, {excluded})"
+    )))
+    .execute(connection)
+    .await
+    .map_err(|error| classify("replace the words of the files", error))
+    .map(|_| ())
+}

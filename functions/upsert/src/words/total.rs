@@ -1,0 +1,96 @@
+//! From the words on a key to the row of the target: of `all_files` their sum, of `newest_file` the newest one.
+
+use super::replace::TOUCHED;
+use super::table::{IS_WHOLE, MODIFIED, Words};
+use crate::merged::{Keys, Merged, select_keys};
+use crate::staging::STAGING;
+use crate::start::Start;
+use postgres::identifiers::Names;
+use postgres::merge::{Merge, Written};
+use postgres::sql_error::classify;
+use sluice::Result;
+use sluice::contract::FILE_COLUMN;
+use sluice::spec::{NewestBy, OnOverlap};
+use sqlx::{AssertSqlSafe, PgConnection};
+
+/// What the affected keys come to.
+pub(super) const TOTALS: &str = "pg_temp.sluice_totals";
+
+/// How many files have a word on the key.
+pub(super) const FILE_COUNT: &str = "sluice_file_count";
+
+/// Finds what the affected keys come to: all keys, if nothing is in the target yet.
+///
+/// # Errors
+/// As [`classify`].
+pub(super) async fn find(connection: &mut PgConnection, words: &Words<'_>, start: &Start) -> Result<()> {
+    let (names, table, target) = (&words.target.names, &words.table, &words.target.spec.target);
+    let (Names { key, .. }, list, sums) = (names, names.list(), names.sums());
+    let affected = match start.is_new {
+        true => String::new(),
+        false => format!("where {key} in (select {key} from {STAGING} union all select {key} from {TOUCHED})"),
+    };
+    let newest_first = match target.newest_by {
+        NewestBy::Modified => format!("{IS_WHOLE} desc, {MODIFIED} desc, {FILE_COLUMN} collate \"C\" desc"),
+        NewestBy::Key => format!("{IS_WHOLE} desc, {FILE_COLUMN} collate \"C\" desc, {MODIFIED} desc"),
+    };
+    let totals = match target.on_overlap {
+        OnOverlap::NewestFile => {
+            format!("select distinct on ({key}) {key}, {list} from {table} {affected} order by {key}, {newest_first}")
+        }
+        OnOverlap::AllFiles | OnOverlap::LastRun => format!(
+            "select {key}, {sums}, count(*) as {FILE_COUNT} from {table} {affected} group by {key} order by {key}"
+        ),
+    };
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "drop table if exists {TOTALS};
+         create temporary table sluice_totals on commit drop as {totals}"
+    )))
+    .execute(connection)
+    .await
+    .map_err(|error| classify("find what the words come to", error))
+    .map(|_| ())
+}
+
+/// Makes the target what the words come to.
+///
+/// # Errors
+/// As [`classify`].
+pub(super) async fn merge(
+    connection: &mut PgConnection,
+    words: &Words<'_>,
+    start: &Start,
+    merged: &mut Merged,
+) -> Result<()> {
+    let names = &words.target.names;
+    let keys: i64 = sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from {TOTALS}")))
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(|error| classify("count the affected keys", error))?;
+    let Written { inserted, updated } = Merge { names, source: TOTALS }.run(connection).await?;
+    (merged.keys, merged.inserted, merged.updated) = (keys.unsigned_abs(), inserted, updated);
+    merged.went(&delete_keys_without_words(connection, words, start).await?);
+    Ok(())
+}
+
+/// A reload deletes rows of whatever origin.
+async fn delete_keys_without_words(connection: &mut PgConnection, words: &Words<'_>, start: &Start) -> Result<Keys> {
+    let (Names { table: target, key, .. }, table) = (&words.target.names, &words.table);
+    let select = select_keys(key);
+    let is_touched = match start.is_reload {
+        true => String::new(),
+        false => format!("and known.{key} in (select {key} from {TOUCHED})"),
+    };
+    sqlx::query_as(AssertSqlSafe(format!(
+        "with found as (
+             delete from only {target} known
+             where not exists (select from {table} word where word.{key} = known.{key}) {is_touched}
+             returning known.{key}
+         )
+         {select}"
+    )))
+    .fetch_one(connection)
+    .await
+    .map(Keys::new)
+    .map_err(|error| classify("delete the keys that no file has", error))
+}

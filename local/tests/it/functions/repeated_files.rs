@@ -1,0 +1,143 @@
+//! `on_repeated_file`: a file that says what another one says is not counted twice.
+
+use crate::functions::prepared::*;
+use crate::support::*;
+use serde_json::{Value, json};
+use sluice::spec::Parts;
+
+const DAYS: [&str; 4] = ["2024-01-01 1 1", "2024-01-02 2 2", "2024-01-03 3 3", "2024-01-04 4 4"];
+
+fn all_files(table: &str, on_bad_file: &str) -> Parts {
+    let mut parts = parts(table, "all_files");
+    parts.source["on_bad_file"] = json!(on_bad_file);
+    parts
+}
+
+/// The files of the ledger's entry of a run, and the bad ones.
+async fn entry(stack: &Fixture, number: u32) -> [Vec<String>; 2] {
+    let entries = keys(stack, "state/pomodoro/ledger/").await;
+    let key = entries.iter().rfind(|key| key.contains(&format!("-run-{number}-"))).unwrap();
+    let entry: Value = serde_json::from_str(&read(stack, key).await).unwrap();
+    ["files", "bad"].map(|field| {
+        let files = entry[field].as_array().into_iter().flatten();
+        files.map(|file| file["key"].as_str().unwrap().to_owned()).collect()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_says_most_of_what_another_one_says_is_refused() {
+    let stack = fixture().await;
+    for (case, (one, other, is_repeated)) in [
+        // Two of two, and of three; one is not enough, nor is half of them; nor what is not shared.
+        (&DAYS[..2], &DAYS[..2], true),
+        (&DAYS[..2], &["2024-01-01 1 1"][..], false),
+        (&DAYS[..3], &["2024-01-01 1.0 1", "2024-01-02 2 2", "2024-01-03 9 9"][..], true),
+        (&DAYS[..4], &["2024-01-01 1 1", "2024-01-02 2 2", "2024-01-03 9 9", "2024-01-04 9 9"][..], false),
+        (&DAYS[..2], &DAYS[2..], false),
+        // One of two values is another one.
+        (&DAYS[..2], &["2024-01-01 1 0", "2024-01-02 2 0"][..], false),
+        (&[][..], &[][..], false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // In one run, and in two, whichever comes first.
+        for order in 0..3_u32 {
+            let table = format!("t{case}_{order}");
+            let parts = all_files(&table, "fail");
+            let (one, other) = (file("one.csv", 1, one), file("other.csv", 2, other));
+            let runs = match order {
+                0 => vec![vec![one, other]],
+                1 => vec![vec![one], vec![other]],
+                _ => vec![vec![other], vec![one]],
+            };
+            let last = runs.len();
+            for (number, files) in (1..).zip(runs) {
+                let answer = Run::new(number, &parts, vec![files]).load(&stack).await;
+                if number as usize == last && is_repeated {
+                    let (error, cause) = answer.unwrap_err();
+                    assert_eq!(error, "InvalidSource", "{cause}");
+                    for part in [
+                        "input_data/other.csv says the same as input_data/one.csv on 2 of the ",
+                        "2024-01-01, 2024-01-02",
+                        "newest_file",
+                    ] {
+                        assert!(cause.contains(part), "{case}, {order}: {cause}");
+                    }
+                } else {
+                    answer.unwrap();
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_files_that_repeat_one_another_the_first_one_counts() {
+    let stack = fixture().await;
+    let parts = all_files("t", "quarantine");
+    // c repeats b only, which is bad itself.
+    let files = vec![
+        file("c.csv", 3, &["2024-01-01 9 9", "2024-01-02 9 9", "2024-01-03 3 3", "2024-01-04 4 4", "2024-01-05 5 5"]),
+        file("b.csv", 2, &["2024-01-01 1 1", "2024-01-02 2 2", "2024-01-03 3 3", "2024-01-04 4 4", "2024-01-05 5 5"]),
+        file("a.csv", 1, &["2024-01-01 1 1", "2024-01-02 2 2"]),
+    ];
+    let output = Run::new(1, &parts, vec![files]).load(&stack).await.unwrap();
+    assert_eq!(counts(&output, ["files", "files_bad"]), [2, 1]);
+    let notes_of_run = notes(&output);
+    assert_eq!(notes_of_run.len(), 1, "{notes_of_run:?}");
+    assert!(notes_of_run[0].starts_with("input_data/b.csv says the same as input_data/a.csv on 2 of the 2 keys"));
+    assert_eq!(entry(&stack, 1).await, [vec!["input_data/c.csv", "input_data/a.csv"], vec!["input_data/b.csv"]]);
+    let expected = ["2024-01-01 10 10", "2024-01-02 11 11", "2024-01-03 3 3", "2024-01-04 4 4", "2024-01-05 5 5"];
+    assert_eq!(rows_of(&stack, "t").await, expected);
+
+    // The same for a retry, whose answer got lost.
+    let run = Run { assumed: Some(Value::Null), ..Run::new(1, &parts, vec![vec![file("x.csv", 1, &[])]]) };
+    let again = run.load(&stack).await.unwrap();
+    assert_eq!(again, output);
+
+    // One that comes later and is dated before those that it repeats: they are set aside, and their words go.
+    let older = file("0.csv", 0, &["2024-01-01 1 1", "2024-01-02 2 2"]);
+    let output = Run::new(2, &parts, vec![vec![older]]).load(&stack).await.unwrap();
+    assert_eq!(counts(&output, ["files", "files_bad"]), [1, 1]);
+    assert!(notes(&output)[0].starts_with("input_data/a.csv says the same as input_data/0.csv"), "{output}");
+    assert_eq!(rows_of(&stack, "t").await, expected);
+    assert_eq!(entry(&stack, 2).await, [vec!["input_data/0.csv"], vec![]]);
+
+    // The file that was the first one is corrected: a key that only it had goes.
+    let corrected = file("0.csv", 9, &["2024-01-01 7 7"]);
+    Run::new(3, &parts, vec![vec![corrected]]).load(&stack).await.unwrap();
+    assert_eq!(
+        rows_of(&stack, "t").await,
+        ["2024-01-01 16 16", "2024-01-02 9 9", "2024-01-03 3 3", "2024-01-04 4 4", "2024-01-05 5 5"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_version_that_repeats_another_file_the_one_before_keeps_its_word() {
+    let stack = fixture().await;
+    let parts = all_files("t", "quarantine");
+    let files = vec![file("a.csv", 1, &DAYS[..2]), file("b.csv", 2, &DAYS[2..])];
+    Run::new(1, &parts, vec![files]).load(&stack).await.unwrap();
+    let output = Run::new(2, &parts, vec![vec![file("b.csv", 3, &DAYS[..2])]]).load(&stack).await.unwrap();
+    assert_eq!(counts(&output, ["files", "files_bad"]), [0, 1]);
+    assert_eq!(rows_of(&stack, "t").await, DAYS);
+    assert_eq!(entry(&stack, 2).await, [vec![], vec!["input_data/b.csv"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_version_of_a_file_is_no_other_file_and_equal_files_may_be_allowed() {
+    let stack = fixture().await;
+    let strict = all_files("strict", "fail");
+    for number in 1..=2 {
+        Run::new(number, &strict, vec![vec![file("a.csv", number, &DAYS)]]).load(&stack).await.unwrap();
+    }
+    let mut allowing = all_files("allowing", "fail");
+    allowing.target["on_repeated_file"] = json!("allow");
+    let files = vec![file("a.csv", 1, &DAYS[..2]), file("b.csv", 2, &DAYS[..2])];
+    Run::new(1, &allowing, vec![files.clone()]).load(&stack).await.unwrap();
+    assert_eq!(rows_of(&stack, "allowing").await, ["2024-01-01 2 2", "2024-01-02 4 4"]);
+    // Exports that overlap are not refused.
+    Run::new(1, &parts("newest", "newest_file"), vec![files]).load(&stack).await.unwrap();
+    assert_eq!(rows_of(&stack, "newest").await, ["2024-01-01 1 1", "2024-01-02 2 2"]);
+}

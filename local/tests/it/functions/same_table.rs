@@ -1,0 +1,103 @@
+//! The same table whatever way the files come: random histories of random jobs, and after each run the table must be
+//! what the model of the spec language, `local/spec/model.py`, makes of the files that the runs have read.
+//!
+//! The real functions detect, pivot and load; the test plays the state machine, the writers, S3's dates, and all that
+//! goes wrong. The model is slow and exact, and knows nothing of batches, transactions, ledgers or records: it is told
+//! of the files of each run that is committed, in the order of the runs.
+//!
+//! # What is generated, and what would go unnoticed without it
+//! - Corrections that lack a key, emptied files, files that are deleted: a word that goes, and one that stays.
+//! - Rows and files that are set aside, some with a key that cannot be read: a right value never gives way to a part.
+//! - `since`, `forget`, a run that is killed when it writes into the ledger, and is retried or not: files again.
+//! - A table that is dropped, emptied, or another one; a database that is brought back as it was: the target's own
+//!   record, with and without the database being asked first.
+//! - Another spec, and `reload`: all files again, and nothing else.
+//! - Copies under another name: files that are repeated.
+//!
+//! `SLUICE_SEEDS=first..end` plays some histories, `SLUICE_CAMPAIGN=full` many.
+
+mod history;
+mod job;
+mod machine;
+mod oracle;
+mod split;
+
+use crate::support::{Random, is_full_campaign, seeds, stack};
+use history::{Counts, History};
+use job::{Job, PREFIX, TABLE};
+use machine::{Machine, Plan};
+use oracle::Oracle;
+use serde_json::json;
+use sluice::spec::OnOverlap;
+
+/// How many seeds there are, of `few` in the suite.
+fn all(few: u64) -> std::ops::Range<u64> {
+    seeds(if is_full_campaign() { few * 50 } else { few })
+}
+
+/// Functions and a database of a test's own.
+async fn machine(database: &str) -> Machine {
+    Machine::start(&stack().await.database_url("postgres"), database).await
+}
+
+async fn histories(database: &str, modes: &[OnOverlap], few: u64) {
+    let (mut machine, mut oracle, mut counts) = (machine(database).await, Oracle::start(), Counts::default());
+    for seed in all(few) {
+        eprintln!("{database}: SLUICE_SEEDS={seed}..{}", seed + 1);
+        History::new(seed, modes, &mut machine, &mut oracle, &mut counts).await.play().await;
+    }
+    eprintln!("{database}: {counts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_history_ends_with_what_all_files_together_say() {
+    histories("same_table_all_files", &[OnOverlap::AllFiles], 10).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_history_ends_with_what_the_newest_files_say() {
+    histories("same_table_newest_file", &[OnOverlap::NewestFile], 10).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_history_ends_with_what_the_last_runs_said() {
+    histories("same_table_last_run", &[OnOverlap::LastRun], 6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_files_come_to_the_same_table_in_any_order_and_any_split() {
+    let (mut machine, mut oracle) = (machine("same_table_split").await, Oracle::start());
+    for seed in all(10) {
+        eprintln!("same files: SLUICE_SEEDS={seed}..{}", seed + 1);
+        split::play(seed, &mut machine, &mut oracle).await;
+    }
+}
+
+/// The word of a file that is gone from the bucket is nowhere but in the table of words, also after the target was
+/// emptied: a change of the spec must not drop it by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_the_spec_keeps_the_word_of_a_file_that_is_gone() {
+    let mut machine = machine("same_table_gone").await;
+    let mut job = Job::new(&mut Random::new(0), &[OnOverlap::NewestFile]);
+    let names = ["dt=2024-03-01/a.csv", "dt=2024-03-02/b.csv"].map(|name| format!("{PREFIX}{name}"));
+    for (name, day) in names.iter().zip(["2024-03-01", "2024-03-02"]) {
+        machine.upload(name, &format!("Kind,N,Day\nA,1,{day}\n"), 1_704_067_200);
+    }
+    let mut now = 1_704_067_200_000;
+    for step in ["load", "load again into the emptied table", "load by another spec"] {
+        now += 60_000;
+        let outcome = machine.run(&job, &Plan::plain(json!({})), now).await;
+        if step == "load by another spec" {
+            let (name, text) = outcome.error.clone().unwrap_or_else(|| panic!("a word is lost: {outcome:?}"));
+            assert_eq!(name, "Misconfigured");
+            assert!(text.contains(&names[0]) && text.contains("reload"), "{text}");
+        }
+        assert_eq!(machine.table(&job).await.len(), 2, "{step}");
+        if step == "load" {
+            machine.aws.world().objects.remove(&names[0]);
+            machine.execute(&format!("truncate public.{TABLE}")).await;
+        } else {
+            job.swap_columns();
+        }
+    }
+}

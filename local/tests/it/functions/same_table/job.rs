@@ -1,0 +1,208 @@
+//! Random jobs, and random files for them.
+
+use crate::support::Random;
+use serde_json::{Value, json};
+use sluice::spec::{OnOverlap, Parts};
+
+/// The prefix of all jobs.
+pub(super) const PREFIX: &str = "input_data/";
+
+/// The table that all of them load.
+pub(super) const TABLE: &str = "days";
+
+/// The days that files speak of.
+const DAYS: [&str; 4] = ["2024-03-01", "2024-03-02", "2024-03-03", "2024-03-04"];
+
+/// A row that cannot be read, and what is wrong with it.
+const BAD_ROWS: [BadRow; 4] = [BadRow::Number, BadRow::Category, BadRow::Key, BadRow::Fields];
+
+#[derive(Clone, Copy, PartialEq)]
+enum BadRow {
+    Number,
+    Category,
+    Key,
+    Fields,
+}
+
+/// Where the key of a row is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Key {
+    Date,
+    Text,
+    Partition,
+}
+
+/// A job.
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    pub parts: Parts,
+    pub on_overlap: OnOverlap,
+    /// Bad rows and files are set aside.
+    pub quarantines: bool,
+    key: Key,
+    /// Rows of other categories are bad rows.
+    refuses_others: bool,
+    /// The table's value columns, in the order of their names.
+    columns: Vec<&'static str>,
+}
+
+/// What files of a job hold.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Content {
+    /// What can be read.
+    Good,
+    /// Anything.
+    Any,
+}
+
+impl Job {
+    /// A job of one of these modes.
+    pub(super) fn new(random: &mut Random, modes: &[OnOverlap]) -> Self {
+        let on_overlap = *pick(random, modes);
+        let key = *pick(random, &[Key::Date, Key::Date, Key::Text, Key::Partition]);
+        let quarantines = random.below(3) > 0;
+        let day = match key {
+            Key::Date => json!({"from": "Day", "type": "date"}),
+            Key::Text => json!("Day"),
+            Key::Partition => json!({"partition": "dt", "type": "date"}),
+        };
+        let mut source = json!({
+            "suffix": ".csv", "lookback_hours": 24,
+            "columns": {"day": day, "kind": "Kind", "n": {"from": "N", "type": "number"}},
+        });
+        if quarantines {
+            source["on_bad_row"] = json!("quarantine");
+            source["on_bad_file"] = json!("quarantine");
+        }
+        let mut shape = json!({
+            "keys": ["day"], "values": {"n": "sum"}, "pivot": {"on": "kind", "into": {"A": "a", "B": "b"}},
+        });
+        let (mut columns, mut refuses_others) = (vec!["a", "b"], false);
+        match random.below(3) {
+            0 => refuses_others = true,
+            1 => shape["pivot"]["other"] = json!("ignore"),
+            _ => {
+                shape["pivot"]["other"] = json!({"into": "c"});
+                columns.push("c");
+            }
+        }
+        let mut target = json!({"table": TABLE, "create": true, "on_overlap": on_overlap});
+        match on_overlap {
+            OnOverlap::NewestFile if random.below(2) == 0 => target["newest_by"] = json!("key"),
+            // Where repeated files are set aside, it depends on the order of their arrival which one speaks.
+            OnOverlap::AllFiles if quarantines || random.below(2) == 0 => target["on_repeated_file"] = json!("allow"),
+            _ => {}
+        }
+        let parts = Parts { source, shape, target };
+        Self { parts, on_overlap, quarantines, key, refuses_others, columns }
+    }
+
+    /// From now on a file may say what another one says.
+    pub(super) fn allow_repeated(&mut self) {
+        if self.on_overlap == OnOverlap::AllFiles {
+            self.parts.target["on_repeated_file"] = json!("allow");
+        }
+    }
+
+    /// Whether a file that says what another one says is refused.
+    pub(super) fn refuses_repeated(&self) -> bool {
+        self.on_overlap == OnOverlap::AllFiles && self.parts.target.get("on_repeated_file").is_none()
+    }
+
+    /// The spec as the model takes it.
+    pub(super) fn spec(&self) -> Value {
+        let mut spec = serde_json::to_value(&self.parts).unwrap();
+        spec["prefix"] = json!(PREFIX);
+        spec
+    }
+
+    /// A statement for the rows of the table, a list of texts each.
+    pub(super) fn select(&self) -> String {
+        let columns = self.columns.iter().map(|column| format!(", trim_scale({column})::text"));
+        format!("select array[day::text{}] from public.{TABLE}", columns.collect::<String>())
+    }
+
+    /// Categories go into each other's columns from now on.
+    pub(super) fn swap_columns(&mut self) {
+        let into = &mut self.parts.shape["pivot"]["into"];
+        *into = json!({"A": into["B"], "B": into["A"]});
+    }
+
+    /// A name of a file. Most of them come again and again.
+    pub(super) fn name(&self, random: &mut Random, content: Content) -> String {
+        let name = *pick(random, &["a.csv", "b.csv", "c/d.csv", "C.CSV"]);
+        if self.key != Key::Partition {
+            return format!("{PREFIX}{name}");
+        }
+        let folder = match random.below(12) {
+            0 if content == Content::Any => "nowhere".to_owned(),
+            1 if content == Content::Any => "dt=__HIVE_DEFAULT_PARTITION__".to_owned(),
+            number => format!("dt={}", DAYS[usize::try_from(number % 3).unwrap()]),
+        };
+        format!("{PREFIX}{folder}/{}", &name[name.len() - 5..])
+    }
+
+    /// Whether an object of this key can have rows.
+    pub(super) fn has_key_in(&self, key: &str) -> bool {
+        self.key != Key::Partition || key.contains("dt=2024")
+    }
+
+    /// The text of a file.
+    pub(super) fn text(&self, random: &mut Random, content: Content) -> String {
+        let header = if self.key == Key::Partition { "Kind,N\n" } else { "Kind,N,Day\n" };
+        let is_any = content == Content::Any;
+        match random.below(16) {
+            0 => return String::new(),
+            1 => return header.to_owned(),
+            2 if is_any => return format!("{}{}", header.replace(",N", ""), "A,2024-03-01\n"),
+            3 if is_any && self.key != Key::Partition => {
+                return format!("{header}A,1,2024-03-01\nKind,N,Other\nA,1,2024-03-01\n");
+            }
+            4 if is_any => {
+                return format!("{header}{}{}", self.bad_row(random, 0), self.bad_row(random, 1));
+            }
+            _ => {}
+        }
+        // Some files have no bad row, some have many.
+        let bad_rows = if is_any { random.below(3) } else { 0 };
+        let mut text = header.to_owned();
+        for place in 0..=random.below(5) {
+            text += &if random.below(6) < bad_rows { self.bad_row(random, place) } else { self.row(random) };
+        }
+        if self.key != Key::Partition && random.below(8) == 0 {
+            text += &format!("Day,Kind,N\n{},A,7\n", *pick(random, &DAYS));
+        }
+        text
+    }
+
+    fn row(&self, random: &mut Random) -> String {
+        let kinds = if self.refuses_others { &["A", "B"][..] } else { &["A", "B", "A", "B", "Z"] };
+        let number = *pick(random, &["0", "1", "2.5", "-1", "0.25", "10", "1e1", "3.50", "7"]);
+        let (kind, day) = (*pick(random, kinds), *pick(random, &DAYS));
+        self.line(kind, number, day, random.below(2) == 0)
+    }
+
+    fn bad_row(&self, random: &mut Random, place: u64) -> String {
+        let day = *pick(random, &DAYS);
+        match *pick(random, &BAD_ROWS) {
+            BadRow::Category if self.refuses_others => self.line("Z", "1", day, false),
+            BadRow::Key if self.key == Key::Date => self.line("A", "1", "2024-02-30", false),
+            BadRow::Key if self.key == Key::Text => self.line("A", "1", "", false),
+            BadRow::Fields => format!("A,1,{day},more\n"),
+            _ => self.line("A", if place.is_multiple_of(2) { "x" } else { "" }, day, false),
+        }
+    }
+
+    fn line(&self, kind: &str, number: &str, day: &str, has_time: bool) -> String {
+        match self.key {
+            Key::Partition => format!("{kind},{number}\n"),
+            Key::Date if has_time => format!("{kind},{number},{day} 10:30\n"),
+            _ => format!("{kind},{number},{day}\n"),
+        }
+    }
+}
+
+/// One of these.
+pub(super) fn pick<'a, T>(random: &mut Random, all: &'a [T]) -> &'a T {
+    &all[usize::try_from(random.below(u64::try_from(all.len()).unwrap())).unwrap()]
+}

@@ -1,0 +1,192 @@
+//! The table `sluice.targets`: what a job has loaded into a table, and what a load does if that is not what its files
+//! were chosen by.
+
+use crate::functions::prepared::*;
+use crate::support::*;
+use serde_json::{Value, json};
+
+const ROWS: [&str; 2] = ["2024-01-01 1 1", "2024-01-02 2 2"];
+
+fn one_file(number: u32) -> Vec<Vec<File>> {
+    vec![vec![file("a.csv", number, &ROWS)]]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_record_says_what_is_loaded_until_that_is_lost() {
+    let stack = fixture().await;
+    for (place, mode) in ["all_files", "newest_file", "last_run"].into_iter().enumerate() {
+        let parts = parts("t", mode);
+        let is = async || record(&stack, &parts).await;
+        let last = u32::try_from(place).unwrap() * 10;
+        let run = |number| Run::new(last + number, &parts, one_file(number));
+        assert_eq!(is().await, Value::Null, "{mode}: no table yet, and no schema sluice at first");
+        // A run without rows is one as well.
+        Run::new(last + 1, &parts, vec![vec![file("a.csv", 1, &[])]]).load(&stack).await.unwrap();
+        let first = is().await;
+        assert_eq!(first["detected_at"], json!(run(1).detected_at), "{mode}");
+        assert_eq!(first["print"], json!(parts.check().unwrap().print(&stack.prefix)));
+        let output = run(2).load(&stack).await.unwrap();
+        assert_eq!(counts(&output, ["rows_inserted"]), [2]);
+        let second = is().await;
+        assert_eq!(second["generation"], first["generation"]);
+        assert_eq!(second["detected_at"], json!(run(2).detected_at));
+        let document: Value = serde_json::from_str(&read(&stack, "state/pomodoro/loaded.json").await).unwrap();
+        assert_eq!(document, second);
+
+        sql(&stack, "truncate t").await;
+        assert_eq!(is().await, Value::Null, "{mode}: emptied");
+        let output = run(3).load(&stack).await.unwrap();
+        assert_eq!(counts(&output, ["rows_inserted"]), [2], "{mode}");
+        // Where the words of files stay, so does the generation: the ledger goes on to know them.
+        assert_eq!(is().await["generation"] == second["generation"], mode != "last_run", "{mode}");
+        sql(&stack, "drop table t").await;
+        assert_eq!(is().await, Value::Null, "{mode}: dropped");
+        run(4).load(&stack).await.unwrap();
+        assert_eq!(rows_of(&stack, "t").await, ROWS);
+        // Another mode, of a table that is gone: nothing of the one before stays.
+        sql(&stack, "drop table t; delete from sluice.runs").await;
+    }
+    let mut connection = stack.connect().await.unwrap();
+    let kept: bool = sqlx::query_scalar("select to_regclass('sluice.\"public.t\"') is not null")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert!(!kept, "the words went with the first load of last_run");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_outlive_a_table_that_is_emptied_but_not_another_reading() {
+    let stack = fixture().await;
+    let parts = parts("t", "all_files");
+    let files = vec![vec![file("a.csv", 1, &["2024-01-01 1 1"]), file("b.csv", 1, &["2024-01-02 2 2"])]];
+    Run::new(1, &parts, files).load(&stack).await.unwrap();
+    sql(&stack, "truncate t").await;
+    // b.csv is no longer in the bucket, say.
+    Run::new(2, &parts, vec![vec![file("a.csv", 2, &["2024-01-01 3 3"])]]).load(&stack).await.unwrap();
+    assert_eq!(rows_of(&stack, "t").await, ["2024-01-01 3 3", "2024-01-02 2 2"]);
+    sql(&stack, "truncate t").await;
+    let mut otherwise = parts.clone();
+    otherwise.source["columns"]["project"] = json!("Category");
+    Run::new(3, &otherwise, vec![vec![file("a.csv", 2, &["2024-01-01 3 3"])]]).load(&stack).await.unwrap();
+    assert_eq!(rows_of(&stack, "t").await, ["2024-01-01 3 3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_loaded_into_a_target_that_is_not_what_was_assumed() {
+    let stack = fixture().await;
+    for mode in ["all_files", "last_run"] {
+        let table = format!("t_{mode}");
+        let parts = parts(&table, mode);
+        let run = |number, assumed: &Value| {
+            let run = Run::new(number, &parts, vec![vec![file("a.csv", number, &[&format!("2024-01-01 {number} 0")])]]);
+            Run { assumed: Some(assumed.clone()), ..run }
+        };
+        let refused = async |run: Run, is: &Value| {
+            let ledger = keys(&stack, "state/").await;
+            let before = rows_of(&stack, &table).await;
+            let output = run.load(&stack).await.unwrap();
+            assert_eq!(output["record"], json!({"loaded": is}), "{mode}");
+            assert_eq!(counts(&output, ["files", "rows_staged"]), [0, 0]);
+            assert_eq!((rows_of(&stack, &table).await, keys(&stack, "state/").await), (before, ledger), "{mode}");
+        };
+        let output = run(1, &Value::Null).load(&stack).await.unwrap();
+        assert_eq!(output["record"], Value::Null);
+        let first = record(&stack, &parts).await;
+        refused(run(2, &Value::Null), &first).await;
+        run(3, &first).load(&stack).await.unwrap();
+        let third = record(&stack, &parts).await;
+        refused(run(4, &first), &third).await;
+        // Another database, or one that was restored from before the last run.
+        let mut connection = stack.connect().await.unwrap();
+        sqlx::query("update sluice.targets set detected_at = $1::timestamptz where target = $2")
+            .bind(first["detected_at"].as_str())
+            .bind(format!("public.{table}"))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        sqlx::query("delete from sluice.runs where detected_at > $1::timestamptz")
+            .bind(first["detected_at"].as_str())
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        refused(run(5, &third), &first).await;
+        // A spec that changed meanwhile: what is to be done is for detection to say.
+        let mut otherwise = run(6, &first);
+        otherwise.parts.source["columns"]["project"] = json!("Category");
+        refused(otherwise.clone(), &first).await;
+        let other_mode = if mode == "all_files" { "newest_file" } else { "all_files" };
+        let mut mixed = run(6, &first);
+        mixed.parts.target["on_overlap"] = json!(other_mode);
+        refused(mixed.clone(), &first).await;
+        // Unless all is loaded anew.
+        for (number, reload) in [(7, otherwise), (8, mixed)] {
+            let reload = Run { reload: true, assumed: None, ..reload };
+            let reload =
+                Run { name: format!("reload-{number}"), detected_at: run(number, &first).detected_at, ..reload };
+            let output = reload.load(&stack).await.unwrap();
+            assert_eq!(output["record"], Value::Null, "{mode}");
+            assert_eq!(rows_of(&stack, &table).await, ["2024-01-01 6 0"]);
+        }
+        assert_ne!(record(&stack, &parts).await["generation"], first["generation"], "a reload is another generation");
+        // A dry run says the same, and leaves no trace.
+        let before = record(&stack, &parts).await;
+        let mut payload = run(9, &first).leave(&stack).await;
+        payload["mode"] = json!("dry_run");
+        let output = stack.invoke("upsert", &payload).await.unwrap().unwrap();
+        assert_eq!(output["record"], json!({"loaded": before}));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_leaves_no_trace() {
+    let stack = fixture().await;
+    for mode in ["all_files", "newest_file", "last_run"] {
+        let parts = parts("t", mode);
+        let mut payload = Run::new(1, &parts, one_file(1)).leave(&stack).await;
+        payload["mode"] = json!("dry_run");
+        let output = stack.invoke("upsert", &payload).await.unwrap().unwrap();
+        assert_eq!(counts(&output, ["rows_inserted"]), [2], "{mode}");
+        assert_eq!(record(&stack, &parts).await, Value::Null);
+        assert!(keys(&stack, "state/").await.is_empty());
+        let mut connection = stack.connect().await.unwrap();
+        let has_schema: bool = sqlx::query_scalar("select to_regnamespace('sluice') is not null")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        assert!(!has_schema);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_belongs_to_one_job_unless_both_have_last_run() {
+    let one = fixture().await;
+    let mut options = vpc_mode();
+    options.parameters.insert("DatabaseUrl", one.database_url.clone());
+    let other = fixture_with(options).await;
+    for (number, (mine, yours, is_refused)) in (0..).zip([
+        ("all_files", "all_files", true),
+        ("all_files", "last_run", true),
+        ("last_run", "newest_file", true),
+        ("last_run", "last_run", false),
+    ]) {
+        let table = format!("t{number}");
+        let run = |number, mode| Run::new(number, &parts(&table, mode), one_file(number));
+        run(1, mine).load(&one).await.unwrap();
+        let answer = run(1, yours).load(&other).await;
+        if !is_refused {
+            answer.unwrap();
+            continue;
+        }
+        let (error, cause) = answer.unwrap_err();
+        assert_eq!(error, "Misconfigured");
+        for part in ["the job pomodoro of the state machine ", &format!("on_overlap {mine}, this one with {yours}")] {
+            assert!(cause.contains(part), "{cause}");
+        }
+        // What the other one has loaded is gone with the table, which is then free.
+        let mut connection = one.connect().await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!("drop table {table}"))).execute(&mut connection).await.unwrap();
+        run(2, yours).load(&other).await.unwrap();
+        assert_eq!(record(&one, &parts(&table, mine)).await, Value::Null);
+        assert_eq!(run(3, mine).load(&one).await.unwrap_err().0, "Misconfigured");
+    }
+}

@@ -1,0 +1,71 @@
+//! The language of a job's spec: its examples and the documents that show it agree with the reader of the functions.
+
+use crate::support::reference_job;
+use crate::tidy::repository::read;
+use local::binaries::workspace;
+use serde_json::Value;
+use sluice::spec::Parts;
+use std::fs;
+
+/// The first YAML block of a document, as JSON.
+fn shown_in(path: &str) -> Value {
+    let text = read(path);
+    let (_, block) = text.split_once("```yaml\n").unwrap_or_else(|| panic!("{path} shows no spec"));
+    local::template::parse(block.split("```").next().unwrap()).unwrap()
+}
+
+#[test]
+fn the_spec_that_documents_show_is_that_of_the_reference_job() {
+    let job = reference_job();
+    for path in ["README.md", "local/spec/reference.md"] {
+        let shown = shown_in(path);
+        let part = |name: &str| serde_json::from_str(shown[name].as_str().unwrap()).unwrap();
+        let parts = Parts { source: part("Source"), shape: part("Shape"), target: part("Target") };
+        assert_eq!((parts, shown["Prefix"].as_str().unwrap()), (job.parts.clone(), job.prefix.as_str()), "{path}");
+    }
+}
+
+/// What is refused today is a part of the language that comes later, and nothing else.
+#[test]
+fn examples_of_the_language_are_taken_or_not_supported_yet() {
+    let mut taken = Vec::new();
+    let mut count = 0;
+    for entry in fs::read_dir(workspace().join("local/spec/examples")).unwrap() {
+        let folder = entry.unwrap().path();
+        let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
+        let parts: Parts = serde_json::from_str(&fs::read_to_string(folder.join("spec.json")).unwrap()).unwrap();
+        match parts.check() {
+            Ok(_) => taken.push(name),
+            Err(problems) => {
+                let other = problems.iter().find(|problem| !problem.what.contains("not supported yet"));
+                assert_eq!(other, None, "{name}");
+            }
+        }
+        count += 1;
+    }
+    assert_eq!((taken, count), (vec!["pomodoro".to_owned()], 15));
+}
+
+/// The model, by which property tests judge the functions, gives the tables that were worked out without it.
+#[test]
+fn the_model_gives_the_tables_of_the_examples() {
+    const CHECK: &str = "\
+import csv, datetime as dt, json, sys
+from pathlib import Path
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+import model
+for folder in sorted(Path(sys.argv[1], 'examples').iterdir()):
+    if next(folder.rglob('*.parquet'), None):
+        continue  # read by a package that may not be there
+    steps = sorted(step for step in (folder / 'in').iterdir() if step.name.isdigit()) or [folder / 'in']
+    day = lambda turn: dt.datetime(2024, 6, 1, 0, 0, turn, tzinfo=dt.timezone.utc)
+    runs = [[(str(file.relative_to(step)), file.read_bytes(), day(turn)) for file in sorted(step.rglob('*')) if file.is_file()]
+            for turn, step in enumerate(steps)]
+    columns, rows = model.table(json.loads((folder / 'spec.json').read_text()), runs)
+    assert [columns, *rows] == list(csv.reader((folder / 'expected.csv').open())), folder
+";
+    let python = local::python::program().unwrap();
+    let status = std::process::Command::new(python).args(["-c", CHECK]).arg(workspace().join("local/spec")).status();
+    assert!(status.unwrap().success());
+}
