@@ -11,7 +11,7 @@
 //! - [`report`]: what a person or a program gets to see of it.
 //!
 //! Underneath: [`template`] reads the template and its jobs, [`binaries`] builds the functions, [`emulator`] and
-//! `postgres` are the two services, [`python`] makes the environments that they are installed in, and `guard` ends
+//! [`postgres`] are the two services, [`python`] makes the environments that they are installed in, and `guard` ends
 //! their processes. [`fake_aws`] is S3 and Step Functions for one function alone, in tests and in the bench.
 //! [`setup_error`] says what keeps them from starting. `fingerprint` names what is kept, `port` finds a free one.
 
@@ -29,7 +29,7 @@ mod guard;
 mod input;
 mod loaded;
 mod port;
-mod postgres;
+pub mod postgres;
 pub mod python;
 mod relay;
 pub mod report;

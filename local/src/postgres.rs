@@ -22,7 +22,7 @@ use installation::Installation;
 
 /// A running server with the superuser `sluice_loader`. Dropping it stops the server: open transactions are rolled
 /// back, and a server that does not end within ten seconds is killed.
-pub(crate) struct Postgres {
+pub struct Postgres {
     server: Child,
     guard: Option<Guard>,
     port: u16,
@@ -38,16 +38,12 @@ impl Postgres {
     /// installed into `tools_dir` (about 100 MB, once). Data from an earlier start is still there,
     /// unless it was made by another major version: then it is set aside and an empty cluster
     /// made. With `durable` false a crash of the machine may lose or damage the data; that is much
-    /// faster and right for tests. `report` is told about anything that takes long.
+    /// faster and right for tests. `report` is told about anything that takes long. What the server
+    /// prints is in `<state_dir>/postgres.log`.
     ///
-    /// Fails with [`Reason::Busy`](crate::setup_error::Reason::Busy) when another process runs a
-    /// server on this `state_dir`. What the server prints is in `<state_dir>/postgres.log`.
-    pub(crate) fn start(
-        state_dir: &Path,
-        tools_dir: &Path,
-        durable: bool,
-        report: &dyn Fn(&str),
-    ) -> Result<Self, SetupError> {
+    /// # Errors
+    /// [`Reason::Busy`](crate::setup_error::Reason::Busy) when another process runs a server on this `state_dir`.
+    pub fn start(state_dir: &Path, tools_dir: &Path, durable: bool, report: &dyn Fn(&str)) -> Result<Self, SetupError> {
         let state_dir = std::path::absolute(state_dir).map_err(|e| unusable(state_dir, e))?;
         fs::create_dir_all(&state_dir).map_err(|e| unusable(&state_dir, e))?;
         let lock = hold(&state_dir)?;
@@ -62,20 +58,22 @@ impl Postgres {
 
     /// The address of one of its databases, with the password. `postgres` always exists. The name
     /// must not need escaping in an address.
-    pub(crate) fn url(&self, database: &str) -> String {
+    pub fn url(&self, database: &str) -> String {
         let Self { port, password, .. } = self;
         let user = cluster::SUPERUSER;
         format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}?sslmode=disable")
     }
 
     /// The `psql` that came with the server, if one did and this user can run it.
-    pub(crate) fn psql_path(&self) -> Option<PathBuf> {
+    pub fn psql_path(&self) -> Option<PathBuf> {
         Some(self.bin.join("psql")).filter(|psql| psql.is_file())
     }
 
-    /// Deletes everything that [`Postgres::start`] keeps in `state_dir`, wherever it is. Fails with
+    /// Deletes everything that [`Postgres::start`] keeps in `state_dir`, wherever it is.
+    ///
+    /// # Errors
     /// [`Reason::Busy`](crate::setup_error::Reason::Busy) while a server runs there.
-    pub(crate) fn erase(state_dir: &Path) -> Result<(), SetupError> {
+    pub fn erase(state_dir: &Path) -> Result<(), SetupError> {
         if !state_dir.exists() {
             return Ok(());
         }

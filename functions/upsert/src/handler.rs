@@ -5,7 +5,7 @@ use crate::prepare::prepare;
 use crate::results::Results;
 use crate::transaction::{Done, load};
 use aws_config::SdkConfig;
-use postgres::connect::Database;
+use postgres::connect::{self, Database};
 use postgres::targets;
 use serde::Serialize;
 use sluice::contract::{Check, Manifest, PrepareOutput, Record, UpsertEvent, UpsertInput, UpsertOutput, keys};
@@ -36,7 +36,7 @@ impl Context {
     pub(crate) async fn from_env() -> Result<Self> {
         let mut env = Env::new(&|name| std::env::var(name).ok());
         let bucket = env.required("BUCKET");
-        let database = Database::from_env(&mut env);
+        let database = Database::from_env(&mut env, connect::TARGET);
         let (bucket, database) = env.finish((bucket, database))?;
         let config = aws::config().await;
         Ok(Self { store: Store::new(aws::s3(&config), bucket), database, config })

@@ -1,5 +1,5 @@
 //! The schema `sluice`: what loads write down beside the tables that they load. [`runs`](crate::runs) and
-//! [`targets`](crate::targets) are two of its tables.
+//! [`targets`](crate::targets) are two of its tables; kinds make others.
 
 use crate::sql_error::classify;
 use sluice::Result;
@@ -21,6 +21,16 @@ pub async fn ensure(connection: &mut PgConnection) -> Result<()> {
     if is_there {
         return Ok(());
     }
+    ensure_schema(connection).await?;
+    let created = sqlx::raw_sql(CREATE).execute(connection).await;
+    created.map_err(|error| classify("create the tables of the schema sluice", error)).map(|_| ())
+}
+
+/// Makes the schema where it is missing, and lets one transaction at a time go on to make what belongs in it.
+///
+/// # Errors
+/// `Misconfigured` if the user may not create it.
+pub async fn ensure_schema(connection: &mut PgConnection) -> Result<()> {
     sqlx::query("select pg_advisory_xact_lock(hashtextextended('sluice.runs', 0))")
         .execute(&mut *connection)
         .await
@@ -36,6 +46,5 @@ pub async fn ensure(connection: &mut PgConnection) -> Result<()> {
             .await
             .map_err(|error| classify("create the schema sluice", error))?;
     }
-    let created = sqlx::raw_sql(CREATE).execute(connection).await;
-    created.map_err(|error| classify("create the tables of the schema sluice", error)).map(|_| ())
+    Ok(())
 }

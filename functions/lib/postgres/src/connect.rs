@@ -15,6 +15,12 @@ use std::time::Duration;
 /// default.
 pub const RDS_ROOTS: &[u8] = include_bytes!("../certificates/amazon-rds-roots.pem");
 
+/// The prefix of the environment variables of the database that is loaded.
+pub const TARGET: &str = "DATABASE";
+
+/// That of the database that is read.
+pub const SOURCE: &str = "SOURCE_DATABASE";
+
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -43,30 +49,31 @@ struct Secret {
 }
 
 impl Database {
-    /// Reads `DATABASE_URL`, or else `DATABASE_HOST`, `DATABASE_PORT`, `DATABASE_NAME`, `DATABASE_USER` and,
-    /// optionally, `DATABASE_SECRET_ARN`.
+    /// Reads `<prefix>_URL`, or else `<prefix>_HOST`, `<prefix>_PORT`, `<prefix>_NAME`, `<prefix>_USER` and,
+    /// optionally, `<prefix>_SECRET_ARN`. The prefix of the database that a function loads into is [`TARGET`].
     ///
     /// Without a URL the server's certificate and name are always verified.
-    pub fn from_env(env: &mut Env<'_>) -> Self {
-        if let Some(url) = env.optional("DATABASE_URL") {
+    pub fn from_env(env: &mut Env<'_>, prefix: &str) -> Self {
+        let name = |part: &str| format!("{prefix}_{part}");
+        if let Some(url) = env.optional(&name("URL")) {
             let options = PgConnectOptions::from_str(&url).unwrap_or_else(|_| {
                 // The parser's own text would repeat the URL, and with it a password.
-                env.problem("DATABASE_URL: not of the form postgres://user:password@host:port/name");
+                env.problem(format!("{}: not of the form postgres://user:password@host:port/name", name("URL")));
                 PgConnectOptions::new_without_pgpass()
             });
             return Self { options: options.disable_statement_logging(), login: Login::AsIs };
         }
-        let host = env.required("DATABASE_HOST");
-        let port = env.parsed("DATABASE_PORT", 5432);
-        let user = env.required("DATABASE_USER");
+        let host = env.required(&name("HOST"));
+        let port = env.parsed(&name("PORT"), 5432);
+        let user = env.required(&name("USER"));
         let options = PgConnectOptions::new_without_pgpass()
             .host(&host)
             .port(port)
-            .database(&env.required("DATABASE_NAME"))
+            .database(&env.required(&name("NAME")))
             .username(&user)
             .ssl_mode(PgSslMode::VerifyFull)
             .ssl_root_cert_from_pem(RDS_ROOTS.to_vec());
-        let login = match env.optional("DATABASE_SECRET_ARN") {
+        let login = match env.optional(&name("SECRET_ARN")) {
             Some(arn) => Login::Secret { arn },
             None => Login::IamToken { host, port, user },
         };
@@ -162,7 +169,7 @@ mod tests {
     fn a_malformed_url_is_not_repeated() {
         let lookup = |name: &str| (name == "DATABASE_URL").then(|| "postgres://u:hush@h:many/d".to_owned());
         let mut env = Env::new(&lookup);
-        Database::from_env(&mut env);
+        Database::from_env(&mut env, TARGET);
         let error = env.finish(()).unwrap_err().to_string();
         assert!(error.contains("DATABASE_URL") && !error.contains("hush"), "{error}");
     }
@@ -186,10 +193,21 @@ mod tests {
     }
 
     #[test]
+    fn two_databases_have_variables_of_their_own() {
+        let lookup = |name: &str| (name == "DATABASE_URL").then(|| "postgres://u@h/d".to_owned());
+        let mut env = Env::new(&lookup);
+        Database::from_env(&mut env, TARGET);
+        Database::from_env(&mut env, SOURCE);
+        let error = env.finish(()).unwrap_err().to_string();
+        let names = ["HOST", "USER", "NAME"].map(|part| format!("SOURCE_DATABASE_{part} is not set"));
+        assert_eq!(error, format!("environment: {}", names.join("; ")));
+    }
+
+    #[test]
     fn without_a_url_all_parts_are_asked_for_together() {
         let lookup = |_: &str| None;
         let mut env = Env::new(&lookup);
-        Database::from_env(&mut env);
+        Database::from_env(&mut env, TARGET);
         let error = env.finish(()).unwrap_err().to_string();
         for name in ["DATABASE_HOST", "DATABASE_USER", "DATABASE_NAME"] {
             assert!(error.contains(name), "{error}");

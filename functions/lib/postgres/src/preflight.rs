@@ -97,7 +97,11 @@ impl Wanted<'_> {
         problems
     }
 
-    async fn missing_constraint(&self, connection: &mut PgConnection) -> Result<Option<String>> {
+    /// What is wrong if there is no unique constraint on exactly the key.
+    ///
+    /// # Errors
+    /// As [`classify`].
+    pub async fn missing_constraint(&self, connection: &mut PgConnection) -> Result<Option<String>> {
         let mut key = self.key.to_vec();
         key.sort();
         let has_unique: bool = sqlx::query_scalar(
@@ -123,7 +127,11 @@ impl Wanted<'_> {
         Ok((!has_unique).then(|| format!("there is no unique constraint on exactly ({})", self.key.join(", "))))
     }
 
-    async fn missing_privileges(&self, connection: &mut PgConnection) -> Result<Option<String>> {
+    /// What is wrong if the user may not do what the load does.
+    ///
+    /// # Errors
+    /// As [`classify`].
+    pub async fn missing_privileges(&self, connection: &mut PgConnection) -> Result<Option<String>> {
         let missing: Vec<String> = sqlx::query_scalar(
             "select privilege
              from pg_class c join pg_namespace n on n.oid = c.relnamespace, unnest($3) as privilege

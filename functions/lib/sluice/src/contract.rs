@@ -8,6 +8,7 @@
 //! intermediate_data/<job>/<execution>/<attempt>/
 //!     batch-00000.json        BatchManifest  by detect-new-files
 //!     manifest.json           Manifest       by detect-new-files, after its batches
+//!     plan.json               Plan           by copy-table
 //!     pivoted-00000.pgcopy    partial sums   by pivot, as COPY takes them
 //!     result-00000.json       PivotResult    by pivot, beside the manifest, once
 //! quarantine/<job>/<execution>/
@@ -18,6 +19,8 @@
 //!     loaded.json             Loaded         by upsert, after its commit
 //!     ledger/<detected at>-<execution>-00000.json
 //!                             LedgerEntry    by upsert, in doubt, then certain after its commit
+//! state/<job>/<execution>/
+//!     window-00000.json       WindowFailure  by copy-table, if the window was not copied
 //! state/database-access/<instance>/<machine>/
 //!     <execution>.json        Lease          by database-access, while the run needs it
 //! ```
@@ -25,6 +28,7 @@
 //! an invocation that was given up but still runs cannot change what a later one has written; and of two that pivot the
 //! same batch, the first one's result stays.
 
+pub mod copy_table;
 mod database_access;
 mod documents;
 mod execution;

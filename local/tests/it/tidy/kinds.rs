@@ -103,11 +103,16 @@ fn a_function_gets_the_variables_that_it_reads() {
     for name in function_names() {
         let mut files = Vec::new();
         rust_files(&workspace().join("functions").join(name).join("src"), &mut files);
-        // What its libraries read, it reads through them: of these only the database's reads any.
-        if read(&format!("functions/{name}/Cargo.toml")).contains("postgres.workspace") {
-            rust_files(&workspace().join("functions/lib/postgres/src"), &mut files);
-        }
         let mut read_by_it: BTreeSet<String> = globals.clone().into();
+        // What its libraries read, it reads through them: of these only the database's reads any, by a prefix.
+        let connect = read("functions/lib/postgres/src/connect.rs");
+        let parts = connect.split("#[cfg(test)]").next().unwrap().split("(&name(\"").skip(1);
+        let parts: BTreeSet<_> = parts.map(|rest| rest.split_once('"').unwrap().0).collect();
+        for (constant, prefix) in [("connect::TARGET", "DATABASE"), ("connect::SOURCE", "SOURCE_DATABASE")] {
+            if files.iter().any(|file| fs::read_to_string(file).unwrap().contains(constant)) {
+                read_by_it.extend(parts.iter().map(|part| format!("{prefix}_{part}")));
+            }
+        }
         for file in files {
             let text = fs::read_to_string(file).unwrap();
             let text = text.split("#[cfg(test)]").next().unwrap();
@@ -115,6 +120,8 @@ fn a_function_gets_the_variables_that_it_reads() {
                 read_by_it.extend(text.split(call).skip(1).map(|rest| rest.split_once('"').unwrap().0.to_owned()));
             }
         }
+        // Lambda itself sets these.
+        read_by_it.retain(|name| !name.starts_with("AWS_LAMBDA_"));
         let binary = |function: &Value| function["Metadata"]["BuildProperties"]["Binary"] == name.as_str();
         let function = functions.values().find(|function| binary(function)).unwrap();
         let variables = |properties: &Value| -> BTreeSet<String> {

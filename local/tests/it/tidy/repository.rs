@@ -1,10 +1,10 @@
 //! What must agree across files: names, files, events, documentation.
 
-use crate::support::functions as function_names;
 use local::binaries::workspace;
 use local::template;
 use serde_json::Value;
 use sluice::Kind;
+use sluice::contract::copy_table::{self, CopyTableInput};
 use sluice::contract::{DatabaseAccessInput, DetectInput, PivotInput, UpsertEvent};
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,6 +20,19 @@ pub(crate) fn read(path: &str) -> String {
 /// The kind's own template, as it is nested.
 pub(crate) fn kind() -> Value {
     template::parse(&read(KIND)).unwrap()
+}
+
+/// The templates of all kinds, by the names of the kinds.
+pub(crate) fn kinds() -> Vec<(String, Value)> {
+    let mut kinds = Vec::new();
+    for entry in fs::read_dir(template::kinds_folder()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            kinds.push((name, template::parse(&fs::read_to_string(&path).unwrap()).unwrap()));
+        }
+    }
+    kinds
 }
 
 pub(crate) fn definition() -> Value {
@@ -44,24 +57,25 @@ fn camel(name: &str) -> String {
 
 #[test]
 fn a_function_has_one_name_in_four_spellings() {
-    let root = template::parse(&template::text().unwrap()).unwrap();
-    let kind = kind();
+    let root = template::root().unwrap();
+    let kinds = kinds();
     let mut functions = template::functions(&root);
-    functions.extend(template::functions(&kind));
-    let definition = read(DEFINITION);
-    for name in function_names() {
+    functions.extend(kinds.iter().flat_map(|(_, kind)| template::functions(kind)));
+    let definitions = kinds.iter().map(|(name, _)| read(&format!("statemachine/{name}.asl.json"))).collect::<String>();
+    let mut names = BTreeSet::from(["lib".to_owned()]);
+    for (id, function) in functions {
+        // One that has its code in the template is built from no folder.
+        let Some(name) = function["Metadata"]["BuildProperties"]["Binary"].as_str() else { continue };
         assert!(read(&format!("functions/{name}/Cargo.toml")).contains(&format!("name = \"{name}\"\n")), "{name}");
-        let logical_id = format!("{}Function", camel(name));
-        let function = functions.get(logical_id.as_str()).unwrap_or_else(|| panic!("{logical_id}"));
-        assert_eq!(function["Metadata"]["BuildProperties"]["Binary"].as_str(), Some(name.as_str()));
-        assert!(definition.contains(&format!("\"${{{logical_id}Arn}}\"")), "{logical_id}");
+        assert_eq!(id, format!("{}Function", camel(name)));
+        assert!(definitions.contains(&format!("\"${{{id}Arn}}\"")), "{id}");
+        names.insert(name.to_owned());
     }
-    assert_eq!(functions.len(), function_names().len());
     let folders: BTreeSet<String> = fs::read_dir(workspace().join("functions"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert_eq!(folders, function_names().iter().cloned().chain(["lib".to_owned()]).collect());
+    assert_eq!(folders, names);
 }
 
 #[test]
@@ -72,6 +86,12 @@ fn every_event_decodes() {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let event: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         let decoded = match name.as_str() {
+            "copy-table-plan" | "copy-table-copy" | "copy-table-conclude" => {
+                serde_json::from_value::<CopyTableInput>(event).map(drop)
+            }
+            _ if name.starts_with("copy-table-") => {
+                copy_table::Trigger::read(&event).map(drop).map_err(serde::de::Error::custom)
+            }
             "detect-new-files" | "detect-new-files-release" => serde_json::from_value::<DetectInput>(event).map(drop),
             "pivot" => serde_json::from_value::<PivotInput>(event).map(drop),
             "upsert" | "upsert-check" | "upsert-prepare" => serde_json::from_value::<UpsertEvent>(event).map(drop),
@@ -85,7 +105,7 @@ fn every_event_decodes() {
         decoded.unwrap_or_else(|error| panic!("{name}: {error}"));
         count += 1;
     }
-    assert_eq!(count, 23);
+    assert_eq!(count, 30);
 }
 
 #[test]

@@ -38,6 +38,16 @@ pub fn again(job: &str) -> String {
     format!("state/{job}/again.json")
 }
 
+/// Where `copy-table` keeps the plan of an execution, by the attempt that made it.
+pub fn copy_plan(execution: &Execution, attempt: &str) -> String {
+    format!("{}plan.json", attempt_prefix(execution, attempt))
+}
+
+/// Where `copy-table` says why a window of an execution was not copied.
+pub fn window_failure(execution: &Execution, index: u32) -> String {
+    format!("state/{}/{}/window-{index:05}.json", execution.job, execution.name)
+}
+
 /// What a job has loaded into its target.
 pub fn loaded(job: &str) -> String {
     format!("state/{job}/loaded.json")
@@ -89,6 +99,8 @@ mod tests {
         let execution = execution();
         assert_eq!(lock(&execution.job), "state/sales/lock.json");
         assert_eq!(attempt_prefix(&execution, "1"), "intermediate_data/sales/x/1/");
+        assert_eq!(copy_plan(&execution, "1"), "intermediate_data/sales/x/1/plan.json");
+        assert_eq!(window_failure(&execution, 7), "state/sales/x/window-00007.json");
         assert_eq!(quarantine(&execution, 7), "quarantine/sales/x/batch-00007.csv");
         assert_eq!(
             ledger_entry(&execution, "2024-01-01T00:00:01.000Z", 7),

@@ -1,0 +1,224 @@
+//! What the catalogue of one side says about its table: columns and their types, down to the types that these are made
+//! of. Read anew every time, because both sides may change between two runs.
+
+use postgres::sql_error::classify;
+use sluice::{Error, Kind, Result};
+use sqlx::{PgConnection, Row};
+use std::collections::BTreeMap;
+
+/// A table of one side.
+#[derive(Debug)]
+pub(crate) struct Table {
+    /// As people know it: `schema.table`.
+    pub name: String,
+    /// `pg_class.oid`.
+    pub oid: i64,
+    /// `pg_class.relkind`.
+    pub kind: String,
+    /// In their order.
+    pub columns: Vec<Column>,
+    /// The types of the columns, and what these are made of, by OID.
+    pub types: BTreeMap<i64, Type>,
+    /// What the server is.
+    pub server: Server,
+}
+
+/// A server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// For example 150018.
+    pub version: i32,
+    /// The database's encoding.
+    pub encoding: String,
+    /// Whether it is a replica.
+    pub in_recovery: bool,
+}
+
+/// A column.
+#[derive(Clone, Debug)]
+pub(crate) struct Column {
+    /// Its name.
+    pub name: String,
+    /// The OID of its type.
+    pub type_oid: i64,
+    /// The modifier of its type, such as a length; -1 for none.
+    pub typmod: i32,
+    /// Its type as SQL has it.
+    pub sql_type: String,
+    /// NULL is refused.
+    pub not_null: bool,
+    /// It has a default, or is an identity.
+    pub has_default: bool,
+    /// It is computed from others.
+    pub is_generated: bool,
+    /// It is an identity that takes values of others only when told to.
+    pub is_identity_always: bool,
+}
+
+/// A type.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Type {
+    /// It comes with PostgreSQL.
+    pub is_built_in: bool,
+    /// Its name.
+    pub name: String,
+    /// `pg_type.typtype`.
+    pub kind: String,
+    /// The type of the elements of an array.
+    pub element: Option<i64>,
+    /// What a domain is made of, with its modifier.
+    pub base: Option<(i64, i32)>,
+    /// The type of the bounds of a range or multirange.
+    pub subtype: Option<i64>,
+    /// It has no binary form.
+    pub is_text_only: bool,
+    /// The extension that it belongs to, with its version.
+    pub extension: Option<(String, String)>,
+    /// The labels of an enum.
+    pub labels: Vec<String>,
+    /// The attributes of a composite type: name, type, modifier.
+    pub attributes: Vec<(String, i64, i32)>,
+}
+
+impl Table {
+    /// Reads about a table.
+    ///
+    /// # Errors
+    /// `Misconfigured` if there is none.
+    pub(crate) async fn read(connection: &mut PgConnection, schema: &str, table: &str) -> Result<Self> {
+        let name = format!("{schema}.{table}");
+        let failed = |error| classify(format!("read the catalogue about {name}"), error);
+        let row = sqlx::query(
+            "select c.oid::bigint, c.relkind::text, current_setting('server_version_num')::int,
+                    pg_encoding_to_char(d.encoding)::text, pg_is_in_recovery()
+             from pg_class c join pg_namespace n on n.oid = c.relnamespace
+             join pg_database d on d.datname = current_database()
+             where n.nspname = $1 and c.relname = $2",
+        )
+        .bind(schema)
+        .bind(table)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(failed)?;
+        let Some(row) = row else {
+            return Err(Error::new(Kind::Misconfigured, format!("{name} does not exist, or is not visible")));
+        };
+        let oid: i64 = row.get(0);
+        let server = Server { version: row.get(2), encoding: row.get(3), in_recovery: row.get(4) };
+        let columns = sqlx::query(
+            "select a.attname::text, a.atttypid::bigint, a.atttypmod, format_type(a.atttypid, a.atttypmod),
+                    a.attnotnull, a.atthasdef or a.attidentity <> '', a.attgenerated <> '', a.attidentity = 'a'
+             from pg_attribute a
+             where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped
+             order by a.attnum",
+        )
+        .bind(oid)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(failed)?;
+        let columns = columns.iter().map(|row| Column {
+            name: row.get(0),
+            type_oid: row.get(1),
+            typmod: row.get(2),
+            sql_type: row.get(3),
+            not_null: row.get(4),
+            has_default: row.get(5),
+            is_generated: row.get(6),
+            is_identity_always: row.get(7),
+        });
+        let columns = columns.collect();
+        let types = read_types(connection, oid).await.map_err(failed)?;
+        Ok(Self { name, oid, kind: row.get(1), columns, types, server })
+    }
+
+    /// The column of that name.
+    pub(crate) fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The type of that OID.
+    pub(crate) fn type_of(&self, oid: i64) -> Type {
+        self.types.get(&oid).cloned().unwrap_or_default()
+    }
+
+    /// A column's type and modifier without the domains around it.
+    pub(crate) fn plain_type(&self, column: &Column) -> (i64, i32) {
+        let (mut oid, mut typmod) = (column.type_oid, column.typmod);
+        while let Some((base, of_domain)) = self.type_of(oid).base {
+            (oid, typmod) = (base, of_domain);
+        }
+        (oid, typmod)
+    }
+}
+
+async fn read_types(connection: &mut PgConnection, oid: i64) -> Result<BTreeMap<i64, Type>, sqlx::Error> {
+    // `rngmultitypid` by its name, since servers before 14 do not have it.
+    let rows = sqlx::query(
+        "with recursive reached (oid) as (
+             select a.atttypid from pg_attribute a
+             where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped
+             union
+             select part.oid
+             from reached
+             join pg_type t on t.oid = reached.oid
+             cross join lateral (
+                 select t.typelem where t.typelem <> 0 and t.typcategory = 'A'
+                 union all
+                 select t.typbasetype where t.typbasetype <> 0
+                 union all
+                 select r.rngsubtype from pg_range r
+                 where r.rngtypid = t.oid or to_jsonb(r) ->> 'rngmultitypid' = t.oid::text
+                 union all
+                 select a.atttypid from pg_attribute a
+                 where t.typrelid <> 0 and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
+             ) part (oid)
+         )
+         select t.oid::bigint, n.nspname = 'pg_catalog', t.typname::text, t.typtype::text,
+                case when t.typcategory = 'A' then nullif(t.typelem::bigint, 0) end,
+                nullif(t.typbasetype::bigint, 0), t.typtypmod,
+                (
+                    select r.rngsubtype::bigint from pg_range r
+                    where r.rngtypid = t.oid or to_jsonb(r) ->> 'rngmultitypid' = t.oid::text
+                ),
+                t.typsend = 0, e.extname::text, e.extversion,
+                array(select l.enumlabel::text from pg_enum l where l.enumtypid = t.oid order by l.enumsortorder),
+                attributes.names, attributes.types, attributes.modifiers
+         from reached
+         join pg_type t on t.oid = reached.oid
+         join pg_namespace n on n.oid = t.typnamespace
+         left join pg_depend d
+             on d.classid = 'pg_type'::regclass and d.objid = t.oid and d.deptype = 'e'
+             and d.refclassid = 'pg_extension'::regclass
+         left join pg_extension e on e.oid = d.refobjid
+         cross join lateral (
+             select coalesce(array_agg(a.attname::text order by a.attnum), '{}'),
+                    coalesce(array_agg(a.atttypid::bigint order by a.attnum), '{}'),
+                    coalesce(array_agg(a.atttypmod order by a.attnum), '{}')
+             from pg_attribute a
+             where t.typrelid <> 0 and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
+         ) attributes (names, types, modifiers)",
+    )
+    .bind(oid)
+    .fetch_all(connection)
+    .await?;
+    let read = rows.iter().map(|row| {
+        let base: Option<i64> = row.get(5);
+        let (extension, version): (Option<String>, Option<String>) = (row.get(9), row.get(10));
+        let (names, types, modifiers): (Vec<String>, Vec<i64>, Vec<i32>) = (row.get(12), row.get(13), row.get(14));
+        let attributes = names.into_iter().zip(types).zip(modifiers);
+        let found = Type {
+            is_built_in: row.get(1),
+            name: row.get(2),
+            kind: row.get(3),
+            element: row.get(4),
+            base: base.map(|base| (base, row.get(6))),
+            subtype: row.get(7),
+            is_text_only: row.get(8),
+            extension: extension.zip(version),
+            labels: row.get(11),
+            attributes: attributes.map(|((name, oid), modifier)| (name, oid, modifier)).collect(),
+        };
+        (row.get(0), found)
+    });
+    Ok(read.collect())
+}

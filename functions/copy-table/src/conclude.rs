@@ -1,0 +1,82 @@
+//! Are all windows of the plan in the target? The first one that is not decides how the execution ends.
+
+use crate::catalogue::Table;
+use crate::mapping::fingerprint;
+use crate::session::{Sessions, Side};
+use crate::windows::{self, Owner};
+use sluice::contract::Execution;
+use sluice::contract::copy_table::{ConcludeOutput, Plan, Purpose, Spec, WindowResult};
+use sluice::{Error, Kind, Result};
+use sqlx::PgConnection;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What an execution came to.
+#[derive(Debug)]
+pub struct Concluded {
+    /// The sums.
+    pub output: ConcludeOutput,
+    /// The windows that are missing or differ, by their index, each with the name of its error, if the Map knows one.
+    pub failed: BTreeMap<u32, Option<String>>,
+}
+
+/// Looks at what the iterations of the Map say, and at what is recorded.
+///
+/// # Errors
+/// Those of the database.
+pub async fn conclude(
+    target: &mut PgConnection,
+    execution: &Execution,
+    spec: &Spec,
+    plan: &Plan,
+    results: &[WindowResult],
+    time_left: Duration,
+) -> Result<Concluded> {
+    Sessions::planning(execution).prepare(target, Side::Target, time_left).await?;
+    let mut failed: BTreeMap<u32, Option<String>> = results
+        .iter()
+        .filter_map(|result| result.error.as_ref().map(|error| (result.index, Some(error.clone()))))
+        .collect();
+    let indexes = 0..u32::try_from(plan.windows.len()).expect("a plan has at most 1,000 windows");
+    let (target_name, fingerprint) = (spec.target_name(), fingerprint(spec)?);
+    let mut output = ConcludeOutput::default();
+    if plan.purpose == Purpose::Load {
+        let table = Table::read(target, &spec.target.schema, &spec.target.table).await?;
+        let owner =
+            Owner { job: &execution.job, target: &target_name, fingerprint: &fingerprint, table_oid: table.oid };
+        let is_recorded = match windows::exists(target).await? {
+            true => {
+                output = owner.sums(target, execution).await?;
+                let asked: Vec<_> = plan.windows.iter().map(|planned| planned.window.clone()).collect();
+                owner.recorded_of(target, &asked).await?
+            }
+            false => vec![false; plan.windows.len()],
+        };
+        for (index, _) in indexes.zip(is_recorded).filter(|(_, is_recorded)| !is_recorded) {
+            failed.entry(index).or_insert(None);
+        }
+    } else {
+        let answered = |index: &u32| results.iter().any(|result| result.index == *index);
+        for index in indexes.filter(|index| !answered(index)) {
+            failed.entry(index).or_insert(None);
+        }
+    }
+    output.purpose = plan.purpose;
+    output.windows = plan.windows.len().saturating_sub(failed.len()) as u64;
+    Ok(Concluded { output, failed })
+}
+
+/// The kind of an error by its name on the wire; what has none of ours ended without an answer.
+pub fn kind(name: &str) -> Kind {
+    Kind::ALL.into_iter().find(|kind| kind.name() == name).unwrap_or(Kind::TransientFailure)
+}
+
+/// The error that an execution ends with.
+pub fn error(spec: &Spec, plan: &Plan, failed: usize, kind: Kind, cause: &str) -> Error {
+    let what = match plan.purpose {
+        Purpose::Load => "are missing",
+        Purpose::Verify | Purpose::DryRun => "are not equal, or could not be compared",
+    };
+    let (target, count) = (spec.target_name(), plan.windows.len());
+    Error::new(kind, format!("{failed} of {count} windows of {target} {what}; the first one: {cause}"))
+}

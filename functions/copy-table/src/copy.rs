@@ -1,0 +1,351 @@
+//! One window, or the whole table: copied, verified and recorded in one transaction of the target, from one snapshot of
+//! the source. Either all of it happens, or nothing.
+
+use crate::bounds::Bounds;
+use crate::catalogue::Table;
+use crate::checksum::Checksum;
+use crate::mapping::{Mapping, fingerprint};
+use crate::preflight;
+use crate::pump::{Progress, Pump};
+use crate::session::{Sessions, Side};
+use crate::settle;
+use crate::windows::{self, Owner, Record};
+use crate::write::{Write, Written};
+use postgres::identifiers::quoted;
+use postgres::sql_error::classify;
+use sluice::contract::Execution;
+use sluice::contract::copy_table::{CopyOutput, Mode, Outcome, PlannedWindow, Purpose, Spec, Verify};
+use sluice::{Error, Kind, Result};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use std::time::Duration;
+
+/// SQLSTATE of a lock that was not to be had in time.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// Up to what size a table is copied whole, in bytes: more would not end before Lambda's deadline.
+const MAX_WHOLE_BYTES: i64 = 40 << 30;
+
+/// An attempt at a window.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    /// Whose.
+    pub execution: &'a Execution,
+    /// What the job copies.
+    pub spec: &'a Spec,
+    /// To copy, or to compare.
+    pub purpose: Purpose,
+    /// Which window.
+    pub planned: &'a PlannedWindow,
+    /// A row that is longer is refused, in bytes.
+    pub max_row_bytes: usize,
+    /// How long it may take.
+    pub time_left: Duration,
+}
+
+/// What an attempt came to.
+enum Attempted {
+    Done(CopyOutput),
+    /// What is in the target is not what was sent.
+    Different(String),
+}
+
+/// Both sides, and what goes from one to the other.
+struct Sides {
+    mapping: Mapping,
+    of_source: String,
+    of_target: String,
+    source_snapshot: String,
+    source_in_recovery: bool,
+}
+
+impl Attempt<'_> {
+    /// Copies or compares, or finds that this execution has copied the window already.
+    ///
+    /// # Errors
+    /// `LockHeld` for a window that is not settled, or that another execution copies; `StaleRun` if the window before
+    /// is missing; `InvalidSource` if a comparison finds a difference, or the target refuses a row; `InvariantBroken`
+    /// if what was stored is twice not what was sent; others as [`classify`].
+    pub async fn run(
+        &self,
+        source: &mut PgConnection,
+        target: &mut PgConnection,
+        progress: &Progress,
+    ) -> Result<CopyOutput> {
+        self.spec.check()?;
+        let sessions = Sessions::new(self.execution, self.planned.window.as_ref());
+        sessions.prepare(source, Side::Source, self.time_left).await?;
+        sessions.prepare(target, Side::Target, self.time_left).await?;
+        let mut differences = Vec::new();
+        // Somebody else may have written into the window; but not each time.
+        while differences.len() < 2 {
+            match self.once(source, target, progress).await? {
+                Attempted::Done(output) => return Ok(output),
+                Attempted::Different(difference) => differences.push(difference),
+            }
+        }
+        Err(Error::new(Kind::InvariantBroken, differences.pop().unwrap_or_default()))
+    }
+
+    /// What it is about, for people.
+    fn what(&self) -> String {
+        match &self.planned.window {
+            Some(window) => format!("{} {window}", self.spec.target_name()),
+            None => self.spec.target_name(),
+        }
+    }
+
+    async fn once(
+        &self,
+        source: &mut PgConnection,
+        target: &mut PgConnection,
+        progress: &Progress,
+    ) -> Result<Attempted> {
+        let what = self.what();
+        // Said, because the role's or the database's default may be another one: a snapshot taken before the lock would
+        // not show what was committed while waiting for it.
+        let begin = match self.purpose {
+            Purpose::Load => "begin isolation level read committed",
+            Purpose::Verify | Purpose::DryRun => "begin isolation level repeatable read read only",
+        };
+        let mut writing = target.begin_with(begin).await.map_err(|error| classify("begin", error))?;
+        let window = self.planned.window.as_ref();
+        if self.purpose == Purpose::Load {
+            self.lock(&mut writing).await?;
+            windows::ensure(&mut writing).await?;
+        }
+        let table = Table::read(&mut writing, &self.spec.target.schema, &self.spec.target.table).await?;
+        let (target_name, fingerprint) = (self.spec.target_name(), fingerprint(self.spec)?);
+        let owner =
+            Owner { job: &self.execution.job, target: &target_name, fingerprint: &fingerprint, table_oid: table.oid };
+        if self.purpose == Purpose::Load {
+            if let Some(output) = owner.recorded(&mut writing, window, self.execution, self.spec.target.mode).await? {
+                return Ok(Attempted::Done(output));
+            }
+            self.refuse_out_of_order(&mut writing, &owner).await?;
+        }
+        if let (Some(windows), Some(window)) = (&self.spec.windows, window) {
+            settle::require(source, windows, window).await?;
+        }
+        let mut reading = self.begin_reading(source).await?;
+        let sides = self.sides(&mut reading, &mut writing, &table).await?;
+        let pump = Pump { is_text: sides.mapping.is_text, max_row_bytes: self.max_row_bytes, progress };
+        let write = Write {
+            spec: self.spec,
+            mapping: &sides.mapping,
+            of_source: &sides.of_source,
+            of_target: &sides.of_target,
+            pump: &pump,
+            what: &what,
+        };
+        let attempted = match self.compared(&write, &mut reading, &mut writing).await? {
+            Some(output) => {
+                if self.purpose == Purpose::Load {
+                    owner.mark_verified(&mut writing, window).await?;
+                }
+                Attempted::Done(output)
+            }
+            None => self.load(&write, &sides, &owner, &mut reading, &mut writing).await?,
+        };
+        reading.rollback().await.map_err(|error| classify("end reading", error))?;
+        match &attempted {
+            // If the answer gets lost, the next attempt finds this one's row, or does it all again.
+            Attempted::Done(_) => writing.commit().await.map_err(|error| classify(format!("{what}: commit"), error))?,
+            Attempted::Different(_) => writing.rollback().await.map_err(|error| classify("roll back", error))?,
+        }
+        Ok(attempted)
+    }
+
+    /// A window is one execution's at a time, and a table one job's, except that windows of a table may be replaced at
+    /// the same time.
+    async fn lock(&self, writing: &mut PgConnection) -> Result<()> {
+        let target = self.spec.target_name();
+        let mut locks = Vec::new();
+        match (self.spec.target.mode, &self.planned.window) {
+            (Mode::ReplaceWindow, Some(window)) => {
+                locks.push((
+                    "select pg_advisory_xact_lock_shared(hashtextextended('sluice:' || $1, 0))",
+                    target.clone(),
+                ));
+                locks.push((LOCK, format!("{target} {window}")));
+            }
+            _ => locks.push((LOCK, target.clone())),
+        }
+        for (lock, name) in locks {
+            let locked = sqlx::query(lock).bind(&name).execute(&mut *writing).await;
+            locked.map_err(|error| match &error {
+                sqlx::Error::Database(database) if database.code().as_deref() == Some(LOCK_NOT_AVAILABLE) => {
+                    Error::new(Kind::LockHeld, format!("{name} is being loaded by another run"))
+                }
+                _ => classify(format!("lock {name}"), error),
+            })?;
+        }
+        // The table stays as it is until the commit; and the commit lasts, whatever the server's default.
+        let table = format!("{}.{}", quoted(&self.spec.target.schema)?, quoted(&self.spec.target.table)?);
+        sqlx::raw_sql(AssertSqlSafe(format!("lock table {table} in row exclusive mode")))
+            .execute(&mut *writing)
+            .await
+            .map_err(|error| classify(format!("lock the table {target}"), error))?;
+        sqlx::query(
+            "select set_config(
+                 'synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), true
+             )",
+        )
+        .execute(writing)
+        .await
+        .map_err(|error| classify("set the session's parameters", error))
+        .map(|_| ())
+    }
+
+    async fn refuse_out_of_order(&self, writing: &mut PgConnection, owner: &Owner<'_>) -> Result<()> {
+        let Some(previous) = &self.planned.previous else { return Ok(()) };
+        if owner.recorded_of(writing, &[Some(previous.clone())]).await? == [true] {
+            return Ok(());
+        }
+        let what = format!("{}: the window before it, {previous}, is missing, and the job depends on it", self.what());
+        Err(Error::new(Kind::StaleRun, what))
+    }
+
+    /// One snapshot, of a table that keeps its columns meanwhile.
+    async fn begin_reading<'c>(&self, source: &'c mut PgConnection) -> Result<sqlx::Transaction<'c, sqlx::Postgres>> {
+        let spec = &self.spec.source;
+        let table = Table::read(source, &spec.schema, &spec.table).await?;
+        let begin = source.begin_with("begin isolation level repeatable read read only").await;
+        let mut reading = begin.map_err(|error| classify("begin reading", error))?;
+        // What is not a table cannot be locked.
+        if ["r", "p"].contains(&table.kind.as_str()) {
+            let name = format!("{}.{}", quoted(&spec.schema)?, quoted(&spec.table)?);
+            sqlx::raw_sql(AssertSqlSafe(format!("lock table {name} in access share mode")))
+                .execute(&mut *reading)
+                .await
+                .map_err(|error| classify(format!("lock the source {}", table.name), error))?;
+        }
+        if self.spec.target.mode == Mode::Replace {
+            refuse_too_large(&mut reading, &table).await?;
+        }
+        Ok(reading)
+    }
+
+    async fn sides(&self, reading: &mut PgConnection, writing: &mut PgConnection, target: &Table) -> Result<Sides> {
+        let source = Table::read(reading, &self.spec.source.schema, &self.spec.source.table).await?;
+        let problems = match self.purpose {
+            Purpose::Load => preflight::problems(writing, self.spec, target).await?,
+            Purpose::Verify | Purpose::DryRun => Vec::new(),
+        };
+        let mapping = Mapping::new(self.spec, &source, target, problems)?;
+        let (of_source, of_target) = match (&self.spec.windows, &self.planned.window, &mapping.cursor) {
+            (Some(windows), Some(window), Some(cursor)) => {
+                let bounds = Bounds::read(writing, window, &windows.zone).await?;
+                let condition = |cursor_type| bounds.condition(&cursor.name, cursor_type);
+                (condition(cursor.source), condition(cursor.target))
+            }
+            (None, None, None) => ("true".to_owned(), "true".to_owned()),
+            _ => return Err(Error::new(Kind::InvalidEvent, "the plan's windows are not those of the spec")),
+        };
+        let source_snapshot = sqlx::query_scalar("select txid_current_snapshot()::text")
+            .fetch_one(reading)
+            .await
+            .map_err(|error| classify("name the source's snapshot", error))?;
+        let source_in_recovery = source.server.in_recovery;
+        Ok(Sides { mapping, of_source, of_target, source_snapshot, source_in_recovery })
+    }
+
+    /// Compares both sides where only that is asked for. `None` if the window is to be copied.
+    async fn compared(
+        &self,
+        write: &Write<'_>,
+        reading: &mut PgConnection,
+        writing: &mut PgConnection,
+    ) -> Result<Option<CopyOutput>> {
+        let mode = self.spec.target.mode;
+        let is_rechecked = self.planned.recheck && mode != Mode::Upsert;
+        if self.purpose == Purpose::Load && !is_rechecked {
+            return Ok(None);
+        }
+        let (theirs, ours) = write.compare(reading, writing).await?;
+        let outcome = match self.purpose {
+            Purpose::Load => Outcome::Unchanged,
+            Purpose::Verify | Purpose::DryRun => Outcome::Equal,
+        };
+        match (theirs == ours, self.purpose) {
+            (true, _) => {
+                let written = Written { sent: theirs, unchanged: theirs.rows, ..Written::default() };
+                Ok(Some(CopyOutput { outcome, ..output(mode, &written) }))
+            }
+            (false, Purpose::Load) => Ok(None),
+            (false, _) => {
+                let what = format!(
+                    "{} differs: the source has {} rows with the checksum {theirs}, the target {} with {ours}",
+                    write.what, theirs.rows, ours.rows
+                );
+                Err(Error::new(Kind::InvalidSource, what))
+            }
+        }
+    }
+
+    async fn load(
+        &self,
+        write: &Write<'_>,
+        sides: &Sides,
+        owner: &Owner<'_>,
+        reading: &mut PgConnection,
+        writing: &mut PgConnection,
+    ) -> Result<Attempted> {
+        let written = write.run(reading, writing).await?;
+        let is_verified = self.spec.target.verify == Verify::Checksum && !self.spec.target.allow_triggers;
+        if is_verified && let Some(difference) = write.difference(writing, written.sent).await? {
+            return Ok(Attempted::Different(difference));
+        }
+        let output = output(self.spec.target.mode, &written);
+        let window = self.planned.window.as_ref();
+        owner.supersede(writing, window).await?;
+        let sent: Checksum = written.sent;
+        let record = Record {
+            window,
+            execution: self.execution,
+            output: &output,
+            sent,
+            mapping: &sides.mapping,
+            source_snapshot: &sides.source_snapshot,
+            source_in_recovery: sides.source_in_recovery,
+            is_verified,
+        };
+        owner.record(writing, &record).await?;
+        Ok(Attempted::Done(output))
+    }
+}
+
+const LOCK: &str = "select pg_advisory_xact_lock(hashtextextended('sluice:' || $1, 0))";
+
+fn output(mode: Mode, written: &Written) -> CopyOutput {
+    let has_written = written.inserted + written.updated + written.deleted > 0;
+    CopyOutput {
+        outcome: if has_written { Outcome::Copied } else { Outcome::Unchanged },
+        mode,
+        rows: written.sent.rows,
+        bytes: written.sent.bytes,
+        rows_inserted: written.inserted,
+        rows_updated: written.updated,
+        rows_deleted: written.deleted,
+        rows_unchanged: written.unchanged,
+        rows_newer: written.newer,
+    }
+}
+
+async fn refuse_too_large(reading: &mut PgConnection, table: &Table) -> Result<()> {
+    let size: i64 = sqlx::query_scalar(
+        "select coalesce(
+             (select sum(pg_table_size(relid)) from pg_partition_tree($1::oid::regclass))::bigint,
+             pg_table_size($1::oid::regclass),
+             0
+         )",
+    )
+    .bind(table.oid)
+    .fetch_one(reading)
+    .await
+    .map_err(|error| classify(format!("measure the source {}", table.name), error))?;
+    if size <= MAX_WHOLE_BYTES {
+        return Ok(());
+    }
+    let what = format!("{} has {size} bytes, which is too much to replace a table whole; use windows", table.name);
+    Err(Error::new(Kind::Misconfigured, what))
+}

@@ -1,0 +1,245 @@
+//! Plan, copy, conclude: the states' calls, with their documents in the bucket.
+
+use crate::conclude::{self, Concluded, conclude};
+use crate::copy::Attempt;
+use crate::plan::{Planned, Request};
+use crate::pump::Progress;
+use crate::session::{Sessions, Side};
+use aws_config::SdkConfig;
+use postgres::connect::{self, Database};
+use serde::Serialize;
+use sluice::contract::copy_table::{
+    ConcludeInput, ConcludeOutput, CopyInput, CopyOutput, CopyTableInput, Plan, PlanInput, PlanOutput, PlannedWindow,
+    Trigger, WindowFailure,
+};
+use sluice::contract::keys;
+use sluice::edge::Invocation;
+use sluice::env::Env;
+use sluice::store::Store;
+use sluice::time::format_time;
+use sluice::{Error, Kind, Result, aws};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tracing::{error, info, warn};
+
+/// How long before Lambda's deadline a copy is given up, so that it is rolled back and its error reaches the state
+/// machine.
+const DEADLINE_MARGIN: Duration = Duration::from_secs(30);
+
+/// How many windows that failed are asked for their cause.
+const MAX_CAUSES: usize = 20;
+
+/// Which part of the memory a row may have: it is there twice at a time.
+const MEMORY_PER_ROW: usize = 3;
+
+/// What one function instance keeps.
+pub struct Context {
+    store: Store,
+    source: Database,
+    target: Database,
+    config: SdkConfig,
+    max_row_bytes: usize,
+}
+
+impl Context {
+    /// Reads the environment, and makes the clients.
+    ///
+    /// # Errors
+    /// As [`Context::new`].
+    pub async fn from_env() -> Result<Self> {
+        Self::new(&|name| std::env::var(name).ok(), aws::config().await)
+    }
+
+    /// Reads `BUCKET`, where both databases are, and how much memory there is, through `lookup`.
+    ///
+    /// # Errors
+    /// `Misconfigured`.
+    pub fn new(lookup: &dyn Fn(&str) -> Option<String>, config: SdkConfig) -> Result<Self> {
+        let mut env = Env::new(lookup);
+        let bucket = env.required("BUCKET");
+        let source = Database::from_env(&mut env, connect::SOURCE);
+        let target = Database::from_env(&mut env, connect::TARGET);
+        // Set by Lambda, in MiB.
+        let memory = env.parsed("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 256_usize);
+        let (bucket, source, target) = env.finish((bucket, source, target))?;
+        let max_row_bytes = (memory << 20) / MEMORY_PER_ROW;
+        Ok(Self { store: Store::new(aws::s3(&config), bucket), source, target, config, max_row_bytes })
+    }
+}
+
+/// The answer to a state.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Output {
+    /// To `PlanCopy`.
+    Plan(Box<PlanOutput>),
+    /// To `CopyWindow`.
+    Copy(CopyOutput),
+    /// To `ConcludeCopy`.
+    Conclude(ConcludeOutput),
+}
+
+/// Answers the states `PlanCopy`, `CopyWindow` and `ConcludeCopy`.
+///
+/// # Errors
+/// As [`Request::plan`], [`Attempt::run`] and [`conclude()`].
+pub async fn handle(context: Arc<Context>, invocation: Invocation, input: CopyTableInput) -> Result<Output> {
+    match input {
+        CopyTableInput::Plan(input) => {
+            plan(&context, &invocation, &input).await.map(|output| Output::Plan(Box::new(output)))
+        }
+        CopyTableInput::Copy(input) => copy(&context, &invocation, &input).await.map(Output::Copy),
+        CopyTableInput::Conclude(input) => end(&context, &invocation, &input).await.map(Output::Conclude),
+    }
+}
+
+async fn plan(context: &Context, invocation: &Invocation, input: &PlanInput) -> Result<PlanOutput> {
+    let trigger = Trigger::read(&input.trigger)
+        .map_err(|problem| Error::new(Kind::InvalidEvent, format!("input of the execution: {problem}")))?;
+    let time_left = invocation.time_left(DEADLINE_MARGIN).max(Duration::from_millis(1));
+    let sessions = Sessions::planning(&input.execution);
+    let (of_source, of_target) = (sessions.name(Side::Source), sessions.name(Side::Target));
+    let (mut source, mut target) = tokio::try_join!(
+        context.source.connect(&context.config, &of_source),
+        context.target.connect(&context.config, &of_target),
+    )?;
+    let request = Request { execution: &input.execution, spec: &input.spec, trigger: &trigger, time_left };
+    let planned = tokio::time::timeout(time_left, request.plan(&mut source, &mut target)).await;
+    let Planned { mut output, plan } = planned.map_err(|_| {
+        let what = format!("planning did not end within {} s", time_left.as_secs());
+        Error::new(Kind::TransientFailure, what)
+    })??;
+    for warning in &output.warnings {
+        warn!("{warning}");
+    }
+    if !output.windows.is_empty() {
+        let key = keys::copy_plan(&input.execution, &invocation.attempt);
+        output.plan = Some(context.store.write_json(&key, &plan).await?);
+    }
+    info!(
+        purpose = ?output.purpose,
+        windows = output.window_count,
+        windows.left = output.windows_left,
+        columns = output.columns.count,
+        format = output.columns.format,
+        columns.ignored = output.columns.ignored.len(),
+        rows.without_window = output.columns.rows_without_window,
+        "copy planned"
+    );
+    Ok(output)
+}
+
+async fn copy(context: &Context, invocation: &Invocation, input: &CopyInput) -> Result<CopyOutput> {
+    let plan: Plan = context.store.read_json(&input.plan).await?;
+    let index = input.window.index;
+    let planned = usize::try_from(index).ok().and_then(|index| plan.windows.get(index));
+    let planned = planned.ok_or_else(|| Error::new(Kind::InvalidEvent, format!("the plan has no window {index}")))?;
+    let copied = copy_planned(context, invocation, input, &plan, planned).await;
+    match &copied {
+        Ok(output) => info!(
+            window = planned.window.as_ref().map_or_else(|| "all".to_owned(), ToString::to_string),
+            outcome = ?output.outcome,
+            rows.read = output.rows,
+            bytes.read = output.bytes,
+            rows.inserted = output.rows_inserted,
+            rows.updated = output.rows_updated,
+            rows.deleted = output.rows_deleted,
+            rows.unchanged = output.rows_unchanged,
+            rows.newer = output.rows_newer,
+            "window copied"
+        ),
+        Err(failure) => {
+            let document = WindowFailure {
+                window: planned.window.clone(),
+                error: failure.kind().name().to_owned(),
+                cause: failure.to_string(),
+                failed_at: format_time(SystemTime::now().into()),
+            };
+            // The failure itself is the answer; the document only lets the execution end with the same one.
+            let key = keys::window_failure(&input.execution, index);
+            if let Err(problem) = context.store.write_json(&key, &document).await {
+                error!("the failure of window {index} is not written down: {problem}");
+            }
+        }
+    }
+    copied
+}
+
+async fn copy_planned(
+    context: &Context,
+    invocation: &Invocation,
+    input: &CopyInput,
+    plan: &Plan,
+    planned: &PlannedWindow,
+) -> Result<CopyOutput> {
+    let sessions = Sessions::new(&input.execution, planned.window.as_ref());
+    let (of_source, of_target) = (sessions.name(Side::Source), sessions.name(Side::Target));
+    let (mut source, mut target) = tokio::try_join!(
+        context.source.connect(&context.config, &of_source),
+        context.target.connect(&context.config, &of_target),
+    )?;
+    let time_left = invocation.time_left(DEADLINE_MARGIN).max(Duration::from_millis(1));
+    let attempt = Attempt {
+        execution: &input.execution,
+        spec: &input.spec,
+        purpose: plan.purpose,
+        planned,
+        max_row_bytes: context.max_row_bytes,
+        time_left,
+    };
+    let progress = Progress::default();
+    let copied = tokio::time::timeout(time_left, attempt.run(&mut source, &mut target, &progress)).await;
+    copied.unwrap_or_else(|_| Err(too_large(&input.spec.target_name(), planned, &progress, time_left)))
+}
+
+/// Nothing is committed: dropping the connections rolls back.
+fn too_large(target: &str, planned: &PlannedWindow, progress: &Progress, time_left: Duration) -> Error {
+    let window = planned.window.as_ref().map_or_else(|| "the whole table".to_owned(), ToString::to_string);
+    let (rows, megabytes, seconds) = (progress.rows(), progress.bytes() >> 20, time_left.as_secs().max(1));
+    let what = format!(
+        "{target}, {window}: not copied within {seconds} s, in which {rows} rows with {megabytes} MiB were read, so {} MiB a \
+         second; it is rolled back, unless its commit was under way. Choose shorter windows, or give the function more memory",
+        megabytes / seconds
+    );
+    Error::new(Kind::Misconfigured, what)
+}
+
+async fn end(context: &Context, invocation: &Invocation, input: &ConcludeInput) -> Result<ConcludeOutput> {
+    let plan: Plan = context.store.read_json(&input.plan).await?;
+    let time_left = invocation.time_left(DEADLINE_MARGIN).max(Duration::from_millis(1));
+    let name = Sessions::planning(&input.execution).name(Side::Target);
+    let mut target = context.target.connect(&context.config, &name).await?;
+    let (execution, spec) = (&input.execution, &input.spec);
+    let Concluded { output, failed } = conclude(&mut target, execution, spec, &plan, &input.results, time_left).await?;
+    if failed.is_empty() {
+        info!(
+            windows = output.windows,
+            rows.read = output.rows,
+            rows.inserted = output.rows_inserted,
+            rows.updated = output.rows_updated,
+            rows.deleted = output.rows_deleted,
+            rows.unchanged = output.rows_unchanged,
+            "copy concluded"
+        );
+        return Ok(output);
+    }
+    // The first one in time: others may only have failed because it did.
+    let mut causes = Vec::new();
+    for (index, error) in failed.iter().take(MAX_CAUSES) {
+        let key = keys::window_failure(execution, *index);
+        let document = context.store.read_latest_json::<WindowFailure>(&key).await?.map(|latest| latest.document);
+        causes.push(document.unwrap_or_else(|| unanswered(&plan, *index, error.as_deref())));
+    }
+    causes.sort_by(|one, other| one.failed_at.cmp(&other.failed_at));
+    let first = causes.first().ok_or_else(|| Error::new(Kind::InvariantBroken, "a failure without a cause"))?;
+    Err(conclude::error(spec, &plan, failed.len(), conclude::kind(&first.error), &first.cause))
+}
+
+/// A window whose function was ended before it could say anything. After all others: they say more.
+fn unanswered(plan: &Plan, index: u32, error: Option<&str>) -> WindowFailure {
+    let planned = usize::try_from(index).ok().and_then(|index| plan.windows.get(index));
+    let window = planned.and_then(|planned| planned.window.clone());
+    let name = window.as_ref().map_or_else(|| "the whole table".to_owned(), ToString::to_string);
+    let error = error.unwrap_or("an unknown error").to_owned();
+    WindowFailure { cause: format!("{name} ended with {error}"), window, error, failed_at: "9999".to_owned() }
+}

@@ -1,0 +1,31 @@
+//! Copies a PostgreSQL table into another database, window by window. Each window is copied, verified and recorded in
+//! one transaction; there is no watermark.
+//!
+//! # Layout
+//! - [`handler`]: the three actions, with their documents in the bucket.
+//! - [`plan`]: which windows, and do the columns fit?
+//! - [`copy`]: one window, as one transaction.
+//! - [`conclude`]: are all windows there?
+//! - [`session`]: bounded waits, and the end of earlier attempts.
+//! - For a window: `grid` says where windows begin, `bounds` which rows are in one, `settle` whether it is complete;
+//!   `windows` is the table `sluice.windows`.
+//! - For a table: `catalogue` reads its columns, `types` decides how one goes over, `mapping` matches them by name,
+//!   `preflight` asks whether the target keeps what it gets.
+//! - For the rows: [`pump`] carries them, `checksum` sums them up, `write` puts them into the table.
+
+mod bounds;
+mod catalogue;
+mod checksum;
+pub mod conclude;
+pub mod copy;
+mod grid;
+pub mod handler;
+mod mapping;
+pub mod plan;
+mod preflight;
+pub mod pump;
+pub mod session;
+mod settle;
+mod types;
+mod windows;
+mod write;

@@ -1,0 +1,81 @@
+//! Is a window complete at the source? `now()` is the start of a transaction, so a row may appear in a window long
+//! after its end. Only the oldest open transaction tells; the server's own snapshot does not, since a transaction that
+//! has not written yet is no part of it.
+
+use postgres::sql_error::classify;
+use sluice::contract::copy_table::{Settle, Window, Windows};
+use sluice::{Error, Kind, Result};
+use sqlx::PgConnection;
+
+/// Refuses a window that may still get rows. Asked before the snapshot is taken: a transaction that ends in between is
+/// in the snapshot, one that begins in between is later than the window.
+///
+/// # Errors
+/// `LockHeld` for a window that is not settled, `Misconfigured` where nobody can tell.
+pub(crate) async fn require(connection: &mut PgConnection, windows: &Windows, window: &Window) -> Result<()> {
+    let failed = |error| classify(format!("look whether {window} is settled"), error);
+    let (is_over, in_recovery, replayed, sees_all): (bool, bool, bool, bool) = sqlx::query_as(
+        // A second, because a transaction is seen a moment after it began.
+        "select clock_timestamp() >= $1::timestamptz + make_interval(mins => $2, secs => 1),
+                pg_is_in_recovery(),
+                coalesce(pg_last_xact_replay_timestamp() >= $1::timestamptz, false),
+                pg_has_role('pg_read_all_stats', 'usage')",
+    )
+    .bind(&window.end)
+    .bind(i32::try_from(windows.lag_minutes).unwrap_or(i32::MAX))
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(failed)?;
+    let held = |why: String| Err(Error::new(Kind::LockHeld, format!("the window {window} is not settled: {why}")));
+    if !is_over {
+        return held(format!("by the source's clock its end is not {} minutes and a second ago", windows.lag_minutes));
+    }
+    match (windows.settle, in_recovery) {
+        (Settle::Lag, true) if !replayed => {
+            held("the replica that is read has not replayed a transaction from after its end".to_owned())
+        }
+        (Settle::Lag, _) => Ok(()),
+        (Settle::Transactions, true) => {
+            let what = "the source is a replica, which does not see its primary's transactions; use settle lag";
+            Err(Error::new(Kind::Misconfigured, what))
+        }
+        (Settle::Transactions, false) if !sees_all => {
+            let what =
+                "the source's role cannot see others' transactions; grant it pg_read_all_stats, or use settle lag";
+            Err(Error::new(Kind::Misconfigured, what))
+        }
+        (Settle::Transactions, false) => match open_transaction(connection, window).await.map_err(failed)? {
+            Some(open) => held(open),
+            None => Ok(()),
+        },
+    }
+}
+
+/// The oldest transaction that may still write a row of the window. Those that are prepared do not say when they began.
+async fn open_transaction(connection: &mut PgConnection, window: &Window) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "select what from (
+             select xact_start as since,
+                    format(
+                        'process %s of %s is in a transaction for %s s',
+                        pid, usename, extract(epoch from clock_timestamp() - xact_start)::bigint
+                    ) as what
+             from pg_stat_activity
+             where datname = current_database() and xact_start < $1::timestamptz and pid <> pg_backend_pid()
+             and backend_type not in ('walsender', 'autovacuum worker', 'parallel worker')
+             and not (usename = current_user and starts_with(application_name, 'sluice '))
+             union all
+             select prepared,
+                    format(
+                        'a transaction of %s is prepared for %s s, and neither committed nor rolled back',
+                        owner, extract(epoch from clock_timestamp() - prepared)::bigint
+                    )
+             from pg_prepared_xacts where database = current_database()
+         ) open
+         order by since
+         limit 1",
+    )
+    .bind(&window.end)
+    .fetch_optional(connection)
+    .await
+}

@@ -1,0 +1,354 @@
+//! How the rows of a window, or of the whole table, get into the target.
+//!
+//! - Where the target holds none of them, they are copied straight into the table.
+//! - With a key they are staged, and only what differs is written: rows that are gone are deleted, others updated or
+//!   inserted. So a window that is equal writes nothing, fires no trigger, and deletes no row that others refer to.
+//! - Without a key both sides are compared, and all is written anew if they differ.
+//!
+//! Rows differ if their bytes do, whatever a type's own equality says of `1.0` and `1.00`: it is bytes that are
+//! verified.
+
+use crate::checksum::Checksum;
+use crate::mapping::Mapping;
+use crate::pump::{Failure, Pump};
+use postgres::sql_error::classify;
+use sluice::contract::copy_table::{Mode, Spec};
+use sluice::{Error, Kind, Result};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+/// SQLSTATE of a unique violation.
+const UNIQUE_VIOLATION: &str = "23505";
+
+/// SQLSTATE of a snapshot that a replica could not keep: nothing else fails to be serializable that only reads.
+const CANCELED: &str = "40001";
+
+const ADVICE: &str = " (a replica cancels what stands in the way of its primary's VACUUM: raise its \
+                      max_standby_streaming_delay, set hot_standby_feedback, or choose shorter windows)";
+
+/// The rows as they came.
+const STAGE: &str = "pg_temp.sluice_stage";
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Written {
+    /// What was sent.
+    pub sent: Checksum,
+    /// Rows that were new.
+    pub inserted: u64,
+    /// Rows that changed.
+    pub updated: u64,
+    /// Rows that the source does not have.
+    pub deleted: u64,
+    /// Rows that stayed as they were.
+    pub unchanged: u64,
+    /// Rows that stayed because they are newer than the source's.
+    pub newer: u64,
+}
+
+/// A window, or the whole table, on its way.
+pub(crate) struct Write<'a> {
+    /// The job's spec.
+    pub spec: &'a Spec,
+    /// Names and expressions.
+    pub mapping: &'a Mapping,
+    /// Which rows of the source.
+    pub of_source: &'a str,
+    /// Which of the target.
+    pub of_target: &'a str,
+    /// What carries them.
+    pub pump: &'a Pump<'a>,
+    /// What it is about, for errors.
+    pub what: &'a str,
+}
+
+impl Write<'_> {
+    /// Writes by the spec's mode.
+    ///
+    /// # Errors
+    /// Those of either side; `InvalidSource` if the table would shrink too much.
+    pub(crate) async fn run(&self, source: &mut PgConnection, target: &mut PgConnection) -> Result<Written> {
+        if self.spec.target.mode == Mode::Upsert {
+            let sent = self.stage(source, target).await?;
+            return self.merge(target, sent, 0).await;
+        }
+        if self.is_empty(target).await?
+            && let Some(written) = self.straight(source, target).await?
+        {
+            return Ok(written);
+        }
+        if self.mapping.key.is_empty() {
+            return self.exchange(source, target).await;
+        }
+        let sent = self.stage(source, target).await?;
+        self.guard_shrinking(target, sent.rows).await?;
+        let deleted = self.delete_gone(target).await?;
+        self.merge(target, sent, deleted).await
+    }
+
+    /// What reads back the rows that now have to be those that were sent.
+    pub(crate) fn read_back(&self) -> String {
+        let Mapping { target, .. } = self.mapping;
+        if self.spec.target.mode != Mode::Upsert {
+            return self.mapping.read_target(self.of_target);
+        }
+        let (keys, known) = (self.same_key(), self.mapping.of("known"));
+        let staged = self.mapping.of("staged");
+        // A row that is newer stays, so it counts as it was sent.
+        self.mapping.copy_out(&match self.is_newer() {
+            None => format!("select {known} from {target} known join {STAGE} staged on {keys}"),
+            Some(newer) => format!(
+                "select {known} from {target} known join {STAGE} staged on {keys} where ({newer}) is not true
+                 union all
+                 select {staged} from {target} known join {STAGE} staged on {keys} where {newer}"
+            ),
+        })
+    }
+
+    /// Copies from one statement to another.
+    async fn copy(
+        &self,
+        source: &mut PgConnection,
+        target: &mut PgConnection,
+        copy_in: &str,
+    ) -> Result<Checksum, Failure> {
+        self.agree(source).await.map_err(Failure::Source)?;
+        self.agree(target).await.map_err(Failure::Target)?;
+        let sent = self.pump.copy(source, &self.mapping.read_source(self.of_source), target, copy_in).await?;
+        shrink(source).await.map_err(Failure::Source)?;
+        self.disagree(target).await.map_err(Failure::Target)?;
+        Ok(sent)
+    }
+
+    /// Only hashes what a statement sends.
+    async fn drain(&self, connection: &mut PgConnection, copy_out: &str) -> Result<Checksum, sqlx::Error> {
+        self.agree(connection).await?;
+        let checksum = self.pump.drain(connection, copy_out).await?;
+        shrink(connection).await?;
+        self.disagree(connection).await?;
+        Ok(checksum)
+    }
+
+    /// Makes both sides write the same bytes for the same rows: in the encoding that the source does not know of, and,
+    /// as texts, with all names of objects in full.
+    async fn agree(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if let Some(name) = &self.mapping.encoding {
+            let set = format!("set client_encoding = '{name}'");
+            sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut *connection).await?;
+        }
+        if self.mapping.is_text {
+            sqlx::raw_sql("set search_path = ''").execute(connection).await?;
+        }
+        Ok(())
+    }
+
+    /// For all other statements: a type of an extension has its operators where it was made.
+    async fn disagree(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if self.mapping.encoding.is_some() {
+            sqlx::raw_sql("set client_encoding = 'UTF8'").execute(&mut *connection).await?;
+        }
+        if self.mapping.is_text {
+            sqlx::raw_sql("reset search_path").execute(connection).await?;
+        }
+        Ok(())
+    }
+
+    fn failed(&self, failure: Failure) -> Error {
+        match failure {
+            Failure::Source(error) => {
+                let is_canceled = error.as_database_error().and_then(|error| error.code()) == Some(CANCELED.into());
+                let advice = if is_canceled { ADVICE } else { "" };
+                classify(format!("{}: read the source{advice}", self.what), error)
+            }
+            Failure::Target(error) => classify(format!("{}: write the target", self.what), error),
+            Failure::Own(error) => Error::new(error.kind(), format!("{}: {error}", self.what)),
+        }
+    }
+
+    /// Runs a statement; returns how many rows it wrote.
+    async fn execute(&self, target: &mut PgConnection, statement: String) -> Result<u64> {
+        let done = sqlx::query(AssertSqlSafe(statement)).execute(target).await;
+        done.map(|done| done.rows_affected()).map_err(|error| self.failed(Failure::Target(error)))
+    }
+
+    async fn scalar<T>(&self, target: &mut PgConnection, query: String) -> Result<T>
+    where
+        T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
+    {
+        sqlx::query_scalar(AssertSqlSafe(query))
+            .fetch_one(target)
+            .await
+            .map_err(|error| self.failed(Failure::Target(error)))
+    }
+
+    async fn is_empty(&self, target: &mut PgConnection) -> Result<bool> {
+        let (table, condition) = (&self.mapping.target, self.of_target);
+        self.scalar(target, format!("select not exists (select from {table} where {condition})")).await
+    }
+
+    /// Into the table. `None`, and nothing was written, if a row is there already, in another window; then it has to be
+    /// updated.
+    async fn straight(&self, source: &mut PgConnection, target: &mut PgConnection) -> Result<Option<Written>> {
+        self.execute(target, "savepoint sluice_straight".to_owned()).await?;
+        let copied = self.copy(source, target, &self.mapping.copy_in(&self.mapping.target)).await;
+        let (after, written) = match copied {
+            Ok(sent) => {
+                let written = Written { sent, inserted: sent.rows, ..Written::default() };
+                ("release savepoint sluice_straight", Some(written))
+            }
+            Err(Failure::Target(sqlx::Error::Database(error)))
+                if error.code().as_deref() == Some(UNIQUE_VIOLATION) && !self.mapping.key.is_empty() =>
+            {
+                ("rollback to savepoint sluice_straight", None)
+            }
+            Err(failure) => return Err(self.failed(failure)),
+        };
+        self.execute(target, after.to_owned()).await?;
+        Ok(written)
+    }
+
+    /// All anew, unless it is the same already.
+    async fn exchange(&self, source: &mut PgConnection, target: &mut PgConnection) -> Result<Written> {
+        let (theirs, ours) = self.compare(source, target).await?;
+        if theirs == ours {
+            return Ok(Written { sent: theirs, unchanged: theirs.rows, ..Written::default() });
+        }
+        self.guard_shrinking(target, theirs.rows).await?;
+        let delete = format!("delete from {} where {}", self.mapping.target, self.of_target);
+        let deleted = self.execute(target, delete).await?;
+        let copy_in = self.mapping.copy_in(&self.mapping.target);
+        let sent = self.copy(source, target, &copy_in).await.map_err(|failure| self.failed(failure))?;
+        Ok(Written { sent, inserted: sent.rows, deleted, ..Written::default() })
+    }
+
+    async fn stage(&self, source: &mut PgConnection, target: &mut PgConnection) -> Result<Checksum> {
+        let (list, table) = (self.mapping.list(), &self.mapping.target);
+        // With the types of the target, and nothing else of it.
+        let create =
+            format!("create temporary table sluice_stage on commit drop as select {list} from {table} with no data");
+        self.execute(target, create).await?;
+        let sent = self.copy(source, target, &self.mapping.copy_in(STAGE)).await;
+        let sent = sent.map_err(|failure| self.failed(failure))?;
+        self.execute(target, format!("analyze {STAGE}")).await?;
+        Ok(sent)
+    }
+
+    fn same_key(&self) -> String {
+        let same = self.mapping.key.iter().map(|name| format!("known.{name} = staged.{name}"));
+        same.collect::<Vec<_>>().join(" and ")
+    }
+
+    /// A row of the target that must not be overwritten by an older one.
+    fn is_newer(&self) -> Option<String> {
+        let cursor = self.mapping.cursor.as_ref()?;
+        let is_wanted = self.spec.target.mode == Mode::Upsert && self.spec.target.newer_wins;
+        is_wanted.then(|| format!("known.{name} > staged.{name}", name = cursor.name))
+    }
+
+    async fn delete_gone(&self, target: &mut PgConnection) -> Result<u64> {
+        let (table, condition, keys) = (&self.mapping.target, self.of_target, self.same_key());
+        self.execute(
+            target,
+            format!(
+                "delete from {table} known
+                 where {condition} and not exists (select from {STAGE} staged where {keys})"
+            ),
+        )
+        .await
+    }
+
+    async fn merge(&self, target: &mut PgConnection, sent: Checksum, deleted: u64) -> Result<Written> {
+        let (table, keys, list) = (&self.mapping.target, self.same_key(), self.mapping.list());
+        let (known, staged) = (self.mapping.of("known"), self.mapping.of("staged"));
+        let newer = match self.is_newer() {
+            None => 0,
+            Some(newer) => {
+                let count = format!("select count(*) from {table} known join {STAGE} staged on {keys} where {newer}");
+                self.scalar::<i64>(target, count).await?.unsigned_abs()
+            }
+        };
+        let may_change = self.is_newer().map_or_else(String::new, |newer| format!(" and ({newer}) is not true"));
+        let changing = self.mapping.columns.iter().filter(|column| !column.is_fixed);
+        let set: Vec<_> = changing.map(|column| format!("{name} = staged.{name}", name = column.name)).collect();
+        let updated = match set.is_empty() {
+            true => 0,
+            false => {
+                let set = set.join(", ");
+                // As records, else each column would be compared by its type's own operator, if it has one.
+                let update = format!(
+                    "update {table} known set {set}
+                     from {STAGE} staged
+                     where {keys} and row({known})::record operator(pg_catalog.*<>) row({staged})::record{may_change}"
+                );
+                self.execute(target, update).await?
+            }
+        };
+        let insert = format!(
+            "insert into {table} ({list}) overriding system value
+             select {list} from {STAGE} staged
+             where not exists (select from {table} known where {keys})"
+        );
+        let inserted = self.execute(target, insert).await?;
+        let unchanged = sent.rows.checked_sub(inserted + updated + newer).ok_or_else(|| {
+            let what = format!("{}: a key of {} is not unique at the source", self.what, self.mapping.target);
+            Error::new(Kind::InvalidSource, what)
+        })?;
+        Ok(Written { sent, inserted, updated, deleted, unchanged, newer })
+    }
+
+    /// A source that is suddenly empty is an error of the source, not of the target's rows.
+    async fn guard_shrinking(&self, target: &mut PgConnection, rows: u64) -> Result<()> {
+        let limit = u64::from(self.spec.target.max_shrink_percent);
+        if self.spec.target.mode != Mode::Replace || limit >= 100 {
+            return Ok(());
+        }
+        let known: i64 = self.scalar(target, format!("select count(*) from {}", self.mapping.target)).await?;
+        let known = known.unsigned_abs();
+        if u128::from(rows) * 100 >= u128::from(known) * u128::from(100 - limit) {
+            return Ok(());
+        }
+        let what = format!(
+            "{}: the source has {rows} rows, the target {known}, so it would shrink by more than {limit} percent; if that is \
+             right, set max_shrink_percent",
+            self.what
+        );
+        Err(Error::new(Kind::InvalidSource, what))
+    }
+
+    /// The rows of both sides. One after the other, since a long row takes twice its size on each.
+    ///
+    /// # Errors
+    /// Those of either side.
+    pub(crate) async fn compare(
+        &self,
+        source: &mut PgConnection,
+        target: &mut PgConnection,
+    ) -> Result<(Checksum, Checksum)> {
+        let theirs = self.drain(source, &self.mapping.read_source(self.of_source)).await;
+        let theirs = theirs.map_err(|error| self.failed(Failure::Source(error)))?;
+        let ours = self.drain(target, &self.mapping.read_target(self.of_target)).await;
+        let ours = ours.map_err(|error| self.failed(Failure::Target(error)))?;
+        Ok((theirs, ours))
+    }
+
+    /// How the rows in the target differ from those that were sent, if they do.
+    ///
+    /// # Errors
+    /// Those of the target.
+    pub(crate) async fn difference(&self, target: &mut PgConnection, sent: Checksum) -> Result<Option<String>> {
+        let there = self.drain(target, &self.read_back()).await;
+        let there = there.map_err(|error| self.failed(Failure::Target(error)))?;
+        Ok((there != sent).then(|| {
+            format!(
+                "{}: {} rows with the checksum {sent} were sent, {} with {there} are in the target",
+                self.what, sent.rows, there.rows
+            )
+        }))
+    }
+}
+
+/// Gives back the room that a long row took, which the driver keeps for another one. It lets go of it when it reads
+/// again.
+async fn shrink(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    connection.shrink_buffers();
+    connection.ping().await
+}

@@ -1,0 +1,135 @@
+//! The three actions as the state machine calls them, and what they leave in the bucket.
+
+use crate::support::*;
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_s3::config::Credentials;
+use copy_table::handler::{Context, Output, handle};
+use local::binaries::workspace;
+use local::fake_aws::{BUCKET, FakeAws};
+use serde_json::{Value, json};
+use sluice::contract::copy_table::{CopyTableInput, Trigger};
+use sluice::edge::Invocation;
+use sluice::{Error, Kind};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A function that reaches both databases, and a bucket of its own.
+struct Function {
+    context: Arc<Context>,
+    aws: FakeAws,
+}
+
+impl Function {
+    async fn new(pair: &Pair) -> Self {
+        let aws = FakeAws::start();
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(sluice::aws::http_client())
+            .region(Region::from_static("eu-central-1"))
+            .endpoint_url(format!("http://{}", aws.address()))
+            .credentials_provider(Credentials::new("id", "key", None, None, "test"))
+            .load()
+            .await;
+        let lookup = |name: &str| match name {
+            "BUCKET" => Some(BUCKET.to_owned()),
+            "SOURCE_DATABASE_URL" => Some(pair.source.to_string()),
+            "DATABASE_URL" => Some(pair.target.to_string()),
+            _ => None,
+        };
+        Self { context: Arc::new(Context::new(&lookup, config).unwrap()), aws }
+    }
+
+    async fn call(&self, action: &str, job: &Job, more: Value) -> Result<Value, Error> {
+        let mut payload = serde_json::to_value(&job.spec).unwrap();
+        payload["action"] = json!(action);
+        payload["execution"] = serde_json::to_value(&job.execution).unwrap();
+        payload.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let input: CopyTableInput = serde_json::from_value(payload).unwrap();
+        let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + TIME;
+        let invocation = Invocation { attempt: "1".into(), deadline_ms: u64::try_from(deadline.as_millis()).unwrap() };
+        let output: Output = handle(Arc::clone(&self.context), invocation, input).await?;
+        Ok(serde_json::to_value(output).unwrap())
+    }
+
+    /// What the state machine does, with the answer of the last state.
+    async fn execute(&self, job: &Job, trigger: Value) -> Result<Value, Error> {
+        let planned = self.call("plan", job, json!({"trigger": trigger})).await?;
+        let mut results = Vec::new();
+        for item in planned["windows"].as_array().unwrap() {
+            let copied = self.call("copy", job, json!({"plan": planned["plan"], "window": item})).await;
+            let mut result = item.clone();
+            if let Err(error) = copied {
+                result["error"] = json!(error.kind().name());
+            }
+            results.push(result);
+        }
+        self.call("conclude", job, json!({"plan": planned["plan"], "results": results})).await
+    }
+
+    fn keys(&self) -> Vec<String> {
+        self.aws.world().objects.keys().cloned().collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_copies_all_of_its_windows() {
+    let pair = Pair::new(TABLE).await;
+    sql(&pair.source, &hourly(0, 71)).await;
+    let function = Function::new(&pair).await;
+    let job = Job::new(json!({})).at("first", "2024-01-04T02:00:00.000Z");
+    let concluded = function.execute(&job, json!({"scheduled_time": "2024-01-04T02:00:00Z"})).await.unwrap();
+    assert_eq!(
+        (&concluded["purpose"], &concluded["windows"], &concluded["rows"]),
+        (&json!("load"), &json!(3), &json!(72))
+    );
+    assert_eq!(function.keys(), ["intermediate_data/users/first/1/plan.json"]);
+    assert_equal(&pair).await;
+    // There is nothing more to do, and no plan.
+    let planned = function.call("plan", &job.again("second"), json!({"trigger": {}})).await.unwrap();
+    assert_eq!((&planned["window_count"], &planned["plan"]), (&json!(0), &json!(null)));
+    let error = function.call("plan", &job, json!({"trigger": {"table": "x"}})).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::InvalidEvent);
+}
+
+/// One bad day does not cost the others, and decides how the execution ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_ends_with_the_first_window_that_failed() {
+    let pair = Pair::new(TABLE).await;
+    sql(&pair.source, &hourly(0, 71)).await;
+    sql(&pair.target, "alter table t add check (name not in ('n30', 'n50'))").await;
+    let function = Function::new(&pair).await;
+    let job = Job::new(json!({})).at("first", "2024-01-04T02:00:00.000Z");
+    let error = function.execute(&job, json!({})).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::InvalidSource);
+    let text = error.to_string();
+    let expected =
+        "2 of 3 windows of public.t are missing; the first one: public.t 2024-01-02T00:00:00Z/2024-01-03T00:00:00Z: ";
+    assert!(text.starts_with(expected) && text.contains("23514"), "{text}");
+    let keys = function.keys();
+    assert_eq!(keys[1..], ["state/users/first/window-00001.json", "state/users/first/window-00002.json"]);
+    assert_eq!(texts(&pair.target, "select count(*)::text from t").await, ["24"]);
+    // A window that the Map says nothing about is missing, too: its function was ended.
+    let again = job.again("second");
+    let planned = function.call("plan", &again, json!({"trigger": {}})).await.unwrap();
+    assert_eq!(planned["window_count"], json!(2));
+    let conclude = json!({"plan": planned["plan"], "results": [{"index": 1, "error": "Sandbox.Timedout"}]});
+    let error = function.call("conclude", &again, conclude).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::TransientFailure);
+    assert!(error.to_string().contains("ended with an unknown error"), "{error}");
+}
+
+#[test]
+fn every_event_of_the_kind_is_read() {
+    let mut count = 0;
+    for entry in std::fs::read_dir(workspace().join("events")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let Some(name) = name.strip_prefix("copy-table-") else { continue };
+        let event: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        match name {
+            "plan" | "copy" | "conclude" => drop(serde_json::from_value::<CopyTableInput>(event).unwrap()),
+            _ => drop(Trigger::read(&event).unwrap()),
+        }
+        count += 1;
+    }
+    assert_eq!(count, 7);
+}

@@ -1,0 +1,95 @@
+//! Rows that appear in a window after its end.
+
+use crate::support::*;
+use serde_json::json;
+use sluice::Kind;
+use sqlx::Connection;
+
+/// The minute before now, as a window.
+async fn last_minute(database: &Database) -> (String, String) {
+    let minute =
+        "to_char(date_trunc('minute', clock_timestamp()) - interval '1 minute' * $, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')";
+    let found =
+        texts(database, &format!("select {} || ' ' || {}", minute.replace('$', "1"), minute.replace('$', "0"))).await;
+    let (start, end) = found[0].split_once(' ').unwrap();
+    (start.to_owned(), end.to_owned())
+}
+
+#[tokio::test]
+async fn a_window_that_is_not_over_is_waited_for() {
+    let pair = Pair::new(TABLE).await;
+    let job = Job::new(json!({}));
+    let error = pair.copy(&job, "2020-01-01", "2100-01-01").await.unwrap_err();
+    assert_eq!(error.kind(), Kind::LockHeld, "{error}");
+    assert!(error.to_string().contains("by the source's clock"), "{error}");
+}
+
+/// The window's end lies between the start of a transaction and now, by at least the second that is asked for.
+#[tokio::test]
+async fn a_transaction_that_has_not_written_yet_is_waited_for() {
+    let pair = Pair::new(TABLE).await;
+    let job = Job::new(json!({"windows": {"window": "1 minute"}}));
+    let mut writer = connect(&pair.source).await;
+    let mut open = writer.begin().await.unwrap();
+    // It writes nothing, so it has no number, and no snapshot knows of it. Until the clock is past its window's end.
+    let end: String = sqlx::query_scalar(
+        "select to_char(date_trunc('second', now()) + interval '1 second', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')",
+    )
+    .fetch_one(&mut *open)
+    .await
+    .unwrap();
+    let mut clock = connect(&pair.source).await;
+    loop {
+        let is_past: bool = sqlx::query_scalar("select clock_timestamp() > $1::timestamptz + interval '1 second'")
+            .bind(&end)
+            .fetch_one(&mut clock)
+            .await
+            .unwrap();
+        if is_past {
+            break;
+        }
+    }
+    let error = pair.copy(&job, "2020-01-01", &end).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::LockHeld);
+    let text = error.to_string();
+    assert!(text.contains("is not settled: process") && text.contains("is in a transaction"), "{text}");
+    run(&mut open, "insert into t values (1, now(), 'late', 1)").await;
+    open.commit().await.unwrap();
+    let output = pair.copy(&job, "2020-01-01", &end).await.unwrap();
+    assert_eq!(output.rows, 1, "it is in the window");
+    assert_equal(&pair).await;
+    // A transaction that begins later is none of the window's.
+    let later = writer.begin().await.unwrap();
+    pair.copy(&job.again("second"), "2020-01-01", &end).await.unwrap();
+    later.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_role_that_cannot_see_transactions_is_told_so() {
+    let pair = Pair::new(TABLE).await;
+    let name = pair.source.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
+    let role = format!("reader_of_{name}");
+    sql(&pair.source, &format!("create role {role} login password 'x'; grant select on t to {role}")).await;
+    let (_, address) = pair.source.split_once('@').unwrap();
+    let reader = Pair { source: format!("postgres://{role}:x@{address}").into(), target: pair.target.clone() };
+    let job = Job::new(json!({}));
+    let error = reader.copy(&job, "2024-01-01", "2024-01-02").await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Misconfigured);
+    assert!(error.to_string().contains("pg_read_all_stats"), "{error}");
+    let lag = Job::new(json!({"windows": {"settle": "lag", "lag_minutes": 60}}));
+    reader.copy(&lag, "2024-01-01", "2024-01-02").await.unwrap();
+    sql(&pair.source, &format!("grant pg_read_all_stats to {role}")).await;
+    reader.copy(&job.again("second"), "2024-01-01", "2024-01-02").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lag_is_kept() {
+    let pair = Pair::new(TABLE).await;
+    let job = Job::new(json!({"windows": {"settle": "lag", "lag_minutes": 1440}}));
+    let planned = pair.planned(&job.at("first", "2024-01-04T02:00:00.000Z"), json!({})).await;
+    assert_eq!(planned, ["2024-01-01T00:00:00Z", "2024-01-02T00:00:00Z"], "the third is over for two hours only");
+    let (start, end) = last_minute(&pair.source).await;
+    let error = pair.copy(&job, &start, &end).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::LockHeld);
+    assert!(error.to_string().contains("1440 minutes"), "{error}");
+}

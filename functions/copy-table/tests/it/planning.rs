@@ -1,0 +1,220 @@
+//! Which windows an execution copies.
+
+use crate::support::*;
+use serde_json::{Value, json};
+use sluice::Kind;
+use sluice::contract::copy_table::{Outcome, Purpose};
+
+/// The days of January by their numbers.
+fn days(starts: &[String]) -> Vec<u32> {
+    starts.iter().map(|start| start.strip_prefix("2024-01-").unwrap()[..2].parse().unwrap()).collect()
+}
+
+async fn planned_days(pair: &Pair, job: &Job, input: Value) -> Vec<u32> {
+    days(&pair.planned(job, input).await)
+}
+
+async fn filled() -> Pair {
+    let pair = Pair::new(TABLE).await;
+    sql(&pair.source, &hourly(0, 24 * 10 - 1)).await;
+    pair
+}
+
+#[tokio::test]
+async fn a_scheduled_run_copies_what_is_missing_the_oldest_first() {
+    let pair = filled().await;
+    let job = Job::new(json!({"windows": {"max_windows": 4}})).at("first", "2024-01-06T02:00:00.000Z");
+    let planned = pair.plan(&job, json!({})).await.unwrap();
+    assert_eq!((planned.output.window_count, planned.output.windows_left), (4, 1));
+    let (_, concluded) = pair.execute(&job, json!({})).await;
+    assert!(concluded.failed.is_empty());
+    assert_eq!((concluded.output.windows, concluded.output.rows), (4, 96));
+    assert_eq!(planned_days(&pair, &job.again("second"), json!({})).await, [5]);
+    // The time that it was to start at counts, however late it is; and one that nobody filled in does not.
+    let late = json!({"scheduled_time": "2024-01-04T00:00:00Z"});
+    assert_eq!(planned_days(&pair, &job.again("third"), late).await, [0; 0]);
+    let literal = json!({"scheduled_time": "<aws.scheduler.scheduled-time>"});
+    assert_eq!(planned_days(&pair, &job.again("fourth"), literal).await, [5]);
+    let early = json!({"scheduled_time": "2023-06-01T00:00:00Z"});
+    assert_eq!(pair.planned(&job, early).await, [""; 0]);
+    // A window that is not over is not planned.
+    let at_noon = job.at("fifth", "2024-01-07T12:00:00.000Z");
+    assert_eq!(planned_days(&pair, &at_noon, json!({})).await, [5, 6]);
+}
+
+#[tokio::test]
+async fn without_catching_up_only_the_newest_counts() {
+    let pair = filled().await;
+    let job = Job::new(json!({"windows": {"catch_up": "none"}})).at("first", "2024-01-06T02:00:00.000Z");
+    assert_eq!(planned_days(&pair, &job, json!({})).await, [5]);
+    pair.execute(&job, json!({})).await;
+    assert_eq!(planned_days(&pair, &job, json!({})).await, [0; 0]);
+}
+
+#[tokio::test]
+async fn a_backfill_copies_what_it_is_told_and_moves_nothing() {
+    let pair = filled().await;
+    let job = Job::new(json!({})).at("first", "2024-01-06T02:00:00.000Z");
+    pair.execute(&job, json!({"from": "2024-01-03", "to": "2024-01-05"})).await;
+    assert_eq!(planned_days(&pair, &job, json!({})).await, [1, 2, 5]);
+    let range = json!({"from": "2024-01-02", "to": "2024-01-06T00:00:00Z"});
+    assert_eq!(planned_days(&pair, &job, range).await, [2, 3, 4, 5]);
+    let missing = json!({"from": "2024-01-02", "to": "2024-01-06", "only_missing": true});
+    assert_eq!(planned_days(&pair, &job, missing).await, [2, 5]);
+}
+
+#[tokio::test]
+async fn what_a_window_was_copied_for_must_still_be_so() {
+    let pair = filled().await;
+    let job = Job::new(json!({})).at("first", "2024-01-04T02:00:00.000Z");
+    pair.execute(&job, json!({})).await;
+    assert_eq!(planned_days(&pair, &job, json!({})).await, [0; 0]);
+    // Rows went without us.
+    sql(&pair.target, "delete from t where id = 30").await;
+    assert_eq!(planned_days(&pair, &job, json!({})).await, [2]);
+    // Another spec.
+    let other = Job { spec: Job::new(json!({"source": {"columns": ["id", "at"]}})).spec, ..job.clone() };
+    assert_eq!(planned_days(&pair, &other, json!({})).await, [1, 2, 3]);
+    // Another table.
+    sql(&pair.target, &format!("drop table t; {TABLE}")).await;
+    assert_eq!(planned_days(&pair, &job, json!({})).await, [1, 2, 3]);
+    let (_, concluded) = pair.execute(&job.again("second"), json!({})).await;
+    assert!(concluded.failed.is_empty());
+    sql(&pair.target, "truncate t").await;
+    assert_eq!(planned_days(&pair, &job, json!({})).await, [1, 2, 3]);
+    // Windows of another length take the place of the old ones.
+    let weeks = Job {
+        spec: Job::new(json!({"windows": {"window": "1 week"}})).spec,
+        ..job.at("third", "2024-01-08T02:00:00.000Z")
+    };
+    let (outputs, concluded) = pair.execute(&weeks, json!({})).await;
+    assert!(concluded.failed.is_empty(), "{outputs:?}");
+    assert_eq!(texts(&pair.target, "select execution from sluice.windows").await, [weeks.execution.id.as_str()]);
+    let (outputs, concluded) = pair.execute(&job.at("fourth", "2024-01-04T02:00:00.000Z"), json!({})).await;
+    assert!(concluded.failed.is_empty(), "{outputs:?}");
+}
+
+#[tokio::test]
+async fn windows_that_are_there_are_compared_and_copied_if_they_differ() {
+    let pair = filled().await;
+    let job = Job::new(json!({"windows": {"recheck_windows": 2}})).at("first", "2024-01-05T02:00:00.000Z");
+    pair.execute(&job, json!({})).await;
+    sql(&pair.source, "update t set name = 'changed' where id in (5, 60); delete from t where id = 61").await;
+    let second = job.at("second", "2024-01-06T02:00:00.000Z");
+    let planned = pair.plan(&second, json!({})).await.unwrap();
+    let rechecked: Vec<_> = planned.plan.windows.iter().map(|planned| planned.recheck).collect();
+    assert_eq!(rechecked, [true, true, false], "{:?}", planned.plan.windows);
+    let (outputs, concluded) = pair.execute(&second, json!({})).await;
+    assert!(concluded.failed.is_empty());
+    let outcomes: Vec<_> = outputs.into_iter().map(|output| output.unwrap()).collect();
+    assert_eq!(outcomes[0].outcome, Outcome::Copied);
+    assert_eq!(counts(&outcomes[0]), [0, 1, 1, 22]);
+    assert_eq!((outcomes[1].outcome, counts(&outcomes[1])), (Outcome::Unchanged, [0, 0, 0, 24]));
+    // What lies further back is not looked at.
+    assert_eq!(texts(&pair.target, "select name from t where id in (5, 60) order by id").await, ["n5", "changed"]);
+}
+
+#[tokio::test]
+async fn a_comparison_says_what_differs_and_writes_nothing() {
+    let pair = filled().await;
+    let job = Job::new(json!({})).at("first", "2024-01-04T02:00:00.000Z");
+    pair.execute(&job, json!({})).await;
+    let range = json!({"verify": {"from": "2024-01-01", "to": "2024-01-04"}});
+    let (outputs, concluded) = pair.execute(&job.again("second"), range.clone()).await;
+    assert!(concluded.failed.is_empty());
+    assert!(outputs.iter().all(|output| output.as_ref().unwrap().outcome == Outcome::Equal));
+    sql(&pair.target, "update t set name = 'n30 ' where id = 30").await;
+    let before =
+        texts(&pair.target, "select t::text || xmin from t union all select w::text from sluice.windows w").await;
+    let (outputs, concluded) = pair.execute(&job.again("third"), range).await;
+    assert_eq!(concluded.output.purpose, Purpose::Verify);
+    assert_eq!(concluded.failed.into_keys().collect::<Vec<_>>(), [1]);
+    let error = outputs[1].as_ref().unwrap_err();
+    assert_eq!(error.kind(), Kind::InvalidSource);
+    assert!(error.to_string().contains("public.t 2024-01-02T00:00:00Z/2024-01-03T00:00:00Z differs"), "{error}");
+    let after =
+        texts(&pair.target, "select t::text || xmin from t union all select w::text from sluice.windows w").await;
+    assert_eq!(before, after);
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_would_be_done_and_writes_nothing() {
+    let pair = filled().await;
+    sql(&pair.source, "analyze t; alter table t add extra int").await;
+    let job = Job::new(json!({"target": {"new_column": "ignore"}})).at("first", "2024-01-04T02:00:00.000Z");
+    let planned = pair.plan(&job, json!({"dry_run": true})).await.unwrap();
+    let output = planned.output;
+    assert_eq!((output.window_count, output.windows.len()), (3, 0));
+    assert_eq!(
+        (output.from.as_deref(), output.to.as_deref()),
+        (Some("2024-01-01T00:00:00Z"), Some("2024-01-04T00:00:00Z"))
+    );
+    assert_eq!((output.columns.count, output.columns.format.as_str()), (4, "binary"));
+    assert_eq!(output.columns.ignored, ["extra"]);
+    assert!(output.rows_estimated.is_some_and(|rows| (60..90).contains(&rows)), "{:?}", output.rows_estimated);
+    assert!(output.bytes_estimated > output.rows_estimated);
+    assert_eq!(texts(&pair.target, "select nspname::text from pg_namespace where nspname = 'sluice'").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn times_that_are_no_bounds_are_refused() {
+    let pair = filled().await;
+    let job = Job::new(json!({})).at("first", "2024-01-06T02:00:00.000Z");
+    for (from, to, expected) in [
+        ("2024-01-01T06:00:00Z", "2024-01-02", "2024-01-01T00:00:00Z and 2024-01-02T00:00:00Z are next to it"),
+        ("2024-01-02", "2024-01-02", "from is not before to"),
+        ("2024-01-02", "2024-01-07", "beyond 2024-01-06T00:00:00Z"),
+        (
+            "2020-01-01",
+            "2024-01-01",
+            "1461 windows are more than an execution can have, 1000; begin with from \
+                                      2020-01-01T00:00:00Z to 2022-09-27T00:00:00Z",
+        ),
+    ] {
+        let error = pair.plan(&job, json!({"from": from, "to": to})).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::InvalidEvent, "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    let whole = Job::whole(json!({}));
+    let error = pair.plan(&whole, json!({"from": "2024-01-01", "to": "2024-01-02"})).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::InvalidEvent);
+    let zone = Job::new(json!({"windows": {"zone": "Mars/Olympus"}}));
+    let error = pair.plan(&zone, json!({})).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Misconfigured, "{error}");
+}
+
+#[tokio::test]
+async fn rows_that_are_in_no_window_are_counted() {
+    let pair = Pair::new("create table t (id int primary key, at timestamptz)").await;
+    sql(&pair.source, "insert into t values (1, null), (2, 'infinity'), (3, '-infinity'), (4, '2024-01-01')").await;
+    let job = Job::new(json!({}));
+    let error = pair.plan(&job, json!({})).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::InvalidSource);
+    assert!(error.to_string().contains("1 rows in which \"at\" is NULL and 2 in which it is infinite"), "{error}");
+    let job = Job::new(json!({"windows": {"cursor_null": "ignore"}}));
+    let planned = pair.plan(&job, json!({})).await.unwrap();
+    assert_eq!(planned.output.columns.rows_without_window, 3);
+    assert_eq!(planned.output.warnings.len(), 2, "neither side has an index");
+}
+
+#[tokio::test]
+async fn a_window_may_depend_on_the_one_before() {
+    let pair = filled().await;
+    let job = Job::new(json!({"windows": {"depends_on_past": true}})).at("first", "2024-01-05T02:00:00.000Z");
+    let planned = pair.plan(&job, json!({})).await.unwrap().plan.windows;
+    assert_eq!(planned[0].previous, None, "before the first there is none");
+    let error = pair.attempt(&job, &planned[1], Purpose::Load).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::StaleRun);
+    assert!(error.to_string().contains("2024-01-01T00:00:00Z/2024-01-02T00:00:00Z, is missing"), "{error}");
+    let (_, concluded) = pair.execute(&job, json!({})).await;
+    assert!(concluded.failed.is_empty());
+    let alone = json!({"from": "2024-01-05", "to": "2024-01-06"});
+    let later = job.at("second", "2024-01-07T00:00:00.000Z");
+    let (outputs, _) = pair.execute(&later, alone).await;
+    assert!(outputs[0].is_ok());
+    let (outputs, concluded) = pair
+        .execute(&job.at("third", "2024-01-09T00:00:00.000Z"), json!({"from": "2024-01-07", "to": "2024-01-09"}))
+        .await;
+    let kinds: Vec<_> = outputs.iter().map(|output| output.as_ref().unwrap_err().kind()).collect();
+    assert_eq!((kinds, concluded.failed.len()), (vec![Kind::StaleRun, Kind::StaleRun], 2));
+}

@@ -1,0 +1,254 @@
+//! How rows get into the target: what differs is written, and nothing else.
+
+use crate::support::*;
+use serde_json::json;
+use sluice::Kind;
+use sluice::contract::copy_table::{Outcome, Purpose};
+
+const DAY: [&str; 2] = ["2024-01-02", "2024-01-03"];
+
+async fn filled(rows: u32) -> Pair {
+    let pair = Pair::new(TABLE).await;
+    sql(&pair.source, &hourly(0, rows - 1)).await;
+    pair
+}
+
+/// How much was written to the log of the server, by this database's transactions or others'.
+async fn versions(pair: &Pair) -> Vec<String> {
+    texts(&pair.target, "select format('%s %s %s', ctid, xmin, xmax) from t order by id").await
+}
+
+#[tokio::test]
+async fn a_window_that_is_equal_writes_nothing() {
+    for key in [json!(["id"]), json!([])] {
+        let pair = filled(72).await;
+        let job = Job::new(json!({"target": {"key": key}}));
+        let first = pair.copy(&job, DAY[0], DAY[1]).await.unwrap();
+        assert_eq!((first.outcome, counts(&first), first.rows), (Outcome::Copied, [24, 0, 0, 0], 24));
+        let before = versions(&pair).await;
+        let second = pair.copy(&job.again("second"), DAY[0], DAY[1]).await.unwrap();
+        assert_eq!((second.outcome, counts(&second)), (Outcome::Unchanged, [0, 0, 0, 24]));
+        assert_eq!(versions(&pair).await, before, "no row was touched, or locked");
+        let dead = "select (pg_stat_get_tuples_inserted(oid) + pg_stat_get_tuples_updated(oid) + pg_stat_get_tuples_deleted(oid))::text \
+                    from pg_class where relname = 't'";
+        sql(&pair.target, "select pg_stat_clear_snapshot()").await;
+        let written: u64 = texts(&pair.target, dead).await[0].parse().unwrap();
+        assert!(written <= 24, "{written} rows were written for 24");
+        let recorded =
+            texts(&pair.target, "select format('%s %s %s', rows, rows_inserted, rows_unchanged) from sluice.windows")
+                .await;
+        assert_eq!(recorded, ["24 0 24"]);
+    }
+}
+
+/// Large enough that it would be seen in the log of the server, which other tests write, too.
+#[tokio::test]
+async fn an_equal_window_of_many_rows_is_hardly_seen_in_the_log() {
+    let pair = Pair::new(TABLE).await;
+    sql(
+        &pair.source,
+        "insert into t select i, timestamptz '2024-01-02 00:00Z' + i * interval '1 s', repeat('x', 100), i from generate_series(1, 50000) i",
+    )
+    .await;
+    let job = Job::new(json!({}));
+    pair.copy(&job, DAY[0], DAY[1]).await.unwrap();
+    let last = "select max(xmin::text::bigint)::text from t";
+    let before = texts(&pair.target, last).await;
+    let size = texts(&pair.target, "select pg_total_relation_size('t')::text").await;
+    let again = pair.copy(&job.again("second"), DAY[0], DAY[1]).await.unwrap();
+    assert_eq!(counts(&again), [0, 0, 0, 50_000]);
+    assert_eq!(texts(&pair.target, last).await, before);
+    assert_eq!(texts(&pair.target, "select pg_total_relation_size('t')::text").await, size);
+}
+
+#[tokio::test]
+async fn an_answer_that_got_lost_is_given_again() {
+    let pair = filled(72).await;
+    let job = Job::new(json!({}));
+    let first = pair.copy(&job, DAY[0], DAY[1]).await.unwrap();
+    sql(&pair.source, "delete from t").await;
+    assert_eq!(pair.copy(&job, DAY[0], DAY[1]).await.unwrap(), first);
+    assert_eq!(texts(&pair.target, "select count(*)::text from t").await, ["24"]);
+    pair.copy(&job.again("second"), DAY[0], DAY[1]).await.unwrap();
+    assert_eq!(texts(&pair.target, "select count(*)::text from t").await, ["0"]);
+}
+
+#[tokio::test]
+async fn what_changed_in_a_window_is_written_and_others_are_left_alone() {
+    for (key, expected) in [(json!(["id"]), [1, 2, 2, 20]), (json!([]), [23, 0, 24, 0])] {
+        let pair = filled(72).await;
+        let job = Job::new(json!({"target": {"key": key}}));
+        let (_, concluded) = pair.execute(&job, json!({"from": "2024-01-01", "to": "2024-01-04"})).await;
+        assert!(concluded.failed.is_empty());
+        sql(
+            &pair.source,
+            "update t set name = null where id = 30; update t set score = score * 1.00 where id = 31;
+             delete from t where id in (32, 33); insert into t values (100, '2024-01-02 12:30Z', 'new', 'NaN');
+             update t set name = 'not in the window' where id = 50",
+        )
+        .await;
+        let output = pair.copy(&job.again("second"), DAY[0], DAY[1]).await.unwrap();
+        assert_eq!(counts(&output), expected);
+        assert_eq!(texts(&pair.target, "select name from t where id = 50").await, ["n50"]);
+        pair.copy(&job.again("third"), "2024-01-03", "2024-01-04").await.unwrap();
+        assert_equal(&pair).await;
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_moves_to_another_window_is_moved() {
+    let pair = filled(48).await;
+    let job = Job::new(json!({}));
+    pair.copy(&job, "2024-01-01", "2024-01-02").await.unwrap();
+    sql(&pair.source, "update t set at = '2024-01-02 23:00Z' where id = 5").await;
+    // The second day is empty, so it would be copied straight, but for that row.
+    let output = pair.copy(&job, DAY[0], DAY[1]).await.unwrap();
+    assert_eq!(counts(&output), [24, 1, 0, 0]);
+    assert_equal(&pair).await;
+    sql(&pair.source, "update t set at = '2024-01-01 05:00Z' where id = 5").await;
+    for (name, start, end) in [("second", "2024-01-01", "2024-01-02"), ("third", DAY[0], DAY[1])] {
+        pair.copy(&job.again(name), start, end).await.unwrap();
+    }
+    assert_equal(&pair).await;
+}
+
+#[tokio::test]
+async fn rows_without_a_key_may_be_there_twice() {
+    let pair = Pair::new("create table t (at date not null, c text)").await;
+    sql(&pair.source, "insert into t select '2024-01-02', 'a' from generate_series(1, 3)").await;
+    let job = Job::new(json!({"target": {"key": []}}));
+    assert_eq!(counts(&pair.copy(&job, DAY[0], DAY[1]).await.unwrap()), [3, 0, 0, 0]);
+    sql(&pair.source, "delete from t where ctid = '(0,1)'").await;
+    assert_eq!(counts(&pair.copy(&job.again("second"), DAY[0], DAY[1]).await.unwrap()), [2, 0, 3, 0]);
+    assert_equal(&pair).await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_unique_at_the_source_is_told() {
+    let pair = Pair::of(["", ""]).await;
+    sql(&pair.source, "create table t (id int, at date not null, c text)").await;
+    sql(&pair.target, "create table t (id int primary key, at date not null, c text)").await;
+    sql(&pair.source, "insert into t values (1, '2024-01-02', 'a'), (1, '2024-01-02', 'b')").await;
+    let job = Job::new(json!({}));
+    for prepare in ["", "insert into t values (1, '2024-01-02', 'c')"] {
+        sql(&pair.target, prepare).await;
+        let error = pair.copy(&job, DAY[0], DAY[1]).await.unwrap_err();
+        assert!([Kind::InvalidSource, Kind::InvariantBroken].contains(&error.kind()), "{error}");
+        assert_eq!(texts(&pair.target, "select c from t where c <> 'c'").await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn an_upsert_deletes_nothing_and_keeps_what_is_newer() {
+    let pair = filled(48).await;
+    let job = Job::new(json!({"target": {"mode": "upsert"}}));
+    assert_eq!(counts(&pair.copy(&job, DAY[0], DAY[1]).await.unwrap()), [24, 0, 0, 0]);
+    sql(&pair.source, "delete from t where id = 30; update t set name = 'changed' where id in (31, 32)").await;
+    sql(&pair.target, "update t set at = '2024-01-05', name = 'newer' where id = 32").await;
+    let output = pair.copy(&job.again("second"), DAY[0], DAY[1]).await.unwrap();
+    assert_eq!((counts(&output), output.rows_newer), ([0, 1, 0, 21], 1));
+    let names = "select coalesce(name, '') from t where id in (30, 31, 32) order by id";
+    assert_eq!(texts(&pair.target, names).await, ["n30", "changed", "newer"]);
+    let older = Job::new(json!({"target": {"mode": "upsert", "newer_wins": false}}));
+    let output = pair.copy(&older.again("third"), DAY[0], DAY[1]).await.unwrap();
+    assert_eq!((counts(&output), output.rows_newer), ([0, 1, 0, 22], 0));
+    assert_eq!(texts(&pair.target, names).await, ["n30", "changed", "changed"]);
+}
+
+#[tokio::test]
+async fn a_table_is_replaced_whole_but_never_emptied_by_mistake() {
+    for key in [json!(["id"]), json!([])] {
+        let pair = filled(100).await;
+        let job = Job::whole(json!({"target": {"key": key}}));
+        let planned = pair.plan(&job, json!({})).await.unwrap();
+        assert_eq!((planned.output.window_count, planned.output.from), (1, None));
+        let (_, concluded) = pair.execute(&job, json!({})).await;
+        assert_eq!((concluded.output.rows_inserted, concluded.failed.len()), (100, 0));
+        assert_equal(&pair).await;
+        sql(&pair.source, "delete from t where id >= 50; insert into t values (-1, now(), 'x', 1)").await;
+        pair.replace(&job.again("second")).await.unwrap();
+        assert_equal(&pair).await;
+        sql(&pair.source, "delete from t where id >= 20").await;
+        let error = pair.replace(&job.again("third")).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::InvalidSource);
+        assert!(error.to_string().contains("the source has 21 rows, the target 51"), "{error}");
+        assert_eq!(texts(&pair.target, "select count(*)::text from t").await, ["51"]);
+        let allowed = Job::whole(json!({"target": {"key": key, "max_shrink_percent": 100}}));
+        sql(&pair.source, "truncate t").await;
+        pair.replace(&allowed.again("fourth")).await.unwrap();
+        assert_eq!(texts(&pair.target, "select count(*)::text from t").await, ["0"]);
+    }
+}
+
+/// A type's own equality is not enough: 1.0 is 1.00, and json has none.
+#[tokio::test]
+async fn rows_are_compared_byte_by_byte() {
+    let pair =
+        Pair::new("create extension citext; create table t (id citext primary key, n numeric, j json, p point, x xml)")
+            .await;
+    sql(&pair.source, "insert into t values ('a', 1.0, '{}', '(0,0)', '<a/>'), ('b', 0, null, null, null)").await;
+    let job = Job::whole(json!({}));
+    pair.replace(&job).await.unwrap();
+    sql(&pair.source, "update t set id = 'A', n = 1.00, j = '{ }', x = '<a />' where id = 'a'").await;
+    assert_eq!(counts(&pair.replace(&job.again("second")).await.unwrap()), [0, 1, 0, 1]);
+    assert_equal(&pair).await;
+}
+
+#[tokio::test]
+async fn what_is_stored_must_be_what_was_sent() {
+    let pair = filled(72).await;
+    // A statement's trigger, which nobody refuses.
+    sql(
+        &pair.target,
+        "create function loses() returns trigger language plpgsql as $$ begin delete from t where id = 30; return null; end $$;
+         create trigger loses after insert on t for each statement execute function loses()",
+    )
+    .await;
+    let job = Job::new(json!({}));
+    let error = pair.copy(&job, DAY[0], DAY[1]).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::InvariantBroken);
+    let text = error.to_string();
+    assert!(text.contains("24 rows with the checksum") && text.contains("23 with"), "{text}");
+    assert_eq!(rows(&pair.target, "t").await, [""; 0]);
+    let recorded = "select count(*)::text from pg_class where relname = 'windows' and relkind = 'r'";
+    assert_eq!(texts(&pair.target, recorded).await, ["0"], "nothing was committed");
+    // One value that changes is seen, too, but not by a count.
+    sql(
+        &pair.target,
+        "create or replace function loses() returns trigger language plpgsql as \
+                       $$ begin update t set name = 'N30' where id = 30; return null; end $$",
+    )
+    .await;
+    assert_eq!(pair.copy(&job, DAY[0], DAY[1]).await.unwrap_err().kind(), Kind::InvariantBroken);
+    let counting = Job::new(json!({"target": {"verify": "count"}}));
+    pair.copy(&counting, DAY[0], DAY[1]).await.unwrap();
+}
+
+#[tokio::test]
+async fn long_rows_go_in_slices_and_too_long_ones_not_at_all() {
+    let pair = Pair::new("create table t (id int primary key, c text)").await;
+    sql(
+        &pair.source,
+        "insert into t select i, repeat(chr(65 + i), 10) from generate_series(1, 20) i;
+         insert into t values (21, repeat('long', 1000000)), (22, repeat('x', 65536)), (23, ''), (24, repeat('y', 65509))",
+    )
+    .await;
+    let job = Job::whole(json!({}));
+    let output = pair.replace(&job).await.unwrap();
+    assert_eq!(output.rows, 24);
+    assert_equal(&pair).await;
+    sql(&pair.source, "insert into t values (25, repeat('z', 70000000))").await;
+    let error = pair.replace(&job.again("second")).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Misconfigured);
+    assert!(error.to_string().contains("public.t: a row of 70000"), "{error}");
+}
+
+#[tokio::test]
+async fn both_sides_may_be_one_database() {
+    let pair = filled(72).await;
+    sql(&pair.source, "create schema copies; create table copies.t (like t including all)").await;
+    let same = Pair { source: pair.source.clone(), target: pair.source.clone() };
+    let job = Job::new(json!({"target": {"schema": "copies"}}));
+    let output = same.attempt(&job, &window(DAY[0], DAY[1]), Purpose::Load).await.unwrap();
+    assert_eq!(output.rows, 24);
+}

@@ -1,0 +1,9 @@
+//! The kind `copy-table`: a job's spec, what may start an execution, and what the states pass on.
+
+mod payloads;
+mod spec;
+mod trigger;
+
+pub use payloads::*;
+pub use spec::*;
+pub use trigger::*;
