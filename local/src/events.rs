@@ -5,7 +5,7 @@ use crate::BoxError;
 use crate::binaries::workspace;
 use crate::deployment::Deployment;
 use crate::execution::Execution;
-use crate::template::Job;
+use crate::template::{self, Job};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -18,6 +18,7 @@ use std::time::SystemTime;
 /// # Errors
 /// As Step Functions and the file system have it.
 pub(crate) async fn fill_in(deployment: &Deployment, job: &Job, arn: &str, folder: &Path) -> Result<bool, BoxError> {
+    let functions = template::binaries(&template::root()?, [job])?;
     let execution = Execution::new(deployment.sfn(), arn.to_owned());
     let manifest = execution.output_of("DetectNewFiles").await?["detected"]["manifest"].take();
     if manifest.is_null() {
@@ -44,6 +45,11 @@ pub(crate) async fn fill_in(deployment: &Deployment, job: &Job, arn: &str, folde
     fs::create_dir_all(folder)?;
     for entry in fs::read_dir(workspace().join("events"))? {
         let example = entry?.path();
+        // Those of other kinds' functions have other fields.
+        let name = example.file_stem().unwrap_or_default().to_string_lossy();
+        if !functions.iter().any(|function| name.starts_with(function.as_str())) {
+            continue;
+        }
         let mut event: Value = serde_json::from_str(&fs::read_to_string(&example)?)?;
         let Some(fields) = event.as_object_mut().filter(|fields| fields.contains_key("execution")) else {
             continue;

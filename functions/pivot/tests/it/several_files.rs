@@ -2,7 +2,7 @@
 
 use crate::support::{quarantine_spec, spec, spec_of_texts, whole_texts};
 use sluice::contract::{SharedKey, SharedKeys};
-use sluice::spec::{OnBad, OnOverlap};
+use sluice::spec::{OnBad, OnOverlap, Other, Place};
 
 const HEADER: &str = "Start date,Project,Duration (in minutes)\n";
 
@@ -69,4 +69,21 @@ fn keys_that_several_files_have_are_counted_and_the_first_ones_named() {
     // Where files are kept apart, upsert sees for itself.
     spec.target.on_overlap = OnOverlap::AllFiles;
     assert_eq!(whole_texts(&spec, &files, 64).unwrap().shared, SharedKeys::default());
+}
+
+/// Where the object's key gives the value, the names in a header are texts as any other.
+#[test]
+fn a_header_that_comes_again_is_no_row_where_it_could_be_one() {
+    for other in [Other::Into("other".to_owned()), Other::Ignore] {
+        let mut spec = spec_of_texts();
+        spec.source.columns.get_mut("minutes").unwrap().place = Place::Partition("m".to_owned());
+        spec.shape.pivot.other = other.clone();
+        let text = "Start date,Project\na,Work\nStart date,Project\na,Work\nProject,Start date\nWork,b\n";
+        let found = whole_texts(&spec, &[("m=2/a.csv", text)], 64).unwrap();
+        let table = match other {
+            Other::Ignore => "date,learning_minutes,work_minutes\na,0,4\nb,0,2\n",
+            _ => "date,learning_minutes,other,work_minutes\na,0,0,4\nb,0,0,2\n",
+        };
+        assert_eq!((found.tables, found.rows), (vec![table.to_owned()], [3, 0, 0]), "{other:?}");
+    }
 }

@@ -19,12 +19,17 @@ pub(super) fn check(text: &[u8]) {
         Err(NotDecimal::TooLong) => {}
         Err(why) => assert_eq!(written, None, "{why:?}"),
     }
-    let trimmed = text.trim_ascii();
+    let trimmed = trimmed(text);
     assert_eq!(Decimal::parse(trimmed), parsed, "blanks around it");
     if !trimmed.is_empty() && !trimmed.starts_with(b"-") && !trimmed.starts_with(b"+") {
         assert_eq!(Decimal::parse(&[&b"-"[..], trimmed].concat()), parsed.map(opposite), "a minus before it");
         assert_eq!(Decimal::parse(&[&b"+"[..], trimmed].concat()), parsed, "a plus before it");
     }
+}
+
+/// A text without the blanks around it.
+fn trimmed(text: &[u8]) -> &[u8] {
+    std::str::from_utf8(text).map_or_else(|_| text.trim_ascii(), |text| text.trim().as_bytes())
 }
 
 fn opposite(decimal: Decimal) -> Decimal {
@@ -43,7 +48,7 @@ fn shown(decimal: Decimal) -> String {
 /// What a text says: whether it is negative, its digits without zeros around them, and the power of ten of the last
 /// one. No digits, if it is zero; nothing, if it is no number.
 fn written(text: &[u8]) -> Option<(bool, Vec<u8>, i128)> {
-    let text = std::str::from_utf8(text.trim_ascii()).ok()?;
+    let text = std::str::from_utf8(text).ok()?.trim();
     let is_negative = text.starts_with('-');
     let text = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
