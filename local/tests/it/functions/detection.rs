@@ -22,6 +22,7 @@
 
 mod changes;
 mod history;
+mod lost;
 mod million;
 mod spellings;
 

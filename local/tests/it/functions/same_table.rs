@@ -13,6 +13,7 @@
 //!   record, with and without the database being asked first.
 //! - Another spec, and `reload`: all files again, and nothing else.
 //! - Copies under another name: files that are repeated.
+//! - Files that are sent again unchanged: the newest one by date speaks.
 //!
 //! `SLUICE_SEEDS=first..end` plays some histories, `SLUICE_CAMPAIGN=full` many.
 
@@ -71,6 +72,25 @@ async fn the_same_files_come_to_the_same_table_in_any_order_and_any_split() {
         eprintln!("same files: SLUICE_SEEDS={seed}..{}", seed + 1);
         split::play(seed, &mut machine, &mut oracle).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_sent_again_unchanged_is_the_newest_one() {
+    let mut machine = machine("same_table_again").await;
+    let mut job = Job::new(&mut Random::new(0), &[OnOverlap::NewestFile]);
+    job.go_by_date();
+    let mut now = 1_704_067_200;
+    let mut tables = Vec::new();
+    for (name, number) in [("a", 1), ("b", 2), ("a", 1)] {
+        now += 60;
+        let key = format!("{PREFIX}dt=2024-03-01/{name}.csv");
+        machine.upload(&key, &format!("Kind,N,Day\nA,{number},2024-03-01\n"), now);
+        let outcome = machine.run(&job, &Plan::plain(json!({})), now * 1_000).await;
+        assert_eq!(outcome.listed.len(), 1, "{outcome:?}");
+        tables.push(machine.table(&job).await);
+    }
+    assert_eq!(tables[0], tables[2]);
+    assert_ne!(tables[0], tables[1]);
 }
 
 /// The word of a file that is gone from the bucket is nowhere but in the table of words, also after the target was

@@ -263,7 +263,13 @@ impl<'a> History<'a> {
         self.counts.runs += 1;
         let is_dry = fate == Fate::DryRun;
         let trigger = if is_dry { json!({"dry_run": true}) } else { json!({}) };
-        let found = self.detect(&trigger, is_dry).or_else(|text| {
+        let found = self.detect(&trigger, is_dry);
+        if found.as_ref().is_err_and(|text| text.contains("no file is left")) {
+            assert!(self.is_asked && self.listed().is_empty() && self.now_there().record.is_none());
+            self.counts.refusals += 1;
+            return self.end("FAILED");
+        }
+        let found = found.or_else(|text| {
             assert!(text.contains(r#"{"reload": true}"#), "{text}");
             let listed = self.listed();
             let is_missing = |key: &String| !listed.contains_key(key);

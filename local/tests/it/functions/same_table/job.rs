@@ -109,6 +109,17 @@ impl Job {
         self.on_overlap == OnOverlap::AllFiles && self.parts.target.get("on_repeated_file").is_none()
     }
 
+    /// Whether S3's date decides which file speaks.
+    pub(super) fn goes_by_date(&self) -> bool {
+        self.on_overlap == OnOverlap::NewestFile && self.parts.target.get("newest_by").is_none()
+    }
+
+    /// From now on it does.
+    pub(super) fn go_by_date(&mut self) {
+        self.on_overlap = OnOverlap::NewestFile;
+        self.parts.target = json!({"table": TABLE, "create": true, "on_overlap": self.on_overlap});
+    }
+
     /// The spec as the model takes it.
     pub(super) fn spec(&self) -> Value {
         let mut spec = serde_json::to_value(&self.parts).unwrap();

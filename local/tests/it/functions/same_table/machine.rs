@@ -128,11 +128,11 @@ impl Machine {
         elsewhere.objects.remove("x").expect("it was just put")
     }
 
-    /// The input that is there: from key to entity tag.
-    pub(super) fn files(&self) -> BTreeMap<String, String> {
+    /// The input that is there: from key to entity tag and date, in seconds since 1970.
+    pub(super) fn files(&self) -> BTreeMap<String, (String, i64)> {
         let world = self.aws.world();
         let files = world.objects.iter().filter(|(key, _)| key.starts_with(PREFIX));
-        files.map(|(key, object)| (key.clone(), object.etag.clone())).collect()
+        files.map(|(key, object)| (key.clone(), (object.etag.clone(), object.modified))).collect()
     }
 
     /// What the model is told of a file.

@@ -40,11 +40,10 @@ pub(super) async fn play(seed: u64, machine: &mut Machine, oracle: &mut Oracle) 
         let content = if has_earlier { Content::Good } else { content };
         let upload = Upload { text: job.text(&mut random, content), key: key.clone(), modified };
         if has_earlier {
-            let text = job.text(&mut random, Content::Any);
-            // The same text would be the same version, with another date.
-            if text != upload.text {
-                earlier.push(Upload { key: key.clone(), text, modified: BEGINNING - 1 });
-            }
+            // Some files are sent again unchanged.
+            let is_same = random.below(2) == 0;
+            let text = if is_same { upload.text.clone() } else { job.text(&mut random, Content::Any) };
+            earlier.push(Upload { key: key.clone(), text, modified: BEGINNING - 1 });
         }
         last.insert(key, upload);
     }
