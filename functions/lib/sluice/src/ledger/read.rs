@@ -59,8 +59,8 @@ impl<'a> Ledger<'a> {
 }
 
 /// Tells the key of each file that was loaded into what is `assumed` to be loaded, once for each time, and the
-/// `detected_at` of the run that loaded it; also those of which that is in doubt. Goes through the whole ledger twice, since only a later run says which of those before it
-/// were undone.
+/// `detected_at` of the run that loaded it; also those of which that is in doubt. Goes through the whole ledger twice,
+/// since only a later run says which of those before it were undone.
 ///
 /// # Errors
 /// As [`Error::aws`].
