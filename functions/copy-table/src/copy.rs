@@ -12,6 +12,7 @@ use crate::settle;
 use crate::windows::{self, Owner, Record};
 use crate::write::{Write, Written};
 use postgres::identifiers::quoted;
+use postgres::loading::{LASTING_COMMIT, LOCK_TARGET, SHARE_TARGET};
 use postgres::sql_error::classify;
 use sluice::contract::Execution;
 use sluice::contract::copy_table::{CopyOutput, Mode, Outcome, PlannedWindow, Purpose, Spec, Verify};
@@ -162,13 +163,10 @@ impl Attempt<'_> {
         let mut locks = Vec::new();
         match (self.spec.target.mode, &self.planned.window) {
             (Mode::ReplaceWindow, Some(window)) => {
-                locks.push((
-                    "select pg_advisory_xact_lock_shared(hashtextextended('sluice:' || $1, 0))",
-                    target.clone(),
-                ));
-                locks.push((LOCK, format!("{target} {window}")));
+                locks.push((SHARE_TARGET, target.clone()));
+                locks.push((LOCK_TARGET, format!("{target} {window}")));
             }
-            _ => locks.push((LOCK, target.clone())),
+            _ => locks.push((LOCK_TARGET, target.clone())),
         }
         for (lock, name) in locks {
             let locked = sqlx::query(lock).bind(&name).execute(&mut *writing).await;
@@ -185,15 +183,11 @@ impl Attempt<'_> {
             .execute(&mut *writing)
             .await
             .map_err(|error| classify(format!("lock the table {target}"), error))?;
-        sqlx::query(
-            "select set_config(
-                 'synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), true
-             )",
-        )
-        .execute(writing)
-        .await
-        .map_err(|error| classify("set the session's parameters", error))
-        .map(|_| ())
+        sqlx::query(AssertSqlSafe(format!("select {LASTING_COMMIT}")))
+            .execute(writing)
+            .await
+            .map_err(|error| classify("set the session's parameters", error))
+            .map(|_| ())
     }
 
     async fn refuse_out_of_order(&self, writing: &mut PgConnection, owner: &Owner<'_>) -> Result<()> {
@@ -313,8 +307,6 @@ impl Attempt<'_> {
         Ok(Attempted::Done(output))
     }
 }
-
-const LOCK: &str = "select pg_advisory_xact_lock(hashtextextended('sluice:' || $1, 0))";
 
 fn output(mode: Mode, written: &Written) -> CopyOutput {
     let has_written = written.inserted + written.updated + written.deleted > 0;

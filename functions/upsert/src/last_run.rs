@@ -58,7 +58,7 @@ pub(crate) async fn load(
     let Written { inserted, updated } = Merge { names: &target.names, source }.run(connection).await?;
     (merged.inserted, merged.updated) = (inserted, updated);
     if start.is_reload {
-        merged.went(&delete_others(connection, target, source).await?);
+        merged.went(&target.delete_keys_not_in(connection, source, "").await?);
         let jobs = targets::forget_others(connection, &target.spec.target, &load.input.execution).await?;
         merged.notes.extend(forgotten(&jobs));
     }
@@ -178,21 +178,4 @@ async fn keep_whole(
         .map_err(failed)?;
     merged.keys -= nothing.rows_affected();
     Ok(())
-}
-
-/// Deletes the rows of the target that `source` does not have.
-async fn delete_others(connection: &mut PgConnection, target: &Target<'_>, source: &str) -> Result<Keys> {
-    let (Names { table, key, .. }, select) = (&target.names, select_keys(&target.names.key));
-    sqlx::query_as(AssertSqlSafe(format!(
-        "with found as (
-             delete from only {table} known
-             where not exists (select from {source} staged where staged.{key} = known.{key})
-             returning known.{key}
-         )
-         {select}"
-    )))
-    .fetch_one(connection)
-    .await
-    .map(Keys::new)
-    .map_err(|error| classify("delete the keys that no file has", error))
 }

@@ -1,6 +1,7 @@
 //! The target of a load: does the spec fit the parts, and what are the names? Made if it is missing, and checked before
 //! a byte is loaded.
 
+use crate::merged::{Keys, select_keys};
 use postgres::identifiers::Names;
 use postgres::preflight::Wanted;
 use postgres::sql_error::classify;
@@ -110,6 +111,32 @@ impl<'a> Target<'a> {
                 Err(Error::new(Kind::Misconfigured, what))
             }
         }
+    }
+
+    /// Deletes the rows whose keys the table `source` does not have, as far as `condition` holds of them, which calls
+    /// them `known`; it is empty, or begins with `and`.
+    ///
+    /// # Errors
+    /// As [`classify`].
+    pub(crate) async fn delete_keys_not_in(
+        &self,
+        connection: &mut PgConnection,
+        source: &str,
+        condition: &str,
+    ) -> Result<Keys> {
+        let (Names { table, key, .. }, select) = (&self.names, select_keys(&self.names.key));
+        sqlx::query_as(AssertSqlSafe(format!(
+            "with found as (
+                 delete from only {table} known
+                 where not exists (select from {source} other where other.{key} = known.{key}) {condition}
+                 returning known.{key}
+             )
+             {select}"
+        )))
+        .fetch_one(connection)
+        .await
+        .map(Keys::new)
+        .map_err(|error| classify("delete the keys that no file has", error))
     }
 
     async fn create(&self, connection: &mut PgConnection) -> Result<()> {

@@ -7,6 +7,7 @@ use crate::start::{Start, is_as_assumed, refuse_loss};
 use crate::target::Target;
 use crate::words;
 use postgres::bookkeeping;
+use postgres::loading::{LASTING_COMMIT, LOCK_TARGET};
 use postgres::runs::{self, Recorded, Run};
 use postgres::sql_error::classify;
 use postgres::targets;
@@ -14,7 +15,7 @@ use sluice::contract::{Loaded, Mode, PivotResult, UpsertOutput};
 use sluice::ledger::Certainty;
 use sluice::store::Store;
 use sluice::{Error, Kind, Result};
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::time::Duration;
 
 /// How long a statement waits for a lock, before the state machine waits instead.
@@ -126,18 +127,15 @@ fn output(load: &Load<'_>, rows_staged: u64, merged: &Merged) -> Result<UpsertOu
     })
 }
 
-/// Bounds every wait, so that the function ends by an error that says why. And makes the commit last: where the
-/// server's default is to answer before the commit is written, a crash after the answer would lose rows that the ledger
-/// already holds.
+/// Bounds every wait, so that the function ends by an error that says why. And makes the commit last: the ledger
+/// already holds what it loads.
 async fn set_parameters(connection: &mut PgConnection, time_left: Duration) -> Result<()> {
-    sqlx::query(
+    sqlx::query(AssertSqlSafe(format!(
         "select set_config('lock_timeout', $1, true),
                 set_config('statement_timeout', $2, true),
                 set_config('idle_in_transaction_session_timeout', $2, true),
-                set_config(
-                    'synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), true
-                )",
-    )
+                {LASTING_COMMIT}"
+    )))
     .bind(LOCK_TIMEOUT.min(time_left).as_millis().to_string())
     .bind(time_left.as_millis().max(1).to_string())
     .execute(connection)
@@ -146,12 +144,7 @@ async fn set_parameters(connection: &mut PgConnection, time_left: Duration) -> R
     .map(|_| ())
 }
 
-/// One load of a table at a time, also of other jobs and of a function that was given up but still runs.
 async fn lock_target(connection: &mut PgConnection, target: &str) -> Result<()> {
-    sqlx::query("select pg_advisory_xact_lock(hashtextextended('sluice:' || $1, 0))")
-        .bind(target)
-        .execute(connection)
-        .await
-        .map_err(|error| classify(format!("lock {target}"), error))
-        .map(|_| ())
+    let locked = sqlx::query(LOCK_TARGET).bind(target).execute(connection).await;
+    locked.map_err(|error| classify(format!("lock {target}"), error)).map(|_| ())
 }

@@ -5,6 +5,7 @@
 //! - [`sql_error`]: from a database error to a kind. Pure. `told` says what of its text may be repeated.
 //! - [`identifiers`]: checked and quoted names. Pure.
 //! - [`preflight`]: does the target fit the load? Asked before a byte is loaded.
+//! - [`loading`]: what loads of all kinds hold to.
 //! - [`arrays`]: a small part in one message.
 //! - [`merge`]: inserts new keys and updates those that differ.
 //! - [`bookkeeping`]: the schema `sluice` and its tables.
@@ -15,6 +16,7 @@ pub mod arrays;
 pub mod bookkeeping;
 pub mod connect;
 pub mod identifiers;
+pub mod loading;
 pub mod merge;
 pub mod preflight;
 pub mod runs;

@@ -2,7 +2,7 @@
 
 use super::replace::TOUCHED;
 use super::table::{IS_WHOLE, MODIFIED, Words};
-use crate::merged::{Keys, Merged, select_keys};
+use crate::merged::Merged;
 use crate::staging::STAGING;
 use crate::start::Start;
 use postgres::identifiers::Names;
@@ -69,28 +69,11 @@ pub(super) async fn merge(
         .map_err(|error| classify("count the affected keys", error))?;
     let Written { inserted, updated } = Merge { names, source: TOTALS }.run(connection).await?;
     (merged.keys, merged.inserted, merged.updated) = (keys.unsigned_abs(), inserted, updated);
-    merged.went(&delete_keys_without_words(connection, words, start).await?);
-    Ok(())
-}
-
-/// A reload deletes rows of whatever origin.
-async fn delete_keys_without_words(connection: &mut PgConnection, words: &Words<'_>, start: &Start) -> Result<Keys> {
-    let (Names { table: target, key, .. }, table) = (&words.target.names, &words.table);
-    let select = select_keys(key);
-    let is_touched = match start.is_reload {
+    // A reload deletes rows of whatever origin.
+    let is_affected = match start.is_reload {
         true => String::new(),
-        false => format!("and known.{key} in (select {key} from {TOUCHED})"),
+        false => format!("and known.{key} in (select {key} from {TOUCHED})", key = names.key),
     };
-    sqlx::query_as(AssertSqlSafe(format!(
-        "with found as (
-             delete from only {target} known
-             where not exists (select from {table} word where word.{key} = known.{key}) {is_touched}
-             returning known.{key}
-         )
-         {select}"
-    )))
-    .fetch_one(connection)
-    .await
-    .map(Keys::new)
-    .map_err(|error| classify("delete the keys that no file has", error))
+    merged.went(&words.target.delete_keys_not_in(connection, &words.table, &is_affected).await?);
+    Ok(())
 }
