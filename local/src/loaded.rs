@@ -3,6 +3,7 @@
 
 use crate::BoxError;
 use crate::deployment::Deployment;
+use crate::report::quoted_table;
 use sluice::contract::{Loaded, keys};
 use sluice::spec::Target;
 use sqlx::PgConnection;
@@ -60,8 +61,7 @@ async fn why_gone(
     let Some(has_rows) = has_rows else {
         return Ok(Some("this database does not know of the last run"));
     };
-    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let table = format!("{}.{}", quoted(&target.schema), quoted(&target.table));
+    let table = quoted_table(target);
     let is_there: bool =
         sqlx::query_scalar("select to_regclass($1) is not null").bind(&table).fetch_one(&mut *connection).await?;
     if !is_there {

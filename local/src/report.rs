@@ -4,7 +4,7 @@ use crate::BoxError;
 use crate::execution::{Outcome, Progress, StateRun};
 use serde_json::Value;
 use sluice::input::Skipped;
-use sluice::spec::Spec;
+use sluice::spec::{Spec, Target};
 use sqlx::{Column, PgConnection, Row};
 use std::io::{IsTerminal, Write};
 
@@ -120,15 +120,23 @@ pub fn failure(outcome: &Outcome) -> String {
     format!("{error}: {}", outcome.cause.as_deref().unwrap_or("no cause given"))
 }
 
+/// A target's name in SQL text.
+pub(crate) fn quoted_table(target: &Target) -> String {
+    format!("{}.{}", quoted(&target.schema), quoted(&target.table))
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
 /// The target table as the database renders it: its first and last rows, and the sum of each number column. It may
 /// have columns of any type; long texts are cut.
 ///
 /// # Errors
 /// As the server has it.
 pub async fn table(connection: &mut PgConnection, spec: &Spec) -> Result<String, BoxError> {
-    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let (schema, table) = (&spec.target.schema, &spec.target.table);
-    let full_name = format!("{}.{}", quoted(schema), quoted(table));
+    let full_name = quoted_table(&spec.target);
     let key = quoted(&spec.shape.key);
     let columns: Vec<(String, bool)> = sqlx::query_as(
         "select quote_ident(column_name), numeric_precision is not null or data_type = 'numeric' \
