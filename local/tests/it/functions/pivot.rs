@@ -277,8 +277,9 @@ async fn memory_does_not_grow_with_the_file() {
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
     };
-    // Enough for all ranges that may be under way.
+    // Enough for all ranges that may be under way. How many of them are at once depends on how busy the machine is, so
+    // what it may take more is a part of what the file is longer, not of what it takes.
     let small = peak_of(50_000_000).await;
     let large = peak_of(300_000_000).await;
-    assert!(large * 10 <= small * 12, "{small} kB for 50 MB, {large} kB for 300 MB");
+    assert!(large <= small + 25_000, "{small} kB for 50 MB, {large} kB for 300 MB");
 }

@@ -4,7 +4,7 @@ use crate::support::functions;
 use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A function's process.
 #[derive(Clone, Debug)]
@@ -16,34 +16,31 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// The process that connected from `peer`, if it is a function's.
+    /// The process that connected from `peer`; `None` if it is not a function's.
     pub(super) fn of(peer: SocketAddr) -> Option<Self> {
-        // The kernel's table may miss a line while others come and go, so one look is not enough.
-        (0..20).find_map(|_| {
-            let found = Self::look(peer);
-            if found.is_none() {
-                std::thread::sleep(Duration::from_millis(2));
+        // The kernel's table may miss a line while others come and go, so one look is not enough, and on a busy machine
+        // neither are many in a moment: a function that is not recognized would run without its fault.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < deadline {
+            if let Some(socket) = inode(peer).map(|inode| format!("socket:[{inode}]")) {
+                if has_socket("self", &socket) {
+                    return None;
+                }
+                if let Some(caller) = Self::with_socket(&socket) {
+                    return Some(caller);
+                }
             }
-            found
-        })
-    }
-
-    fn look(peer: SocketAddr) -> Option<Self> {
-        let inode = inode(peer)?;
-        let socket = format!("socket:[{inode}]");
-        for entry in fs::read_dir("/proc").ok()?.flatten() {
-            let Ok(pid) = entry.file_name().into_string() else { continue };
-            // A process that is not a function is not worth looking into.
-            let Some(caller) = Self::from_environment(&pid) else { continue };
-            let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
-            let has_socket = descriptors.flatten().any(|descriptor| {
-                fs::read_link(descriptor.path()).is_ok_and(|link| link.as_os_str() == socket.as_str())
-            });
-            if has_socket {
-                return Some(caller);
-            }
+            std::thread::sleep(Duration::from_millis(2));
         }
         None
+    }
+
+    fn with_socket(socket: &str) -> Option<Self> {
+        fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+            // A process that is not a function is not worth looking into.
+            let caller = Self::from_environment(&entry.file_name().into_string().ok()?)?;
+            has_socket(&caller.pid, socket).then_some(caller)
+        })
     }
 
     fn from_environment(pid: &str) -> Option<Self> {
@@ -60,6 +57,14 @@ impl Caller {
     pub(super) fn kill(&self) {
         Command::new("kill").args(["-KILL", &self.pid]).status().unwrap();
     }
+}
+
+fn has_socket(pid: &str, socket: &str) -> bool {
+    fs::read_dir(format!("/proc/{pid}/fd")).is_ok_and(|descriptors| {
+        descriptors
+            .flatten()
+            .any(|descriptor| fs::read_link(descriptor.path()).is_ok_and(|link| link.as_os_str() == socket))
+    })
 }
 
 /// The inode of the socket whose own end is `address`.
