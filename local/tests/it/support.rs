@@ -223,10 +223,10 @@ pub(crate) fn detection(deployment: &Deployment, name: &str) -> Value {
     }))
 }
 
-/// What the reference job says, as the template has it.
-pub(crate) fn reference_job() -> template::Files {
+/// The reference job, as the template has it.
+pub(crate) fn reference_job() -> template::Job {
     let jobs = template::all_jobs().unwrap();
-    template::reference(&jobs).unwrap().files().unwrap().clone()
+    template::reference(&jobs).unwrap().clone()
 }
 
 /// A payload with the reference job's spec.
@@ -290,28 +290,30 @@ pub(crate) async fn until<F: Future<Output = Result<bool, BoxError>>>(what: &str
 
 /// The processes of a function of this deployment.
 pub(crate) fn processes(deployment: &Deployment, function: &str) -> Vec<String> {
-    let function = deployment.function_name(function);
-    running_functions(deployment).into_iter().filter(|(_, name)| *name == function).map(|(pid, _)| pid).collect()
+    let (function, endpoint) = (deployment.function_name(function), deployment.config.endpoint_url());
+    let is_wanted = |process: &Running| process.function == function && Some(process.endpoint.as_str()) == endpoint;
+    running().filter(is_wanted).map(|process| process.pid).collect()
 }
 
-/// The processes of all functions beside a deployment's, each with its function's name.
-fn running_functions(deployment: &Deployment) -> Vec<(String, String)> {
-    let endpoint = deployment.config.endpoint_url().unwrap();
-    let of_process = |pid: String| {
+/// A function's process on this machine.
+struct Running {
+    pid: String,
+    function: String,
+    /// Where it finds AWS.
+    endpoint: String,
+}
+
+fn running() -> impl Iterator<Item = Running> {
+    let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    pids.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).filter_map(|pid| {
         let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
         let value = |variable: &str| {
             let mut values = environment.split(|byte| *byte == 0);
-            values.find_map(|entry| std::str::from_utf8(entry).ok()?.strip_prefix(variable))
+            values.find_map(|entry| Some(std::str::from_utf8(entry).ok()?.strip_prefix(variable)?.to_owned()))
         };
-        let name = value("AWS_LAMBDA_FUNCTION_NAME=")?.to_owned();
-        (value("AWS_ENDPOINT_URL=")? == endpoint).then_some((pid, name))
-    };
-    fs::read_dir("/proc")
-        .unwrap()
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
-        .filter_map(of_process)
-        .collect()
+        let (function, endpoint) = (value("AWS_LAMBDA_FUNCTION_NAME=")?, value("AWS_ENDPOINT_URL=")?);
+        Some(Running { pid, function, endpoint })
+    })
 }
 
 /// Kills a function's processes; says whether there was one.
@@ -328,7 +330,8 @@ pub(crate) fn kill(deployment: &Deployment, function: &str) -> bool {
 pub(crate) async fn end_functions(deployment: &Deployment) {
     let client = aws_sdk_lambda::Client::new(&deployment.config);
     let prefix = format!("{}-", deployment.name);
-    let names: BTreeSet<String> = running_functions(deployment).into_iter().map(|(_, name)| name).collect();
+    // Wherever they find AWS: behind a proxy, it may be.
+    let names: BTreeSet<String> = running().map(|process| process.function).collect();
     for name in names.iter().filter(|name| name.starts_with(&prefix)) {
         // Two jobs of one deployment may end at once.
         let _ = client.delete_function().function_name(name).send().await;
