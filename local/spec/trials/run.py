@@ -2,8 +2,8 @@
 """Runs trial cases against a stack that `cargo local up` keeps: run.py ENV_FILE CASE_FOLDER...
 
 ENV_FILE is the file of exports that `up` writes, .sluice/env. Needs boto3 and psql. The spec of the reference job's state
-machine is each case's for a while, and the rule on uploads is off; both are put back. Of the 33 given cases 28 run by
-themselves, in some two minutes. A case is a folder with
+machine is each case's for a while, and the rule on uploads is off; both are put back, and the files go, but the tables stay.
+Of the 33 given cases 28 run by themselves, in some two minutes. A case is a folder with
   in/           files that are uploaded before the run; or in/1, in/2 ... for one run after the other
   spec.json     optional: source, shape, target (laid over those below), sql (run first; $T is the table), inputs (one per run)
   expected.csv  the table in the end
@@ -95,6 +95,10 @@ def main():
             print(f"{'ok  ' if fine else 'FAIL'} {folder.name}" + ("" if fine else f"\n       {told[:700]}"), flush=True)
     finally:
         sfn.update_state_machine(stateMachineArn=machine, definition=plain)
+        # Or the reference job's next run would take them for its own.
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"input_data/{stamp}/"):
+            for found in page.get("Contents", []):
+                s3.delete_object(Bucket=bucket, Key=found["Key"])
         for rule in rules:
             events.enable_rule(Name=rule)
     return failed
