@@ -16,12 +16,13 @@ pub fn flatten(mut root: Value) -> Result<Value, BoxError> {
     for id in ids {
         let application = root["Resources"].as_object_mut().and_then(|resources| resources.remove(&id));
         let mut application = application.unwrap_or_default();
-        known_only(&id, &application, &["Type", "Properties"])?;
+        known_only(&id, &application, &["Type", "Condition", "Properties"])?;
+        let condition = application.get("Condition").and_then(Value::as_str).map(ToOwned::to_owned);
         let properties = application["Properties"].take();
         let location = properties["Location"].as_str().ok_or_else(|| format!("{id} has no Location"))?;
         let child = parse_file(location)?;
         known_only(location, &child, &CHILD_SECTIONS)?;
-        let job = Child::new(&id, &child, &properties["Parameters"])?;
+        let job = Child::new(&id, &child, &properties["Parameters"], condition.as_deref())?;
         let outputs = job.write_into(&mut root)?;
         replace_outputs(&mut root, &id, &outputs);
     }
@@ -55,12 +56,14 @@ fn fits(declared: &Value, value: &Value) -> bool {
 struct Child<'a> {
     id: &'a str,
     template: &'a Value,
+    /// The condition of the root under which there is the job.
+    condition: Option<&'a str>,
     /// What the root gives for each parameter.
     parameters: BTreeMap<&'a str, Value>,
 }
 
 impl<'a> Child<'a> {
-    fn new(id: &'a str, template: &'a Value, given: &Value) -> Result<Self, BoxError> {
+    fn new(id: &'a str, template: &'a Value, given: &Value, condition: Option<&'a str>) -> Result<Self, BoxError> {
         let mut parameters = BTreeMap::new();
         for (name, declared) in template["Parameters"].as_object().into_iter().flatten() {
             let default = || match &declared["Default"] {
@@ -77,7 +80,7 @@ impl<'a> Child<'a> {
         let mut names = given.as_object().into_iter().flat_map(Map::keys);
         match names.find(|name| !parameters.contains_key(name.as_str())) {
             Some(unknown) => Err(format!("{id}: its kind has no parameter {unknown}").into()),
-            None => Ok(Self { id, template, parameters }),
+            None => Ok(Self { id, template, condition, parameters }),
         }
     }
 
@@ -91,10 +94,17 @@ impl<'a> Child<'a> {
             if text.contains("Fn::If") || text.contains("Fn::GetAtt") {
                 return Err(format!("{}: the condition {name} depends on more than parameters", self.id).into());
             }
-            root["Conditions"][self.named(name)] = condition;
+            // A resource has one condition, so the job's becomes a part of each of its own.
+            root["Conditions"][self.named(name)] = match self.condition {
+                Some(job) => json!({"Fn::And": [{"Condition": job}, condition]}),
+                None => condition,
+            };
         }
         for (name, resource) in self.template["Resources"].as_object().into_iter().flatten() {
             let mut resource = self.value(resource)?;
+            if let (Some(job), None) = (self.condition, resource.get("Condition")) {
+                resource["Condition"] = job.into();
+            }
             if let Some(after) = resource.get_mut("DependsOn") {
                 *after = match after.take() {
                     Value::String(one) => self.named(&one).into(),

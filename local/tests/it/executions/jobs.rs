@@ -27,6 +27,22 @@ pub(crate) fn with_changed_second_job(change: impl FnOnce(&mut Value)) -> (Value
     (template::flatten(root).unwrap(), jobs)
 }
 
+/// The README's job that copies a table: as it stands there it is read, and costs about fifteen lines.
+#[test]
+fn the_readme_s_table_of_one_s_own_is_a_job() {
+    let readme = std::fs::read_to_string(local::binaries::workspace().join("README.md")).unwrap();
+    let (_, section) = readme.split_once("### A table of your own\n").unwrap();
+    let added = section.split_once("```yaml\n").unwrap().1.split_once("```").unwrap().0;
+    let count = added.lines().filter(|line| !line.trim().is_empty()).count();
+    assert!((10..=18).contains(&count), "about fifteen lines: {count}");
+    let text = template::text().unwrap().replace("\nOutputs:\n", &format!("\n{added}\nOutputs:\n"));
+    let root = template::parse(&text).unwrap();
+    let jobs = template::jobs(&root, &text).unwrap();
+    assert!(jobs.iter().any(|job| job.name == "orders" && job.files().is_none()), "{jobs:?}");
+    let flat = template::flatten(root).unwrap();
+    assert!(flat["Resources"]["OrdersCopyTableFunction"].is_object());
+}
+
 /// Deploys it; returns both jobs.
 async fn two_jobs(options: Options) -> (Fixture, Deployment) {
     let stack = stack().await;

@@ -1,7 +1,7 @@
 //! The template of a kind, and the root: what they pass on, what they name, what their functions get and reach.
 
 use crate::support::functions as function_names;
-use crate::tidy::repository::{DEFINITION, KIND, kind, read, rust_files};
+use crate::tidy::repository::{KINDS, kind, read, rust_files};
 use local::binaries::workspace;
 use local::template;
 use serde_json::Value;
@@ -10,8 +10,9 @@ use std::fs;
 
 #[test]
 fn substitutions_of_the_template_are_those_of_the_state_machine() {
-    let kind = kind();
-    for (id, machine) in template::resources(&kind, "AWS::StepFunctions::StateMachine") {
+    let kinds = KINDS.map(kind);
+    let machines = kinds.iter().flat_map(|kind| template::resources(kind, "AWS::StepFunctions::StateMachine"));
+    for (id, machine) in machines {
         let properties = &machine["Properties"];
         let given: BTreeSet<String> =
             properties["DefinitionSubstitutions"].as_object().unwrap().keys().cloned().collect();
@@ -29,13 +30,16 @@ fn a_kind_names_no_column_no_table_and_no_stack_of_its_own() {
     let job = crate::support::reference_job();
     let columns: Vec<&String> = job.spec.source.columns.keys().collect();
     let table: Vec<String> = job.spec.shape.value_columns();
-    for path in [DEFINITION, KIND] {
-        let text = read(path);
+    let paths = KINDS.into_iter().flat_map(|kind| ["asl.json", "yaml"].map(|ext| format!("statemachine/{kind}.{ext}")));
+    for path in paths {
+        let text = read(&path);
         for word in columns.iter().copied().chain(&table) {
             assert!(!text.contains(&format!("\"{word}\"")), "{path} says {word}");
         }
-        for word in [&job.spec.target.table, &job.prefix, &template::REFERENCE_JOB.to_owned()] {
-            assert!(!text.contains(word.as_str()) || path == KIND && *word == job.prefix, "{path} says {word}");
+        for word in [job.spec.target.table.as_str(), &job.prefix, template::REFERENCE_JOB, "users", "created_at"] {
+            // As an example of a prefix.
+            let is_example = path.ends_with("transform-and-upsert.yaml") && word == job.prefix;
+            assert!(!text.contains(word) || is_example, "{path} says {word}");
         }
         assert!(!text.contains("AWS::StackName"), "{path}");
     }
@@ -45,9 +49,12 @@ fn a_kind_names_no_column_no_table_and_no_stack_of_its_own() {
 /// Secrets Manager by an endpoint that is made only if there is a secret.
 #[test]
 fn a_function_in_the_vpc_calls_only_what_has_an_endpoint() {
-    const IN_THE_VPC: [(&str, &[&str]); 1] = [("upsert", &["s3", "rds-db", "secretsmanager"])];
-    let kind = kind();
-    for (id, function) in template::functions(&kind) {
+    const ALL: &[&str] = &["s3", "rds-db", "secretsmanager"];
+    const IN_THE_VPC: [(&str, &[&str]); 2] = [("upsert", ALL), ("copy-table", ALL)];
+    let kinds = KINDS.map(kind);
+    for (kind, (id, function)) in
+        kinds.iter().flat_map(|kind| template::functions(kind).into_iter().map(move |function| (kind, function)))
+    {
         let name = function["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap();
         let listed = IN_THE_VPC.iter().find(|(function, _)| *function == name);
         assert_eq!(!function["Properties"]["VpcConfig"].is_null(), listed.is_some(), "{id}");

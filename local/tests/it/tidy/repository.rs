@@ -10,16 +10,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub(crate) const DEFINITION: &str = "statemachine/transform-and-upsert.asl.json";
-pub(crate) const KIND: &str = "statemachine/transform-and-upsert.yaml";
+/// The kinds whose states and templates are held to the same rules.
+pub(crate) const KINDS: [&str; 2] = ["transform-and-upsert", "copy-table"];
 
 pub(crate) fn read(path: &str) -> String {
     fs::read_to_string(workspace().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The kind's own template, as it is nested.
-pub(crate) fn kind() -> Value {
-    template::parse(&read(KIND)).unwrap()
+/// A kind's own template, as it is nested.
+pub(crate) fn kind(name: &str) -> Value {
+    template::parse(&read(&format!("statemachine/{name}.yaml"))).unwrap()
 }
 
 /// The templates of all kinds, by the names of the kinds.
@@ -35,8 +35,9 @@ pub(crate) fn kinds() -> Vec<(String, Value)> {
     kinds
 }
 
-pub(crate) fn definition() -> Value {
-    template::definition(&workspace().join(DEFINITION)).unwrap()
+/// A kind's states.
+pub(crate) fn definition(kind: &str) -> Value {
+    template::definition(&workspace().join(format!("statemachine/{kind}.asl.json"))).unwrap()
 }
 
 pub(crate) fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -3,7 +3,7 @@
 //! is a difference.
 
 use crate::executions::jobs::with_changed_second_job;
-use crate::tidy::combinations::{ONE_MACHINE, SECRET};
+use crate::tidy::combinations::{ONE_MACHINE, SECRET, USERS, USERS_BY_SECRET};
 use crate::tidy::resolved::Resolver;
 use local::binaries::workspace;
 use serde_json::Value;
@@ -15,11 +15,13 @@ const LIST: &str = "local/tests/golden/permissions.txt";
 type Parameters = &'static [(&'static str, &'static str)];
 
 /// What changes permissions, by the name that the list has for it.
-const VARIANTS: [(&str, Parameters); 5] = [
+const VARIANTS: [(&str, Parameters); 7] = [
     ("vpc", &[]),
     ("toggle", &[("NetworkMode", "toggle")]),
     ("secret", &[SECRET]),
     ("mail", &[("AlarmEmail", "a@example.org")]),
+    ("users", USERS),
+    ("users by secret", USERS_BY_SECRET),
     ("one machine", &[ONE_MACHINE]),
 ];
 
@@ -163,7 +165,7 @@ fn the_template_allows_what_is_written_down_and_nothing_else() {
     }
     let mut text = String::from(
         "# Who may do what, as template.yaml has it. Checked by a test; made anew by SLUICE_ACCEPT=1 cargo test, to be read then.\n\
-         # What does not hold in all of its variants (vpc, toggle, secret, mail, one machine) says where it does.\n",
+         # What does not hold in all of its variants (vpc, toggle, secret, mail, users, users by secret, one machine) says where it does.\n",
     );
     for (id, lines) in &lines {
         text.push_str(&format!("\n{id}\n"));
@@ -191,11 +193,19 @@ fn the_template_allows_what_is_written_down_and_nothing_else() {
 fn no_job_reaches_what_is_another_s() {
     for (variant, parameters) in VARIANTS {
         let all = permissions(parameters);
-        for (ours, theirs) in
-            [("Pomodoro", ["Sales", "sales", "sales/"]), ("Sales", ["Pomodoro", "pomodoro/", "input_data/"])]
-        {
+        // The keys and the names of each.
+        const JOBS: [(&str, &[&str]); 3] = [
+            ("Pomodoro", &["Pomodoro", "pomodoro/", "input_data/"]),
+            ("Sales", &["Sales", "sales"]),
+            ("Users", &["Users", "/users/", "-users"]),
+        ];
+        for (ours, _) in JOBS {
             let own: Vec<_> = all.iter().filter(|(id, _)| id.starts_with(ours)).collect();
-            assert!(own.len() >= 8, "{own:?}");
+            let is_there = ours != "Users" || variant.starts_with("users");
+            assert!(own.len() >= if is_there { 4 } else { 0 }, "{variant}: {own:?}");
+            assert_eq!(own.is_empty(), !is_there, "{variant}: {own:?}");
+            let theirs: Vec<&str> =
+                JOBS.iter().filter(|(job, _)| *job != ours).flat_map(|(_, names)| names.iter().copied()).collect();
             for (id, lines) in own {
                 for line in lines {
                     assert!(!theirs.iter().any(|name| line.contains(name)), "{variant}, {id}: {line}");
@@ -203,7 +213,7 @@ fn no_job_reaches_what_is_another_s() {
             }
         }
         // What all share reaches no keys of a job.
-        for (id, lines) in all.iter().filter(|(id, _)| !id.starts_with("Pomodoro") && !id.starts_with("Sales")) {
+        for (id, lines) in all.iter().filter(|(id, _)| !JOBS.iter().any(|(job, _)| id.starts_with(job))) {
             for line in lines.iter().filter(|line| line.starts_with("Allow") && line.contains("s3:")) {
                 let is_for_jobs =
                     id == "S3Endpoint" || line.contains("/state/database-access/") || line.contains("s3:ListBucket");

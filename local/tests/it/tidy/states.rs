@@ -1,6 +1,6 @@
 //! The states of a kind: what they say, what they retry and catch, where they lead, how long they take.
 
-use crate::tidy::repository::{DEFINITION, definition, kind, read};
+use crate::tidy::repository::{KINDS, definition, kind, read};
 use local::template;
 use serde_json::Value;
 use sluice::Kind;
@@ -55,10 +55,10 @@ fn states(definition: &Value) -> BTreeMap<String, Value> {
 #[test]
 fn rules_and_payloads_that_stand_in_every_state_are_the_same_in_all() {
     const MODIFIES_AN_INSTANCE: [&str; 3] = ["OpenDatabase", "CloseDatabase", "CloseAfterFailure"];
-    let definition = definition();
     let mut rules: BTreeMap<(Vec<String>, bool), BTreeSet<String>> = BTreeMap::new();
     let mut executions = BTreeSet::new();
-    for (name, state) in states(&definition).into_iter().filter(|(_, state)| state["Type"] == "Task") {
+    let all = KINDS.into_iter().flat_map(|kind| states(&definition(kind)));
+    for (name, state) in all.filter(|(_, state)| state["Type"] == "Task") {
         for rule in state["Retry"].as_array().unwrap() {
             let errors = rule["ErrorEquals"].as_array().unwrap();
             let errors: Vec<String> = errors.iter().map(|error| error.as_str().unwrap().to_owned()).collect();
@@ -70,8 +70,10 @@ fn rules_and_payloads_that_stand_in_every_state_are_the_same_in_all() {
         assert!(execution.is_object(), "{name} says which execution it belongs to");
         executions.insert(execution.to_string());
     }
-    for (errors, rules) in &rules {
-        assert_eq!(rules.len(), 1, "{errors:?}: {rules:#?}");
+    for ((errors, _), rules) in &rules {
+        // A lock is waited for as long as its owner may take, which each kind knows of its own.
+        let is_lock = errors.contains(&Kind::LockHeld.name().to_owned());
+        assert_eq!(rules.len(), if is_lock { KINDS.len() } else { 1 }, "{errors:?}: {rules:#?}");
     }
     // The services' two, one of them also in its patient form; a held lock; and closing, whatever the error.
     assert_eq!(rules.len(), 5, "{:#?}", rules.keys());
@@ -90,11 +92,15 @@ fn names_of(rules: &Value) -> BTreeSet<&str> {
 
 #[test]
 fn every_state_is_explained_and_every_task_bounded() {
-    let (root, kind) = (template::parse(&template::text().unwrap()).unwrap(), kind());
+    KINDS.into_iter().for_each(is_explained_and_bounded);
+}
+
+fn is_explained_and_bounded(name: &str) {
+    let (root, kind) = (template::parse(&template::text().unwrap()).unwrap(), kind(name));
     let mut functions = template::functions(&root);
     functions.extend(template::functions(&kind));
-    let definition = definition();
-    let text = read(DEFINITION);
+    let definition = definition(name);
+    let text = read(&format!("statemachine/{name}.asl.json"));
     assert!(definition["TimeoutSeconds"].is_u64());
     for (name, state) in states(&definition) {
         assert!(state["Comment"].as_str().is_some_and(|comment| comment.len() > 20), "{name} has no Comment");
@@ -123,8 +129,11 @@ fn every_state_is_explained_and_every_task_bounded() {
 
 #[test]
 fn errors_that_the_state_machine_matches_exist_and_are_the_retryable_ones() {
-    let definition = definition();
-    let states = states(&definition);
+    KINDS.into_iter().for_each(matches_what_exists);
+}
+
+fn matches_what_exists(kind: &str) {
+    let states = states(&definition(kind));
     let matched: BTreeSet<&str> = states
         .values()
         .flat_map(|state| names_of(&state["Retry"]).into_iter().chain(names_of(&state["Catch"])))
@@ -141,8 +150,13 @@ fn errors_that_the_state_machine_matches_exist_and_are_the_retryable_ones() {
 
 #[test]
 fn a_caught_error_never_ends_in_success() {
-    let definition = definition();
-    let states = states(&definition);
+    KINDS.into_iter().for_each(never_ends_in_success);
+}
+
+fn never_ends_in_success(kind: &str) {
+    // It ends an iteration of a Map, and the state after that fails if there was one.
+    const CONCLUDED: &str = "WindowFailed";
+    let states = states(&definition(kind));
     for (name, state) in &states {
         let mut ahead: Vec<String> = state["Catch"]
             .as_array()
@@ -154,7 +168,7 @@ fn a_caught_error_never_ends_in_success() {
         while let Some(next) = ahead.pop() {
             let after = &states[&next];
             assert_ne!(after["Type"], "Succeed", "{name} is caught and reaches {next}");
-            assert!(after["End"].is_null(), "{name} is caught and ends in {next}");
+            assert!(after["End"].is_null() || next == CONCLUDED, "{name} is caught and ends in {next}");
             if seen.insert(next) {
                 let choices = after["Choices"].as_array().into_iter().flatten().map(|choice| &choice["Next"]);
                 ahead.extend(
@@ -170,33 +184,40 @@ fn a_caught_error_never_ends_in_success() {
 /// Once it is open, whatever comes next, and however often files are looked for again.
 #[test]
 fn a_database_that_was_opened_is_closed_on_every_path() {
-    let definition = definition();
-    let states = states(&definition);
-    let mut ahead = vec!["OpenDatabase".to_owned()];
-    let mut seen = BTreeSet::new();
-    while let Some(name) = ahead.pop() {
-        let state = &states[&name];
-        assert!(!["Succeed", "Fail"].contains(&state["Type"].as_str().unwrap()), "{name} is reached with it open");
-        if ["CloseDatabase", "CloseAfterFailure"].contains(&name.as_str()) || !seen.insert(name.clone()) {
-            continue;
+    for (kind, passed) in
+        [("transform-and-upsert", ["DetectNewFiles", "IsDatabaseOpen"]), ("copy-table", ["CopyWindows", "PlanCopy"])]
+    {
+        let states = states(&definition(kind));
+        let mut ahead = vec!["OpenDatabase".to_owned()];
+        let mut seen = BTreeSet::new();
+        while let Some(name) = ahead.pop() {
+            let state = &states[&name];
+            let is_end = ["Succeed", "Fail"].contains(&state["Type"].as_str().unwrap());
+            assert!(!is_end, "{kind}: {name} is reached with it open");
+            if ["CloseDatabase", "CloseAfterFailure"].contains(&name.as_str()) || !seen.insert(name.clone()) {
+                continue;
+            }
+            let rules =
+                ["Choices", "Catch"].into_iter().flat_map(|field| state[field].as_array().into_iter().flatten());
+            let rules: Vec<&Value> = rules.collect();
+            // Whether it is open is what such a state asks; only asking for reasons is done without a lock, and never
+            // twice.
+            let asks = rules.iter().find(|rule| {
+                rule["Variable"] == "$.database" && rule["IsPresent"] == true || rule["StringEquals"] == "toggle"
+            });
+            let nexts: Vec<&Value> = match asks {
+                Some(rule) => vec![&rule["Next"]],
+                None => rules
+                    .iter()
+                    .filter(|rule| rule["StringEquals"] != "explain")
+                    .map(|rule| &rule["Next"])
+                    .chain([&state["Next"], &state["Default"]])
+                    .collect(),
+            };
+            ahead.extend(nexts.into_iter().filter_map(|next| next.as_str().map(ToOwned::to_owned)));
         }
-        let rules = ["Choices", "Catch"].into_iter().flat_map(|field| state[field].as_array().into_iter().flatten());
-        let rules: Vec<&Value> = rules.collect();
-        // Whether it is open is what such a state asks; only asking for reasons is done without a lock, and never
-        // twice.
-        let asks = rules.iter().find(|rule| rule["Variable"] == "$.database" && rule["IsPresent"] == true);
-        let nexts: Vec<&Value> = match asks {
-            Some(rule) => vec![&rule["Next"]],
-            None => rules
-                .iter()
-                .filter(|rule| rule["StringEquals"] != "explain")
-                .map(|rule| &rule["Next"])
-                .chain([&state["Next"], &state["Default"]])
-                .collect(),
-        };
-        ahead.extend(nexts.into_iter().filter_map(|next| next.as_str().map(ToOwned::to_owned)));
+        assert!(passed.iter().all(|name| seen.contains(*name)), "{kind}: {seen:?}");
     }
-    assert!(seen.contains("DetectNewFiles") && seen.contains("IsDatabaseOpen"), "{seen:?}");
 }
 
 #[test]
@@ -230,7 +251,7 @@ fn every_state_can_be_reached_and_leads_somewhere() {
         }
         assert_eq!(seen, states.keys().cloned().collect(), "states that nothing leads to");
     }
-    check(&definition());
+    KINDS.into_iter().for_each(|kind| check(&definition(kind)));
 }
 
 /// The longest that a rule's attempts can take: each may run into its timeout, and waits its longest before the next
@@ -262,7 +283,7 @@ const LOOKS: f64 = 3.0;
 /// If the machine's own timeout came first, no state would close the database.
 #[test]
 fn timeouts_add_up() {
-    let definition = definition();
+    let definition = definition("transform-and-upsert");
     // By which the loop of CheckDatabase ends.
     let source = read("functions/database-access/src/handler.rs");
     let (_, deadline) = source.split_once("const DEADLINE_SECONDS: f64 = ").unwrap();
@@ -291,4 +312,22 @@ fn timeouts_add_up() {
     assert!(days < 90, "Step Functions forgets executions after 90 days");
     let schedule = &template["Resources"]["PomodoroRunSchedule"]["Properties"]["Target"]["RetryPolicy"];
     assert!(number(&schedule["MaximumEventAgeInSeconds"]) <= 86_400, "a run that was missed is not made up for");
+}
+
+/// What Step Functions takes for the input of a state, in bytes.
+const MAX_PAYLOAD: usize = 256 << 10;
+
+/// A thousand windows that all fail, with the longest name of an error: the plan, the items of the Map and what comes
+/// of them stand in one payload.
+#[test]
+fn a_thousand_windows_that_fail_fit_into_a_payload() {
+    let states = states(&definition("copy-table"));
+    let of_window = states["WindowFailed"]["Parameters"].as_object().unwrap();
+    assert_eq!(of_window.keys().map(String::as_str).collect::<Vec<_>>(), ["error.$", "index.$"]);
+    let longest = SLOW_ERRORS.iter().chain(&SERVICE_ERRORS).max_by_key(|name| name.len()).unwrap();
+    let numbers = 0..sluice::contract::copy_table::MAX_WINDOWS;
+    let items: Vec<Value> = numbers.clone().map(|index| serde_json::json!({ "index": index })).collect();
+    let results: Vec<Value> = numbers.map(|index| serde_json::json!({"index": index, "error": longest})).collect();
+    let both = serde_json::json!({"windows": items, "results": results}).to_string().len();
+    assert!(both < MAX_PAYLOAD / 2, "{both} bytes, and the columns and warnings beside them");
 }
