@@ -1,4 +1,6 @@
-//! What a person gets to see: progress, counts, and the table.
+//! What a person gets to see: progress, counts, and the table. In `windows`: the same of a table that is copied.
+
+pub(crate) mod windows;
 
 use crate::BoxError;
 use crate::execution::{Outcome, Progress, StateRun};
@@ -57,6 +59,7 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
     let took = seconds(outcome.duration_ms);
     let counts = &outcome.counts;
     let summary = match outcome.last_state() {
+        "WouldCopy" | "Equal" | "Copied" => return windows::summary(outcome),
         "NothingToDo" => format!("nothing new{}, {took:.2} s", skipped(counts)),
         "LeftToOwner" => format!("left to the run at work, which starts one more, {took:.2} s"),
         "Explained" => {
@@ -125,7 +128,7 @@ pub(crate) fn quoted_table(target: &Target) -> String {
     format!("{}.{}", quoted(&target.schema), quoted(&target.table))
 }
 
-fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
@@ -182,6 +185,7 @@ fn in_one_line(cell: &str) -> String {
     }
 }
 
+/// Lines of a table, without the middle ones of many, and its totals.
 fn render(names: &[String], rows: &[Vec<String>], totals: &[Vec<String>]) -> String {
     let is_long = rows.len() > 2 * SHOWN_ROWS + 1;
     let head = if is_long { SHOWN_ROWS } else { rows.len() };

@@ -9,6 +9,7 @@ use crate::failure::{Failure, named, not_deployed};
 use crate::relay::Relay;
 use crate::report::{self, out};
 use crate::setup_error::SetupError;
+use crate::source::Source;
 use crate::stack::{STACK_NAME, Stack};
 use crate::template::{self, Job, REFERENCE_JOB};
 use clap::Args;
@@ -38,7 +39,22 @@ pub(crate) async fn up(arguments: &UpArguments, state_dir: &Path) -> Result<(), 
     let jobs = template::all_jobs()?;
     let stack = Stack::start(state_dir, template::binaries(&root, &jobs)?, &|text| eprintln!("{text}"))?;
     eprintln!("deploying template.yaml");
-    let options = Options { s3_trigger: true, ..Options::default() };
+    let (files, copying): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.files().is_some());
+    let source = match copying.is_empty() || !stack.owns_database_server() {
+        true => None,
+        false => Some(Source::new(&stack).await?),
+    };
+    // Without a second database no table can be copied, so those jobs are not deployed.
+    let (jobs, options) = match &source {
+        None => (files, Options::default()),
+        Some(source) => {
+            for job in &copying {
+                source.fill(job).await.unwrap_or_else(|error| eprintln!("{error}"));
+            }
+            ([files, copying].concat(), source.options())
+        }
+    };
+    let options = Options { s3_trigger: true, ..options };
     let deployment = stack.deploy(STACK_NAME, &options).await.map_err(|error| not_deployed(error, state_dir))?;
     let _relays = match arguments.listen {
         None => Vec::new(),
@@ -48,7 +64,7 @@ pub(crate) async fn up(arguments: &UpArguments, state_dir: &Path) -> Result<(), 
         })?,
     };
     let jobs: Vec<(Job, Deployment)> = jobs.into_iter().map(|job| (job.clone(), deployment.of_job(&job))).collect();
-    let exports: String = exports(arguments.listen, &stack, &deployment, &jobs)
+    let exports: String = exports(arguments.listen, &stack, &deployment, source.as_ref(), &jobs)
         .into_iter()
         .map(|(name, value)| format!("export {name}='{}'\n", value.replace('\'', r"'\''")))
         .collect();
@@ -85,6 +101,7 @@ fn exports(
     listen: Option<IpAddr>,
     stack: &Stack,
     deployment: &Deployment,
+    source: Option<&Source>,
     jobs: &[(Job, Deployment)],
 ) -> Vec<(String, String)> {
     let at = |address: String| match (listen, address.rsplit_once(':')) {
@@ -93,15 +110,16 @@ fn exports(
         _ => address,
     };
     let database = deployment.database_address();
-    let (before, after) = deployment.database_url.split_once(&database).unwrap_or_default();
+    let reached = |url: &str| url.replacen(&database, &at(database.clone()), 1);
+    let source = source.map(|source| ("SOURCE_DATABASE_URL", reached(&source.url)));
     let of_all = [
         ("AWS_ENDPOINT_URL", format!("http://{}", at(stack.address()))),
         ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
         ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.to_owned()),
         ("AWS_REGION", REGION.to_owned()),
         ("AWS_DEFAULT_REGION", REGION.to_owned()),
-        ("DATABASE_URL", format!("{before}{}{after}", at(database.clone()))),
-        ("DATABASE_ENDPOINT", at(database)),
+        ("DATABASE_URL", reached(&deployment.database_url)),
+        ("DATABASE_ENDPOINT", at(database.clone())),
         ("DATABASE_INSTANCE", deployment.database_instance.clone()),
         ("BUCKET", deployment.bucket.clone()),
     ];
@@ -111,7 +129,7 @@ fn exports(
     };
     let reference = jobs.iter().find(|(job, _)| job.name == REFERENCE_JOB).or(jobs.first());
     let reference = reference.map(|(_, deployment)| ("STATE_MACHINE_ARN", deployment.state_machine_arn.clone()));
-    let of_all = of_all.into_iter().chain(reference).map(|(name, value)| (name.to_owned(), value));
+    let of_all = of_all.into_iter().chain(source).chain(reference).map(|(name, value)| (name.to_owned(), value));
     of_all.chain(jobs.iter().map(of_job)).collect()
 }
 

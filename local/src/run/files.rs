@@ -1,0 +1,133 @@
+//! A run of a job that loads files: those of its sample, or others.
+
+use super::arguments::RunArguments;
+use crate::BoxError;
+use crate::binaries::workspace;
+use crate::deployment::{Deployment, Options};
+use crate::execution::Outcome;
+use crate::failure::{Failure, named, not_deployed};
+use crate::fingerprint::fingerprint;
+use crate::input::{self, Input};
+use crate::loaded;
+use crate::report::{self, ProgressLines, out};
+use crate::stack::{STACK_NAME, Stack};
+use crate::template::{self, Files, Job};
+use serde_json::Value;
+use sluice::input::PassedOver;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What lies in this folder of a sample comes later, by `--add`.
+const LATER: &str = "later/";
+
+/// Deploys the template, uploads the files of a job, runs it and shows what it did.
+pub(super) async fn run(
+    arguments: &RunArguments,
+    state_dir: &Path,
+    root: &Value,
+    jobs: &[Job],
+    (job, files): (&Job, &Files),
+) -> Result<(), Failure> {
+    let say = |text: &str| {
+        if !arguments.json {
+            out(format_args!("{text}\n"));
+        }
+    };
+    let input = arguments
+        .input_of_files()
+        .map_err(|argument| Failure::Run(format!("{argument} is not for {}, which loads files", job.name)))?;
+    let name = match &arguments.input {
+        None => STACK_NAME.to_owned(),
+        Some(folder) => format!("{STACK_NAME}-{:08x}", folder_number(folder)),
+    };
+    let folder = match &arguments.input {
+        Some(folder) => folder.clone(),
+        None => Some(workspace().join("local/sample").join(&job.name)).filter(|sample| sample.is_dir()).ok_or_else(
+            || {
+                Failure::Run(format!(
+                    "there is no sample for {0} in local/sample/{0}: name a folder with --input",
+                    job.name
+                ))
+            },
+        )?,
+    };
+    let mut found = Input::find(&folder, &files.spec.source).map_err(Failure::Run)?;
+    if arguments.input.is_none() {
+        found.files.retain(|(name, _)| !name.starts_with(LATER));
+    }
+    if found.files.is_empty() {
+        let told = std::iter::once(format!("{}: no {} file in it", folder.display(), files.spec.source.suffix));
+        return Err(Failure::Run(told.chain(found.told()).collect::<Vec<_>>().join("\n")));
+    }
+    let added = arguments.add.iter().map(|file| added(file, files)).collect::<Result<Vec<_>, _>>()?;
+
+    say("starting PostgreSQL and the local AWS");
+    let stack = Stack::start(state_dir, template::binaries(root, template::with_followers(jobs, job))?, &say)?;
+    say("deploying template.yaml");
+    let deployment = stack.deploy(&name, &Options::default()).await.map_err(|error| not_deployed(error, state_dir))?;
+    let deployment = deployment.of_job(job);
+    for (name, file) in found.files.iter().chain(&added) {
+        let is_new = deployment.upload_if_changed(name, file).await.map_err(|error| named(file, &*error))?;
+        let shown = std::env::current_dir().ok().and_then(|here| file.strip_prefix(here).ok()).unwrap_or(file);
+        say(&format!("{} {}", if is_new { "uploaded" } else { "already there:" }, shown.display()));
+    }
+    // With --json standard output holds nothing else.
+    let tell = |line: &str| if arguments.json { eprintln!("{line}") } else { say(line) };
+    found.told().iter().for_each(|line| tell(line));
+    for name in files.spec.unused_columns() {
+        tell(&format!("the column {name:?} of Source is not used, and not read"));
+    }
+    let loads = !arguments.dry_run && arguments.explain.is_empty();
+    if let Some(line) = loaded::forget_if_gone(&deployment, &files.spec.target, loads).await? {
+        tell(&line);
+    }
+    say(&format!("running {}", job.name));
+    let execution = deployment.start(&input).await?;
+    let mut lines = ProgressLines::default();
+    let outcome = execution
+        .follow(&mut |progress| {
+            if !arguments.json {
+                lines.tell(&progress)
+            }
+        })
+        .await?;
+    show(&deployment, files, &outcome, arguments.json).await?;
+    if outcome.succeeded() { Ok(()) } else { Err(Failure::Run(report::failure(&outcome))) }
+}
+
+async fn show(deployment: &Deployment, files: &Files, outcome: &Outcome, json: bool) -> Result<(), BoxError> {
+    if json {
+        out(format_args!("{}\n", serde_json::to_string(outcome)?));
+        return Ok(());
+    }
+    if outcome.succeeded() {
+        out(format_args!("\n{}\n\n", report::summary(outcome)));
+        if ["Explained", "WouldLoad"].contains(&outcome.last_state()) {
+            return Ok(());
+        }
+        let mut connection = deployment.connect().await?;
+        // The run has done its work, whatever keeps its table from being shown.
+        match report::table(&mut connection, &files.spec).await {
+            Ok(table) => out(format_args!("{table}")),
+            Err(error) => eprintln!("the table cannot be shown: {error}"),
+        }
+    }
+    Ok(())
+}
+
+/// A file that is to be uploaded, with its name.
+fn added(file: &Path, files: &Files) -> Result<(String, PathBuf), Failure> {
+    let name = input::name_of(file).map_err(Failure::Run)?;
+    let why = match input::passed_over(&name, &files.spec.source) {
+        None => return Ok((name, file.to_owned())),
+        Some(PassedOver::Hidden) => "begins with _ or .".to_owned(),
+        Some(_) => format!("does not end in {}", files.spec.source.suffix),
+    };
+    Err(Failure::Run(format!("{}: its name {why}, so no run would load it", file.display())))
+}
+
+/// A number that tells the folders of inputs apart.
+fn folder_number(folder: &Path) -> u64 {
+    let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    fingerprint(folder.as_os_str().as_encoded_bytes()) >> 32
+}
