@@ -505,19 +505,26 @@ def words(shape, versions):
     return result
 
 
-def refuse_repeated(columns, shape, said):
-    """all_files: two files that say the same of what they share. Counts alone are often equal by chance."""
+def repeated(columns, shape, said):
+    """all_files: the files that say the same as another one of what they share, of two the one dated later, with why.
+    Counts alone are often equal by chance."""
     if all("count" in value for value in shape["values"].values()):
-        return
+        return {}
     parts = {**shape, "values": {f"{name}/{part}": value if part == "is" else {part: value["mean"]} for name, value in shape["values"].items()
                                  for part in (("sum", "count") if "mean" in value else ("is",))}}
-    lines = [(name, {key: aggregates(columns, parts, word[2]).get(key) for key, word in file.items()}) for name, file in sorted(said.items())]
-    for place, (name, one) in enumerate(lines):
-        for other, two in lines[:place]:
+    dated = sorted((max(word[0].date for word in file.values()), name) for name, file in said.items() if file)
+    good, bad = {}, {}
+    for _, name in dated:
+        one = {key: aggregates(columns, parts, word[2]).get(key) for key, word in said[name].items()}
+        for other, two in good.items():
             shared = one.keys() & two.keys()
             equal = [key for key in shared if one[key] == two[key]]
             if len(equal) >= 2 and 2 * len(equal) > len(shared):
-                raise BadFile(f"{name} says the same as {other} of {len(equal)} of {len(shared)} keys; newest_file?")
+                bad[name] = f"{name} says the same as {other} of {len(equal)} of {len(shared)} keys; newest_file?"
+                break
+        else:
+            good[name] = one
+    return bad
 
 
 def table(spec, runs):
@@ -543,8 +550,10 @@ def table(spec, runs):
             state.update({key: line for key, line in spoken.items() if key not in state or all(new.is_whole(key) for new in fresh.values())})
     said = {name: words(shape, versions) for name, versions in files.items()}
     if mode == "all_files":
-        if target.get("on_repeated_file", "fail") == "fail":
-            refuse_repeated(columns, shape, said)
+        bad = repeated(columns, shape, said) if target.get("on_repeated_file", "fail") == "fail" else {}
+        if bad and source.get("on_bad_file", "fail") == "fail":
+            raise BadFile(min(bad.values()))
+        said = {name: file for name, file in said.items() if name not in bad}
         state = speak(columns, shape, [pair for file in said.values() for word in file.values() for pair in word[2]])
     elif mode == "newest_row":
         state = speak(columns, shape, seen)

@@ -121,7 +121,7 @@ impl View<'_> {
                 )
             }
             None if is_known => format!("{dated}, and this version is loaded: {history}"),
-            None if has_its_bytes => format!("{dated}, and the newest file by date speaks: {history}"),
+            None if has_its_bytes => format!("{dated}, and its date decides which file speaks: {history}"),
             None if known.is_some() => {
                 format!("{dated}, and this version is not loaded, or so long ago that it may be again: {history}")
             }

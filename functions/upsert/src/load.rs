@@ -1,9 +1,9 @@
 //! What a run loads.
 
 use crate::results::Results;
-use postgres::runs::Recorded;
+use crate::runs::Recorded;
 use sluice::Result;
-use sluice::contract::{Manifest, SourceFile, UpsertInput};
+use sluice::contract::{Manifest, UpsertInput};
 use sluice::ledger::{self, BatchFiles, Certainty, LoadingRun};
 use sluice::spec::Spec;
 use sluice::store::Store;
@@ -35,11 +35,8 @@ impl Load<'_> {
         };
         let files_of = |index| async move {
             let files = self.results.files(index).await?;
-            let (mut bad, loaded): (Vec<SourceFile>, Vec<SourceFile>) = (files.loaded.iter())
-                .map(|loaded| loaded.file.clone())
-                .partition(|file| recorded.files_repeated.contains(&file.key));
-            bad.extend(files.bad.iter().map(|bad| bad.file.clone()));
-            Ok(BatchFiles { loaded, bad })
+            let loaded = files.loaded.iter().map(|loaded| loaded.file.clone()).collect();
+            Ok(BatchFiles { loaded, bad: files.bad.iter().map(|bad| bad.file.clone()).collect() })
         };
         ledger::write(store, run, files_of, certainty).await
     }

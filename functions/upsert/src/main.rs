@@ -7,6 +7,7 @@
 //! - [`transaction`]: all of it, or nothing.
 //! - [`target`]: does the spec fit the parts, and the table the spec?
 //! - [`start`]: is the target what detection assumed?
+//! - [`runs`]: the table `sluice.runs`, which makes a run's effects happen once.
 //! - [`staging`]: the parts in a temporary table.
 //! - [`last_run`], [`words`]: what the staged rows mean for the target, by `on_overlap`.
 //! - [`key_ranges`]: which files may have filled which keys.
@@ -20,6 +21,7 @@ mod load;
 mod merged;
 mod prepare;
 mod results;
+mod runs;
 mod scram;
 mod staging;
 mod start;

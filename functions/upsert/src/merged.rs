@@ -14,16 +14,16 @@ pub(crate) struct Merged {
     pub inserted: u64,
     /// Keys whose values changed.
     pub updated: u64,
-    /// Keys of which no file says anything any more.
+    /// Keys of which no file that counts says anything any more.
     pub deleted: u64,
     /// Keys of the run's files of which a part is, or may be, in quarantine.
     pub partial: u64,
     /// A sentence each.
     pub notes: Vec<String>,
-    /// Files that were set aside since they repeat others.
+    /// Files that this run set aside since they repeat others.
     pub bad: u64,
-    /// Those of them that are the run's own, by their keys.
-    pub files_repeated: Vec<String>,
+    /// Those of them that are the run's own.
+    pub repeated: u64,
 }
 
 impl Merged {
@@ -43,7 +43,18 @@ impl Merged {
     pub(crate) fn went(&mut self, keys: &Keys) {
         self.deleted = keys.count;
         if keys.count > 0 {
-            self.notes.push(format!("{} went, since no file has them any more: {}", keys.counted(), keys.named()));
+            self.notes.push(format!(
+                "{} went, since no file that counts has them any more: {}",
+                keys.counted(),
+                keys.named()
+            ));
+        }
+    }
+
+    /// Says which keys have a smaller value than before.
+    pub(crate) fn got_smaller(&mut self, keys: &Keys) {
+        if keys.count > 0 {
+            self.notes.push(format!("{} got smaller, by what files say now: {}", keys.counted(), keys.named()));
         }
     }
 
@@ -114,6 +125,7 @@ mod tests {
         let first = vec!["a".to_owned(), "b".to_owned()];
         let mut merged = Merged::default();
         merged.went(&Keys::default());
+        merged.got_smaller(&Keys::default());
         assert!(merged.notes.is_empty());
         merged.went(&Keys { count: 2, first: first.clone() });
         merged.are_partial(&Keys { count: 3, first });

@@ -3,12 +3,12 @@
 use crate::last_run;
 use crate::load::Load;
 use crate::merged::Merged;
+use crate::runs::{self, Recorded, Run};
 use crate::start::{Start, is_as_assumed, refuse_loss};
 use crate::target::Target;
 use crate::words;
 use postgres::bookkeeping;
 use postgres::loading::{LASTING_COMMIT, LOCK_TARGET};
-use postgres::runs::{self, Recorded, Run};
 use postgres::sql_error::classify;
 use postgres::targets;
 use sluice::contract::{Loaded, Mode, PivotResult, UpsertOutput};
@@ -86,7 +86,7 @@ pub(crate) async fn load(
     };
     let output = output(load, rows_staged, &merged)?;
     let Start { generation, after, .. } = start;
-    let recorded = Recorded { output, generation, after, files_repeated: merged.files_repeated };
+    let recorded = Recorded { output, generation, after };
     let loaded = Loaded {
         generation: recorded.generation.clone(),
         detected_at: manifest.detected_at.clone(),
@@ -107,10 +107,9 @@ pub(crate) async fn load(
 /// What a run has done.
 fn output(load: &Load<'_>, rows_staged: u64, merged: &Merged) -> Result<UpsertOutput> {
     let total = |count: &dyn Fn(&PivotResult) -> u64| load.results.batches.iter().map(count).sum::<u64>();
-    let own = u64::try_from(merged.files_repeated.len()).expect("a count fits into 64 bits");
     Ok(UpsertOutput {
         mode: load.input.mode,
-        files: total(&|result| result.output.files_loaded) - own,
+        files: total(&|result| result.output.files_loaded) - merged.repeated,
         files_changed: load.results.files_changed(),
         rows_read: total(&|result| result.output.rows_read),
         rows_rejected: total(&|result| result.output.rows_rejected),

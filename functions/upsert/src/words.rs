@@ -1,12 +1,13 @@
 //! `on_overlap: all_files` and `newest_file`: a table beside the target keeps the word of each file on each key, which
 //! is what its rows with that key come to. A run replaces the words of its files, and finds anew what the target holds
-//! for the affected keys only; so neither late files nor corrected ones nor repetitions change the result.
+//! for the affected keys only; so neither late files nor corrected ones nor repetitions change the result. What a file
+//! says that repeats another one is kept with the others, but does not count as long as it does.
 //!
 //! # Layout
 //! - `table`: the table of words.
 //! - `files`: the run's files.
 //! - `replace`: from the words before to those after the run.
-//! - `repeated`: files that say what others say.
+//! - `repeated`: files that say what others say, and do not count.
 //! - `total`: from words to rows of the target.
 
 mod files;
@@ -23,6 +24,7 @@ use crate::staging;
 use crate::start::Start;
 use crate::target::Target;
 use sluice::Result;
+use sluice::spec::OnOverlap;
 use sluice::store::Store;
 use sqlx::PgConnection;
 use tracing::warn;
@@ -46,13 +48,18 @@ pub(crate) async fn load(
 
     let mut merged = Merged::default();
     merged.are_partial(&replace::partial_keys(connection, &words).await?);
-    let repeated = repeated::replace_others(connection, &words, store.bucket(), start).await?;
-    for note in repeated.notes(store.bucket()) {
+    let has_come_again = replace::replace(connection, &words).await?;
+    let repeats = repeated::find_totals(connection, &words, store.bucket(), start).await?;
+    for note in repeats.notes(store.bucket()) {
         warn!("{note}");
         merged.notes.push(note);
-        merged.bad += 1;
     }
-    merged.files_repeated = repeated.own_keys(store.bucket());
+    (merged.bad, merged.repeated) = (repeats.bad_count(), repeats.own_count());
+    // With all_files, files that come for the first time only add to what others say.
+    let is_newest_file = target.spec.target.on_overlap == OnOverlap::NewestFile;
+    if !start.is_new && (is_newest_file || has_come_again || merged.bad > 0 || start.is_reload) {
+        merged.got_smaller(&total::smaller_keys(connection, &words).await?);
+    }
     total::merge(connection, &words, start, &mut merged).await?;
     Ok((rows_staged, merged))
 }

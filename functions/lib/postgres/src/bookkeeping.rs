@@ -1,5 +1,5 @@
-//! The schema `sluice`: what loads write down beside the tables that they load. [`runs`](crate::runs) and
-//! [`targets`](crate::targets) are two of its tables; kinds make others.
+//! The schema `sluice`: what loads write down beside the tables that they load. [`targets`](crate::targets) is
+//! one of its tables, `runs` another one; kinds make others.
 
 use crate::sql_error::classify;
 use sluice::Result;

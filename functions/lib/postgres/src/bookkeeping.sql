@@ -30,7 +30,6 @@ alter table sluice.runs
     add column if not exists files_bad bigint not null default 0,
     add column if not exists keys_partial bigint not null default 0,
     add column if not exists notes text[] not null default '{}',
-    add column if not exists files_repeated text[] not null default '{}',
     add column if not exists generation text not null default '',
     add column if not exists came_after text;
 create index if not exists runs_order on sluice.runs (target, detected_at);

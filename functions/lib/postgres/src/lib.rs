@@ -9,7 +9,6 @@
 //! - [`arrays`]: a small part in one message.
 //! - [`merge`]: inserts new keys and updates those that differ.
 //! - [`bookkeeping`]: the schema `sluice` and its tables.
-//! - [`runs`]: its table `runs`, which makes a run's effects happen once.
 //! - [`targets`]: its table `targets`: what is loaded into what.
 
 pub mod arrays;
@@ -19,7 +18,6 @@ pub mod identifiers;
 pub mod loading;
 pub mod merge;
 pub mod preflight;
-pub mod runs;
 pub mod sql_error;
 pub mod targets;
 mod told;

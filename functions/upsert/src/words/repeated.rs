@@ -1,22 +1,25 @@
 //! `on_repeated_file: fail`: a file that says of most of the keys that it shares with another one what that says would
-//! be counted twice. Of the two the one that S3 dates later is a bad file.
+//! be counted twice. Of the two the one that S3 dates later is a bad file: as long as it repeats the other, what it says
+//! is kept, but does not count.
+//!
+//! So what counts depends on what the files say and when they are dated, not on the order in which they came. In the
+//! order of their dates, each file repeats another one or not; those that do are marked with one that they repeat, and
+//! which does not. Only a change of either can undo that, so no other marked file needs to be compared again.
 
 use super::files::{self, FILES};
-use super::replace::{self, TOUCHED};
-use super::table::{MODIFIED, Words};
+use super::replace::TOUCHED;
+use super::table::{MODIFIED, REPEATS, Words};
 use super::total::{self, FILE_COUNT, TOTALS};
 use crate::merged::{NAMED, named};
-use crate::staging::STAGING;
 use crate::start::Start;
 use postgres::identifiers::Names;
 use postgres::sql_error::classify;
-use serde_json::json;
 use sluice::contract::FILE_COLUMN;
 use sluice::spec::{OnBad, OnOverlap, OnRepeatedFile};
 use sluice::{Error, Kind, Result};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A file that repeats another one.
 #[derive(Clone, Debug)]
@@ -46,7 +49,8 @@ impl Repeated {
     }
 }
 
-/// Of pairs in the order of the later one's date, the files that repeat one that is not bad itself, each once.
+/// Of pairs in the order of the later one's date, the files that repeat one that is not bad itself, each once, with the
+/// first such one.
 fn bad_ones(pairs: Vec<Repeated>) -> Vec<Repeated> {
     let mut bad: Vec<Repeated> = Vec::new();
     let mut names = BTreeSet::new();
@@ -58,15 +62,16 @@ fn bad_ones(pairs: Vec<Repeated>) -> Vec<Repeated> {
     bad
 }
 
-/// The files that repeat others, if the spec does not allow that. Each pair has a file of this run.
+/// The files that repeat others and are not marked yet. Each pair has one of the run's files or of `again`.
 ///
 /// # Errors
 /// `InvalidSource` if there is one and a bad file ends the run; others as [`classify`].
-async fn find(connection: &mut PgConnection, words: &Words<'_>, bucket: &str) -> Result<Vec<Repeated>> {
-    let target = &words.target.spec.target;
-    if target.on_overlap != OnOverlap::AllFiles || target.on_repeated_file == OnRepeatedFile::Allow {
-        return Ok(Vec::new());
-    }
+async fn find(
+    connection: &mut PgConnection,
+    words: &Words<'_>,
+    bucket: &str,
+    again: &BTreeSet<String>,
+) -> Result<Vec<Repeated>> {
     // Most runs end here.
     let is_shared = format!("select exists (select from {TOTALS} where {FILE_COUNT} > 1)");
     let is_shared: bool = sqlx::query_scalar(AssertSqlSafe(is_shared))
@@ -76,7 +81,7 @@ async fn find(connection: &mut PgConnection, words: &Words<'_>, bucket: &str) ->
     if !is_shared {
         return Ok(Vec::new());
     }
-    let bad = bad_ones(pairs(connection, words).await?);
+    let bad = bad_ones(pairs(connection, words, again).await?);
     match bad.first() {
         Some(first) if words.target.spec.source.on_bad_file == OnBad::Fail => {
             let what = format!(
@@ -92,7 +97,7 @@ async fn find(connection: &mut PgConnection, words: &Words<'_>, bucket: &str) ->
 
 /// All pairs, in the order of the later one's date. Only words that are equal meet here, so two files that merely share
 /// their keys cost one comparison each.
-async fn pairs(connection: &mut PgConnection, words: &Words<'_>) -> Result<Vec<Repeated>> {
+async fn pairs(connection: &mut PgConnection, words: &Words<'_>, again: &BTreeSet<String>) -> Result<Vec<Repeated>> {
     let (names, table) = (&words.target.names, &words.table);
     let (Names { key, .. }, one, other) = (names, names.of("one"), names.of("other"));
     sqlx::raw_sql(AssertSqlSafe(format!("analyze {TOTALS}; set local jit = off")))
@@ -100,14 +105,15 @@ async fn pairs(connection: &mut PgConnection, words: &Words<'_>) -> Result<Vec<R
         .await
         .map_err(|error| classify("analyze what the words come to", error))?;
     sqlx::query(AssertSqlSafe(format!(
-        "with equal as (
+        "with compared as (select name from {FILES} union select unnest($1::text[])),
+         equal as (
              select one.{FILE_COLUMN} as one, other.{FILE_COLUMN} as other, count(*) as equal
              from {TOTALS} total
              join {table} one on one.{key} = total.{key}
-             join {FILES} file on file.name = one.{FILE_COLUMN}
+             join compared on compared.name = one.{FILE_COLUMN}
              join {table} other
                  on other.{key} = one.{key} and ({other}) = ({one}) and other.{FILE_COLUMN} <> one.{FILE_COLUMN}
-             where total.{FILE_COUNT} > 1
+             where total.{FILE_COUNT} > 1 and one.{REPEATS} is null and other.{REPEATS} is null
              group by 1, 2
              having count(*) > 1
          ),
@@ -123,10 +129,7 @@ async fn pairs(connection: &mut PgConnection, words: &Words<'_>) -> Result<Vec<R
              where 2 * equal.equal > shared.shared
          ),
          dated as (
-             select name, coalesce(
-                 (select modified from {FILES} file where file.name = named.name),
-                 (select max({MODIFIED}) from {table} word where word.{FILE_COLUMN} = named.name)
-             ) as modified
+             select name, (select max({MODIFIED}) from {table} word where word.{FILE_COLUMN} = named.name) as modified
              from (select one as name from repeated union select other from repeated) as named
          )
          select later.name as later, earlier.name as earlier, repeated.equal, repeated.shared, repeated.first
@@ -136,6 +139,7 @@ async fn pairs(connection: &mut PgConnection, words: &Words<'_>) -> Result<Vec<R
          where (later.modified, later.name) > (earlier.modified, earlier.name)
          order by later.modified, later.name, earlier.modified, earlier.name"
     )))
+    .bind(again.iter().collect::<Vec<_>>())
     .map(|row: PgRow| Repeated {
         later: row.get(0),
         earlier: row.get(1),
@@ -148,98 +152,166 @@ async fn pairs(connection: &mut PgConnection, words: &Words<'_>) -> Result<Vec<R
     .map_err(|error| classify("look for files that repeat others", error))
 }
 
-/// The files of a run and of runs before that are bad, since they repeat others.
+/// What a run did to files that repeat others, by what their words are called.
 #[derive(Debug, Default)]
-pub(super) struct AllRepeated {
-    /// Of this run: what they say is not taken over, and their last good versions keep their words.
-    own: Vec<Repeated>,
-    /// Of runs before: their words go.
-    loaded: Vec<Repeated>,
+pub(super) struct Repeats {
+    /// Of those that are marked in the end, the ones that were looked at.
+    marked: BTreeMap<String, Repeated>,
+    /// Those that runs before had marked, and that were looked at again.
+    before: BTreeSet<String>,
+    /// Of both the run's own.
+    own: BTreeSet<String>,
 }
 
-impl AllRepeated {
-    /// What a person should know of each: nothing tries it again when the one that it repeats is corrected.
-    pub(super) fn notes(&self, bucket: &str) -> impl Iterator<Item = String> {
-        let own = self.own.iter().map(|file| (file, "it is set aside"));
-        let loaded = self.loaded.iter().map(|file| (file, "what was loaded of it is taken away"));
-        own.chain(loaded).map(move |(file, done)| {
-            let [later, earlier] = [&file.later, &file.earlier].map(|name| files::key(bucket, name));
-            format!(
-                "{}; {done}, and it is not tried again by itself when {earlier} is corrected: then start with {}",
-                file.told(bucket),
-                json!({"forget": [later]})
-            )
-        })
+impl Repeats {
+    /// The files that this run set aside.
+    fn set_aside(&self) -> impl Iterator<Item = &Repeated> {
+        self.marked.values().filter(|file| self.own.contains(&file.later) || !self.before.contains(&file.later))
     }
 
-    /// The keys of those of this run.
-    pub(super) fn own_keys(&self, bucket: &str) -> Vec<String> {
-        self.own.iter().map(|file| files::key(bucket, &file.later).to_owned()).collect()
+    /// How many files this run set aside.
+    pub(super) fn bad_count(&self) -> u64 {
+        self.set_aside().fold(0, |count, _| count + 1)
+    }
+
+    /// How many of them are its own.
+    pub(super) fn own_count(&self) -> u64 {
+        self.set_aside().filter(|file| self.own.contains(&file.later)).fold(0, |count, _| count + 1)
+    }
+
+    /// What a person should know of them, [`NAMED`] of each kind by name.
+    pub(super) fn notes(&self, bucket: &str) -> Vec<String> {
+        let mut notes = Vec::new();
+        for file in self.set_aside().take(NAMED) {
+            notes.push(format!("{}; it is set aside, and counts as soon as the two differ", file.told(bucket)));
+        }
+        match self.bad_count().saturating_sub(notes.len() as u64) {
+            0 => {}
+            1 => notes.push("1 more file that says the same as another one is set aside".to_owned()),
+            more => notes.push(format!("{more} more files that say the same as others are set aside")),
+        }
+        let again = self.before.iter().filter(|name| !self.marked.contains_key(*name) && !self.own.contains(*name));
+        let again: Vec<String> = again.map(|name| files::key(bucket, name).to_owned()).collect();
+        if !again.is_empty() {
+            let which = named(&again[..again.len().min(NAMED)], again.len());
+            notes.push(format!("what was set aside since it repeated another file counts again: {which}"));
+        }
+        notes
     }
 }
 
-/// Replaces what the run's files said before, and finds what the affected keys come to. Files that repeat others are
-/// left out, and all is done once more without them: their versions before have their words again.
+/// Finds what the affected keys come to, once it is known which of the run's files, and of those that repeat or repeated
+/// one of them, repeat others.
 ///
 /// # Errors
 /// As [`find`].
-pub(super) async fn replace_others(
+pub(super) async fn find_totals(
     connection: &mut PgConnection,
     words: &Words<'_>,
     bucket: &str,
     start: &Start,
-) -> Result<AllRepeated> {
-    let failed = |error| classify("set files aside that repeat others", error);
-    let mut all = AllRepeated::default();
-    sqlx::raw_sql("savepoint sluice_words").execute(&mut *connection).await.map_err(failed)?;
-    loop {
-        replace::replace(connection, words).await?;
-        take_away(connection, words, &all.loaded).await?;
+) -> Result<Repeats> {
+    let (mut repeats, target) = (Repeats::default(), &words.target.spec.target);
+    if target.on_overlap != OnOverlap::AllFiles {
         total::find(connection, words, start).await?;
-        let found = find(connection, words, bucket).await?;
+        return Ok(repeats);
+    }
+    if target.on_repeated_file == OnRepeatedFile::Allow {
+        repeats.before = unmark(connection, words, &Of::All).await?;
+        total::find(connection, words, start).await?;
+        return Ok(repeats);
+    }
+    repeats.before = unmark(connection, words, &Of::Run).await?;
+    let mut again = repeats.before.clone();
+    loop {
+        total::find(connection, words, start).await?;
+        let found = find(connection, words, bucket, &again).await?;
         if found.is_empty() {
             break;
         }
-        sqlx::raw_sql("rollback to savepoint sluice_words").execute(&mut *connection).await.map_err(failed)?;
-        let own = leave_out(connection, &found).await?;
-        let (own, loaded): (Vec<_>, Vec<_>) = found.into_iter().partition(|file| own.contains(&file.later));
-        all.own.extend(own);
-        all.loaded.extend(loaded);
+        mark(connection, words, &found).await?;
+        let names: Vec<String> = found.iter().map(|file| file.later.clone()).collect();
+        repeats.marked.extend(found.into_iter().map(|file| (file.later.clone(), file)));
+        // Those that were thought to repeat one of them may repeat another one, or none.
+        for name in unmark(connection, words, &Of::Those(names)).await? {
+            if repeats.marked.remove(&name).is_none() {
+                repeats.before.insert(name.clone());
+            }
+            again.insert(name);
+        }
     }
-    sqlx::raw_sql("release savepoint sluice_words").execute(connection).await.map_err(failed)?;
-    Ok(all)
+    repeats.own = own(connection, repeats.marked.keys().chain(&repeats.before)).await?;
+    Ok(repeats)
 }
 
-/// Takes the words of these files away.
-async fn take_away(connection: &mut PgConnection, words: &Words<'_>, loaded: &[Repeated]) -> Result<()> {
-    if loaded.is_empty() {
-        return Ok(());
-    }
+/// Which marks are taken away.
+enum Of {
+    /// All.
+    All,
+    /// Those of the run's files, and of the files that repeat one of these.
+    Run,
+    /// Those of the files that repeat one of these.
+    Those(Vec<String>),
+}
+
+/// Takes marks away: what these files say counts, unless they are marked again. Returns their names.
+async fn unmark(connection: &mut PgConnection, words: &Words<'_>, of: &Of) -> Result<BTreeSet<String>> {
     let (Names { key, .. }, table) = (&words.target.names, &words.table);
-    let names: Vec<&str> = loaded.iter().map(|file| file.later.as_str()).collect();
+    let files = format!("(select name from {FILES})");
+    let (which, names) = match of {
+        Of::All => (String::new(), None),
+        Of::Run => (format!("and ({REPEATS} in {files} or {FILE_COLUMN} in {files})"), None),
+        Of::Those(names) => (format!("and {REPEATS} = any($1)"), Some(names)),
+    };
+    let unmark = AssertSqlSafe(format!(
+        "with counting as (
+             update {table} set {REPEATS} = null where {REPEATS} is not null {which} returning {FILE_COLUMN}, {key}
+         ),
+         touched as (insert into {TOUCHED} select {key} from counting)
+         select distinct {FILE_COLUMN} from counting"
+    ));
+    let unmark = names.into_iter().fold(sqlx::query_scalar(unmark), |unmark, names| unmark.bind(names));
+    let unmarked: Vec<String> = unmark
+        .fetch_all(connection)
+        .await
+        .map_err(|error| classify("look again at files that repeated others", error))?;
+    Ok(unmarked.into_iter().collect())
+}
+
+/// Marks files: what they say does not count.
+async fn mark(connection: &mut PgConnection, words: &Words<'_>, found: &[Repeated]) -> Result<()> {
+    let (Names { key, .. }, table) = (&words.target.names, &words.table);
+    let (later, earlier): (Vec<&str>, Vec<&str>) =
+        found.iter().map(|file| (file.later.as_str(), file.earlier.as_str())).unzip();
     sqlx::query(AssertSqlSafe(format!(
-        "with gone as (delete from {table} where {FILE_COLUMN} = any($1) returning {key})
+        "with gone as (
+             update {table} word set {REPEATS} = found.earlier
+             from unnest($1::text[], $2::text[]) as found (later, earlier)
+             where word.{FILE_COLUMN} = found.later
+             returning word.{key}
+         )
          insert into {TOUCHED} select {key} from gone"
     )))
-    .bind(&names)
+    .bind(later)
+    .bind(earlier)
     .execute(connection)
     .await
-    .map_err(|error| classify("take away the words of files that repeat others", error))
+    .map_err(|error| classify("set files aside that repeat others", error))
     .map(|_| ())
 }
 
-/// Leaves out what those of these files say that are the run's own. Returns their names.
-async fn leave_out(connection: &mut PgConnection, found: &[Repeated]) -> Result<Vec<String>> {
-    let names: Vec<&str> = found.iter().map(|file| file.later.as_str()).collect();
-    sqlx::query_scalar(AssertSqlSafe(format!(
-        "with own as (delete from {FILES} where name = any($1) returning number, name),
-              left_out as (delete from {STAGING} staged using own where staged.{FILE_COLUMN} = own.number)
-         select name from own"
-    )))
-    .bind(&names)
-    .fetch_all(connection)
-    .await
-    .map_err(|error| classify("leave out files that repeat others", error))
+/// Which of these are files of the run.
+async fn own(connection: &mut PgConnection, names: impl Iterator<Item = &String>) -> Result<BTreeSet<String>> {
+    let names: Vec<&String> = names.collect();
+    if names.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let own: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!("select name from {FILES} where name = any($1)")))
+        .bind(names)
+        .fetch_all(connection)
+        .await
+        .map_err(|error| classify("look up the run's files", error))?;
+    Ok(own.into_iter().collect())
 }
 
 #[cfg(test)]

@@ -45,14 +45,28 @@ pub(super) async fn partial_keys(connection: &mut PgConnection, words: &Words<'_
     .map_err(|error| classify("count the keys that are not whole", error))
 }
 
-/// Replaces what the files said before by the staged rows.
+/// Replaces what the files said before by the staged rows. Says whether any of them said something before.
 ///
 /// # Errors
 /// As [`classify`].
-pub(super) async fn replace(connection: &mut PgConnection, words: &Words<'_>) -> Result<()> {
+pub(super) async fn replace(connection: &mut PgConnection, words: &Words<'_>) -> Result<bool> {
     begin(connection, words).await?;
+    let has_come_again = has_come_again(connection, words).await?;
     delete(connection, words).await?;
-    write(connection, words).await
+    write(connection, words).await?;
+    Ok(has_come_again)
+}
+
+async fn has_come_again(connection: &mut PgConnection, words: &Words<'_>) -> Result<bool> {
+    let table = &words.table;
+    sqlx::query_scalar(AssertSqlSafe(format!(
+        "select exists (
+             select from {FILES} file where exists (select from {table} word where word.{FILE_COLUMN} = file.name)
+         )"
+    )))
+    .fetch_one(connection)
+    .await
+    .map_err(|error| classify("look for what the files said before", error))
 }
 
 async fn begin(connection: &mut PgConnection, words: &Words<'_>) -> Result<()> {

@@ -1,8 +1,8 @@
 //! From the words on a key to the row of the target: of `all_files` their sum, of `newest_file` the newest one.
 
 use super::replace::TOUCHED;
-use super::table::{IS_WHOLE, MODIFIED, Words};
-use crate::merged::Merged;
+use super::table::{IS_WHOLE, MODIFIED, REPEATS, Words};
+use crate::merged::{Keys, Merged, select_keys};
 use crate::staging::STAGING;
 use crate::start::Start;
 use postgres::identifiers::Names;
@@ -16,7 +16,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 /// What the affected keys come to.
 pub(super) const TOTALS: &str = "pg_temp.sluice_totals";
 
-/// How many files have a word on the key.
+/// How many files have a word on the key that counts.
 pub(super) const FILE_COUNT: &str = "sluice_file_count";
 
 /// Finds what the affected keys come to: all keys, if nothing is in the target yet.
@@ -28,19 +28,20 @@ pub(super) async fn find(connection: &mut PgConnection, words: &Words<'_>, start
     let (Names { key, .. }, list, sums) = (names, names.list(), names.sums());
     let affected = match start.is_new {
         true => String::new(),
-        false => format!("where {key} in (select {key} from {STAGING} union all select {key} from {TOUCHED})"),
+        false => format!("and {key} in (select {key} from {STAGING} union all select {key} from {TOUCHED})"),
     };
+    let counting = format!("{table} where {REPEATS} is null {affected}");
     let newest_first = match target.newest_by {
         NewestBy::Modified => format!("{IS_WHOLE} desc, {MODIFIED} desc, {FILE_COLUMN} collate \"C\" desc"),
         NewestBy::Key => format!("{IS_WHOLE} desc, {FILE_COLUMN} collate \"C\" desc, {MODIFIED} desc"),
     };
     let totals = match target.on_overlap {
         OnOverlap::NewestFile => {
-            format!("select distinct on ({key}) {key}, {list} from {table} {affected} order by {key}, {newest_first}")
+            format!("select distinct on ({key}) {key}, {list} from {counting} order by {key}, {newest_first}")
         }
-        OnOverlap::AllFiles | OnOverlap::LastRun => format!(
-            "select {key}, {sums}, count(*) as {FILE_COUNT} from {table} {affected} group by {key} order by {key}"
-        ),
+        OnOverlap::AllFiles | OnOverlap::LastRun => {
+            format!("select {key}, {sums}, count(*) as {FILE_COUNT} from {counting} group by {key} order by {key}")
+        }
     };
     sqlx::raw_sql(AssertSqlSafe(format!(
         "drop table if exists {TOTALS};
@@ -50,6 +51,27 @@ pub(super) async fn find(connection: &mut PgConnection, words: &Words<'_>, start
     .await
     .map_err(|error| classify("find what the words come to", error))
     .map(|_| ())
+}
+
+/// Keys of the target of which a value is about to become smaller.
+///
+/// # Errors
+/// As [`classify`].
+pub(super) async fn smaller_keys(connection: &mut PgConnection, words: &Words<'_>) -> Result<Keys> {
+    let Names { table, key, values, .. } = &words.target.names;
+    let smaller = values.iter().map(|value| format!("total.{value} < known.{value}")).collect::<Vec<_>>().join(" or ");
+    let select = select_keys(key);
+    sqlx::query_as(AssertSqlSafe(format!(
+        "with found as (
+             select known.{key} from only {table} known join {TOTALS} total on total.{key} = known.{key}
+             where {smaller}
+         )
+         {select}"
+    )))
+    .fetch_one(connection)
+    .await
+    .map(Keys::new)
+    .map_err(|error| classify("look for keys that get smaller", error))
 }
 
 /// Makes the target what the words come to.
@@ -74,6 +96,7 @@ pub(super) async fn merge(
         true => String::new(),
         false => format!("and known.{key} in (select {key} from {TOUCHED})", key = names.key),
     };
-    merged.went(&words.target.delete_keys_not_in(connection, &words.table, &is_affected).await?);
+    let counting = format!("(select {key} from {table} where {REPEATS} is null)", key = names.key, table = words.table);
+    merged.went(&words.target.delete_keys_not_in(connection, &counting, &is_affected).await?);
     Ok(())
 }

@@ -182,3 +182,24 @@ async fn a_bad_file_is_known_until_it_changes_or_is_named() {
     assert_eq!(mended.counts["upsert"]["files_bad"], 0);
     assert_eq!(table(&stack).await, DAYS);
 }
+
+/// An upload whose run cannot ask the target leaves no mark: it has not come to the lock. But as any run that failed, it
+/// is told by the job's alarm, and what it was to load is found by the next one, whatever that is started by: it was not
+/// there at the last success.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_of_a_wake_up_that_could_not_ask_the_target_is_loaded_by_the_next_run() {
+    let stack = loaded(vpc_mode()).await;
+    sql(&stack, "alter table sluice.targets rename column has_rows to had_rows").await;
+    stack.upload("c.csv", csv(&[("Work", "4", "2024-01-03")])).await.unwrap();
+    let woken = run(&stack, json!({"upload": true})).await;
+    assert_eq!(woken.status, "FAILED");
+    let states: Vec<&str> = woken.states.iter().map(|run| run.state.as_str()).collect();
+    assert!(states.contains(&"CheckTarget") && !states.contains(&"DetectNewFiles"), "{states:?}");
+    assert_eq!(keys(&stack, "state/pomodoro/again").await, Vec::<String>::new());
+    assert_eq!(table(&stack).await, DAYS);
+    sql(&stack, "alter table sluice.targets rename column had_rows to has_rows").await;
+    let next = run_well(&stack, json!({"scheduled_time": "2024-02-01T00:00:00Z"})).await;
+    assert_eq!((next.last_state(), &next.counts["new_file_count"]), ("Loaded", &json!(1)));
+    assert_eq!(table(&stack).await, [DAYS[0], DAYS[1], "2024-01-03 0 4"]);
+    assert_eq!(run_well(&stack, json!({})).await.last_state(), "NothingToDo");
+}

@@ -87,10 +87,10 @@ async fn of_files_that_repeat_one_another_the_first_one_counts() {
     let notes_of_run = notes(&output);
     assert_eq!(notes_of_run.len(), 1, "{notes_of_run:?}");
     assert!(notes_of_run[0].starts_with("input_data/b.csv says the same as input_data/a.csv on 2 of the 2 keys"));
-    let told = "; it is set aside, and it is not tried again by itself when input_data/a.csv is corrected: then start \
-                with {\"forget\":[\"input_data/b.csv\"]}";
+    let told = "; it is set aside, and counts as soon as the two differ";
     assert!(notes_of_run[0].ends_with(told), "{notes_of_run:?}");
-    assert_eq!(entry(&stack, 1).await, [vec!["input_data/c.csv", "input_data/a.csv"], vec!["input_data/b.csv"]]);
+    // What it says is kept, so the next runs need not read it again.
+    assert_eq!(entry(&stack, 1).await, [vec!["input_data/c.csv", "input_data/b.csv", "input_data/a.csv"], vec![]]);
     let expected = ["2024-01-01 10 10", "2024-01-02 11 11", "2024-01-03 3 3", "2024-01-04 4 4", "2024-01-05 5 5"];
     assert_eq!(rows_of(&stack, "t").await, expected);
 
@@ -99,36 +99,85 @@ async fn of_files_that_repeat_one_another_the_first_one_counts() {
     let again = run.load(&stack).await.unwrap();
     assert_eq!(again, output);
 
-    // One that comes later and is dated before those that it repeats: they are set aside, and their words go.
+    // One that comes later and is dated before those that it repeats: what they say does not count any more.
     let older = file("0.csv", 0, &["2024-01-01 1 1", "2024-01-02 2 2"]);
     let output = Run::new(2, &parts, vec![vec![older]]).load(&stack).await.unwrap();
     assert_eq!(counts(&output, ["files", "files_bad"]), [1, 1]);
-    assert!(notes(&output)[0].starts_with("input_data/a.csv says the same as input_data/0.csv"), "{output}");
-    let told = "; what was loaded of it is taken away, and it is not tried again by itself when input_data/0.csv is \
-                corrected: then start with {\"forget\":[\"input_data/a.csv\"]}";
-    assert!(notes(&output)[0].ends_with(told), "{output}");
+    let [note] = &notes(&output)[..] else { panic!("{output}") };
+    assert!(note.starts_with("input_data/a.csv says the same as input_data/0.csv") && note.ends_with(told), "{note}");
     assert_eq!(rows_of(&stack, "t").await, expected);
-    assert_eq!(entry(&stack, 2).await, [vec!["input_data/0.csv"], vec![]]);
 
-    // The file that was the first one is corrected: a key that only it had goes.
-    let corrected = file("0.csv", 9, &["2024-01-01 7 7"]);
-    Run::new(3, &parts, vec![vec![corrected]]).load(&stack).await.unwrap();
-    assert_eq!(
-        rows_of(&stack, "t").await,
-        ["2024-01-01 16 16", "2024-01-02 9 9", "2024-01-03 3 3", "2024-01-04 4 4", "2024-01-05 5 5"]
-    );
+    // The file that was the first one is corrected: a counts again, and b does not, as it repeats that one.
+    let output = Run::new(3, &parts, vec![vec![file("0.csv", 9, &["2024-01-01 7 7"])]]).load(&stack).await.unwrap();
+    assert_eq!(counts(&output, ["files", "files_bad"]), [1, 0]);
+    let again = |names: &str| format!("what was set aside since it repeated another file counts again: {names}");
+    assert_eq!(notes(&output), [again("input_data/a.csv")]);
+    let expected = ["2024-01-01 17 17", "2024-01-02 11 11", "2024-01-03 3 3", "2024-01-04 4 4", "2024-01-05 5 5"];
+    assert_eq!(rows_of(&stack, "t").await, expected);
+
+    // That one, too: now b counts, and c, which repeats it, does not.
+    let output = Run::new(4, &parts, vec![vec![file("a.csv", 10, &["2024-01-06 6 6"])]]).load(&stack).await.unwrap();
+    assert_eq!(counts(&output, ["files", "files_bad"]), [1, 1]);
+    let [note, back, smaller] = &notes(&output)[..] else { panic!("{output}") };
+    assert!(note.starts_with("input_data/c.csv says the same as input_data/b.csv on 3 of the 5 keys"), "{note}");
+    assert_eq!(*back, again("input_data/b.csv"));
+    assert_eq!(smaller, "2 keys got smaller, by what files say now: 2024-01-01, 2024-01-02");
+    let expected =
+        ["2024-01-01 8 8", "2024-01-02 2 2", "2024-01-03 3 3", "2024-01-04 4 4", "2024-01-05 5 5", "2024-01-06 6 6"];
+    assert_eq!(rows_of(&stack, "t").await, expected);
+    // None of that is forgotten by a run that has nothing to do with it, nor done again.
+    let output = Run::new(5, &parts, vec![vec![file("z.csv", 11, &["2024-01-06 1 1"])]]).load(&stack).await.unwrap();
+    assert_eq!((counts(&output, ["files_bad", "rows_updated"]), notes(&output)), ([0, 1], vec![]));
+    // And all of it counts if that is what the spec says.
+    let mut allowing = parts.clone();
+    allowing.target["on_repeated_file"] = json!("allow");
+    let output = Run::new(6, &allowing, vec![vec![file("z.csv", 12, &["2024-01-06 0 0"])]]).load(&stack).await.unwrap();
+    let smaller = "1 key got smaller, by what files say now: 2024-01-06";
+    assert_eq!(notes(&output), [again("input_data/c.csv"), smaller.to_owned()]);
+    let expected = [
+        "2024-01-01 17 17",
+        "2024-01-02 11 11",
+        "2024-01-03 6 6",
+        "2024-01-04 8 8",
+        "2024-01-05 10 10",
+        "2024-01-06 6 6",
+    ];
+    assert_eq!(rows_of(&stack, "t").await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_version_that_repeats_another_file_the_one_before_keeps_its_word() {
+async fn a_version_that_repeats_another_file_takes_the_place_of_the_one_before_and_counts_once_they_differ() {
     let stack = fixture().await;
     let parts = all_files("t", "quarantine");
     let files = vec![file("a.csv", 1, &DAYS[..2]), file("b.csv", 2, &DAYS[2..])];
     Run::new(1, &parts, vec![files]).load(&stack).await.unwrap();
     let output = Run::new(2, &parts, vec![vec![file("b.csv", 3, &DAYS[..2])]]).load(&stack).await.unwrap();
-    assert_eq!(counts(&output, ["files", "files_bad"]), [0, 1]);
+    assert_eq!(counts(&output, ["files", "files_bad", "rows_deleted"]), [0, 1, 2]);
+    assert_eq!(rows_of(&stack, "t").await, DAYS[..2]);
+    // Its twin is emptied.
+    let output = Run::new(3, &parts, vec![vec![file("a.csv", 4, &[])]]).load(&stack).await.unwrap();
+    assert_eq!(counts(&output, ["files", "files_bad", "rows_updated", "rows_deleted"]), [1, 0, 0, 0]);
+    assert_eq!(rows_of(&stack, "t").await, DAYS[..2]);
+    // Both come at once, the other way round.
+    let files = vec![file("b.csv", 6, &DAYS[..3]), file("a.csv", 5, &DAYS[..3])];
+    let output = Run::new(4, &parts, vec![files]).load(&stack).await.unwrap();
+    assert!(
+        notes(&output)[0].starts_with("input_data/b.csv says the same as input_data/a.csv on 3 of the 3"),
+        "{output}"
+    );
+    assert_eq!(rows_of(&stack, "t").await, DAYS[..3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_files_that_repeat_one_another_some_are_named() {
+    let stack = fixture().await;
+    let parts = all_files("t", "quarantine");
+    let files = (0..100).map(|number| file(&format!("{number:04}.csv"), number, &DAYS)).collect();
+    let output = Run::new(1, &parts, vec![files]).load(&stack).await.unwrap();
+    assert_eq!(counts(&output, ["files", "files_bad"]), [1, 99]);
+    assert_eq!(notes(&output).len(), 4);
+    assert_eq!(notes(&output)[3], "96 more files that say the same as others are set aside");
     assert_eq!(rows_of(&stack, "t").await, DAYS);
-    assert_eq!(entry(&stack, 2).await, [vec![], vec!["input_data/b.csv"]]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -203,7 +203,7 @@ async fn a_day_that_is_split_over_files_is_whole_in_one_mode_and_not_in_the_othe
     all_files.upload("morning.csv", HEADER.as_bytes().to_vec()).await.unwrap();
     let last = run_well(&all_files, json!({})).await;
     assert_eq!(last.counts["upsert"]["rows_deleted"], 1);
-    assert_eq!(notes(&last.counts["upsert"]), ["1 key went, since no file has them any more: 2024-01-01"]);
+    assert_eq!(notes(&last.counts["upsert"]), ["1 key went, since no file that counts has them any more: 2024-01-01"]);
     assert!(table(&all_files).await.is_empty());
 }
 
@@ -374,5 +374,27 @@ async fn any_versions_in_any_runs_make_what_their_words_say() {
         for mode in ["all_files", "by date", "by key"] {
             random_words(&stack, mode, seed).await;
         }
+    }
+}
+
+/// A file that came again, or a newer one, may say less than the table had: somebody should know.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_get_smaller_are_told() {
+    let stack = fixture().await;
+    let told = "2 keys got smaller, by what files say now: 2024-01-01, 2024-01-02";
+    for (mode, newer, expected) in [
+        // Of another file, all_files adds what it says; newest_file has it speak alone.
+        ("all_files", "b.csv", vec![]),
+        ("newest_file", "b.csv", vec![told]),
+        ("all_files", "a.csv", vec![told]),
+    ] {
+        let table = format!("{mode}_{}", &newer[..1]);
+        let parts = parts(&table, mode);
+        let before = file("a.csv", 1, &["2024-01-01 5 5", "2024-01-02 5 5", "2024-01-03 5 5", "2024-01-04 5 5"]);
+        let output = Run::new(1, &parts, vec![vec![before]]).load(&stack).await.unwrap();
+        assert_eq!(notes(&output), Vec::<String>::new());
+        let after = file(newer, 2, &["2024-01-01 4 6", "2024-01-02 1 1", "2024-01-03 5 5", "2024-01-04 6 5"]);
+        let output = Run::new(2, &parts, vec![vec![after]]).load(&stack).await.unwrap();
+        assert_eq!(notes(&output), expected, "{mode}, {newer}");
     }
 }

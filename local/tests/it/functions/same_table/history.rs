@@ -31,6 +31,8 @@ pub(super) struct Counts {
     pub disturbances: u64,
     /// Rows that were compared.
     pub rows: usize,
+    /// Comparisons while a file did not count, since it repeated another one.
+    pub repeated: u64,
 }
 
 /// The database as it was kept, and what the model knew then.
@@ -180,6 +182,14 @@ impl<'a> History<'a> {
         let files = self.machine.files();
         match self.random.below(12) {
             0 => drop(self.machine.aws.world().objects.remove(&key)),
+            3..=6 if self.job.sets_repeated_aside() && !files.is_empty() => {
+                let world = self.machine.aws.world();
+                let text = |key| String::from_utf8(world.objects[key].body.clone()).unwrap();
+                let texts: Vec<String> = files.keys().map(text).collect();
+                drop(world);
+                let text = self.job.nearly(&mut self.random, &texts);
+                self.machine.upload(&key, &text, self.now);
+            }
             place @ (1 | 2) if !files.is_empty() => {
                 let keys: Vec<String> = files.into_keys().collect();
                 let from = pick(&mut self.random, &keys);
@@ -352,6 +362,11 @@ impl<'a> History<'a> {
             Err(refused) => panic!("the model refuses what was loaded: {refused}: {place}\nof these runs:\n{}", told()),
         }
         self.counts.rows += found.len();
+        if self.job.sets_repeated_aside() {
+            let mut allowing = spec.clone();
+            allowing["target"]["on_repeated_file"] = json!("allow");
+            self.counts.repeated += u64::from(self.oracle.table(&allowing, &self.runs) != expected);
+        }
     }
 
     /// Every file that is there was read at its version, and counts.

@@ -89,17 +89,16 @@ impl Job {
         let mut target = json!({"table": TABLE, "create": true, "on_overlap": on_overlap});
         match on_overlap {
             OnOverlap::NewestFile if random.below(2) == 0 => target["newest_by"] = json!("key"),
-            // Where repeated files are set aside, it depends on the order of their arrival which one speaks.
-            OnOverlap::AllFiles if quarantines || random.below(2) == 0 => target["on_repeated_file"] = json!("allow"),
+            OnOverlap::AllFiles if random.below(2) == 0 => target["on_repeated_file"] = json!("allow"),
             _ => {}
         }
         let parts = Parts { source, shape, target };
         Self { parts, on_overlap, quarantines, key, refuses_others, columns }
     }
 
-    /// From now on a file may say what another one says.
-    pub(super) fn allow_repeated(&mut self) {
-        if self.on_overlap == OnOverlap::AllFiles {
+    /// From now on no run ends because a file says what another one says.
+    pub(super) fn fail_of_no_repeated(&mut self) {
+        if self.refuses_repeated() && !self.quarantines {
             self.parts.target["on_repeated_file"] = json!("allow");
         }
     }
@@ -111,7 +110,16 @@ impl Job {
 
     /// Whether S3's date decides which file speaks.
     pub(super) fn goes_by_date(&self) -> bool {
-        self.on_overlap == OnOverlap::NewestFile && self.parts.target.get("newest_by").is_none()
+        match self.on_overlap {
+            OnOverlap::NewestFile => self.parts.target.get("newest_by").is_none(),
+            OnOverlap::AllFiles => self.sets_repeated_aside(),
+            OnOverlap::LastRun => false,
+        }
+    }
+
+    /// Whether a file that says what another one says does not count as long as it does.
+    pub(super) fn sets_repeated_aside(&self) -> bool {
+        self.quarantines && self.refuses_repeated()
     }
 
     /// From now on it does.
@@ -182,6 +190,15 @@ impl Job {
         }
         if self.key != Key::Partition && random.below(8) == 0 {
             text += &format!("Day,Kind,N\n{},A,7\n", *pick(random, &DAYS));
+        }
+        text
+    }
+
+    /// One of these texts, mostly with a row more.
+    pub(super) fn nearly(&self, random: &mut Random, texts: &[String]) -> String {
+        let mut text = pick(random, texts).clone();
+        if random.below(3) > 0 && text.ends_with('\n') {
+            text += &self.row(random);
         }
         text
     }

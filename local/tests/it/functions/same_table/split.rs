@@ -25,7 +25,7 @@ struct Upload {
 pub(super) async fn play(seed: u64, machine: &mut Machine, oracle: &mut Oracle) {
     let mut random = Random::new(seed);
     let mut job = Job::new(&mut random, &[OnOverlap::AllFiles, OnOverlap::NewestFile]);
-    job.allow_repeated();
+    job.fail_of_no_repeated();
     let content = if job.quarantines { Content::Any } else { Content::Good };
     // The last version of each file, and an earlier one of some. Of a file with bad rows there is none: what is right
     // in it speaks on, so it matters whether it was seen.
@@ -38,7 +38,12 @@ pub(super) async fn play(seed: u64, machine: &mut Machine, oracle: &mut Oracle) 
         let modified = BEGINNING + i64::try_from(random.below(1_000) * 10 + place).unwrap();
         let has_earlier = random.below(3) == 0;
         let content = if has_earlier { Content::Good } else { content };
-        let upload = Upload { text: job.text(&mut random, content), key: key.clone(), modified };
+        let texts: Vec<String> = last.values().map(|upload: &Upload| upload.text.clone()).collect();
+        let text = match job.sets_repeated_aside() && !texts.is_empty() && random.below(2) == 0 {
+            true => job.nearly(&mut random, &texts),
+            false => job.text(&mut random, content),
+        };
+        let upload = Upload { text, key: key.clone(), modified };
         if has_earlier {
             // Some files are sent again unchanged.
             let is_same = random.below(2) == 0;

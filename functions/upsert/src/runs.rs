@@ -1,7 +1,7 @@
 //! The table `sluice.runs`: one row per committed run, written by the transaction that loads it. So a run that is tried
 //! again finds its own row, and a run that was overtaken finds a newer one.
 
-use crate::sql_error::classify;
+use postgres::sql_error::classify;
 use sluice::contract::{Execution, Mode, UpsertOutput};
 use sluice::input::Skipped;
 use sluice::{Error, Kind, Result};
@@ -9,7 +9,7 @@ use sqlx::{PgConnection, Row};
 
 /// What identifies a run and orders it among others.
 #[derive(Debug)]
-pub struct Run<'a> {
+pub(crate) struct Run<'a> {
     /// Its execution.
     pub execution: &'a Execution,
     /// `schema.table`.
@@ -22,15 +22,13 @@ pub struct Run<'a> {
 
 /// A run that is committed.
 #[derive(Debug)]
-pub struct Recorded {
+pub(crate) struct Recorded {
     /// What it did.
     pub output: UpsertOutput,
     /// Into which generation of the target it loaded.
     pub generation: String,
     /// The `detected_at` of the run of that generation that it came after; none if it began with nothing.
     pub after: Option<String>,
-    /// Which of its files were set aside since they repeat others, by their keys.
-    pub files_repeated: Vec<String>,
 }
 
 /// The run's own row, if it is already committed. The name of an execution alone does not tell: it may be used again
@@ -38,10 +36,10 @@ pub struct Recorded {
 ///
 /// # Errors
 /// As [`classify`].
-pub async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Result<Option<Recorded>> {
+pub(crate) async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Result<Option<Recorded>> {
     let row = sqlx::query(
         "select files, files_changed, rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated, rows_unchanged,
-                rows_deleted, rows_ignored, files_bad, keys_partial, notes, generation, files_repeated, came_after
+                rows_deleted, rows_ignored, files_bad, keys_partial, notes, generation, came_after
          from sluice.runs where execution = $1 and detected_at = $2::timestamptz",
     )
     .bind(&run.execution.id)
@@ -68,14 +66,14 @@ pub async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Result<Op
         notes: row.get(12),
         record: None,
     };
-    Ok(Some(Recorded { output, generation: row.get(13), files_repeated: row.get(14), after: row.get(15) }))
+    Ok(Some(Recorded { output, generation: row.get(13), after: row.get(14) }))
 }
 
 /// Refuses a run that detected its files before a run that is already committed did: its sums may be older.
 ///
 /// # Errors
 /// `StaleRun`, naming the newer one.
-pub async fn refuse_stale(connection: &mut PgConnection, run: &Run<'_>) -> Result<()> {
+pub(crate) async fn refuse_stale(connection: &mut PgConnection, run: &Run<'_>) -> Result<()> {
     let newer: Option<String> = sqlx::query_scalar(
         // Of the same state machine, the seventh part of an execution's ARN: two stacks may have a job of one name.
         "select execution from sluice.runs
@@ -101,15 +99,14 @@ pub async fn refuse_stale(connection: &mut PgConnection, run: &Run<'_>) -> Resul
 ///
 /// # Errors
 /// As [`classify`].
-pub async fn record(connection: &mut PgConnection, run: &Run<'_>, recorded: &Recorded) -> Result<()> {
-    let Recorded { output, generation, after, files_repeated } = recorded;
+pub(crate) async fn record(connection: &mut PgConnection, run: &Run<'_>, recorded: &Recorded) -> Result<()> {
+    let Recorded { output, generation, after } = recorded;
     let mut query = sqlx::query(
-        "insert into sluice.runs (execution, job, target, started_at, detected_at, notes, generation, files_repeated,
-             came_after, files, files_changed, files_bad, rows_read, rows_rejected, rows_staged, rows_inserted,
-             rows_updated, rows_unchanged, rows_deleted, rows_ignored, keys_partial, files_skipped, files_other_suffix,
-             files_hidden)
-         values ($1, $2, $3, $4::timestamptz, $5::timestamptz, $6, $7, $8, $9,
-             $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)",
+        "insert into sluice.runs (execution, job, target, started_at, detected_at, notes, generation, came_after,
+             files, files_changed, files_bad, rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated,
+             rows_unchanged, rows_deleted, rows_ignored, keys_partial, files_skipped, files_other_suffix, files_hidden)
+         values ($1, $2, $3, $4::timestamptz, $5::timestamptz, $6, $7, $8,
+             $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)",
     )
     .bind(&run.execution.id)
     .bind(&run.execution.job)
@@ -118,7 +115,6 @@ pub async fn record(connection: &mut PgConnection, run: &Run<'_>, recorded: &Rec
     .bind(run.detected_at)
     .bind(&output.notes)
     .bind(generation)
-    .bind(files_repeated)
     .bind(after);
     for count in [
         output.files,
