@@ -11,7 +11,8 @@ that are not installed are left out, and named. Exit code 1: a result was wrong,
     function   the function, the same over HTTP  noop     the same rows once more
     memory     its peak as the file grows        detect   a listing of a million objects
     start      cold starts                       modes    words of files, and what they come to
-    job        everything, on small files
+    job        everything, on small files            copy     a table into another database, narrow and wide rows
+    window     a day of a table, twice               windows  thirty days, one after the other and four at a time
 
 Environment: DATABASE_URL; PG_BIN, the folder of psql; PG_PID, the server's process, found out without it; DUCKDB_PYTHON, a
 Python whose duckdb has the postgres extension, if this one's has not.
@@ -19,7 +20,7 @@ Python whose duckdb has the postgres extension, if this one's has not.
     copyformat.py  data.py  limit.c                  formats, inputs, and the limit
     runtime.py  functions.py                         Lambda, and the functions' processes
     database.py  peers.py  measure.py                PostgreSQL, the other tools, rounds and tables
-    pivoting.py  upserting.py  modes.py  running.py  the parts
+    pivoting.py  upserting.py  modes.py  running.py  copying.py  the parts
 """
 import argparse
 import json
@@ -31,6 +32,7 @@ import sys
 import time
 from pathlib import Path
 
+import copying
 import modes
 import pivoting
 import running
@@ -44,8 +46,9 @@ PARTS = {
     "pivot": pivoting.pivot, "function": pivoting.function, "memory": pivoting.memory,
     "upsert": upserting.upsert, "noop": upserting.noop, "modes": modes.modes,
     "detect": running.detect, "start": running.start, "job": running.job,
+    "copy": copying.copy, "window": copying.window, "windows": copying.windows,
 }
-NEED_DATABASE = {"upsert", "noop", "modes", "job"}
+NEED_DATABASE = {"upsert", "noop", "modes", "job", "copy", "window", "windows"}
 
 
 class Bench:
@@ -66,7 +69,8 @@ class Bench:
         self.limit = self.compile()
         self.available = self.ask_peers()
         self.aws = FakeAws(given.functions.resolve() / "local")
-        self.functions = Functions(given.functions.resolve(), self.aws, url, self.work, json.loads(given.job))
+        self.job = json.loads(given.job)
+        self.functions = Functions(given.functions.resolve(), self.aws, url, self.work, self.job)
         self.database = Database(url, os.environ.get("PG_BIN"), self.work) if url else None
 
     def compile(self):

@@ -6,6 +6,8 @@
     peers.py upsert_... NEW.csv            such rows into the table, by DATABASE_URL
     peers.py job_... IN.csv...             all of it
     peers.py list_... BUCKET PREFIX        a listing, counted
+    peers.py copy_... TABLE                a table, from SOURCE_DATABASE_URL to DATABASE_URL
+    peers.py days_... TABLE FIRST COUNT    so many of its days
 
 "As people write it" is the job as a data engineer wrote it first: pandas, `to_sql` into a staging table, one upsert.
 """
@@ -16,7 +18,7 @@ import shutil
 import sys
 from pathlib import Path
 
-URL = os.environ.get("DATABASE_URL", "").replace("postgres://", "postgresql://")
+URL, SOURCE_URL = (os.environ.get(name, "").replace("postgres://", "postgresql://") for name in ("DATABASE_URL", "SOURCE_DATABASE_URL"))
 TABLE, MINUTES = "pomodoro_day_catg", "Duration (in minutes)"
 ON_CONFLICT = """ON CONFLICT (date) DO UPDATE SET
     learning_minutes = EXCLUDED.learning_minutes, work_minutes = EXCLUDED.work_minutes"""
@@ -228,12 +230,82 @@ def list_s3fs(bucket, prefix):
     print(len(s3fs.S3FileSystem().find(f"{bucket}/{prefix}")))
 
 
+def connections():
+    import psycopg2
+    return psycopg2.connect(SOURCE_URL), psycopg2.connect(URL)
+
+
+def copy_psycopg2_copy(table):
+    """psycopg2, COPY by way of a file"""
+    import tempfile
+    source, target = connections()
+    with source, target, tempfile.TemporaryFile() as file:
+        source.cursor().copy_expert(f"COPY (SELECT * FROM {table}) TO STDOUT (FORMAT binary)", file)
+        file.seek(0)
+        target.cursor().copy_expert(f"COPY {table} FROM STDIN (FORMAT binary)", file)
+
+
+def copy_psycopg2_values(table):
+    """psycopg2, a named cursor and execute_values"""
+    from psycopg2.extras import execute_values
+    source, target = connections()
+    with source, target, source.cursor("rows") as reader, target.cursor() as writer:
+        reader.itersize = 2000
+        reader.execute(f"SELECT * FROM {table}")
+        while rows := reader.fetchmany(2000):
+            execute_values(writer, f"INSERT INTO {table} VALUES %s", adapted(rows), page_size=2000)
+
+
+def adapted(rows):
+    """JSON comes as dictionaries, which psycopg2 does not send back by itself."""
+    from psycopg2.extras import Json
+    return [tuple(Json(value) if isinstance(value, dict) else value for value in row) for row in rows]
+
+
+def days_original(table, first, count):
+    """the original's way: a day at a time, its time cast to a date, a commit every 2,000 rows"""
+    import datetime
+    from psycopg2.extras import execute_values
+    source, target = connections()
+    for number in range(int(count)):
+        day = datetime.date.fromisoformat(first) + datetime.timedelta(number)
+        with source, source.cursor("rows") as reader, target.cursor() as writer:
+            reader.execute(f"SELECT * FROM {table} WHERE created_at::date = %s", (day,))
+            while rows := reader.fetchmany(2000):
+                execute_values(writer, f"INSERT INTO {table} VALUES %s", rows)
+                target.commit()
+
+
+def copy_duckdb(table):
+    """DuckDB's postgres extension"""
+    import duckdb
+    connection = duckdb.connect()
+    for statement in [
+        f"LOAD '{postgres_extension()}'",
+        f"ATTACH '{SOURCE_URL}' AS source (TYPE postgres, READ_ONLY)",
+        f"ATTACH '{URL}' AS pg (TYPE postgres)",
+        f"INSERT INTO pg.{table} SELECT * FROM source.{table}",
+    ]:
+        connection.execute(statement)
+
+
+def copy_sling(table):
+    """Sling"""
+    urls = {"BENCH_SOURCE": SOURCE_URL, "BENCH_PG": URL}
+    environment = os.environ | {"SLING_DISABLE_TELEMETRY": "true"}
+    environment |= {name: url if "?" in url else f"{url}?sslmode=disable" for name, url in urls.items()}
+    os.execve(sling(), ["sling", "run", "--src-conn", "BENCH_SOURCE", "--src-stream", f"public.{table}", "--tgt-conn", "BENCH_PG",
+                        "--tgt-object", f"public.{table}", "--mode", "truncate"], environment)
+
+
 NEEDS = {
     pivot_polars: ["polars"], pivot_duckdb: ["duckdb"], pivot_pandas_tuned: ["pandas", "pyarrow"], pivot_pandas: ["pandas"],
     upsert_psycopg2: ["psycopg2-binary"], upsert_adbc: ["adbc-driver-postgresql", "pyarrow"], upsert_duckdb: ["duckdb"],
     upsert_awswrangler: ["awswrangler", "pg8000"], upsert_dlt: ["dlt", "pyarrow"], upsert_sling: [],
     upsert_pandas: ["pandas", "SQLAlchemy", "psycopg2-binary"],
     job_polars: ["polars", "psycopg2-binary"], job_pandas: ["pandas", "SQLAlchemy", "psycopg2-binary"],
+    copy_psycopg2_copy: ["psycopg2-binary"], copy_psycopg2_values: ["psycopg2-binary"], days_original: ["psycopg2-binary"],
+    copy_duckdb: ["duckdb"], copy_sling: [],
     list_boto3: ["boto3"], list_awswrangler: ["awswrangler"], list_s3fs: ["s3fs"],
 }
 
@@ -249,7 +321,8 @@ def available():
     peers = {}
     for peer, packages in NEEDS.items():
         can = all(package in versions for package in packages)
-        can = can and (peer is not upsert_duckdb or bool(postgres_extension())) and (peer is not upsert_sling or bool(sling()))
+        can = can and (peer not in (upsert_duckdb, copy_duckdb) or bool(postgres_extension()))
+        can = can and (peer not in (upsert_sling, copy_sling) or bool(sling()))
         peers[peer.__name__] = {"title": peer.__doc__, "can": can}
     print(json.dumps({"peers": peers, "versions": versions}))
 

@@ -22,7 +22,8 @@ pub(crate) struct BenchArguments {
     /// Also read 5 GB.
     #[arg(long)]
     large: bool,
-    /// Only these parts, with commas between: pivot, function, memory, upsert, noop, modes, detect, start, job.
+    /// Only these parts, with commas between: pivot, function, memory, upsert, noop, modes, detect, start, job,
+    /// copy, window, windows.
     #[arg(long, value_name = "PARTS")]
     only: Option<String>,
     /// How many rounds; 5 where nothing is said.
@@ -94,7 +95,7 @@ pub(crate) fn bench(arguments: &BenchArguments, state_dir: &Path) -> Result<(), 
     let jobs = template::all_jobs()?;
     let job = template::reference(&jobs).ok_or_else(|| BoxError::from("template.yaml has no job"))?;
     let files = job.files().ok_or_else(|| BoxError::from("the reference job loads no files"))?;
-    let functions = template::binaries(&root, [job])?;
+    let functions = template::binaries(&root, &jobs)?;
     let names = functions.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     say(&format!("building {names} as they are deployed: a quarter of an hour and more, once"));
     let functions = binaries::build_deployed(&functions)?;
