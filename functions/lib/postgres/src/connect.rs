@@ -8,6 +8,7 @@ use sluice::env::Env;
 use sluice::{Error, Kind, Result};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions, Connection};
+use std::io::ErrorKind;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -142,7 +143,13 @@ pub struct Loader {
 
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {
     match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
-        Ok(connected) => connected.map_err(|error| classify("connect to the database", error)),
+        Ok(connected) => connected.map_err(|error| match error {
+            // A certificate that does not hold; the library has it beside broken connections.
+            sqlx::Error::Io(error) if error.kind() == ErrorKind::InvalidData => {
+                Error::caused(Kind::Misconfigured, "verify the database's server", error)
+            }
+            other => classify("connect to the database", other),
+        }),
         Err(_) => {
             let what = format!("connect to the database: no answer within {} s", CONNECT_TIMEOUT.as_secs());
             Err(Error::new(Kind::TransientFailure, what))
