@@ -4,6 +4,7 @@
 //! - [`connect`]: where the database is and how to log in.
 //! - [`sql_error`]: from a database error to a kind. Pure. `told` says what of its text may be repeated.
 //! - [`identifiers`]: checked and quoted names. Pure.
+//! - [`roles`]: makes the role that a function logs in as.
 //! - [`preflight`]: does the target fit the load? Asked before a byte is loaded.
 //! - [`loading`]: what loads of all kinds hold to.
 //! - [`arrays`]: a small part in one message.
@@ -18,6 +19,7 @@ pub mod identifiers;
 pub mod loading;
 pub mod merge;
 pub mod preflight;
+pub mod roles;
 pub mod sql_error;
 pub mod targets;
 mod told;
