@@ -32,6 +32,8 @@ pub(crate) struct Server {
     pub encoding: String,
     /// Whether it is a replica.
     pub in_recovery: bool,
+    /// What it keeps of one unit of money, in hexadecimal: a hundred of its hundredths, or just one.
+    pub money: String,
 }
 
 /// A column.
@@ -90,7 +92,8 @@ impl Table {
         let failed = |error| classify(format!("read the catalogue about {name}"), error);
         let row = sqlx::query(
             "select c.oid::bigint, c.relkind::text, current_setting('server_version_num')::int,
-                    pg_encoding_to_char(d.encoding)::text, pg_is_in_recovery()
+                    pg_encoding_to_char(d.encoding)::text, pg_is_in_recovery(),
+                    encode(cash_send(1::money), 'hex')
              from pg_class c join pg_namespace n on n.oid = c.relnamespace
              join pg_database d on d.datname = current_database()
              where n.nspname = $1 and c.relname = $2",
@@ -104,7 +107,7 @@ impl Table {
             return Err(Error::new(Kind::Misconfigured, format!("{name} does not exist, or is not visible")));
         };
         let oid: i64 = row.get(0);
-        let server = Server { version: row.get(2), encoding: row.get(3), in_recovery: row.get(4) };
+        let server = Server { version: row.get(2), encoding: row.get(3), in_recovery: row.get(4), money: row.get(5) };
         let columns = sqlx::query(
             "select a.attname::text, a.atttypid::bigint, a.atttypmod, format_type(a.atttypid, a.atttypmod),
                     a.attnotnull, a.atthasdef or a.attidentity <> '', a.attgenerated <> '', a.attidentity = 'a'

@@ -2,11 +2,12 @@
 //! another, or refused. Pure.
 //!
 //! - The same type on both sides goes as it is, whatever its OIDs: built-in types, enums whose labels the target has,
-//!   domains, composites, arrays and ranges of such, and types of an extension that both sides have in one version.
+//!   domains, composites, arrays and ranges of such, and types of an extension that both sides have.
 //! - A few others are cast at the source, to a type that loses nothing.
-//! - Types that are names of something else (`regclass`), types without a binary form, and arrays and composites that
-//!   name the OID of a part which is another one on the other side make the whole table go as text. The server would
-//!   take such an array, but then the bytes that are read back are not those that were sent.
+//! - Types that are names of something else (`regclass`), types without a binary form, types of an extension that is of
+//!   another version on the other side, and arrays and composites that name the OID of a part which is another one there
+//!   make the whole table go as text. The server would take such an array, but then the bytes that are read back are not
+//!   those that were sent.
 //! - All else is refused.
 
 use crate::catalogue::{Column, Table, Type};
@@ -41,6 +42,10 @@ const NAMES_OF_OBJECTS: [&str; 14] = [
 /// From 14 on, arrays and composites take elements whose type has another OID.
 const TAKES_OTHER_OIDS: i32 = 140_000;
 
+/// From 17 on, an interval may be infinite. An older server would take the same bytes for millions of years, but refuses
+/// the word.
+const HAS_INFINITE_INTERVALS: i32 = 170_000;
+
 /// What a column of the source needs to become one of the target; `zone` is the spec's time zone.
 ///
 /// # Errors
@@ -54,6 +59,9 @@ pub(crate) fn fit(source: (&Table, &Column), target: (&Table, &Column), zone: Op
     let (to_oid, to_typmod) = target.0.plain_type(target.1);
     let (from, to) = (source.0.type_of(from_oid), target.0.type_of(to_oid));
     let sides = Sides { source: source.0, target: target.0 };
+    if source.0.server.money != target.0.server.money && is_made_of(source.0, from_oid, &|part| part.is("money")) {
+        return Err(refused(", and lc_monetary has other decimals there"));
+    }
     if sides.are_same(from_oid, to_oid) {
         let (name, suffix) = match from.element {
             Some(element) => (source.0.type_of(element).name, "[]"),
@@ -65,10 +73,7 @@ pub(crate) fn fit(source: (&Table, &Column), target: (&Table, &Column), zone: Op
                 .ok_or_else(|| refused(", which is narrower"))
                 .map(|cast| if cast.is_empty() { cast } else { format!("{cast}{suffix}") })?,
         };
-        return Ok(Fit {
-            cast,
-            needs_text: is_text_only(source.0, from_oid) || sides.names_other_oids(from_oid, to_oid),
-        });
+        return Ok(Fit { cast, needs_text: sides.needs_text(from_oid) || sides.have_other_forms(from_oid, to_oid) });
     }
     if !from.is_built_in || !to.is_built_in {
         return Err(refused(sides.difference(&from, &to)));
@@ -141,14 +146,19 @@ pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// Whether the binary form of a type means something at its own server only.
-fn is_text_only(table: &Table, oid: i64) -> bool {
+/// Whether something holds for a type, or for any that it is made of.
+fn is_made_of(table: &Table, oid: i64, what: &dyn Fn(&Type) -> bool) -> bool {
     let found = table.type_of(oid);
-    let is_name = found.is_built_in && NAMES_OF_OBJECTS.contains(&found.name.as_str());
     let parts = found.element.into_iter().chain(found.subtype).chain(found.base.map(|(base, _)| base));
-    is_name
-        || found.is_text_only
-        || parts.chain(found.attributes.iter().map(|(_, oid, _)| *oid)).any(|part| is_text_only(table, part))
+    what(&found)
+        || parts.chain(found.attributes.iter().map(|(_, oid, _)| *oid)).any(|part| is_made_of(table, part, what))
+}
+
+impl Type {
+    /// Whether it is the type of that name that comes with PostgreSQL.
+    fn is(&self, name: &str) -> bool {
+        self.is_built_in && self.name == name
+    }
 }
 
 /// The tables whose types are compared.
@@ -192,14 +202,26 @@ impl Sides<'_> {
                 _ => false,
             },
             _ if is_user_defined => {
-                from.extension.is_some() && from.extension == to.extension && self.takes_other_oids()
+                let name = |side: &Type| side.extension.clone().map(|(name, _)| name);
+                name(&from).is_some() && name(&from) == name(&to) && self.takes_other_oids()
             }
             _ => true,
         }
     }
 
-    /// Whether the binary form of a type that is the same on both sides names OIDs that are not.
-    fn names_other_oids(&self, from_oid: i64, to_oid: i64) -> bool {
+    /// Whether the binary form of a type means something at its own server only.
+    fn needs_text(&self, oid: i64) -> bool {
+        let is_older = self.target.server.version < HAS_INFINITE_INTERVALS;
+        let may_be_infinite = is_older && self.source.server.version >= HAS_INFINITE_INTERVALS;
+        is_made_of(self.source, oid, &|part| {
+            let is_name = part.is_built_in && NAMES_OF_OBJECTS.contains(&part.name.as_str());
+            is_name || part.is_text_only || (may_be_infinite && part.is("interval"))
+        })
+    }
+
+    /// Whether the binary form of a type that is the same on both sides names OIDs that are not, or is one of another
+    /// version.
+    fn have_other_forms(&self, from_oid: i64, to_oid: i64) -> bool {
         let (from, to) = (self.source.type_of(from_oid), self.target.type_of(to_oid));
         let named = from
             .element
@@ -208,8 +230,9 @@ impl Sides<'_> {
             .chain(from.attributes.iter().zip(&to.attributes).map(|((_, from, _), (_, to, _))| (*from, *to)));
         let unnamed = from.base.zip(to.base).map(|((from, _), (to, _))| (from, to));
         let mut unnamed = unnamed.into_iter().chain(from.subtype.zip(to.subtype));
-        named.into_iter().any(|(from, to)| from != to || self.names_other_oids(from, to))
-            || unnamed.any(|(from, to)| self.names_other_oids(from, to))
+        from.extension != to.extension
+            || named.into_iter().any(|(from, to)| from != to || self.have_other_forms(from, to))
+            || unnamed.any(|(from, to)| self.have_other_forms(from, to))
     }
 
     fn takes_other_oids(&self) -> bool {
@@ -222,7 +245,7 @@ impl Sides<'_> {
             ("e", "e") if from.name == to.name => ", which lacks a label",
             ("c", "c") if from.name == to.name => ", whose attributes differ",
             ("d", "d") if from.name == to.name => ", whose bases differ",
-            _ if from.extension != to.extension => ", of another extension or another version of it",
+            _ if from.extension != to.extension => ", of another extension",
             _ => "; make them one type",
         }
     }
@@ -231,6 +254,7 @@ impl Sides<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::Server;
 
     /// As PostgreSQL packs it.
     fn typmod(precision: i32, scale: i32) -> i32 {
@@ -285,5 +309,53 @@ mod tests {
             assert_eq!(cast(from, -1, to, to_typmod, zone).as_deref(), expected, "{from} {to}");
         }
         assert_eq!(cast("timestamp", -1, "timestamptz", -1, None), None);
+    }
+
+    /// A server of that version, and a table with one column of a built-in type, or of an extension's.
+    fn table(version: i32, money: &str, name: &str, extension: Option<&str>) -> Table {
+        let column = Column {
+            name: "c".into(),
+            type_oid: 1,
+            typmod: -1,
+            sql_type: name.into(),
+            not_null: false,
+            has_default: false,
+            is_generated: false,
+            is_identity_always: false,
+        };
+        let found = Type {
+            is_built_in: extension.is_none(),
+            name: name.into(),
+            kind: "b".into(),
+            extension: extension.map(|version| ("an_extension".into(), version.into())),
+            ..Type::default()
+        };
+        let server = Server { version, encoding: "UTF8".into(), in_recovery: false, money: money.into() };
+        let columns = vec![column];
+        Table { name: "t".into(), oid: 1, kind: "r".into(), columns, types: [(1, found)].into(), server }
+    }
+
+    /// What the same type means depends on the server.
+    #[test]
+    fn a_type_that_means_something_else_there_is_not_taken_for_the_same() {
+        let fits = |source: &Table, target: &Table| {
+            fit((source, &source.columns[0]), (target, &target.columns[0]), None).map(|fit| fit.needs_text)
+        };
+        let (hundredths, whole) = ("0000000000000064", "0000000000000001");
+        let of = |version, money, name| table(version, money, name, None);
+        assert_eq!(fits(&of(15, hundredths, "money"), &of(15, hundredths, "money")), Ok(false));
+        let refused = fits(&of(15, whole, "money"), &of(15, hundredths, "money")).unwrap_err();
+        assert!(refused.contains("lc_monetary"), "{refused}");
+        assert_eq!(fits(&of(15, whole, "int4"), &of(15, hundredths, "int4")), Ok(false));
+        for (source, target, needs_text) in
+            [(150_000, 180_000, false), (180_000, 150_000, true), (170_000, 170_000, false), (140_000, 150_000, false)]
+        {
+            let fits = fits(&of(source, whole, "interval"), &of(target, whole, "interval"));
+            assert_eq!(fits, Ok(needs_text), "{source} to {target}");
+        }
+        for (source, target, needs_text) in [("1.6", "1.6", false), ("1.6", "1.8", true)] {
+            let of = |version| table(150_000, whole, "citext", Some(version));
+            assert_eq!(fits(&of(source), &of(target)), Ok(needs_text), "{source} to {target}");
+        }
     }
 }
