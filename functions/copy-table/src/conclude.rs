@@ -2,10 +2,11 @@
 
 use crate::catalogue::Table;
 use crate::mapping::fingerprint;
+use crate::sequences;
 use crate::session::{Sessions, Side};
 use crate::windows::{self, Owner};
 use sluice::contract::Execution;
-use sluice::contract::copy_table::{ConcludeOutput, Plan, Purpose, Spec, WindowResult};
+use sluice::contract::copy_table::{ConcludeOutput, Mode, Plan, Purpose, Spec, WindowResult};
 use sluice::{Error, Kind, Result};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
@@ -54,6 +55,9 @@ pub async fn conclude(
         };
         for (index, _) in indexes.zip(is_recorded).filter(|(_, is_recorded)| !is_recorded) {
             failed.entry(index).or_insert(None);
+        }
+        if spec.target.mode == Mode::Replace && failed.is_empty() {
+            output.sequences = sequences::offers(target, &table).await?;
         }
     } else {
         let answered = |index: &u32| results.iter().any(|result| result.index == *index);

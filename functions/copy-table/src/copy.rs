@@ -23,9 +23,6 @@ use std::time::Duration;
 /// SQLSTATE of a lock that was not to be had in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
-/// Up to what size a table is copied whole, in bytes: more would not end before Lambda's deadline.
-const MAX_WHOLE_BYTES: i64 = 40 << 30;
-
 /// An attempt at a window.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt<'a> {
@@ -39,6 +36,8 @@ pub struct Attempt<'a> {
     pub planned: &'a PlannedWindow,
     /// A row that is longer is refused, in bytes.
     pub max_row_bytes: usize,
+    /// A source that is larger is not copied whole, in bytes.
+    pub max_whole_bytes: u64,
     /// How long it may take.
     pub time_left: Duration,
 }
@@ -76,6 +75,9 @@ impl Attempt<'_> {
         let sessions = Sessions::new(self.execution, self.planned.window.as_ref());
         sessions.prepare(source, Side::Source, self.time_left).await?;
         sessions.prepare(target, Side::Target, self.time_left).await?;
+        if self.purpose == Purpose::Load {
+            windows::ensure(target).await?;
+        }
         let mut differences = Vec::new();
         // Somebody else may have written into the window; but not each time.
         while differences.len() < 2 {
@@ -110,12 +112,12 @@ impl Attempt<'_> {
         };
         let mut writing = target.begin_with(begin).await.map_err(|error| classify("begin", error))?;
         let window = self.planned.window.as_ref();
+        let fingerprint = fingerprint(self.spec)?;
         if self.purpose == Purpose::Load {
-            self.lock(&mut writing).await?;
-            windows::ensure(&mut writing).await?;
+            self.lock(&mut writing, &fingerprint).await?;
         }
         let table = Table::read(&mut writing, &self.spec.target.schema, &self.spec.target.table).await?;
-        let (target_name, fingerprint) = (self.spec.target_name(), fingerprint(self.spec)?);
+        let target_name = self.spec.target_name();
         let owner =
             Owner { job: &self.execution.job, target: &target_name, fingerprint: &fingerprint, table_oid: table.oid };
         if self.purpose == Purpose::Load {
@@ -139,9 +141,9 @@ impl Attempt<'_> {
             what: &what,
         };
         let attempted = match self.compared(&write, &mut reading, &mut writing).await? {
-            Some(output) => {
-                if self.purpose == Purpose::Load {
-                    owner.mark_verified(&mut writing, window).await?;
+            Some((output, sent)) => {
+                if self.purpose == Purpose::Load && !owner.mark_verified(&mut writing, window).await? {
+                    self.record(&sides, &owner, &mut writing, (&output, sent), true).await?;
                 }
                 Attempted::Done(output)
             }
@@ -158,7 +160,7 @@ impl Attempt<'_> {
 
     /// A window is one execution's at a time, and a table one job's, except that windows of a table may be replaced at
     /// the same time.
-    async fn lock(&self, writing: &mut PgConnection) -> Result<()> {
+    async fn lock(&self, writing: &mut PgConnection, fingerprint: &str) -> Result<()> {
         let target = self.spec.target_name();
         let mut locks = Vec::new();
         match (self.spec.target.mode, &self.planned.window) {
@@ -177,6 +179,9 @@ impl Attempt<'_> {
                 _ => classify(format!("lock {name}"), error),
             })?;
         }
+        if let (Mode::ReplaceWindow, Some(windows)) = (self.spec.target.mode, &self.spec.windows) {
+            self.lock_grid(writing, &format!("{fingerprint} {}", windows.start.as_str())).await?;
+        }
         // The table stays as it is until the commit; and the commit lasts, whatever the server's default.
         let table = format!("{}.{}", quoted(&self.spec.target.schema)?, quoted(&self.spec.target.table)?);
         sqlx::raw_sql(AssertSqlSafe(format!("lock table {table} in row exclusive mode")))
@@ -188,6 +193,41 @@ impl Attempt<'_> {
             .await
             .map_err(|error| classify("set the session's parameters", error))
             .map(|_| ())
+    }
+
+    /// Windows of one kind do not overlap. Those of another spec may, so these are not replaced at the same time: who
+    /// comes last sees the other, and who comes at once both do, and try again.
+    async fn lock_grid(&self, writing: &mut PgConnection, grid: &str) -> Result<()> {
+        let target = self.spec.target_name();
+        let failed = |error| classify(format!("lock the windows of {target}"), error);
+        sqlx::query("select pg_advisory_xact_lock_shared(hashtext('sluice:' || $1), hashtext($2))")
+            .bind(&target)
+            .bind(grid)
+            .execute(&mut *writing)
+            .await
+            .map_err(failed)?;
+        // The two halves of such a lock are told as numbers without a sign.
+        let is_alone: bool = sqlx::query_scalar(
+            "select not exists (
+                 select from pg_locks
+                 where locktype = 'advisory' and objsubid = 2
+                 and database = (select oid from pg_database where datname = current_database())
+                 and classid = (hashtext('sluice:' || $1)::bigint & 4294967295)::oid
+                 and objid <> (hashtext($2)::bigint & 4294967295)::oid
+             )",
+        )
+        .bind(&target)
+        .bind(grid)
+        .fetch_one(writing)
+        .await
+        .map_err(failed)?;
+        match is_alone {
+            true => Ok(()),
+            false => {
+                let what = format!("{target} is being loaded by windows of another kind");
+                Err(Error::new(Kind::LockHeld, what))
+            }
+        }
     }
 
     async fn refuse_out_of_order(&self, writing: &mut PgConnection, owner: &Owner<'_>) -> Result<()> {
@@ -205,16 +245,20 @@ impl Attempt<'_> {
         let table = Table::read(source, &spec.schema, &spec.table).await?;
         let begin = source.begin_with("begin isolation level repeatable read read only").await;
         let mut reading = begin.map_err(|error| classify("begin reading", error))?;
-        // What is not a table cannot be locked.
-        if ["r", "p"].contains(&table.kind.as_str()) {
-            let name = format!("{}.{}", quoted(&spec.schema)?, quoted(&spec.table)?);
-            sqlx::raw_sql(AssertSqlSafe(format!("lock table {name} in access share mode")))
-                .execute(&mut *reading)
-                .await
-                .map_err(|error| classify(format!("lock the source {}", table.name), error))?;
+        let name = format!("{}.{}", quoted(&spec.schema)?, quoted(&spec.table)?);
+        match table.kind.as_str() {
+            // Before the snapshot is taken. With a view all of its tables are locked.
+            "r" | "p" | "v" => {
+                sqlx::raw_sql(AssertSqlSafe(format!("lock table {name} in access share mode")))
+                    .execute(&mut *reading)
+                    .await
+                    .map_err(|error| classify(format!("lock the source {}", table.name), error))?;
+            }
+            "m" => refuse_refreshed(&mut reading, &table, &name).await?,
+            _ => {}
         }
         if self.spec.target.mode == Mode::Replace {
-            refuse_too_large(&mut reading, &table).await?;
+            refuse_too_large(&mut reading, &table, self.max_whole_bytes).await?;
         }
         Ok(reading)
     }
@@ -249,7 +293,7 @@ impl Attempt<'_> {
         write: &Write<'_>,
         reading: &mut PgConnection,
         writing: &mut PgConnection,
-    ) -> Result<Option<CopyOutput>> {
+    ) -> Result<Option<(CopyOutput, Checksum)>> {
         let mode = self.spec.target.mode;
         let is_rechecked = self.planned.recheck && mode != Mode::Upsert;
         if self.purpose == Purpose::Load && !is_rechecked {
@@ -263,7 +307,7 @@ impl Attempt<'_> {
         match (theirs == ours, self.purpose) {
             (true, _) => {
                 let written = Written { sent: theirs, unchanged: theirs.rows, ..Written::default() };
-                Ok(Some(CopyOutput { outcome, ..output(mode, &written) }))
+                Ok(Some((CopyOutput { outcome, ..output(mode, &written) }, theirs)))
             }
             (false, Purpose::Load) => Ok(None),
             (false, _) => {
@@ -287,24 +331,35 @@ impl Attempt<'_> {
         let written = write.run(reading, writing).await?;
         let is_verified = self.spec.target.verify == Verify::Checksum && !self.spec.target.allow_triggers;
         if is_verified && let Some(difference) = write.difference(writing, written.sent).await? {
+            write.refuse_repeated_key(writing).await?;
             return Ok(Attempted::Different(difference));
         }
         let output = output(self.spec.target.mode, &written);
+        self.record(sides, owner, writing, (&output, written.sent), is_verified).await?;
+        Ok(Attempted::Done(output))
+    }
+
+    async fn record(
+        &self,
+        sides: &Sides,
+        owner: &Owner<'_>,
+        writing: &mut PgConnection,
+        (output, sent): (&CopyOutput, Checksum),
+        is_verified: bool,
+    ) -> Result<()> {
         let window = self.planned.window.as_ref();
         owner.supersede(writing, window).await?;
-        let sent: Checksum = written.sent;
         let record = Record {
             window,
             execution: self.execution,
-            output: &output,
+            output,
             sent,
             mapping: &sides.mapping,
             source_snapshot: &sides.source_snapshot,
             source_in_recovery: sides.source_in_recovery,
             is_verified,
         };
-        owner.record(writing, &record).await?;
-        Ok(Attempted::Done(output))
+        owner.record(writing, &record).await
     }
 }
 
@@ -323,7 +378,26 @@ fn output(mode: Mode, written: &Written) -> CopyOutput {
     }
 }
 
-async fn refuse_too_large(reading: &mut PgConnection, table: &Table) -> Result<()> {
+/// A materialized view cannot be locked before the snapshot is taken. If it was refreshed in between, the snapshot does
+/// not see its rows, and all of them would seem to be gone.
+async fn refuse_refreshed(reading: &mut PgConnection, table: &Table, name: &str) -> Result<()> {
+    let failed = |error| classify(format!("lock the source {}", table.name), error);
+    // Holds a lock from here on.
+    sqlx::raw_sql(AssertSqlSafe(format!("select from {name} limit 0"))).execute(&mut *reading).await.map_err(failed)?;
+    // The column is that of the snapshot, the function's answer that of now.
+    let is_refreshed: bool =
+        sqlx::query_scalar("select pg_relation_filenode(oid) <> relfilenode from pg_class where oid = $1::oid")
+            .bind(table.oid)
+            .fetch_one(reading)
+            .await
+            .map_err(failed)?;
+    match is_refreshed {
+        false => Ok(()),
+        true => Err(Error::new(Kind::TransientFailure, format!("the source {} was refreshed meanwhile", table.name))),
+    }
+}
+
+async fn refuse_too_large(reading: &mut PgConnection, table: &Table, limit: u64) -> Result<()> {
     let size: i64 = sqlx::query_scalar(
         "select coalesce(
              (select sum(pg_table_size(relid)) from pg_partition_tree($1::oid::regclass))::bigint,
@@ -335,7 +409,7 @@ async fn refuse_too_large(reading: &mut PgConnection, table: &Table) -> Result<(
     .fetch_one(reading)
     .await
     .map_err(|error| classify(format!("measure the source {}", table.name), error))?;
-    if size <= MAX_WHOLE_BYTES {
+    if size.unsigned_abs() <= limit {
         return Ok(());
     }
     let what = format!("{} has {size} bytes, which is too much to replace a table whole; use windows", table.name);

@@ -1,16 +1,17 @@
-//! Plan, copy, conclude: the states' calls, with their documents in the bucket.
+//! Plan, copy, conclude: the states' calls, with their documents in the bucket; and prepare, which is called by hand.
 
 use crate::conclude::{self, Concluded, conclude};
 use crate::copy::Attempt;
 use crate::plan::{Planned, Request};
+use crate::prepare::prepare;
 use crate::pump::Progress;
 use crate::session::{Sessions, Side};
 use aws_config::SdkConfig;
 use postgres::connect::{self, Database};
 use serde::Serialize;
 use sluice::contract::copy_table::{
-    ConcludeInput, ConcludeOutput, CopyInput, CopyOutput, CopyTableInput, Plan, PlanInput, PlanOutput, PlannedWindow,
-    Trigger, WindowFailure,
+    ConcludeInput, ConcludeOutput, CopyInput, CopyOutput, CopyTableInput, End, Plan, PlanInput, PlanOutput,
+    PlannedWindow, Prepare, PrepareOutput, StateInput, Trigger, WindowFailure,
 };
 use sluice::contract::keys;
 use sluice::edge::Invocation;
@@ -25,6 +26,13 @@ use tracing::{error, info, warn};
 /// How long before Lambda's deadline a copy is given up, so that it is rolled back and its error reaches the state
 /// machine.
 const DEADLINE_MARGIN: Duration = Duration::from_secs(30);
+
+/// A window that has more is copied in parts, in bytes: at 25 MiB a second, of which a target with two indexes takes
+/// hardly less, this is three minutes of the 15 that a call may last.
+const MAX_WINDOW_BYTES: u64 = 4 << 30;
+
+/// Up to what size a table is copied whole, in bytes: more would not end before Lambda's deadline.
+const MAX_WHOLE_BYTES: u64 = 40 << 30;
 
 /// How many windows that failed are asked for their cause.
 const MAX_CAUSES: usize = 20;
@@ -77,20 +85,34 @@ pub enum Output {
     Copy(CopyOutput),
     /// To `ConcludeCopy`.
     Conclude(ConcludeOutput),
+    /// To `prepare`.
+    Prepare(PrepareOutput),
 }
 
-/// Answers the states `PlanCopy`, `CopyWindow` and `ConcludeCopy`.
+/// Answers the states `PlanCopy`, `CopyWindow` and `ConcludeCopy`, and `prepare`.
 ///
 /// # Errors
-/// As [`Request::plan`], [`Attempt::run`] and [`conclude()`].
+/// As [`Request::plan`], [`Attempt::run`], [`conclude()`] and [`prepare()`].
 pub async fn handle(context: Arc<Context>, invocation: Invocation, input: CopyTableInput) -> Result<Output> {
-    match input {
-        CopyTableInput::Plan(input) => {
+    let input = match input {
+        CopyTableInput::State(input) => input,
+        CopyTableInput::Prepare(input) => return prepare_end(&context, &input).await.map(Output::Prepare),
+    };
+    match *input {
+        StateInput::Plan(input) => {
             plan(&context, &invocation, &input).await.map(|output| Output::Plan(Box::new(output)))
         }
-        CopyTableInput::Copy(input) => copy(&context, &invocation, &input).await.map(Output::Copy),
-        CopyTableInput::Conclude(input) => end(&context, &invocation, &input).await.map(Output::Conclude),
+        StateInput::Copy(input) => copy(&context, &invocation, &input).await.map(Output::Copy),
+        StateInput::Conclude(input) => end(&context, &invocation, &input).await.map(Output::Conclude),
     }
+}
+
+async fn prepare_end(context: &Context, input: &Prepare) -> Result<PrepareOutput> {
+    let database = match input.end {
+        End::Source => &context.source,
+        End::Target => &context.target,
+    };
+    prepare(database, &context.config, input).await
 }
 
 async fn plan(context: &Context, invocation: &Invocation, input: &PlanInput) -> Result<PlanOutput> {
@@ -103,7 +125,13 @@ async fn plan(context: &Context, invocation: &Invocation, input: &PlanInput) -> 
         context.source.connect(&context.config, &of_source),
         context.target.connect(&context.config, &of_target),
     )?;
-    let request = Request { execution: &input.execution, spec: &input.spec, trigger: &trigger, time_left };
+    let request = Request {
+        execution: &input.execution,
+        spec: &input.spec,
+        trigger: &trigger,
+        max_window_bytes: MAX_WINDOW_BYTES,
+        time_left,
+    };
     let planned = tokio::time::timeout(time_left, request.plan(&mut source, &mut target)).await;
     let Planned { mut output, plan } = planned.map_err(|_| {
         let what = format!("planning did not end within {} s", time_left.as_secs());
@@ -185,6 +213,7 @@ async fn copy_planned(
         purpose: plan.purpose,
         planned,
         max_row_bytes: context.max_row_bytes,
+        max_whole_bytes: MAX_WHOLE_BYTES,
         time_left,
     };
     let progress = Progress::default();

@@ -4,9 +4,11 @@ use crate::bounds::Bounds;
 use crate::catalogue::Table;
 use crate::grid::{Boundary, Grid};
 use crate::mapping::{Cursor, Mapping, fingerprint};
+use crate::missing::Asked;
+use crate::parts::{Cut, Estimate};
 use crate::preflight;
 use crate::session::{Sessions, Side};
-use crate::windows::{Asked, Owner};
+use crate::windows::Owner;
 use postgres::identifiers::quoted;
 use postgres::sql_error::classify;
 use sluice::contract::Execution;
@@ -15,7 +17,7 @@ use sluice::contract::copy_table::{
     Window, WindowIndex, Windows,
 };
 use sluice::{Error, Kind, Result};
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::{AssertSqlSafe, PgConnection};
 use std::time::Duration;
 
 /// What an execution is asked to do.
@@ -27,6 +29,8 @@ pub struct Request<'a> {
     pub spec: &'a Spec,
     /// What started it.
     pub trigger: &'a Trigger,
+    /// A window in which PostgreSQL expects more than so many bytes is copied in parts.
+    pub max_window_bytes: u64,
     /// How long planning may take.
     pub time_left: Duration,
 }
@@ -78,7 +82,10 @@ impl Request<'_> {
             Owner { job: &self.execution.job, target: &name, fingerprint: &fingerprint, table_oid: of_target.oid };
         let chosen = match &spec.windows {
             None => self.whole()?,
-            Some(windows) => self.choose(target, windows, &mapping, &owner).await?,
+            Some(windows) => {
+                let chosen = self.choose(target, windows, &mapping, &owner).await?;
+                self.cut(source, target, windows, &mapping, chosen, &mut warnings).await?
+            }
         };
         let window_count = u32::try_from(chosen.windows.len()).expect("at most 1,000 windows are planned");
         let ends = |pick: fn(&Window) -> &String, planned: Option<&PlannedWindow>| {
@@ -131,7 +138,7 @@ impl Request<'_> {
             Range::Between { from, to, only_missing } => {
                 let (from, to) = self.bounds(target, grid, [from, to], newest).await?;
                 let found = match only_missing {
-                    true => owner.missing(target, &self.asked(grid, mapping, from, to, MAX_WINDOWS)).await?.0,
+                    true => self.asked(grid, mapping, from, to, MAX_WINDOWS).missing(target, owner).await?.0,
                     false => grid.between(target, from, to).await?,
                 };
                 (planned(found, false), from)
@@ -147,6 +154,32 @@ impl Request<'_> {
             self.add_previous(target, grid, first, &mut chosen).await?;
         }
         Ok(chosen)
+    }
+
+    /// In parts, where one call could not copy a window.
+    async fn cut(
+        &self,
+        source: &mut PgConnection,
+        target: &mut PgConnection,
+        windows: &Windows,
+        mapping: &Mapping,
+        chosen: Chosen,
+        warnings: &mut Vec<String>,
+    ) -> Result<Chosen> {
+        let Some(cursor) = &mapping.cursor else { return Ok(chosen) };
+        let cut = Cut { mapping, cursor, windows, max_bytes: self.max_window_bytes };
+        let count = chosen.windows.len();
+        let (windows, told) = cut.run(source, target, chosen.windows).await?;
+        warnings.extend(told);
+        let parts = windows.len();
+        if u32::try_from(parts).is_ok_and(|parts| parts <= MAX_WINDOWS) {
+            return Ok(Chosen { windows, left: chosen.left });
+        }
+        let what = format!(
+            "{count} windows are too large to be copied by one call each, and {parts} parts of them are more than an execution \
+             can have, {MAX_WINDOWS}; choose fewer windows, by from and to or by max_windows"
+        );
+        Err(Error::new(Kind::InvalidEvent, what))
     }
 
     /// What is missing, and of the newest windows those that are to be compared; and the number of the first boundary
@@ -165,7 +198,7 @@ impl Request<'_> {
             CatchUp::None => newest - 1,
         };
         let asked = self.asked(grid, mapping, oldest, newest, windows.max_windows);
-        let (missing, total) = owner.missing(target, &asked).await?;
+        let (missing, total) = asked.missing(target, owner).await?;
         let first_compared = (newest - 1 - i64::from(windows.recheck_windows)).max(0);
         let mut compared = grid.between(target, first_compared, newest - 1).await?;
         compared.retain(|window| !missing.contains(window));
@@ -328,16 +361,8 @@ impl Request<'_> {
             (_, _, None, _) => "true".to_owned(),
             _ => return Ok(()),
         };
-        let columns = mapping.each(|column| column.expression.clone());
-        let explain = format!("explain (format json) select {columns} from {} where {condition}", mapping.source);
-        let failed = |error| classify("estimate the rows", error);
-        let row = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_one(source).await.map_err(failed)?;
-        let text: String = row.try_get_unchecked(0).map_err(failed)?;
-        let plan: serde_json::Value = serde_json::from_str(&text)
-            .map_err(|error| Error::caused(Kind::InvariantBroken, "read PostgreSQL's plan", error))?;
-        let number = |name: &str| plan[0]["Plan"][name].as_u64();
-        output.rows_estimated = number("Plan Rows");
-        output.bytes_estimated = number("Plan Rows").zip(number("Plan Width")).map(|(rows, width)| rows * width);
+        let estimate = Estimate::read(source, mapping, &condition).await?;
+        (output.rows_estimated, output.bytes_estimated) = (Some(estimate.rows), Some(estimate.bytes));
         Ok(())
     }
 }

@@ -17,6 +17,9 @@ use std::time::Duration;
 /// How long a statement waits for a lock, before the state machine waits instead.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// What of a job's name fits.
+const MAX_JOB_BYTES: usize = 30;
+
 /// Our own timeout comes first, and says more.
 const SERVER_MARGIN: Duration = Duration::from_secs(5);
 
@@ -41,7 +44,9 @@ impl Sessions {
     pub fn new(execution: &Execution, window: Option<&Window>) -> Self {
         let start = window.map_or_else(|| "all".to_owned(), |window| window.start.replace(['-', ':'], ""));
         let hash = crate::mapping::hexadecimal(&Sha256::digest(&execution.id)[..3]);
-        Self { window: format!("sluice {} {start} ", execution.job), execution: hash }
+        // The server would cut a longer name, at its end, and nobody would know the session by it.
+        let job = execution.job.get(..MAX_JOB_BYTES).unwrap_or(&execution.job);
+        Self { window: format!("sluice {job} {start} "), execution: hash }
     }
 
     /// Of an attempt to plan.
@@ -67,7 +72,8 @@ impl Sessions {
     pub(crate) async fn prepare(&self, connection: &mut PgConnection, side: Side, time_left: Duration) -> Result<()> {
         let failed = |error| classify("set the session's parameters", error);
         let timeout = (time_left + SERVER_MARGIN).as_millis().to_string();
-        // The last ones make the texts of both sides the same, where a type goes as text.
+        // Of a client that vanished keepalives tell only where nothing is on its way to it; for rows that nobody
+        // acknowledges there is a timeout of its own. The last ones make the texts of both sides the same, where a type goes as text.
         sqlx::query(
             "select set_config('lock_timeout', $1, false),
                     set_config('statement_timeout', $2, false),
@@ -75,6 +81,7 @@ impl Sessions {
                     set_config('tcp_keepalives_idle', '30', false),
                     set_config('tcp_keepalives_interval', '10', false),
                     set_config('tcp_keepalives_count', '3', false),
+                    set_config('tcp_user_timeout', '60000', false),
                     set_config('row_security', 'off', false),
                     set_config('jit', 'off', false),
                     set_config('datestyle', 'ISO, YMD', false),
@@ -123,7 +130,7 @@ mod tests {
     #[test]
     fn a_name_is_never_cut() {
         let execution = Execution {
-            job: "j".repeat(30),
+            job: "j".repeat(46),
             id: "arn:aws:states:eu-central-1:123456789012:execution:x:y".into(),
             name: "y".into(),
             started_at: "2024-01-01T00:00:00.000Z".into(),

@@ -2,17 +2,16 @@
 //! is no watermark: which windows are missing is which rows are missing, so nothing that a run does can move another's.
 //!
 //! A row counts only for the spec and the table that it was written for, and only while the table still holds that many
-//! rows.
+//! rows. A window that was copied in parts has a row for each of them.
 
 use crate::checksum::Checksum;
-use crate::grid::{Grid, RFC_3339};
-use crate::mapping::{CursorType, Mapping};
+use crate::mapping::Mapping;
 use postgres::bookkeeping;
 use postgres::sql_error::classify;
 use sluice::contract::Execution;
 use sluice::contract::copy_table::{ConcludeOutput, CopyOutput, Mode, Outcome, Window};
 use sluice::{Error, Kind, Result};
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::{Connection, PgConnection, Row};
 
 const CREATE_TABLE: &str = "
 create table if not exists sluice.windows (
@@ -74,7 +73,8 @@ pub(crate) async fn exists(connection: &mut PgConnection) -> Result<bool> {
         .map_err(|error| classify("look for sluice.windows", error))
 }
 
-/// Makes the table if it is missing.
+/// Makes the table if it is missing, in a transaction of its own: others wait for whoever makes it, and should not wait
+/// for its rows, too.
 ///
 /// # Errors
 /// `Misconfigured` if the user may not create it.
@@ -82,9 +82,11 @@ pub(crate) async fn ensure(connection: &mut PgConnection) -> Result<()> {
     if exists(connection).await? {
         return Ok(());
     }
-    bookkeeping::ensure_schema(connection).await?;
-    let created = sqlx::raw_sql(CREATE_TABLE).execute(connection).await;
-    created.map_err(|error| classify("create sluice.windows", error)).map(|_| ())
+    let failed = |error| classify("create sluice.windows", error);
+    let mut creating = connection.begin().await.map_err(failed)?;
+    bookkeeping::ensure_schema(&mut creating).await?;
+    sqlx::raw_sql(CREATE_TABLE).execute(&mut *creating).await.map_err(failed)?;
+    creating.commit().await.map_err(failed)
 }
 
 impl Owner<'_> {
@@ -132,7 +134,7 @@ impl Owner<'_> {
         }))
     }
 
-    /// Which of some windows are recorded.
+    /// Which of some windows are recorded: as they are, in parts, or as a part of a longer one.
     ///
     /// # Errors
     /// As [`classify`].
@@ -144,11 +146,18 @@ impl Owner<'_> {
         let ends: Vec<_> = windows.iter().map(|window| ends(window.as_ref())).collect();
         let [starts, ends] = [0, 1].map(|place| ends.iter().map(|ends| ends[place].to_owned()).collect::<Vec<_>>());
         sqlx::query_scalar(
-            "select w.job is not null
-             from unnest($5::text[], $6::text[]) with ordinality as asked (window_start, window_end, place)
+            "select coalesce(bool_or(w.window_start <= asked.start_at and w.window_end >= asked.end_at), false)
+                 or case when isfinite(asked.start_at) then
+                     sum(w.window_end - w.window_start) filter (
+                         where w.window_start >= asked.start_at and w.window_end <= asked.end_at
+                         and isfinite(asked.start_at)
+                     ) is not distinct from asked.end_at - asked.start_at
+                 end
+             from unnest($5::timestamptz[], $6::timestamptz[]) with ordinality as asked (start_at, end_at, place)
              left join sluice.windows w
                  on w.job = $1 and w.target = $2 and w.fingerprint = $3 and w.table_oid = $4::oid
-                 and w.window_start = asked.window_start::timestamptz and w.window_end = asked.window_end::timestamptz
+                 and w.window_start < asked.end_at and w.window_end > asked.start_at
+             group by asked.place, asked.start_at, asked.end_at
              order by asked.place",
         )
         .bind(self.job)
@@ -162,8 +171,8 @@ impl Owner<'_> {
         .map_err(|error| classify("look up the windows", error))
     }
 
-    /// Makes room for a window's row: rows within it go, and those of other specs or tables that reach into it, which
-    /// count no longer.
+    /// Makes room for a window's row: rows within it go, one of which it is a part, whose other parts are then missing,
+    /// and those of other specs or tables that reach into it, which count no longer.
     ///
     /// # Errors
     /// `Misconfigured` if a row that counts overlaps the window in part: its zone's rules have changed.
@@ -176,6 +185,7 @@ impl Owner<'_> {
              and (
                  fingerprint <> $3 or table_oid <> $4::oid
                  or window_start >= $5::timestamptz and window_end <= $6::timestamptz
+                 or window_start <= $5::timestamptz and window_end >= $6::timestamptz
              )",
         )
         .bind(self.job)
@@ -258,89 +268,28 @@ impl Owner<'_> {
         query.execute(connection).await.map_err(|error| classify("write the window's row", error)).map(|_| ())
     }
 
-    /// Notes that a recorded window was compared and found equal.
+    /// Notes that a recorded window was compared and found equal. False if it has no row of its own, because it was
+    /// copied as a part of another one, or in parts.
     ///
     /// # Errors
     /// As [`classify`].
-    pub(crate) async fn mark_verified(&self, connection: &mut PgConnection, window: Option<&Window>) -> Result<()> {
+    pub(crate) async fn mark_verified(&self, connection: &mut PgConnection, window: Option<&Window>) -> Result<bool> {
         let [start, end] = ends(window);
         sqlx::query(
             "update sluice.windows set verified_at = clock_timestamp()
-             where job = $1 and target = $2 and window_start = $3::timestamptz and window_end = $4::timestamptz",
+             where job = $1 and target = $2 and window_start = $3::timestamptz and window_end = $4::timestamptz
+             and fingerprint = $5 and table_oid = $6::oid",
         )
         .bind(self.job)
         .bind(self.target)
         .bind(start)
         .bind(end)
+        .bind(self.fingerprint)
+        .bind(self.table_oid)
         .execute(connection)
         .await
         .map_err(|error| classify("note that the window is verified", error))
-        .map(|_| ())
-    }
-
-    /// The windows between two boundaries that are missing, the oldest first, and how many there are in all.
-    ///
-    /// # Errors
-    /// As [`classify`].
-    pub(crate) async fn missing(&self, connection: &mut PgConnection, asked: &Asked<'_>) -> Result<(Vec<Window>, u64)> {
-        let Asked { grid, mapping, .. } = asked;
-        let (start, end) = (grid.boundary("number"), grid.boundary("(number + 1)"));
-        // Rows move from window to window in the mode upsert, so a count says nothing there.
-        let is_held = match (&mapping.cursor, asked.mode) {
-            (Some(cursor), Mode::ReplaceWindow) => {
-                let literal = |bound: &str| match cursor.target {
-                    CursorType::Timestamptz => bound.to_owned(),
-                    CursorType::Timestamp => format!("{bound} at time zone $3"),
-                    CursorType::Date => format!("({bound} at time zone $3)::date"),
-                };
-                format!(
-                    "w.rows = (
-                         select count(*) from {} known where known.{name} >= {} and known.{name} < {}
-                     )",
-                    mapping.target,
-                    literal("start_at"),
-                    literal("end_at"),
-                    name = cursor.name,
-                )
-            }
-            _ => "true".to_owned(),
-        };
-        let is_there = match exists(connection).await? {
-            true => format!(
-                "exists (
-                     select from sluice.windows w
-                     where w.job = $6 and w.target = $7 and w.fingerprint = $8 and w.table_oid = $9::oid
-                     and w.window_start = start_at and w.window_end = end_at and {is_held}
-                 )"
-            ),
-            false => "false and $6 || $7 || $8 || $9::text = ''".to_owned(),
-        };
-        let query = format!(
-            "select to_char(start_at at time zone 'UTC', {RFC_3339}), to_char(end_at at time zone 'UTC', {RFC_3339}),
-                    count(*) over ()
-             from generate_series($4::bigint, $5::bigint - 1) number,
-                  lateral (select {start} as start_at, {end} as end_at) boundaries
-             where start_at < end_at and not ({is_there})
-             order by number
-             limit $10"
-        );
-        let mut query = sqlx::query_as(AssertSqlSafe(query));
-        for value in grid.values() {
-            query = query.bind(value);
-        }
-        let rows: Vec<(String, String, i64)> = query
-            .bind(asked.from)
-            .bind(asked.to)
-            .bind(self.job)
-            .bind(self.target)
-            .bind(self.fingerprint)
-            .bind(self.table_oid)
-            .bind(i64::from(asked.limit))
-            .fetch_all(connection)
-            .await
-            .map_err(|error| classify(format!("look for windows that {} lacks", self.target), error))?;
-        let total = rows.first().map_or(0, |(_, _, total)| total.unsigned_abs());
-        Ok((rows.into_iter().map(|(start, end, _)| Window { start, end }).collect(), total))
+        .map(|done| done.rows_affected() > 0)
     }
 
     /// What an execution has recorded, summed up.
@@ -372,22 +321,6 @@ impl Owner<'_> {
             ..ConcludeOutput::default()
         })
     }
-}
-
-/// Which windows [`Owner::missing`] is asked about.
-pub(crate) struct Asked<'a> {
-    /// Their boundaries.
-    pub grid: Grid<'a>,
-    /// The target's names.
-    pub mapping: &'a Mapping,
-    /// How they are copied.
-    pub mode: Mode,
-    /// The number of the first boundary.
-    pub from: i64,
-    /// That of the last one.
-    pub to: i64,
-    /// At most so many.
-    pub limit: u32,
 }
 
 /// A row of `sluice.windows`.

@@ -288,11 +288,30 @@ impl Write<'_> {
              where not exists (select from {table} known where {keys})"
         );
         let inserted = self.execute(target, insert).await?;
-        let unchanged = sent.rows.checked_sub(inserted + updated + newer).ok_or_else(|| {
-            let what = format!("{}: a key of {} is not unique at the source", self.what, self.mapping.target);
-            Error::new(Kind::InvalidSource, what)
-        })?;
+        let unchanged = sent.rows.checked_sub(inserted + updated + newer).ok_or_else(|| self.repeated_key())?;
         Ok(Written { sent, inserted, updated, deleted, unchanged, newer })
+    }
+
+    fn repeated_key(&self) -> Error {
+        let what = format!("{}: a key of {} is not unique at the source", self.what, self.mapping.target);
+        Error::new(Kind::InvalidSource, what)
+    }
+
+    /// Whether that is why the rows are not those that were sent. Only then it is looked at: it takes a pass of its own.
+    ///
+    /// # Errors
+    /// `InvalidSource` if so.
+    pub(crate) async fn refuse_repeated_key(&self, target: &mut PgConnection) -> Result<()> {
+        let is_staged: bool = self.scalar(target, format!("select to_regclass('{STAGE}') is not null")).await?;
+        if !is_staged || self.mapping.key.is_empty() {
+            return Ok(());
+        }
+        let key = self.mapping.key.join(", ");
+        let query = format!("select exists (select from {STAGE} group by {key} having count(*) > 1)");
+        match self.scalar(target, query).await? {
+            true => Err(self.repeated_key()),
+            false => Ok(()),
+        }
     }
 
     /// A source that is suddenly empty is an error of the source, not of the target's rows.

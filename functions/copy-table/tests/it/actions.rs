@@ -14,13 +14,23 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A function that reaches both databases, and a bucket of its own.
-struct Function {
+pub(crate) struct Function {
     context: Arc<Context>,
     aws: FakeAws,
 }
 
 impl Function {
-    async fn new(pair: &Pair) -> Self {
+    pub(crate) async fn new(pair: &Pair) -> Self {
+        Self::with(&|name| match name {
+            "SOURCE_DATABASE_URL" => Some(pair.source.to_string()),
+            "DATABASE_URL" => Some(pair.target.to_string()),
+            _ => None,
+        })
+        .await
+    }
+
+    /// One with these variables, and a bucket.
+    pub(crate) async fn with(variables: &dyn Fn(&str) -> Option<String>) -> Self {
         let aws = FakeAws::start();
         let config = aws_config::defaults(BehaviorVersion::latest())
             .http_client(sluice::aws::http_client())
@@ -31,19 +41,22 @@ impl Function {
             .await;
         let lookup = |name: &str| match name {
             "BUCKET" => Some(BUCKET.to_owned()),
-            "SOURCE_DATABASE_URL" => Some(pair.source.to_string()),
-            "DATABASE_URL" => Some(pair.target.to_string()),
-            _ => None,
+            other => variables(other),
         };
         Self { context: Arc::new(Context::new(&lookup, config).unwrap()), aws }
     }
 
-    async fn call(&self, action: &str, job: &Job, more: Value) -> Result<Value, Error> {
+    pub(crate) async fn call(&self, action: &str, job: &Job, more: Value) -> Result<Value, Error> {
         let mut payload = serde_json::to_value(&job.spec).unwrap();
         payload["action"] = json!(action);
         payload["execution"] = serde_json::to_value(&job.execution).unwrap();
         payload.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let input: CopyTableInput = serde_json::from_value(payload).unwrap();
+        self.send(&payload).await
+    }
+
+    /// A payload as it is.
+    pub(crate) async fn send(&self, payload: &Value) -> Result<Value, Error> {
+        let input: CopyTableInput = serde_json::from_value(payload.clone()).unwrap();
         let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + TIME;
         let invocation = Invocation { attempt: "1".into(), deadline_ms: u64::try_from(deadline.as_millis()).unwrap() };
         let output: Output = handle(Arc::clone(&self.context), invocation, input).await?;
@@ -51,7 +64,7 @@ impl Function {
     }
 
     /// What the state machine does, with the answer of the last state.
-    async fn execute(&self, job: &Job, trigger: Value) -> Result<Value, Error> {
+    pub(crate) async fn execute(&self, job: &Job, trigger: Value) -> Result<Value, Error> {
         let planned = self.call("plan", job, json!({"trigger": trigger})).await?;
         let mut results = Vec::new();
         for item in planned["windows"].as_array().unwrap() {

@@ -29,6 +29,8 @@ enum Step {
     Kill { day: u32, polls: usize },
     /// The same, but its attempt is frozen, and its connections stay.
     Freeze { day: u32, polls: usize },
+    /// Two days are copied at the same time, by two executions; or one day twice.
+    Beside { day: u32, other: u32 },
     /// All that a scheduled run would copy.
     Scheduled,
 }
@@ -42,7 +44,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (id, hour).prop_map(|(id, hour)| Step::Disturb { id, hour }),
         4 => day.clone().prop_map(|day| Step::Copy { day }),
         2 => (day.clone(), polls.clone()).prop_map(|(day, polls)| Step::Kill { day, polls }),
-        1 => (day, polls).prop_map(|(day, polls)| Step::Freeze { day, polls }),
+        1 => (day.clone(), polls).prop_map(|(day, polls)| Step::Freeze { day, polls }),
+        2 => (day.clone(), day).prop_map(|(day, other)| Step::Beside { day, other }),
         2 => Just(Step::Scheduled),
     ]
 }
@@ -92,6 +95,19 @@ async fn play(steps: &[Step], key: serde_json::Value) {
                 }
                 // The state machine's next attempt.
                 check(pair.attempt(&this, &planned, Purpose::Load).await);
+            }
+            Step::Beside { day, other } => {
+                let twin = this.again(&format!("twin-{number}"));
+                let (one, other) = (day_window(*day), day_window(*other));
+                let both =
+                    tokio::join!(pair.attempt(&this, &one, Purpose::Load), pair.attempt(&twin, &other, Purpose::Load));
+                // Rows that change places between the two days may lock each other out; the state machine tries again.
+                for outcome in [both.0, both.1] {
+                    if outcome.as_ref().is_err_and(|error| error.kind() == Kind::TransientFailure) {
+                        continue;
+                    }
+                    check(outcome);
+                }
             }
             Step::Scheduled => pair.execute(&this, json!({})).await.0.into_iter().for_each(check),
         }

@@ -23,7 +23,7 @@ use tokio::sync::Mutex;
 pub(crate) const TIME: Duration = Duration::from_secs(600);
 
 /// The server of all tests, started by the first one. Nothing lets go of it: it ends with this process.
-fn server() -> &'static Postgres {
+pub(crate) fn server() -> &'static Postgres {
     static SERVER: OnceLock<Postgres> = OnceLock::new();
     SERVER.get_or_init(|| {
         let name =
@@ -149,6 +149,7 @@ impl Pair {
             purpose,
             planned,
             max_row_bytes: 64 << 20,
+            max_whole_bytes: 4 << 30,
             time_left,
         };
         attempt.run(&mut source, &mut target, &Progress::default()).await
@@ -168,7 +169,13 @@ impl Pair {
     pub(crate) async fn plan(&self, job: &Job, input: Value) -> Result<Planned> {
         let trigger = Trigger::read(&input).unwrap();
         let (mut source, mut target) = (connect(&self.source).await, connect(&self.target).await);
-        let request = Request { execution: &job.execution, spec: &job.spec, trigger: &trigger, time_left: TIME };
+        let request = Request {
+            execution: &job.execution,
+            spec: &job.spec,
+            trigger: &trigger,
+            max_window_bytes: job.max_window_bytes,
+            time_left: TIME,
+        };
         request.plan(&mut source, &mut target).await
     }
 
@@ -214,6 +221,8 @@ pub(crate) fn window(start: &str, end: &str) -> PlannedWindow {
 pub(crate) struct Job {
     pub execution: Execution,
     pub spec: Spec,
+    /// Of more than so many a window is copied in parts.
+    pub max_window_bytes: u64,
 }
 
 impl Job {
@@ -227,7 +236,7 @@ impl Job {
         lay_over(&mut spec, changes);
         let spec: Spec = serde_json::from_value(spec).unwrap();
         spec.check().unwrap();
-        Self { execution: execution("first", "2024-02-01T02:00:00.000Z"), spec }
+        Self { execution: execution("first", "2024-02-01T02:00:00.000Z"), spec, max_window_bytes: 4 << 30 }
     }
 
     /// That replaces its table whole.
@@ -239,12 +248,12 @@ impl Job {
     /// Another execution of it.
     pub(crate) fn again(&self, name: &str) -> Self {
         let started_at = &self.execution.started_at;
-        Self { execution: execution(name, started_at), spec: self.spec.clone() }
+        Self { execution: execution(name, started_at), ..self.clone() }
     }
 
     /// The same, started at another time.
     pub(crate) fn at(&self, name: &str, started_at: &str) -> Self {
-        Self { execution: execution(name, started_at), spec: self.spec.clone() }
+        Self { execution: execution(name, started_at), ..self.clone() }
     }
 }
 

@@ -1,14 +1,39 @@
 //! What the states `PlanCopy`, `CopyWindow` and `ConcludeCopy` pass on, and the documents that their function writes.
 
+use super::prepare::{self, Prepare};
 use super::spec::{Mode, Spec};
 use super::trigger::Purpose;
 use crate::contract::{Execution, ObjectRef};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Input of the function `copy-table`.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(tag = "action", rename_all = "snake_case")]
+#[derive(Debug)]
 pub enum CopyTableInput {
+    /// Of a state.
+    State(Box<StateInput>),
+    /// By hand only.
+    Prepare(Prepare),
+}
+
+impl<'de> Deserialize<'de> for CopyTableInput {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let event = serde_json::Value::deserialize(deserializer)?;
+        // It may be a prepared payload that was encoded twice, so it is not repeated.
+        if !event.is_object() {
+            return Err(D::Error::custom("the event is not a JSON object"));
+        }
+        if event.get("action").is_some_and(|action| action == "prepare") {
+            return Prepare::deserialize(event).map(Self::Prepare).map_err(|_| D::Error::custom(prepare::FORM));
+        }
+        StateInput::deserialize(event).map(|input| Self::State(Box::new(input))).map_err(D::Error::custom)
+    }
+}
+
+/// Input of a state.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum StateInput {
     /// Which windows?
     Plan(PlanInput),
     /// Copy one, or compare it.
@@ -220,6 +245,10 @@ pub struct ConcludeOutput {
     pub rows_deleted: u64,
     /// Rows that stayed as they were.
     pub rows_unchanged: u64,
+    /// In the mode `replace`: statements that make the target's own sequences go on after the copied rows, for whoever
+    /// wants that.
+    #[serde(default)]
+    pub sequences: Vec<String>,
 }
 
 #[cfg(test)]
@@ -242,10 +271,36 @@ mod tests {
             "trigger": {},
         });
         let read = |event: &serde_json::Value| serde_json::from_value::<CopyTableInput>(event.clone());
-        assert!(matches!(read(&event).unwrap(), CopyTableInput::Plan(input) if input.spec.check().is_ok()));
+        let CopyTableInput::State(input) = read(&event).unwrap() else { panic!("a state") };
+        assert!(matches!(*input, StateInput::Plan(input) if input.spec.check().is_ok()));
         event["target"]["keys"] = json!(["id"]);
         assert!(read(&event).unwrap_err().to_string().contains("unknown field `keys`"));
         event["action"] = json!("drop");
         assert!(read(&event).is_err());
+    }
+
+    /// A history keeps what a state machine sends, and a log what is refused.
+    #[test]
+    fn prepare_is_called_by_hand_and_never_repeated() {
+        let prepare = json!({"action": "prepare", "end": "source", "user": "u", "password": "hush", "table": "t"});
+        let with = |name: &str, value: serde_json::Value| {
+            let mut event = prepare.clone();
+            event[name] = value;
+            serde_json::from_value::<CopyTableInput>(event)
+        };
+        let read = with("transactions", json!(false)).unwrap();
+        assert!(matches!(&read, CopyTableInput::Prepare(input) if !input.transactions && input.schema == "public"));
+        assert!(!format!("{read:?}").contains("hush"));
+        for (name, value) in [
+            ("execution", json!({"id": "x"})),
+            ("password", json!(["hush"])),
+            ("user", json!({"hush": 1})),
+            ("end", json!("hush")),
+        ] {
+            let error = with(name, value).unwrap_err().to_string();
+            assert!(error.contains("prepare takes") && !error.contains("hush"), "{error}");
+        }
+        let error = serde_json::from_value::<CopyTableInput>(prepare.to_string().into()).unwrap_err().to_string();
+        assert!(!error.contains("hush"), "{error}");
     }
 }

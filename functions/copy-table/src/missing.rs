@@ -1,0 +1,132 @@
+//! Which windows are missing: those that no row of `sluice.windows` is about, and those of which the target holds
+//! another number of rows than was recorded.
+
+use crate::grid::{Grid, RFC_3339};
+use crate::mapping::{CursorType, Mapping};
+use crate::windows::{self, Owner};
+use postgres::sql_error::classify;
+use sluice::Result;
+use sluice::contract::copy_table::{Mode, Window};
+use sqlx::{AssertSqlSafe, PgConnection};
+
+/// Which windows are asked about.
+pub(crate) struct Asked<'a> {
+    /// Their boundaries.
+    pub grid: Grid<'a>,
+    /// The target's names.
+    pub mapping: &'a Mapping,
+    /// How they are copied.
+    pub mode: Mode,
+    /// The number of the first boundary.
+    pub from: i64,
+    /// That of the last one.
+    pub to: i64,
+    /// At most so many.
+    pub limit: u32,
+}
+
+impl Asked<'_> {
+    /// Those that are missing, the oldest first, and how many there are in all.
+    ///
+    /// # Errors
+    /// As [`classify`].
+    pub(crate) async fn missing(&self, connection: &mut PgConnection, owner: &Owner<'_>) -> Result<(Vec<Window>, u64)> {
+        if !windows::exists(connection).await? {
+            let mut all = self.grid.between(connection, self.from, self.to).await?;
+            let total = all.len() as u64;
+            all.truncate(usize::try_from(self.limit).unwrap_or(usize::MAX));
+            return Ok((all, total));
+        }
+        let (start, end, held) = (self.grid.boundary("number"), self.grid.boundary("(number + 1)"), self.held());
+        // A window is there if the windows and parts of windows in it, which do not overlap, are as long as it is.
+        let query = format!(
+            "with asked as (
+                 select start_at, end_at, row_number() over (order by start_at) as place
+                 from generate_series($4::bigint, $5::bigint - 1) number,
+                      lateral (select {start} as start_at, {end} as end_at) boundaries
+                 where start_at < end_at
+             ),
+             span as (
+                 select array_agg(start_at order by start_at) as starts, min(start_at) as first, max(end_at) as last
+                 from asked
+             ),
+             recorded as (
+                 select w.window_start, w.window_end, w.rows
+                 from sluice.windows w
+                 where w.job = $6 and w.target = $7 and w.fingerprint = $8 and w.table_oid = $9::oid
+                 and w.window_start >= (select first from span) and w.window_end <= (select last from span)
+             ),
+             {held},
+             covered as (
+                 select width_bucket(window_start, (select starts from span)) as place, max(window_end) as end_at,
+                        sum(window_end - window_start) as length
+                 from held
+                 group by 1
+             )
+             select to_char(asked.start_at at time zone 'UTC', {RFC_3339}),
+                    to_char(asked.end_at at time zone 'UTC', {RFC_3339}),
+                    count(*) over ()
+             from asked left join covered using (place)
+             where (covered.length = asked.end_at - asked.start_at and covered.end_at = asked.end_at) is not true
+             order by place
+             limit $10"
+        );
+        let mut query = sqlx::query_as(AssertSqlSafe(query));
+        for value in self.grid.values() {
+            query = query.bind(value);
+        }
+        let rows: Vec<(String, String, i64)> = query
+            .bind(self.from)
+            .bind(self.to)
+            .bind(owner.job)
+            .bind(owner.target)
+            .bind(owner.fingerprint)
+            .bind(owner.table_oid)
+            .bind(i64::from(self.limit))
+            .fetch_all(connection)
+            .await
+            .map_err(|error| classify(format!("look for windows that {} lacks", owner.target), error))?;
+        let total = rows.first().map_or(0, |(_, _, total)| total.unsigned_abs());
+        Ok((rows.into_iter().map(|(start, end, _)| Window { start, end }).collect(), total))
+    }
+
+    /// Which of those that are `recorded` the target still holds. All windows are counted in one pass, since a table
+    /// without an index would be read once for each of them.
+    fn held(&self) -> String {
+        let cursor = match (&self.mapping.cursor, self.mode) {
+            (Some(cursor), Mode::ReplaceWindow) => cursor,
+            // Rows move from window to window in the mode upsert, so a count says nothing there.
+            _ => return "held as (select * from recorded)".to_owned(),
+        };
+        let (known, name) = (&self.mapping.target, &cursor.name);
+        let edge = |instant: &str| match cursor.target {
+            CursorType::Timestamptz => instant.to_owned(),
+            CursorType::Timestamp => format!("({instant} at time zone $3)"),
+            CursorType::Date => format!("({instant} at time zone $3)::date"),
+        };
+        let (start, end) = (edge("window_start"), edge("window_end"));
+        let sql_type = match cursor.target {
+            CursorType::Timestamptz => "timestamptz",
+            CursorType::Timestamp => "timestamp",
+            CursorType::Date => "date",
+        };
+        format!(
+            "edges as (
+                 select array_agg(edge order by edge) as edges, min(edge) as first, max(edge) as last
+                 from (select {start} from recorded union select {end} from recorded) edges (edge)
+             ),
+             counted as (
+                 select width_bucket({name}::{sql_type}, (select edges from edges)) as place, count(*) as rows
+                 from {known}
+                 where {name} >= (select first from edges) and {name} < (select last from edges)
+                 group by 1
+             ),
+             held as (
+                 select recorded.window_start, recorded.window_end
+                 from recorded
+                 left join counted on counted.place = width_bucket({start}, (select edges from edges))
+                 where recorded.rows = coalesce(counted.rows, 0)
+             )"
+        )
+    }
+}

@@ -1,0 +1,55 @@
+//! Views as sources: what they show is what the snapshot sees, also if it was written anew behind it.
+
+use crate::faults::{Held, polled};
+use crate::support::*;
+use serde_json::json;
+use sqlx::AssertSqlSafe;
+use std::pin::pin;
+
+/// At each of its steps the view's content is written anew; the copy then has all of it, or fails.
+async fn rewritten_at_each_step(create: &str, rewrite: &str) {
+    let pair = Pair::of(["", ""]).await;
+    sql(
+        &pair.source,
+        "create table base (id int, c text); insert into base select i, 'x' from generate_series(1, 9) i",
+    )
+    .await;
+    sql(&pair.source, create).await;
+    sql(&pair.target, "create table t (id int primary key, c text)").await;
+    let job = Job::whole(json!({"target": {"max_shrink_percent": 100}}));
+    let mut has_ended = false;
+    for times in 1..200 {
+        let this = job.again(&format!("step-{times}"));
+        let mut held = Held::new(&pair, &this, &WHOLE).await;
+        let mut rewriting = connect(&pair.source).await;
+        run(&mut rewriting, "set lock_timeout = '50ms'").await;
+        let mut attempt = pin!(held.run(&this, &WHOLE));
+        let ended = polled(attempt.as_mut(), times).await;
+        has_ended = ended.is_some();
+        // What the copy has locked cannot be written; it waits no longer than that.
+        let _ = sqlx::raw_sql(AssertSqlSafe(rewrite.to_owned())).execute(&mut rewriting).await;
+        let _ = match ended {
+            Some(output) => output,
+            None => attempt.await,
+        };
+        let count = texts(&pair.target, "select count(*)::text from t").await;
+        assert!(count == ["9"] || (times == 1 && count == ["0"]), "{count:?} after a rewrite at step {times}");
+        if has_ended {
+            break;
+        }
+    }
+    assert!(has_ended, "it never ended by itself");
+}
+
+#[tokio::test]
+async fn a_materialized_view_that_is_refreshed_is_never_taken_for_empty() {
+    let create = "create materialized view t as select * from base";
+    rewritten_at_each_step(create, "refresh materialized view t").await;
+}
+
+#[tokio::test]
+async fn a_view_of_a_table_that_is_written_anew_is_never_taken_for_empty() {
+    let rewrite = "begin; create temporary table kept on commit drop as select * from base; truncate base; \
+                   insert into base select * from kept; commit";
+    rewritten_at_each_step("create view t as select * from base", rewrite).await;
+}
