@@ -1,6 +1,6 @@
 //! `on_repeated_file: fail`: a file that says of most of the keys that it shares with another one what that says would
-//! be counted twice. Of the two the one that S3 dates later is a bad file: as long as it repeats the other, what it says
-//! is kept, but does not count.
+//! be counted twice. Of the two the one that S3 dates later is a bad file: as long as it repeats the other, what it
+//! says is kept, but does not count.
 //!
 //! So what counts depends on what the files say and when they are dated, not on the order in which they came. In the
 //! order of their dates, each file repeats another one or not; those that do are marked with one that they repeat, and
@@ -200,8 +200,8 @@ impl Repeats {
     }
 }
 
-/// Finds what the affected keys come to, once it is known which of the run's files, and of those that repeat or repeated
-/// one of them, repeat others.
+/// Finds what the affected keys come to, once it is known which of the run's files, and of those that repeat or
+/// repeated one of them, repeat others.
 ///
 /// # Errors
 /// As [`find`].

@@ -183,9 +183,9 @@ async fn a_bad_file_is_known_until_it_changes_or_is_named() {
     assert_eq!(table(&stack).await, DAYS);
 }
 
-/// An upload whose run cannot ask the target leaves no mark: it has not come to the lock. But as any run that failed, it
-/// is told by the job's alarm, and what it was to load is found by the next one, whatever that is started by: it was not
-/// there at the last success.
+/// An upload whose run cannot ask the target leaves no mark: it has not come to the lock. But as any run that failed,
+/// it is told by the job's alarm, and what it was to load is found by the next one, whatever that is started by: it was
+/// not there at the last success.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_file_of_a_wake_up_that_could_not_ask_the_target_is_loaded_by_the_next_run() {
     let stack = loaded(vpc_mode()).await;
