@@ -1,6 +1,7 @@
 //! Whole executions of the template's state machines, what starts them, and the command line.
 
 pub(crate) mod cli;
+mod elt_stand_in;
 pub(crate) mod freshness;
 pub(crate) mod jobs;
 pub(crate) mod looks;
