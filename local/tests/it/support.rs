@@ -65,6 +65,17 @@ impl std::ops::Deref for Fixture {
     }
 }
 
+impl Drop for Fixture {
+    /// Beside the test's own runtime, which ends now.
+    fn drop(&mut self) {
+        let deployment = self.deployment.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(end_functions(&deployment));
+        });
+    }
+}
+
 impl Fixture {
     /// [`invoke`] for a function of this deployment.
     pub(crate) async fn invoke(&self, function: &str, payload: &Value) -> Result<Answer, BoxError> {
@@ -279,18 +290,27 @@ pub(crate) async fn until<F: Future<Output = Result<bool, BoxError>>>(what: &str
 
 /// The processes of a function of this deployment.
 pub(crate) fn processes(deployment: &Deployment, function: &str) -> Vec<String> {
-    let variable = format!("AWS_LAMBDA_FUNCTION_NAME={}", deployment.function_name(function));
-    let endpoint = format!("AWS_ENDPOINT_URL={}", deployment.config.endpoint_url().unwrap());
-    let has =
-        |environment: &[u8], wanted: &str| environment.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes());
+    let function = deployment.function_name(function);
+    running_functions(deployment).into_iter().filter(|(_, name)| *name == function).map(|(pid, _)| pid).collect()
+}
+
+/// The processes of all functions beside a deployment's, each with its function's name.
+fn running_functions(deployment: &Deployment) -> Vec<(String, String)> {
+    let endpoint = deployment.config.endpoint_url().unwrap();
+    let of_process = |pid: String| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        let value = |variable: &str| {
+            let mut values = environment.split(|byte| *byte == 0);
+            values.find_map(|entry| std::str::from_utf8(entry).ok()?.strip_prefix(variable))
+        };
+        let name = value("AWS_LAMBDA_FUNCTION_NAME=")?.to_owned();
+        (value("AWS_ENDPOINT_URL=")? == endpoint).then_some((pid, name))
+    };
     fs::read_dir("/proc")
         .unwrap()
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
-        .filter(|pid| {
-            fs::read(format!("/proc/{pid}/environ"))
-                .is_ok_and(|environment| has(&environment, &variable) && has(&environment, &endpoint))
-        })
+        .filter_map(of_process)
         .collect()
 }
 
@@ -301,4 +321,16 @@ pub(crate) fn kill(deployment: &Deployment, function: &str) -> bool {
         std::process::Command::new("kill").arg("-KILL").args(&pids).status().unwrap();
     }
     !pids.is_empty()
+}
+
+/// Deletes the functions of a deployment that is not needed any more. The local Lambda keeps an idle process of each one
+/// and asks it ten times a second; those of a hundred deployments take more time than all tests.
+pub(crate) async fn end_functions(deployment: &Deployment) {
+    let client = aws_sdk_lambda::Client::new(&deployment.config);
+    let prefix = format!("{}-", deployment.name);
+    let names: BTreeSet<String> = running_functions(deployment).into_iter().map(|(_, name)| name).collect();
+    for name in names.iter().filter(|name| name.starts_with(&prefix)) {
+        // Two jobs of one deployment may end at once.
+        let _ = client.delete_function().function_name(name).send().await;
+    }
 }
