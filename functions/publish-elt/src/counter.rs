@@ -150,7 +150,7 @@ mod tests {
             let Counts { rows, columns } = count(&["id", "title"], file.as_bytes(), block).unwrap();
             assert_eq!(rows, 3);
             assert_eq!(columns[0], ColumnCount { values: 3, characters: 3 });
-            assert_eq!(columns[1], ColumnCount { values: 2, characters: 19 }, "blocks of {block}");
+            assert_eq!(columns[1], ColumnCount { values: 2, characters: 20 }, "blocks of {block}");
         }
     }
 

@@ -99,6 +99,12 @@ impl<'p> Fields<'p> {
         self.problems.push(Problem { pointer, what: what.into() });
     }
 
+    /// That something within a field is wrong, such as `columns/0/name`.
+    pub(crate) fn wrong_within(&mut self, path: &str, what: impl Into<String>) {
+        let pointer = format!("{}/{path}", self.pointer);
+        self.problems.push(Problem { pointer, what: what.into() });
+    }
+
     /// The pointer of a field.
     pub(crate) fn pointer_of(&self, name: &str) -> String {
         child(&self.pointer, name)

@@ -90,7 +90,7 @@ fn source(pointer: &str, value: &Value, source_prefix: &str, problems: &mut Vec<
     for (place, column) in columns.iter().enumerate() {
         for (field, name) in [("name", &column.name), ("from", &column.from)] {
             if !name.is_empty() && !seen.insert((field, name)) {
-                fields.wrong(&format!("columns/{place}/{field}"), format!("{name:?} is there already"));
+                fields.wrong_within(&format!("columns/{place}/{field}"), format!("{name:?} is there already"));
             }
         }
     }

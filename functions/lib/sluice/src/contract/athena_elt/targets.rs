@@ -122,7 +122,7 @@ fn target(
     };
     let parameters = names(&mut fields, "parameters");
     for (place, name) in parameters.iter().enumerate().filter(|(_, name)| !variables.contains_key(*name)) {
-        fields.wrong(&format!("parameters/{place}"), format!("there is no variable {name:?}"));
+        fields.wrong_within(&format!("parameters/{place}"), format!("there is no variable {name:?}"));
     }
     if let Some(marks) = marks.filter(|marks| *marks != parameters.len()) {
         fields.wrong("parameters", format!("names {} variables for {marks} question marks", parameters.len()));
@@ -171,7 +171,8 @@ fn read_export(pointer: &str, value: &Value, export_prefix: &str, problems: &mut
     for (place, text) in names(&mut fields, "order_by").into_iter().enumerate() {
         let (column, direction) = text.split_once(' ').unwrap_or((&text, "ASC"));
         if !["ASC", "DESC"].contains(&direction) || column.is_empty() {
-            fields.wrong(&format!("order_by/{place}"), "is not the name of a column, with or without ASC or DESC");
+            fields
+                .wrong_within(&format!("order_by/{place}"), "is not the name of a column, with or without ASC or DESC");
         }
         order_by.push(Order { column: column.to_owned(), descending: direction == "DESC" });
     }

@@ -100,7 +100,7 @@ fn variable(pointer: &str, value: &Value, problems: &mut Vec<Problem>) -> Variab
     };
     for (place, value) in allowed.iter().enumerate() {
         if let Some(what) = is_wrong(value) {
-            fields.wrong(&format!("allowed/{place}"), what);
+            fields.wrong_within(&format!("allowed/{place}"), what);
         }
     }
     fields.end();
