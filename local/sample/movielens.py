@@ -2,6 +2,7 @@
 
     python movielens.py make FOLDER          writes the sample: made up, with the traps of the real files
     python movielens.py truth FOLDER GENRE   prints [[movie id, title, year, number of ratings, average], ...] as JSON
+    python movielens.py read FILE            prints the same of an exported file, in the order of its lines
 
 MovieLens' own files may not be passed on freely, so none of them are here. FOLDER has them as `movies/...` and
 `ratings/...`, or as `movies.csv` and `ratings.csv`.
@@ -98,6 +99,13 @@ def truth(files, genre):
     return found
 
 
+def exported(body):
+    """What `truth` gives, of a file that has it, in the order of its lines."""
+    header, *rows = csv.reader(io.StringIO(body.decode(), newline=""))
+    assert header == ["movie_id", "title", "year", "ratings", "average"], header
+    return [(int(a), b, int(c) if c else None, int(d), float(e)) for a, b, c, d, e in rows]
+
+
 def _rows(files, table, header):
     for name, body in sorted(files.items()):
         parts = name.split("/")
@@ -117,12 +125,14 @@ def _csv(header, rows):
     return text.getvalue().encode()
 
 
-def main(command, folder, *more):
-    folder = Path(folder)
+def main(command, path, *more):
+    folder = Path(path)
     if command == "make":
         for name, body in sample().items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(body)
+    elif command == "read":
+        print(json.dumps(exported(folder.read_bytes())))
     else:
         paths = [path for path in folder.rglob("*") if path.is_file()]
         files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}

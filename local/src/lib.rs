@@ -3,7 +3,7 @@
 //!
 //! # Layout
 //! - [`commands`]: the command line. Its commands: `run` one job once (`input` finds its files, `loaded` sees whether
-//!   its table is still the one that was loaded), `up` keeps the stack in the foreground (with `relay`, by which
+//!   its table is still the one that was loaded, [`lake`] is what jobs by SQL need), `up` keeps the stack in the foreground (with `relay`, by which
 //!   containers get in, and `events`, the examples that it fills in), `bench` measures. `failure` is what ends them.
 //! - [`stack`]: PostgreSQL and the local AWS, started together; they end with this process, however it ends.
 //! - [`deployment`]: the template, deployed once more under another name, with a database of its own.
@@ -27,6 +27,7 @@ pub mod fake_aws;
 mod fingerprint;
 mod guard;
 mod input;
+pub mod lake;
 mod loaded;
 mod port;
 pub mod postgres;

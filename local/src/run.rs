@@ -7,10 +7,11 @@ use crate::execution::Outcome;
 use crate::failure::{Failure, named, not_deployed};
 use crate::fingerprint::fingerprint;
 use crate::input::{self, Input};
+use crate::lake;
 use crate::loaded;
 use crate::report::{self, ProgressLines, out};
 use crate::stack::{STACK_NAME, Stack};
-use crate::template::{self, Files, Job};
+use crate::template::{self, Files, Job, Kind};
 use clap::Args;
 use sluice::input::PassedOver;
 use std::fs;
@@ -46,14 +47,39 @@ pub(crate) struct RunArguments {
     /// Load nothing, and say why this object is new or not, such as input_data/a.csv. May be repeated.
     #[arg(long, value_name = "KEY", conflicts_with_all = ["dry_run", "forget", "reload"])]
     explain: Vec<String>,
+    /// Set a variable of the job, such as genre=Drama, to one of its allowed values. May be repeated.
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<String>,
     /// Print one JSON object per execution, and nothing else, on standard output.
     #[arg(long)]
     json: bool,
 }
 
 impl RunArguments {
-    /// The execution's input.
-    fn input(&self) -> serde_json::Value {
+    /// The execution's input, for a job of this kind.
+    ///
+    /// # Errors
+    /// Which option the kind does not have.
+    fn input(&self, kind: &Kind) -> Result<serde_json::Value, String> {
+        let of_files = [
+            ("--add", !self.add.is_empty()),
+            ("--since", self.since.is_some()),
+            ("--forget", !self.forget.is_empty()),
+            ("--reload", self.reload),
+            ("--dry-run", self.dry_run),
+            ("--explain", !self.explain.is_empty()),
+        ];
+        match kind {
+            Kind::AthenaElt(spec) => match of_files.iter().find(|(_, is_given)| *is_given) {
+                Some((option, _)) => Err(format!("{option} is for jobs that load files into a database")),
+                None => lake::input(spec, &self.set),
+            },
+            _ if !self.set.is_empty() => Err("--set is for jobs that have variables".to_owned()),
+            _ => Ok(self.input_of_files()),
+        }
+    }
+
+    fn input_of_files(&self) -> serde_json::Value {
         let mut input = serde_json::Map::new();
         if let Some(since) = &self.since {
             input.insert("since".to_owned(), since.as_str().into());
@@ -79,14 +105,18 @@ pub(crate) async fn run_once(arguments: &RunArguments, state_dir: &Path) -> Resu
             out(format_args!("{text}\n"));
         }
     };
-    let root = template::root()?;
-    let jobs = template::all_jobs()?;
-    let job = chosen(&jobs, arguments.job.as_deref())?;
-    let files = job.files().ok_or_else(|| Failure::Run(format!("{} loads no files: it runs on AWS only", job.name)))?;
+    let (mut root, mut jobs) = (template::root()?, template::all_jobs()?);
     let name = match &arguments.input {
         None => STACK_NAME.to_owned(),
-        Some(folder) => format!("{STACK_NAME}-{:08x}", folder_number(folder)),
+        Some(folder) => {
+            let number = format!("{:08x}", folder_number(folder));
+            lake::rename_databases(&mut root, &jobs, &number);
+            jobs = template::jobs(&root, "")?;
+            format!("{STACK_NAME}-{number}")
+        }
     };
+    let job = chosen(&jobs, arguments.job.as_deref())?;
+    let input = arguments.input(&job.kind).map_err(Failure::Run)?;
     let folder = match &arguments.input {
         Some(folder) => folder.clone(),
         None => Some(workspace().join("local/sample").join(&job.name)).filter(|sample| sample.is_dir()).ok_or_else(
@@ -98,38 +128,30 @@ pub(crate) async fn run_once(arguments: &RunArguments, state_dir: &Path) -> Resu
             },
         )?,
     };
-    let mut found = Input::find(&folder, &files.spec.source).map_err(Failure::Run)?;
-    if arguments.input.is_none() {
-        found.files.retain(|(name, _)| !name.starts_with(LATER));
-    }
-    if found.files.is_empty() {
-        let told = std::iter::once(format!("{}: no {} file in it", folder.display(), files.spec.source.suffix));
-        return Err(Failure::Run(told.chain(found.told()).collect::<Vec<_>>().join("\n")));
-    }
-    let added = arguments.add.iter().map(|file| added(file, files)).collect::<Result<Vec<_>, _>>()?;
+    let (files, passed_over) = match &job.kind {
+        Kind::TransformAndUpsert(files) => found(arguments, files, &folder)?,
+        Kind::AthenaElt(spec) => lake::found(spec, &folder).map_err(Failure::Run)?,
+        Kind::CopyTable(_) => return Err(Failure::Run(format!("{} loads no files: it runs on AWS only", job.name))),
+    };
 
     say("starting PostgreSQL and the local AWS");
     let stack = Stack::start(state_dir, template::binaries(&root, template::with_followers(&jobs, job))?, &say)?;
     say("deploying template.yaml");
-    let deployment = stack.deploy(&name, &Options::default()).await.map_err(|error| not_deployed(error, state_dir))?;
-    let deployment = deployment.of_job(job);
-    for (name, file) in found.files.iter().chain(&added) {
+    let deployment = stack.deploy_template(&name, &Options::default(), template::flatten(root)?).await;
+    let deployment = deployment.map_err(|error| not_deployed(error, state_dir))?.of_job(job);
+    for (name, file) in &files {
         let is_new = deployment.upload_if_changed(name, file).await.map_err(|error| named(file, &*error))?;
         let shown = std::env::current_dir().ok().and_then(|here| file.strip_prefix(here).ok()).unwrap_or(file);
         say(&format!("{} {}", if is_new { "uploaded" } else { "already there:" }, shown.display()));
     }
     // With --json standard output holds nothing else.
     let tell = |line: &str| if arguments.json { eprintln!("{line}") } else { say(line) };
-    found.told().iter().for_each(|line| tell(line));
-    for name in files.spec.unused_columns() {
-        tell(&format!("the column {name:?} of Source is not used, and not read"));
-    }
-    let loads = !arguments.dry_run && arguments.explain.is_empty();
-    if let Some(line) = loaded::forget_if_gone(&deployment, &files.spec.target, loads).await? {
+    passed_over.iter().for_each(|line| tell(line));
+    for line in before_it_runs(arguments, job, &deployment, &files).await? {
         tell(&line);
     }
     say(&format!("running {}", job.name));
-    let execution = deployment.start(&arguments.input()).await?;
+    let execution = deployment.start(&input).await?;
     let mut lines = ProgressLines::default();
     let outcome = execution
         .follow(&mut |progress| {
@@ -138,8 +160,53 @@ pub(crate) async fn run_once(arguments: &RunArguments, state_dir: &Path) -> Resu
             }
         })
         .await?;
-    show(&deployment, files, &outcome, arguments.json).await?;
+    show(&deployment, &job.kind, &outcome, arguments.json).await?;
     if outcome.succeeded() { Ok(()) } else { Err(Failure::Run(report::failure(&outcome))) }
+}
+
+/// The files of a job that loads files, by the names that they get, and what is passed over, a line each.
+fn found(
+    arguments: &RunArguments,
+    files: &Files,
+    folder: &Path,
+) -> Result<(Vec<(String, PathBuf)>, Vec<String>), Failure> {
+    let mut found = Input::find(folder, &files.spec.source).map_err(Failure::Run)?;
+    if arguments.input.is_none() {
+        found.files.retain(|(name, _)| !name.starts_with(LATER));
+    }
+    let told = found.told();
+    if found.files.is_empty() {
+        let why = format!("{}: no {} file in it", folder.display(), files.spec.source.suffix);
+        return Err(Failure::Run(std::iter::once(why).chain(told).collect::<Vec<_>>().join("\n")));
+    }
+    for file in &arguments.add {
+        found.files.push(added(file, files)?);
+    }
+    Ok((found.files, told))
+}
+
+/// What has to be seen to between the uploads and the run; what a person should know of it, a line each.
+async fn before_it_runs(
+    arguments: &RunArguments,
+    job: &Job,
+    deployment: &Deployment,
+    files: &[(String, PathBuf)],
+) -> Result<Vec<String>, BoxError> {
+    match &job.kind {
+        Kind::TransformAndUpsert(files) => {
+            let unused = files.spec.unused_columns();
+            let mut told: Vec<String> =
+                unused.map(|name| format!("the column {name:?} of Source is not used, and not read")).collect();
+            let loads = !arguments.dry_run && arguments.explain.is_empty();
+            told.extend(loaded::forget_if_gone(deployment, &files.spec.target, loads).await?);
+            Ok(told)
+        }
+        Kind::AthenaElt(spec) => {
+            let deleted = lake::delete_others(deployment, spec, files).await?;
+            Ok(deleted.iter().map(|key| format!("deleted, since the folder has it no longer: {key}")).collect())
+        }
+        Kind::CopyTable(_) => Ok(Vec::new()),
+    }
 }
 
 /// The job of this name; without one the reference job.
@@ -154,7 +221,7 @@ fn chosen<'a>(jobs: &'a [Job], name: Option<&str>) -> Result<&'a Job, Failure> {
     })
 }
 
-async fn show(deployment: &Deployment, files: &Files, outcome: &Outcome, json: bool) -> Result<(), BoxError> {
+async fn show(deployment: &Deployment, kind: &Kind, outcome: &Outcome, json: bool) -> Result<(), BoxError> {
     if json {
         out(format_args!("{}\n", serde_json::to_string(outcome)?));
         return Ok(());
@@ -164,9 +231,13 @@ async fn show(deployment: &Deployment, files: &Files, outcome: &Outcome, json: b
         if ["Explained", "WouldLoad"].contains(&outcome.last_state()) {
             return Ok(());
         }
-        let mut connection = deployment.connect().await?;
+        let table = match kind {
+            Kind::TransformAndUpsert(files) => report::table(&mut deployment.connect().await?, &files.spec).await,
+            Kind::AthenaElt(spec) => lake::tables(deployment, spec).await,
+            Kind::CopyTable(_) => Ok(String::new()),
+        };
         // The run has done its work, whatever keeps its table from being shown.
-        match report::table(&mut connection, &files.spec).await {
+        match table {
             Ok(table) => out(format_args!("{table}")),
             Err(error) => eprintln!("the table cannot be shown: {error}"),
         }
