@@ -1,12 +1,12 @@
 //! What runs have left behind: definitions of staging tables, and files of queries that nobody published. Only one run
 //! works at a time, so what the staging tables of a job are, no run needs.
 
-use crate::handler::Context;
+use crate::context::Context;
 use crate::places;
 use crate::swap::versions;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
-use sluice::contract::Execution;
 use sluice::contract::athena_elt::{CleanOutput, Spec, Target, is_staging};
+use sluice::contract::{Execution, keys};
 use sluice::store::Store;
 use sluice::{Error, Kind, Result, lock};
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use tracing::info;
 /// How many objects one request deletes at most (Amazon S3 API, `DeleteObjects`).
 const MAX_KEYS: usize = 1_000;
 
-/// Cleans up for all targets of a job, if the run has its lock.
+/// Cleans up for all targets of a job, and after the run itself, if it has the job's lock.
 ///
 /// # Errors
 /// As [`Error::aws`].
@@ -33,6 +33,8 @@ pub(crate) async fn clean(context: &Context, execution: &Execution, spec: &Spec)
     for target in &spec.targets {
         output.objects_deleted += sweep(context, execution, spec, target).await?;
     }
+    // Results of a run that failed: they were to be copied, or were counts.
+    output.objects_deleted += delete_below(&context.store, &keys::query_results(execution)).await?;
     info!(tables.dropped = output.tables_dropped, objects.deleted = output.objects_deleted, "cleaned up");
     Ok(output)
 }

@@ -1,8 +1,8 @@
 //! Counts what a result file of Athena holds, while it is read: rows, and of each column the values and their length.
 //! Pure.
 //!
-//! The form is strict, as it was measured: every value in quotation marks, one within it doubled, NULL as nothing, lines
-//! that end in a line feed, the last one too. Anything else is not Athena's, and not counted.
+//! The form is strict, as it was measured: every value in quotation marks, one within it doubled, NULL as nothing,
+//! lines that end in a line feed, the last one too. Anything else is not Athena's, and not counted.
 
 use memchr::memchr;
 use sluice::contract::athena_elt::{ColumnCount, Counts};

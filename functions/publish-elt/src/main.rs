@@ -6,9 +6,11 @@
 //! - `copy`: the file to its place. `swap`: the table to its new version.
 //! - `places`: where versions of tables may lie, by the exact form of their prefix.
 //! - `clean`: what runs have left behind.
+//! - `context`: what one instance keeps.
 //! - `handler`: the edge; one function per state.
 
 mod clean;
+mod context;
 mod copy;
 mod counter;
 mod handler;
@@ -20,5 +22,5 @@ use std::process::ExitCode;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    sluice::edge::serve(handler::Context::from_env(), handler::handle).await
+    sluice::edge::serve(context::Context::from_env(), handler::handle).await
 }

@@ -4,9 +4,9 @@
 //! the next run ends it.
 
 use crate::clean::{delete, delete_below};
+use crate::context::Context;
 use crate::copy::Copy;
 use crate::counter::Counter;
-use crate::handler::Context;
 use crate::places;
 use crate::swap::{Version, versions};
 use aws_sdk_glue::types::Table;

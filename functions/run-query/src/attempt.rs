@@ -5,8 +5,8 @@
 //! chain to where it was. The query's id also travels with the state, so that Athena has to know a token for minutes
 //! only.
 
-use crate::handler::Context;
-use crate::statement;
+use crate::context::Context;
+use crate::statement::{self, comment};
 use crate::verdict::{Ended, Verdict};
 use aws_sdk_athena::types::{QueryExecution, QueryExecutionContext, QueryExecutionState, ResultConfiguration};
 use lake::TableColumn;
@@ -27,8 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// The pauses between two looks, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
-/// For how long a query that has failed by Athena's own fault may be taken up again by Athena itself (Amazon Athena API,
-/// `QueryExecutionStatus`).
+/// For how long a query that has failed by Athena's own fault may be taken up again by Athena itself (Amazon Athena
+/// API, `QueryExecutionStatus`).
 const SECOND_THOUGHTS: Duration = Duration::from_secs(5);
 
 /// A step of a target.
@@ -209,11 +209,6 @@ impl Attempt<'_> {
         let counts = counts.filter(|counts| counts.columns.len() == self.columns.len());
         counts.ok_or_else(|| Error::new(Kind::InvariantBroken, format!("the count {query_id} is no row of counts")))
     }
-}
-
-/// By which the queries of an execution are found. An ARN holds neither `*` nor a line break.
-pub(crate) fn comment(execution: &str) -> String {
-    format!("/* {execution} */\n")
 }
 
 fn ended(query: &QueryExecution) -> Ended {

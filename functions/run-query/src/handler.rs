@@ -1,34 +1,14 @@
 //! The edge: a step of a target, or the end of an execution.
 
 use crate::attempt::Attempt;
+use crate::context::Context;
 use crate::stop;
 use serde::Serialize;
 use sluice::contract::athena_elt::{RunInput, RunOutput, RunQueryInput, Step, StopOutput};
 use sluice::edge::Invocation;
-use sluice::env::Env;
-use sluice::{Error, Kind, Result, aws};
+use sluice::{Error, Kind, Result};
 use std::sync::Arc;
 use tracing::info;
-
-/// What one function instance keeps.
-pub(crate) struct Context {
-    pub(crate) athena: aws_sdk_athena::Client,
-    pub(crate) glue: aws_sdk_glue::Client,
-    pub(crate) bucket: String,
-    pub(crate) workgroup: String,
-}
-
-impl Context {
-    /// Reads `BUCKET` and `WORKGROUP`, and makes the clients.
-    pub(crate) async fn from_env() -> Result<Self> {
-        let mut env = Env::new(&|name| std::env::var(name).ok());
-        let (bucket, workgroup) = (env.required("BUCKET"), env.required("WORKGROUP"));
-        let (bucket, workgroup) = env.finish((bucket, workgroup))?;
-        let config = aws::config().await;
-        let (athena, glue) = (aws_sdk_athena::Client::new(&config), aws_sdk_glue::Client::new(&config));
-        Ok(Self { athena, glue, bucket, workgroup })
-    }
-}
 
 /// The answer to a state, or to the rule on runs that ended badly.
 #[derive(Serialize)]

@@ -4,9 +4,11 @@
 //! - `statement`: the SQL of a step.
 //! - `verdict`: what the end of a query means.
 //! - `attempt`: starts a query, waits a while, and reads what it made.
+//! - `context`: what one instance keeps.
 //! - `handler`: the edge. `stop`: queries of an execution that has ended.
 
 mod attempt;
+mod context;
 mod handler;
 mod statement;
 mod stop;
@@ -16,5 +18,5 @@ use std::process::ExitCode;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    sluice::edge::serve(handler::Context::from_env(), handler::handle).await
+    sluice::edge::serve(context::Context::from_env(), handler::handle).await
 }

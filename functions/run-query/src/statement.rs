@@ -9,6 +9,11 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// By which the queries of an execution are found. An ARN holds neither `*` nor a line break.
+pub(crate) fn comment(execution: &str) -> String {
+    format!("/* {execution} */\n")
+}
+
 /// Makes the table `staging` of the target's SELECT.
 ///
 /// No `external_location`: Athena names a place after the query, which is new and empty whatever was before, also
@@ -65,9 +70,10 @@ fn is_whole(source: &Source) -> String {
 /// Where a complaint of ours begins in the reason of a query that failed.
 pub(crate) const COMPLAINT: &str = "sluice: ";
 
-/// A text that no cast takes. With the file in it, it cannot be worked out before a line is read.
+/// A text that no cast takes, and that ends with the file. With that in it, it cannot be worked out before a line is
+/// read.
 fn complaint(what: &str) -> String {
-    format!("'{COMPLAINT}' || \"$path\" || ': {what}'")
+    format!("'{COMPLAINT}{what}: ' || \"$path\"")
 }
 
 /// What the file shows: every column of the table that was built, and the texts disarmed where that is asked for.
@@ -139,10 +145,10 @@ mod tests {
         let sql = build(&spec, &spec.targets[0], "t__0123456789ab_0");
         let expected = r#"CREATE TABLE "lake"."t__0123456789ab_0" WITH (format = 'PARQUET') AS
 WITH "movies" AS (
-  SELECT coalesce(TRY_CAST(NULLIF("id", '') AS bigint), CASE WHEN "id" <> '' THEN CAST('sluice: ' || "$path" || ': in the column id stands what is no bigint' AS bigint) END) AS "id",
+  SELECT coalesce(TRY_CAST(NULLIF("id", '') AS bigint), CASE WHEN "id" <> '' THEN CAST('sluice: in the column id stands what is no bigint: ' || "$path" AS bigint) END) AS "id",
     "title"
   FROM "lake"."movies"
-  WHERE CASE WHEN "title" IS NULL OR "sluice_rest" IS NOT NULL THEN CAST('sluice: ' || "$path" || ': a line is empty, torn, or has another number of fields than there are columns' AS boolean) ELSE true END
+  WHERE CASE WHEN "title" IS NULL OR "sluice_rest" IS NOT NULL THEN CAST('sluice: a line is empty, torn, or has another number of fields than there are columns: ' || "$path" AS boolean) ELSE true END
 )
 SELECT * FROM (
 SELECT title FROM movies WHERE title = ?

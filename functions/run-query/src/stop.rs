@@ -1,6 +1,6 @@
 //! Queries of an execution that has ended: nobody waits for them any more.
 
-use crate::attempt::comment;
+use crate::statement::comment;
 use aws_sdk_athena::Client;
 use aws_sdk_athena::types::QueryExecutionState;
 use sluice::{Error, Result};

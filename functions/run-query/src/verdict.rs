@@ -87,10 +87,11 @@ impl Ended {
     }
 }
 
-/// Our own words within the reason: they name the file and the column, and hold no value.
+/// Our own words within the reason: they name the column and the file, and hold no value. The name of a file may hold
+/// quotation marks too, so the last one counts.
 fn complaint(reason: &str) -> Option<&str> {
     let (_, rest) = reason.split_once(COMPLAINT)?;
-    Some(rest.split('\'').next().unwrap_or(rest))
+    Some(&rest[..rest.rfind(['\'', '"']).unwrap_or(rest.len())])
 }
 
 /// The reason, but for what stands in quotation marks: that may be a value.
@@ -126,9 +127,16 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_data_names_the_file_and_no_value() {
-        let of_ours = "INVALID_CAST_ARGUMENT: Cannot cast 'sluice: s3://b/in/r.csv: in the column x stands what is no double' to DOUBLE";
-        let told = "s3://b/in/r.csv: in the column x stands what is no double";
-        assert_eq!(failed(of_ours, 2, false), Failed(Kind::InvalidSource, told.to_owned()));
+        for (path, behind) in [
+            ("s3://b/in/r.csv", "' to DOUBLE"),
+            ("s3://b/it's/r.csv", "' to DOUBLE"),
+            ("s3://b/in/r.csv", ""),
+            ("s3://b/in/r.csv", "\", expected format is (YYYY-MM-DD)"),
+        ] {
+            let told = format!("in the column x stands what is no double: {path}");
+            let of_ours = format!("INVALID_CAST_ARGUMENT: Cannot cast 'sluice: {told}{behind}");
+            assert_eq!(failed(&of_ours, 2, false), Failed(Kind::InvalidSource, told));
+        }
         let foreign = "INVALID_CAST_ARGUMENT: Cannot cast 'it's secret' to INTEGER";
         let told = "INVALID_CAST_ARGUMENT: Cannot cast '...' to INTEGER";
         assert_eq!(failed(foreign, 2, false), Failed(Kind::InvalidSource, told.to_owned()));

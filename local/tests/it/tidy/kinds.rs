@@ -1,7 +1,7 @@
 //! The template of a kind, and the root: what they pass on, what they name, what their functions get and reach.
 
 use crate::support::functions as function_names;
-use crate::tidy::repository::{DEFINITION, KIND, kind, read, rust_files};
+use crate::tidy::repository::{DEFINITION, KIND, kind, kinds, read, rust_files};
 use local::binaries::workspace;
 use local::template;
 use serde_json::Value;
@@ -10,15 +10,16 @@ use std::fs;
 
 #[test]
 fn substitutions_of_the_template_are_those_of_the_state_machine() {
-    let kind = kind();
-    for (id, machine) in template::resources(&kind, "AWS::StepFunctions::StateMachine") {
-        let properties = &machine["Properties"];
-        let given: BTreeSet<String> =
-            properties["DefinitionSubstitutions"].as_object().unwrap().keys().cloned().collect();
-        let text = read(&format!("statemachine/{}", properties["DefinitionS3Location"].as_str().unwrap()));
-        let wanted: BTreeSet<String> =
-            text.split("${").skip(1).map(|rest| rest.split_once('}').unwrap().0.to_owned()).collect();
-        assert_eq!(given, wanted, "{id}");
+    for (name, kind) in kinds() {
+        for (id, machine) in template::resources(&kind, "AWS::StepFunctions::StateMachine") {
+            let properties = &machine["Properties"];
+            let given: BTreeSet<String> =
+                properties["DefinitionSubstitutions"].as_object().unwrap().keys().cloned().collect();
+            let text = read(&format!("statemachine/{}", properties["DefinitionS3Location"].as_str().unwrap()));
+            let wanted: BTreeSet<String> =
+                text.split("${").skip(1).map(|rest| rest.split_once('}').unwrap().0.to_owned()).collect();
+            assert_eq!(given, wanted, "{name}, {id}");
+        }
     }
 }
 

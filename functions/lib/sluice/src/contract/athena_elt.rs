@@ -1,6 +1,7 @@
 //! The kind `athena-elt`: a job's spec, what may start an execution, and what the states pass on.
 //!
 //! # Layout
+//! - `names`: what may be called how.
 //! - `select`: what the reader of a spec has to know of a SELECT.
 //! - `variables`: values that a spec names, and of which a starter may set some.
 //! - `sources`, `targets`: the tables that are read and made.
@@ -9,6 +10,7 @@
 //! - `staging`: the names of tables that are made before they are published.
 //! - `payloads`: what the states pass on.
 
+mod names;
 mod payloads;
 mod select;
 mod sources;

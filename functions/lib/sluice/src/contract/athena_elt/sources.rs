@@ -1,6 +1,6 @@
 //! The part `sources`: the tables that are read, each made of the CSV files in a folder of the lake.
 
-use super::spec::refuse_name;
+use super::names::refuse_name;
 use crate::contract::keys;
 use crate::spec::Problem;
 use crate::spec::fields::{Fields, child, kind};

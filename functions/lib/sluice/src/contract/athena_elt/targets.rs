@@ -1,7 +1,7 @@
 //! The parts `targets` and `more_targets`: the tables that are made, each by a SELECT, and the file of each.
 
+use super::names::refuse_name;
 use super::select;
-use super::spec::refuse_name;
 use super::variables::Variable;
 use crate::contract::keys;
 use crate::spec::Problem;

@@ -1,5 +1,6 @@
 //! Values that a spec names, and of which whoever starts an execution may set some.
 
+use super::names::refuse_name;
 use crate::spec::Problem;
 use crate::spec::fields::{Fields, child, kind};
 use serde_json::Value;
@@ -31,7 +32,8 @@ pub enum VariableType {
     Date,
 }
 
-/// Athena takes values of at most 1,024 characters (Amazon Athena API, `ExecutionParameters`), quotation marks included.
+/// Athena takes values of at most 1,024 characters, quotation marks included (Amazon Athena API,
+/// `ExecutionParameters`).
 const MAX_BYTES: usize = 1_000;
 
 impl VariableType {
@@ -74,7 +76,7 @@ pub(super) fn read(value: &Value, problems: &mut Vec<Problem>) -> BTreeMap<Strin
     let mut variables = BTreeMap::new();
     for (name, value) in fields {
         let pointer = child(pointer, name);
-        if let Some(what) = super::spec::refuse_name(name) {
+        if let Some(what) = refuse_name(name) {
             problems.push(Problem { pointer: pointer.clone(), what });
         }
         variables.insert(name.clone(), variable(&pointer, value, problems));
