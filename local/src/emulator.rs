@@ -1,9 +1,10 @@
 //! The local AWS: ministack, pinned, in an environment of its own, on loopback, with the permissions of functions
-//! enforced.
+//! enforced. Its Athena cannot do what jobs ask of it; `local/standins/athena` takes its place where one does.
 
+use crate::binaries::workspace;
 use crate::guard::Guard;
 use crate::port::free_port;
-use crate::python;
+use crate::python::{self, Environment};
 use crate::setup_error::SetupError;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
@@ -23,6 +24,10 @@ pub const REGION: &str = "us-east-1";
 pub const ACCESS_KEY_ID: &str = "test";
 /// See [`ACCESS_KEY_ID`].
 pub const SECRET_ACCESS_KEY: &str = "test";
+
+/// The packages of the local AWS, and what its Athena needs beside them.
+const EMULATOR: &str = include_str!("../requirements/emulator.txt");
+const ATHENA: &str = include_str!("../requirements/athena.txt");
 
 /// How long it may take to answer after its start.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -50,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) wait_scale: f64,
     /// Where functions find it, if not where it is: something that stands between.
     pub(crate) functions_see: Option<SocketAddr>,
+    /// With an Athena that runs queries.
+    pub(crate) runs_queries: bool,
 }
 
 impl Emulator {
@@ -63,8 +70,10 @@ impl Emulator {
         settings: Settings,
         report: &dyn Fn(&str),
     ) -> Result<Self, SetupError> {
-        let environment =
-            python::environment(tools_dir, "emulator", include_str!("../requirements/emulator.txt"), report)?;
+        let environment = match settings.runs_queries {
+            true => environment_with_athena(tools_dir, report)?,
+            false => python::environment(tools_dir, "emulator", EMULATOR, report)?,
+        };
         let log = state_dir.join("emulator.log");
         let failed = |error: io::Error| {
             SetupError::failed("The local AWS could not be started.", format!("Its log is {}.", log.display()))
@@ -72,7 +81,7 @@ impl Emulator {
         };
         let home = state_dir.join("emulator");
         let lock = prepare(state_dir, &home, report).map_err(failed)?;
-        let program = environment.program("ministack");
+        let program = environment.program(if settings.runs_queries { "python" } else { "ministack" });
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -115,6 +124,10 @@ impl Emulator {
                 .env("STATE_DIR", home.join("state"))
                 .env("S3_PERSIST", "1")
                 .env("S3_DATA_DIR", home.join("objects"));
+        }
+        if settings.runs_queries {
+            // Python does not write what it compiles into the repository.
+            command.args(["-B", "-m", "athena_local.ministack_plugin"]).env("PYTHONPATH", athena_folder());
         }
         command.current_dir(home).process_group(0).stdin(Stdio::null());
         command.stdout(output.try_clone()?).stderr(output);
@@ -169,6 +182,19 @@ impl Drop for Emulator {
         // What functions were unpacked to: some hundred megabytes.
         let _ = fs::remove_dir_all(&self.scratch);
     }
+}
+
+/// The stand-in for Athena, and its tests.
+pub fn athena_folder() -> PathBuf {
+    workspace().join("local/standins/athena")
+}
+
+/// The environment of a local AWS whose Athena runs queries: ministack's packages, and those of the stand-in.
+///
+/// # Errors
+/// As [`python::environment`].
+pub fn environment_with_athena(tools_dir: &Path, report: &dyn Fn(&str)) -> Result<Environment, SetupError> {
+    python::environment(tools_dir, "emulator-athena", &format!("{EMULATOR}{ATHENA}"), report)
 }
 
 /// Makes its folders, for this user's eyes only, since functions' settings are kept there; waits for an earlier one

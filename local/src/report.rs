@@ -62,6 +62,7 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
         "WouldCopy" | "Equal" | "Copied" => return windows::summary(outcome),
         "NothingToDo" => format!("nothing new{}, {took:.2} s", skipped(counts)),
         "LeftToOwner" => format!("left to the run at work, which starts one more, {took:.2} s"),
+        "Published" => format!("{}, {took:.2} s", published(counts)),
         "Explained" => {
             let lines = counts["explained"].as_array().into_iter().flatten().map(|file| {
                 let text = |field: &str| file[field].as_str().unwrap_or_default();
@@ -75,6 +76,16 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
     };
     let notes = [&counts["notes"], &counts["upsert"]["notes"]].into_iter().filter_map(Value::as_array).flatten();
     notes.filter_map(Value::as_str).fold(summary, |text, note| format!("{text}\n{note}"))
+}
+
+/// Which tables a run made, a line each, and how much its queries read.
+fn published(counts: &Value) -> String {
+    let tables: Vec<&Value> = counts["published"].as_array().into_iter().flatten().collect();
+    let line = |table: &&Value| {
+        format!("{}: {} rows, {} bytes", table["table"].as_str().unwrap_or_default(), table["rows"], table["bytes"])
+    };
+    let read: u64 = tables.iter().filter_map(|table| table["scanned_bytes"].as_u64()).sum();
+    format!("{}\n{read} bytes read by queries", tables.iter().map(line).collect::<Vec<_>>().join("\n"))
 }
 
 /// What a run loaded, in two lines.
@@ -163,6 +174,16 @@ pub async fn table(connection: &mut PgConnection, spec: &Spec) -> Result<String,
     let totals =
         select(connection, &format!("select count(*) || ' rows', {} from {full_name}", sums.join(", "))).await?;
     Ok(format!("{schema}.{table}\n{}", render(&names, &rows, &totals)))
+}
+
+/// Rows of texts, of which the first one is the names of the columns; `total` stands below them.
+pub(crate) fn rows(rows: &[Vec<String>], total: &str) -> String {
+    let Some((names, rows)) = rows.split_first() else { return format!("  {total}\n") };
+    let in_lines = |row: &Vec<String>| row.iter().map(|cell| in_one_line(cell)).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(in_lines).collect();
+    let mut totals = vec![String::new(); names.len()];
+    totals[0] = total.to_owned();
+    render(names, &rows, &[totals])
 }
 
 async fn select(connection: &mut PgConnection, statement: &str) -> Result<Vec<Vec<String>>, BoxError> {

@@ -28,6 +28,9 @@ const ARTIFACTS: &str = "sluice-artifacts";
 /// The code of functions that were not built, because no job that runs needs them.
 const NOT_BUILT: &str = "not-built.zip";
 
+/// The function that runs queries: where it is needed, Athena is.
+const RUN_QUERY: &str = "run-query";
+
 /// A running stack.
 pub struct Stack {
     // Dropped in this order: functions first, then what they talk to, then the folder.
@@ -63,7 +66,8 @@ impl Stack {
     /// # Errors
     /// What is missing, and how to get it.
     pub fn start(state_dir: &Path, functions: BTreeSet<String>, report: &dyn Fn(&str)) -> Result<Self, SetupError> {
-        let settings = Settings { keeps_state: true, wait_scale: 0.05, functions_see: None };
+        let runs_queries = functions.contains(RUN_QUERY);
+        let settings = Settings { keeps_state: true, wait_scale: 0.05, functions_see: None, runs_queries };
         Self::start_with(state_dir, settings, functions, std::env::var("DATABASE_URL").ok(), report)
     }
 
@@ -87,11 +91,11 @@ impl Stack {
             std::process::id(),
             std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos()
         );
-        let settings = Settings { keeps_state: false, wait_scale: 0.01, functions_see };
         let functions = template::root().and_then(|root| template::binaries(&root, &template::all_jobs()?));
         let functions = functions.map_err(|error| {
             SetupError::failed("The template cannot be read.", "Correct template.yaml.").caused_by(error)
         })?;
+        let settings = Settings { keeps_state: false, wait_scale: 0.01, functions_see, runs_queries: true };
         Self::start_with(&std::env::temp_dir().join(name), settings, functions, None, &|text| eprintln!("{text}"))
     }
 

@@ -42,6 +42,9 @@ pub(crate) struct RunArguments {
     /// Copy nothing, and compare the windows of both tables.
     #[arg(long, conflicts_with = "dry_run")]
     verify: bool,
+    /// Set a variable of the job, such as genre=Drama, to one of its allowed values. May be repeated.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(super) set: Vec<String>,
     /// Print one JSON object per execution, and nothing else, on standard output.
     #[arg(long)]
     pub(super) json: bool,
@@ -63,7 +66,7 @@ impl RunArguments {
     /// # Errors
     /// An argument that only a job of another kind takes.
     pub(super) fn input_of_files(&self) -> Result<Value, &'static str> {
-        refuse(&[("--from", self.from.is_some()), ("--verify", self.verify)])?;
+        refuse(&[("--from", self.from.is_some()), ("--verify", self.verify), ("--set", !self.set.is_empty())])?;
         let mut input = Map::new();
         if let Some(since) = &self.since {
             input.insert("since".to_owned(), since.as_str().into());
@@ -92,6 +95,24 @@ impl RunArguments {
             ("--forget", !self.forget.is_empty()),
             ("--reload", self.reload),
             ("--explain", !self.explain.is_empty()),
+            ("--set", !self.set.is_empty()),
+        ])
+    }
+
+    /// Whether a job of SQL in the lake takes all of them.
+    ///
+    /// # Errors
+    /// An argument that only a job of another kind takes.
+    pub(super) fn check_for_lake(&self) -> Result<(), &'static str> {
+        refuse(&[
+            ("--add", !self.add.is_empty()),
+            ("--since", self.since.is_some()),
+            ("--forget", !self.forget.is_empty()),
+            ("--reload", self.reload),
+            ("--dry-run", self.dry_run),
+            ("--explain", !self.explain.is_empty()),
+            ("--from", self.from.is_some()),
+            ("--verify", self.verify),
         ])
     }
 

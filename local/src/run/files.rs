@@ -1,20 +1,18 @@
 //! A run of a job that loads files: those of its sample, or others.
 
 use super::arguments::RunArguments;
+use super::{folder, folder_number, follow, upload};
 use crate::BoxError;
-use crate::binaries::workspace;
 use crate::deployment::{Deployment, Options};
 use crate::execution::Outcome;
-use crate::failure::{Failure, named, not_deployed};
-use crate::fingerprint::fingerprint;
+use crate::failure::{Failure, not_deployed};
 use crate::input::{self, Input};
 use crate::loaded;
-use crate::report::{self, ProgressLines, out};
+use crate::report::{self, out};
 use crate::stack::{STACK_NAME, Stack};
 use crate::template::{self, Files, Job};
 use serde_json::Value;
 use sluice::input::PassedOver;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What lies in this folder of a sample comes later, by `--add`.
@@ -40,17 +38,7 @@ pub(super) async fn run(
         None => STACK_NAME.to_owned(),
         Some(folder) => format!("{STACK_NAME}-{:08x}", folder_number(folder)),
     };
-    let folder = match &arguments.input {
-        Some(folder) => folder.clone(),
-        None => Some(workspace().join("local/sample").join(&job.name)).filter(|sample| sample.is_dir()).ok_or_else(
-            || {
-                Failure::Run(format!(
-                    "there is no sample for {0} in local/sample/{0}: name a folder with --input",
-                    job.name
-                ))
-            },
-        )?,
-    };
+    let folder = folder(arguments, job)?;
     let mut found = Input::find(&folder, &files.spec.source).map_err(Failure::Run)?;
     if arguments.input.is_none() {
         found.files.retain(|(name, _)| !name.starts_with(LATER));
@@ -66,11 +54,7 @@ pub(super) async fn run(
     say("deploying template.yaml");
     let deployment = stack.deploy(&name, &Options::default()).await.map_err(|error| not_deployed(error, state_dir))?;
     let deployment = deployment.of_job(job);
-    for (name, file) in found.files.iter().chain(&added) {
-        let is_new = deployment.upload_if_changed(name, file).await.map_err(|error| named(file, &*error))?;
-        let shown = std::env::current_dir().ok().and_then(|here| file.strip_prefix(here).ok()).unwrap_or(file);
-        say(&format!("{} {}", if is_new { "uploaded" } else { "already there:" }, shown.display()));
-    }
+    upload(&deployment, found.files.iter().chain(&added), &say).await?;
     // With --json standard output holds nothing else.
     let tell = |line: &str| if arguments.json { eprintln!("{line}") } else { say(line) };
     found.told().iter().for_each(|line| tell(line));
@@ -82,15 +66,7 @@ pub(super) async fn run(
         tell(&line);
     }
     say(&format!("running {}", job.name));
-    let execution = deployment.start(&input).await?;
-    let mut lines = ProgressLines::default();
-    let outcome = execution
-        .follow(&mut |progress| {
-            if !arguments.json {
-                lines.tell(&progress)
-            }
-        })
-        .await?;
+    let outcome = follow(&deployment.start(&input).await?, arguments.json).await?;
     show(&deployment, files, &outcome, arguments.json).await?;
     if outcome.succeeded() { Ok(()) } else { Err(Failure::Run(report::failure(&outcome))) }
 }
@@ -124,10 +100,4 @@ fn added(file: &Path, files: &Files) -> Result<(String, PathBuf), Failure> {
         Some(_) => format!("does not end in {}", files.spec.source.suffix),
     };
     Err(Failure::Run(format!("{}: its name {why}, so no run would load it", file.display())))
-}
-
-/// A number that tells the folders of inputs apart.
-fn folder_number(folder: &Path) -> u64 {
-    let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-    fingerprint(folder.as_os_str().as_encoded_bytes()) >> 32
 }

@@ -3,7 +3,7 @@
 use super::spec::{Part, Text, Writing, lacks, read};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use sluice::contract::{copy_table, keys};
+use sluice::contract::{athena_elt, copy_table, keys};
 use sluice::spec::{Parts, Problem, Spec, reserved};
 
 /// A kind, and what a job of it says.
@@ -13,6 +13,8 @@ pub enum Kind {
     TransformAndUpsert(Box<Files>),
     /// A table of one PostgreSQL into another one.
     CopyTable(Box<copy_table::Spec>),
+    /// Files of the lake into other tables of the lake, by SQL.
+    AthenaElt(Box<athena_elt::Spec>),
 }
 
 /// What a job of the kind `transform-and-upsert` says.
@@ -44,9 +46,9 @@ impl Kind {
                     .and_then(|prefix| keys::refuse_prefix(prefix).map_or(Ok(prefix), Err));
                 let prefix = prefix.map_err(|problem| vec![format!("template.yaml: job {name}: {problem}")])?;
                 const PARTS: [Part; 3] = [
-                    Part { pointer: "/source", parameter: "Source", default: None },
-                    Part { pointer: "/shape", parameter: "Shape", default: None },
-                    Part { pointer: "/target", parameter: "Target", default: None },
+                    Part::object("/source", "Source"),
+                    Part::object("/shape", "Shape"),
+                    Part::object("/target", "Target"),
                 ];
                 let (parts, spec) = read(name, &PARTS, text, written, |[source, shape, target]| {
                     let parts = Parts { source, shape, target };
@@ -56,12 +58,40 @@ impl Kind {
             }
             "statemachine/copy-table.yaml" => {
                 const PARTS: [Part; 3] = [
-                    Part { pointer: "/source", parameter: "Source", default: None },
-                    Part { pointer: "/target", parameter: "Target", default: None },
-                    Part { pointer: "/windows", parameter: "Windows", default: Some("null") },
+                    Part::object("/source", "Source"),
+                    Part::object("/target", "Target"),
+                    Part::object("/windows", "Windows").or("null"),
                 ];
                 let spec = read(name, &PARTS, text, written, copied)?;
                 Ok(Self::CopyTable(Box::new(spec)))
+            }
+            "statemachine/athena-elt.yaml" => {
+                const PARTS: [Part; 4] = [
+                    Part::object("/sources", "Sources"),
+                    Part::list("/targets", "Targets"),
+                    Part::list("/more_targets", "MoreTargets").or("[]"),
+                    Part::object("/variables", "Variables").or("{}"),
+                ];
+                let word = |parameter| match text(parameter) {
+                    Ok(Some(word)) => Ok(word.to_owned()),
+                    Ok(None) => Err(vec![format!("template.yaml: job {name}: {}", lacks(parameter))]),
+                    Err(problem) => Err(vec![format!("template.yaml: job {name}: {problem}")]),
+                };
+                let (database, source_prefix, export_prefix) =
+                    (word("Database")?, word("SourcePrefix")?, word("ExportPrefix")?);
+                let spec = read(name, &PARTS, text, written, |[sources, targets, more_targets, variables]| {
+                    let parts = athena_elt::Parts {
+                        database,
+                        source_prefix,
+                        export_prefix,
+                        sources,
+                        targets,
+                        more_targets,
+                        variables,
+                    };
+                    parts.check()
+                })?;
+                Ok(Self::AthenaElt(Box::new(spec)))
             }
             _ => Err(vec![format!(
                 "template.yaml: job {name}: Location is {location:?}, not a kind such as \
@@ -113,6 +143,50 @@ fn part<T: DeserializeOwned>(pointer: &str, value: Value, problems: &mut Vec<Pro
 mod tests {
     use super::*;
     use crate::template::{binaries, jobs, parse};
+
+    const ELT: &str = "\
+Resources:
+  Films:
+    Type: AWS::Serverless::Application
+    Properties:
+      Location: statemachine/athena-elt.yaml
+      Parameters:
+        Job: films
+        Database: films
+        SourcePrefix: lake/
+        ExportPrefix: exports/
+        Sources: |
+          {\"movies\": {\"location\": \"movies/\",
+                      \"columns\": [{\"name\": \"id\", \"type\": \"bigint\"}, {\"name\": \"title\"}]}}
+        Targets: |
+          [{\"table\": \"old\",
+            \"select\": \"SELECT id, title FROM movies WHERE id < ?\",
+            \"parameters\": [\"first\"], \"export\": {\"to\": \"old.csv\"}}]
+        Variables: |
+          {\"first\": {\"type\": \"bigint\", \"value\": 10}}
+";
+
+    #[test]
+    fn a_job_that_makes_tables_by_sql_is_read_and_what_is_wrong_is_told_by_line_and_field() {
+        let root = parse(ELT).unwrap();
+        let jobs = jobs(&root, ELT).unwrap();
+        let Kind::AthenaElt(spec) = &jobs[0].kind else { panic!("{:?}", jobs[0]) };
+        assert_eq!(spec.targets[0].export.key, "exports/old.csv");
+        let functions = binaries(&root, &jobs).unwrap().into_iter().collect::<Vec<_>>();
+        assert_eq!(functions, ["prepare-elt", "publish-elt", "run-query"]);
+        for (old, new, expected) in [
+            ("\"select\"", "\"selects\"", "template.yaml:16: job films, /targets/0/selects: there is no such field"),
+            ("\"bigint\"}, {", "\"text\"}, {", "template.yaml:13: job films, /sources/movies/columns/0/type: is none"),
+            ("\"value\": 10", "\"value\": \"x\"", "template.yaml:19: job films, /variables/first/value: is no bigint"),
+            ("[\"first\"]", "[\"last\"]", "template.yaml:17: job films, /targets/0/parameters/0: there is no variable"),
+            ("Targets: |", "Target: |", "template.yaml: job films, /targets: it lacks the parameter Targets"),
+            ("Database:", "Data:", "template.yaml: job films: it lacks the parameter Database"),
+            ("lake/", "state/", "template.yaml: job films, /source_prefix: the prefix \"state/\" is where"),
+        ] {
+            let told = told(&ELT.replacen(old, new, 1));
+            assert!(told.contains(expected), "{expected}: {told}");
+        }
+    }
 
     const COPY: &str = "\
 Resources:

@@ -16,6 +16,25 @@ pub(super) struct Part {
     pub(super) parameter: &'static str,
     /// What it is if the job does not say it, where it need not.
     pub(super) default: Option<&'static str>,
+    /// Whether it is a list; else it is an object.
+    pub(super) is_list: bool,
+}
+
+impl Part {
+    /// A part that a job has to say, an object.
+    pub(super) const fn object(pointer: &'static str, parameter: &'static str) -> Self {
+        Self { pointer, parameter, default: None, is_list: false }
+    }
+
+    /// The same, a list.
+    pub(super) const fn list(pointer: &'static str, parameter: &'static str) -> Self {
+        Self { is_list: true, ..Self::object(pointer, parameter) }
+    }
+
+    /// The same, which a job need not say.
+    pub(super) const fn or(self, default: &'static str) -> Self {
+        Self { default: Some(default), ..self }
+    }
 }
 
 /// What a parameter says.
@@ -36,12 +55,10 @@ pub(super) fn read<S, const N: usize>(
     check: impl FnOnce([Value; N]) -> Result<S, Vec<Problem>>,
 ) -> Result<S, Vec<String>> {
     let mut problems = Vec::new();
-    let values = parts.each_ref().map(|Part { pointer, parameter, default }| {
-        let text = text(parameter).and_then(|text| {
-            text.or(*default).map(|text| (text, Some(text) == *default)).ok_or_else(|| lacks(parameter))
-        });
-        let value = text.and_then(|(text, is_default)| value(pointer, text, is_default, &mut problems));
-        value.map_err(|what| problems.push(Problem { pointer: (*pointer).to_owned(), what })).ok()
+    let values = parts.each_ref().map(|part| {
+        let text = text(part.parameter).and_then(|text| text.or(part.default).ok_or_else(|| lacks(part.parameter)));
+        let value = text.and_then(|text| value(part, text, &mut problems));
+        value.map_err(|what| problems.push(Problem { pointer: part.pointer.to_owned(), what })).ok()
     });
     if values.iter().all(Option::is_some) {
         match check(values.map(Option::unwrap_or_default)) {
@@ -73,7 +90,7 @@ fn line(written: &Written, pointer: &str) -> usize {
 }
 
 /// A part as JSON. What JSON would drop untold is a problem: of two fields of one name the first.
-fn value(pointer: &str, text: &str, is_default: bool, problems: &mut Vec<Problem>) -> Result<Value, String> {
+fn value(part: &Part, text: &str, problems: &mut Vec<Problem>) -> Result<Value, String> {
     if text.len() > MAX_BYTES {
         return Err(format!("has {} bytes; CloudFormation takes {MAX_BYTES}", text.len()));
     }
@@ -83,13 +100,17 @@ fn value(pointer: &str, text: &str, is_default: bool, problems: &mut Vec<Problem
         let what = error.split(" at line ").next().unwrap_or_default();
         format!("is no JSON: {what}")
     })?;
-    if !value.is_object() && !is_default {
+    let is_default = part.default == Some(text);
+    if part.is_list && !value.is_array() {
+        return Err("is no JSON list".to_owned());
+    }
+    if !part.is_list && !value.is_object() && !is_default {
         return Err("is no JSON object".to_owned());
     }
     let mut found: Vec<String> = places(text).into_iter().map(|place| place.pointer).collect();
     found.sort();
     for twice in found.windows(2).filter(|pair| pair[0] == pair[1]) {
-        problems.push(Problem { pointer: format!("{pointer}{}", twice[0]), what: "is there twice".to_owned() });
+        problems.push(Problem { pointer: format!("{}{}", part.pointer, twice[0]), what: "is there twice".to_owned() });
     }
     Ok(value)
 }

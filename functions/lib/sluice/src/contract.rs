@@ -19,6 +19,8 @@
 //!     loaded.json             Loaded         by upsert, after its commit
 //!     ledger/<detected at>-<execution>-00000.json
 //!                             LedgerEntry    by upsert, in doubt, then certain after its commit
+//! state/<job>/runs/
+//!     <execution>.json        EltRun         by publish-elt, after publishing
 //! state/<job>/<execution>/
 //!     window-00000.json       WindowFailure  by copy-table, if the window was not copied
 //! state/database-access/<instance>/<machine>/
@@ -28,6 +30,7 @@
 //! an invocation that was given up but still runs cannot change what a later one has written; and of two that pivot the
 //! same batch, the first one's result stays.
 
+pub mod athena_elt;
 pub mod copy_table;
 mod database_access;
 mod documents;

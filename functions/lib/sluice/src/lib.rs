@@ -14,6 +14,7 @@
 //! - [`lock`]: one run of a job at a time.
 //! - [`ledger`]: what runs have loaded, written by one function and read by another.
 //! - [`time`]: times as texts.
+//! - [`digest`]: names that follow from what they stand for.
 //!
 //! # As an uploaded file, through the kind `transform-and-upsert`
 //! 1. S3's event reaches the rule of the job, whose constant goes through queue and pipe: it is only a wake-up.
@@ -30,6 +31,7 @@
 
 pub mod aws;
 pub mod contract;
+pub mod digest;
 pub mod edge;
 pub mod env;
 pub mod error;

@@ -55,6 +55,16 @@ pub async fn acquire(store: &Store, client: &Client, execution: &Execution) -> R
     Ok(Acquired::Ours)
 }
 
+/// Whether the job's lock is the execution's: of one that was given up for dead, or that is redriven after its end, it
+/// is not.
+///
+/// # Errors
+/// As [`Error::aws`].
+pub async fn is_of(store: &Store, execution: &Execution) -> Result<bool> {
+    let held = store.read_latest_json::<Lock>(&keys::lock(&execution.job)).await?;
+    Ok(held.is_some_and(|held| held.document.owner == execution.id && !held.document.released))
+}
+
 /// Says that `owner` needs its job's lock no longer. Returns whether nobody has the lock now; if somebody has, that one
 /// sees to what is left to do when it ends.
 ///

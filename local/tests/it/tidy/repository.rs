@@ -4,6 +4,7 @@ use local::binaries::workspace;
 use local::template;
 use serde_json::Value;
 use sluice::Kind;
+use sluice::contract::athena_elt::{self, PrepareEltInput, PublishEltInput, RunQueryInput};
 use sluice::contract::copy_table::{self, CopyTableInput};
 use sluice::contract::{DatabaseAccessInput, DetectInput, PivotInput, UpsertEvent};
 use std::collections::BTreeSet;
@@ -11,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The kinds whose states and templates are held to the same rules.
-pub(crate) const KINDS: [&str; 2] = ["transform-and-upsert", "copy-table"];
+pub(crate) const KINDS: [&str; 3] = ["transform-and-upsert", "copy-table", "athena-elt"];
 
 pub(crate) fn read(path: &str) -> String {
     fs::read_to_string(workspace().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -93,6 +94,14 @@ fn every_event_decodes() {
             _ if name.starts_with("copy-table-") => {
                 copy_table::Trigger::read(&event).map(drop).map_err(serde::de::Error::custom)
             }
+            "athena-elt-check" | "athena-elt-create-sources" => {
+                serde_json::from_value::<PrepareEltInput>(event).map(drop)
+            }
+            "athena-elt-build" | "athena-elt-stop" => serde_json::from_value::<RunQueryInput>(event).map(drop),
+            "athena-elt-publish" | "athena-elt-conclude" => serde_json::from_value::<PublishEltInput>(event).map(drop),
+            _ if name.starts_with("athena-elt-") => {
+                athena_elt::Trigger::read(&event).map(drop).map_err(serde::de::Error::custom)
+            }
             "detect-new-files" | "detect-new-files-release" => serde_json::from_value::<DetectInput>(event).map(drop),
             "pivot" => serde_json::from_value::<PivotInput>(event).map(drop),
             "upsert" | "upsert-check" | "upsert-prepare" => serde_json::from_value::<UpsertEvent>(event).map(drop),
@@ -106,7 +115,7 @@ fn every_event_decodes() {
         decoded.unwrap_or_else(|error| panic!("{name}: {error}"));
         count += 1;
     }
-    assert_eq!(count, 30);
+    assert_eq!(count, 37);
 }
 
 #[test]

@@ -194,10 +194,11 @@ fn no_job_reaches_what_is_another_s() {
     for (variant, parameters) in VARIANTS {
         let all = permissions(parameters);
         // The keys and the names of each.
-        const JOBS: [(&str, &[&str]); 3] = [
+        const JOBS: [(&str, &[&str]); 4] = [
             ("Pomodoro", &["Pomodoro", "pomodoro/", "input_data/"]),
             ("Sales", &["Sales", "sales"]),
             ("Users", &["Users", "/users/", "-users"]),
+            ("Scifi", &["Scifi", "scifi"]),
         ];
         for (ours, _) in JOBS {
             let own: Vec<_> = all.iter().filter(|(id, _)| id.starts_with(ours)).collect();

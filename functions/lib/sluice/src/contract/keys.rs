@@ -48,6 +48,21 @@ pub fn window_failure(execution: &Execution, index: u32) -> String {
     format!("state/{}/{}/window-{index:05}.json", execution.job, execution.name)
 }
 
+/// Where the results of an execution's queries are.
+pub fn query_results(execution: &Execution) -> String {
+    format!("intermediate_data/{}/{}/", execution.job, execution.name)
+}
+
+/// Where the versions of a job's table are.
+pub fn table_versions(job: &str, table: &str) -> String {
+    format!("tables/{job}/{table}/")
+}
+
+/// Where a run of an ELT says what it did.
+pub fn elt_run(execution: &Execution) -> String {
+    format!("state/{}/runs/{}.json", execution.job, execution.name)
+}
+
 /// What a job has loaded into its target.
 pub fn loaded(job: &str) -> String {
     format!("state/{job}/loaded.json")
@@ -100,6 +115,9 @@ mod tests {
         assert_eq!(lock(&execution.job), "state/sales/lock.json");
         assert_eq!(attempt_prefix(&execution, "1"), "intermediate_data/sales/x/1/");
         assert_eq!(copy_plan(&execution, "1"), "intermediate_data/sales/x/1/plan.json");
+        assert_eq!(query_results(&execution), "intermediate_data/sales/x/");
+        assert_eq!(table_versions("sales", "t"), "tables/sales/t/");
+        assert_eq!(elt_run(&execution), "state/sales/runs/x.json");
         assert_eq!(window_failure(&execution, 7), "state/sales/x/window-00007.json");
         assert_eq!(quarantine(&execution, 7), "quarantine/sales/x/batch-00007.csv");
         assert_eq!(

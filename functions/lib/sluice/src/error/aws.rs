@@ -5,15 +5,25 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error as StdError;
 
-/// Codes that say "later" although their HTTP status is 400. Sources: the services' lists of common errors, and for the
-/// last one `aws-facts.md` section 3 (an instance that is being modified, backed up or started).
-const RETRYABLE_CODES: [&str; 5] =
-    ["RequestLimitExceeded", "RequestTimeout", "SlowDown", "OperationAborted", "InvalidDBInstanceState"];
+/// Codes that say "later" although their HTTP status is 400. Sources: the services' lists of common errors, and for
+/// `InvalidDBInstanceState` `aws-facts.md` section 3 (an instance that is being modified, backed up or started).
+const RETRYABLE_CODES: [&str; 8] = [
+    "RequestLimitExceeded",
+    "RequestTimeout",
+    "SlowDown",
+    "OperationAborted",
+    "InvalidDBInstanceState",
+    // Of Athena.
+    "TooManyRequestsException",
+    // Of Glue.
+    "OperationTimeoutException",
+    "ConcurrentModificationException",
+];
 
 /// Parts of codes that an operator has to act on although their HTTP status is 400: permissions and credentials; what
 /// is not there; a network without a way out for a public instance; a key that may not be used (the services' API
 /// references, under "Errors").
-const MISCONFIGURED_CODES: [&str; 9] = [
+const MISCONFIGURED_CODES: [&str; 11] = [
     "AccessDenied",
     "Token",
     "Signature",
@@ -22,7 +32,10 @@ const MISCONFIGURED_CODES: [&str; 9] = [
     "InvalidVPCNetworkState",
     "KMS",
     "DecryptionFailure",
-    // Of Secrets Manager: the secret is marked for deletion.
+    // Of Glue.
+    "EntityNotFound",
+    "ResourceNumberLimitExceeded",
+    // Of Secrets Manager: the secret is marked for deletion. Of Athena: what the request asks for cannot be had.
     "InvalidRequestException",
 ];
 
@@ -90,6 +103,9 @@ mod tests {
             (400, "KMS.ThrottlingException", Kind::TransientFailure),
             (400, "ThrottledException", Kind::TransientFailure),
             (400, "KMS.DisabledException", Kind::Misconfigured),
+            (400, "TooManyRequestsException", Kind::TransientFailure),
+            (400, "ConcurrentModificationException", Kind::TransientFailure),
+            (400, "EntityNotFoundException", Kind::Misconfigured),
             (400, "ValidationException", Kind::InvariantBroken),
         ] {
             assert_eq!(service_kind(status, code), kind, "{status} {code}");

@@ -1,0 +1,11 @@
+//! What the functions of an ELT share: the tables in the catalogue of Glue, and the objects of the lake.
+//!
+//! # Layout
+//! - `tables`: looks a table up, and tells whose it is.
+//! - `listing`: the objects under a prefix, and their fingerprint.
+
+mod listing;
+mod tables;
+
+pub use listing::{Listed, fingerprint, is_hidden, list};
+pub use tables::{LOCKED_AT, OWNER, TableColumn, VERSION, VERSIONS, columns, is_owned, owner, parameter, table};

@@ -1,0 +1,96 @@
+//! The objects under a prefix: what Athena reads of a table, or what it has left.
+
+use aws_sdk_s3::primitives::DateTime;
+use sluice::store::Store;
+use sluice::{Error, Kind, Result};
+
+/// An object as it was listed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// Its key.
+    pub key: String,
+    /// Its entity tag.
+    pub etag: String,
+    /// Bytes.
+    pub size: u64,
+    /// When it was last modified.
+    pub modified: DateTime,
+}
+
+/// All objects under a prefix, in the order of their keys.
+///
+/// # Errors
+/// As [`Error::aws`]; `InvariantBroken` if the service left anything out.
+pub async fn list(store: &Store, prefix: &str) -> Result<Vec<Listed>> {
+    let (mut objects, mut token) = (Vec::new(), None);
+    loop {
+        let request = store.client().list_objects_v2().bucket(store.bucket()).prefix(prefix);
+        let answer = request.set_continuation_token(token).send().await;
+        let answer = answer.map_err(|error| Error::aws(format!("list {prefix}"), error))?;
+        for object in answer.contents.unwrap_or_default() {
+            let size = object.size.and_then(|size| u64::try_from(size).ok());
+            let (Some(key), Some(etag), Some(size), Some(modified)) =
+                (object.key, object.e_tag, size, object.last_modified)
+            else {
+                let what = "the listing has an object without key, entity tag, size or date";
+                return Err(Error::new(Kind::InvariantBroken, what));
+            };
+            objects.push(Listed { key, etag, size, modified });
+        }
+        token = answer.next_continuation_token.filter(|token| !token.is_empty());
+        if token.is_none() {
+            return Ok(objects);
+        }
+    }
+}
+
+/// Whether Athena passes an object by: a part of its key below the prefix begins with `_` or `.`, or it is empty.
+pub fn is_hidden(object: &Listed, prefix: &str) -> bool {
+    let below = object.key.strip_prefix(prefix).unwrap_or(&object.key);
+    object.size == 0 || below.split('/').any(|part| part.starts_with(['_', '.']))
+}
+
+/// What was there: keys, sizes and entity tags of all objects, as a SHA-256 in hexadecimal digits.
+pub fn fingerprint(objects: &[Listed]) -> String {
+    let parts = objects.iter().flat_map(|object| [object.key.clone(), object.size.to_string(), object.etag.clone()]);
+    sluice::digest::of(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(key: &str, size: u64, etag: &str) -> Listed {
+        Listed { key: key.to_owned(), etag: etag.to_owned(), size, modified: DateTime::from_secs(0) }
+    }
+
+    #[test]
+    fn hidden_names_and_empty_objects_are_passed_by() {
+        for (key, size, hidden) in [
+            ("_in/a.csv", 1, false),
+            ("_in/b/c.csv.gz", 1, false),
+            ("_in/_SUCCESS", 1, true),
+            ("_in/.a/b.csv", 1, true),
+            ("_in/b.csv", 0, true),
+        ] {
+            assert_eq!(is_hidden(&object(key, size, "e"), "_in/"), hidden, "{key}");
+        }
+    }
+
+    #[test]
+    fn every_change_shows_in_the_fingerprint() {
+        let before = [object("a", 1, "x"), object("b", 12, "y")];
+        let print = fingerprint(&before);
+        assert_eq!(print.len(), 64);
+        for after in [
+            vec![object("a", 1, "x")],
+            vec![object("a", 1, "z"), object("b", 12, "y")],
+            vec![object("a", 1, "x"), object("c", 12, "y")],
+            vec![object("a", 11, "x"), object("b", 2, "y")],
+            vec![object("a", 1, "x"), object("b", 12, "y"), object("c", 0, "")],
+        ] {
+            assert_ne!(fingerprint(&after), print, "{after:?}");
+        }
+        assert_eq!(fingerprint(&before.clone()), print);
+    }
+}

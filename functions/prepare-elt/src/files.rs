@@ -1,0 +1,49 @@
+//! The files of a source: what is there, and whether the first line of each says the columns of the spec.
+
+use crate::header;
+use futures_util::future::try_join_all;
+use lake::Listed;
+use sluice::contract::athena_elt::{Definition, Source, SourceState};
+use sluice::store::{Pinned, Store};
+use sluice::{Error, Kind, Result};
+
+/// How many files are looked into at the same time.
+const CONCURRENCY: usize = 16;
+
+/// How much of a file is read, in bytes: a first line has to end within.
+const FIRST_BYTES: u64 = 64 << 10;
+
+/// Looks at all files of a source, whose table is `table`.
+///
+/// # Errors
+/// `InvalidSource`, naming the file whose first line is another one; or that there is no file.
+pub(crate) async fn look(store: &Store, name: &str, source: &Source, table: Definition) -> Result<SourceState> {
+    let listed = lake::list(store, &source.prefix).await?;
+    let read: Vec<&Listed> = listed.iter().filter(|object| !lake::is_hidden(object, &source.prefix)).collect();
+    if read.is_empty() {
+        let what = format!("{name}: there is no file below {}", source.prefix);
+        return Err(Error::new(Kind::InvalidSource, what));
+    }
+    let wanted: Vec<&str> = source.columns.iter().map(|column| column.from.as_str()).collect();
+    for some in read.chunks(CONCURRENCY) {
+        let mut checks = Vec::with_capacity(some.len());
+        for object in some {
+            checks.push(check(store, object, &wanted));
+        }
+        try_join_all(checks).await?;
+    }
+    let (files, bytes) = read.iter().fold((0, 0), |(files, bytes), object| (files + 1, bytes + object.size));
+    Ok(SourceState { table, files, bytes, fingerprint: lake::fingerprint(&listed) })
+}
+
+async fn check(store: &Store, object: &Listed, wanted: &[&str]) -> Result<()> {
+    let key = &object.key;
+    let Pinned::Body(body) = store.open_range(key, &object.etag, &(0..=FIRST_BYTES - 1)).await? else {
+        return Err(Error::new(Kind::TransientFailure, format!("{key} was replaced or deleted just now")));
+    };
+    let first = body.collect().await;
+    let first = first.map_err(|error| Error::caused(Kind::TransientFailure, format!("read {key}"), error))?;
+    let first = first.into_bytes();
+    header::check(key, &first, first.len() as u64 == object.size, wanted)
+        .map_err(|what| Error::new(Kind::InvalidSource, format!("{key}: {what}; columns are bound by position")))
+}

@@ -1,0 +1,162 @@
+//! The tables that are read, in the catalogue: made, or held against what the spec says.
+
+use aws_sdk_glue::Client;
+use aws_sdk_glue::types::{Column, SerDeInfo, StorageDescriptor, Table, TableInput};
+use sluice::contract::athena_elt::{Definition, REST, Source};
+use sluice::store::Store;
+use sluice::{Error, Kind, Result};
+use std::collections::BTreeMap;
+
+const OPEN_CSV: &str = "org.apache.hadoop.hive.serde2.OpenCSVSerde";
+const SKIPPED_LINES: &str = "skip.header.line.count";
+
+/// Makes the table, sees that it is as the spec has it, or brings it up to date if it is the job's own.
+///
+/// # Errors
+/// `Misconfigured` for one of somebody else's that differs, with what differs.
+pub(crate) async fn define(
+    glue: Client,
+    store: &Store,
+    database: &str,
+    name: &str,
+    source: &Source,
+    owner: &str,
+) -> Result<Definition> {
+    let wanted = table_input(store.bucket(), name, source, owner)?;
+    let full_name = format!("{database}.{name}");
+    let changed_meanwhile =
+        || Error::new(Kind::TransientFailure, format!("somebody else changed {full_name} just now"));
+    let Some(there) = lake::table(&glue, database, name).await? else {
+        return match glue.create_table().database_name(database).table_input(wanted).send().await {
+            Ok(_) => Ok(Definition::Created),
+            Err(error) if error.as_service_error().is_some_and(|service| service.is_already_exists_exception()) => {
+                Err(changed_meanwhile())
+            }
+            Err(error) => Err(Error::aws(format!("create the table {full_name}"), error)),
+        };
+    };
+    let differences = differences(&shape_of_input(&wanted), &shape_of(&there));
+    if differences.is_empty() {
+        return Ok(Definition::Exists);
+    }
+    if !lake::is_owned(&there, owner) {
+        let what = format!(
+            "the table {full_name} is not of this job, and differs from the spec: {}. Choose another name, or drop it",
+            differences.join("; ")
+        );
+        return Err(Error::new(Kind::Misconfigured, what));
+    }
+    let update = glue.update_table().database_name(database).table_input(wanted).skip_archive(true);
+    match update.set_version_id(there.version_id).send().await {
+        Ok(_) => Ok(Definition::Changed),
+        Err(error) => Err(Error::aws(format!("bring the table {full_name} up to date"), error)),
+    }
+}
+
+/// The definition that the spec asks for.
+///
+/// All columns are texts: OpenCSVSerde refuses an empty number, and LazySimpleSerDe makes NULL of one that it cannot
+/// read, 4 of 4.5, and two fields of a text in quotation marks. The query converts, and says what it cannot. Of a line
+/// with too many fields the serde drops the rest, and one with too few it fills up with NULL: so there is one column
+/// more than the files have, which has to be NULL, and the last of theirs must not be.
+fn table_input(bucket: &str, name: &str, source: &Source, owner: &str) -> Result<TableInput> {
+    let incomplete = |error| Error::caused(Kind::InvariantBroken, format!("describe {name}"), error);
+    let names = source.columns.iter().map(|column| column.name.as_str()).chain([REST]);
+    let columns = names.map(|name| Column::builder().name(name).r#type("string").build().map_err(incomplete));
+    let serde = SerDeInfo::builder()
+        .serialization_library(OPEN_CSV)
+        .parameters("separatorChar", ",")
+        .parameters("quoteChar", "\"")
+        // Its default, a backslash, would be taken out of every text.
+        .parameters("escapeChar", "\u{1}")
+        .build();
+    let storage = StorageDescriptor::builder()
+        .set_columns(Some(columns.collect::<Result<_>>()?))
+        .location(format!("s3://{bucket}/{}", source.prefix))
+        .input_format("org.apache.hadoop.mapred.TextInputFormat")
+        .output_format("org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat")
+        .serde_info(serde)
+        .build();
+    TableInput::builder()
+        .name(name)
+        .table_type("EXTERNAL_TABLE")
+        .set_partition_keys(Some(Vec::new()))
+        .parameters("EXTERNAL", "TRUE")
+        .parameters("classification", "csv")
+        .parameters(SKIPPED_LINES, "1")
+        .parameters(lake::OWNER, owner)
+        .storage_descriptor(storage)
+        .build()
+        .map_err(incomplete)
+}
+
+/// What decides how files are read, by what people call it.
+type Shape = BTreeMap<&'static str, String>;
+
+fn shape_of_input(input: &TableInput) -> Shape {
+    let skipped = input.parameters().and_then(|all| all.get(SKIPPED_LINES));
+    shape(input.storage_descriptor(), input.partition_keys(), skipped)
+}
+
+fn shape_of(table: &Table) -> Shape {
+    let skipped = table.parameters().and_then(|all| all.get(SKIPPED_LINES));
+    shape(table.storage_descriptor(), table.partition_keys(), skipped)
+}
+
+fn shape(storage: Option<&StorageDescriptor>, partition_keys: &[Column], skipped: Option<&String>) -> Shape {
+    let serde = storage.and_then(StorageDescriptor::serde_info);
+    let names = |columns: &[Column]| {
+        let each = columns.iter().map(|column| format!("{} {}", column.name(), column.r#type().unwrap_or_default()));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let parameters: BTreeMap<&String, &String> = serde.and_then(SerDeInfo::parameters).into_iter().flatten().collect();
+    let location = storage.and_then(StorageDescriptor::location).unwrap_or_default();
+    Shape::from([
+        ("columns", names(storage.map_or(&[], StorageDescriptor::columns))),
+        ("location", location.trim_end_matches('/').to_owned()),
+        ("input format", storage.and_then(StorageDescriptor::input_format).unwrap_or_default().to_owned()),
+        ("serde", serde.and_then(SerDeInfo::serialization_library).unwrap_or_default().to_owned()),
+        ("serde parameters", format!("{parameters:?}")),
+        ("skipped lines", skipped.map_or("0", String::as_str).to_owned()),
+        ("partition keys", names(partition_keys)),
+    ])
+}
+
+/// What differs, each with what is wanted and what is there.
+fn differences(wanted: &Shape, there: &Shape) -> Vec<String> {
+    let differing = wanted.iter().filter(|(what, value)| there.get(*what) != Some(*value));
+    differing
+        .map(|(what, value)| format!("{what}: {} in place of {value}", there.get(what).map_or("", |it| it)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice::contract::athena_elt::Column as SourceColumn;
+
+    fn source() -> Source {
+        let column = |name: &str| SourceColumn { name: name.into(), from: name.into(), kind: "varchar".into() };
+        Source { prefix: "lake/movies/".into(), columns: vec![column("id"), column("title")] }
+    }
+
+    #[test]
+    fn a_table_is_as_wanted_whatever_else_it_says() {
+        let wanted = table_input("b", "movies", &source(), "b/scifi").unwrap();
+        let storage = wanted.storage_descriptor().unwrap().clone();
+        let there = Table::builder().name("movies").parameters(SKIPPED_LINES, "1").parameters("comment", "x");
+        let there = there.storage_descriptor(storage).build().unwrap();
+        assert_eq!(differences(&shape_of_input(&wanted), &shape_of(&there)), Vec::<String>::new());
+        assert!(!lake::is_owned(&there, "b/scifi"));
+    }
+
+    #[test]
+    fn every_difference_is_told() {
+        let wanted = table_input("b", "movies", &source(), "b/scifi").unwrap();
+        let other = Table::builder().name("movies").build().unwrap();
+        let told = differences(&shape_of_input(&wanted), &shape_of(&other));
+        assert_eq!(told.len(), 6, "{told:#?}");
+        let columns = "columns:  in place of id string, title string, sluice_rest string";
+        assert!(told.contains(&columns.to_owned()), "{told:#?}");
+    }
+}

@@ -1,0 +1,117 @@
+//! What runs have left behind: definitions of staging tables, and files of queries that nobody published. Only one run
+//! works at a time, so what the staging tables of a job are, no run needs.
+
+use crate::context::Context;
+use crate::places;
+use crate::swap::versions;
+use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use sluice::contract::athena_elt::{CleanOutput, Spec, Target, is_staging};
+use sluice::contract::{Execution, keys};
+use sluice::store::Store;
+use sluice::{Error, Kind, Result, lock};
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+use tracing::info;
+
+/// How many objects one request deletes at most (Amazon S3 API, `DeleteObjects`).
+const MAX_KEYS: usize = 1_000;
+
+/// Cleans up for all targets of a job, and after the run itself, if it has the job's lock.
+///
+/// # Errors
+/// As [`Error::aws`].
+pub(crate) async fn clean(context: &Context, execution: &Execution, spec: &Spec) -> Result<CleanOutput> {
+    if !lock::is_of(&context.store, execution).await? {
+        // Another run is at work on the same tables.
+        return Ok(CleanOutput::default());
+    }
+    let mut output = CleanOutput::default();
+    for name in staging_tables(context, spec).await? {
+        drop_definition(context, &spec.database, &name).await?;
+        output.tables_dropped += 1;
+    }
+    for target in &spec.targets {
+        output.objects_deleted += sweep(context, execution, spec, target).await?;
+    }
+    // Results of a run that failed: they were to be copied, or were counts.
+    output.objects_deleted += delete_below(&context.store, &keys::query_results(execution)).await?;
+    info!(tables.dropped = output.tables_dropped, objects.deleted = output.objects_deleted, "cleaned up");
+    Ok(output)
+}
+
+async fn staging_tables(context: &Context, spec: &Spec) -> Result<Vec<String>> {
+    let (mut found, mut token) = (Vec::new(), None);
+    loop {
+        // All of them: by an expression, AWS and local ones mean different things.
+        let page = context.glue.get_tables().database_name(&spec.database).set_next_token(token).send().await;
+        let page = match page {
+            Err(error) if error.as_service_error().is_some_and(|service| service.is_entity_not_found_exception()) => {
+                return Ok(found);
+            }
+            page => page.map_err(|error| Error::aws(format!("list the tables of {}", spec.database), error))?,
+        };
+        let names = page.table_list.unwrap_or_default().into_iter().map(|table| table.name);
+        found.extend(names.filter(|name| spec.targets.iter().any(|target| is_staging(name, &target.table))));
+        token = page.next_token.filter(|token| !token.is_empty());
+        if token.is_none() {
+            return Ok(found);
+        }
+    }
+}
+
+async fn drop_definition(context: &Context, database: &str, name: &str) -> Result<()> {
+    match context.glue.delete_table().database_name(database).name(name).send().await {
+        Ok(_) => Ok(()),
+        Err(error) if error.as_service_error().is_some_and(|service| service.is_entity_not_found_exception()) => Ok(()),
+        Err(error) => Err(Error::aws(format!("drop the table {database}.{name}"), error)),
+    }
+}
+
+/// Deletes what queries have left in the target's own folder, but for the versions that are kept, and what is younger
+/// than a day or so: a query that was given up may still be writing.
+async fn sweep(context: &Context, execution: &Execution, spec: &Spec, target: &Target) -> Result<u64> {
+    let current = lake::table(&context.glue, &spec.database, &target.table).await?;
+    let owner = lake::owner(context.store.bucket(), &execution.job);
+    if current.as_ref().is_some_and(|table| !lake::is_owned(table, &owner)) {
+        return Ok(0);
+    }
+    let kept = versions(current.as_ref());
+    let kept: BTreeSet<&str> = kept.iter().map(|location| places::query_id(location)).collect();
+    let places = context.places(&execution.job, &target.table);
+    let before = SystemTime::now() - context.sweep_after;
+    let listed = lake::list(&context.store, places.own()).await?;
+    let old = listed.into_iter().filter(|object| SystemTime::try_from(object.modified).is_ok_and(|at| at <= before));
+    let keys = old.map(|object| object.key);
+    let keys = keys.filter(|key| places.left(key).is_some_and(|left| !kept.contains(left.query_id))).collect();
+    delete(&context.store, keys).await
+}
+
+/// Deletes all objects below a prefix; returns how many.
+///
+/// # Errors
+/// As [`delete`].
+pub(crate) async fn delete_below(store: &Store, prefix: &str) -> Result<u64> {
+    let listed = lake::list(store, prefix).await?;
+    delete(store, listed.into_iter().map(|object| object.key).collect()).await
+}
+
+/// Deletes objects; returns how many.
+///
+/// # Errors
+/// As [`Error::aws`]; `TransientFailure` naming one that could not be deleted.
+pub(crate) async fn delete(store: &Store, keys: Vec<String>) -> Result<u64> {
+    let broken = |error| Error::caused(Kind::InvariantBroken, "name what is deleted", error);
+    for keys in keys.chunks(MAX_KEYS) {
+        let objects = keys.iter().map(|key| ObjectIdentifier::builder().key(key).build().map_err(broken));
+        let objects = objects.collect::<Result<Vec<_>>>()?;
+        let request = Delete::builder().set_objects(Some(objects)).quiet(true).build().map_err(broken)?;
+        let deleted = store.client().delete_objects().bucket(store.bucket()).delete(request).send().await;
+        let deleted = deleted.map_err(|error| Error::aws("delete objects", error))?;
+        if let Some(error) = deleted.errors().first() {
+            let (key, code) = (error.key().unwrap_or_default(), error.code().unwrap_or("no code"));
+            let kind = if code == "AccessDenied" { Kind::Misconfigured } else { Kind::TransientFailure };
+            return Err(Error::new(kind, format!("{key} could not be deleted: {code}")));
+        }
+    }
+    Ok(keys.len() as u64)
+}

@@ -1,0 +1,237 @@
+//! An attempt of a step: one query, started once.
+//!
+//! The chain of attempts is stored nowhere. Each has a token that follows from execution, step and number, and Athena
+//! answers a known token with the query that it started: who comes again, after a crash or a lost answer, walks the
+//! chain to where it was. The query's id also travels with the state, so that Athena has to know a token for minutes
+//! only.
+
+use crate::context::Context;
+use crate::statement::{self, comment};
+use crate::verdict::{Ended, Verdict};
+use aws_sdk_athena::types::{QueryExecution, QueryExecutionContext, QueryExecutionState, ResultConfiguration};
+use lake::TableColumn;
+use sluice::contract::athena_elt::{
+    ColumnCount, Counts, Progress, QueryResult, RunInput, RunOutput, Spec, Step, Target, staging,
+};
+use sluice::contract::keys;
+use sluice::{Error, Kind, Result, digest};
+use std::time::{Duration, Instant, SystemTime};
+use tracing::{info, warn};
+
+/// How often a step is tried.
+const ATTEMPTS: u32 = 3;
+
+/// For how long an invocation waits for its query.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The pauses between two looks, at first and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+
+/// For how long a query that has failed by Athena's own fault may be taken up again by Athena itself (Amazon Athena
+/// API, `QueryExecutionStatus`).
+const SECOND_THOUGHTS: Duration = Duration::from_secs(5);
+
+/// A step of a target.
+pub(crate) struct Attempt<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) input: &'a RunInput,
+    pub(crate) spec: &'a Spec,
+    pub(crate) target: &'a Target,
+    /// Of the table that was built; none before.
+    pub(crate) columns: &'a [TableColumn],
+}
+
+impl Attempt<'_> {
+    /// Runs the step's query to its end, or says how far it is.
+    ///
+    /// # Errors
+    /// What its end means, see [`Verdict`]: `TransientFailure` once it was tried as often as it is.
+    pub(crate) async fn run(&self) -> Result<RunOutput> {
+        let (began, mut pause) = (Instant::now(), PAUSES.0);
+        let attempt = self.input.progress.attempt;
+        let query_id = match &self.input.progress.query_id {
+            Some(query_id) => query_id.clone(),
+            None => self.start(attempt).await?,
+        };
+        loop {
+            let query = self.look(&query_id).await?;
+            let status = query.status();
+            match status.and_then(|status| status.state()) {
+                Some(QueryExecutionState::Succeeded) => return self.done(&query, query_id).await,
+                Some(QueryExecutionState::Failed | QueryExecutionState::Cancelled) => {
+                    let ended = ended(&query);
+                    let is_final = !ended.may_be_taken_up() || has_ended_for(&query, SECOND_THOUGHTS);
+                    if is_final || began.elapsed() >= PATIENCE {
+                        return self.judge(&ended, attempt, &query_id);
+                    }
+                }
+                _ if began.elapsed() >= PATIENCE => {
+                    let progress = Progress { attempt, query_id: Some(query_id) };
+                    // Longer and longer: a query may run for hours, and an execution's history is not endless.
+                    let pause_seconds = (age(&query).as_secs() / 4).clamp(5, 60);
+                    return Ok(RunOutput { is_done: false, progress, pause_seconds, result: None });
+                }
+                _ => {}
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 3 / 2).min(PAUSES.1);
+        }
+    }
+
+    /// Starts the query of an attempt; or finds it, if it was started.
+    async fn start(&self, attempt: u32) -> Result<String> {
+        let (context, input) = (self.context, self.input);
+        let execution = &input.execution;
+        let sql = self.sql(attempt)?;
+        let parameters = match input.step {
+            Step::Build => self.spec.literals(self.target, &input.values)?,
+            Step::Export | Step::Verify => Vec::new(),
+        };
+        let prefix = match input.step {
+            Step::Build => keys::table_versions(&execution.job, &input.table),
+            Step::Export | Step::Verify => keys::query_results(execution),
+        };
+        let location = format!("s3://{}/{prefix}", context.bucket);
+        // All that decides the result is in it, for Athena compares neither parameters nor workgroup.
+        let number = attempt.to_string();
+        let decides = [&execution.id, &input.table, input.step.name(), &number, &sql, &location, &context.workgroup];
+        let token = digest::of(decides.into_iter().chain(parameters.iter().map(String::as_str)));
+        let database = QueryExecutionContext::builder().database(&self.spec.database).catalog("AwsDataCatalog").build();
+        let started = context
+            .athena
+            .start_query_execution()
+            .client_request_token(token)
+            // By this name the queries of an execution that has ended are found.
+            .query_string(format!("{}{sql}", comment(&execution.id)))
+            .query_execution_context(database)
+            .result_configuration(ResultConfiguration::builder().output_location(location).build())
+            .work_group(&context.workgroup)
+            .set_execution_parameters((!parameters.is_empty()).then_some(parameters))
+            .send()
+            .await;
+        let what = || format!("start the {} of {}", input.step.name(), input.table);
+        let started = started.map_err(|error| Error::aws(what(), error))?;
+        let missing = || Error::new(Kind::InvariantBroken, format!("{}: Athena named no query", what()));
+        let query_id = started.query_execution_id.ok_or_else(missing)?;
+        info!(step = input.step.name(), table = input.table, attempt, query.id = query_id, "query started or found");
+        Ok(query_id)
+    }
+
+    fn sql(&self, attempt: u32) -> Result<String> {
+        let (input, database, export) = (self.input, &self.spec.database, &self.target.export);
+        let built = || {
+            let missing = || Error::new(Kind::InvalidEvent, "the step needs the table that was built");
+            input.staging.as_deref().ok_or_else(missing)
+        };
+        Ok(match input.step {
+            Step::Build => statement::build(self.spec, self.target, &staging(&input.table, &input.execution, attempt)),
+            Step::Export => statement::export(database, built()?, export, self.columns),
+            Step::Verify => statement::verify(database, built()?, export, self.columns),
+        })
+    }
+
+    async fn look(&self, query_id: &str) -> Result<QueryExecution> {
+        let looked = self.context.athena.get_query_execution().query_execution_id(query_id).send().await;
+        let looked = looked.map_err(|error| Error::aws(format!("look at the query {query_id}"), error))?;
+        let missing = || Error::new(Kind::InvariantBroken, format!("Athena says nothing of the query {query_id}"));
+        looked.query_execution.ok_or_else(missing)
+    }
+
+    fn judge(&self, ended: &Ended, attempt: u32, query_id: &str) -> Result<RunOutput> {
+        let what = |why: &str| format!("{} of {}, query {query_id}: {why}", self.input.step.name(), self.input.table);
+        match ended.verdict() {
+            Verdict::Failed(kind, why) => Err(Error::new(kind, what(&why))),
+            Verdict::Again(why) if attempt + 1 >= ATTEMPTS => {
+                let why = format!("{why} (attempt {} of {ATTEMPTS})", attempt + 1);
+                Err(Error::new(Kind::TransientFailure, what(&why)))
+            }
+            Verdict::Again(why) => {
+                warn!(attempt, "tried again: {}", what(&why));
+                let progress = Progress { attempt: attempt + 1, query_id: None };
+                Ok(RunOutput { is_done: false, progress, pause_seconds: 5 << attempt, result: None })
+            }
+        }
+    }
+
+    async fn done(&self, query: &QueryExecution, query_id: String) -> Result<RunOutput> {
+        let (input, attempt) = (self.input, self.input.progress.attempt);
+        let output = query.result_configuration().and_then(ResultConfiguration::output_location);
+        let scanned = query.statistics().and_then(|statistics| statistics.data_scanned_in_bytes());
+        let scanned_bytes = scanned.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default();
+        let (rows, counts) = match input.step {
+            Step::Export => (None, None),
+            Step::Build => (Some(self.rows_built(&query_id).await?), None),
+            Step::Verify => (None, Some(self.counts(&query_id).await?)),
+        };
+        let result = QueryResult {
+            query_id: query_id.clone(),
+            output: output.unwrap_or_default().to_owned(),
+            scanned_bytes,
+            staging: (input.step == Step::Build).then(|| staging(&input.table, &input.execution, attempt)),
+            rows,
+            counts,
+        };
+        info!(
+            step = input.step.name(),
+            table = input.table,
+            attempt,
+            query.id = query_id,
+            bytes.scanned = scanned_bytes,
+            "query done"
+        );
+        let progress = Progress { attempt, query_id: Some(query_id) };
+        Ok(RunOutput { is_done: true, progress, pause_seconds: 0, result: Some(result) })
+    }
+
+    async fn rows_built(&self, query_id: &str) -> Result<u64> {
+        let results = self.context.athena.get_query_results().query_execution_id(query_id).max_results(1).send().await;
+        let results = results.map_err(|error| Error::aws(format!("read the result of {query_id}"), error))?;
+        let rows = results.update_count.and_then(|rows| u64::try_from(rows).ok());
+        rows.ok_or_else(|| {
+            Error::new(Kind::InvariantBroken, format!("Athena does not say how many rows {query_id} made"))
+        })
+    }
+
+    /// The one row that the count answers with, behind one of names.
+    async fn counts(&self, query_id: &str) -> Result<Counts> {
+        let results = self.context.athena.get_query_results().query_execution_id(query_id).send().await;
+        let results = results.map_err(|error| Error::aws(format!("read the result of {query_id}"), error))?;
+        let rows = results.result_set().map_or(&[][..], |set| set.rows());
+        let numbers: Option<Vec<u64>> = match rows {
+            [_, row] => row.data().iter().map(|datum| datum.var_char_value()?.parse().ok()).collect(),
+            _ => None,
+        };
+        let counts = numbers.as_deref().and_then(|numbers| {
+            let (rows, columns) = numbers.split_first()?;
+            let columns = columns.chunks_exact(2).map(|pair| ColumnCount { values: pair[0], characters: pair[1] });
+            Some(Counts { rows: *rows, columns: columns.collect() })
+        });
+        let counts = counts.filter(|counts| counts.columns.len() == self.columns.len());
+        counts.ok_or_else(|| Error::new(Kind::InvariantBroken, format!("the count {query_id} is no row of counts")))
+    }
+}
+
+fn ended(query: &QueryExecution) -> Ended {
+    let status = query.status();
+    let error = status.and_then(|status| status.athena_error());
+    Ended {
+        is_cancelled: status.and_then(|status| status.state()) == Some(&QueryExecutionState::Cancelled),
+        reason: status.and_then(|status| status.state_change_reason()).unwrap_or("no reason was given").to_owned(),
+        category: error.and_then(|error| error.error_category()).unwrap_or_default(),
+        retryable: error.is_some_and(|error| error.retryable()),
+    }
+}
+
+/// Whether the query has ended that long ago; while Athena does not say when, it has not.
+fn has_ended_for(query: &QueryExecution, least: Duration) -> bool {
+    let at = query.status().and_then(|status| status.completion_date_time());
+    let at = at.and_then(|at| SystemTime::try_from(*at).ok());
+    at.is_some_and(|at| at.elapsed().is_ok_and(|age| age >= least))
+}
+
+/// How long ago the query was submitted.
+fn age(query: &QueryExecution) -> Duration {
+    let at = query.status().and_then(|status| status.submission_date_time());
+    let at = at.and_then(|at| SystemTime::try_from(*at).ok());
+    at.and_then(|at| at.elapsed().ok()).unwrap_or_default()
+}

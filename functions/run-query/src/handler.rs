@@ -1,0 +1,48 @@
+//! The edge: a step of a target, or the end of an execution.
+
+use crate::attempt::Attempt;
+use crate::context::Context;
+use crate::stop;
+use serde::Serialize;
+use sluice::contract::athena_elt::{RunInput, RunOutput, RunQueryInput, Step, StopOutput};
+use sluice::edge::Invocation;
+use sluice::{Error, Kind, Result};
+use std::sync::Arc;
+use tracing::info;
+
+/// The answer to a state, or to the rule on runs that ended badly.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Output {
+    /// To `BuildTable`, `ExportFile` and `VerifyTable`.
+    Run(RunOutput),
+    /// To the rule.
+    Stop(StopOutput),
+}
+
+/// Answers the states `BuildTable`, `ExportFile` and `VerifyTable`, and the rule on runs that ended badly.
+pub(crate) async fn handle(context: Arc<Context>, _: Invocation, input: RunQueryInput) -> Result<Output> {
+    match input {
+        RunQueryInput::Run(input) => run(&context, &input).await.map(Output::Run),
+        RunQueryInput::Stop(input) => {
+            let stopped = stop::stop(&context.athena, &context.workgroup, &input.execution.id).await?;
+            info!(queries.stopped = stopped.len(), "queries of an ended run stopped");
+            Ok(Output::Stop(StopOutput { stopped }))
+        }
+    }
+}
+
+async fn run(context: &Context, input: &RunInput) -> Result<RunOutput> {
+    let spec = input.parts.spec(&input.execution.job)?;
+    let target = spec.target(&input.table)?;
+    let columns = match (input.step, &input.staging) {
+        (Step::Build, _) => Vec::new(),
+        (_, None) => return Err(Error::new(Kind::InvalidEvent, "the step needs the table that was built")),
+        (_, Some(staging)) => {
+            let table = lake::table(&context.glue, &spec.database, staging).await?;
+            let gone = || Error::new(Kind::InvariantBroken, format!("the table {staging} that was built is gone"));
+            lake::columns(&table.ok_or_else(gone)?)
+        }
+    };
+    Attempt { context, input, spec: &spec, target, columns: &columns }.run().await
+}

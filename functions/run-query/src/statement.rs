@@ -1,0 +1,169 @@
+//! The SQL of a step. Pure. Names are quoted, values are bound; what a data engineer wrote stands as it is.
+
+use lake::TableColumn;
+use sluice::contract::athena_elt::{Export, REST, Source, Spec, Target};
+use std::collections::BTreeMap;
+
+/// A name in SQL.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// By which the queries of an execution are found. An ARN holds neither `*` nor a line break.
+pub(crate) fn comment(execution: &str) -> String {
+    format!("/* {execution} */\n")
+}
+
+/// Makes the table `staging` of the target's SELECT.
+///
+/// No `external_location`: Athena names a place after the query, which is new and empty whatever was before, also
+/// where the workgroup says which (Amazon Athena User Guide, "Considerations and limitations for CTAS queries").
+pub(crate) fn build(spec: &Spec, target: &Target, staging: &str) -> String {
+    format!(
+        "CREATE TABLE {}.{} WITH (format = 'PARQUET') AS\nWITH {}\nSELECT * FROM (\n{}\n)",
+        quoted(&spec.database),
+        quoted(staging),
+        typed_sources(&spec.database, &spec.sources),
+        target.select
+    )
+}
+
+/// The sources under their own names, typed: what the catalogue has of a CSV file are texts.
+fn typed_sources(database: &str, sources: &BTreeMap<String, Source>) -> String {
+    let each = sources.iter().map(|(name, source)| {
+        let columns: Vec<String> = source.columns.iter().map(|column| typed(&column.name, &column.kind)).collect();
+        format!(
+            "{} AS (\n  SELECT {}\n  FROM {}.{}\n  WHERE {}\n)",
+            quoted(name),
+            columns.join(",\n    "),
+            quoted(database),
+            quoted(name),
+            is_whole(source)
+        )
+    });
+    each.collect::<Vec<_>>().join(",\n")
+}
+
+/// A text as what the spec says that it is; an empty one is NULL. One that it cannot be fails the query, with the file
+/// and the column in the error, and without the text.
+fn typed(name: &str, kind: &str) -> String {
+    let column = quoted(name);
+    if kind == "varchar" {
+        return column;
+    }
+    format!(
+        "coalesce(TRY_CAST(NULLIF({column}, '') AS {kind}), \
+         CASE WHEN {column} <> '' THEN CAST({} AS {kind}) END) AS {column}",
+        complaint(&format!("in the column {name} stands what is no {kind}"))
+    )
+}
+
+/// Holds for a line that has a field for every column and no more; fails for any other. The serde makes NULL of fields
+/// that are missing, also where a line break within quotation marks tears a record in two, and of an empty one it does
+/// not.
+fn is_whole(source: &Source) -> String {
+    let last = source.columns.last().map_or_else(|| quoted(REST), |column| quoted(&column.name));
+    let complaint = complaint("a line is empty, torn, or has another number of fields than there are columns");
+    format!("CASE WHEN {last} IS NULL OR {} IS NOT NULL THEN CAST({complaint} AS boolean) ELSE true END", quoted(REST))
+}
+
+/// Where a complaint of ours begins in the reason of a query that failed.
+pub(crate) const COMPLAINT: &str = "sluice: ";
+
+/// A text that no cast takes, and that ends with the file. With that in it, it cannot be worked out before a line is
+/// read.
+fn complaint(what: &str) -> String {
+    format!("'{COMPLAINT}{what}: ' || \"$path\"")
+}
+
+/// What the file shows: every column of the table that was built, and the texts disarmed where that is asked for.
+fn shown(database: &str, staging: &str, export: &Export, columns: &[TableColumn]) -> String {
+    let column = |column: &TableColumn| {
+        let name = quoted(&column.name);
+        match export.spreadsheet_safe && column.is_text() {
+            true => format!(
+                "CASE WHEN regexp_like({name}, '^[=+\\-@\\t\\r]') THEN '''' || {name} ELSE {name} END AS {name}"
+            ),
+            false => name,
+        }
+    };
+    let columns: Vec<String> = columns.iter().map(column).collect();
+    format!("SELECT {} FROM {}.{}", columns.join(", "), quoted(database), quoted(staging))
+}
+
+/// Reads the table that was built, in the order of the export.
+pub(crate) fn export(database: &str, staging: &str, export: &Export, columns: &[TableColumn]) -> String {
+    let order: Vec<String> = export
+        .order_by
+        .iter()
+        .map(|order| format!("{}{}", quoted(&order.column), if order.descending { " DESC" } else { "" }))
+        .collect();
+    let order = if order.is_empty() { String::new() } else { format!("\nORDER BY {}", order.join(", ")) };
+    format!("{}{order}", shown(database, staging, export, columns))
+}
+
+/// Counts what the export shows: its rows, and of each column the values and the length of the texts.
+pub(crate) fn verify(database: &str, staging: &str, export: &Export, columns: &[TableColumn]) -> String {
+    let mut counts = vec!["count(*)".to_owned()];
+    for column in columns {
+        let name = quoted(&column.name);
+        counts.push(format!("count({name})"));
+        counts.push(match column.is_text() {
+            true => format!("coalesce(sum(length({name})), 0)"),
+            false => "0".to_owned(),
+        });
+    }
+    let named: Vec<String> =
+        counts.iter().enumerate().map(|(place, count)| format!("{count} AS count_{place}")).collect();
+    format!("SELECT {}\nFROM (\n{}\n)", named.join(", "), shown(database, staging, export, columns))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice::contract::athena_elt::Parts;
+
+    fn spec() -> Spec {
+        let parts = serde_json::json!({
+            "database": "lake", "source_prefix": "in/", "export_prefix": "out/",
+            "sources": {"movies": {"location": "movies/", "columns": [{"name": "id", "type": "bigint"}, {"name": "title"}]}},
+            "targets": [{"table": "t", "select": "SELECT title FROM movies WHERE title = ?", "parameters": ["g"],
+                         "export": {"to": "t.csv", "order_by": ["title DESC", "id"], "spreadsheet_safe": true}}],
+            "more_targets": [], "variables": {"g": {"value": "x"}},
+        });
+        serde_json::from_value::<Parts>(parts).unwrap().check().unwrap()
+    }
+
+    fn columns() -> Vec<TableColumn> {
+        let column = |name: &str, kind: &str| TableColumn { name: name.into(), kind: kind.into() };
+        vec![column("id", "bigint"), column("title", "string")]
+    }
+
+    #[test]
+    fn a_table_is_built_of_typed_sources() {
+        let spec = spec();
+        let sql = build(&spec, &spec.targets[0], "t__0123456789ab_0");
+        let expected = r#"CREATE TABLE "lake"."t__0123456789ab_0" WITH (format = 'PARQUET') AS
+WITH "movies" AS (
+  SELECT coalesce(TRY_CAST(NULLIF("id", '') AS bigint), CASE WHEN "id" <> '' THEN CAST('sluice: in the column id stands what is no bigint: ' || "$path" AS bigint) END) AS "id",
+    "title"
+  FROM "lake"."movies"
+  WHERE CASE WHEN "title" IS NULL OR "sluice_rest" IS NOT NULL THEN CAST('sluice: a line is empty, torn, or has another number of fields than there are columns: ' || "$path" AS boolean) ELSE true END
+)
+SELECT * FROM (
+SELECT title FROM movies WHERE title = ?
+)"#;
+        assert_eq!(sql, expected);
+    }
+
+    #[test]
+    fn the_file_is_ordered_and_disarmed_and_counted_as_it_is_shown() {
+        let export_of = &spec().targets[0].export;
+        let shown = r#"SELECT "id", CASE WHEN regexp_like("title", '^[=+\-@\t\r]') THEN '''' || "title" ELSE "title" END AS "title" FROM "lake"."s""#;
+        assert_eq!(export("lake", "s", export_of, &columns()), format!("{shown}\nORDER BY \"title\" DESC, \"id\""));
+        let counts = r#"SELECT count(*) AS count_0, count("id") AS count_1, 0 AS count_2, count("title") AS count_3, coalesce(sum(length("title")), 0) AS count_4"#;
+        assert_eq!(verify("lake", "s", export_of, &columns()), format!("{counts}\nFROM (\n{shown}\n)"));
+        let plain = Export::default();
+        assert_eq!(export("lake", "s", &plain, &columns()), r#"SELECT "id", "title" FROM "lake"."s""#);
+    }
+}

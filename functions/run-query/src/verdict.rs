@@ -1,0 +1,157 @@
+//! What the end of a query means. Pure.
+
+use crate::statement::COMPLAINT;
+use sluice::Kind;
+
+/// A query that has failed, or was stopped.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ended {
+    /// It was stopped: by somebody, or by the workgroup's limit.
+    pub(crate) is_cancelled: bool,
+    /// Athena's text.
+    pub(crate) reason: String,
+    /// Whose fault it is, as Athena sees it: 1 its own, 2 the caller's, 3 another one's (`AthenaError`).
+    pub(crate) category: i32,
+    /// Whether Athena thinks that another attempt may do better.
+    pub(crate) retryable: bool,
+}
+
+/// What to do now.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Verdict {
+    /// Another attempt may do better.
+    Again(String),
+    /// It would not.
+    Failed(Kind, String),
+}
+
+/// Words for what may pass by itself, where Athena's flag says nothing.
+const TRANSIENT: [&str; 6] = [
+    "exhausted resources",
+    "internal error",
+    "SlowDown",
+    "reduce your request rate",
+    "Rate exceeded",
+    "GENERIC_INTERNAL_ERROR",
+];
+
+/// Names of errors that data cause (Trino, `StandardErrorCode` and `HiveErrorCode`). Their texts may hold a value.
+const OF_DATA: [&str; 8] = [
+    "INVALID_CAST_ARGUMENT",
+    "INVALID_FUNCTION_ARGUMENT",
+    "HIVE_BAD_DATA",
+    "HIVE_CURSOR_ERROR",
+    "HIVE_PARTITION_SCHEMA_MISMATCH",
+    "HIVE_FILE_NOT_FOUND",
+    "NUMERIC_VALUE_OUT_OF_RANGE",
+    "DIVISION_BY_ZERO",
+];
+
+/// Names of errors by which an earlier query of the same attempt shows, whose token Athena has forgotten.
+const LEFT_BEHIND: [&str; 2] = ["TABLE_ALREADY_EXISTS", "HIVE_PATH_ALREADY_EXISTS"];
+
+impl Ended {
+    /// What it means.
+    pub(crate) fn verdict(&self) -> Verdict {
+        let Self { is_cancelled, reason, category, retryable } = self;
+        if *is_cancelled {
+            // Measured: a query over the limit is CANCELLED, with these words.
+            return Verdict::Failed(
+                Kind::Misconfigured,
+                match reason.contains("Bytes scanned limit") {
+                    true => format!("{reason}: the workgroup's limit is too small, or the query reads too much"),
+                    false => "it was stopped; start a new execution".to_owned(),
+                },
+            );
+        }
+        let has_name = |names: &[&str]| names.iter().any(|name| reason.starts_with(name));
+        if let Some(complaint) = complaint(reason) {
+            return Verdict::Failed(Kind::InvalidSource, complaint.to_owned());
+        }
+        if TRANSIENT.iter().any(|words| reason.to_lowercase().contains(&words.to_lowercase())) || has_name(&LEFT_BEHIND)
+        {
+            return Verdict::Again(without_values(reason));
+        }
+        if has_name(&OF_DATA) {
+            return Verdict::Failed(Kind::InvalidSource, without_values(reason));
+        }
+        match *retryable || *category == 1 {
+            true => Verdict::Again(without_values(reason)),
+            false => Verdict::Failed(Kind::Misconfigured, reason.clone()),
+        }
+    }
+
+    /// Whether Athena might take it up again by itself: what is the caller's fault it does not.
+    pub(crate) fn may_be_taken_up(&self) -> bool {
+        !self.is_cancelled && matches!(self.verdict(), Verdict::Again(_))
+    }
+}
+
+/// Our own words within the reason: they name the column and the file, and hold no value. The name of a file may hold
+/// quotation marks too, so the last one counts.
+fn complaint(reason: &str) -> Option<&str> {
+    let (_, rest) = reason.split_once(COMPLAINT)?;
+    Some(&rest[..rest.rfind(['\'', '"']).unwrap_or(rest.len())])
+}
+
+/// The reason, but for what stands in quotation marks: that may be a value.
+fn without_values(reason: &str) -> String {
+    match (reason.find(['\'', '"']), reason.rfind(['\'', '"'])) {
+        (Some(first), Some(last)) if first < last => format!("{}...{}", &reason[..=first], &reason[last..]),
+        _ => reason.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Verdict::{Again, Failed};
+
+    fn failed(reason: &str, category: i32, retryable: bool) -> Verdict {
+        Ended { reason: reason.to_owned(), category, retryable, is_cancelled: false }.verdict()
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again() {
+        for reason in [
+            "Query exhausted resources at this scale factor",
+            "GENERIC_INTERNAL_ERROR: x",
+            "Please reduce your request rate",
+        ] {
+            assert_eq!(failed(reason, 2, false), Again(reason.to_owned()));
+        }
+        assert_eq!(failed("whatever", 1, false), Again("whatever".to_owned()));
+        assert_eq!(failed("whatever", 3, true), Again("whatever".to_owned()));
+        assert!(matches!(failed("TABLE_ALREADY_EXISTS: line 1:1: Table 'a.b' already exists", 2, false), Again(_)));
+    }
+
+    #[test]
+    fn what_is_wrong_with_data_names_the_file_and_no_value() {
+        for (path, behind) in [
+            ("s3://b/in/r.csv", "' to DOUBLE"),
+            ("s3://b/it's/r.csv", "' to DOUBLE"),
+            ("s3://b/in/r.csv", ""),
+            ("s3://b/in/r.csv", "\", expected format is (YYYY-MM-DD)"),
+        ] {
+            let told = format!("in the column x stands what is no double: {path}");
+            let of_ours = format!("INVALID_CAST_ARGUMENT: Cannot cast 'sluice: {told}{behind}");
+            assert_eq!(failed(&of_ours, 2, false), Failed(Kind::InvalidSource, told));
+        }
+        let foreign = "INVALID_CAST_ARGUMENT: Cannot cast 'it's secret' to INTEGER";
+        let told = "INVALID_CAST_ARGUMENT: Cannot cast '...' to INTEGER";
+        assert_eq!(failed(foreign, 2, false), Failed(Kind::InvalidSource, told.to_owned()));
+        assert!(matches!(failed("HIVE_BAD_DATA: Error reading field value: For input string: \"secret\"", 2, false),
+            Failed(Kind::InvalidSource, text) if !text.contains("secret")));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_job_is_the_operator_s() {
+        let reason = "COLUMN_NOT_FOUND: line 3:8: Column 'titel' cannot be resolved";
+        assert_eq!(failed(reason, 2, false), Failed(Kind::Misconfigured, reason.to_owned()));
+        let cancelled = |reason: &str| Ended { is_cancelled: true, reason: reason.to_owned(), ..Ended::default() };
+        for reason in ["Bytes scanned limit was exceeded", "Query cancelled by user"] {
+            assert!(matches!(cancelled(reason).verdict(), Failed(Kind::Misconfigured, _)), "{reason}");
+            assert!(!cancelled(reason).may_be_taken_up());
+        }
+    }
+}
