@@ -269,6 +269,9 @@ fn unanswered(plan: &Plan, index: u32, error: Option<&str>) -> WindowFailure {
     let planned = usize::try_from(index).ok().and_then(|index| plan.windows.get(index));
     let window = planned.and_then(|planned| planned.window.clone());
     let name = window.as_ref().map_or_else(|| "the whole table".to_owned(), ToString::to_string);
-    let error = error.unwrap_or("an unknown error").to_owned();
-    WindowFailure { cause: format!("{name} ended with {error}"), window, error, failed_at: "9999".to_owned() }
+    let cause = match error {
+        Some(error) => format!("{name} ended with {error}"),
+        None => format!("{name} is not recorded: its function was ended, or the table was made anew meanwhile"),
+    };
+    WindowFailure { cause, window, error: error.unwrap_or_default().to_owned(), failed_at: "9999".to_owned() }
 }

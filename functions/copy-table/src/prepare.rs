@@ -1,5 +1,5 @@
-//! The action `prepare`: makes the role of one end, grants it what copying needs there and no more, and sees that it can
-//! log in. The function is where the databases can be reached, so nobody else has to be.
+//! The action `prepare`: makes the role of one end, grants it what copying needs there and no more, and sees that it
+//! can log in. The function is where the databases can be reached, so nobody else has to be.
 
 use crate::windows;
 use aws_config::SdkConfig;

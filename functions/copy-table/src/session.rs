@@ -73,7 +73,8 @@ impl Sessions {
         let failed = |error| classify("set the session's parameters", error);
         let timeout = (time_left + SERVER_MARGIN).as_millis().to_string();
         // Of a client that vanished keepalives tell only where nothing is on its way to it; for rows that nobody
-        // acknowledges there is a timeout of its own. The last ones make the texts of both sides the same, where a type goes as text.
+        // acknowledges there is a timeout of its own. The last ones make the texts of both sides the same, where a
+        // type goes as text.
         sqlx::query(
             "select set_config('lock_timeout', $1, false),
                     set_config('statement_timeout', $2, false),

@@ -4,10 +4,10 @@
 //! - The same type on both sides goes as it is, whatever its OIDs: built-in types, enums whose labels the target has,
 //!   domains, composites, arrays and ranges of such, and types of an extension that both sides have.
 //! - A few others are cast at the source, to a type that loses nothing.
-//! - Types that are names of something else (`regclass`), types without a binary form, types of an extension that is of
-//!   another version on the other side, and arrays and composites that name the OID of a part which is another one there
-//!   make the whole table go as text. The server would take such an array, but then the bytes that are read back are not
-//!   those that were sent.
+//! - Types that are names of something else (`regclass`), types without a binary form, types of an extension that is
+//!   of another version on the other side, and arrays and composites that name the OID of a part which is another one
+//!   there make the whole table go as text. The server would take such an array, but then the bytes that are read back
+//!   are not those that were sent.
 //! - All else is refused.
 
 use crate::catalogue::{Column, Table, Type};
@@ -42,8 +42,8 @@ const NAMES_OF_OBJECTS: [&str; 14] = [
 /// From 14 on, arrays and composites take elements whose type has another OID.
 const TAKES_OTHER_OIDS: i32 = 140_000;
 
-/// From 17 on, an interval may be infinite. An older server would take the same bytes for millions of years, but refuses
-/// the word.
+/// From 17 on, an interval may be infinite. An older server would take the same bytes for millions of years, but
+/// refuses the word.
 const HAS_INFINITE_INTERVALS: i32 = 170_000;
 
 /// What a column of the source needs to become one of the target; `zone` is the spec's time zone.

@@ -297,7 +297,8 @@ impl Write<'_> {
         Error::new(Kind::InvalidSource, what)
     }
 
-    /// Whether that is why the rows are not those that were sent. Only then it is looked at: it takes a pass of its own.
+    /// Whether that is why the rows are not those that were sent. Only then it is looked at: it takes a pass of its
+    /// own.
     ///
     /// # Errors
     /// `InvalidSource` if so.

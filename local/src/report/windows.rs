@@ -71,6 +71,7 @@ pub(super) fn summary(outcome: &Outcome) -> String {
         lines(&columns["ignored"], "not copied, since the target has no such column: "),
         outside.into_iter().collect(),
         lines(&counts["warnings"], ""),
+        lines(&counts["conclusion"]["sequences"], "to go on after the copied rows: "),
     ];
     notes.into_iter().flatten().fold(first, |text, note| format!("{text}\n{note}"))
 }

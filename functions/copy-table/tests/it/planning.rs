@@ -1,9 +1,10 @@
 //! Which windows an execution copies.
 
 use crate::support::*;
+use copy_table::conclude::conclude;
 use serde_json::{Value, json};
 use sluice::Kind;
-use sluice::contract::copy_table::{Outcome, Purpose};
+use sluice::contract::copy_table::{Outcome, Purpose, WindowResult};
 
 /// The days of January by their numbers.
 fn days(starts: &[String]) -> Vec<u32> {
@@ -217,4 +218,29 @@ async fn a_window_may_depend_on_the_one_before() {
         .await;
     let kinds: Vec<_> = outputs.iter().map(|output| output.as_ref().unwrap_err().kind()).collect();
     assert_eq!((kinds, concluded.failed.len()), (vec![Kind::StaleRun, Kind::StaleRun], 2));
+}
+
+/// What has been copied before that is gone, and no other table's.
+#[tokio::test]
+async fn a_target_that_is_made_anew_in_the_midst_lacks_its_first_windows() {
+    let pair = filled().await;
+    let job = Job::new(json!({})).at("first", "2024-01-04T02:00:00.000Z");
+    let plan = pair.plan(&job, json!({})).await.unwrap().plan;
+    pair.attempt(&job, &plan.windows[0], Purpose::Load).await.unwrap();
+    sql(&pair.target, &format!("drop table t; {TABLE}")).await;
+    for planned in &plan.windows[1..] {
+        pair.attempt(&job, planned, Purpose::Load).await.unwrap();
+    }
+    let results: Vec<_> = (0..3).map(|index| WindowResult { index, error: None }).collect();
+    let mut target = connect(&pair.target).await;
+    let concluded = conclude(&mut target, &job.execution, &job.spec, &plan, &results, TIME).await.unwrap();
+    assert_eq!(concluded.failed.into_keys().collect::<Vec<_>>(), [0]);
+    // The same plan is older than what others have done since, and costs nothing.
+    let (_, concluded) = pair.execute(&job.again("second"), json!({})).await;
+    assert!(concluded.failed.is_empty());
+    for planned in &plan.windows {
+        let output = pair.attempt(&job.again("late"), planned, Purpose::Load).await.unwrap();
+        assert_eq!(counts(&output), [0, 0, 0, 24]);
+    }
+    assert_eq!(planned_days(&pair, &job.again("third"), json!({})).await, [0; 0]);
 }

@@ -21,8 +21,8 @@ pub fn refuse_same(loader: &Loader, user: &str) -> Result<()> {
     Err(Error::new(Kind::InvalidEvent, what))
 }
 
-/// Makes the role if it is missing, and lets it log in: by the password of its secret, else by IAM where that is. May be
-/// done again.
+/// Makes the role if it is missing, and lets it log in: by the password of its secret, else by IAM where that is. May
+/// be done again.
 ///
 /// # Errors
 /// `Misconfigured` if the user may not make roles.

@@ -88,9 +88,11 @@ fn every_event_decodes() {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let event: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         let decoded = match name.as_str() {
-            "copy-table-plan" | "copy-table-copy" | "copy-table-conclude" => {
-                serde_json::from_value::<CopyTableInput>(event).map(drop)
-            }
+            "copy-table-plan"
+            | "copy-table-copy"
+            | "copy-table-conclude"
+            | "copy-table-prepare-source"
+            | "copy-table-prepare-target" => serde_json::from_value::<CopyTableInput>(event).map(drop),
             _ if name.starts_with("copy-table-") => {
                 copy_table::Trigger::read(&event).map(drop).map_err(serde::de::Error::custom)
             }
@@ -150,6 +152,15 @@ fn the_readme_explains_every_error_and_event() {
         "after",
         "upsert-check",
         "upsert-prepare",
+        "copy-table-plan",
+        "copy-table-copy",
+        "copy-table-conclude",
+        "copy-table-backfill",
+        "copy-table-backfill-missing",
+        "copy-table-dry-run",
+        "copy-table-verify",
+        "copy-table-prepare-source",
+        "copy-table-prepare-target",
     ] {
         assert!(readme.contains(&format!("events/{name}.json")), "{name}");
     }
