@@ -144,9 +144,11 @@ pub(crate) async fn tables(deployment: &Deployment, spec: &Spec) -> Result<Strin
         let rows = query(deployment, &format!("select * from {from}{order} limit {SHOWN_ROWS}")).await?;
         let count = query(deployment, &format!("select count(*) from {from}")).await?;
         let count = count.last().and_then(|row| row.first()).cloned().unwrap_or_default();
-        let table = report::rows(&rows, &format!("{count} rows"));
+        let shown = rows.len().saturating_sub(1).to_string();
+        let total = if shown == count { format!("{count} rows") } else { format!("{shown} of {count} rows") };
+        let table = report::rows(&rows, &total);
         let (bucket, key) = (&deployment.bucket, &target.export.key);
-        text.push_str(&format!("{}.{name}\n{table}  s3://{bucket}/{key}\n", spec.database));
+        text.push_str(&format!("{}.{name}\n{table}\nfile: s3://{bucket}/{key}\n", spec.database));
     }
     Ok(text)
 }

@@ -1,6 +1,9 @@
 //! Whole executions of the template's state machines, what starts them, and the command line.
 
 pub(crate) mod cli;
+mod elt;
+mod elt_publishing;
+mod elt_sources;
 mod elt_stand_in;
 pub(crate) mod freshness;
 pub(crate) mod jobs;
