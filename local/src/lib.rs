@@ -3,8 +3,9 @@
 //!
 //! # Layout
 //! - [`commands`]: the command line. Its commands: `run` one job once (`input` finds its files, `loaded` sees whether
-//!   its table is still the one that was loaded, [`lake`] is what jobs by SQL need), `up` keeps the stack in the foreground (with `relay`, by which
-//!   containers get in, and `events`, the examples that it fills in), `bench` measures. `failure` is what ends them.
+//!   its table is still the one that was loaded, [`lake`] is what jobs by SQL need), `up` keeps the stack in the
+//!   foreground (with `relay`, by which containers get in, and `events`, the examples that it fills in), `bench`
+//!   measures. `failure` is what ends them.
 //! - [`stack`]: PostgreSQL and the local AWS, started together; they end with this process, however it ends.
 //! - [`deployment`]: the template, deployed once more under another name, with a database of its own.
 //! - [`execution`]: starts an execution and follows it.
