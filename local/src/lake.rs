@@ -18,12 +18,15 @@ const SHOWN_ROWS: usize = 12;
 /// How often a query is asked for.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
+/// Files by the keys or names that they get, and what is passed over, a line each.
+pub(crate) type Found = (Vec<(String, PathBuf)>, Vec<String>);
+
 /// The files of the sources of `spec` in `folder`, by the keys that they get, and what is passed over, in a line. A
 /// source `movies` is all that is in the folder `movies`, or the file `movies.csv`, as MovieLens has it.
 ///
 /// # Errors
 /// The path and what the file system says, or which sources have no file.
-pub(crate) fn found(spec: &Spec, folder: &Path) -> Result<(Vec<(String, PathBuf)>, Vec<String>), String> {
+pub(crate) fn found(spec: &Spec, folder: &Path) -> Result<Found, String> {
     let (mut files, mut others, mut has_files) = (Vec::new(), Vec::new(), BTreeSet::new());
     for (name, path) in names_in(folder)? {
         let source = spec.sources.iter().find_map(|(source, place)| {

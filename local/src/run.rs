@@ -165,11 +165,7 @@ pub(crate) async fn run_once(arguments: &RunArguments, state_dir: &Path) -> Resu
 }
 
 /// The files of a job that loads files, by the names that they get, and what is passed over, a line each.
-fn found(
-    arguments: &RunArguments,
-    files: &Files,
-    folder: &Path,
-) -> Result<(Vec<(String, PathBuf)>, Vec<String>), Failure> {
+fn found(arguments: &RunArguments, files: &Files, folder: &Path) -> Result<lake::Found, Failure> {
     let mut found = Input::find(folder, &files.spec.source).map_err(Failure::Run)?;
     if arguments.input.is_none() {
         found.files.retain(|(name, _)| !name.starts_with(LATER));
