@@ -18,12 +18,15 @@ const SHOWN_ROWS: usize = 12;
 /// How often a query is asked for.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
+/// Files by the keys or names that they get, and what is passed over, a line each.
+pub(crate) type Found = (Vec<(String, PathBuf)>, Vec<String>);
+
 /// The files of the sources of `spec` in `folder`, by the keys that they get, and what is passed over, in a line. A
 /// source `movies` is all that is in the folder `movies`, or the file `movies.csv`, as MovieLens has it.
 ///
 /// # Errors
 /// The path and what the file system says, or which sources have no file.
-pub(crate) fn found(spec: &Spec, folder: &Path) -> Result<(Vec<(String, PathBuf)>, Vec<String>), String> {
+pub(crate) fn found(spec: &Spec, folder: &Path) -> Result<Found, String> {
     let (mut files, mut others, mut has_files) = (Vec::new(), Vec::new(), BTreeSet::new());
     for (name, path) in names_in(folder)? {
         let source = spec.sources.iter().find_map(|(source, place)| {
@@ -144,9 +147,11 @@ pub(crate) async fn tables(deployment: &Deployment, spec: &Spec) -> Result<Strin
         let rows = query(deployment, &format!("select * from {from}{order} limit {SHOWN_ROWS}")).await?;
         let count = query(deployment, &format!("select count(*) from {from}")).await?;
         let count = count.last().and_then(|row| row.first()).cloned().unwrap_or_default();
-        let table = report::rows(&rows, &format!("{count} rows"));
+        let shown = rows.len().saturating_sub(1).to_string();
+        let total = if shown == count { format!("{count} rows") } else { format!("{shown} of {count} rows") };
+        let table = report::rows(&rows, &total);
         let (bucket, key) = (&deployment.bucket, &target.export.key);
-        text.push_str(&format!("{}.{name}\n{table}  s3://{bucket}/{key}\n", spec.database));
+        text.push_str(&format!("{}.{name}\n{table}\nfile: s3://{bucket}/{key}\n", spec.database));
     }
     Ok(text)
 }

@@ -183,7 +183,8 @@ pub(crate) fn rows(rows: &[Vec<String>], total: &str) -> String {
     let rows: Vec<Vec<String>> = rows.iter().map(in_lines).collect();
     let mut totals = vec![String::new(); names.len()];
     totals[0] = total.to_owned();
-    render(names, &rows, &[totals])
+    let text = render(names, &rows, &[totals]);
+    text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 async fn select(connection: &mut PgConnection, statement: &str) -> Result<Vec<Vec<String>>, BoxError> {

@@ -2,6 +2,10 @@
 
 pub(crate) mod cli;
 pub(crate) mod copying;
+mod elt;
+mod elt_publishing;
+mod elt_sources;
+mod elt_stand_in;
 pub(crate) mod freshness;
 pub(crate) mod jobs;
 pub(crate) mod looks;

@@ -5,6 +5,7 @@ pub(crate) mod copy_parts;
 pub(crate) mod database_access;
 pub(crate) mod detect_new_files;
 pub(crate) mod detection;
+pub(crate) mod elt;
 pub(crate) mod fake_aws;
 pub(crate) mod last_run;
 pub(crate) mod leases;

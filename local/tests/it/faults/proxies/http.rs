@@ -142,8 +142,19 @@ fn name(head: &str, body: &[u8]) -> String {
     let file = key.rsplit('/').next().unwrap_or_default();
     let file = match key.split('/').nth(1) {
         Some("database-access") if folder == "state" => "lease",
+        // The results of queries, and the records of runs.
+        _ if is_id(file.get(..36).unwrap_or_default()) => &file[36..],
         _ if folder == "state" && !["lock.json", "again.json", "loaded.json"].contains(&file) => "entry",
         _ => file,
     };
     format!("{method} {folder}/../{file}")
+}
+
+/// Whether it is the id of a query or the name of an execution: those differ from run to run.
+fn is_id(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(place, byte)| match place {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
 }

@@ -1,0 +1,198 @@
+//! The functions that make a table of the lake, called one by one: every state may be answered twice, also by two at
+//! once, and then nothing is done twice.
+
+use crate::support::lake::{Lake, sample};
+use crate::support::{Answer, execution, invoke, keys, put_json, read};
+use local::template;
+use serde_json::{Value, json};
+
+/// A run, whose states the test goes through by hand.
+struct Run<'a> {
+    lake: &'a Lake,
+    execution: Value,
+}
+
+impl Run<'_> {
+    /// What a function answers to a payload with the job's spec.
+    async fn ask(&self, function: &str, fields: Value) -> Answer {
+        let parameters = &template::root().unwrap()["Resources"]["Scifi"]["Properties"]["Parameters"];
+        let part = |name: &str| serde_json::from_str::<Value>(parameters[name].as_str().unwrap()).unwrap();
+        let mut payload = json!({
+            "execution": self.execution, "database": self.lake.database, "source_prefix": parameters["SourcePrefix"],
+            "export_prefix": parameters["ExportPrefix"], "sources": part("Sources"), "targets": part("Targets"),
+            "more_targets": [], "variables": part("Variables"),
+        });
+        for (name, field) in fields.as_object().unwrap() {
+            payload[name] = field.clone();
+        }
+        invoke(self.lake, function, &payload).await.unwrap()
+    }
+
+    /// The answer of two at once, which must be the same.
+    async fn ask_twice(&self, function: &str, fields: Value) -> Value {
+        let (one, other) = tokio::join!(self.ask(function, fields.clone()), self.ask(function, fields));
+        let (one, other) = (one.unwrap(), other.unwrap());
+        assert_eq!(one, other, "{function}");
+        one
+    }
+
+    /// Runs a step to its end; returns what it has made.
+    async fn step(&self, step: &str, staging: &Value) -> Value {
+        let mut progress = json!({"attempt": 0, "query_id": null});
+        loop {
+            let fields = json!({
+                "action": "run", "step": step, "table": "scifi", "values": {"genre": "Sci-Fi"}, "progress": progress,
+                "staging": staging,
+            });
+            let answer = self.ask_twice("run-query", fields).await;
+            if answer["is_done"] == true {
+                return answer["result"].clone();
+            }
+            progress = answer;
+        }
+    }
+
+    /// Everything up to the publication; returns its payload.
+    async fn prepared(&self) -> Value {
+        let checked = self.ask("prepare-elt", json!({"action": "check", "trigger": {}})).await.unwrap();
+        assert_eq!(checked["tables"], json!(["scifi"]));
+        assert_eq!(checked["values"], json!({"genre": "Sci-Fi"}));
+        if checked["database_exists"] == false {
+            self.ask("prepare-elt", json!({"action": "create_database"})).await.unwrap();
+        }
+        let again = self.ask("prepare-elt", json!({"action": "create_database"})).await.unwrap();
+        assert_eq!(again["database"], "exists");
+        let found = self.ask("prepare-elt", json!({"action": "create_sources"})).await.unwrap();
+        let again = self.ask_twice("prepare-elt", json!({"action": "create_sources"})).await;
+        assert_eq!(again["sources"]["movies"]["fingerprint"], found["sources"]["movies"]["fingerprint"]);
+        assert_eq!(again["sources"]["ratings"]["table"], "exists");
+        let build = self.step("build", &Value::Null).await;
+        let export = self.step("export", &build["staging"]).await;
+        let verify = self.step("verify", &build["staging"]).await;
+        json!({
+            "action": "publish", "table": "scifi", "found": found["sources"], "locked_at": checked["locked_at"],
+            "build": build, "export": export, "verify": verify,
+        })
+    }
+}
+
+fn run<'a>(lake: &'a Lake, name: &str) -> Run<'a> {
+    Run { lake, execution: execution(lake, name) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_state_may_be_answered_twice() {
+    let lake = Lake::with_sample().await;
+    let run = run(&lake, "twice");
+    // Nobody else describes this execution: the lock is its own because it says so.
+    let publish = run.prepared().await;
+    let published = run.ask("publish-elt", publish.clone()).await.unwrap();
+    assert_eq!(run.ask_twice("publish-elt", publish.clone()).await, published, "the answer was lost");
+    lake.holds(&sample(), "Sci-Fi").await;
+    let conclude = json!({
+        "action": "conclude", "values": {"genre": "Sci-Fi"}, "locked_at": publish["locked_at"], "published": [published],
+    });
+    let cleaned = run.ask("publish-elt", conclude.clone()).await.unwrap();
+    assert_eq!(cleaned["tables_dropped"], 1);
+    assert_eq!(run.ask("publish-elt", conclude).await.unwrap()["tables_dropped"], 0);
+    for _ in 0..2 {
+        let released = run.ask("prepare-elt", json!({"action": "release"})).await.unwrap();
+        assert_eq!(released, json!({"is_free": true}));
+    }
+    lake.is_published(&sample(), "Sci-Fi").await;
+    let queries: Vec<String> = lake.queries().await.into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(queries, ["CREATE_TABLE_AS_SELECT", "SELECT", "SELECT"], "each was started once");
+    let record: Value =
+        serde_json::from_str(&read(&lake, &format!("state/{}/runs/twice.json", lake.job)).await).unwrap();
+    assert_eq!(record["published"][0]["rows"], published["rows"]);
+    assert_eq!(record["values"], json!({"genre": "Sci-Fi"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_lost_the_lock_or_is_older_publishes_nothing_and_cleans_nothing() {
+    let lake = Lake::with_sample().await;
+    let run = run(&lake, "late");
+    let publish = run.prepared().await;
+    let lock = format!("state/{}/lock.json", lake.job);
+    let ours: Value = serde_json::from_str(&read(&lake, &lock).await).unwrap();
+    let mut theirs = ours.clone();
+    theirs["owner"] = json!(ours["owner"].as_str().unwrap().replace(":late", ":other"));
+    put_json(&lake, &lock, &theirs).await;
+    let (error, text) = run.ask("publish-elt", publish.clone()).await.unwrap_err();
+    assert_eq!(error, "StaleRun", "{text}");
+    assert_eq!(run.ask("publish-elt", json!({"action": "clean"})).await.unwrap()["tables_dropped"], 0);
+    assert_eq!(run.ask("prepare-elt", json!({"action": "release"})).await.unwrap(), json!({"is_free": false}));
+    assert!(keys(&lake, lake.export()).await.is_empty() && !lake.tables().await.contains(&"scifi".to_owned()));
+
+    put_json(&lake, &lock, &ours).await;
+    run.ask("publish-elt", publish.clone()).await.unwrap();
+    let file = read(&lake, lake.export()).await;
+    // Another version of an older run.
+    let mut older = publish;
+    older["build"]["query_id"] = json!("00000000-0000-4000-8000-000000000000");
+    older["locked_at"] = json!("2024-01-01T00:00:00.000Z");
+    let (error, text) = run.ask("publish-elt", older).await.unwrap_err();
+    assert_eq!(error, "StaleRun", "{text}");
+    assert_eq!(read(&lake, lake.export()).await, file);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_counted_alike_is_not_published() {
+    let lake = Lake::with_sample().await;
+    let run = run(&lake, "counted");
+    let publish = run.prepared().await;
+    let changes: [(&str, Value); 4] = [
+        ("/build/rows", json!(1)),
+        ("/verify/counts/rows", json!(1)),
+        ("/verify/counts/columns/0/values", json!(1)),
+        ("/verify/counts/columns/1/characters", json!(1)),
+    ];
+    for (pointer, value) in changes {
+        let mut other = publish.clone();
+        *other.pointer_mut(pointer).unwrap() = value;
+        let (error, text) = run.ask("publish-elt", other).await.unwrap_err();
+        assert_eq!(error, "InvariantBroken", "{pointer}: {text}");
+        assert!(keys(&lake, lake.export()).await.is_empty() && !lake.tables().await.contains(&"scifi".to_owned()));
+    }
+    // SUCCEEDED does not prove that the file is there.
+    let key = publish["export"]["output"].as_str().unwrap().split_once(&format!("{}/", lake.bucket)).unwrap().1;
+    let body = read(&lake, key).await;
+    lake.s3().delete_object().bucket(&lake.bucket).key(key).send().await.unwrap();
+    let (error, text) = run.ask("publish-elt", publish.clone()).await.unwrap_err();
+    assert_eq!(error, "InvariantBroken", "{text}");
+    // A line less, and a line cut short.
+    let lines: Vec<&str> = body.split_inclusive('\n').collect();
+    for other in [lines[..lines.len() - 1].concat(), body[..body.len() - 3].to_owned()] {
+        lake.s3().put_object().bucket(&lake.bucket).key(key).body(other.into_bytes().into()).send().await.unwrap();
+        let (error, text) = run.ask("publish-elt", publish.clone()).await.unwrap_err();
+        assert_eq!(error, "InvariantBroken", "{text}");
+    }
+    lake.s3().put_object().bucket(&lake.bucket).key(key).body(body.into_bytes().into()).send().await.unwrap();
+    run.ask("publish-elt", publish).await.unwrap();
+    lake.holds(&sample(), "Sci-Fi").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_is_wrong_with_spec_and_input_is_told_before_anything_is_done() {
+    let lake = Lake::with_sample().await;
+    let run = run(&lake, "wrong");
+    let wrong = json!({"action": "check", "trigger": {}, "database": "Lake", "sources": []});
+    let (error, text) = run.ask("prepare-elt", wrong).await.unwrap_err();
+    assert!(error == "Misconfigured" && text.contains("/database: \"Lake\" is no name"), "{text}");
+    let wrong = json!({"action": "check", "trigger": {}, "sources": [], "variables": {"a__b": {}}});
+    let (error, text) = run.ask("prepare-elt", wrong).await.unwrap_err();
+    let told = ["/sources: is a list", "/variables/a__b: \"a__b\" is no name", "/variables/a__b: lacks the field"];
+    assert!(error == "Misconfigured" && told.iter().all(|what| text.contains(what)), "{text}");
+    for trigger in [
+        json!({"variables": {"genre": "Horror"}}),
+        json!({"variables": {"genre": 1}}),
+        json!({"variables": {"table": "x"}}),
+        json!({"select": "SELECT 1"}),
+        json!([]),
+    ] {
+        let (error, text) = run.ask("prepare-elt", json!({"action": "check", "trigger": trigger})).await.unwrap_err();
+        assert_eq!(error, "InvalidEvent", "{trigger}: {text}");
+        assert!(!text.contains("Horror"), "{text}");
+    }
+    assert!(keys(&lake, &format!("state/{}/", lake.job)).await.is_empty(), "the lock was not even asked for");
+}
