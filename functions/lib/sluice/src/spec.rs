@@ -11,8 +11,8 @@
 //! - `print`: what of a spec decides what a table holds.
 
 mod earlier;
-mod fields;
-mod names;
+pub(crate) mod fields;
+pub(crate) mod names;
 mod near;
 mod print;
 mod shape;

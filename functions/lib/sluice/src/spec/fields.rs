@@ -5,7 +5,7 @@ use super::near::did_you_mean;
 use serde_json::{Map, Value};
 
 /// An object of a spec on its way into its type.
-pub(super) struct Fields<'p> {
+pub(crate) struct Fields<'p> {
     pointer: String,
     /// Else it has no fields to lack.
     is_object: bool,
@@ -17,7 +17,7 @@ pub(super) struct Fields<'p> {
 
 impl<'p> Fields<'p> {
     /// The fields of `value`, which stands at `pointer`; none if it is no object, which is a problem.
-    pub(super) fn of(pointer: impl Into<String>, value: &Value, problems: &'p mut Vec<Problem>) -> Self {
+    pub(crate) fn of(pointer: impl Into<String>, value: &Value, problems: &'p mut Vec<Problem>) -> Self {
         let pointer = pointer.into();
         let rest = match value {
             Value::Object(fields) => fields.clone(),
@@ -31,13 +31,13 @@ impl<'p> Fields<'p> {
     }
 
     /// The field `name`, if it is there.
-    pub(super) fn take(&mut self, name: &'static str) -> Option<Value> {
+    pub(crate) fn take(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);
         self.rest.remove(name)
     }
 
     /// The field `name`; that it is missing is a problem.
-    pub(super) fn required(&mut self, name: &'static str) -> Value {
+    pub(crate) fn required(&mut self, name: &'static str) -> Value {
         self.take(name).unwrap_or_else(|| {
             if self.is_object {
                 let pointer = self.pointer.clone();
@@ -48,7 +48,7 @@ impl<'p> Fields<'p> {
     }
 
     /// A text; empty, after a problem, if it is something else.
-    pub(super) fn text(&mut self, name: &'static str, default: Option<&str>) -> String {
+    pub(crate) fn text(&mut self, name: &'static str, default: Option<&str>) -> String {
         match (self.take(name), default) {
             (Some(Value::String(text)), _) => text,
             (Some(other), _) => {
@@ -64,7 +64,7 @@ impl<'p> Fields<'p> {
     }
 
     /// True or false.
-    pub(super) fn flag(&mut self, name: &'static str, default: bool) -> bool {
+    pub(crate) fn flag(&mut self, name: &'static str, default: bool) -> bool {
         match self.take(name) {
             None => default,
             Some(Value::Bool(flag)) => flag,
@@ -76,7 +76,7 @@ impl<'p> Fields<'p> {
     }
 
     /// One of these words; the first one is the default where there is one.
-    pub(super) fn word<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)], default: Option<T>) -> Option<T> {
+    pub(crate) fn word<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)], default: Option<T>) -> Option<T> {
         let given = match self.take(name) {
             None if default.is_some() => return default,
             None => {
@@ -94,23 +94,23 @@ impl<'p> Fields<'p> {
     }
 
     /// That the field `name` is wrong.
-    pub(super) fn wrong(&mut self, name: &str, what: impl Into<String>) {
+    pub(crate) fn wrong(&mut self, name: &str, what: impl Into<String>) {
         let pointer = self.pointer_of(name);
         self.problems.push(Problem { pointer, what: what.into() });
     }
 
     /// The pointer of a field.
-    pub(super) fn pointer_of(&self, name: &str) -> String {
+    pub(crate) fn pointer_of(&self, name: &str) -> String {
         child(&self.pointer, name)
     }
 
     /// Where problems go.
-    pub(super) fn problems(&mut self) -> &mut Vec<Problem> {
+    pub(crate) fn problems(&mut self) -> &mut Vec<Problem> {
         self.problems
     }
 
     /// These fields of the language are not there yet.
-    pub(super) fn later(&mut self, names: &[&'static str]) {
+    pub(crate) fn later(&mut self, names: &[&'static str]) {
         for name in names {
             if self.take(name).is_some() {
                 self.wrong(name, "is not supported yet");
@@ -119,7 +119,7 @@ impl<'p> Fields<'p> {
     }
 
     /// All fields were asked for: others are problems.
-    pub(super) fn end(mut self) {
+    pub(crate) fn end(mut self) {
         for name in std::mem::take(&mut self.rest).keys() {
             let what = format!("there is no such field{}", did_you_mean(name, self.known.iter().copied()));
             self.wrong(name, what);
@@ -128,12 +128,12 @@ impl<'p> Fields<'p> {
 }
 
 /// The pointer of a part of what stands at `pointer`.
-pub(super) fn child(pointer: &str, name: &str) -> String {
+pub(crate) fn child(pointer: &str, name: &str) -> String {
     format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 /// What a value is, in words.
-pub(super) fn kind(value: &Value) -> &'static str {
+pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "true or false",
