@@ -14,8 +14,8 @@ pub struct SourceTable {
     pub rows_estimated: Option<u64>,
     /// Whether an index begins with the column, by name: without one a window reads the whole table.
     pub indexed: Vec<String>,
-    /// What the server calls itself.
-    pub server: String,
+    /// Rows that belong to no window, because their cursor is NULL.
+    pub rows_without_window: u64,
 }
 
 /// A column in MySQL, as `information_schema.columns` has it.
