@@ -6,7 +6,7 @@ use crate::failure::{Failure, named};
 use crate::postgres::Postgres;
 use crate::report::out;
 use crate::setup_error::SetupError;
-use crate::template::{self, Job};
+use crate::template::{self, Files};
 use crate::{BoxError, guard, python, stack};
 use clap::Args;
 use serde_json::{Value, json};
@@ -38,12 +38,12 @@ pub(crate) struct BenchArguments {
 
 /// What stands for the reference job's parameters in the state machine file. With `last_run`: the other tools keep no
 /// words of files either.
-fn substitutions(job: &Job) -> Value {
-    let parts = &job.parts;
+fn substitutions(files: &Files) -> Value {
+    let parts = &files.parts;
     let mut target = parts.target.clone();
     target["on_overlap"] = "last_run".into();
     json!({
-        "Job": "bench", "Prefix": job.prefix, "Source": parts.source.to_string(), "Shape": parts.shape.to_string(),
+        "Job": "bench", "Prefix": files.prefix, "Source": parts.source.to_string(), "Shape": parts.shape.to_string(),
         "Target": target.to_string(),
     })
 }
@@ -93,6 +93,7 @@ pub(crate) fn bench(arguments: &BenchArguments, state_dir: &Path) -> Result<(), 
     let root = template::root()?;
     let jobs = template::all_jobs()?;
     let job = template::reference(&jobs).ok_or_else(|| BoxError::from("template.yaml has no job"))?;
+    let files = job.files().ok_or_else(|| BoxError::from("the reference job loads no files"))?;
     let functions = template::binaries(&root, [job])?;
     let names = functions.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     say(&format!("building {names} as they are deployed: a quarter of an hour and more, once"));
@@ -101,7 +102,7 @@ pub(crate) fn bench(arguments: &BenchArguments, state_dir: &Path) -> Result<(), 
     measure.arg(workspace().join("local/bench/bench.py"));
     measure.arg("--functions").arg(functions).arg("--data").arg(data).arg("--out").arg(&arguments.out);
     measure.arg("--sample").arg(sample);
-    measure.arg("--job").arg(substitutions(job).to_string());
+    measure.arg("--job").arg(substitutions(files).to_string());
     for (option, is_given) in [("--quick", arguments.quick), ("--large", arguments.large)] {
         if is_given {
             measure.arg(option);

@@ -47,7 +47,7 @@ pub struct Deployment {
     pub bucket: String,
     /// The job's name.
     pub job: String,
-    /// The keys of its input start with this.
+    /// The keys of its input start with this; empty if it loads no files.
     pub prefix: String,
     /// Its state machine.
     pub state_machine_arn: String,
@@ -112,7 +112,7 @@ impl Deployment {
             name: name.to_owned(),
             bucket: output("BucketName")?,
             job: job.name.clone(),
-            prefix: job.prefix.clone(),
+            prefix: job.prefix().to_owned(),
             state_machine_arn: format!("{}{}", output("StateMachineArnPrefix")?, job.name),
             database_instance: output("DatabaseInstance")?,
             database_url,
@@ -125,7 +125,7 @@ impl Deployment {
         let (before, _) = self.state_machine_arn.rsplit_once(':').unwrap_or_default();
         Self {
             job: job.name.clone(),
-            prefix: job.prefix.clone(),
+            prefix: job.prefix().to_owned(),
             state_machine_arn: format!("{before}:{}-{}", self.name, job.name),
             ..self.clone()
         }

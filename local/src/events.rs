@@ -18,6 +18,7 @@ use std::time::SystemTime;
 /// # Errors
 /// As Step Functions and the file system have it.
 pub(crate) async fn fill_in(deployment: &Deployment, job: &Job, arn: &str, folder: &Path) -> Result<bool, BoxError> {
+    let Some(files) = job.files() else { return Ok(false) };
     let functions = template::binaries(&template::root()?, [job])?;
     let execution = Execution::new(deployment.sfn(), arn.to_owned());
     let manifest = execution.output_of("DetectNewFiles").await?["detected"]["manifest"].take();
@@ -37,10 +38,10 @@ pub(crate) async fn fill_in(deployment: &Deployment, job: &Job, arn: &str, folde
         ("execution", execution),
         ("manifest", manifest),
         ("opened_at", now.into()),
-        ("prefix", job.prefix.as_str().into()),
-        ("source", job.parts.source.clone()),
-        ("shape", job.parts.shape.clone()),
-        ("target", job.parts.target.clone()),
+        ("prefix", files.prefix.as_str().into()),
+        ("source", files.parts.source.clone()),
+        ("shape", files.parts.shape.clone()),
+        ("target", files.parts.target.clone()),
     ];
     fs::create_dir_all(folder)?;
     for entry in fs::read_dir(workspace().join("events"))? {

@@ -107,7 +107,7 @@ mod tests {
 
     /// That of the reference job: `.csv`.
     fn source() -> Source {
-        crate::template::all_jobs().unwrap().remove(0).spec.source
+        crate::template::all_jobs().unwrap().remove(0).files().unwrap().spec.source.clone()
     }
 
     #[test]

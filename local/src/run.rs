@@ -10,7 +10,7 @@ use crate::input::{self, Input};
 use crate::loaded;
 use crate::report::{self, ProgressLines, out};
 use crate::stack::{STACK_NAME, Stack};
-use crate::template::{self, Job};
+use crate::template::{self, Files, Job};
 use clap::Args;
 use sluice::input::PassedOver;
 use std::fs;
@@ -82,6 +82,7 @@ pub(crate) async fn run_once(arguments: &RunArguments, state_dir: &Path) -> Resu
     let root = template::root()?;
     let jobs = template::all_jobs()?;
     let job = chosen(&jobs, arguments.job.as_deref())?;
+    let files = job.files().ok_or_else(|| Failure::Run(format!("{} loads no files: it runs on AWS only", job.name)))?;
     let name = match &arguments.input {
         None => STACK_NAME.to_owned(),
         Some(folder) => format!("{STACK_NAME}-{:08x}", folder_number(folder)),
@@ -97,15 +98,15 @@ pub(crate) async fn run_once(arguments: &RunArguments, state_dir: &Path) -> Resu
             },
         )?,
     };
-    let mut found = Input::find(&folder, &job.spec.source).map_err(Failure::Run)?;
+    let mut found = Input::find(&folder, &files.spec.source).map_err(Failure::Run)?;
     if arguments.input.is_none() {
         found.files.retain(|(name, _)| !name.starts_with(LATER));
     }
     if found.files.is_empty() {
-        let told = std::iter::once(format!("{}: no {} file in it", folder.display(), job.spec.source.suffix));
+        let told = std::iter::once(format!("{}: no {} file in it", folder.display(), files.spec.source.suffix));
         return Err(Failure::Run(told.chain(found.told()).collect::<Vec<_>>().join("\n")));
     }
-    let added = arguments.add.iter().map(|file| added(file, job)).collect::<Result<Vec<_>, _>>()?;
+    let added = arguments.add.iter().map(|file| added(file, files)).collect::<Result<Vec<_>, _>>()?;
 
     say("starting PostgreSQL and the local AWS");
     let stack = Stack::start(state_dir, template::binaries(&root, template::with_followers(&jobs, job))?, &say)?;
@@ -120,11 +121,11 @@ pub(crate) async fn run_once(arguments: &RunArguments, state_dir: &Path) -> Resu
     // With --json standard output holds nothing else.
     let tell = |line: &str| if arguments.json { eprintln!("{line}") } else { say(line) };
     found.told().iter().for_each(|line| tell(line));
-    for name in job.spec.unused_columns() {
+    for name in files.spec.unused_columns() {
         tell(&format!("the column {name:?} of Source is not used, and not read"));
     }
     let loads = !arguments.dry_run && arguments.explain.is_empty();
-    if let Some(line) = loaded::forget_if_gone(&deployment, &job.spec.target, loads).await? {
+    if let Some(line) = loaded::forget_if_gone(&deployment, &files.spec.target, loads).await? {
         tell(&line);
     }
     say(&format!("running {}", job.name));
@@ -137,7 +138,7 @@ pub(crate) async fn run_once(arguments: &RunArguments, state_dir: &Path) -> Resu
             }
         })
         .await?;
-    show(&deployment, job, &outcome, arguments.json).await?;
+    show(&deployment, files, &outcome, arguments.json).await?;
     if outcome.succeeded() { Ok(()) } else { Err(Failure::Run(report::failure(&outcome))) }
 }
 
@@ -153,7 +154,7 @@ fn chosen<'a>(jobs: &'a [Job], name: Option<&str>) -> Result<&'a Job, Failure> {
     })
 }
 
-async fn show(deployment: &Deployment, job: &Job, outcome: &Outcome, json: bool) -> Result<(), BoxError> {
+async fn show(deployment: &Deployment, files: &Files, outcome: &Outcome, json: bool) -> Result<(), BoxError> {
     if json {
         out(format_args!("{}\n", serde_json::to_string(outcome)?));
         return Ok(());
@@ -165,7 +166,7 @@ async fn show(deployment: &Deployment, job: &Job, outcome: &Outcome, json: bool)
         }
         let mut connection = deployment.connect().await?;
         // The run has done its work, whatever keeps its table from being shown.
-        match report::table(&mut connection, &job.spec).await {
+        match report::table(&mut connection, &files.spec).await {
             Ok(table) => out(format_args!("{table}")),
             Err(error) => eprintln!("the table cannot be shown: {error}"),
         }
@@ -174,12 +175,12 @@ async fn show(deployment: &Deployment, job: &Job, outcome: &Outcome, json: bool)
 }
 
 /// A file that is to be uploaded, with its name.
-fn added(file: &Path, job: &Job) -> Result<(String, PathBuf), Failure> {
+fn added(file: &Path, files: &Files) -> Result<(String, PathBuf), Failure> {
     let name = input::name_of(file).map_err(Failure::Run)?;
-    let why = match input::passed_over(&name, &job.spec.source) {
+    let why = match input::passed_over(&name, &files.spec.source) {
         None => return Ok((name, file.to_owned())),
         Some(PassedOver::Hidden) => "begins with _ or .".to_owned(),
-        Some(_) => format!("does not end in {}", job.spec.source.suffix),
+        Some(_) => format!("does not end in {}", files.spec.source.suffix),
     };
     Err(Failure::Run(format!("{}: its name {why}, so no run would load it", file.display())))
 }

@@ -4,12 +4,14 @@
 //!
 //! # Layout
 //! - `jobs`: the jobs that the template has, and what is wrong with them.
-//! - `spec`: the spec of a job; `lines`: on which line a field of it stands; `places`: the same within a JSON text.
+//! - `kinds`: what a job of each kind says; `spec`: out of which parameters.
+//! - `lines`: on which line a field of a spec stands; `places`: the same within a JSON text.
 //! - `flatten`: a job's child template, written out in the root.
 //! - `selection`: what some of the jobs need.
 
 mod flatten;
 mod jobs;
+mod kinds;
 mod lines;
 mod places;
 mod selection;
@@ -17,6 +19,7 @@ mod spec;
 
 pub use flatten::flatten;
 pub use jobs::{Job, REFERENCE_JOB, jobs, reference};
+pub use kinds::{Files, Kind};
 pub use selection::{binaries, binaries_of, with_followers};
 
 use crate::BoxError;

@@ -61,7 +61,12 @@ pub(crate) async fn up(arguments: &UpArguments, state_dir: &Path) -> Result<(), 
     out(format_args!("{exports}ready\n"));
     eprintln!("the exports are in {} too", file.display());
     for (job, _) in &jobs {
-        eprintln!("upload to s3://{}/{} and a run of {} starts by itself", deployment.bucket, job.prefix, job.name);
+        if let Some(files) = job.files() {
+            eprintln!(
+                "upload to s3://{}/{} and a run of {} starts by itself",
+                deployment.bucket, files.prefix, job.name
+            );
+        }
     }
     eprintln!("Ctrl-C ends");
     let result = tokio::select! {

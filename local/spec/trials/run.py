@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Runs trial cases against a stack that `cargo local up` keeps: run.py ENV_FILE CASE_FOLDER...
 
-ENV_FILE is the file of exports that `up` writes, .sluice/env. Needs boto3 and psql. A case is a folder with
+ENV_FILE is the file of exports that `up` writes, .sluice/env. Needs boto3 and psql. The spec of the reference job's state
+machine is each case's for a while, and the rule on uploads is off; both are put back. Of the 33 given cases 28 run by
+themselves, in some two minutes. A case is a folder with
   in/           files that are uploaded before the run; or in/1, in/2 ... for one run after the other
   spec.json     optional: source, shape, target (laid over those below), sql (run first; $T is the table), inputs (one per run)
   expected.csv  the table in the end
@@ -66,16 +68,20 @@ def run(folder, plain, number):
         got = sql(f'select * from "{target["table"]}" order by 1')
         fine, told = list(csv.reader(got.splitlines())) == list(csv.reader((folder / "expected.csv").open())), f"{told}\n{got}"
     expected = (folder / "expected.txt").read_text().splitlines() if (folder / "expected.txt").exists() else []
-    for name, _, text in (line.partition(": ") for line in expected):
+    for name, _, text in (line.partition(": ") for line in expected if line and not line.startswith("#")):
         holds = {"status": outcome["status"] == text, "has": text in told, "not": text not in told,
                  "any": any(part.strip() in told for part in text.split(" | "))}
-        fine &= holds.get(name, True)
+        fine &= holds[name]
     return fine, told
 
 
 def main():
     plain = sfn.describe_state_machine(stateMachineArn=machine)["definition"]
-    rules = [rule["Name"] for rule in events.list_rules()["Rules"] if "FileArrived" in rule["Name"] and bucket in rule.get("EventPattern", "")]
+    pages = events.get_paginator("list_rules").paginate()
+    patterns = {rule["Name"]: rule["EventPattern"] for page in pages for rule in page["Rules"] if "EventPattern" in rule}
+    rules = [name for name, pattern in patterns.items() if "Object Created" in pattern and bucket in pattern]
+    if not rules:
+        sys.exit("no rule on uploads is found: an upload would start a run beside those of the cases")
     for rule in rules:
         events.disable_rule(Name=rule)
     failed = 0

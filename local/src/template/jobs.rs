@@ -1,17 +1,17 @@
 //! The jobs that the template has. What is wrong with them is said before anything is deployed.
 
+use super::kinds::{Files, Kind};
 use super::lines::Lines;
-use super::{APPLICATION, call, resources, spec};
+use super::spec::lacks;
+use super::{APPLICATION, call, resources};
 use crate::BoxError;
 use serde_json::Value;
-use sluice::contract::keys;
-use sluice::spec::{Parts, Spec};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The job that the template ships with.
 pub const REFERENCE_JOB: &str = "pomodoro";
 
-/// One job of the kind `transform-and-upsert`.
+/// One job.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// Its logical id in the template.
@@ -20,14 +20,25 @@ pub struct Job {
     pub name: String,
     /// The path of its kind's template.
     pub location: String,
-    /// Keys of its input start with this.
-    pub prefix: String,
-    /// Its spec, as it is written.
-    pub parts: Parts,
-    /// The same, checked.
-    pub spec: Spec,
+    /// Its kind, and what it says.
+    pub kind: Kind,
     /// The job that it runs after, if it does.
     pub after: Option<String>,
+}
+
+impl Job {
+    /// What it says, if it loads files.
+    pub fn files(&self) -> Option<&Files> {
+        match &self.kind {
+            Kind::TransformAndUpsert(files) => Some(files),
+            Kind::CopyTable(_) => None,
+        }
+    }
+
+    /// Keys of its input start with this; empty if it loads no files.
+    pub fn prefix(&self) -> &str {
+        self.files().map_or("", |files| &files.prefix)
+    }
 }
 
 /// The jobs of a template whose jobs are nested still, by their logical ids. `text` is what it was parsed from, for the
@@ -76,39 +87,22 @@ pub fn reference(jobs: &[Job]) -> Option<&Job> {
 fn read(id: &str, properties: &Value, lines: &Lines<'_>) -> Result<Job, Vec<String>> {
     let parameters = &properties["Parameters"];
     let text = |name: &str| match &parameters[name] {
-        Value::String(text) => Ok(text.as_str()),
-        Value::Null => Err(format!("it lacks the parameter {name}")),
+        Value::String(text) => Ok(Some(text.as_str())),
+        Value::Null => Ok(None),
         other if call(other).is_some() => Err(format!("{name} is a call; a job says it in words")),
         other => Err(format!("{name} is {other}, not text; put it in quotation marks")),
     };
-    let name = is_of_a_kind(properties).and_then(|()| text("Job")).and_then(checked_name);
-    let prefix = text("Prefix").and_then(|prefix| keys::refuse_prefix(prefix).map_or(Ok(prefix), Err));
-    let (name, prefix) = match (name, prefix) {
-        (Ok(name), Ok(prefix)) => (name, prefix),
-        (name, prefix) => {
-            let problems = [name.err(), prefix.err()].into_iter().flatten();
-            return Err(problems.map(|problem| format!("template.yaml: {id}: {problem}")).collect());
-        }
-    };
-    let (parts, spec) = spec::read(name, &text, &|parameter| lines.parameter(id, parameter))?;
+    let of_job = |problem| vec![format!("template.yaml: {id}: {problem}")];
+    let location =
+        properties["Location"].as_str().ok_or("it has no Location").map_err(|what| of_job(what.to_owned()))?;
+    let name = text("Job").and_then(|name| name.ok_or_else(|| lacks("Job"))).and_then(checked_name).map_err(of_job)?;
     Ok(Job {
         id: id.to_owned(),
         name: name.to_owned(),
-        location: properties["Location"].as_str().unwrap_or_default().to_owned(),
-        prefix: prefix.to_owned(),
-        parts,
-        spec,
+        location: location.to_owned(),
+        kind: Kind::read(location, name, &text, &|parameter| lines.parameter(id, parameter))?,
         after: parameters["After"].as_str().filter(|after| !after.is_empty()).map(ToOwned::to_owned),
     })
-}
-
-/// Is it a job of a kind?
-fn is_of_a_kind(properties: &Value) -> Result<(), String> {
-    let location = properties["Location"].as_str().ok_or("it has no Location")?;
-    if location.starts_with("statemachine/") && location.ends_with(".yaml") {
-        return Ok(());
-    }
-    Err(format!("Location is {location:?}, not a kind such as statemachine/transform-and-upsert.yaml"))
 }
 
 fn checked_name(name: &str) -> Result<&str, String> {

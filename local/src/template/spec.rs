@@ -3,46 +3,65 @@
 use super::lines::Written;
 use super::places::places;
 use serde_json::Value;
-use sluice::spec::{Parts, Problem, Spec};
+use sluice::spec::Problem;
 
 /// What CloudFormation takes for a parameter, in bytes.
 const MAX_BYTES: usize = 4_096;
 
-/// The three parts and the parameters that have them.
-const PARTS: [(&str, &str); 3] = [("/source", "Source"), ("/shape", "Shape"), ("/target", "Target")];
+/// A part of a spec.
+pub(super) struct Part {
+    /// As a JSON Pointer.
+    pub(super) pointer: &'static str,
+    /// The parameter that has it.
+    pub(super) parameter: &'static str,
+    /// What it is if the job does not say it, where it need not.
+    pub(super) default: Option<&'static str>,
+}
 
-/// The spec of the job `name`: of each part's parameter `text` has what it says, and `written` how that stands in the
-/// template.
+/// What a parameter says.
+pub(super) type Text<'f, 'p> = &'f dyn Fn(&str) -> Result<Option<&'p str>, String>;
+
+/// How a parameter stands in the template.
+pub(super) type Writing<'f> = &'f dyn Fn(&str) -> Option<Written>;
+
+/// The spec of the job `name`, which `check` makes of its parts.
 ///
 /// # Errors
 /// Everything that is wrong with it, a line each.
-pub(super) fn read<'p>(
+pub(super) fn read<S, const N: usize>(
     name: &str,
-    text: &dyn Fn(&str) -> Result<&'p str, String>,
-    written: &dyn Fn(&str) -> Option<Written>,
-) -> Result<(Parts, Spec), Vec<String>> {
+    parts: &[Part; N],
+    text: Text<'_, '_>,
+    written: Writing<'_>,
+    check: impl FnOnce([Value; N]) -> Result<S, Vec<Problem>>,
+) -> Result<S, Vec<String>> {
     let mut problems = Vec::new();
-    let parts = PARTS.map(|(pointer, parameter)| {
-        let found = text(parameter).and_then(|text| part(pointer, text, &mut problems));
-        found.unwrap_or_else(|what| {
-            problems.push(Problem { pointer: pointer.to_owned(), what });
-            Value::Null
-        })
+    let values = parts.each_ref().map(|Part { pointer, parameter, default }| {
+        let text = text(parameter).and_then(|text| {
+            text.or(*default).map(|text| (text, Some(text) == *default)).ok_or_else(|| lacks(parameter))
+        });
+        let value = text.and_then(|(text, is_default)| value(pointer, text, is_default, &mut problems));
+        value.map_err(|what| problems.push(Problem { pointer: (*pointer).to_owned(), what })).ok()
     });
-    let are_read = parts.iter().all(|part| !part.is_null());
-    let [source, shape, target] = parts;
-    let parts = Parts { source, shape, target };
-    let spec = if are_read { parts.check().map_err(|mut more| problems.append(&mut more)).ok() } else { None };
-    if let (Some(spec), true) = (spec, problems.is_empty()) {
-        return Ok((parts, spec));
+    if values.iter().all(Option::is_some) {
+        match check(values.map(Option::unwrap_or_default)) {
+            Ok(spec) if problems.is_empty() => return Ok(spec),
+            Ok(_) => {}
+            Err(mut more) => problems.append(&mut more),
+        }
     }
     let told = problems.iter().map(|problem| {
-        let part = PARTS.iter().find(|(part, _)| problem.pointer.starts_with(part));
-        let line = part.and_then(|(part, parameter)| Some(line(&written(parameter)?, &problem.pointer[part.len()..])));
+        let part = parts.iter().find(|part| problem.pointer.starts_with(part.pointer));
+        let line = part.and_then(|part| Some(line(&written(part.parameter)?, &problem.pointer[part.pointer.len()..])));
         let line = line.map_or_else(String::new, |line| format!("{line}:"));
         format!("template.yaml:{line} job {name}, {problem}")
     });
     Err(told.collect())
+}
+
+/// What is wrong where a parameter is not there.
+pub(super) fn lacks(parameter: &str) -> String {
+    format!("it lacks the parameter {parameter}")
 }
 
 /// The line of a field, or of what keeps the text from being JSON.
@@ -54,7 +73,7 @@ fn line(written: &Written, pointer: &str) -> usize {
 }
 
 /// A part as JSON. What JSON would drop untold is a problem: of two fields of one name the first.
-fn part(pointer: &str, text: &str, problems: &mut Vec<Problem>) -> Result<Value, String> {
+fn value(pointer: &str, text: &str, is_default: bool, problems: &mut Vec<Problem>) -> Result<Value, String> {
     if text.len() > MAX_BYTES {
         return Err(format!("has {} bytes; CloudFormation takes {MAX_BYTES}", text.len()));
     }
@@ -64,7 +83,7 @@ fn part(pointer: &str, text: &str, problems: &mut Vec<Problem>) -> Result<Value,
         let what = error.split(" at line ").next().unwrap_or_default();
         format!("is no JSON: {what}")
     })?;
-    if !value.is_object() {
+    if !value.is_object() && !is_default {
         return Err("is no JSON object".to_owned());
     }
     let mut found: Vec<String> = places(text).into_iter().map(|place| place.pointer).collect();

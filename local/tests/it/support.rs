@@ -67,6 +67,17 @@ impl std::ops::Deref for Fixture {
     }
 }
 
+impl Drop for Fixture {
+    /// Beside the test's own runtime, which ends now.
+    fn drop(&mut self) {
+        let deployment = self.deployment.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(end_functions(&deployment));
+        });
+    }
+}
+
 impl Fixture {
     /// [`invoke`] for a function of this deployment.
     pub(crate) async fn invoke(&self, function: &str, payload: &Value) -> Result<Answer, BoxError> {
@@ -281,19 +292,30 @@ pub(crate) async fn until<F: Future<Output = Result<bool, BoxError>>>(what: &str
 
 /// The processes of a function of this deployment.
 pub(crate) fn processes(deployment: &Deployment, function: &str) -> Vec<String> {
-    let variable = format!("AWS_LAMBDA_FUNCTION_NAME={}", deployment.function_name(function));
-    let endpoint = format!("AWS_ENDPOINT_URL={}", deployment.config.endpoint_url().unwrap());
-    let has =
-        |environment: &[u8], wanted: &str| environment.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes());
-    fs::read_dir("/proc")
-        .unwrap()
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
-        .filter(|pid| {
-            fs::read(format!("/proc/{pid}/environ"))
-                .is_ok_and(|environment| has(&environment, &variable) && has(&environment, &endpoint))
-        })
-        .collect()
+    let (function, endpoint) = (deployment.function_name(function), deployment.config.endpoint_url());
+    let is_wanted = |process: &Running| process.function == function && Some(process.endpoint.as_str()) == endpoint;
+    running().filter(is_wanted).map(|process| process.pid).collect()
+}
+
+/// A function's process on this machine.
+struct Running {
+    pid: String,
+    function: String,
+    /// Where it finds AWS.
+    endpoint: String,
+}
+
+fn running() -> impl Iterator<Item = Running> {
+    let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    pids.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).filter_map(|pid| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        let value = |variable: &str| {
+            let mut values = environment.split(|byte| *byte == 0);
+            values.find_map(|entry| Some(std::str::from_utf8(entry).ok()?.strip_prefix(variable)?.to_owned()))
+        };
+        let (function, endpoint) = (value("AWS_LAMBDA_FUNCTION_NAME=")?, value("AWS_ENDPOINT_URL=")?);
+        Some(Running { pid, function, endpoint })
+    })
 }
 
 /// Kills a function's processes; says whether there was one.
@@ -303,4 +325,17 @@ pub(crate) fn kill(deployment: &Deployment, function: &str) -> bool {
         std::process::Command::new("kill").arg("-KILL").args(&pids).status().unwrap();
     }
     !pids.is_empty()
+}
+
+/// Deletes the functions of a deployment that is not needed any more. The local Lambda keeps an idle process of each one
+/// and asks it ten times a second; those of a hundred deployments take more time than all tests.
+pub(crate) async fn end_functions(deployment: &Deployment) {
+    let client = aws_sdk_lambda::Client::new(&deployment.config);
+    let prefix = format!("{}-", deployment.name);
+    // Wherever they find AWS: behind a proxy, it may be.
+    let names: BTreeSet<String> = running().map(|process| process.function).collect();
+    for name in names.iter().filter(|name| name.starts_with(&prefix)) {
+        // Two jobs of one deployment may end at once.
+        let _ = client.delete_function().function_name(name).send().await;
+    }
 }

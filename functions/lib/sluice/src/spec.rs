@@ -21,6 +21,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use names::reserved;
 pub use near::did_you_mean;
 pub use print::{Print, Selection};
 pub use shape::{Other, Pivot, Shape};

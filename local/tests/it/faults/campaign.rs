@@ -106,6 +106,7 @@ impl Campaign {
             let error = if outcome.succeeded() { String::new() } else { format!(", after {}", failure(&outcome)) };
             format!("{}: {problem}{error}", struck.as_deref().unwrap_or("no fault"))
         })?;
+        end_functions(&deployment).await;
         Ok(Ended { struck, outcome })
     }
 

@@ -34,7 +34,7 @@ fn a_kind_names_no_column_no_table_and_no_stack_of_its_own() {
         for word in columns.iter().copied().chain(&table) {
             assert!(!text.contains(&format!("\"{word}\"")), "{path} says {word}");
         }
-        for word in [&job.spec.target.table, &job.prefix, &job.name] {
+        for word in [&job.spec.target.table, &job.prefix, &template::REFERENCE_JOB.to_owned()] {
             assert!(!text.contains(word.as_str()) || path == KIND && *word == job.prefix, "{path} says {word}");
         }
         assert!(!text.contains("AWS::StackName"), "{path}");

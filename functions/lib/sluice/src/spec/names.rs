@@ -17,7 +17,7 @@ pub(super) fn refuse_column(name: &str) -> Option<String> {
 
 /// A problem for each text that others would take for theirs before a function sees it: `${`, with which substitutions
 /// of the template begin, and names that end in `.$`, which are paths to Step Functions.
-pub(crate) fn reserved(pointer: &str, value: &Value, problems: &mut Vec<Problem>) {
+pub fn reserved(pointer: &str, value: &Value, problems: &mut Vec<Problem>) {
     const SUBSTITUTION: &str = "holds ${, with which a substitution of the template begins";
     const PATH: &str = "ends in .$, which makes it a path to Step Functions";
     let mut refuse = |pointer: &str, what: &str| {

@@ -74,8 +74,8 @@ async fn prefix_changed() {
     upload_sample(&stack).await;
     run_well(&stack, json!({})).await;
     let mut root = template::root().unwrap();
-    root["Resources"][&reference_job().id]["Properties"]["Parameters"]["Prefix"] = json!("landing/");
-    let job = template::jobs(&root, "").unwrap().into_iter().find(|job| job.prefix == "landing/").unwrap();
+    root["Resources"]["Pomodoro"]["Properties"]["Parameters"]["Prefix"] = json!("landing/");
+    let job = template::jobs(&root, "").unwrap().into_iter().find(|job| job.prefix() == "landing/").unwrap();
     let changed = template::flatten(root).unwrap();
     let changed = stack.stack.deploy_template(&stack.name, &vpc_mode(), changed).await.unwrap().of_job(&job);
     changed.upload("a.csv", csv(&[("Work", "1", "2024-01-01")])).await.unwrap();

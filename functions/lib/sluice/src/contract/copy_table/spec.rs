@@ -1,6 +1,7 @@
 //! The spec of a job: three parameters of its stack, which the states carry. Strict, so that a misspelt setting is an
 //! error and not a default.
 
+use crate::spec::Problem;
 use crate::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -369,52 +370,60 @@ impl Spec {
     /// # Errors
     /// `Misconfigured`, with everything that an operator has to put right.
     pub fn check(&self) -> Result<()> {
-        let (target, mut problems) = (&self.target, Vec::new());
-        match &self.windows {
-            None if target.mode != Mode::Replace => {
-                problems.push(format!("the mode {} needs windows", target.mode.name()));
-            }
-            Some(_) if target.mode == Mode::Replace => {
-                problems.push("the mode replace copies the whole table, so windows must be null".to_owned());
-            }
-            None => {}
-            Some(windows) => windows.check(&mut problems),
-        }
-        if target.mode == Mode::Upsert && target.key.is_empty() {
-            problems.push("the mode upsert needs a key".to_owned());
-        }
-        if target.max_shrink_percent > 100 {
-            problems.push("max_shrink_percent is more than 100".to_owned());
-        }
-        let mut sorted = target.key.clone();
-        sorted.sort();
-        sorted.dedup();
-        if sorted.len() < target.key.len() {
-            problems.push("the key names a column twice".to_owned());
-        }
-        if let Columns::Listed(names) = &self.source.columns {
-            let cursor = self.windows.as_ref().map(|windows| &windows.cursor);
-            for name in target.key.iter().chain(cursor).filter(|name| !names.contains(name)) {
-                problems.push(format!("the column {name:?} is needed, but not among the columns of the source"));
-            }
-        }
+        let problems: Vec<String> = self.problems().iter().map(ToString::to_string).collect();
         match problems.is_empty() {
             true => Ok(()),
             false => Err(Error::new(Kind::Misconfigured, format!("spec: {}", problems.join("; ")))),
         }
     }
+
+    /// The same, by fields.
+    pub fn problems(&self) -> Vec<Problem> {
+        let (target, mut problems) = (&self.target, Vec::new());
+        let mut add = |pointer: &str, what: String| problems.push(Problem { pointer: pointer.to_owned(), what });
+        match &self.windows {
+            None if target.mode != Mode::Replace => {
+                add("/target/mode", format!("the mode {} needs windows", target.mode.name()));
+            }
+            Some(_) if target.mode == Mode::Replace => {
+                add("/windows", "the mode replace copies the whole table, so windows must be null".to_owned());
+            }
+            None => {}
+            Some(windows) => windows.check(&mut add),
+        }
+        if target.mode == Mode::Upsert && target.key.is_empty() {
+            add("/target/mode", "the mode upsert needs a key".to_owned());
+        }
+        if target.max_shrink_percent > 100 {
+            add("/target/max_shrink_percent", "is more than 100".to_owned());
+        }
+        let mut sorted = target.key.clone();
+        sorted.sort();
+        sorted.dedup();
+        if sorted.len() < target.key.len() {
+            add("/target/key", "names a column twice".to_owned());
+        }
+        if let Columns::Listed(names) = &self.source.columns {
+            let cursor = self.windows.as_ref().map(|windows| &windows.cursor);
+            for name in target.key.iter().chain(cursor).filter(|name| !names.contains(name)) {
+                add("/source/columns", format!("the column {name:?} is needed, but not among them"));
+            }
+        }
+        problems
+    }
 }
 
 impl Windows {
-    fn check(&self, problems: &mut Vec<String>) {
+    fn check(&self, add: &mut dyn FnMut(&str, String)) {
         if self.window.unit == Unit::Month && self.start.day_of_month() > 28 {
-            problems.push(format!("windows of months cannot start on {}: not every month has that day", self.start.0));
+            let what = format!("windows of months cannot start on {}: not every month has that day", self.start.0);
+            add("/windows/start", what);
         }
         if !(1..=MAX_WINDOWS).contains(&self.max_windows) {
-            problems.push(format!("max_windows is not 1 to {MAX_WINDOWS}"));
+            add("/windows/max_windows", format!("is not 1 to {MAX_WINDOWS}"));
         }
-        if self.max_windows + self.recheck_windows > MAX_WINDOWS {
-            problems.push(format!("max_windows and recheck_windows are more than {MAX_WINDOWS} together"));
+        if self.max_windows.saturating_add(self.recheck_windows) > MAX_WINDOWS {
+            add("/windows/recheck_windows", format!("is more than {MAX_WINDOWS} together with max_windows"));
         }
     }
 }
@@ -469,8 +478,8 @@ mod tests {
             (|spec| spec["windows"]["window"] = json!("a day"), "window \"a day\" is not"),
             (|spec| spec["windows"]["window"] = json!("0 days"), "window \"0 days\" is not"),
             (|spec| spec["windows"]["start"] = json!("2023-02-29"), "\"2023-02-29\" is not a date"),
-            (|spec| spec["windows"]["max_windows"] = json!(0), "max_windows is not 1 to 1000"),
-            (|spec| spec["windows"]["recheck_windows"] = json!(970), "more than 1000 together"),
+            (|spec| spec["windows"]["max_windows"] = json!(0), "max_windows: is not 1 to 1000"),
+            (|spec| spec["windows"]["recheck_windows"] = json!(970), "more than 1000 together with"),
             (
                 |spec| {
                     spec["windows"]["window"] = json!("1 month");

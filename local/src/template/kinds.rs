@@ -1,0 +1,170 @@
+//! What a job is about, by its kind: the parameters that have its spec, and the reader of it.
+
+use super::spec::{Part, Text, Writing, lacks, read};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use sluice::contract::{copy_table, keys};
+use sluice::spec::{Parts, Problem, Spec, reserved};
+
+/// A kind, and what a job of it says.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// Files into a table of PostgreSQL.
+    TransformAndUpsert(Box<Files>),
+    /// A table of one PostgreSQL into another one.
+    CopyTable(Box<copy_table::Spec>),
+}
+
+/// What a job of the kind `transform-and-upsert` says.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// Keys of its input start with this.
+    pub prefix: String,
+    /// Its spec, as it is written.
+    pub parts: Parts,
+    /// The same, checked.
+    pub spec: Spec,
+}
+
+impl Kind {
+    /// What the job `name` says, whose kind's template is at `location`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, a line each.
+    pub(super) fn read(
+        location: &str,
+        name: &str,
+        text: Text<'_, '_>,
+        written: Writing<'_>,
+    ) -> Result<Self, Vec<String>> {
+        match location {
+            "statemachine/transform-and-upsert.yaml" => {
+                let prefix = text("Prefix")
+                    .and_then(|prefix| prefix.ok_or_else(|| lacks("Prefix")))
+                    .and_then(|prefix| keys::refuse_prefix(prefix).map_or(Ok(prefix), Err));
+                let prefix = prefix.map_err(|problem| vec![format!("template.yaml: job {name}: {problem}")])?;
+                const PARTS: [Part; 3] = [
+                    Part { pointer: "/source", parameter: "Source", default: None },
+                    Part { pointer: "/shape", parameter: "Shape", default: None },
+                    Part { pointer: "/target", parameter: "Target", default: None },
+                ];
+                let (parts, spec) = read(name, &PARTS, text, written, |[source, shape, target]| {
+                    let parts = Parts { source, shape, target };
+                    parts.check().map(|spec| (parts, spec))
+                })?;
+                Ok(Self::TransformAndUpsert(Box::new(Files { prefix: prefix.to_owned(), parts, spec })))
+            }
+            "statemachine/copy-table.yaml" => {
+                const PARTS: [Part; 3] = [
+                    Part { pointer: "/source", parameter: "Source", default: None },
+                    Part { pointer: "/target", parameter: "Target", default: None },
+                    Part { pointer: "/windows", parameter: "Windows", default: Some("null") },
+                ];
+                let spec = read(name, &PARTS, text, written, copied)?;
+                Ok(Self::CopyTable(Box::new(spec)))
+            }
+            _ => Err(vec![format!(
+                "template.yaml: job {name}: Location is {location:?}, not a kind such as \
+                 statemachine/transform-and-upsert.yaml"
+            )]),
+        }
+    }
+}
+
+/// A spec of the kind `copy-table`.
+///
+/// # Errors
+/// All that is wrong with it.
+fn copied([source, target, windows]: [Value; 3]) -> Result<copy_table::Spec, Vec<Problem>> {
+    let mut problems = Vec::new();
+    for (pointer, part) in [("/source", &source), ("/target", &target), ("/windows", &windows)] {
+        reserved(pointer, part, &mut problems);
+    }
+    let source = part("/source", source, &mut problems);
+    let target = part("/target", target, &mut problems);
+    let windows = match windows {
+        Value::Null => Some(None),
+        windows => part("/windows", windows, &mut problems).map(Some),
+    };
+    let (Some(source), Some(target), Some(windows)) = (source, target, windows) else { return Err(problems) };
+    let spec = copy_table::Spec { source, target, windows };
+    problems.append(&mut spec.problems());
+    if problems.is_empty() { Ok(spec) } else { Err(problems) }
+}
+
+/// A part, read as the function reads it. What it says of a wrong value names no field, so each field is tried alone.
+fn part<T: DeserializeOwned>(pointer: &str, value: Value, problems: &mut Vec<Problem>) -> Option<T> {
+    let read = |value: Value| serde_json::from_value::<T>(value).map_err(|error| error.to_string());
+    let known = problems.len();
+    for (name, field) in value.as_object().into_iter().flatten() {
+        let alone = Map::from_iter([(name.clone(), field.clone())]);
+        // The others are missing, of course.
+        if let Some(what) = read(alone.into()).err().filter(|what| !what.starts_with("missing field")) {
+            problems.push(Problem { pointer: format!("{pointer}/{name}"), what });
+        }
+    }
+    if problems.len() > known {
+        return None;
+    }
+    read(value).map_err(|what| problems.push(Problem { pointer: pointer.to_owned(), what })).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::template::{binaries, jobs, parse};
+
+    const COPY: &str = "\
+Resources:
+  Copied:
+    Type: AWS::Serverless::Application
+    Properties:
+      Location: statemachine/copy-table.yaml
+      Parameters:
+        Job: copied
+        Source: |
+          {\"schema\": \"public\",
+           \"table\": \"users\"}
+        Target: |
+          {\"schema\": \"public\", \"table\": \"users\",
+           \"key\": [\"id\"]}
+        Windows: |
+          {\"cursor\": \"created_at\", \"zone\": \"UTC\",
+           \"window\": \"1 day\", \"start\": \"2024-01-01\"}
+";
+
+    fn told(text: &str) -> String {
+        jobs(&parse(text).unwrap(), text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_job_that_copies_a_table_is_read_and_needs_its_own_function() {
+        let root = parse(COPY).unwrap();
+        let jobs = jobs(&root, COPY).unwrap();
+        let Kind::CopyTable(spec) = &jobs[0].kind else { panic!("{:?}", jobs[0]) };
+        assert_eq!((spec.source_name(), jobs[0].prefix()), ("public.users".to_owned(), ""));
+        assert_eq!(binaries(&root, &jobs).unwrap().into_iter().collect::<Vec<_>>(), ["copy-table"]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_its_spec_is_told_by_line_and_field() {
+        for (old, new, expected) in [
+            ("\"key\"", "\"keys\"", "template.yaml:13: job copied, /target/keys: unknown field `keys`"),
+            ("\"1 day\"", "\"a day\"", "template.yaml:16: job copied, /windows/window: window \"a day\" is not"),
+            ("\"schema\": \"public\",\n", "\n", "template.yaml:9: job copied, /source: missing field `schema`"),
+            ("[\"id\"]", "[\"id\", \"id\"]", "template.yaml:13: job copied, /target/key: names a column twice"),
+            ("[\"id\"]", "[\"${id}\"]", "template.yaml:13: job copied, /target/key/0: holds ${"),
+            (
+                "\"start\"",
+                "\"max_windows\": 0, \"start\"",
+                "template.yaml:16: job copied, /windows/max_windows: is not",
+            ),
+            ("Windows: |", "Other: |", "template.yaml:12: job copied, /target/mode: the mode replace_window needs"),
+            ("Source: |", "Sauce: |", "template.yaml: job copied, /source: it lacks the parameter Source"),
+            ("copy-table.yaml", "copy.yaml", "Location is \"statemachine/copy.yaml\", not a kind"),
+        ] {
+            let told = told(&COPY.replacen(old, new, 1));
+            assert!(told.contains(expected) && told.lines().count() == 1, "{expected}: {told}");
+        }
+    }
+}
