@@ -21,7 +21,7 @@ pub enum Guard {
     NullKey,
     /// The rows that were read have a key twice.
     DuplicateKeys,
-    /// A key of these rows is twice in the table after the load.
+    /// A key of these rows is in the table twice already.
     KeyAudit,
 }
 

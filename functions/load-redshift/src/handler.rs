@@ -55,7 +55,12 @@ impl Context {
         let place = Place::of(&mut env, workgroup, cluster, user);
         let (bucket, place, database, role) = env.finish((bucket, place, database, role))?;
         let warehouse = Warehouse::new(config, place, database);
-        Ok(Self { store: Store::new(aws::s3(config), bucket), warehouse, role })
+        Ok(Self::of(Store::new(aws::s3(config), bucket), warehouse, role))
+    }
+
+    /// With clients of the caller's own, and the role by which Redshift reads the bucket.
+    pub fn of(store: Store, warehouse: Warehouse, role: String) -> Self {
+        Self { store, warehouse, role }
     }
 }
 

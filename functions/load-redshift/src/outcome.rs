@@ -67,9 +67,7 @@ pub fn failure(load: &Load<'_>, attempt: u32, error: &str) -> Failure {
         }
         Some(Guard::KeyAudit) => said(
             Kind::Misconfigured,
-            format!(
-                "{count} keys would be in the table twice, since it has them twice already: delete the rows that are too many"
-            ),
+            format!("{count} of the keys to be loaded are in it twice: delete the rows that are too many"),
         ),
         None => said(Kind::InvariantBroken, format!("an unknown guard {name}")),
     }

@@ -52,7 +52,12 @@ impl Context {
         let place = Place::of(&mut env, workgroup, cluster, user);
         let (bucket, place, database) = env.finish((bucket, place, database))?;
         let warehouse = Warehouse::new(config, place, database);
-        Ok(Self { store: Store::new(aws::s3(config), bucket), warehouse })
+        Ok(Self::of(Store::new(aws::s3(config), bucket), warehouse))
+    }
+
+    /// With clients of the caller's own.
+    pub fn of(store: Store, warehouse: Warehouse) -> Self {
+        Self { store, warehouse }
     }
 }
 

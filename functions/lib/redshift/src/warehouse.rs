@@ -9,8 +9,9 @@ use sluice::env::Env;
 use sluice::{Error, Kind, Result};
 use std::time::{Duration, Instant};
 
-/// How long one call waits for an end, in seconds: the most that the Data API takes.
-const WAIT_SECONDS: i32 = 30;
+/// How long one call waits for an end, in seconds. The Data API takes 30 at most, and so long the HTTP client waits for an
+/// answer.
+const WAIT_SECONDS: i32 = 20;
 
 /// The Data API's own limit of statements in a batch.
 pub const MAX_STATEMENTS: usize = 40;
@@ -94,7 +95,7 @@ impl Warehouse {
     }
 
     /// Submits statements as one transaction, or finds the batch that was submitted by the same token within hours.
-    /// Waits for its end for half a minute. Returns its id.
+    /// Waits for its end for some seconds. Returns its id.
     ///
     /// # Errors
     /// `TransientFailure` if too much is going on; others as [`Error::aws`].
@@ -118,7 +119,7 @@ impl Warehouse {
         answer.id.ok_or_else(|| Error::new(Kind::InvariantBroken, format!("{what}: the answer has no id")))
     }
 
-    /// How a batch stands, after a wait of half a minute for its end.
+    /// How a batch stands, after a wait of some seconds for its end.
     ///
     /// # Errors
     /// As [`Warehouse::submit`].
