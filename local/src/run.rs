@@ -1,5 +1,7 @@
 //! `cargo local` without a command: one run of a job.
 
+mod transfer;
+
 use crate::BoxError;
 use crate::binaries::workspace;
 use crate::deployment::{Deployment, Options};
@@ -10,7 +12,7 @@ use crate::input::{self, Input};
 use crate::loaded;
 use crate::report::{self, ProgressLines, out};
 use crate::stack::{STACK_NAME, Stack};
-use crate::template::{self, Files, Job};
+use crate::template::{self, Files, Job, Kind};
 use clap::Args;
 use sluice::input::PassedOver;
 use std::fs;
@@ -28,7 +30,7 @@ pub(crate) struct RunArguments {
     /// their own.
     #[arg(long, value_name = "DIR|FILE")]
     input: Option<PathBuf>,
-    /// Upload one more file before the run. May be repeated.
+    /// Upload one more file before the run; for a job that reads MySQL: run a file of SQL there. May be repeated.
     #[arg(long, value_name = "FILE")]
     add: Vec<PathBuf>,
     /// Reprocess the files from this time on, such as 2024-01-01T00:00:00Z.
@@ -40,7 +42,16 @@ pub(crate) struct RunArguments {
     /// Load all files again, as if for the first time, and delete the keys that none of them has, in one transaction.
     #[arg(long, conflicts_with_all = ["since", "forget"])]
     reload: bool,
-    /// Do everything, say what it came to, and roll it back.
+    /// Replace the whole table, for a job that loads windows. Its spec has to allow it.
+    #[arg(long, conflicts_with_all = ["since", "forget", "reload", "from"])]
+    full: bool,
+    /// Load the windows from this time on, such as 2018-07-01, whether they are loaded or not.
+    #[arg(long, value_name = "TIME", requires = "to", conflicts_with_all = ["since", "forget", "reload"])]
+    from: Option<String>,
+    /// The end of the last of these windows.
+    #[arg(long, value_name = "TIME", requires = "from")]
+    to: Option<String>,
+    /// Do everything, say what it came to, and roll it back; for a job that reads MySQL: say what it would load.
     #[arg(long)]
     dry_run: bool,
     /// Load nothing, and say why this object is new or not, such as input_data/a.csv. May be repeated.
@@ -55,10 +66,12 @@ impl RunArguments {
     /// The execution's input.
     fn input(&self) -> serde_json::Value {
         let mut input = serde_json::Map::new();
-        if let Some(since) = &self.since {
-            input.insert("since".to_owned(), since.as_str().into());
+        for (name, time) in [("since", &self.since), ("from", &self.from), ("to", &self.to)] {
+            if let Some(time) = time {
+                input.insert(name.to_owned(), time.as_str().into());
+            }
         }
-        for (name, is_asked) in [("reload", self.reload), ("dry_run", self.dry_run)] {
+        for (name, is_asked) in [("reload", self.reload), ("full", self.full), ("dry_run", self.dry_run)] {
             if is_asked {
                 input.insert(name.to_owned(), true.into());
             }
@@ -82,7 +95,17 @@ pub(crate) async fn run_once(arguments: &RunArguments, state_dir: &Path) -> Resu
     let root = template::root()?;
     let jobs = template::all_jobs()?;
     let job = chosen(&jobs, arguments.job.as_deref())?;
+    if let Kind::MysqlToRedshift(spec) = &job.kind {
+        let functions = template::binaries(&root, template::with_followers(&jobs, job))?;
+        return transfer::run(arguments, job, spec, functions, state_dir).await;
+    }
     let files = job.files().ok_or_else(|| Failure::Run(format!("{} loads no files: it runs on AWS only", job.name)))?;
+    if arguments.full || arguments.from.is_some() {
+        return Err(Failure::Run(format!(
+            "{} loads files, not windows: --full, --from and --to are not for it",
+            job.name
+        )));
+    }
     let name = match &arguments.input {
         None => STACK_NAME.to_owned(),
         Some(folder) => format!("{STACK_NAME}-{:08x}", folder_number(folder)),
@@ -128,18 +151,24 @@ pub(crate) async fn run_once(arguments: &RunArguments, state_dir: &Path) -> Resu
     if let Some(line) = loaded::forget_if_gone(&deployment, &files.spec.target, loads).await? {
         tell(&line);
     }
-    say(&format!("running {}", job.name));
+    let outcome = follow(&deployment, arguments, &say).await?;
+    show(&deployment, files, &outcome, arguments.json).await?;
+    if outcome.succeeded() { Ok(()) } else { Err(Failure::Run(report::failure(&outcome))) }
+}
+
+/// Runs the deployment's job to its end, showing each step.
+async fn follow(deployment: &Deployment, arguments: &RunArguments, say: &dyn Fn(&str)) -> Result<Outcome, BoxError> {
+    say(&format!("running {}", deployment.job));
     let execution = deployment.start(&arguments.input()).await?;
     let mut lines = ProgressLines::default();
-    let outcome = execution
+    let json = arguments.json;
+    execution
         .follow(&mut |progress| {
-            if !arguments.json {
+            if !json {
                 lines.tell(&progress)
             }
         })
-        .await?;
-    show(&deployment, files, &outcome, arguments.json).await?;
-    if outcome.succeeded() { Ok(()) } else { Err(Failure::Run(report::failure(&outcome))) }
+        .await
 }
 
 /// The job of this name; without one the reference job.

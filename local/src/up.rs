@@ -10,7 +10,8 @@ use crate::relay::Relay;
 use crate::report::{self, out};
 use crate::setup_error::SetupError;
 use crate::stack::{STACK_NAME, Stack};
-use crate::template::{self, Job, REFERENCE_JOB};
+use crate::template::{self, Job, Kind, REFERENCE_JOB};
+use crate::warehouse::{DATABASE, Warehouse};
 use clap::Args;
 use std::collections::HashSet;
 use std::fs;
@@ -37,8 +38,20 @@ pub(crate) async fn up(arguments: &UpArguments, state_dir: &Path) -> Result<(), 
     let root = template::root()?;
     let jobs = template::all_jobs()?;
     let stack = Stack::start(state_dir, template::binaries(&root, &jobs)?, &|text| eprintln!("{text}"))?;
+    let mut options = Options { s3_trigger: true, ..Options::default() };
+    let transfer = jobs.iter().find_map(|job| match &job.kind {
+        Kind::MysqlToRedshift(spec) => Some(spec),
+        _ => None,
+    });
+    let mut warehouse = None;
+    if let Some(spec) = transfer {
+        let started = stack.warehouse(&|text| eprintln!("{text}"))?;
+        started.make_database(DATABASE).await?;
+        started.make_schema(&spec.source.schema).await?;
+        options.parameters.extend(started.parameters(&spec.source.schema, DATABASE));
+        warehouse = Some((started, spec.source.schema.clone()));
+    }
     eprintln!("deploying template.yaml");
-    let options = Options { s3_trigger: true, ..Options::default() };
     let deployment = stack.deploy(STACK_NAME, &options).await.map_err(|error| not_deployed(error, state_dir))?;
     let _relays = match arguments.listen {
         None => Vec::new(),
@@ -48,7 +61,9 @@ pub(crate) async fn up(arguments: &UpArguments, state_dir: &Path) -> Result<(), 
         })?,
     };
     let jobs: Vec<(Job, Deployment)> = jobs.into_iter().map(|job| (job.clone(), deployment.of_job(&job))).collect();
-    let exports: String = exports(arguments.listen, &stack, &deployment, &jobs)
+    let mut exports = exports(arguments.listen, &stack, &deployment, &jobs);
+    exports.extend(warehouse.iter().flat_map(|(warehouse, schema)| of_warehouse(warehouse, schema)));
+    let exports: String = exports
         .into_iter()
         .map(|(name, value)| format!("export {name}='{}'\n", value.replace('\'', r"'\''")))
         .collect();
@@ -67,6 +82,10 @@ pub(crate) async fn up(arguments: &UpArguments, state_dir: &Path) -> Result<(), 
                 deployment.bucket, files.prefix, job.name
             );
         }
+    }
+    if warehouse.is_some() {
+        eprintln!("look into MySQL at $MYSQL_URL; into Redshift by psql \"$REDSHIFT_URL\", or as on AWS:");
+        eprintln!("aws redshift-data execute-statement --workgroup-name warehouse --database {DATABASE} --sql ...");
     }
     eprintln!("Ctrl-C ends");
     let result = tokio::select! {
@@ -113,6 +132,16 @@ fn exports(
     let reference = reference.map(|(_, deployment)| ("STATE_MACHINE_ARN", deployment.state_machine_arn.clone()));
     let of_all = of_all.into_iter().chain(reference).map(|(name, value)| (name.to_owned(), value));
     of_all.chain(jobs.iter().map(of_job)).collect()
+}
+
+/// What programs need that look into MySQL and Redshift.
+fn of_warehouse(warehouse: &Warehouse, schema: &str) -> [(String, String); 3] {
+    [
+        ("MYSQL_URL", warehouse.mysql_url(schema)),
+        ("AWS_ENDPOINT_URL_REDSHIFT_DATA", format!("http://{}", warehouse.address())),
+        ("REDSHIFT_URL", warehouse.url(DATABASE)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
 }
 
 async fn relays(address: IpAddr, stack: &Stack, deployment: &Deployment) -> std::io::Result<Vec<Relay>> {

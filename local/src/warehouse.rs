@@ -6,12 +6,16 @@ use crate::mysql::Mysql;
 use crate::postgres::Postgres;
 use crate::redshift::Redshift;
 use crate::setup_error::SetupError;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection};
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 
 /// What Redshift's database is called here, in a stack for people.
 pub const DATABASE: &str = "dev";
+
+/// Its workgroup: any name does.
+const WORKGROUP: &str = "warehouse";
 
 /// Where its databases are: in those of a PostgreSQL whose names begin so.
 const PREFIX: &str = "redshift_";
@@ -86,6 +90,17 @@ impl Warehouse {
         }
     }
 
+    /// What the template takes for a job that reads the MySQL and loads a database of Redshift.
+    pub fn parameters(&self, schema: &str, database: &str) -> BTreeMap<&'static str, String> {
+        BTreeMap::from([
+            ("MysqlUrl", self.mysql_url(schema)),
+            ("RedshiftWorkgroup", WORKGROUP.to_owned()),
+            ("RedshiftDatabase", database.to_owned()),
+            // Jobs of this kind have nothing to open and close.
+            ("NetworkMode", "vpc".to_owned()),
+        ])
+    }
+
     /// Host and port of Redshift's Data API.
     pub fn address(&self) -> SocketAddr {
         self.redshift.address()
@@ -94,6 +109,20 @@ impl Warehouse {
     /// The URL of PostgreSQL's database that stands for one of Redshift's, to be looked into.
     pub fn url(&self, database: &str) -> String {
         format!("{}/{PREFIX}{database}?sslmode=disable", self.postgres)
+    }
+
+    /// A schema of the MySQL, made if need be, unless the server is the user's own.
+    ///
+    /// # Errors
+    /// As the server has it.
+    pub async fn make_schema(&self, schema: &str) -> Result<(), BoxError> {
+        if !self.owns_mysql() {
+            return Ok(());
+        }
+        let mut root = MySqlConnection::connect(&self.mysql_url("mysql")).await?;
+        let create = format!("create database if not exists `{}`", schema.replace('`', "``"));
+        sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut root).await?;
+        Ok(root.close().await?)
     }
 
     /// A database of Redshift, made if need be.
