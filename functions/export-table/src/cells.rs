@@ -1,5 +1,5 @@
-//! A value of MySQL as it stands in the parts: texts in quotes, all else as it is, NULL as a marker that no text may be.
-//! What Redshift would cut, round or refuse is found here, where its place is known.
+//! A value of MySQL as it stands in the parts: texts in quotes, all else as it is, NULL as a marker that no text may
+//! be. What Redshift would cut, round or refuse is found here, where its place is known.
 
 use crate::dates::{self, Moment};
 use crate::sums::{Sum, of_decimal};
@@ -207,8 +207,8 @@ fn integer(text: &[u8]) -> Option<i128> {
     Some(if is_negative { -number } else { number })
 }
 
-/// A decimal: its text without digits that its type does not have, its sign, and how many units of the type's last digit
-/// it has.
+/// A decimal: its text without digits that its type does not have, its sign, and how many units of the type's last
+/// digit it has.
 #[inline]
 fn decimal(value: &[u8], precision: u32, scale: u32) -> Result<(&[u8], bool, u128), Refusal> {
     const NO_NUMBER: Refusal = "is no decimal number";

@@ -146,8 +146,8 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Begins to read at one moment; when, by MySQL's own clock in UTC. Not later than that moment, so a load that is said to
-/// be newer has newer rows.
+/// Begins to read at one moment; when, by MySQL's own clock in UTC. Not later than that moment, so a load that is said
+/// to be newer has newer rows.
 async fn begin(connection: &mut MySqlConnection) -> Result<String> {
     let what = "begin a snapshot";
     for statement in PREPARE {

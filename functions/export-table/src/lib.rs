@@ -1,5 +1,5 @@
-//! Reads a table of MySQL, whole or a window of it, at one moment into packed CSV in S3, counted and summed. It stands in
-//! the VPC, next to MySQL, and reaches nothing but that and S3.
+//! Reads a table of MySQL, whole or a window of it, at one moment into packed CSV in S3, counted and summed. It stands
+//! in the VPC, next to MySQL, and reaches nothing but that and S3.
 //!
 //! # Layout
 //! - [`handler`]: the two actions, with their documents in the bucket.

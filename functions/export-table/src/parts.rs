@@ -13,8 +13,8 @@ const LEVEL: i32 = 1;
 /// Length of a piece that is sent by itself, in bytes packed. S3 takes no less than 5 MiB.
 const PIECE_BYTES: usize = 8 << 20;
 
-/// How long a part is, in bytes packed. COPY reads parts side by side and cannot cut one (Amazon Redshift, "Loading data
-/// files": 1 MB to 1 GB, of like size).
+/// How long a part is, in bytes packed. COPY reads parts side by side and cannot cut one (Amazon Redshift, "Loading
+/// data files": 1 MB to 1 GB, of like size).
 pub const PART_BYTES: u64 = 128 << 20;
 
 type Encoder = zstd::stream::write::Encoder<'static, Vec<u8>>;

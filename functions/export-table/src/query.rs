@@ -1,5 +1,5 @@
-//! What MySQL is asked. The text protocol binds nothing, so bounds and the place to go on from are part of the text; all
-//! of them are checked or written in hexadecimal digits, and names are quoted.
+//! What MySQL is asked. The text protocol binds nothing, so bounds and the place to go on from are part of the text;
+//! all of them are checked or written in hexadecimal digits, and names are quoted.
 
 use sluice::contract::copy_table::Mode;
 use sluice::contract::mysql_to_redshift::{Form, Plan, PlannedColumn, PlannedWindow, Read};
@@ -21,8 +21,8 @@ pub fn quoted(name: &str) -> String {
 }
 
 impl Query {
-    /// The rows of a window behind a row, of which `after` has the values of the columns that order them; all rows of it
-    /// without one. `None` if `after` is no place in this order.
+    /// The rows of a window behind a row, of which `after` has the values of the columns that order them; all rows of
+    /// it without one. `None` if `after` is no place in this order.
     pub fn new(plan: &Plan, window: &PlannedWindow, after: Option<&[String]>) -> Option<Self> {
         let place = |name: &String| plan.columns.iter().position(|column| column.name == *name);
         let cursor = plan.cursor.iter().filter(|_| plan.mode != Mode::Replace);
@@ -69,8 +69,8 @@ fn selected(column: &PlannedColumn) -> String {
     }
 }
 
-/// That a row comes later in the order than one with these values. Not as a comparison of tuples, for which MySQL uses no
-/// index; and with the first column by itself, for which it does.
+/// That a row comes later in the order than one with these values. Not as a comparison of tuples, for which MySQL uses
+/// no index; and with the first column by itself, for which it does.
 fn behind(columns: &[&PlannedColumn], after: &[String]) -> Option<String> {
     if columns.is_empty() || columns.len() != after.len() {
         return None;

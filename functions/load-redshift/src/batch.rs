@@ -172,8 +172,8 @@ impl Load<'_> {
         }
     }
 
-    /// The whole table: not by TRUNCATE, which commits, nor by another table that takes its name, which loses grants and
-    /// views. The data is written once.
+    /// The whole table: not by TRUNCATE, which commits, nor by another table that takes its name, which loses grants
+    /// and views. The data is written once.
     fn replace(&self, all: &mut Statements) {
         let target = self.target();
         let kept = 100 - u64::from(self.plan.max_shrink_percent.min(100));

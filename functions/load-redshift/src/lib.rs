@@ -1,5 +1,5 @@
-//! Loads the parts of one window into a table in Redshift: one batch, which is one transaction and guards itself, so that
-//! a load that is wrong, late or double undoes itself.
+//! Loads the parts of one window into a table in Redshift: one batch, which is one transaction and guards itself, so
+//! that a load that is wrong, late or double undoes itself.
 //!
 //! # Layout
 //! - [`handler`]: the three actions, with their documents in the bucket.

@@ -1,6 +1,6 @@
-//! A batch is submitted once, also when answers are lost and calls are repeated: its token says which load it is, and how
-//! many batches of this load have failed before. A token also finds a batch that has failed, for hours; so a failure that
-//! is older than this call belongs to an earlier one, and the next number is tried.
+//! A batch is submitted once, also when answers are lost and calls are repeated: its token says which load it is, and
+//! how many batches of this load have failed before. A token also finds a batch that has failed, for hours; so a
+//! failure that is older than this call belongs to an earlier one, and the next number is tried.
 
 use redshift::warehouse::{Batch, State, Warehouse};
 use sha2::{Digest, Sha256};

@@ -26,8 +26,8 @@ pub fn expression(column: &str, form: Form) -> Option<String> {
     })
 }
 
-/// A condition that holds if a column has not the values that were read; `None` of one that cannot be compared: of SUPER
-/// not even the values can be counted, since it takes the null of JSON for none.
+/// A condition that holds if a column has not the values that were read; `None` of one that cannot be compared: of
+/// SUPER not even the values can be counted, since it takes the null of JSON for none.
 pub fn differs(column: &str, form: Form, read: &ColumnSum) -> Option<String> {
     let count = format!("count({column}) <> {}", read.values);
     match (expression(column, form), &read.sum) {

@@ -1,6 +1,6 @@
-//! Where windows begin and end, and which ones an execution is about. Windows are half-open; the bounds of one are alike
-//! on both sides, because each is what the cursor itself has: of a `timestamp` the time in UTC, of a `datetime` the one on
-//! the clocks of the spec's zone, of a `date` the day.
+//! Where windows begin and end, and which ones an execution is about. Windows are half-open; the bounds of one are
+//! alike on both sides, because each is what the cursor itself has: of a `timestamp` the time in UTC, of a `datetime`
+//! the one on the clocks of the spec's zone, of a `date` the day.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;

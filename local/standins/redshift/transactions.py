@@ -19,7 +19,11 @@ CREATE TABLE IF NOT EXISTS public.sys_load_error_detail (start_time timestamp, f
   column_type text, raw_field_value text, error_message text);
 CREATE OR REPLACE VIEW public.stl_load_errors AS SELECT start_time AS starttime, file_name AS filename, line_number,
   column_name AS colname, column_type AS type, raw_field_value, error_message AS err_reason FROM public.sys_load_error_detail;
-CREATE OR REPLACE VIEW public.svv_columns AS SELECT * FROM information_schema.columns;
+CREATE OR REPLACE VIEW public.svv_columns AS
+  SELECT table_schema, table_name, column_name, ordinal_position, column_default, is_nullable,
+    CASE data_type WHEN 'jsonb' THEN 'super' WHEN 'bytea' THEN 'binary varying' ELSE data_type END AS data_type,
+    character_maximum_length, numeric_precision, numeric_scale
+  FROM information_schema.columns;
 CREATE OR REPLACE FUNCTION public.len(text) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT length($1)';
 CREATE OR REPLACE FUNCTION public.getdate() RETURNS timestamp LANGUAGE sql STABLE AS 'SELECT now()::timestamp(0)';
 CREATE OR REPLACE FUNCTION public.from_base(text, int) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$

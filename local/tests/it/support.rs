@@ -226,9 +226,9 @@ pub(crate) fn detection(deployment: &Deployment, name: &str) -> Value {
 }
 
 /// The reference job, as the template has it.
-pub(crate) fn reference_job() -> template::Job {
+pub(crate) fn reference_job() -> template::Files {
     let jobs = template::all_jobs().unwrap();
-    template::reference(&jobs).unwrap().clone()
+    template::reference(&jobs).unwrap().files().unwrap().clone()
 }
 
 /// A payload with the reference job's spec.

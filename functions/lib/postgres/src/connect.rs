@@ -145,7 +145,8 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {
     }
 }
 
-/// A token by which `user` logs in to a database of RDS, of whatever engine: good for 15 minutes, a session outlives it.
+/// A token by which `user` logs in to a database of RDS, of whatever engine: good for 15 minutes, a session outlives
+/// it.
 ///
 /// # Errors
 /// `Misconfigured` if there are no credentials to sign it with.

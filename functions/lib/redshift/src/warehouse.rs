@@ -9,8 +9,8 @@ use sluice::env::Env;
 use sluice::{Error, Kind, Result};
 use std::time::{Duration, Instant};
 
-/// How long one call waits for an end, in seconds. The Data API takes 30 at most, and so long the HTTP client waits for an
-/// answer.
+/// How long one call waits for an end, in seconds. The Data API takes 30 at most, and so long the HTTP client waits for
+/// an answer.
 const WAIT_SECONDS: i32 = 20;
 
 /// The Data API's own limit of statements in a batch.

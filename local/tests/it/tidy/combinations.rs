@@ -19,6 +19,15 @@ const EXISTING_DATABASE: Parameters = &[
 const EXISTING_NETWORK: Parameters = &[("VpcId", "vpc-0123456789abcdef0"), ("SubnetIds", "subnet-0a,subnet-0b")];
 pub(crate) const SECRET: (&str, &str) =
     ("DatabaseSecretArn", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:database-AbCdEf");
+/// With the job `nps`.
+pub(crate) const MYSQL: Parameters = &[
+    ("MysqlHost", "mysql.abc.eu-central-1.rds.amazonaws.com"),
+    ("MysqlUser", "sluice_reader"),
+    ("MysqlResourceId", "db-MNOPQRSTUVWX56789"),
+    ("MysqlSecurityGroupId", "sg-0fedcba9876543210"),
+    ("RedshiftWorkgroup", "warehouse"),
+    ("RedshiftWorkgroupId", "01234567-89ab-cdef-0123-456789abcdef"),
+];
 pub(crate) const ONE_MACHINE: (&str, &str) = ("DatabaseUrl", "postgres://a:b@127.0.0.1:5432/c");
 
 /// What people choose between: each line is one choice, of which nothing or one of its columns is taken.
@@ -149,7 +158,12 @@ fn in_vpc_mode_nothing_can_make_the_database_public() {
 #[test]
 fn what_does_not_fit_together_is_refused_with_what_is_missing() {
     let template = both_jobs();
-    let cases: [(Parameters, &[&str]); 8] = [
+    let cases: [(Parameters, &[&str]); 10] = [
+        (
+            &[("MysqlHost", "a"), ("NetworkMode", "toggle")],
+            &["takes the vpc mode", "needs MysqlUser and MysqlResourceId", "needs RedshiftWorkgroup"],
+        ),
+        (MYSQL, &[]),
         (&[("BucketOwner", "111122223333")], &["BucketOwner goes with ExistingBucketName"]),
         (
             &[("AlarmEmail", "a@example.org"), ("AlarmTopicArn", "arn:aws:sns:eu-central-1:123456789012:alarms")],

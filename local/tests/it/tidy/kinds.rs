@@ -1,7 +1,7 @@
 //! The template of a kind, and the root: what they pass on, what they name, what their functions get and reach.
 
 use crate::support::functions as function_names;
-use crate::tidy::repository::{DEFINITION, KIND, kind, read, rust_files};
+use crate::tidy::repository::{DEFINITION, KIND, kind, kinds, read, rust_files};
 use local::binaries::workspace;
 use local::template;
 use serde_json::Value;
@@ -45,9 +45,14 @@ fn a_kind_names_no_column_no_table_and_no_stack_of_its_own() {
 /// Secrets Manager by an endpoint that is made only if there is a secret.
 #[test]
 fn a_function_in_the_vpc_calls_only_what_has_an_endpoint() {
-    const IN_THE_VPC: [(&str, &[&str]); 1] = [("upsert", &["s3", "rds-db", "secretsmanager"])];
-    let kind = kind();
-    for (id, function) in template::functions(&kind) {
+    const REACHABLE: &[&str] = &["s3", "rds-db", "secretsmanager"];
+    const IN_THE_VPC: [(&str, &[&str]); 3] =
+        [("upsert", REACHABLE), ("copy-table", REACHABLE), ("export-table", REACHABLE)];
+    let kinds = kinds();
+    for (kind, id, function) in kinds
+        .iter()
+        .flat_map(|(_, kind)| template::functions(kind).into_iter().map(move |(id, function)| (kind, id, function)))
+    {
         let name = function["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap();
         let listed = IN_THE_VPC.iter().find(|(function, _)| *function == name);
         assert_eq!(!function["Properties"]["VpcConfig"].is_null(), listed.is_some(), "{id}");

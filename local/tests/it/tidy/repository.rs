@@ -5,6 +5,7 @@ use local::template;
 use serde_json::Value;
 use sluice::Kind;
 use sluice::contract::copy_table::{self, CopyTableInput};
+use sluice::contract::mysql_to_redshift::{self, ExportTableInput, LoadRedshiftInput, PlanExportInput};
 use sluice::contract::{DatabaseAccessInput, DetectInput, PivotInput, UpsertEvent};
 use std::collections::BTreeSet;
 use std::fs;
@@ -92,6 +93,16 @@ fn every_event_decodes() {
             _ if name.starts_with("copy-table-") => {
                 copy_table::Trigger::read(&event).map(drop).map_err(serde::de::Error::custom)
             }
+            "mysql-to-redshift-inspect" | "mysql-to-redshift-export" => {
+                serde_json::from_value::<ExportTableInput>(event).map(drop)
+            }
+            "mysql-to-redshift-plan" => serde_json::from_value::<PlanExportInput>(event).map(drop),
+            "mysql-to-redshift-load" | "mysql-to-redshift-status" | "mysql-to-redshift-conclude" => {
+                serde_json::from_value::<LoadRedshiftInput>(event).map(drop)
+            }
+            _ if name.starts_with("mysql-to-redshift-") => {
+                mysql_to_redshift::Trigger::read(&event).map(drop).map_err(serde::de::Error::custom)
+            }
             "detect-new-files" | "detect-new-files-release" => serde_json::from_value::<DetectInput>(event).map(drop),
             "pivot" => serde_json::from_value::<PivotInput>(event).map(drop),
             "upsert" | "upsert-check" | "upsert-prepare" => serde_json::from_value::<UpsertEvent>(event).map(drop),
@@ -105,7 +116,7 @@ fn every_event_decodes() {
         decoded.unwrap_or_else(|error| panic!("{name}: {error}"));
         count += 1;
     }
-    assert_eq!(count, 30);
+    assert_eq!(count, 40);
 }
 
 #[test]

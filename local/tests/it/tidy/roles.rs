@@ -3,7 +3,7 @@
 //! is a difference.
 
 use crate::executions::jobs::with_changed_second_job;
-use crate::tidy::combinations::{ONE_MACHINE, SECRET};
+use crate::tidy::combinations::{MYSQL, ONE_MACHINE, SECRET};
 use crate::tidy::resolved::Resolver;
 use local::binaries::workspace;
 use serde_json::Value;
@@ -15,8 +15,9 @@ const LIST: &str = "local/tests/golden/permissions.txt";
 type Parameters = &'static [(&'static str, &'static str)];
 
 /// What changes permissions, by the name that the list has for it.
-const VARIANTS: [(&str, Parameters); 5] = [
+const VARIANTS: [(&str, Parameters); 6] = [
     ("vpc", &[]),
+    ("mysql", MYSQL),
     ("toggle", &[("NetworkMode", "toggle")]),
     ("secret", &[SECRET]),
     ("mail", &[("AlarmEmail", "a@example.org")]),
@@ -163,7 +164,7 @@ fn the_template_allows_what_is_written_down_and_nothing_else() {
     }
     let mut text = String::from(
         "# Who may do what, as template.yaml has it. Checked by a test; made anew by SLUICE_ACCEPT=1 cargo test, to be read then.\n\
-         # What does not hold in all of its variants (vpc, toggle, secret, mail, one machine) says where it does.\n",
+         # What does not hold in all of its variants (vpc, mysql, toggle, secret, mail, one machine) says where it does.\n",
     );
     for (id, lines) in &lines {
         text.push_str(&format!("\n{id}\n"));
@@ -191,11 +192,13 @@ fn the_template_allows_what_is_written_down_and_nothing_else() {
 fn no_job_reaches_what_is_another_s() {
     for (variant, parameters) in VARIANTS {
         let all = permissions(parameters);
-        for (ours, theirs) in
-            [("Pomodoro", ["Sales", "sales", "sales/"]), ("Sales", ["Pomodoro", "pomodoro/", "input_data/"])]
-        {
+        for (ours, theirs) in [
+            ("Pomodoro", ["Sales", "sales", "/nps/"]),
+            ("Sales", ["Pomodoro", "pomodoro/", "input_data/"]),
+            ("Nps", ["Pomodoro", "pomodoro/", "sales/"]),
+        ] {
             let own: Vec<_> = all.iter().filter(|(id, _)| id.starts_with(ours)).collect();
-            assert!(own.len() >= 8, "{own:?}");
+            assert!(own.len() >= 7 || ours == "Nps" && variant != "mysql" && own.is_empty(), "{variant}: {own:?}");
             for (id, lines) in own {
                 for line in lines {
                     assert!(!theirs.iter().any(|name| line.contains(name)), "{variant}, {id}: {line}");
@@ -203,7 +206,9 @@ fn no_job_reaches_what_is_another_s() {
             }
         }
         // What all share reaches no keys of a job.
-        for (id, lines) in all.iter().filter(|(id, _)| !id.starts_with("Pomodoro") && !id.starts_with("Sales")) {
+        for (id, lines) in
+            all.iter().filter(|(id, _)| !["Pomodoro", "Sales", "Nps"].iter().any(|job| id.starts_with(job)))
+        {
             for line in lines.iter().filter(|line| line.starts_with("Allow") && line.contains("s3:")) {
                 let is_for_jobs =
                     id == "S3Endpoint" || line.contains("/state/database-access/") || line.contains("s3:ListBucket");
@@ -216,7 +221,7 @@ fn no_job_reaches_what_is_another_s() {
 /// A star is an exception that AWS forces; next to it in the template stands why.
 #[test]
 fn no_action_and_no_resource_is_a_star_without_reason() {
-    const WITHOUT_RESOURCE: [&str; 17] = [
+    const WITHOUT_RESOURCE: [&str; 19] = [
         "ec2:AssignPrivateIpAddresses",
         "ec2:CreateNetworkInterface",
         "ec2:DeleteNetworkInterface",
@@ -231,6 +236,8 @@ fn no_action_and_no_resource_is_a_star_without_reason() {
         "logs:ListLogDeliveries",
         "logs:PutResourcePolicy",
         "logs:UpdateLogDelivery",
+        "redshift-data:DescribeStatement",
+        "redshift-data:GetStatementResult",
         "xray:GetSamplingRules",
         "xray:GetSamplingTargets",
         "xray:PutTelemetryRecords",
