@@ -11,10 +11,11 @@
 //! - [`report`]: what a person or a program gets to see of it.
 //!
 //! Underneath: [`template`] reads the template and its jobs, [`binaries`] builds the functions, [`emulator`],
-//! [`postgres`] and, for jobs of the kind `mysql-to-redshift`, [`mysql`] and `redshift`, which [`warehouse`] keeps together, are
-//! the services. `server` is what the servers of databases have in common, [`python`] makes the environments that
-//! services are installed in, and `guard` ends their processes. [`fake_aws`] is S3 and Step Functions for one function alone, in tests and in the bench.
-//! [`setup_error`] says what keeps them from starting. `fingerprint` names what is kept, `port` finds a free one.
+//! [`postgres`] and, for jobs of the kind `mysql-to-redshift`, [`mysql`] and `redshift`, which [`warehouse`] keeps
+//! together, are the services. `server` is what the servers of databases have in common, [`python`] makes the
+//! environments that services are installed in, and `guard` ends their processes. [`fake_aws`] is S3 and Step Functions
+//! for one function alone, in tests and in the bench. [`setup_error`] says what keeps them from starting. `fingerprint`
+//! names what is kept, `port` finds a free one.
 
 mod bench;
 pub mod binaries;
