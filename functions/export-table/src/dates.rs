@@ -88,7 +88,7 @@ fn number(digits: &[u8]) -> Option<u64> {
 }
 
 fn is_date(year: u64, month: u64, day: u64) -> bool {
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let days = match month {
         2 => 28 + u64::from(is_leap),
         4 | 6 | 9 | 11 => 30,

@@ -12,7 +12,7 @@ fn same(data_type: &str, source: &Option<String>, target: &Option<String>) -> bo
         false => text.to_owned(),
     };
     match data_type {
-        "float" => source.parse::<f64>().unwrap() as f32 == target.parse::<f32>().unwrap(),
+        "float" => source.parse::<f64>().unwrap() == f64::from(target.parse::<f32>().unwrap()),
         "double" => source.parse::<f64>().unwrap() == target.parse::<f64>().unwrap(),
         "year" => source.parse::<u32>().unwrap() == target.parse::<u32>().unwrap(),
         "datetime" | "timestamp" => trimmed(source) == trimmed(target),
