@@ -1,7 +1,5 @@
 //! What loads keep for themselves in the schema `sluice`: a row per load, and an empty table per job that a load locks.
 
-use crate::text::quoted;
-
 /// The table of loads.
 pub const LOADS: &str = "sluice.loads";
 
@@ -35,15 +33,5 @@ pub fn statements(job: &str) -> Vec<String> {
              )"
         ),
         format!("create table if not exists {} (nothing smallint)", lock_table(job)),
-    ]
-}
-
-/// What an administrator grants to the user that the functions log in as.
-pub fn grants(job: &str, user: &str, schema: &str, table: &str) -> Vec<String> {
-    let user = quoted(user);
-    vec![
-        format!("grant usage on schema sluice, {} to {user}", quoted(schema)),
-        format!("grant select, insert, delete on {LOADS}, {} to {user}", crate::text::table(schema, table)),
-        format!("grant select, insert, update, delete on {} to {user}", lock_table(job)),
     ]
 }
