@@ -202,7 +202,8 @@ pub(crate) async fn table_by(
     key: Option<&str>,
 ) -> Result<String, BoxError> {
     let full_name = full_name(schema, table);
-    let key = key.map_or_else(|| "1".to_owned(), quoted);
+    // Of the table: the columns of the answer are texts, and have the same names.
+    let key = key.map_or_else(|| "1".to_owned(), |key| format!("{}.{}", quoted(table), quoted(key)));
     let columns: Vec<(String, bool)> = sqlx::query_as(
         "select quote_ident(column_name), numeric_precision is not null or data_type = 'numeric' \
          from information_schema.columns where table_schema = $1 and table_name = $2 order by ordinal_position",

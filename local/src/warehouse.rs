@@ -96,8 +96,6 @@ impl Warehouse {
             ("MysqlUrl", self.mysql_url(schema)),
             ("RedshiftWorkgroup", WORKGROUP.to_owned()),
             ("RedshiftDatabase", database.to_owned()),
-            // Jobs of this kind have nothing to open and close.
-            ("NetworkMode", "vpc".to_owned()),
         ])
     }
 

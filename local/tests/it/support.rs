@@ -327,8 +327,8 @@ pub(crate) fn kill(deployment: &Deployment, function: &str) -> bool {
     !pids.is_empty()
 }
 
-/// Deletes the functions of a deployment that is not needed any more. The local Lambda keeps an idle process of each one
-/// and asks it ten times a second; those of a hundred deployments take more time than all tests.
+/// Deletes the functions of a deployment that is not needed any more. The local Lambda keeps an idle process of each
+/// one and asks it ten times a second; those of a hundred deployments take more time than all tests.
 pub(crate) async fn end_functions(deployment: &Deployment) {
     let client = aws_sdk_lambda::Client::new(&deployment.config);
     let prefix = format!("{}-", deployment.name);
