@@ -3,12 +3,12 @@
 
 use crate::binaries::workspace;
 use crate::guard::Guard;
-use crate::port::free_port;
+use crate::port::{self, free_port};
 use crate::python::{self, Environment};
 use crate::setup_error::SetupError;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -59,6 +59,13 @@ pub(crate) struct Settings {
     pub(crate) runs_queries: bool,
 }
 
+/// What functions find beside it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Neighbours {
+    /// Redshift's Data API.
+    pub(crate) redshift: SocketAddr,
+}
+
 impl Emulator {
     /// Starts it with its state and log in `state_dir`.
     ///
@@ -68,6 +75,7 @@ impl Emulator {
         state_dir: &Path,
         tools_dir: &Path,
         settings: Settings,
+        neighbours: Neighbours,
         report: &dyn Fn(&str),
     ) -> Result<Self, SetupError> {
         let environment = match settings.runs_queries {
@@ -85,7 +93,7 @@ impl Emulator {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let mut emulator = Self::spawn(&program, &home, &log, settings, &lock).map_err(failed)?;
+            let mut emulator = Self::spawn(&program, &home, &log, settings, neighbours, &lock).map_err(failed)?;
             match emulator.wait_until_it_answers() {
                 Ok(()) => return Ok(emulator),
                 // Its port may have been taken between the choice and the start.
@@ -95,7 +103,14 @@ impl Emulator {
         }
     }
 
-    fn spawn(program: &Path, home: &Path, log: &Path, settings: Settings, lock: &File) -> io::Result<Self> {
+    fn spawn(
+        program: &Path,
+        home: &Path,
+        log: &Path,
+        settings: Settings,
+        neighbours: Neighbours,
+        lock: &File,
+    ) -> io::Result<Self> {
         let port = free_port()?;
         let output = File::create(log)?;
         let own = || format!("http://127.0.0.1:{port}");
@@ -111,6 +126,7 @@ impl Emulator {
             .env("MINISTACK_HOST", "127.0.0.1")
             // Functions inherit it.
             .env("AWS_ENDPOINT_URL", settings.functions_see.map_or_else(own, |address| format!("http://{address}")))
+            .env("AWS_ENDPOINT_URL_REDSHIFT_DATA", format!("http://{}", neighbours.redshift))
             .env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
             .env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
             .env("AWS_EC2_METADATA_DISABLED", "true")
@@ -148,7 +164,7 @@ impl Emulator {
 
     fn wait_until_it_answers(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
-        while !self.is_healthy() {
+        while !port::answers(self.port, "/_localstack/health", "\"services\"") {
             if let Some(status) = self.child.try_wait()? {
                 return Err(io::Error::other(format!("it ended at once, {status}")));
             }
@@ -158,19 +174,6 @@ impl Emulator {
             thread::sleep(Duration::from_millis(20));
         }
         Ok(())
-    }
-
-    /// Asks for its health, so that whoever else may listen on this port is not taken for it.
-    fn is_healthy(&self) -> bool {
-        let ask = || -> io::Result<String> {
-            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
-            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-            stream.write_all(b"GET /_localstack/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer)?;
-            Ok(answer)
-        };
-        ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200") && answer.contains("\"services\""))
     }
 }
 

@@ -99,7 +99,12 @@ impl Drop for Guard {
 /// Runs a command to its end as [`Command::status`] does, but in a group of its own that is
 /// terminated together with this process.
 pub(crate) fn run(command: &mut Command) -> io::Result<ExitStatus> {
-    let mut child = command.stdin(Stdio::null()).process_group(0).spawn()?;
+    run_reading(command, Stdio::null())
+}
+
+/// As [`run`], of a command that reads `input`.
+pub(crate) fn run_reading(command: &mut Command, input: Stdio) -> io::Result<ExitStatus> {
+    let mut child = command.stdin(input).process_group(0).spawn()?;
     match Guard::group(child.id(), "TERM", Duration::from_secs(2)) {
         Ok(guard) => {
             let status = child.wait();

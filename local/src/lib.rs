@@ -11,10 +11,12 @@
 //! - [`execution`]: starts an execution and follows it.
 //! - [`report`]: what a person or a program gets to see of it.
 //!
-//! Underneath: [`template`] reads the template and its jobs, [`binaries`] builds the functions, [`emulator`] and
-//! [`postgres`] are the two services, [`python`] makes the environments that they are installed in, and `guard` ends
-//! their processes. [`fake_aws`] is S3 and Step Functions for one function alone, in tests and in the bench.
-//! [`setup_error`] says what keeps them from starting. `fingerprint` names what is kept, `port` finds a free one.
+//! Underneath: [`template`] reads the template and its jobs, [`binaries`] builds the functions, [`emulator`],
+//! [`postgres`] and, for jobs of the kind `mysql-to-redshift`, [`mysql`] and `redshift`, which [`warehouse`] keeps
+//! together, are the services. `server` is what the servers of databases have in common, [`python`] makes the
+//! environments that services are installed in, and `guard` ends their processes. [`fake_aws`] is S3 and Step Functions
+//! for one function alone, in tests and in the bench. [`setup_error`] says what keeps them from starting. `fingerprint`
+//! names what is kept, `port` finds a free one.
 
 mod bench;
 pub mod binaries;
@@ -30,17 +32,21 @@ mod guard;
 mod input;
 pub mod lake;
 mod loaded;
+pub mod mysql;
 mod port;
 pub mod postgres;
 pub mod python;
+mod redshift;
 mod relay;
 pub mod report;
 mod run;
+mod server;
 pub mod setup_error;
 pub mod source;
 pub mod stack;
 pub mod template;
 mod up;
+pub mod warehouse;
 
 /// An error that a test or a command only passes on.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,24 +1,25 @@
 //! A private PostgreSQL server: real, on loopback only, and gone when we are gone.
 //!
-//! Four questions have a file each: who runs it and where its files can live (`account`), which
-//! PostgreSQL it is (`installation`), what is in its folder (`cluster`), and whether it is up
-//! (`launch`).
+//! Three questions have a file each: which PostgreSQL it is (`installation`), what is in its folder (`cluster`), and
+//! whether it is up (`launch`).
 
-mod account;
 mod cluster;
 mod installation;
 mod launch;
 
-use std::fs::{self, File, TryLockError};
-use std::io;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 
 use crate::guard::Guard;
+use crate::server::{self, Account, unusable};
 use crate::setup_error::SetupError;
-use account::Account;
 use cluster::Cluster;
 use installation::Installation;
+
+/// Its name for people, and that of its files.
+const NAME: &str = "PostgreSQL";
+const FOLDER: &str = "postgres";
 
 /// A running server with the superuser `sluice_loader`. Dropping it stops the server: open transactions are rolled
 /// back, and a server that does not end within ten seconds is killed.
@@ -46,9 +47,9 @@ impl Postgres {
     pub fn start(state_dir: &Path, tools_dir: &Path, durable: bool, report: &dyn Fn(&str)) -> Result<Self, SetupError> {
         let state_dir = std::path::absolute(state_dir).map_err(|e| unusable(state_dir, e))?;
         fs::create_dir_all(&state_dir).map_err(|e| unusable(&state_dir, e))?;
-        let lock = hold(&state_dir)?;
-        let account = Account::choose()?;
-        let home = account::open_home(&state_dir, &account)?;
+        let lock = server::hold(&state_dir, FOLDER, NAME)?;
+        let account = Account::choose(NAME)?;
+        let home = server::open_home(&state_dir, FOLDER, &account)?;
         let (installation, cluster) = choose(&home, tools_dir, &account, durable, report)?;
 
         let log = state_dir.join("postgres.log");
@@ -59,9 +60,13 @@ impl Postgres {
     /// The address of one of its databases, with the password. `postgres` always exists. The name
     /// must not need escaping in an address.
     pub fn url(&self, database: &str) -> String {
+        format!("{}/{database}?sslmode=disable", self.server_url())
+    }
+
+    /// The address of the server, with the password.
+    pub(crate) fn server_url(&self) -> String {
         let Self { port, password, .. } = self;
-        let user = cluster::SUPERUSER;
-        format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}?sslmode=disable")
+        format!("postgres://{}:{password}@127.0.0.1:{port}", cluster::SUPERUSER)
     }
 
     /// The `psql` that came with the server, if one did and this user can run it.
@@ -77,8 +82,8 @@ impl Postgres {
         if !state_dir.exists() {
             return Ok(());
         }
-        let _lock = hold(state_dir)?;
-        account::erase_home(state_dir).map_err(|e| unusable(state_dir, e))
+        let _lock = server::hold(state_dir, FOLDER, NAME)?;
+        server::erase_home(state_dir, FOLDER).map_err(|e| unusable(state_dir, e))
     }
 }
 
@@ -88,17 +93,6 @@ impl Drop for Postgres {
             // Nobody is left to tell, and the watcher has done all that can be done.
             let _ = guard.end(&mut self.server);
         }
-    }
-}
-
-/// Keeps every other process away from the server of `state_dir` for as long as the file is open.
-fn hold(state_dir: &Path) -> Result<File, SetupError> {
-    let path = state_dir.join("postgres.lock");
-    let lock = File::create(&path).map_err(|e| unusable(&path, e))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(already_running(state_dir)),
-        Err(TryLockError::Error(error)) => Err(unusable(&path, error)),
     }
 }
 
@@ -138,33 +132,4 @@ fn choose(
             );
             error
         })
-}
-
-fn already_running(place: &Path) -> SetupError {
-    SetupError::busy(
-        format!("PostgreSQL is already running on {}.", place.display()),
-        "Stop the other process that uses it, or choose another state folder.",
-    )
-}
-
-fn unusable(path: &Path, error: io::Error) -> SetupError {
-    SetupError::failed(format!("{} cannot be used.", path.display()), "Check that it exists and that you may use it.")
-        .caused_by(error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_holder_at_a_time() {
-        let state = std::env::temp_dir().join(format!("sluice-hold-{}", std::process::id()));
-        fs::create_dir_all(&state).unwrap();
-        let held = hold(&state).unwrap();
-        let reason = hold(&state).unwrap_err().reason;
-        assert_eq!(reason, crate::setup_error::Reason::Busy);
-        drop(held);
-        hold(&state).unwrap();
-        fs::remove_dir_all(state).unwrap();
-    }
 }

@@ -71,10 +71,17 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
             });
             lines.collect::<Vec<_>>().join("\n")
         }
+        "WouldLoad" if counts["mapping"].is_array() => would_load(counts),
+        _ if outcome.succeeded() && counts["conclusion"]["windows"].is_u64() => {
+            format!("{}, {took:.2} s", windows_loaded(counts))
+        }
         _ if outcome.succeeded() => format!("{}, {took:.2} s", loaded(counts)),
         _ => return failure(outcome),
     };
-    let notes = [&counts["notes"], &counts["upsert"]["notes"]].into_iter().filter_map(Value::as_array).flatten();
+    let notes = [&counts["notes"], &counts["upsert"]["notes"], &counts["warnings"]]
+        .into_iter()
+        .filter_map(Value::as_array)
+        .flatten();
     notes.filter_map(Value::as_str).fold(summary, |text, note| format!("{text}\n{note}"))
 }
 
@@ -122,6 +129,48 @@ fn loaded(counts: &Value) -> String {
     )
 }
 
+/// What a run of windows loaded, in two lines.
+fn windows_loaded(counts: &Value) -> String {
+    let conclusion = &counts["conclusion"];
+    let count = |value: &Value| value.as_u64().unwrap_or_default();
+    let some = |value: &Value, what: &str| match count(value) {
+        0 => String::new(),
+        number => format!(", {number} {what}"),
+    };
+    format!(
+        "{}{}, {} rows\n{} inserted, {} deleted, {} unchanged{}{}{}{}{}",
+        windows(counts, count(&conclusion["windows"])),
+        some(&counts["windows_left"], "left for the next run"),
+        count(&conclusion["rows"]),
+        count(&conclusion["rows_inserted"]),
+        count(&conclusion["rows_deleted"]),
+        count(&conclusion["rows_unchanged"]),
+        some(&conclusion["rows_newer"], "newer in the target, and kept"),
+        some(&conclusion["answers_lost"], "windows whose answer was lost, and whose numbers are not known"),
+        some(&conclusion["changed"]["zero_dates"], "zero dates became NULL"),
+        some(&conclusion["changed"]["truncated"], "texts were cut"),
+        some(&conclusion["changed"]["nuls"], "texts lost NUL bytes"),
+    )
+}
+
+/// How each column would go over.
+fn would_load(counts: &Value) -> String {
+    let mapping = counts["mapping"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let count = counts["window_count"].as_u64().unwrap_or_default();
+    mapping.fold(format!("would load {}", windows(counts, count)), |text, line| format!("{text}\n  {line}"))
+}
+
+/// Which windows, or that it is the whole table.
+fn windows(counts: &Value, count: u64) -> String {
+    match (counts["from"].as_str(), counts["to"].as_str()) {
+        (Some(from), Some(to)) => {
+            let noun = if count == 1 { "window" } else { "windows" };
+            format!("{count} {noun} from {from} to {to}")
+        }
+        _ => "the whole table".to_owned(),
+    }
+}
+
 /// What a run passed over, behind a comma; nothing if that is nothing.
 fn skipped(counts: &Value) -> String {
     let skipped: Skipped = serde_json::from_value(counts["skipped"].clone()).unwrap_or_default();
@@ -136,7 +185,11 @@ pub fn failure(outcome: &Outcome) -> String {
 
 /// A target's name in SQL text.
 pub(crate) fn quoted_table(target: &Target) -> String {
-    format!("{}.{}", quoted(&target.schema), quoted(&target.table))
+    full_name(&target.schema, &target.table)
+}
+
+fn full_name(schema: &str, table: &str) -> String {
+    format!("{}.{}", quoted(schema), quoted(table))
 }
 
 pub(crate) fn quoted(name: &str) -> String {
@@ -149,9 +202,22 @@ pub(crate) fn quoted(name: &str) -> String {
 /// # Errors
 /// As the server has it.
 pub async fn table(connection: &mut PgConnection, spec: &Spec) -> Result<String, BoxError> {
-    let (schema, table) = (&spec.target.schema, &spec.target.table);
-    let full_name = quoted_table(&spec.target);
-    let key = quoted(&spec.shape.key);
+    table_by(connection, &spec.target.schema, &spec.target.table, Some(&spec.shape.key)).await
+}
+
+/// As [`table`], of any table, in the order of a column.
+///
+/// # Errors
+/// As the server has it.
+pub(crate) async fn table_by(
+    connection: &mut PgConnection,
+    schema: &str,
+    table: &str,
+    key: Option<&str>,
+) -> Result<String, BoxError> {
+    let full_name = full_name(schema, table);
+    // Of the table: the columns of the answer are texts, and have the same names.
+    let key = key.map_or_else(|| "1".to_owned(), |key| format!("{}.{}", quoted(table), quoted(key)));
     let columns: Vec<(String, bool)> = sqlx::query_as(
         "select quote_ident(column_name), numeric_precision is not null or data_type = 'numeric' \
          from information_schema.columns where table_schema = $1 and table_name = $2 order by ordinal_position",
@@ -260,6 +326,25 @@ mod tests {
             duration_ms: 1_500,
             states: vec![StateRun { state: last.to_owned(), duration_ms: 0, error: None }],
         }
+    }
+
+    #[test]
+    fn a_summary_tells_what_was_loaded_of_windows() {
+        let conclusion = json!({"windows": 2, "rows": 80, "rows_inserted": 3, "rows_deleted": 2, "rows_unchanged": 77,
+                                "rows_newer": 1, "answers_lost": 0, "changed": {"zero_dates": 4}});
+        let mut counts = json!({"window_count": 2, "windows_left": 1, "from": "2018-07-01T00:00:00Z",
+                                "to": "2018-07-03T00:00:00Z", "conclusion": conclusion, "warnings": ["No index."]});
+        assert_eq!(
+            summary(&outcome("Loaded", counts.clone())),
+            "2 windows from 2018-07-01T00:00:00Z to 2018-07-03T00:00:00Z, 1 left for the next run, 80 rows\n3 inserted, \
+             2 deleted, 77 unchanged, 1 newer in the target, and kept, 4 zero dates became NULL, 1.50 s\nNo index."
+        );
+        counts["from"] = json!(null);
+        counts["mapping"] = json!(["id: int -> integer"]);
+        assert_eq!(
+            summary(&outcome("WouldLoad", counts)),
+            "would load the whole table\n  id: int -> integer\nNo index."
+        );
     }
 
     #[test]

@@ -2,12 +2,13 @@
 //!
 //! # Layout
 //! - `arguments`: what may be asked of it.
-//! - `files`, `windows`, `lake`: a run of a job that loads files, of one that copies a table, and of one that runs SQL in
-//!   the lake.
+//! - `files`, `windows`, `lake`, `transfer`: a run of a job that loads files, of one that copies a table, of one that runs
+//!   SQL in the lake, and of one that takes a table of MySQL to Redshift.
 
 mod arguments;
 mod files;
 mod lake;
+mod transfer;
 mod windows;
 
 pub(crate) use arguments::RunArguments;
@@ -32,6 +33,7 @@ pub(crate) async fn run_once(arguments: &RunArguments, state_dir: &Path) -> Resu
         Kind::TransformAndUpsert(loaded) => files::run(arguments, state_dir, &root, &jobs, (job, loaded)).await,
         Kind::CopyTable(spec) => windows::run(arguments, state_dir, &root, &jobs, (job, spec)).await,
         Kind::AthenaElt(spec) => lake::run(arguments, state_dir, &root, &jobs, (job, spec)).await,
+        Kind::MysqlToRedshift(spec) => transfer::run(arguments, state_dir, &root, &jobs, (job, spec)).await,
     }
 }
 

@@ -3,11 +3,13 @@
 use crate::BoxError;
 use crate::binaries::{self, Package};
 use crate::deployment::{self, Deployment, Options};
-use crate::emulator::{self, Emulator, Settings};
+use crate::emulator::{self, Emulator, Neighbours, Settings};
 use crate::fingerprint::fingerprint;
+use crate::mysql::Mysql;
 use crate::postgres::Postgres;
 use crate::setup_error::SetupError;
 use crate::template::{self, Artifact, Artifacts};
+use crate::warehouse::{Places, Warehouse};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::Credentials;
 use serde_json::Value;
@@ -15,9 +17,10 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The name of the stack that people's jobs are deployed in.
 pub(crate) const STACK_NAME: &str = "sluice";
@@ -35,11 +38,15 @@ const RUN_QUERY: &str = "run-query";
 pub struct Stack {
     // Dropped in this order: functions first, then what they talk to, then the folder.
     emulator: Emulator,
+    warehouse: OnceLock<Warehouse>,
+    /// The socket that the functions were told of, until the warehouse takes it.
+    redshift: Mutex<Option<TcpListener>>,
     postgres: Database,
+    state_dir: PathBuf,
     packages: Vec<Package>,
     next_name: AtomicU32,
     _lock: File,
-    _scratch: Option<Scratch>,
+    scratch: Option<Scratch>,
 }
 
 /// A folder that goes with its stack.
@@ -48,6 +55,7 @@ struct Scratch(PathBuf);
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = Postgres::erase(&self.0);
+        let _ = Mysql::erase(&self.0);
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -125,11 +133,53 @@ impl Stack {
             Some(url) => Database::Given(checked(url, report)?),
             None => Database::Ours(Postgres::start(state_dir, &tools_dir, settings.keeps_state, report)?),
         };
-        let emulator = Emulator::start(state_dir, &tools_dir, settings, report)?;
+        // Functions are told of it now; who listens there is started when a job needs it.
+        let redshift = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(unusable)?;
+        let neighbours = Neighbours { redshift: redshift.local_addr().map_err(unusable)? };
+        let emulator = Emulator::start(state_dir, &tools_dir, settings, neighbours, report)?;
         let folder = build.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         let packages = functions.into_iter().map(|function| Package::new(function, &folder));
         let packages = packages.collect::<Result<_, _>>()?;
-        Ok(Self { emulator, postgres, packages, next_name: AtomicU32::new(0), _lock: lock, _scratch: scratch })
+        Ok(Self {
+            emulator,
+            warehouse: OnceLock::new(),
+            redshift: Mutex::new(Some(redshift)),
+            postgres,
+            state_dir: state_dir.clone(),
+            packages,
+            next_name: AtomicU32::new(0),
+            _lock: lock,
+            scratch,
+        })
+    }
+
+    /// The MySQL and the Redshift of this stack, started by the first call. In a stack for people the MySQL is the one
+    /// that `MYSQL_URL` names, if it is set; in one for tests that of `SLUICE_TEST_MYSQL_URL`.
+    ///
+    /// # Errors
+    /// What is missing, and how to get it.
+    pub fn warehouse(&self, report: &dyn Fn(&str)) -> Result<&Warehouse, SetupError> {
+        let mut reserved = self.redshift.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(started) = self.warehouse.get() {
+            return Ok(started);
+        }
+        let listener = reserved.take().ok_or_else(|| {
+            SetupError::failed("MySQL and the stand-in for Redshift did not start before.", "Start anew.")
+        })?;
+        let keeps_state = self.scratch.is_none();
+        let places = Places {
+            state_dir: &self.state_dir,
+            tools_dir: &tools_dir(),
+            s3: &self.endpoint(),
+            postgres: match &self.postgres {
+                Database::Ours(postgres) => Some(postgres),
+                Database::Given(_) => None,
+            },
+            keeps_state,
+        };
+        let variable = if keeps_state { "MYSQL_URL" } else { "SLUICE_TEST_MYSQL_URL" };
+        let started = Warehouse::start(&places, listener, std::env::var(variable).ok(), report)?;
+        Ok(self.warehouse.get_or_init(|| started))
     }
 
     /// Host and port of the local AWS.
@@ -378,12 +428,17 @@ pub(crate) fn erase(state_dir: &Path) -> Result<(), SetupError> {
     };
     let _lock = hold(state_dir)?;
     Postgres::erase(state_dir)?;
+    Mysql::erase(state_dir)?;
     Postgres::erase(&state_dir.join("bench"))?;
     for name in [
         "bench",
         "emulator",
         "emulator.log",
         "emulator.lock",
+        "mysql",
+        "mysql.log",
+        "mysql.lock",
+        "redshift.log",
         "postgres",
         "postgres.log",
         "postgres.lock",

@@ -11,7 +11,8 @@ use crate::report::{self, out};
 use crate::setup_error::SetupError;
 use crate::source::Source;
 use crate::stack::{STACK_NAME, Stack};
-use crate::template::{self, Job, REFERENCE_JOB};
+use crate::template::{self, Job, Kind, REFERENCE_JOB};
+use crate::warehouse::{DATABASE, Warehouse};
 use clap::Args;
 use std::collections::HashSet;
 use std::fs;
@@ -38,23 +39,35 @@ pub(crate) async fn up(arguments: &UpArguments, state_dir: &Path) -> Result<(), 
     let root = template::root()?;
     let jobs = template::all_jobs()?;
     let stack = Stack::start(state_dir, template::binaries(&root, &jobs)?, &|text| eprintln!("{text}"))?;
+    let mut options = Options { s3_trigger: true, ..Options::default() };
+    let transfer = jobs.iter().find_map(|job| match &job.kind {
+        Kind::MysqlToRedshift(spec) => Some(spec),
+        _ => None,
+    });
+    let mut warehouse = None;
+    if let Some(spec) = transfer {
+        let started = stack.warehouse(&|text| eprintln!("{text}"))?;
+        started.make_database(DATABASE).await?;
+        started.make_schema(&spec.source.schema).await?;
+        options.parameters.extend(started.parameters(&spec.source.schema, DATABASE));
+        warehouse = Some((started, spec.source.schema.clone()));
+    }
     eprintln!("deploying template.yaml");
-    let (files, copying): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.files().is_some());
+    // Files are jobs' own; other jobs are there if what they read is.
+    let (copying, mut jobs): (Vec<Job>, Vec<Job>) =
+        jobs.into_iter().partition(|job| matches!(job.kind, Kind::CopyTable(_)));
     let source = match copying.is_empty() || !stack.owns_database_server() {
         true => None,
         false => Some(Source::new(&stack).await?),
     };
     // Without a second database no table can be copied, so those jobs are not deployed.
-    let (jobs, options) = match &source {
-        None => (files, Options::default()),
-        Some(source) => {
-            for job in &copying {
-                source.fill(job).await.unwrap_or_else(|error| eprintln!("{error}"));
-            }
-            ([files, copying].concat(), source.options())
+    if let Some(source) = &source {
+        for job in &copying {
+            source.fill(job).await.unwrap_or_else(|error| eprintln!("{error}"));
         }
-    };
-    let options = Options { s3_trigger: true, ..options };
+        options.parameters.extend(source.options().parameters);
+        jobs.extend(copying);
+    }
     let deployment = stack.deploy(STACK_NAME, &options).await.map_err(|error| not_deployed(error, state_dir))?;
     let _relays = match arguments.listen {
         None => Vec::new(),
@@ -64,7 +77,9 @@ pub(crate) async fn up(arguments: &UpArguments, state_dir: &Path) -> Result<(), 
         })?,
     };
     let jobs: Vec<(Job, Deployment)> = jobs.into_iter().map(|job| (job.clone(), deployment.of_job(&job))).collect();
-    let exports: String = exports(arguments.listen, &stack, &deployment, source.as_ref(), &jobs)
+    let mut exports = exports(arguments.listen, &stack, &deployment, source.as_ref(), &jobs);
+    exports.extend(warehouse.iter().flat_map(|(warehouse, schema)| of_warehouse(warehouse, schema)));
+    let exports: String = exports
         .into_iter()
         .map(|(name, value)| format!("export {name}='{}'\n", value.replace('\'', r"'\''")))
         .collect();
@@ -83,6 +98,10 @@ pub(crate) async fn up(arguments: &UpArguments, state_dir: &Path) -> Result<(), 
                 deployment.bucket, files.prefix, job.name
             );
         }
+    }
+    if warehouse.is_some() {
+        eprintln!("look into MySQL at $MYSQL_URL; into Redshift by psql \"$REDSHIFT_URL\", or as on AWS:");
+        eprintln!("aws redshift-data execute-statement --workgroup-name warehouse --database {DATABASE} --sql ...");
     }
     eprintln!("Ctrl-C ends");
     let result = tokio::select! {
@@ -131,6 +150,16 @@ fn exports(
     let reference = reference.map(|(_, deployment)| ("STATE_MACHINE_ARN", deployment.state_machine_arn.clone()));
     let of_all = of_all.into_iter().chain(source).chain(reference).map(|(name, value)| (name.to_owned(), value));
     of_all.chain(jobs.iter().map(of_job)).collect()
+}
+
+/// What programs need that look into MySQL and Redshift.
+fn of_warehouse(warehouse: &Warehouse, schema: &str) -> [(String, String); 3] {
+    [
+        ("MYSQL_URL", warehouse.mysql_url(schema)),
+        ("AWS_ENDPOINT_URL_REDSHIFT_DATA", format!("http://{}", warehouse.address())),
+        ("REDSHIFT_URL", warehouse.url(DATABASE)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
 }
 
 async fn relays(address: IpAddr, stack: &Stack, deployment: &Deployment) -> std::io::Result<Vec<Relay>> {

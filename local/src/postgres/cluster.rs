@@ -6,10 +6,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use super::account::{Account, random_hex};
 use super::installation::Installation;
 use crate::guard;
 use crate::python::last_lines;
+use crate::server::{Account, random_hex};
 use crate::setup_error::SetupError;
 
 /// The name of the user who owns everything in the cluster. It is not that of a schema, which would come first in its

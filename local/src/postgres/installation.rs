@@ -3,12 +3,11 @@
 use std::collections::HashSet;
 use std::env;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::account::Account;
 use crate::python;
+use crate::server::{Account, copy_programs};
 use crate::setup_error::SetupError;
 
 const OLDEST_MAJOR: u32 = 14;
@@ -160,56 +159,12 @@ pub(super) fn from_wheel(
         Err(_) if account.is_assumed() => {
             let name = environment.folder().file_name().unwrap_or_default();
             let copy = home.join(name);
-            copy_once(&site_packages, &copy, account)
+            copy_programs(&site_packages, &NEEDED, &copy, account)
                 .map_err(|error| unusable(format!("it cannot be copied ({error})")))?;
             Installation::at(&copy.join(IN_PACKAGE).join("bin"), account).map_err(unusable)
         }
         Err(why) => Err(unusable(why)),
     }
-}
-
-/// Copies what is needed to `copy`, which is there when it is complete.
-fn copy_once(site_packages: &Path, copy: &Path, account: &Account) -> io::Result<()> {
-    if copy.exists() {
-        return Ok(());
-    }
-    let partial = copy.with_added_extension("partial");
-    if partial.exists() {
-        fs::remove_dir_all(&partial)?;
-    }
-    for part in NEEDED {
-        let from = site_packages.join(part);
-        if from.is_dir() {
-            fs::create_dir_all(partial.join(part))?;
-            copy_folder(&from, &partial.join(part))?;
-        }
-    }
-    give_all(&partial, account)?;
-    fs::rename(&partial, copy)
-}
-
-fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            fs::create_dir(&target)?;
-            copy_folder(&entry.path(), &target)?;
-        } else if entry.path().extension().is_none_or(|kind| kind != "a") {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
-}
-
-fn give_all(path: &Path, account: &Account) -> io::Result<()> {
-    account.give(path)?;
-    if path.is_dir() {
-        for entry in fs::read_dir(path)? {
-            give_all(&entry?.path(), account)?;
-        }
-    }
-    Ok(())
 }
 
 /// The major version in what `postgres --version` prints.

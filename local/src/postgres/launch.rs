@@ -9,13 +9,13 @@ use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::account::Account;
+use super::NAME;
 use super::cluster::Cluster;
 use super::installation::Installation;
-use super::{already_running, unusable};
 use crate::guard::Guard;
 use crate::port::free_port;
 use crate::python::last_lines;
+use crate::server::{Account, already_running, unusable};
 use crate::setup_error::SetupError;
 
 /// How long a server may take to accept connections, after a crash for example.
@@ -64,7 +64,7 @@ pub(super) fn launch(
         match Refusal::read(&text) {
             Refusal::PortTaken if waited < PATIENCE => {}
             Refusal::ClusterHeld if waited < PATIENCE_WITH_PREDECESSOR => {}
-            Refusal::ClusterHeld => return Err(already_running(&cluster.data)),
+            Refusal::ClusterHeld => return Err(already_running(&cluster.data, NAME)),
             _ => {
                 return Err(SetupError::failed(
                     format!("PostgreSQL did not start:\n{}", last_lines(&text, 15)),

@@ -13,7 +13,7 @@ pub(crate) struct RunArguments {
     /// their own.
     #[arg(long, value_name = "DIR|FILE")]
     pub(super) input: Option<PathBuf>,
-    /// Upload one more file before the run; of a job that copies a table, run a file of SQL on its source. May be
+    /// Upload one more file before the run; of a job that reads a table of a database, run a file of SQL there. May be
     /// repeated.
     #[arg(long, value_name = "FILE")]
     pub(super) add: Vec<PathBuf>,
@@ -26,7 +26,8 @@ pub(crate) struct RunArguments {
     /// Load all files again, as if for the first time, and delete the keys that none of them has, in one transaction.
     #[arg(long, conflicts_with_all = ["since", "forget"])]
     reload: bool,
-    /// Do everything, say what it came to, and roll it back; of a job that copies a table, say what would be copied.
+    /// Do everything, say what it came to, and roll it back; of a job that reads a table of a database, say what would be
+    /// copied.
     #[arg(long)]
     pub(super) dry_run: bool,
     /// Load nothing, and say why this object is new or not, such as input_data/a.csv. May be repeated.
@@ -42,6 +43,9 @@ pub(crate) struct RunArguments {
     /// Copy nothing, and compare the windows of both tables.
     #[arg(long, conflicts_with = "dry_run")]
     verify: bool,
+    /// Replace the whole table, of a job that loads windows into Redshift. Its spec has to allow it.
+    #[arg(long, conflicts_with_all = ["since", "forget", "reload", "from"])]
+    full: bool,
     /// Set a variable of the job, such as genre=Drama, to one of its allowed values. May be repeated.
     #[arg(long, value_name = "NAME=VALUE")]
     pub(super) set: Vec<String>,
@@ -66,7 +70,12 @@ impl RunArguments {
     /// # Errors
     /// An argument that only a job of another kind takes.
     pub(super) fn input_of_files(&self) -> Result<Value, &'static str> {
-        refuse(&[("--from", self.from.is_some()), ("--verify", self.verify), ("--set", !self.set.is_empty())])?;
+        refuse(&[
+            ("--from", self.from.is_some()),
+            ("--verify", self.verify),
+            ("--full", self.full),
+            ("--set", !self.set.is_empty()),
+        ])?;
         let mut input = Map::new();
         if let Some(since) = &self.since {
             input.insert("since".to_owned(), since.as_str().into());
@@ -95,8 +104,37 @@ impl RunArguments {
             ("--forget", !self.forget.is_empty()),
             ("--reload", self.reload),
             ("--explain", !self.explain.is_empty()),
+            ("--full", self.full),
             ("--set", !self.set.is_empty()),
         ])
+    }
+
+    /// The input of an execution that takes a table to Redshift.
+    ///
+    /// # Errors
+    /// An argument that only a job of another kind takes.
+    pub(super) fn input_of_transfer(&self) -> Result<Value, &'static str> {
+        refuse(&[
+            ("--input", self.input.is_some()),
+            ("--since", self.since.is_some()),
+            ("--forget", !self.forget.is_empty()),
+            ("--reload", self.reload),
+            ("--explain", !self.explain.is_empty()),
+            ("--verify", self.verify),
+            ("--set", !self.set.is_empty()),
+        ])?;
+        let mut input = Map::new();
+        for (name, time) in [("from", &self.from), ("to", &self.to)] {
+            if let Some(time) = time {
+                input.insert(name.to_owned(), time.as_str().into());
+            }
+        }
+        for (name, is_asked) in [("full", self.full), ("dry_run", self.dry_run)] {
+            if is_asked {
+                input.insert(name.to_owned(), true.into());
+            }
+        }
+        Ok(input.into())
     }
 
     /// Whether a job of SQL in the lake takes all of them.
@@ -113,6 +151,7 @@ impl RunArguments {
             ("--explain", !self.explain.is_empty()),
             ("--from", self.from.is_some()),
             ("--verify", self.verify),
+            ("--full", self.full),
         ])
     }
 

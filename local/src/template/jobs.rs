@@ -31,7 +31,7 @@ impl Job {
     pub fn files(&self) -> Option<&Files> {
         match &self.kind {
             Kind::TransformAndUpsert(files) => Some(files),
-            Kind::CopyTable(_) | Kind::AthenaElt(_) => None,
+            Kind::CopyTable(_) | Kind::AthenaElt(_) | Kind::MysqlToRedshift(_) => None,
         }
     }
 

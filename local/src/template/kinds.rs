@@ -3,7 +3,7 @@
 use super::spec::{Part, Text, Writing, lacks, read};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use sluice::contract::{athena_elt, copy_table, keys};
+use sluice::contract::{athena_elt, copy_table, keys, mysql_to_redshift};
 use sluice::spec::{Parts, Problem, Spec, reserved};
 
 /// A kind, and what a job of it says.
@@ -15,6 +15,8 @@ pub enum Kind {
     CopyTable(Box<copy_table::Spec>),
     /// Files of the lake into other tables of the lake, by SQL.
     AthenaElt(Box<athena_elt::Spec>),
+    /// A table of MySQL into one of Redshift.
+    MysqlToRedshift(Box<mysql_to_redshift::Spec>),
 }
 
 /// What a job of the kind `transform-and-upsert` says.
@@ -92,6 +94,17 @@ impl Kind {
                     parts.check()
                 })?;
                 Ok(Self::AthenaElt(Box::new(spec)))
+            }
+            "statemachine/mysql-to-redshift.yaml" => {
+                const PARTS: [Part; 3] = [
+                    Part::object("/source", "Source"),
+                    Part::object("/target", "Target"),
+                    Part::object("/windows", "Windows").or("null"),
+                ];
+                let spec = read(name, &PARTS, text, written, |[source, target, windows]| {
+                    mysql_to_redshift::Parts { source, target, windows }.check()
+                })?;
+                Ok(Self::MysqlToRedshift(Box::new(spec)))
             }
             _ => Err(vec![format!(
                 "template.yaml: job {name}: Location is {location:?}, not a kind such as \
@@ -218,6 +231,21 @@ Resources:
         let Kind::CopyTable(spec) = &jobs[0].kind else { panic!("{:?}", jobs[0]) };
         assert_eq!((spec.source_name(), jobs[0].prefix()), ("public.users".to_owned(), ""));
         assert_eq!(binaries(&root, &jobs).unwrap().into_iter().collect::<Vec<_>>(), ["copy-table"]);
+    }
+
+    #[test]
+    fn a_job_from_mysql_to_redshift_is_read_and_what_is_wrong_with_it_told() {
+        let text = COPY.replace("copy-table.yaml", "mysql-to-redshift.yaml");
+        let jobs = jobs(&parse(&text).unwrap(), &text).unwrap_err().to_string();
+        // It says no mode, and has no default for it.
+        assert!(jobs.starts_with("template.yaml:12: job copied, /target") && jobs.contains("mode"), "{jobs}");
+        let text = text.replace("\"key\": [\"id\"]", "\"key\": [\"id\"], \"mode\": \"upsert\"");
+        let root = parse(&text).unwrap();
+        let jobs = crate::template::jobs(&root, &text).unwrap();
+        let Kind::MysqlToRedshift(spec) = &jobs[0].kind else { panic!("{:?}", jobs[0]) };
+        assert_eq!((spec.target_name(), jobs[0].files().is_none()), ("public.users".to_owned(), true));
+        let functions: Vec<String> = binaries(&root, &jobs).unwrap().into_iter().collect();
+        assert_eq!(functions, ["export-table", "load-redshift", "plan-export"]);
     }
 
     #[test]

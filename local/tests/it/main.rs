@@ -3,5 +3,6 @@
 mod executions;
 mod faults;
 mod functions;
+mod standins;
 mod support;
 mod tidy;

@@ -1,6 +1,7 @@
 //! The shared stack, and what tests keep asking of a deployment.
 
 pub(crate) mod lake;
+pub(crate) mod warehouse;
 
 use local::BoxError;
 use local::deployment::{Deployment, Options};

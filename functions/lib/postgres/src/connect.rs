@@ -44,9 +44,11 @@ enum Login {
 
 /// What RDS and the Secrets Manager console write into a secret, as far as a login needs it.
 #[derive(Deserialize)]
-struct Secret {
-    username: String,
-    password: String,
+pub struct Secret {
+    /// Who logs in.
+    pub username: String,
+    /// By what.
+    pub password: String,
 }
 
 impl Database {
@@ -91,14 +93,7 @@ impl Database {
         match &self.login {
             Login::AsIs => {}
             Login::IamToken { host, port, user } => {
-                let request = Config::builder().hostname(host).port(u64::from(*port)).username(user).build();
-                let request =
-                    request.map_err(|error| Error::caused(Kind::InvariantBroken, "build the login token", error))?;
-                let token = AuthTokenGenerator::new(request)
-                    .auth_token(config)
-                    .await
-                    .map_err(|error| Error::caused(Kind::Misconfigured, "sign the login token", error))?;
-                options = options.password(token.as_str());
+                options = options.password(&login_token(config, host, *port, user).await?);
             }
             Login::Secret { arn } => {
                 let Secret { username, password } = read_secret(config, arn).await?;
@@ -157,7 +152,24 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {
     }
 }
 
-async fn read_secret(config: &SdkConfig, arn: &str) -> Result<Secret> {
+/// A token by which `user` logs in to a database of RDS, of whatever engine: good for 15 minutes, a session outlives
+/// it.
+///
+/// # Errors
+/// `Misconfigured` if there are no credentials to sign it with.
+pub async fn login_token(config: &SdkConfig, host: &str, port: u16, user: &str) -> Result<String> {
+    let request = Config::builder().hostname(host).port(u64::from(port)).username(user).build();
+    let request = request.map_err(|error| Error::caused(Kind::InvariantBroken, "build the login token", error))?;
+    let token = AuthTokenGenerator::new(request).auth_token(config).await;
+    let token = token.map_err(|error| Error::caused(Kind::Misconfigured, "sign the login token", error))?;
+    Ok(token.as_str().to_owned())
+}
+
+/// User and password of a database, by the ARN of their secret.
+///
+/// # Errors
+/// `Misconfigured` if it holds none; others as [`Error::aws`].
+pub async fn read_secret(config: &SdkConfig, arn: &str) -> Result<Secret> {
     let client = aws_sdk_secretsmanager::Client::new(config);
     let answer = client.get_secret_value().secret_id(arn).send().await;
     let answer = answer.map_err(|error| Error::aws("read the database's secret", error))?;

@@ -8,7 +8,9 @@
 //! intermediate_data/<job>/<execution>/<attempt>/
 //!     batch-00000.json        BatchManifest  by detect-new-files
 //!     manifest.json           Manifest       by detect-new-files, after its batches
-//!     plan.json               Plan           by copy-table
+//!     plan.json               Plan           by copy-table, another one by plan-export
+//!     source.json             SourceTable    by export-table
+//!     window-00000/           packed CSV     by export-table, as COPY takes it, with what it counted (Export)
 //!     pivoted-00000.pgcopy    partial sums   by pivot, as COPY takes them
 //!     result-00000.json       PivotResult    by pivot, beside the manifest, once
 //! quarantine/<job>/<execution>/
@@ -23,6 +25,10 @@
 //!     <execution>.json        EltRun         by publish-elt, after publishing
 //! state/<job>/<execution>/
 //!     window-00000.json       WindowFailure  by copy-table, if the window was not copied
+//! state/<job>/runs/
+//!     <execution>.json        sums of a run  by load-redshift
+//!     <execution>/window-00000.json
+//!                             WindowRecord   by load-redshift
 //! state/database-access/<instance>/<machine>/
 //!     <execution>.json        Lease          by database-access, while the run needs it
 //! ```
@@ -36,6 +42,7 @@ mod database_access;
 mod documents;
 mod execution;
 pub mod keys;
+pub mod mysql_to_redshift;
 mod transform_and_upsert;
 
 pub use database_access::*;

@@ -7,9 +7,9 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-fn cargo_local(state: &Path, arguments: &[&str]) -> Command {
+pub(super) fn cargo_local(state: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
-    command.args(arguments).env("SLUICE_STATE_DIR", state).env_remove("DATABASE_URL");
+    command.args(arguments).env("SLUICE_STATE_DIR", state).env_remove("DATABASE_URL").env_remove("MYSQL_URL");
     command
 }
 

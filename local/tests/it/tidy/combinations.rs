@@ -29,6 +29,15 @@ pub(crate) const USERS_BY_SECRET: Parameters = &[
     ("UsersSourceSecretArn", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:source-AbCdEf"),
     ("UsersSourceCidr", "10.1.0.0/16"),
 ];
+/// With the job `nps`.
+pub(crate) const MYSQL: Parameters = &[
+    ("MysqlHost", "mysql.abc.eu-central-1.rds.amazonaws.com"),
+    ("MysqlUser", "sluice_reader"),
+    ("MysqlResourceId", "db-MNOPQRSTUVWX56789"),
+    ("MysqlSecurityGroupId", "sg-0fedcba9876543210"),
+    ("RedshiftWorkgroup", "warehouse"),
+    ("RedshiftWorkgroupId", "01234567-89ab-cdef-0123-456789abcdef"),
+];
 pub(crate) const ONE_MACHINE: (&str, &str) = ("DatabaseUrl", "postgres://a:b@127.0.0.1:5432/c");
 
 /// What people choose between: each line is one choice, of which nothing or one of its columns is taken.
@@ -160,7 +169,12 @@ fn in_vpc_mode_nothing_can_make_the_database_public() {
 #[test]
 fn what_does_not_fit_together_is_refused_with_what_is_missing() {
     let template = both_jobs();
-    let cases: [(Parameters, &[&str]); 10] = [
+    let cases: [(Parameters, &[&str]); 12] = [
+        (
+            &[("MysqlHost", "a"), ("NetworkMode", "toggle")],
+            &["takes the vpc mode", "needs MysqlUser and MysqlResourceId", "needs RedshiftWorkgroup"],
+        ),
+        (MYSQL, &[]),
         (&[("BucketOwner", "111122223333")], &["BucketOwner goes with ExistingBucketName"]),
         (
             &[("AlarmEmail", "a@example.org"), ("AlarmTopicArn", "arn:aws:sns:eu-central-1:123456789012:alarms")],

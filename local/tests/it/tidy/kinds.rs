@@ -50,7 +50,7 @@ fn a_kind_names_no_column_no_table_and_no_stack_of_its_own() {
 #[test]
 fn a_function_in_the_vpc_calls_only_what_has_an_endpoint() {
     const ALL: &[&str] = &["s3", "rds-db", "secretsmanager"];
-    const IN_THE_VPC: [(&str, &[&str]); 2] = [("upsert", ALL), ("copy-table", ALL)];
+    const IN_THE_VPC: [(&str, &[&str]); 3] = [("upsert", ALL), ("copy-table", ALL), ("export-table", ALL)];
     let kinds = KINDS.map(kind);
     for (kind, (id, function)) in
         kinds.iter().flat_map(|kind| template::functions(kind).into_iter().map(move |function| (kind, function)))

@@ -6,13 +6,14 @@ use serde_json::Value;
 use sluice::Kind;
 use sluice::contract::athena_elt::{self, PrepareEltInput, PublishEltInput, RunQueryInput};
 use sluice::contract::copy_table::{self, CopyTableInput};
+use sluice::contract::mysql_to_redshift::{self, ExportTableInput, LoadRedshiftInput, PlanExportInput};
 use sluice::contract::{DatabaseAccessInput, DetectInput, PivotInput, UpsertEvent};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The kinds whose states and templates are held to the same rules.
-pub(crate) const KINDS: [&str; 3] = ["transform-and-upsert", "copy-table", "athena-elt"];
+pub(crate) const KINDS: [&str; 4] = ["transform-and-upsert", "copy-table", "mysql-to-redshift", "athena-elt"];
 
 pub(crate) fn read(path: &str) -> String {
     fs::read_to_string(workspace().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -104,6 +105,16 @@ fn every_event_decodes() {
             _ if name.starts_with("athena-elt-") => {
                 athena_elt::Trigger::read(&event).map(drop).map_err(serde::de::Error::custom)
             }
+            "mysql-to-redshift-inspect" | "mysql-to-redshift-export" => {
+                serde_json::from_value::<ExportTableInput>(event).map(drop)
+            }
+            "mysql-to-redshift-plan" => serde_json::from_value::<PlanExportInput>(event).map(drop),
+            "mysql-to-redshift-load" | "mysql-to-redshift-status" | "mysql-to-redshift-conclude" => {
+                serde_json::from_value::<LoadRedshiftInput>(event).map(drop)
+            }
+            _ if name.starts_with("mysql-to-redshift-") => {
+                mysql_to_redshift::Trigger::read(&event).map(drop).map_err(serde::de::Error::custom)
+            }
             "detect-new-files" | "detect-new-files-release" => serde_json::from_value::<DetectInput>(event).map(drop),
             "pivot" => serde_json::from_value::<PivotInput>(event).map(drop),
             "upsert" | "upsert-check" | "upsert-prepare" => serde_json::from_value::<UpsertEvent>(event).map(drop),
@@ -117,7 +128,7 @@ fn every_event_decodes() {
         decoded.unwrap_or_else(|error| panic!("{name}: {error}"));
         count += 1;
     }
-    assert_eq!(count, 37);
+    assert_eq!(count, 49);
 }
 
 #[test]

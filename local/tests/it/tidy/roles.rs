@@ -3,7 +3,7 @@
 //! is a difference.
 
 use crate::executions::jobs::with_changed_second_job;
-use crate::tidy::combinations::{ONE_MACHINE, SECRET, USERS, USERS_BY_SECRET};
+use crate::tidy::combinations::{MYSQL, ONE_MACHINE, SECRET, USERS, USERS_BY_SECRET};
 use crate::tidy::resolved::Resolver;
 use local::binaries::workspace;
 use serde_json::Value;
@@ -15,8 +15,9 @@ const LIST: &str = "local/tests/golden/permissions.txt";
 type Parameters = &'static [(&'static str, &'static str)];
 
 /// What changes permissions, by the name that the list has for it.
-const VARIANTS: [(&str, Parameters); 7] = [
+const VARIANTS: [(&str, Parameters); 8] = [
     ("vpc", &[]),
+    ("mysql", MYSQL),
     ("toggle", &[("NetworkMode", "toggle")]),
     ("secret", &[SECRET]),
     ("mail", &[("AlarmEmail", "a@example.org")]),
@@ -165,7 +166,7 @@ fn the_template_allows_what_is_written_down_and_nothing_else() {
     }
     let mut text = String::from(
         "# Who may do what, as template.yaml has it. Checked by a test; made anew by SLUICE_ACCEPT=1 cargo test, to be read then.\n\
-         # What does not hold in all of its variants (vpc, toggle, secret, mail, users, users by secret, one machine) says where it does.\n",
+         # What does not hold in all of its variants (vpc, mysql, toggle, secret, mail, users, users by secret, one machine) says where it does.\n",
     );
     for (id, lines) in &lines {
         text.push_str(&format!("\n{id}\n"));
@@ -194,15 +195,20 @@ fn no_job_reaches_what_is_another_s() {
     for (variant, parameters) in VARIANTS {
         let all = permissions(parameters);
         // The keys and the names of each.
-        const JOBS: [(&str, &[&str]); 4] = [
+        const JOBS: [(&str, &[&str]); 5] = [
             ("Pomodoro", &["Pomodoro", "pomodoro/", "input_data/"]),
             ("Sales", &["Sales", "sales"]),
             ("Users", &["Users", "/users/", "-users"]),
+            ("Nps", &["Nps", "/nps/"]),
             ("Scifi", &["Scifi", "scifi"]),
         ];
         for (ours, _) in JOBS {
             let own: Vec<_> = all.iter().filter(|(id, _)| id.starts_with(ours)).collect();
-            let is_there = ours != "Users" || variant.starts_with("users");
+            let is_there = match ours {
+                "Users" => variant.starts_with("users"),
+                "Nps" => variant == "mysql",
+                _ => true,
+            };
             assert!(own.len() >= if is_there { 4 } else { 0 }, "{variant}: {own:?}");
             assert_eq!(own.is_empty(), !is_there, "{variant}: {own:?}");
             let theirs: Vec<&str> =
@@ -227,7 +233,7 @@ fn no_job_reaches_what_is_another_s() {
 /// A star is an exception that AWS forces; next to it in the template stands why.
 #[test]
 fn no_action_and_no_resource_is_a_star_without_reason() {
-    const WITHOUT_RESOURCE: [&str; 17] = [
+    const WITHOUT_RESOURCE: [&str; 19] = [
         "ec2:AssignPrivateIpAddresses",
         "ec2:CreateNetworkInterface",
         "ec2:DeleteNetworkInterface",
@@ -242,6 +248,8 @@ fn no_action_and_no_resource_is_a_star_without_reason() {
         "logs:ListLogDeliveries",
         "logs:PutResourcePolicy",
         "logs:UpdateLogDelivery",
+        "redshift-data:DescribeStatement",
+        "redshift-data:GetStatementResult",
         "xray:GetSamplingRules",
         "xray:GetSamplingTargets",
         "xray:PutTelemetryRecords",

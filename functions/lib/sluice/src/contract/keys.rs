@@ -63,6 +63,31 @@ pub fn elt_run(execution: &Execution) -> String {
     format!("state/{}/runs/{}.json", execution.job, execution.name)
 }
 
+/// Where `export-table` keeps the columns of the source, by the attempt that read them.
+pub fn source_table(execution: &Execution, attempt: &str) -> String {
+    format!("{}source.json", attempt_prefix(execution, attempt))
+}
+
+/// Where `plan-export` keeps the plan of an execution, by the attempt that made it.
+pub fn export_plan(execution: &Execution, attempt: &str) -> String {
+    format!("{}plan.json", attempt_prefix(execution, attempt))
+}
+
+/// Where an attempt puts the parts of a window.
+pub fn window_prefix(execution: &Execution, attempt: &str, index: u32) -> String {
+    format!("{}window-{index:05}/", attempt_prefix(execution, attempt))
+}
+
+/// The record of a run.
+pub fn run_record(execution: &Execution) -> String {
+    format!("state/{}/runs/{}.json", execution.job, execution.name)
+}
+
+/// The record of a window of a run.
+pub fn window_record(execution: &Execution, index: u32) -> String {
+    format!("state/{}/runs/{}/window-{index:05}.json", execution.job, execution.name)
+}
+
 /// What a job has loaded into its target.
 pub fn loaded(job: &str) -> String {
     format!("state/{job}/loaded.json")
@@ -119,6 +144,11 @@ mod tests {
         assert_eq!(table_versions("sales", "t"), "tables/sales/t/");
         assert_eq!(elt_run(&execution), "state/sales/runs/x.json");
         assert_eq!(window_failure(&execution, 7), "state/sales/x/window-00007.json");
+        assert_eq!(source_table(&execution, "1"), "intermediate_data/sales/x/1/source.json");
+        assert_eq!(export_plan(&execution, "1"), "intermediate_data/sales/x/1/plan.json");
+        assert_eq!(window_prefix(&execution, "1", 7), "intermediate_data/sales/x/1/window-00007/");
+        assert_eq!(run_record(&execution), "state/sales/runs/x.json");
+        assert_eq!(window_record(&execution, 7), "state/sales/runs/x/window-00007.json");
         assert_eq!(quarantine(&execution, 7), "quarantine/sales/x/batch-00007.csv");
         assert_eq!(
             ledger_entry(&execution, "2024-01-01T00:00:01.000Z", 7),

@@ -1,6 +1,6 @@
 //! Who runs the server, and where its files can live.
 //!
-//! PostgreSQL refuses to run as root. So for root (a container, say) an unprivileged account of
+//! PostgreSQL and MySQL refuse to run as root. So for root (a container, say) an unprivileged account of
 //! the machine runs it, and that account may be unable to reach root's own folders. Rather than
 //! compute what it may do from permission bits, we try as that account and see.
 
@@ -23,7 +23,7 @@ const UNPRIVILEGED: [&str; 3] = ["postgres", "_postgres", "nobody"];
 
 /// The user the server runs as.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(crate) struct Account {
     uid: u32,
     gid: u32,
     /// True when we are root and this is somebody else.
@@ -32,7 +32,8 @@ pub(super) struct Account {
 
 impl Account {
     /// Ourselves, or for root the first unprivileged account that we can run a program as.
-    pub(super) fn choose() -> Result<Self, SetupError> {
+    /// `server` is its name for people.
+    pub(crate) fn choose(server: &str) -> Result<Self, SetupError> {
         let id = |which: &str| -> io::Result<u32> {
             let output = Command::new("id").arg(which).output()?;
             let text = String::from_utf8_lossy(&output.stdout);
@@ -53,18 +54,18 @@ impl Account {
             .find(|account| account.can_enter(Path::new("/")))
             .ok_or_else(|| {
                 SetupError::absent(
-                    "PostgreSQL refuses to run as root, and no account could be used instead.",
+                    format!("{server} refuses to run as root, and no account could be used instead."),
                     "Run this as an ordinary user, or create an account called `postgres`.",
                 )
             })
     }
 
     /// A command that will run as this account, in a folder and a language that are always there,
-    /// and without settings for PostgreSQL's programs that are meant for another server.
-    pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    /// and without settings for the servers' programs that are meant for another server.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("PG") {
+            if ["PG", "MYSQL", "MARIADB"].iter().any(|program| name.to_string_lossy().starts_with(program)) {
                 command.env_remove(name);
             }
         }
@@ -77,7 +78,7 @@ impl Account {
     }
 
     /// Gives a file or folder that we made to this account.
-    pub(super) fn give(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn give(&self, path: &Path) -> io::Result<()> {
         if self.assumed {
             chown(path, Some(self.uid), Some(self.gid))?;
         }
@@ -85,12 +86,12 @@ impl Account {
     }
 
     /// The number of the user.
-    pub(super) fn uid(&self) -> u32 {
+    pub(crate) fn uid(&self) -> u32 {
         self.uid
     }
 
     /// Whether the server runs as somebody other than us.
-    pub(super) fn is_assumed(&self) -> bool {
+    pub(crate) fn is_assumed(&self) -> bool {
         self.assumed
     }
 
@@ -107,10 +108,10 @@ impl Account {
     }
 }
 
-/// The folder for the server's files, made if need be: `<state_dir>/postgres`, or one in
+/// The folder for the files of the server `name`, made if need be: `<state_dir>/<name>`, or one in
 /// `/var/tmp` that this name is then a link to.
-pub(super) fn open_home(state_dir: &Path, account: &Account) -> Result<PathBuf, SetupError> {
-    let place = state_dir.join("postgres");
+pub(crate) fn open_home(state_dir: &Path, name: &str, account: &Account) -> Result<PathBuf, SetupError> {
+    let place = state_dir.join(name);
     let open = || -> io::Result<PathBuf> {
         if let Ok(home) = place.canonicalize()
             && account.can_keep_secrets_in(&home)
@@ -143,8 +144,8 @@ pub(super) fn open_home(state_dir: &Path, account: &Account) -> Result<PathBuf, 
 }
 
 /// Deletes what [`open_home`] made.
-pub(super) fn erase_home(state_dir: &Path) -> io::Result<()> {
-    let place = state_dir.join("postgres");
+pub(crate) fn erase_home(state_dir: &Path, name: &str) -> io::Result<()> {
+    let place = state_dir.join(name);
     if let Ok(home) = fs::read_link(&place) {
         let ours = home.parent() == Some(Path::new(ELSEWHERE))
             && home.file_name().is_some_and(|name| name.to_string_lossy().starts_with(ELSEWHERE_PREFIX));
@@ -160,7 +161,7 @@ pub(super) fn erase_home(state_dir: &Path) -> io::Result<()> {
 }
 
 /// That many random bytes, as hexadecimal digits.
-pub(super) fn random_hex(bytes: usize) -> io::Result<String> {
+pub(crate) fn random_hex(bytes: usize) -> io::Result<String> {
     let mut random = vec![0; bytes];
     fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
     Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
@@ -204,14 +205,14 @@ mod tests {
     fn erases_a_folder_but_never_follows_a_foreign_link() {
         let state = std::env::temp_dir().join(format!("sluice-erase-{}", std::process::id()));
         fs::create_dir_all(state.join("postgres/data")).unwrap();
-        erase_home(&state).unwrap();
+        erase_home(&state, "postgres").unwrap();
         assert!(!state.join("postgres").exists());
 
         fs::create_dir_all(state.join("precious")).unwrap();
         symlink(state.join("precious"), state.join("postgres")).unwrap();
-        erase_home(&state).unwrap();
+        erase_home(&state, "postgres").unwrap();
         assert!(state.join("precious").exists() && !state.join("postgres").is_symlink());
-        erase_home(&state).unwrap();
+        erase_home(&state, "postgres").unwrap();
         fs::remove_dir_all(state).unwrap();
     }
 }

@@ -1,0 +1,11 @@
+//! The kind `mysql-to-redshift`: a job's spec, what may start an execution, and what the states pass on.
+
+mod documents;
+mod payloads;
+mod spec;
+mod trigger;
+
+pub use documents::*;
+pub use payloads::*;
+pub use spec::*;
+pub use trigger::*;

@@ -1,0 +1,217 @@
+//! Load, status, conclude: the states' calls, with their documents in the bucket.
+
+use crate::batch::{Load, Statement};
+use crate::outcome::{self, Failure};
+use crate::submission::{self, Submitted};
+use redshift::failure::told;
+use redshift::text::literal;
+use redshift::warehouse::{Batch, Place, State, Warehouse};
+use serde::Serialize;
+use sluice::contract::keys;
+use sluice::contract::mysql_to_redshift::{
+    ConcludeLoadInput, ConcludeLoadOutput, Export, LoadCounts, LoadInput, LoadOutput, LoadRedshiftInput, Plan,
+    WindowRecord,
+};
+use sluice::edge::Invocation;
+use sluice::env::Env;
+use sluice::store::Store;
+use sluice::time::format_time;
+use sluice::{Error, Kind, Result, aws};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tracing::info;
+
+/// How long Redshift may take to say which row of a part it refused.
+const DETAIL_TIME: Duration = Duration::from_secs(15);
+
+/// What one function instance keeps.
+pub struct Context {
+    store: Store,
+    warehouse: Warehouse,
+    role: String,
+}
+
+impl Context {
+    /// Reads the environment, and makes the clients.
+    ///
+    /// # Errors
+    /// As [`Context::new`].
+    pub async fn from_env() -> Result<Self> {
+        Self::new(&|name| std::env::var(name).ok(), &aws::config().await)
+    }
+
+    /// Reads `BUCKET`, where Redshift is, and the role by which that reads the bucket, through `lookup`.
+    ///
+    /// # Errors
+    /// `Misconfigured`.
+    pub fn new(lookup: &dyn Fn(&str) -> Option<String>, config: &aws_config::SdkConfig) -> Result<Self> {
+        let mut env = Env::new(lookup);
+        let bucket = env.required("BUCKET");
+        let role = env.required("REDSHIFT_ROLE_ARN");
+        let database = env.required("REDSHIFT_DATABASE");
+        let workgroup = env.optional("REDSHIFT_WORKGROUP");
+        let cluster = env.optional("REDSHIFT_CLUSTER");
+        let user = env.optional("REDSHIFT_USER");
+        let place = Place::of(&mut env, workgroup, cluster, user);
+        let (bucket, place, database, role) = env.finish((bucket, place, database, role))?;
+        let warehouse = Warehouse::new(config, place, database);
+        Ok(Self::of(Store::new(aws::s3(config), bucket), warehouse, role))
+    }
+
+    /// With clients of the caller's own, and the role by which Redshift reads the bucket.
+    pub fn of(store: Store, warehouse: Warehouse, role: String) -> Self {
+        Self { store, warehouse, role }
+    }
+}
+
+/// The answer to a state.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Output {
+    /// To `LoadRedshift` and `CheckLoad`.
+    Load(LoadOutput),
+    /// To `ConcludeLoad`.
+    Conclude(ConcludeLoadOutput),
+}
+
+/// Answers the states `LoadRedshift`, `CheckLoad` and `ConcludeLoad`.
+///
+/// # Errors
+/// As [`outcome::failure`] and [`submission::submit`].
+pub async fn handle(context: Arc<Context>, _: Invocation, input: LoadRedshiftInput) -> Result<Output> {
+    match input {
+        LoadRedshiftInput::Load(input) | LoadRedshiftInput::Status(input) => {
+            context.load(&input).await.map(Output::Load)
+        }
+        LoadRedshiftInput::Conclude(input) => context.conclude(&input).await.map(Output::Conclude),
+    }
+}
+
+impl Context {
+    async fn load(&self, input: &LoadInput) -> Result<LoadOutput> {
+        let plan: Plan = self.store.read_json(&input.plan).await?;
+        let export: Export = self.store.read_json(&input.export).await?;
+        let index = input.window.index;
+        let window = usize::try_from(index).ok().and_then(|index| plan.windows.get(index));
+        let window = window.ok_or_else(|| Error::new(Kind::InvalidEvent, format!("the plan has no window {index}")))?;
+        let load = Load { execution: &input.execution, plan: &plan, index, window, export: &export, role: &self.role };
+        let statements = load.statements();
+        let Submitted { batch, attempt } = self.batch(input, &load, &statements).await?;
+        let counts = match &batch.state {
+            State::Running => return Ok(LoadOutput { statement: batch.id, is_loaded: false }),
+            State::Finished(rows) => outcome::counts(&load, &statements, rows),
+            State::Aborted => {
+                return Err(Error::new(Kind::TransientFailure, format!("the batch {} was ended", batch.id)));
+            }
+            State::Failed(error) => match outcome::failure(&load, attempt, error) {
+                Failure::AlreadyLoaded => LoadCounts { rows: export.rows, answers_lost: 1, ..LoadCounts::default() },
+                Failure::Error(error) => return Err(self.with_row(&load, error).await),
+            },
+        };
+        self.record(&load, &batch, counts).await?;
+        Ok(LoadOutput { statement: batch.id, is_loaded: true })
+    }
+
+    /// The batch that an earlier answer named, unless that has failed in a way that may pass; else that of the load.
+    async fn batch(&self, input: &LoadInput, load: &Load<'_>, statements: &[Statement]) -> Result<Submitted> {
+        if let Some(id) = &input.statement {
+            let batch = self.warehouse.describe(id).await?;
+            let may_pass = match &batch.state {
+                State::Aborted => true,
+                State::Failed(error) => match outcome::failure(load, 0, error) {
+                    Failure::Error(error) => error.kind() == Kind::TransientFailure,
+                    Failure::AlreadyLoaded => false,
+                },
+                State::Running | State::Finished(_) => false,
+            };
+            if !may_pass {
+                return Ok(Submitted { batch, attempt: 0 });
+            }
+        }
+        let texts: Vec<String> = statements.iter().map(|statement| statement.text.clone()).collect();
+        let name = format!("{}-{}", load.execution.job, load.index);
+        submission::submit(&self.warehouse, &name, &load.run(), &texts).await
+    }
+
+    /// An error about the rows, with the place of the first one that Redshift refused; without its values.
+    async fn with_row(&self, load: &Load<'_>, error: Error) -> Error {
+        let prefix = load.export.manifest.as_ref().and_then(|manifest| manifest.key.rsplit_once('/'));
+        let (Kind::InvalidSource, Some((folder, _))) = (error.kind(), prefix) else { return error };
+        let query = format!(
+            "select file_name, line_number, column_name, error_message from sys_load_error_detail
+             where file_name like {} order by start_time desc, line_number limit 1",
+            literal(&format!("%{folder}/%"))
+        );
+        // The failure itself is the answer; without the row it is still one.
+        let rows = self.warehouse.run("look up what was refused", &[query], DETAIL_TIME).await.unwrap_or_default();
+        match rows.first().map(Vec::as_slice) {
+            Some([file, line, column, reason]) => {
+                let text = |field: &Option<String>| field.as_deref().unwrap_or("").trim().to_owned();
+                let (file, line, column) = (text(file), text(line), text(column));
+                let reason = told(reason.as_deref().unwrap_or_default()).to_owned();
+                let what = format!("{error}; {file}, line {line}, column {column}: {reason}");
+                Error::new(Kind::InvalidSource, what)
+            }
+            _ => error,
+        }
+    }
+
+    async fn record(&self, load: &Load<'_>, batch: &Batch, counts: LoadCounts) -> Result<()> {
+        let key = keys::window_record(load.execution, load.index);
+        // Its answer was lost: what it did may have been written down before.
+        if counts.answers_lost > 0 && self.store.read_latest_json::<WindowRecord>(&key).await?.is_some() {
+            return Ok(());
+        }
+        let record = WindowRecord {
+            window: load.window.window.clone(),
+            exported_at: load.export.exported_at.clone(),
+            is_consistent: load.export.is_consistent,
+            counts,
+            changed: load.export.changed,
+            statement: batch.id.clone(),
+            manifest: load.export.manifest.clone(),
+            loaded_at: format_time(SystemTime::now().into()),
+        };
+        self.store.write_json(&key, &record).await?;
+        info!(
+            window = record.window.as_ref().map_or_else(|| "all".to_owned(), ToString::to_string),
+            statement = record.statement,
+            rows.read = counts.rows,
+            rows.inserted = counts.rows_inserted,
+            rows.deleted = counts.rows_deleted,
+            rows.unchanged = counts.rows_unchanged,
+            rows.newer = counts.rows_newer,
+            answers.lost = counts.answers_lost,
+            "window loaded"
+        );
+        Ok(())
+    }
+
+    async fn conclude(&self, input: &ConcludeLoadInput) -> Result<ConcludeLoadOutput> {
+        let plan: Plan = self.store.read_json(&input.plan).await?;
+        let mut output = ConcludeLoadOutput::default();
+        for (index, window) in (0..).zip(&plan.windows) {
+            let key = keys::window_record(&input.execution, index);
+            let Some(found) = self.store.read_latest_json::<WindowRecord>(&key).await? else {
+                let name = window.window.as_ref().map_or_else(|| "the whole table".to_owned(), ToString::to_string);
+                return Err(Error::new(Kind::InvariantBroken, format!("{name} is not loaded: there is no {key}")));
+            };
+            let WindowRecord { counts, changed, .. } = found.document;
+            output.windows += 1;
+            output.counts = output.counts.plus(counts);
+            output.changed.zero_dates += changed.zero_dates;
+            output.changed.truncated += changed.truncated;
+            output.changed.nuls += changed.nuls;
+        }
+        self.store.write_json(&keys::run_record(&input.execution), &output).await?;
+        info!(
+            windows = output.windows,
+            rows.read = output.counts.rows,
+            rows.inserted = output.counts.rows_inserted,
+            rows.deleted = output.counts.rows_deleted,
+            rows.unchanged = output.counts.rows_unchanged,
+            "load concluded"
+        );
+        Ok(output)
+    }
+}

@@ -1,0 +1,9 @@
+//! The function `load-redshift`; see the library of this crate.
+
+use load_redshift::handler;
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    sluice::edge::serve(handler::Context::from_env(), handler::handle).await
+}

@@ -1,0 +1,37 @@
+//! What Redshift adds up of a column. The reader adds up the same, digit by digit: `export-table`'s module `sums`.
+
+use sluice::contract::mysql_to_redshift::{ColumnSum, Form};
+
+/// How many digits of a decimal can be added up whole: ten more are left for the number of rows.
+pub const WHOLE_DIGITS: u32 = 28;
+
+/// The sum of a column's values; `None` where nothing can be added exactly.
+pub fn expression(column: &str, form: Form) -> Option<String> {
+    let digits = |pattern: &str| format!("sum(cast(to_char({column}, '{pattern}') as decimal(38,0)))");
+    Some(match form {
+        Form::Integer { .. } => format!("sum(cast({column} as decimal(38,0)))"),
+        Form::Boolean => format!("sum(case when {column} then 1 else 0 end)"),
+        Form::Decimal { precision, .. } if precision <= WHOLE_DIGITS => format!("sum({column})"),
+        Form::Seconds => format!("sum({column})"),
+        // The last 18 digits of each: of all 38 there is no sum.
+        Form::Decimal { .. } => format!(
+            "sum(cast(right(replace(replace(cast({column} as varchar(64)), '-', ''), '.', ''), 18) as decimal(38,0)))"
+        ),
+        Form::Date => digits("YYYYMMDD"),
+        Form::Timestamp => digits("YYYYMMDDHH24MISSUS"),
+        // Whole seconds.
+        Form::Time => format!("sum(cast(replace(left(cast({column} as varchar(20)), 8), ':', '') as decimal(38,0)))"),
+        Form::Text { .. } | Form::Binary { .. } => format!("sum(octet_length({column}))"),
+        Form::Float | Form::Super => return None,
+    })
+}
+
+/// A condition that holds if a column has not the values that were read; `None` of one that cannot be compared: of
+/// SUPER not even the values can be counted, since it takes the null of JSON for none.
+pub fn differs(column: &str, form: Form, read: &ColumnSum) -> Option<String> {
+    let count = format!("count({column}) <> {}", read.values);
+    match (expression(column, form), &read.sum) {
+        (Some(sum), Some(expected)) => Some(format!("{count} or coalesce({sum}, 0) <> {expected}")),
+        _ => (form != Form::Super).then_some(count),
+    }
+}

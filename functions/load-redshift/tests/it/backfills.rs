@@ -1,0 +1,123 @@
+//! Ranges of days, side by side, at both isolation levels; twins; lost answers.
+
+use crate::lab::*;
+use serde_json::json;
+use sluice::{Kind, Result};
+use std::sync::Arc;
+
+/// All windows of a run at the same time, as a wide Map does.
+async fn at_once(lab: &Arc<Lab>, run: Arc<Run>) -> Vec<Result<()>> {
+    let mut tasks = Vec::new();
+    for window in run.output.windows.clone() {
+        let (lab, run) = (lab.clone(), run.clone());
+        tasks.push(tokio::spawn(async move {
+            let export = lab.export(&run, window.index).await?;
+            // What may pass is tried again, as the state machine does.
+            loop {
+                match lab.load(&run, window.index, &export).await {
+                    Err(error) if error.kind() == Kind::TransientFailure => continue,
+                    done => return done,
+                }
+            }
+        }));
+    }
+    let mut results = Vec::new();
+    for task in tasks {
+        results.push(task.await.unwrap());
+    }
+    results
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn days_are_loaded_side_by_side_and_twice() {
+    for isolation in ["snapshot", "serializable"] {
+        let lab = Arc::new(Lab::new().await);
+        lab.settings(json!({"isolation": isolation}));
+        lab.make_nps(216).await;
+        for mode in ["upsert", "replace_window"] {
+            let days = json!({"from": "2018-07-01", "to": "2018-07-07"});
+            let mut written = Vec::new();
+            for _ in 0..2 {
+                let run = Arc::new(lab.plan(&lab.nps(mode), days.clone()).await.unwrap());
+                assert_eq!(run.output.window_count, 6);
+                for result in at_once(&lab, run.clone()).await {
+                    result.unwrap_or_else(|error| panic!("{isolation} {mode}: {error:?}"));
+                }
+                let counts = lab.conclude(&run).await.unwrap().counts;
+                written.push([counts.rows_inserted, counts.rows_deleted, counts.rows_unchanged]);
+                lab.assert_nps_equal().await;
+            }
+            assert_eq!(written[1], [0, 0, 216], "{isolation} {mode}: {written:?}");
+            lab.in_redshift("delete from nps").await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twins_of_one_day_leave_each_row_once() {
+    let lab = Arc::new(Lab::new().await);
+    lab.settings(json!({"isolation": "snapshot"}));
+    lab.make_nps(36).await;
+    let day = json!({"from": "2018-07-01", "to": "2018-07-02"});
+    // Both know the target, so none has to make it.
+    lab.plan(&lab.nps("upsert"), day.clone()).await.unwrap();
+    let mut twins = Vec::new();
+    for _ in 0..3 {
+        let run = Arc::new(lab.plan(&lab.nps("upsert"), day.clone()).await.unwrap());
+        let lab = lab.clone();
+        twins.push(tokio::spawn(async move { at_once(&lab, run).await.remove(0) }));
+    }
+    let mut loaded = 0;
+    for twin in twins {
+        match twin.await.unwrap() {
+            Ok(()) => loaded += 1,
+            // Its rows were read before those of one that is in.
+            Err(error) => assert_eq!(error.kind(), Kind::StaleRun, "{error:?}"),
+        }
+    }
+    assert!(loaded >= 1);
+    lab.assert_nps_equal().await;
+    assert_eq!(lab.target("select count(*)::text from sluice.loads").await, [loaded.to_string()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_lost_is_asked_for_again() {
+    let lab = Lab::new().await;
+    lab.make_nps(36).await;
+    let run = lab.plan(&lab.nps("upsert"), json!({"from": "2018-07-01", "to": "2018-07-02"})).await.unwrap();
+    let export = lab.export(&run, 0).await.unwrap();
+    lab.settings(json!({"faults": {"BatchExecuteStatement": ["lose_answer", "lose_answer"], "DescribeStatement": ["lose_answer"]}}));
+    lab.load(&run, 0, &export).await.unwrap();
+    lab.assert_nps_equal().await;
+    assert_eq!(lab.target("select count(*)::text from sluice.loads").await, ["1"]);
+    let counts = lab.conclude(&run).await.unwrap().counts;
+    assert_eq!((counts.rows_inserted, counts.answers_lost), (36, 0), "the batch was submitted once");
+    // Too many statements: later.
+    let run = lab.plan(&lab.nps("upsert"), json!({"from": "2018-07-01", "to": "2018-07-02"})).await.unwrap();
+    let export = lab.export(&run, 0).await.unwrap();
+    lab.settings(json!({"faults": {"BatchExecuteStatement": ["ActiveStatementsExceededException"]}}));
+    let error = lab.load(&run, 0, &export).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::TransientFailure, "{error:?}");
+    lab.load(&run, 0, &export).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheduled_run_loads_the_day_before_and_catches_up_if_it_is_told_to() {
+    let lab = Lab::new().await;
+    lab.make_nps(180).await;
+    let mut parts = lab.nps("upsert");
+    let at = |time: &str| json!({"scheduled_time": time});
+    let run = lab.plan(&parts, at("2018-07-03T02:30:00Z")).await.unwrap();
+    assert_eq!((run.output.from.as_deref(), run.output.window_count), (Some("2018-07-02T00:00:00Z"), 1));
+    lab.run(&parts, at("2018-07-03T02:30:00Z")).await.unwrap();
+    parts["windows"]["catch_up"] = json!("missed");
+    let run = lab.plan(&parts, at("2018-07-05T02:30:00Z")).await.unwrap();
+    let (from, to) = (run.output.from.as_deref(), run.output.to.as_deref());
+    assert_eq!((from, to, run.output.window_count), (Some("2018-07-01T00:00:00Z"), Some("2018-07-05T00:00:00Z"), 3));
+    lab.run(&parts, at("2018-07-05T02:30:00Z")).await.unwrap();
+    // A backfill is resumed by what is missing.
+    let rest = json!({"from": "2018-07-01", "to": "2018-07-06", "only_missing": true});
+    assert_eq!(lab.run(&parts, rest).await.unwrap().windows, 1);
+    lab.assert_nps_equal().await;
+    assert_eq!(lab.plan(&parts, at("2018-07-06T00:00:00Z")).await.unwrap().output.window_count, 0);
+}

@@ -1,0 +1,247 @@
+//! The call of the state `PlanExport`.
+
+use crate::catalogue::Catalogue;
+use crate::mapping::{self, Mapping};
+use crate::windows::{Chosen, Cursor, Grid, Loaded};
+use jiff::Timestamp;
+use redshift::bookkeeping;
+use redshift::warehouse::{Place, Warehouse};
+use sha2::{Digest, Sha256};
+use sluice::contract::copy_table::{CatchUp, Mode, WindowIndex};
+use sluice::contract::mysql_to_redshift::{
+    LoadPurpose, Plan, PlanExportInput, PlanExportOutput, PlannedWindow, Policies, Range, SourceTable, Spec, Trigger,
+};
+use sluice::contract::{Execution, keys};
+use sluice::edge::Invocation;
+use sluice::env::Env;
+use sluice::store::Store;
+use sluice::{Error, Kind, Result, aws};
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::{info, warn};
+
+/// How long before Lambda's deadline a question to Redshift is given up.
+const DEADLINE_MARGIN: Duration = Duration::from_secs(40);
+
+/// What one function instance keeps.
+pub struct Context {
+    store: Store,
+    warehouse: Warehouse,
+}
+
+impl Context {
+    /// Reads the environment, and makes the clients.
+    ///
+    /// # Errors
+    /// As [`Context::new`].
+    pub async fn from_env() -> Result<Self> {
+        Self::new(&|name| std::env::var(name).ok(), &aws::config().await)
+    }
+
+    /// Reads `BUCKET`, and where Redshift is, through `lookup`.
+    ///
+    /// # Errors
+    /// `Misconfigured`.
+    pub fn new(lookup: &dyn Fn(&str) -> Option<String>, config: &aws_config::SdkConfig) -> Result<Self> {
+        let mut env = Env::new(lookup);
+        let bucket = env.required("BUCKET");
+        let database = env.required("REDSHIFT_DATABASE");
+        let workgroup = env.optional("REDSHIFT_WORKGROUP");
+        let cluster = env.optional("REDSHIFT_CLUSTER");
+        let user = env.optional("REDSHIFT_USER");
+        let place = Place::of(&mut env, workgroup, cluster, user);
+        let (bucket, place, database) = env.finish((bucket, place, database))?;
+        let warehouse = Warehouse::new(config, place, database);
+        Ok(Self::of(Store::new(aws::s3(config), bucket), warehouse))
+    }
+
+    /// With clients of the caller's own.
+    pub fn of(store: Store, warehouse: Warehouse) -> Self {
+        Self { store, warehouse }
+    }
+}
+
+/// Answers the state `PlanExport`.
+///
+/// # Errors
+/// `InvalidEvent` for a start that is not understood, `Misconfigured` with all that does not fit, others as
+/// [`Warehouse::run`].
+pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PlanExportInput) -> Result<PlanExportOutput> {
+    let trigger = Trigger::read(&input.trigger)
+        .map_err(|problem| Error::new(Kind::InvalidEvent, format!("input of the execution: {problem}")))?;
+    let execution = &input.execution;
+    let spec = input.parts.spec(&execution.job)?;
+    let mode = mode(&spec, &trigger.range)?;
+    let table: SourceTable = context.store.read_json(&input.table).await?;
+    let time_left = invocation.time_left(DEADLINE_MARGIN).max(Duration::from_secs(1));
+    let catalogue = Catalogue { warehouse: &context.warehouse, time_left };
+    let (mapping, is_prepared) = prepare(&catalogue, execution, &spec, &table, trigger.dry_run).await?;
+    let chosen = match (mode, &spec.windows) {
+        (Mode::Replace, _) | (_, None) => {
+            Chosen { windows: vec![PlannedWindow { window: None, bounds: None }], left: 0 }
+        }
+        (_, Some(windows)) => {
+            let grid = Grid::new(windows, cursor(&table, &windows.cursor))?;
+            let asks = match &trigger.range {
+                Range::Between { only_missing, .. } => *only_missing,
+                _ => windows.catch_up == CatchUp::Missed,
+            };
+            let loaded = match asks && is_prepared {
+                true => catalogue.loaded(&execution.job, &spec.target_name()).await?,
+                false => Loaded::default(),
+            };
+            grid.choose(windows, &trigger.range, now(execution, &trigger.range)?, &loaded)?
+        }
+    };
+    let plan = plan(execution, &spec, mode, &mapping, chosen.windows);
+    let mut output = output(&spec, &table, mapping, &plan, chosen.left, trigger.dry_run);
+    for warning in &output.warnings {
+        warn!("{warning}");
+    }
+    if !output.windows.is_empty() {
+        let key = keys::export_plan(execution, &invocation.attempt);
+        output.plan = Some(context.store.write_json(&key, &plan).await?);
+    }
+    info!(
+        purpose = ?output.purpose,
+        windows = output.window_count,
+        windows.left = output.windows_left,
+        columns = output.column_count,
+        columns.ignored = output.ignored.len(),
+        "export planned"
+    );
+    Ok(output)
+}
+
+/// What becomes of the rows that are there, by spec and start.
+fn mode(spec: &Spec, range: &Range) -> Result<Mode> {
+    let refused = |what: &str| Err(Error::new(Kind::InvalidEvent, format!("input of the execution: {what}")));
+    match (spec.target.mode, range) {
+        (Mode::Replace, Range::Between { .. }) => {
+            refused("from and to are for windows, and this job replaces its table whole")
+        }
+        (Mode::Replace, _) => Ok(Mode::Replace),
+        (_, Range::Full) if spec.target.allow_full => Ok(Mode::Replace),
+        (_, Range::Full) => refused("full is not allowed by the spec (target/allow_full)"),
+        (mode, _) => Ok(mode),
+    }
+}
+
+/// The mapping of the columns, and whether the tables of loads are there; both tables are made if they are missing and
+/// may be.
+async fn prepare(
+    catalogue: &Catalogue<'_>,
+    execution: &Execution,
+    spec: &Spec,
+    table: &SourceTable,
+    dry_run: bool,
+) -> Result<(Mapping, bool)> {
+    let problems = |problems: Vec<String>| Error::new(Kind::Misconfigured, problems.join("; "));
+    let mut is_prepared = catalogue.is_prepared(&execution.job).await?;
+    let mut target = catalogue.columns(&spec.target.schema, &spec.target.table).await?;
+    let mut missing = None;
+    if target.is_empty() {
+        if !spec.target.create {
+            let what = format!("there is no table {}, or it may not be seen; create is not true", spec.target_name());
+            return Err(Error::new(Kind::Misconfigured, what));
+        }
+        let (columns, statement) = mapping::derived(spec, table).map_err(problems)?;
+        (target, missing) = (columns, Some(statement));
+    }
+    let mapping = mapping::matched(spec, table, &target).map_err(problems)?;
+    if dry_run {
+        return Ok((mapping, is_prepared));
+    }
+    if !is_prepared {
+        catalogue.create("make the table of loads", &bookkeeping::statements(&execution.job)).await?;
+        is_prepared = true;
+    }
+    if let Some(statement) = missing {
+        let schema = format!("create schema if not exists {}", redshift::text::quoted(&spec.target.schema));
+        let statements = match spec.target.schema.as_str() {
+            "public" => vec![statement],
+            _ => vec![schema, statement],
+        };
+        catalogue.create("make the target", &statements).await?;
+        info!(target = spec.target_name(), "table made");
+    }
+    Ok((mapping, is_prepared))
+}
+
+fn cursor(table: &SourceTable, name: &str) -> Cursor {
+    match table.columns.iter().find(|column| column.name == name).map(|column| column.data_type.as_str()) {
+        Some("date") => Cursor::Date,
+        Some("datetime") => Cursor::Datetime,
+        _ => Cursor::Timestamp,
+    }
+}
+
+/// When the execution was to start: the same however often it is planned.
+fn now(execution: &Execution, range: &Range) -> Result<Timestamp> {
+    let text = match range {
+        Range::Scheduled { at: Some(at) } => at.as_str(),
+        _ => &execution.started_at,
+    };
+    text.parse().map_err(|error| Error::caused(Kind::InvalidEvent, "when the execution was to start", error))
+}
+
+fn plan(execution: &Execution, spec: &Spec, mode: Mode, mapping: &Mapping, windows: Vec<PlannedWindow>) -> Plan {
+    // Of the run's own, so that no text that people keep is likely to be it; letters and digits only, which mean
+    // nothing else in CSV, in SQL or to COPY.
+    let digest = Sha256::digest(execution.id.as_bytes());
+    let marker = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>();
+    Plan {
+        source: [spec.source.schema.clone(), spec.source.table.clone()],
+        target: [spec.target.schema.to_lowercase(), spec.target.table.to_lowercase()],
+        mode,
+        columns: mapping.columns.clone(),
+        key: spec.target.key.clone(),
+        version: spec.target.version.clone(),
+        cursor: spec.windows.as_ref().filter(|_| mode != Mode::Replace).map(|windows| windows.cursor.clone()),
+        null_marker: format!("null{marker}"),
+        max_shrink_percent: spec.target.max_shrink_percent,
+        policies: Policies { zero_dates: spec.source.zero_dates, too_long: spec.source.too_long, nul: spec.source.nul },
+        windows,
+    }
+}
+
+fn output(
+    spec: &Spec,
+    table: &SourceTable,
+    mapping: Mapping,
+    plan: &Plan,
+    left: u64,
+    dry_run: bool,
+) -> PlanExportOutput {
+    let mut warnings = mapping.warnings;
+    if let Some(cursor) = plan.cursor.as_ref().filter(|cursor| !table.indexed.contains(cursor)) {
+        let name = spec.source_name();
+        warnings.push(format!("no index of {name} begins with {cursor:?}: each window reads the whole table"));
+    }
+    if plan.cursor.is_some() && table.rows_without_window > 0 {
+        let (name, rows) = (spec.source_name(), table.rows_without_window);
+        warnings.push(format!("{rows} rows of {name} have no cursor, so they belong to no window and are not loaded"));
+    }
+    if plan.mode == Mode::Upsert {
+        warnings.push("upsert does not see rows that were deleted in MySQL".to_owned());
+    }
+    let bound = |window: Option<&PlannedWindow>| window.and_then(|planned| planned.window.clone());
+    let count = u64::try_from(plan.windows.len()).unwrap_or(u64::MAX);
+    PlanExportOutput {
+        purpose: if dry_run { LoadPurpose::DryRun } else { LoadPurpose::Load },
+        window_count: count,
+        windows_left: left,
+        from: bound(plan.windows.first()).map(|window| window.start),
+        to: bound(plan.windows.last()).map(|window| window.end),
+        windows: match dry_run {
+            true => Vec::new(),
+            false => (0..).take(plan.windows.len()).map(|index| WindowIndex { index }).collect(),
+        },
+        plan: None,
+        column_count: u64::try_from(plan.columns.len()).unwrap_or(u64::MAX),
+        ignored: mapping.ignored,
+        mapping: if dry_run { mapping.told } else { Vec::new() },
+        rows_estimated: table.rows_estimated,
+        warnings,
+    }
+}

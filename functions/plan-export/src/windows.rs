@@ -1,0 +1,320 @@
+//! Where windows begin and end, and which ones an execution is about. Windows are half-open; the bounds of one are
+//! alike on both sides, because each is what the cursor itself has: of a `timestamp` the time in UTC, of a `datetime`
+//! the one on the clocks of the spec's zone, of a `date` the day.
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
+use sluice::contract::copy_table::{CatchUp, MAX_WINDOWS, Moment, Unit, Window};
+use sluice::contract::mysql_to_redshift::{PlannedWindow, Range, Windows};
+use sluice::{Error, Kind, Result};
+
+/// What a cursor's values are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cursor {
+    /// A time in UTC.
+    Timestamp,
+    /// A time on the clocks of the spec's zone.
+    Datetime,
+    /// A day.
+    Date,
+}
+
+/// The boundaries of a job's windows, numbered from 0.
+#[derive(Debug)]
+pub struct Grid {
+    zone: TimeZone,
+    start: Date,
+    count: i64,
+    unit: Unit,
+    cursor: Cursor,
+}
+
+/// What is recorded as loaded.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Loaded {
+    /// Windows, by their bounds.
+    pub windows: Vec<[String; 2]>,
+    /// When the newest load of the whole table was read.
+    pub whole_at: Option<Timestamp>,
+}
+
+/// The windows that were chosen.
+#[derive(Debug, Default, PartialEq)]
+pub struct Chosen {
+    /// The oldest first.
+    pub windows: Vec<PlannedWindow>,
+    /// How many more are missing.
+    pub left: u64,
+}
+
+/// No job has as many windows as this.
+const FAR: i64 = 1 << 40;
+
+impl Grid {
+    /// The boundaries that a spec describes.
+    ///
+    /// # Errors
+    /// `Misconfigured` for a zone that is not known, and windows of hours over a cursor of days.
+    pub fn new(windows: &Windows, cursor: Cursor) -> Result<Self> {
+        let zone = TimeZone::get(&windows.zone).map_err(|_| {
+            Error::new(Kind::Misconfigured, format!("/windows/zone: there is no time zone {:?}", windows.zone))
+        })?;
+        let start = windows.start.as_str().parse::<Date>();
+        let start = start.map_err(|error| Error::caused(Kind::Misconfigured, "/windows/start", error))?;
+        if cursor == Cursor::Date && !windows.window.unit.is_of_calendar() {
+            let what = format!("/windows/window: {:?} has days, which have no {}", windows.cursor, windows.window);
+            return Err(Error::new(Kind::Misconfigured, what));
+        }
+        Ok(Self { zone, start, count: i64::from(windows.window.count), unit: windows.window.unit, cursor })
+    }
+
+    /// A boundary; `None` beyond the times that can be told.
+    fn boundary(&self, number: i64) -> Option<Timestamp> {
+        let steps = number.checked_mul(self.count)?;
+        let span = match self.unit {
+            Unit::Minute => Span::new().try_minutes(steps),
+            Unit::Hour => Span::new().try_hours(steps),
+            Unit::Day => Span::new().try_days(steps),
+            Unit::Week => Span::new().try_weeks(steps),
+            Unit::Month => Span::new().try_months(steps),
+        };
+        let midnight = |date: Date| date.to_zoned(self.zone.clone()).ok();
+        match self.unit.is_of_calendar() {
+            true => midnight(self.start.checked_add(span.ok()?).ok()?).map(|zoned| zoned.timestamp()),
+            false => midnight(self.start)?.timestamp().checked_add(span.ok()?).ok(),
+        }
+    }
+
+    /// The number of the last boundary that is not after an instant; -1 before the first one.
+    fn last_until(&self, instant: Timestamp) -> i64 {
+        let is_after = |number: i64| self.boundary(number).is_none_or(|boundary| boundary > instant);
+        let (mut low, mut high) = (-1, FAR);
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            if is_after(middle) { high = middle } else { low = middle }
+        }
+        low
+    }
+
+    /// The number of the boundary at a time.
+    fn at(&self, moment: &Moment) -> Result<i64> {
+        let (instant, text) = match moment {
+            Moment::Day(day) => {
+                let date = day.as_str().parse::<Date>().ok().and_then(|date| date.to_zoned(self.zone.clone()).ok());
+                (date.map(|zoned| zoned.timestamp()), day.as_str())
+            }
+            Moment::Instant(instant) => (instant.as_str().parse().ok(), instant.as_str()),
+        };
+        let number = instant.map(|instant| (self.last_until(instant), instant));
+        match number {
+            Some((number, instant)) if number >= 0 && self.boundary(number) == Some(instant) => Ok(number),
+            _ => {
+                let what = format!("{text} is no boundary of a window: the first one begins with {}", self.start);
+                Err(Error::new(Kind::InvalidEvent, what))
+            }
+        }
+    }
+
+    /// The window behind a boundary.
+    fn window(&self, number: i64) -> Option<PlannedWindow> {
+        let (start, end) = (self.boundary(number)?, self.boundary(number + 1)?);
+        let window = Window { start: start.to_string(), end: end.to_string() };
+        Some(PlannedWindow { window: Some(window), bounds: Some([self.bound(start), self.bound(end)]) })
+    }
+
+    /// A boundary as the cursor has it.
+    fn bound(&self, instant: Timestamp) -> String {
+        let clock = |zone: &TimeZone| -> DateTime { zone.to_datetime(instant) };
+        match self.cursor {
+            Cursor::Timestamp => format!("{}", clock(&TimeZone::UTC).strftime("%Y-%m-%d %H:%M:%S")),
+            Cursor::Datetime => format!("{}", clock(&self.zone).strftime("%Y-%m-%d %H:%M:%S")),
+            Cursor::Date => format!("{}", clock(&self.zone).strftime("%Y-%m-%d")),
+        }
+    }
+
+    /// Is a window loaded already?
+    fn is_loaded(&self, number: i64, window: &PlannedWindow, loaded: &Loaded) -> bool {
+        // What is recorded are times, also of days.
+        let time = |bound: &String| if bound.len() == 10 { format!("{bound} 00:00:00") } else { bound.clone() };
+        let bounds = window.bounds.as_ref().map(|bounds| bounds.each_ref().map(time));
+        let is_listed = bounds.is_some_and(|bounds| loaded.windows.contains(&bounds));
+        is_listed || loaded.whole_at.is_some_and(|at| self.boundary(number + 1).is_some_and(|end| end <= at))
+    }
+
+    /// The windows that an execution loads. `now` is when it was to start.
+    ///
+    /// # Errors
+    /// `InvalidEvent` for times that are no bounds of windows, or not over yet.
+    pub fn choose(&self, spec: &Windows, range: &Range, now: Timestamp, loaded: &Loaded) -> Result<Chosen> {
+        let lag = Span::new().minutes(i64::from(spec.lag_minutes));
+        let complete = now.checked_sub(lag).map_or(-1, |time| self.last_until(time));
+        let (from, to, only_missing, limit) = match range {
+            Range::Between { from, to, only_missing } => {
+                let (from, to) = (self.at(from)?, self.at(to)?);
+                let (count, most) = (to - from, i64::from(MAX_WINDOWS));
+                let problem = if count <= 0 {
+                    Some("from is not before to".to_owned())
+                } else if to > complete {
+                    let last = self.boundary(complete).map_or_else(|| "none".to_owned(), |end| end.to_string());
+                    Some(format!("not all of these windows are over: the last one that is ends at {last}"))
+                } else if count > most && !only_missing {
+                    Some(format!("these are {count} windows, and an execution has {most} at most: start several"))
+                } else {
+                    None
+                };
+                if let Some(problem) = problem {
+                    return Err(Error::new(Kind::InvalidEvent, problem));
+                }
+                (from, to, *only_missing, MAX_WINDOWS)
+            }
+            _ => match spec.catch_up {
+                CatchUp::None => ((complete - 1).max(0), complete, false, 1),
+                CatchUp::Missed => (0, complete, true, spec.max_windows),
+            },
+        };
+        let mut chosen = Chosen::default();
+        for number in from..to {
+            let Some(window) = self.window(number) else { break };
+            if only_missing && self.is_loaded(number, &window, loaded) {
+                continue;
+            }
+            if chosen.windows.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
+                chosen.windows.push(window);
+            } else {
+                chosen.left += 1;
+            }
+        }
+        if matches!(range, Range::Scheduled { .. }) {
+            let first = (complete - i64::from(spec.recheck_windows) - 1).max(0);
+            for window in (first..complete - 1).filter_map(|number| self.window(number)) {
+                if spec.recheck_windows > 0 && !chosen.windows.contains(&window) {
+                    chosen.windows.push(window);
+                }
+            }
+            chosen.windows.sort_by(|one, other| one.window.cmp(&other.window));
+        }
+        Ok(chosen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use sluice::contract::mysql_to_redshift::{Parts, Trigger};
+
+    fn spec(changes: Value) -> Windows {
+        let mut windows = json!({"cursor": "created_at", "zone": "UTC", "start": "2018-01-01"});
+        windows.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        let parts = json!({
+            "source": {"schema": "prod", "table": "nps"},
+            "target": {"table": "nps", "key": ["id"], "mode": "upsert"},
+            "windows": windows,
+        });
+        serde_json::from_value::<Parts>(parts).unwrap().check().unwrap().windows.unwrap()
+    }
+
+    fn chosen(
+        windows: &Windows,
+        cursor: Cursor,
+        input: Value,
+        now: &str,
+        loaded: &Loaded,
+    ) -> Result<(Vec<[String; 2]>, u64)> {
+        let range = Trigger::read(&input).unwrap().range;
+        let chosen = Grid::new(windows, cursor)?.choose(windows, &range, now.parse().unwrap(), loaded)?;
+        Ok((chosen.windows.into_iter().map(|window| window.bounds.unwrap()).collect(), chosen.left))
+    }
+
+    fn pair(from: &str, to: &str) -> [String; 2] {
+        [from.to_owned(), to.to_owned()]
+    }
+
+    #[test]
+    fn a_scheduled_run_loads_the_day_before() {
+        let windows = spec(json!({}));
+        let day = |now: &str| chosen(&windows, Cursor::Timestamp, json!({}), now, &Loaded::default()).unwrap().0;
+        assert_eq!(day("2018-07-02T02:00:00Z"), [pair("2018-07-01 00:00:00", "2018-07-02 00:00:00")]);
+        assert_eq!(day("2018-07-02T00:00:00Z"), [pair("2018-07-01 00:00:00", "2018-07-02 00:00:00")]);
+        assert_eq!(day("2018-07-01T23:59:59Z"), [pair("2018-06-30 00:00:00", "2018-07-01 00:00:00")]);
+        assert!(day("2018-01-01T23:00:00Z").is_empty() && day("2017-01-01T23:00:00Z").is_empty());
+        let lagging = spec(json!({"lag_minutes": 180}));
+        let found = chosen(&lagging, Cursor::Timestamp, json!({}), "2018-07-02T02:00:00Z", &Loaded::default()).unwrap();
+        assert_eq!(found.0, [pair("2018-06-30 00:00:00", "2018-07-01 00:00:00")]);
+        let again = spec(json!({"recheck_windows": 2}));
+        let found = chosen(&again, Cursor::Date, json!({}), "2018-01-03T02:00:00Z", &Loaded::default()).unwrap();
+        assert_eq!(found.0, [pair("2018-01-01", "2018-01-02"), pair("2018-01-02", "2018-01-03")]);
+    }
+
+    #[test]
+    fn bounds_are_those_of_the_cursor() {
+        let windows = spec(json!({"zone": "Europe/Berlin"}));
+        let bounds = |cursor| {
+            let input = json!({"from": "2018-10-28", "to": "2018-10-29"});
+            chosen(&windows, cursor, input, "2019-01-01T00:00:00Z", &Loaded::default()).unwrap().0
+        };
+        assert_eq!(bounds(Cursor::Timestamp), [pair("2018-10-27 22:00:00", "2018-10-28 23:00:00")], "25 hours");
+        assert_eq!(bounds(Cursor::Datetime), [pair("2018-10-28 00:00:00", "2018-10-29 00:00:00")]);
+        assert_eq!(bounds(Cursor::Date), [pair("2018-10-28", "2018-10-29")]);
+        let hours = spec(json!({"window": "6 hours"}));
+        let input = json!({"from": "2018-01-01T18:00:00Z", "to": "2018-01-02"});
+        let found = chosen(&hours, Cursor::Timestamp, input, "2019-01-01T00:00:00Z", &Loaded::default()).unwrap();
+        assert_eq!(found.0, [pair("2018-01-01 18:00:00", "2018-01-02 00:00:00")]);
+    }
+
+    #[test]
+    fn a_backfill_covers_its_range_and_nothing_that_is_not_over() {
+        let windows = spec(json!({}));
+        let fill = |from: &str, to: &str| {
+            chosen(
+                &windows,
+                Cursor::Timestamp,
+                json!({"from": from, "to": to}),
+                "2018-08-01T12:00:00Z",
+                &Loaded::default(),
+            )
+        };
+        let (days, left) = fill("2018-07-01", "2018-08-01").unwrap();
+        assert_eq!((days.len(), left), (31, 0));
+        assert_eq!(days[30], pair("2018-07-31 00:00:00", "2018-08-01 00:00:00"));
+        for (from, to, expected) in [
+            ("2018-07-01", "2018-08-02", "not all of these windows are over: the last one that is ends at 2018-08-01"),
+            ("2018-07-02", "2018-07-01", "from is not before to"),
+            ("2017-12-31", "2018-07-01", "2017-12-31 is no boundary"),
+            ("2018-07-01T12:00:00Z", "2018-07-03", "2018-07-01T12:00:00Z is no boundary"),
+        ] {
+            let error = fill(from, to).unwrap_err();
+            assert!(error.kind() == Kind::InvalidEvent && error.to_string().contains(expected), "{error}");
+        }
+        let minutes = spec(json!({"window": "1 minute"}));
+        let input = json!({"from": "2018-07-01", "to": "2018-07-02"});
+        let error = chosen(&minutes, Cursor::Timestamp, input, "2018-08-01T12:00:00Z", &Loaded::default()).unwrap_err();
+        assert!(error.to_string().contains("1440 windows"), "{error}");
+    }
+
+    #[test]
+    fn what_was_missed_is_loaded_the_oldest_first() {
+        let windows = spec(json!({"catch_up": "missed", "max_windows": 2}));
+        let loaded = Loaded { windows: vec![pair("2018-01-02 00:00:00", "2018-01-03 00:00:00")], whole_at: None };
+        let found = chosen(&windows, Cursor::Timestamp, json!({}), "2018-01-06T02:00:00Z", &loaded).unwrap();
+        let expected =
+            [pair("2018-01-01 00:00:00", "2018-01-02 00:00:00"), pair("2018-01-03 00:00:00", "2018-01-04 00:00:00")];
+        assert_eq!(found, (expected.to_vec(), 2));
+        let whole = Loaded { whole_at: Some("2018-01-05T12:00:00Z".parse().unwrap()), ..loaded };
+        let found = chosen(&windows, Cursor::Timestamp, json!({}), "2018-01-06T02:00:00Z", &whole).unwrap();
+        assert_eq!(found, (vec![pair("2018-01-05 00:00:00", "2018-01-06 00:00:00")], 0));
+        let by_days = Loaded { windows: vec![pair("2018-01-01 00:00:00", "2018-01-02 00:00:00")], whole_at: None };
+        let input = json!({"from": "2018-01-01", "to": "2018-01-03", "only_missing": true});
+        let found = chosen(&windows, Cursor::Date, input, "2018-01-06T02:00:00Z", &by_days).unwrap();
+        assert_eq!(found.0, [pair("2018-01-02", "2018-01-03")]);
+    }
+
+    #[test]
+    fn a_zone_that_is_none_and_hours_of_days_are_refused() {
+        let error = Grid::new(&spec(json!({"zone": "Mars/Base"})), Cursor::Date).unwrap_err();
+        assert!(error.to_string().contains("no time zone \"Mars/Base\""), "{error}");
+        let error = Grid::new(&spec(json!({"window": "6 hours"})), Cursor::Date).unwrap_err();
+        assert!(error.to_string().contains("has days, which have no 6 hours"), "{error}");
+    }
+}
