@@ -2,8 +2,8 @@
 //!
 //! # Layout
 //! - `arguments`: what may be asked of it.
-//! - `files`, `windows`, `lake`, `transfer`: a run of a job that loads files, of one that copies a table, of one that runs
-//!   SQL in the lake, and of one that takes a table of MySQL to Redshift.
+//! - `files`, `windows`, `lake`, `transfer`: a run of a job that loads files, of one that copies a table, of one that
+//!   runs SQL in the lake, and of one that takes a table of MySQL to Redshift.
 
 mod arguments;
 mod files;

@@ -26,8 +26,8 @@ pub(crate) struct RunArguments {
     /// Load all files again, as if for the first time, and delete the keys that none of them has, in one transaction.
     #[arg(long, conflicts_with_all = ["since", "forget"])]
     reload: bool,
-    /// Do everything, say what it came to, and roll it back; of a job that reads a table of a database, say what would be
-    /// copied.
+    /// Do everything, say what it came to, and roll it back; of a job that reads a table of a database, say what would
+    /// be copied.
     #[arg(long)]
     pub(super) dry_run: bool,
     /// Load nothing, and say why this object is new or not, such as input_data/a.csv. May be repeated.

@@ -2,6 +2,7 @@
 //! clean run.
 
 pub(crate) mod campaign;
+pub(crate) mod copying;
 pub(crate) mod elt;
 pub(crate) mod interleavings;
 pub(crate) mod proxies;
