@@ -88,7 +88,7 @@ def records(source, columns, key, data):
             except (ValueError, LookupError, TypeError) as error:
                 raise BadFile(f"{key}: {error}") from None
             rows += value if isinstance(value, list) else [value]
-            text = text[end:].lstrip()
+            text = text[end:].lstrip(" \t\r\n\ufeff")
     for row in rows:
         yield lambda wanted, row=row: walk(row, wanted)
 
@@ -114,6 +114,13 @@ def walk(value, way):
     return value
 
 
+def bare_name(name):
+    """A name of a header; of files that were appended to one another each brings its own byte order mark."""
+    marked = name.startswith("\ufeff")
+    name = name.lstrip("\ufeff").strip()
+    return name[1:-1].strip() if marked and len(name) > 1 and name[0] == name[-1] == '"' else name
+
+
 def csv_records(options, columns, data):
     encoding = options.get("encoding", "utf-8").lower()
     marks = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb": "utf-8-sig"}
@@ -133,13 +140,13 @@ def csv_records(options, columns, data):
     if header is True:
         while skip == "to_header" and rows and not set(needed) <= {name.strip() for name in rows[0]}:
             rows.pop(0)
-        header = [name.strip() for name in rows.pop(0)] if rows else needed
+        header = [bare_name(name) for name in rows.pop(0)] if rows else needed
     if set(needed) - set(header):
         raise BadFile(f"columns missing: {sorted(set(needed) - set(header))}")
     rows = rows[:len(rows) - options.get("skip_end", 0)]
     first = set(header)
     for row in rows:
-        again = [name.strip() for name in row]
+        again = [bare_name(name) for name in row]
         if options.get("header", True) is True and 2 * sum(name in first for name in again) > len(again):
             if not set(needed) <= set(again):
                 raise BadFile(f"a header again, without {sorted(set(needed) - set(again))}")

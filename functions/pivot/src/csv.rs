@@ -5,6 +5,7 @@
 //! - [`block`], with `bitmask`: the fast path, which finds all fields of a few kilobytes at once.
 //! - [`record`]: the slow path, one record by the book.
 //! - `header`: the header to the positions of the spec's columns.
+//! - `line_ends`: lines that end with CR alone.
 
 pub mod block;
 pub mod record;
@@ -12,6 +13,7 @@ pub mod scanner;
 
 mod bitmask;
 mod header;
+mod line_ends;
 
 use crate::batch::{Batch, FileError, MAX_ROW_BYTES, RowError};
 use crate::plan::{Given, Positions};
@@ -21,6 +23,7 @@ use crate::value::date::Date;
 use crate::value::decimal::{Decimal, Units};
 use crate::value::field::FieldPrefix;
 use block::FastRow;
+use line_ends::LineEnds;
 use record::{Fault, MAX_FIELDS, RawFields, Record};
 use scanner::{RowSink, Scanner, TooLarge};
 use sluice::contract::SourceFile;
@@ -30,6 +33,7 @@ use std::collections::HashSet;
 /// Reads one CSV file.
 #[derive(Debug)]
 pub(crate) struct CsvReader {
+    line_ends: LineEnds,
     scanner: Scanner,
     given: Given,
     /// `None` before the header.
@@ -41,7 +45,13 @@ pub(crate) struct CsvReader {
 impl CsvReader {
     /// Before the first byte of a file whose object's key gives `given`.
     pub(crate) fn new(given: Given) -> Self {
-        Self { scanner: Scanner::default(), given, positions: None, names: HashSet::new() }
+        Self {
+            line_ends: LineEnds::default(),
+            scanner: Scanner::default(),
+            given,
+            positions: None,
+            names: HashSet::new(),
+        }
     }
 
     /// Adds the rows that a piece of the file completes.
@@ -49,8 +59,9 @@ impl CsvReader {
     /// # Errors
     /// What makes the rest of the file unreadable.
     pub(crate) fn feed(&mut self, piece: &[u8], file: &SourceFile, batch: &mut Batch<'_>) -> Result<(), FileError> {
-        let Self { scanner, given, positions, names } = self;
-        scanner.feed(piece, &mut Table { file, is_plain: is_plain(given, batch), batch, given, positions, names })
+        let Self { line_ends, scanner, given, positions, names } = self;
+        let mut rows = Table { file, is_plain: is_plain(given, batch), batch, given, positions, names };
+        scanner.feed(&line_ends.read(piece), &mut rows)
     }
 
     /// Adds the rest, at the end of the file.
@@ -58,8 +69,10 @@ impl CsvReader {
     /// # Errors
     /// As [`CsvReader::feed`].
     pub(crate) fn finish(&mut self, file: &SourceFile, batch: &mut Batch<'_>) -> Result<(), FileError> {
-        let Self { scanner, given, positions, names } = self;
-        scanner.finish(&mut Table { file, is_plain: is_plain(given, batch), batch, given, positions, names })
+        let Self { line_ends, scanner, given, positions, names } = self;
+        let mut rows = Table { file, is_plain: is_plain(given, batch), batch, given, positions, names };
+        scanner.feed(line_ends.finish(), &mut rows)?;
+        scanner.finish(&mut rows)
     }
 }
 
@@ -104,14 +117,17 @@ impl RowSink<FileError> for Table<'_, '_> {
     }
 
     fn take_record(&mut self, record: Record<'_>) -> Result<(), FileError> {
-        let Some(positions) = *self.positions else { return self.bind(&record) };
+        let mut fields = Vec::new();
+        let unmarked = header::without_mark(&record, &mut fields);
+        let header = unmarked.as_ref().unwrap_or(&record);
+        let Some(positions) = *self.positions else { return self.bind(header) };
         let row = WholeRow { row: &record, width: positions.width, given: self.given };
-        if self.batch.plan().takes_header && header::is_header(&record, self.names) {
-            return self.bind(&record);
+        if self.batch.plan().takes_header && header::is_header(header, self.names) {
+            return self.bind(header);
         }
         let added = add_record(self.batch, positions, &row);
-        if added.is_err() && header::is_header(&record, self.names) {
-            return self.bind(&record);
+        if added.is_err() && header::is_header(header, self.names) {
+            return self.bind(header);
         }
         let Self { file, batch, .. } = self;
         batch.rows_read += 1;

@@ -103,6 +103,9 @@ impl Table<'_, '_> {
             None => cells[position].text().map_err(|reason| RowError::field(position, reason)),
         };
         let (key, category, value) = (field(POSITIONS.key)?, field(POSITIONS.category)?, field(POSITIONS.value)?);
-        self.batch.add_row(POSITIONS, &key, &category, &value)
+        let added = self.batch.add_row(POSITIONS, &key, &category, &value);
+        // Of one that holds the rows, which one of its columns is missing would be said of the wrong object.
+        let has_none = cells.iter().all(|cell| matches!(cell, JsonValue::Missing));
+        if has_none { added.map_err(|_| RowError::row("the object has none of the spec's columns")) } else { added }
     }
 }

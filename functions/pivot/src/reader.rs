@@ -27,7 +27,8 @@ enum RowReader {
     Json(JsonReader),
 }
 
-const UTF8_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
+/// The byte order mark of UTF-8.
+pub(crate) const UTF8_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
 
 impl<'f> FileReader<'f> {
     /// Before the first byte of a file. A Parquet file is read from its end, by [`crate::parquet`]; only an empty one

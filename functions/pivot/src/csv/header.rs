@@ -1,7 +1,8 @@
 //! The header to the positions of the spec's columns: in any order, others ignored.
 
-use super::record::Record;
+use super::record::{FieldRange, Record, find_record};
 use crate::plan::{Plan, Positions};
+use crate::reader::UTF8_MARK;
 use crate::reject::not_utf_8;
 use sluice::spec::did_you_mean;
 use std::borrow::Cow;
@@ -14,7 +15,8 @@ use std::collections::HashSet;
 pub(super) fn positions(header: &Record<'_>, plan: &Plan) -> Result<Positions, String> {
     let names: Vec<Cow<'_, [u8]>> = fields(header).collect();
     if header.fault.is_some() {
-        let hint = delimiter_hint(header.raw, plan, 0);
+        let hint =
+            kind_hint(header.raw, 0).map_or_else(|| delimiter_hint(header.raw, plan, 0), |kind| Some(kind.to_owned()));
         return Err(match hint {
             Some(hint) => format!("its names are not separated by commas{hint}"),
             None => "the header's quotes are not closed".to_owned(),
@@ -38,6 +40,18 @@ pub(super) fn positions(header: &Record<'_>, plan: &Plan) -> Result<Positions, S
     let find = |place: usize, wanted: Option<&str>| wanted.map_or(Ok(width + place), find);
     let [key, category, value] = plan.columns();
     Ok(Positions { key: find(0, key)?, category: find(1, category)?, value: find(2, value)?, width })
+}
+
+/// A row without the byte order mark before it: of files that were appended to one another each brings its own.
+pub(super) fn without_mark<'r>(row: &Record<'r>, fields: &'r mut Vec<FieldRange>) -> Option<Record<'r>> {
+    let mut raw = row.raw.strip_prefix(&UTF8_MARK)?;
+    while let Some(rest) = raw.strip_prefix(&UTF8_MARK) {
+        raw = rest;
+    }
+    let found = find_record(raw, true, fields)?;
+    // What a quote goes on with behind the end of the line was never part of this record.
+    let fault = found.fault.or(row.fault);
+    Some(Record { line: row.line, raw: &raw[..found.content_len], fields, fault, ahead: &[] })
 }
 
 /// The names of a header, without blanks around them.
@@ -77,11 +91,27 @@ fn missing(wanted: &str, names: &[Cow<'_, [u8]>], raw: &[u8], plan: &Plan) -> St
         Some(position) => format!("; column {} is {}", position + 1, not_utf_8(&names[position])),
         None => {
             let none = if found == 0 { "; has the file no header?" } else { "" };
-            delimiter_hint(raw, plan, found).unwrap_or_else(|| none.to_owned())
+            let delimiter = || delimiter_hint(raw, plan, found).unwrap_or_else(|| none.to_owned());
+            kind_hint(raw, found).map_or_else(delimiter, ToOwned::to_owned)
         }
     };
     let count = if names.len() == 1 { "1 column".to_owned() } else { format!("{} columns", names.len()) };
     format!("the column {wanted:?} is missing; the header has {count}{hint}")
+}
+
+/// What a file may be whose first line is no header; `found` columns of the spec are in it.
+fn kind_hint(raw: &[u8], found: usize) -> Option<&'static str> {
+    if raw.contains(&0) {
+        return Some("; it has NUL bytes: is the file an archive, or not a text at all?");
+    }
+    match raw.trim_ascii_start() {
+        _ if found > 0 => None,
+        [b'{', b'"' | b' ', ..] | [b'[', b'{' | b' ', ..] | [b'[' | b'{'] => {
+            Some("; is the file JSON? Then its name has to end with .json")
+        }
+        [b'<', b'!' | b'?' | b'a'..=b'z' | b'A'..=b'Z', ..] => Some("; is the file HTML or XML?"),
+        _ => None,
+    }
 }
 
 /// What may separate fields in place of commas.
@@ -153,6 +183,13 @@ mod tests {
             ("Project;Start date;Duration (in minutes);Tags, labels", "separated by semicolons?"),
             ("Tags, labels;Project;Start date;Duration (in minutes)", "separated by semicolons?"),
             ("\"a\";\"b\"", "separated by semicolons?"),
+            ("<!DOCTYPE html>", "the header has 1 column; is the file HTML or XML?"),
+            ("<?xml version=\"1.0\"?>", "HTML or XML?"),
+            ("{\"Start date\": \"Alice\", \"Project\": \"x\"}", "the header has 2 columns; is the file JSON?"),
+            ("{\"Start date\":\"Alice\",\"Project\":\"x\"}", "not separated by commas; is the file JSON?"),
+            ("[", "the header has 1 column; is the file JSON?"),
+            ("a.csv\0\0\0ustar", "the header has 1 column; it has NUL bytes"),
+            ("[x],<y>", "has the file no header?"),
         ] {
             let error = positions_of(header).unwrap_err();
             assert!(error.contains(part), "{header}: {error}");

@@ -106,7 +106,7 @@ impl Splitter {
         let mut at = 0;
         loop {
             let rest = &window[at..];
-            let blanks = rest.iter().take_while(|byte| is_blank(**byte)).count();
+            let blanks = blanks(rest);
             self.pass(&rest[..blanks]);
             at += blanks;
             let rest = &window[at..];
@@ -228,6 +228,16 @@ fn too_long(row: RowNumber) -> FileError {
 
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// How many bytes before the next record mean nothing. A byte order mark is among them: of files that were appended to
+/// one another each brings its own.
+fn blanks(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
+    while let [b' ' | b'\t' | b'\r' | b'\n', behind @ ..] | [0xEF, 0xBB, 0xBF, behind @ ..] = rest {
+        rest = behind;
+    }
+    bytes.len() - rest.len()
 }
 
 /// Without the blanks at its end.

@@ -114,7 +114,9 @@ fn a_column_that_cannot_be_used_is_told_by_its_name() {
     ] {
         assert_eq!(fault(changed(from, to).as_bytes()), format!(", {expected}"), "{to}");
     }
-    assert_eq!(fault(b"{}"), format!(", {no_category}"));
+    for holds_none in ["{}", "{\"data\": [{\"Project\": \"Work\"}]}"] {
+        assert_eq!(fault(holds_none.as_bytes()), ": the object has none of the spec's columns", "{holds_none}");
+    }
 }
 
 /// The same row in each format, a value of it empty, null or missing.

@@ -14,15 +14,19 @@ use tokio::task::JoinSet;
 /// How many cases run side by side, each on a deployment of its own: a job has one run at a time.
 const SIDE_BY_SIDE: usize = 3;
 
-/// How many cases were given.
-const GIVEN: usize = 33;
+/// The folders of cases, and how many each has: those that were given, and more of the same kinds.
+const GROUPS: [(&str, usize); 2] = [("give", 33), ("more", 12)];
 
 /// The cases with commands in place of files: a test each, by the name of the case, in [`by_command`].
 const BY_COMMAND: [&str; 5] =
     ["own-table-with-a-note", "prefix-changed", "sample-forget", "target-renamed", "zero-bytes-in-its-place"];
 
 fn folders() -> Vec<PathBuf> {
-    let folder = local::binaries::workspace().join("local/spec/trials/give");
+    GROUPS.iter().flat_map(|(group, _)| folders_of(group)).collect()
+}
+
+fn folders_of(group: &str) -> Vec<PathBuf> {
+    let folder = local::binaries::workspace().join("local/spec/trials").join(group);
     let mut folders: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.sort();
     folders
@@ -34,8 +38,10 @@ fn name(folder: &std::path::Path) -> &str {
 
 #[test]
 fn every_given_case_has_a_test() {
+    for (group, count) in GROUPS {
+        assert_eq!(folders_of(group).len(), count, "{group}");
+    }
     let folders = folders();
-    assert_eq!(folders.len(), GIVEN);
     let by_command: BTreeSet<&str> =
         folders.iter().filter(|folder| folder.join("commands.txt").exists()).map(|folder| name(folder)).collect();
     assert_eq!(by_command, BTreeSet::from(BY_COMMAND));

@@ -44,7 +44,7 @@ fn without_rows() -> Vec<Case> {
             b"\0\0\0\0",
             concat!(
                 r#"line 1: the column "Start date" is missing"#,
-                r#"; the header has 1 column; has the file no header?"#
+                r#"; the header has 1 column; it has NUL bytes: is the file an archive, or not a text at all?"#
             ),
         ),
         refused(
@@ -254,13 +254,20 @@ fn encodings() -> Vec<Case> {
                 r#"; the header has 4 columns; column 1 is not UTF-8; is it Windows-1252 (Latin-1)? Export the file as UTF-8"#
             ),
         ),
-        refused(
-            "two byte order marks",
-            format!("\u{feff}\u{feff}{text}"),
-            concat!(
-                r#"line 1: the column "Project" is missing"#,
-                r#"; the header has 4 columns; did you mean "\u{feff}Project"?"#
-            ),
+        loaded("two byte order marks", format!("\u{feff}\u{feff}{text}"), 1, &[], &[GOOD_SUM]),
+        loaded(
+            "files with a byte order mark each, appended to one another",
+            format!("\u{feff}{text}").repeat(6),
+            6,
+            &[],
+            &[ALL_SUMS],
+        ),
+        loaded(
+            "the same, with quotes around the names",
+            format!("\u{feff}\"Project\"{}{GOOD}", &HEADER[7..]).repeat(6),
+            6,
+            &[],
+            &[ALL_SUMS],
         ),
         loaded(
             "a byte order mark before quotes",
@@ -273,15 +280,34 @@ fn encodings() -> Vec<Case> {
 }
 
 fn line_ends() -> Vec<Case> {
-    let no_cr_alone = "line 1: a CR without LF in the header; do its lines end with CR alone?";
     vec![
-        refused(
-            "lines that end with CR, the header with a column of the spec",
-            "Project,Duration (in minutes),Start date\rWork,1,2024-01-01\rWork,1,2024-01-01\r",
-            no_cr_alone,
+        loaded(
+            "lines that end with CR, also within quotes",
+            file(&format!("{}\"a\nb\"\n", GOOD.trim_end().trim_end_matches('x')).repeat(6)).replace('\n', "\r"),
+            6,
+            &[],
+            &[ALL_SUMS],
         ),
-        // Else the whole file would be a header, and every row lost without a word.
-        refused("lines that end with CR, the header with another column", file(GOOD).replace('\n', "\r"), no_cr_alone),
+        loaded(
+            "lines that end with CR, the last with nothing",
+            file(GOOD.trim_end()).replace('\n', "\r"),
+            1,
+            &[],
+            &[GOOD_SUM],
+        ),
+        loaded(
+            "of lines that end with CR the third one bad",
+            file(&format!("{GOOD}Work,1\n{GOOD}")).replace('\n', "\r"),
+            3,
+            &["line 3: 2 fields, the header has 4"],
+            &["2024-01-01,0,2"],
+        ),
+        // Else both lines would be a header, and rows lost without a word.
+        refused(
+            "a CR within the header of lines that end with LF",
+            "Project,\"a\nb\",Duration (in minutes),Start date\rWork,x,1,2024-01-01\nWork,x,1,2024-01-01\n",
+            "line 1: a CR without LF in the header; do its lines end with CR alone?",
+        ),
         loaded("lines that end with CR CR LF", file(&GOOD.repeat(6)).replace('\n', "\r\r\n"), 6, &[], &[ALL_SUMS]),
         loaded(
             "lines that end in two ways",
@@ -332,7 +358,7 @@ fn other_formats() -> Vec<Case> {
             "<!DOCTYPE html>\n<html><body>Access denied</body></html>\n",
             concat!(
                 r#"line 1: the column "Start date" is missing"#,
-                r#"; the header has 1 column; has the file no header?"#
+                r#"; the header has 1 column; is the file HTML or XML?"#
             ),
         ),
         refused(
@@ -340,7 +366,7 @@ fn other_formats() -> Vec<Case> {
             r#"[{"Project":"Work"}]"#,
             concat!(
                 r#"line 1: the column "Start date" is missing"#,
-                r#"; the header has 1 column; has the file no header?"#
+                r#"; the header has 1 column; is the file JSON? Then its name has to end with .json"#
             ),
         ),
         refused(
