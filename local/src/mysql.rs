@@ -93,6 +93,9 @@ impl Drop for Mysql {
     }
 }
 
+/// Starts an installation; returns what runs, and its password.
+type Start<'a, T> = dyn Fn(&Installation) -> Result<(T, String), SetupError> + 'a;
+
 /// The first one that starts: what it is, its password and its version. One that is installed may be kept by the system
 /// from data in other places than its own, which shows only when it is started.
 fn choose<T>(
@@ -100,7 +103,7 @@ fn choose<T>(
     tools_dir: &Path,
     account: &Account,
     report: &dyn Fn(&str),
-    start: &dyn Fn(&Installation) -> Result<(T, String), SetupError>,
+    start: &Start<'_, T>,
 ) -> Result<(T, String, String), SetupError> {
     let (found, mut refused) = installation::installed(account);
     for installation in found {
