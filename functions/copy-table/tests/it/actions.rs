@@ -4,10 +4,9 @@ use crate::support::*;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::config::Credentials;
 use copy_table::handler::{Context, Output, handle};
-use local::binaries::workspace;
 use local::fake_aws::{BUCKET, FakeAws};
 use serde_json::{Value, json};
-use sluice::contract::copy_table::{CopyTableInput, Trigger};
+use sluice::contract::copy_table::CopyTableInput;
 use sluice::edge::Invocation;
 use sluice::{Error, Kind};
 use std::sync::Arc;
@@ -128,21 +127,4 @@ async fn an_execution_ends_with_the_first_window_that_failed() {
     let error = function.call("conclude", &again, conclude).await.unwrap_err();
     assert_eq!(error.kind(), Kind::TransientFailure);
     assert!(error.to_string().contains("is not recorded"), "{error}");
-}
-
-#[test]
-fn every_event_of_the_kind_is_read() {
-    let mut count = 0;
-    for entry in std::fs::read_dir(workspace().join("events")).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        let Some(name) = name.strip_prefix("copy-table-") else { continue };
-        let event: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        match name {
-            "plan" | "copy" | "conclude" => drop(serde_json::from_value::<CopyTableInput>(event).unwrap()),
-            _ => drop(Trigger::read(&event).unwrap()),
-        }
-        count += 1;
-    }
-    assert_eq!(count, 7);
 }
