@@ -104,10 +104,12 @@ fn named(path: &Path, error: &std::io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::template;
 
     /// That of the reference job: `.csv`.
     fn source() -> Source {
-        crate::template::all_jobs().unwrap().remove(0).files().unwrap().spec.source.clone()
+        let jobs = template::all_jobs().unwrap();
+        template::reference(&jobs).unwrap().files().unwrap().spec.source.clone()
     }
 
     #[test]
