@@ -91,6 +91,25 @@ pub(crate) fn refuse_loss(load: &Load<'_>) -> Result<()> {
     }
 }
 
+/// Refuses a reload that nobody asked for, if it has `partial_keys` to load by a part of their rows only: the table may
+/// have them whole, by a version of a file that is there no more.
+///
+/// # Errors
+/// `Misconfigured`, with what to do.
+pub(crate) fn refuse_parts(load: &Load<'_>, partial_keys: u64) -> Result<()> {
+    let Load { manifest, spec, .. } = load;
+    if partial_keys == 0 || !manifest.is_reload_by_itself {
+        return Ok(());
+    }
+    let what = format!(
+        "target {}: its spec changed, so all files are to be loaded anew, but rows of {partial_keys} of their keys are in \
+         quarantine; whole values that the table has of these would be lost: put the spec or the rows right, or start \
+         with {{\"reload\": true}}, which loads what is there",
+        spec.target.full_name()
+    );
+    Err(Error::new(Kind::Misconfigured, what))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

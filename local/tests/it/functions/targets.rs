@@ -4,6 +4,8 @@
 use crate::functions::prepared::*;
 use crate::support::*;
 use serde_json::{Value, json};
+use sluice::contract::PARTIAL;
+use sluice::spec::Parts;
 
 const ROWS: [&str; 2] = ["2024-01-01 1 1", "2024-01-02 2 2"];
 
@@ -255,6 +257,40 @@ async fn a_reload_that_nobody_asked_for_loses_no_file_that_is_set_aside() {
         let output = run(3, false).load(&stack).await.unwrap();
         assert_eq!(counts(&output, ["files_bad", "rows_deleted"]), [4, 2], "{mode}");
         assert!(rows_of(&stack, &table).await.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_that_nobody_asked_for_replaces_no_whole_value_by_a_part() {
+    let stack = fixture().await;
+    for mode in ["all_files", "newest_file", "last_run"] {
+        let table = format!("t_{mode}");
+        let mut parts = parts(&table, mode);
+        let run = |number, parts: &Parts, row: &str| {
+            Run::new(number, parts, vec![vec![file("a.csv", number, &[row, "2024-01-02 2 2"])]])
+        };
+        run(1, &parts, "2024-01-01 30 30").load(&stack).await.unwrap();
+        // A row of the second version is in quarantine, so the first one's value stays.
+        let partial = format!("2024-01-01 10 10 {PARTIAL}");
+        run(2, &parts, &partial).load(&stack).await.unwrap();
+        let (whole, loaded) = (["2024-01-01 30 30", "2024-01-02 2 2"], record(&stack, &parts).await);
+        assert_eq!(rows_of(&stack, &table).await, whole, "{mode}");
+        parts.source["columns"]["project"] = json!("Category");
+        let reload =
+            |number, is_reload_by_itself| Run { reload: true, is_reload_by_itself, ..run(number, &parts, &partial) };
+        let (error, cause) = reload(3, true).load(&stack).await.unwrap_err();
+        assert_eq!(error, "Misconfigured");
+        assert!(
+            cause.contains("rows of 1 of their keys are in quarantine") && cause.contains("{\"reload\": true}"),
+            "{cause}"
+        );
+        assert_eq!(
+            (rows_of(&stack, &table).await, record(&stack, &parts).await),
+            (whole.map(String::from).into(), loaded)
+        );
+        let output = reload(4, false).load(&stack).await.unwrap();
+        assert_eq!(counts(&output, ["keys_partial", "rows_updated"]), [1, 1], "{mode}");
+        assert_eq!(rows_of(&stack, &table).await, ["2024-01-01 10 10", "2024-01-02 2 2"], "{mode}");
     }
 }
 

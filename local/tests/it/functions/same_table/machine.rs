@@ -62,6 +62,8 @@ pub(super) struct Outcome {
     pub loaded: Vec<SourceFile>,
     /// Those that were set aside.
     pub bad: Vec<SourceFile>,
+    /// Rows of those that were read are in quarantine.
+    pub has_rejected_rows: bool,
     /// The table was to become what these say, and nothing else.
     pub reload: bool,
     /// The transaction is committed.
@@ -223,7 +225,7 @@ impl Machine {
             for batch in detected["batches"].as_array().unwrap() {
                 self.pivot.invoke(&payload(json!({"manifest": detected["manifest"], "batch": batch})))?;
             }
-            (outcome.loaded, outcome.bad) = self.read(&detected);
+            self.read(&detected, outcome);
             if plan.fate == Fate::Pivoted {
                 return Err(None);
             }
@@ -285,17 +287,17 @@ impl Machine {
     }
 
     /// The files that the pivots of a run have read, and those that they set aside.
-    fn read(&self, detected: &Value) -> (Vec<SourceFile>, Vec<SourceFile>) {
+    fn read(&self, detected: &Value, outcome: &mut Outcome) {
         let manifest = detected["manifest"]["key"].as_str().unwrap();
         let world = self.aws.world();
-        let (mut loaded, mut bad) = (Vec::new(), Vec::new());
+        (outcome.loaded, outcome.bad, outcome.has_rejected_rows) = Default::default();
         for index in 0..detected["batches"].as_array().unwrap().len() {
             let key = keys::pivot_result(manifest, u32::try_from(index).unwrap());
             let result: PivotResult = serde_json::from_slice(&world.objects[&key].body).unwrap();
-            loaded.extend(result.loaded.into_iter().map(|loaded| loaded.file));
-            bad.extend(result.bad.into_iter().map(|bad| bad.file));
+            outcome.loaded.extend(result.loaded.into_iter().map(|loaded| loaded.file));
+            outcome.bad.extend(result.bad.into_iter().map(|bad| bad.file));
+            outcome.has_rejected_rows |= result.output.rows_rejected > 0;
         }
-        (loaded, bad)
     }
 
     /// A new process, once nothing of the one before is left in the database.
