@@ -29,7 +29,7 @@ fn the_sample_is_loaded_and_what_comes_later_too() {
     // What is for files is not for it; nothing is started.
     let (code, text, told) = run(&["--reload"]);
     assert_eq!((code, text.as_str()), (Some(1), ""), "{told}");
-    assert!(told.contains("nps loads no files: --reload is not for it"), "{told}");
+    assert!(told.contains("--reload is not for nps, which reads MySQL"), "{told}");
     assert_eq!(cargo_local(&folder.0, &["reset"]).output().unwrap().status.code(), Some(0));
     assert!(!folder.0.exists());
 }
