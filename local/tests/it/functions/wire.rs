@@ -1,6 +1,7 @@
 //! What the real binaries say to the Lambda Runtime API: the exact `errorType`, whatever goes wrong.
 
 use crate::support::with_spec;
+use local::binaries::workspace;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -24,6 +25,12 @@ fn command(function: &str) -> Command {
         .env("BUCKET", "lake")
         .env("DATABASE_URL", "postgres://u:hush@127.0.0.1:1/d")
         .env("DATABASE_INSTANCE", "d")
+        .env("SOURCE_DATABASE_URL", "postgres://u:hush@127.0.0.1:1/d")
+        .env("MYSQL_URL", "mysql://u:hush@127.0.0.1:1/d")
+        .env("REDSHIFT_WORKGROUP", "w")
+        .env("REDSHIFT_DATABASE", "d")
+        .env("REDSHIFT_ROLE_ARN", "arn:aws:iam::1:role/r")
+        .env("WORKGROUP", "w")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
@@ -126,9 +133,30 @@ fn event(function: &str) -> String {
         }
         "pivot" => with_spec(json!({"execution": execution, "manifest": manifest, "batch": {"index": 0}})),
         "upsert" => with_spec(json!({"execution": execution, "manifest": manifest})),
-        _ => json!({"execution": execution, "action": "open"}),
+        "database-access" => json!({"execution": execution, "action": "open"}),
+        _ => {
+            let mut event = example(function);
+            event["execution"] = execution;
+            event
+        }
     };
     event.to_string()
+}
+
+/// The example of a function's event that is in `events/`.
+fn example(function: &str) -> Value {
+    let name = match function {
+        "copy-table" => "copy-table-plan",
+        "prepare-elt" => "athena-elt-check",
+        "run-query" => "athena-elt-build",
+        "publish-elt" => "athena-elt-publish",
+        "plan-export" => "mysql-to-redshift-plan",
+        "export-table" => "mysql-to-redshift-inspect",
+        "load-redshift" => "mysql-to-redshift-load",
+        other => panic!("which event is of {other}?"),
+    };
+    let path = workspace().join(format!("events/{name}.json"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 /// The one password that comes in a payload.
