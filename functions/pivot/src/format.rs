@@ -3,6 +3,9 @@
 use sluice::input::{without_packing, without_suffix};
 use sluice::spec::FileType;
 
+/// The byte order mark of UTF-8.
+pub(crate) const UTF8_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
+
 /// A key's suffix and what it says. What has none of them is CSV.
 const SUFFIXES: [(&str, FileType); 4] = [
     (".ndjson", FileType::Json),

@@ -4,6 +4,7 @@ mod foreign;
 
 use crate::batch::{Batch, FileError};
 use crate::csv::CsvReader;
+use crate::format::UTF8_MARK;
 use crate::json::JsonReader;
 use crate::plan::{Given, Plan};
 use sluice::contract::SourceFile;
@@ -26,9 +27,6 @@ enum RowReader {
     Csv(Box<CsvReader>),
     Json(JsonReader),
 }
-
-/// The byte order mark of UTF-8.
-pub(crate) const UTF8_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
 
 impl<'f> FileReader<'f> {
     /// Before the first byte of a file. A Parquet file is read from its end, by [`crate::parquet`]; only an empty one

@@ -1,8 +1,8 @@
 //! The header to the positions of the spec's columns: in any order, others ignored.
 
 use super::record::{FieldRange, Record, find_record};
+use crate::format::UTF8_MARK;
 use crate::plan::{Plan, Positions};
-use crate::reader::UTF8_MARK;
 use crate::reject::not_utf_8;
 use sluice::spec::did_you_mean;
 use std::borrow::Cow;
