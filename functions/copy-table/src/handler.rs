@@ -92,7 +92,7 @@ pub enum Output {
 /// Answers the states `PlanCopy`, `CopyWindow` and `ConcludeCopy`, and `prepare`.
 ///
 /// # Errors
-/// As [`Request::plan`], [`Attempt::run`], [`conclude()`] and [`prepare()`].
+/// As [`Request::plan`], [`Attempt::run`], [`conclude()`] and `prepare`.
 pub async fn handle(context: Arc<Context>, invocation: Invocation, input: CopyTableInput) -> Result<Output> {
     let input = match input {
         CopyTableInput::State(input) => input,
