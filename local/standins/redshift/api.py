@@ -2,6 +2,9 @@
 
 import json
 import re
+import threading
+
+import psycopg
 
 from .batches import ENDED
 from .errors import ApiError
@@ -79,9 +82,19 @@ class Api:
             raise ApiError("ValidationException", f"Could not cancel a query that is already in {submitted.status} state "
                                                   f"with ID: {submitted.id}")
         submitted.is_cancelled = True
-        if submitted.connection is not None:
-            submitted.connection.cancel_safe()
+        threading.Thread(target=self._cancel, args=(submitted,), daemon=True).start()
         return {"Status": True}
+
+    @staticmethod
+    def _cancel(submitted):
+        """Asks until it has ended: what comes between two of its statements, PostgreSQL forgets."""
+        while not submitted.ended.is_set():
+            if submitted.connection is not None:
+                try:
+                    submitted.connection.cancel_safe()
+                except psycopg.Error:  # it has ended meanwhile
+                    pass
+            submitted.ended.wait(0.1)
 
     def ListStatements(self, request):
         status, name = request.get("Status", "ALL"), request.get("StatementName", "")
