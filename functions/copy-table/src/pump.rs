@@ -3,7 +3,7 @@
 //! The source sends a message per row, and the driver reads one by one; to send each by itself would cost three times
 //! as much. So rows are put together to pieces, and the next piece is read while one is written. Since nothing is read
 //! while a piece waits, memory stays flat. A row that is longer than a piece is not copied into one, but sent in slices
-//! of what was read, and the next one is read only then.
+//! of what was read.
 
 use crate::checksum::{Checksum, Summing};
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use futures_util::TryStreamExt;
 use sluice::{Error, Kind};
 use sqlx::PgConnection;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// The size of a piece, in bytes.
 const PIECE_BYTES: usize = 64 << 10;
@@ -63,8 +63,7 @@ pub(crate) struct Pump<'a> {
 
 enum Piece {
     Rows(Vec<u8>),
-    /// And who waits until it is written.
-    LongRow(Bytes, oneshot::Sender<()>),
+    LongRow(Bytes),
 }
 
 impl Pump<'_> {
@@ -100,11 +99,7 @@ impl Pump<'_> {
                     send(&pieces, Piece::Rows(std::mem::replace(&mut piece, next))).await?;
                 }
                 if is_long {
-                    let (written, is_written) = oneshot::channel();
-                    send(&pieces, Piece::LongRow(row, written)).await?;
-                    // Only then is the next one read: memory is for one of them, which the driver has twice while it
-                    // reads. If nobody takes it, the next `send` says so.
-                    let _ = is_written.await;
+                    send(&pieces, Piece::LongRow(row)).await?;
                 }
             }
             send(&pieces, Piece::Rows(piece)).await?;
@@ -121,12 +116,10 @@ impl Pump<'_> {
                         // Nobody waits for it at the end.
                         let _ = empty.try_send(rows);
                     }
-                    Piece::LongRow(row, written) => {
+                    Piece::LongRow(row) => {
                         for slice in row.chunks(PIECE_BYTES) {
                             copy.send(slice).await.map_err(Failure::Target)?;
                         }
-                        drop(row);
-                        let _ = written.send(());
                     }
                 }
             }
