@@ -12,7 +12,7 @@
 //! - [`last_run`], [`words`]: what the staged rows mean for the target, by `on_overlap`.
 //! - [`key_ranges`]: which files may have filled which keys.
 //! - [`merged`]: what that did.
-//! - [`prepare`], [`scram`]: makes the role that loads.
+//! - [`prepare`]: makes the role that loads.
 
 mod handler;
 mod key_ranges;
@@ -22,7 +22,6 @@ mod merged;
 mod prepare;
 mod results;
 mod runs;
-mod scram;
 mod staging;
 mod start;
 mod target;

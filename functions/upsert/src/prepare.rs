@@ -1,13 +1,13 @@
 //! The action `prepare`: makes the role that loads, grants it what it needs, and sees that it can log in. The function
 //! is where the database can be reached, also in a VPC without a way in, so nobody else has to be.
 
-use crate::scram;
 use aws_config::SdkConfig;
 use postgres::bookkeeping;
-use postgres::connect::{Database, Loader};
+use postgres::connect::Database;
+use postgres::roles;
 use postgres::sql_error::classify;
 use sluice::contract::{Prepare, PrepareOutput};
-use sluice::{Error, Kind, Result};
+use sluice::{Error, Result};
 use sqlx::{Connection, PgConnection};
 use tracing::info;
 
@@ -20,15 +20,11 @@ const SCRIPT: &str = include_str!("prepare.sql");
 /// both are the same.
 pub(crate) async fn prepare(database: &Database, config: &SdkConfig, input: &Prepare) -> Result<PrepareOutput> {
     let loader = database.loader(config).await?;
-    if loader.role == input.user {
-        // It would be able to log in by token only from then on.
-        let what =
-            format!("{} is the role that loads; prepare needs another user, on RDS the master user", loader.role);
-        return Err(Error::new(Kind::InvalidEvent, what));
-    }
+    roles::refuse_same(&loader, &input.user)?;
     let mut connection = database.connect_as(&input.user, &input.password).await?;
     let mut transaction = connection.begin().await.map_err(|error| classify("begin", error))?;
-    let has_table = grant(&mut transaction, &loader, input).await?;
+    roles::let_log_in(&mut transaction, &loader).await?;
+    let has_table = grant(&mut transaction, &loader.role, input).await?;
     transaction.commit().await.map_err(|error| classify("commit", error))?;
     // What loads write down is the role's own; and so it is seen that the role can log in.
     let mut connection = database.connect(config, "sluice prepare").await.map_err(|error| {
@@ -43,22 +39,16 @@ pub(crate) async fn prepare(database: &Database, config: &SdkConfig, input: &Pre
 }
 
 /// Returns whether the target table is there.
-async fn grant(connection: &mut PgConnection, loader: &Loader, input: &Prepare) -> Result<bool> {
-    let verifier = match &loader.password {
-        Some(password) => scram::verifier(password, &salt(connection).await?),
-        None => String::new(),
-    };
+async fn grant(connection: &mut PgConnection, role: &str, input: &Prepare) -> Result<bool> {
     let table = input.table.as_deref().unwrap_or_default();
     sqlx::query(
         "select set_config('prepare.role', $1, true),
-                set_config('prepare.verifier', $2, true),
-                set_config('prepare.schema', $3, true),
-                set_config('prepare.table', $4, true),
-                set_config('prepare.create', $5, true),
-                set_config('prepare.delete', $6, true)",
+                set_config('prepare.schema', $2, true),
+                set_config('prepare.table', $3, true),
+                set_config('prepare.create', $4, true),
+                set_config('prepare.delete', $5, true)",
     )
-    .bind(&loader.role)
-    .bind(verifier)
+    .bind(role)
     .bind(&input.schema)
     .bind(table)
     .bind(input.create.to_string())
@@ -73,13 +63,4 @@ async fn grant(connection: &mut PgConnection, loader: &Loader, input: &Prepare) 
         .fetch_one(connection)
         .await
         .map_err(|error| classify("look for the table", error))
-}
-
-/// Sixteen bytes, most of them random.
-async fn salt(connection: &mut PgConnection) -> Result<[u8; 16]> {
-    let bytes: Vec<u8> = sqlx::query_scalar("select uuid_send(gen_random_uuid())")
-        .fetch_one(connection)
-        .await
-        .map_err(|error| classify("make a salt", error))?;
-    bytes.try_into().map_err(|_| Error::new(Kind::InvariantBroken, "a UUID that does not have 16 bytes"))
 }

@@ -1,6 +1,5 @@
--- Prepares a database for a function that loads: a role that logs in with IAM, or by the password of its secret, and
--- the least that it needs. May be run again. What it is about comes in by the settings prepare.*, since statements
--- about roles and grants take no bound values.
+-- The least that loading needs. May be run again. What it is about comes in by the settings prepare.*, since statements
+-- about grants take no bound values.
 do $$
 declare
     role_name constant text := current_setting('prepare.role');
@@ -8,18 +7,7 @@ declare
     table_name constant text := current_setting('prepare.table');
     may_create constant boolean := current_setting('prepare.create');
     may_delete constant boolean := current_setting('prepare.delete');
-    verifier constant text := current_setting('prepare.verifier');
 begin
-    if not exists (select from pg_roles where rolname = role_name) then
-        execute format('create role %I login', role_name);
-    end if;
-    if verifier <> '' then
-        execute format('alter role %I password %L', role_name, verifier);
-    elsif exists (select from pg_roles where rolname = 'rds_iam') then
-        -- With this the role logs in by IAM token only; never grant it to the master user.
-        execute format('grant rds_iam to %I', role_name);
-    end if;
-
     -- What the functions write down of each run is the role's own.
     create schema if not exists sluice;
     execute format('grant usage, create on schema sluice to %I', role_name);
