@@ -14,7 +14,7 @@ pub(super) async fn serve(shared: Arc<Shared>, mut client: TcpStream, peer: Sock
 }
 
 async fn pass_on(shared: &Shared, client: &mut TcpStream, peer: SocketAddr) -> io::Result<()> {
-    let caller = tokio::task::spawn_blocking(move || Caller::of(peer)).await?;
+    let caller = Caller::of(client, peer).await;
     let Some((head, body)) = read_request(client).await? else { return Ok(()) };
     let _under_way = UnderWay::new(shared, caller.as_ref());
     let fault = caller.as_ref().and_then(|caller| shared.meet(caller, &name(&head, &body)));

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub(super) async fn serve(shared: Arc<Shared>, client: TcpStream, peer: SocketAddr) {
-    let caller = tokio::task::spawn_blocking(move || Caller::of(peer)).await.ok().flatten();
+    let caller = Caller::of(&client, peer).await;
     // As in the other proxy.
     let _ = pass_on(&shared, client, caller).await;
 }

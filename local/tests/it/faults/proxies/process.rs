@@ -4,7 +4,10 @@ use crate::support::functions;
 use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
+use tokio::io::ReadBuf;
+use tokio::net::TcpStream;
 
 /// A function's process.
 #[derive(Clone, Debug)]
@@ -15,24 +18,39 @@ pub(super) struct Caller {
     pub function: &'static str,
 }
 
+/// What one look at the processes finds.
+enum Looked {
+    Function(Caller),
+    /// This process.
+    Other,
+    NotSeen,
+}
+
 impl Caller {
-    /// The process that connected from `peer`; `None` if it is not a function's.
-    pub(super) fn of(peer: SocketAddr) -> Option<Self> {
+    /// The process at the other end of `client`, which came from `peer`; `None` if it is not a function's, or is gone.
+    pub(super) async fn of(client: &TcpStream, peer: SocketAddr) -> Option<Self> {
         // The kernel's table may miss a line while others come and go, so one look is not enough, and on a busy machine
         // neither are many in a moment: a function that is not recognized would run without its fault.
         let deadline = Instant::now() + Duration::from_secs(10);
-        while Instant::now() < deadline {
-            if let Some(socket) = inode(peer).map(|inode| format!("socket:[{inode}]")) {
-                if has_socket("self", &socket) {
-                    return None;
-                }
-                if let Some(caller) = Self::with_socket(&socket) {
-                    return Some(caller);
-                }
+        let mut pause = Duration::from_millis(2);
+        loop {
+            match tokio::task::spawn_blocking(move || Self::look(peer)).await.ok()? {
+                Looked::Function(caller) => return Some(caller),
+                Looked::Other => return None,
+                Looked::NotSeen if Instant::now() > deadline || has_hung_up(client) => return None,
+                Looked::NotSeen => tokio::time::sleep(pause).await,
             }
-            std::thread::sleep(Duration::from_millis(2));
+            pause = (pause * 2).min(Duration::from_millis(100));
         }
-        None
+    }
+
+    fn look(peer: SocketAddr) -> Looked {
+        let Some(socket) = inode(peer).map(|inode| format!("socket:[{inode}]")) else { return Looked::NotSeen };
+        match Self::with_socket(&socket) {
+            Some(caller) => Looked::Function(caller),
+            None if has_socket("self", &socket) => Looked::Other,
+            None => Looked::NotSeen,
+        }
     }
 
     fn with_socket(socket: &str) -> Option<Self> {
@@ -72,8 +90,13 @@ fn inode(address: SocketAddr) -> Option<String> {
     let SocketAddr::V4(address) = address else { return None };
     let wanted = format!("{:08X}:{:04X}", u32::from_le_bytes(address.ip().octets()), address.port());
     let table = fs::read_to_string("/proc/net/tcp").ok()?;
-    table.lines().skip(1).find_map(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        (fields.get(1) == Some(&wanted.as_str())).then(|| fields.get(9).map(|inode| (*inode).to_owned())).flatten()
-    })
+    // The line begins with its number, a colon, and the own end. A connection's table may be long, and is read often.
+    let start = table.find(&format!(": {wanted} "))?;
+    table[start..].split_ascii_whitespace().nth(9).map(str::to_owned)
+}
+
+/// Whether the other end has closed the connection, and nothing that it sent is left to read.
+fn has_hung_up(client: &TcpStream) -> bool {
+    let (mut context, mut byte) = (Context::from_waker(Waker::noop()), [0]);
+    matches!(client.poll_peek(&mut context, &mut ReadBuf::new(&mut byte)), Poll::Ready(Ok(0) | Err(_)))
 }
