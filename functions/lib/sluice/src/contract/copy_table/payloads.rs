@@ -274,7 +274,7 @@ mod tests {
         let CopyTableInput::State(input) = read(&event).unwrap() else { panic!("a state") };
         assert!(matches!(*input, StateInput::Plan(input) if input.spec.check().is_ok()));
         event["target"]["keys"] = json!(["id"]);
-        assert!(read(&event).unwrap_err().to_string().contains("unknown field `keys`"));
+        assert!(read(&event).unwrap_err().to_string().contains("/target/keys: there is no such field; did you mean"));
         event["action"] = json!("drop");
         assert!(read(&event).is_err());
     }
