@@ -13,7 +13,8 @@
 //!   lacks.
 //! - For a table: `catalogue` reads its columns, `types` decides how one goes over, `mapping` matches them by name,
 //!   `preflight` asks whether the target keeps what it gets.
-//! - For the rows: [`pump`] carries them, `checksum` sums them up, `write` puts them into the table.
+//! - For the rows: [`pump`] carries them, `checksum` sums them up, `write` puts them into the table, `merge` only those
+//!   that differ.
 
 mod bounds;
 mod catalogue;
@@ -23,6 +24,7 @@ pub mod copy;
 mod grid;
 pub mod handler;
 mod mapping;
+mod merge;
 mod missing;
 mod parts;
 pub mod plan;
