@@ -8,6 +8,7 @@ use crate::missing::Asked;
 use crate::parts::{Cut, Estimate};
 use crate::preflight;
 use crate::session::{Sessions, Side};
+use crate::settle;
 use crate::windows::Owner;
 use postgres::identifiers::quoted;
 use postgres::sql_error::classify;
@@ -65,7 +66,10 @@ impl Request<'_> {
         sessions.prepare(target, Side::Target, self.time_left).await?;
         let of_source = Table::read(source, &spec.source.schema, &spec.source.table).await?;
         let of_target = Table::read(target, &spec.target.schema, &spec.target.table).await?;
-        let problems = preflight::problems(target, spec, &of_target).await?;
+        let mut problems = preflight::problems(target, spec, &of_target).await?;
+        if let Some(windows) = &spec.windows {
+            problems.extend(settle::unseen(source, windows, &of_source).await?);
+        }
         let mapping = Mapping::new(spec, &of_source, &of_target, problems)?;
         let mut columns = mapping.plan();
         let mut warnings = Vec::new();
