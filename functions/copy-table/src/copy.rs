@@ -273,8 +273,7 @@ impl Attempt<'_> {
         let (of_source, of_target) = match (&self.spec.windows, &self.planned.window, &mapping.cursor) {
             (Some(windows), Some(window), Some(cursor)) => {
                 let bounds = Bounds::read(writing, window, &windows.zone).await?;
-                let condition = |cursor_type| bounds.condition(&cursor.name, cursor_type);
-                (condition(cursor.source), condition(cursor.target))
+                (bounds.of_source(cursor), bounds.of_target(cursor))
             }
             (None, None, None) => ("true".to_owned(), "true".to_owned()),
             _ => return Err(Error::new(Kind::InvalidEvent, "the plan's windows are not those of the spec")),

@@ -360,7 +360,7 @@ impl Request<'_> {
             (Some(start), Some(end), Some(windows), Some(cursor)) => {
                 let window = Window { start: start.clone(), end: end.clone() };
                 let bounds = Bounds::read(target, &window, &windows.zone).await?;
-                bounds.condition(&cursor.name, cursor.source)
+                bounds.of_source(cursor)
             }
             (_, _, None, _) => "true".to_owned(),
             _ => return Ok(()),
