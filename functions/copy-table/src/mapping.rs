@@ -65,6 +65,17 @@ pub(crate) enum CursorType {
     Date,
 }
 
+impl CursorType {
+    /// As SQL has it.
+    pub(crate) fn sql_name(self) -> &'static str {
+        match self {
+            Self::Timestamptz => "timestamptz",
+            Self::Timestamp => "timestamp",
+            Self::Date => "date",
+        }
+    }
+}
+
 impl Mapping {
     /// Matches the columns; `problems` are those that are known already.
     ///
@@ -245,12 +256,10 @@ fn cursor(spec: &Spec, source: &Table, target: &Table, problems: &mut Vec<String
     let mut cursor_type = |table: &Table| {
         let column = table.column(name)?;
         let (oid, _) = table.plain_type(column);
-        let found = match table.type_of(oid).name.as_str() {
-            "timestamptz" => Some(CursorType::Timestamptz),
-            "timestamp" => Some(CursorType::Timestamp),
-            "date" => Some(CursorType::Date),
-            _ => None,
-        };
+        let found = table.type_of(oid).name;
+        let found = [CursorType::Timestamptz, CursorType::Timestamp, CursorType::Date]
+            .into_iter()
+            .find(|cursor_type| cursor_type.sql_name() == found);
         if found.is_none() {
             problems.push(format!("the cursor {name:?} of {} is {}, which is no time", table.name, column.sql_type));
         }

@@ -14,8 +14,8 @@ use postgres::identifiers::quoted;
 use postgres::sql_error::classify;
 use sluice::contract::Execution;
 use sluice::contract::copy_table::{
-    CatchUp, CursorNull, MAX_WINDOWS, Moment, Plan, PlanOutput, PlannedWindow, Purpose, Range, Settle, Spec, Trigger,
-    Window, WindowIndex, Windows,
+    CatchUp, CursorNull, MAX_WINDOWS, Mode, Moment, Plan, PlanOutput, PlannedWindow, Purpose, Range, Settle, Spec,
+    Trigger, Window, WindowIndex, Windows,
 };
 use sluice::{Error, Kind, Result};
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -54,6 +54,21 @@ struct Chosen {
 
 impl Request<'_> {
     /// Plans.
+/// What is known of the target before windows are chosen.
+struct Known<'a> {
+    mapping: &'a Mapping,
+    owner: &'a Owner<'a>,
+    /// By an index that starts with the cursor.
+    is_indexed: bool,
+}
+
+impl<'a> Known<'a> {
+    /// Which of the windows between two boundaries are missing? Those from the boundary `counted_from` on are counted.
+    fn asked(&self, grid: Grid<'a>, mode: Mode, (from, to): (i64, i64), counted_from: i64, limit: u32) -> Asked<'a> {
+        Asked { grid, mapping: self.mapping, mode, from, to, counted_from, limit }
+    }
+}
+
     ///
     /// # Errors
     /// `Misconfigured` for tables that do not fit, `InvalidEvent` for times that are no bounds of windows,
@@ -72,14 +87,18 @@ impl Request<'_> {
         }
         let mapping = Mapping::new(spec, &of_source, &of_target, problems)?;
         let mut columns = mapping.plan();
-        let mut warnings = Vec::new();
+        let (mut warnings, mut is_indexed) = (Vec::new(), false);
         if let (Some(windows), Some(cursor)) = (&spec.windows, &mapping.cursor) {
             columns.rows_without_window = self.rows_without_window(source, &mapping, windows, cursor).await?;
-            for (connection, table, side) in
-                [(&mut *source, &of_source, "source"), (&mut *target, &of_target, "target")]
-            {
-                warnings.extend(missing_index(connection, table, &windows.cursor, side).await?);
-            }
+            let of_sides = [
+                (&of_source, "source", has_index(source, &of_source, &windows.cursor).await?),
+                (&of_target, "target", has_index(target, &of_target, &windows.cursor).await?),
+            ];
+            is_indexed = of_sides[1].2;
+            let cursor = quoted(&windows.cursor)?;
+            warnings.extend(of_sides.iter().filter(|(.., has_index)| !has_index).map(|(table, side, _)| {
+                format!("no index of the {side} {} starts with {cursor}: every window reads it whole", table.name)
+            }));
         }
         let (name, fingerprint) = (spec.target_name(), fingerprint(spec)?);
         let owner =
@@ -87,7 +106,8 @@ impl Request<'_> {
         let chosen = match &spec.windows {
             None => self.whole()?,
             Some(windows) => {
-                let chosen = self.choose(target, windows, &mapping, &owner).await?;
+                let known = Known { mapping: &mapping, owner: &owner, is_indexed };
+                let chosen = self.choose(target, windows, &known).await?;
                 self.cut(source, target, windows, &mapping, chosen, &mut warnings).await?
             }
         };
@@ -129,20 +149,17 @@ impl Request<'_> {
         }
     }
 
-    async fn choose(
-        &self,
-        target: &mut PgConnection,
-        windows: &Windows,
-        mapping: &Mapping,
-        owner: &Owner<'_>,
-    ) -> Result<Chosen> {
+    async fn choose(&self, target: &mut PgConnection, windows: &Windows, known: &Known<'_>) -> Result<Chosen> {
         let grid = Grid::new(windows);
         let newest = self.newest(target, windows, grid).await?;
         let (mut chosen, first) = match &self.trigger.range {
             Range::Between { from, to, only_missing } => {
                 let (from, to) = self.bounds(target, grid, [from, to], newest).await?;
                 let found = match only_missing {
-                    true => self.asked(grid, mapping, from, to, MAX_WINDOWS).missing(target, owner).await?.0,
+                    true => {
+                        let asked = known.asked(grid, self.spec.target.mode, (from, to), from, MAX_WINDOWS);
+                        asked.missing(target, known.owner).await?.0
+                    }
                     false => grid.between(target, from, to).await?,
                 };
                 (planned(found, false), from)
@@ -152,7 +169,7 @@ impl Request<'_> {
                 let from = (newest - i64::from(windows.recheck_windows.max(1))).max(0);
                 (planned(grid.between(target, from, newest).await?, false), from)
             }
-            Range::Scheduled { .. } => self.scheduled(target, windows, mapping, owner, newest).await?,
+            Range::Scheduled { .. } => self.scheduled(target, windows, known, newest).await?,
         };
         if windows.depends_on_past {
             self.add_previous(target, grid, first, &mut chosen).await?;
@@ -192,16 +209,20 @@ impl Request<'_> {
         &self,
         target: &mut PgConnection,
         windows: &Windows,
-        mapping: &Mapping,
-        owner: &Owner<'_>,
+        known: &Known<'_>,
         newest: i64,
     ) -> Result<(Chosen, i64)> {
-        let grid = Grid::new(windows);
+        let (grid, owner) = (Grid::new(windows), known.owner);
         let oldest = match windows.catch_up {
             CatchUp::Missed => 0,
             CatchUp::None => newest - 1,
         };
-        let asked = self.asked(grid, mapping, oldest, newest, windows.max_windows);
+        let counted_from = match known.is_indexed {
+            true => oldest.max(newest - i64::from(windows.max_windows) - i64::from(windows.recheck_windows)),
+            false => oldest,
+        };
+        let limit = windows.max_windows;
+        let asked = known.asked(grid, self.spec.target.mode, (oldest, newest), counted_from, limit);
         let (missing, total) = asked.missing(target, owner).await?;
         let first_compared = (newest - 1 - i64::from(windows.recheck_windows)).max(0);
         let mut compared = grid.between(target, first_compared, newest - 1).await?;
@@ -220,10 +241,6 @@ impl Request<'_> {
         all.extend(planned(compared, true).windows);
         all.sort_by(|one, other| one.window.cmp(&other.window));
         Ok((Chosen { windows: all, left }, oldest.min(first_compared)))
-    }
-
-    fn asked<'a>(&self, grid: Grid<'a>, mapping: &'a Mapping, from: i64, to: i64, limit: u32) -> Asked<'a> {
-        Asked { grid, mapping, mode: self.spec.target.mode, from, to, limit }
     }
 
     /// The number of the boundary at which the newest window ends that is over.
@@ -376,18 +393,13 @@ fn planned(windows: Vec<Window>, recheck: bool) -> Chosen {
     Chosen { windows: windows.into_iter().map(planned).collect(), left: 0 }
 }
 
-/// A warning, if no index starts with the cursor: then each window reads the whole table.
-async fn missing_index(
-    connection: &mut PgConnection,
-    table: &Table,
-    cursor: &str,
-    side: &str,
-) -> Result<Option<String>> {
+/// Whether an index starts with the cursor: else each window reads the whole table.
+async fn has_index(connection: &mut PgConnection, table: &Table, cursor: &str) -> Result<bool> {
     // Of what is not a table nobody knows.
     if !["r", "p"].contains(&table.kind.as_str()) {
-        return Ok(None);
+        return Ok(true);
     }
-    let has_index: bool = sqlx::query_scalar(
+    sqlx::query_scalar(
         "select exists (
              select from pg_index i
              join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
@@ -398,8 +410,5 @@ async fn missing_index(
     .bind(cursor)
     .fetch_one(connection)
     .await
-    .map_err(|error| classify("look for an index", error))?;
-    let name = quoted(cursor)?;
-    Ok((!has_index)
-        .then(|| format!("no index of the {side} {} starts with {name}: every window reads it whole", table.name)))
+    .map_err(|error| classify("look for an index", error))
 }
