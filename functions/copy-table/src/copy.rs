@@ -30,6 +30,8 @@ pub struct Attempt<'a> {
     pub execution: &'a Execution,
     /// What the job copies.
     pub spec: &'a Spec,
+    /// Which database is read, as [`Database::name`](postgres::connect::Database::name) has it.
+    pub origin: &'a str,
     /// To copy, or to compare.
     pub purpose: Purpose,
     /// Which window.
@@ -112,7 +114,7 @@ impl Attempt<'_> {
         };
         let mut writing = target.begin_with(begin).await.map_err(|error| classify("begin", error))?;
         let window = self.planned.window.as_ref();
-        let fingerprint = fingerprint(self.spec)?;
+        let fingerprint = fingerprint(self.spec, self.origin)?;
         if self.purpose == Purpose::Load {
             self.lock(&mut writing, &fingerprint).await?;
         }

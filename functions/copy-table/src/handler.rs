@@ -126,9 +126,11 @@ async fn plan(context: &Context, invocation: &Invocation, input: &PlanInput) -> 
         context.target.connect(&context.config, &of_target),
     )?;
     let request = Request {
+    let origin = context.source.name();
         execution: &input.execution,
         spec: &input.spec,
         trigger: &trigger,
+        origin: &origin,
         max_window_bytes: MAX_WINDOW_BYTES,
         time_left,
     };
@@ -238,8 +240,9 @@ async fn end(context: &Context, invocation: &Invocation, input: &ConcludeInput) 
     let time_left = invocation.time_left(DEADLINE_MARGIN).max(Duration::from_millis(1));
     let name = Sessions::planning(&input.execution).name(Side::Target);
     let mut target = context.target.connect(&context.config, &name).await?;
-    let (execution, spec) = (&input.execution, &input.spec);
-    let Concluded { output, failed } = conclude(&mut target, execution, spec, &plan, &input.results, time_left).await?;
+    let (execution, spec, origin) = (&input.execution, &input.spec, context.source.name());
+    let concluded = conclude(&mut target, execution, spec, &origin, &plan, &input.results, time_left).await;
+    let Concluded { output, failed } = concluded?;
     if failed.is_empty() {
         info!(
             windows = output.windows,

@@ -315,13 +315,13 @@ fn encoding(spec: &Spec, source: &Table, problems: &mut Vec<String>) -> Option<S
     Some(encoding.to_owned())
 }
 
-/// What a job copies, so that what another spec has copied does not count: the mode tells how rows got there, and the
-/// rest which ones.
-pub(crate) fn fingerprint(spec: &Spec) -> Result<String> {
+/// What a job copies, so that what another spec has copied does not count, or the same spec from another database: the
+/// mode tells how rows got there, and the rest which ones. `origin` is the database that is read.
+pub(crate) fn fingerprint(spec: &Spec, origin: &str) -> Result<String> {
     let windows = spec.windows.as_ref().map(|windows| (&windows.cursor, &windows.zone, windows.window));
     let (source, target) = (&spec.source, &spec.target);
     let mode: Mode = target.mode;
-    let parts = serde_json::to_vec(&(source, &target.schema, &target.table, &target.key, mode, windows))
+    let parts = serde_json::to_vec(&(origin, source, &target.schema, &target.table, &target.key, mode, windows))
         .map_err(|error| Error::caused(Kind::InvariantBroken, "encode the spec", error))?;
     Ok(hexadecimal(&Sha256::digest(parts)[..16]))
 }

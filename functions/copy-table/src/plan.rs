@@ -28,6 +28,8 @@ pub struct Request<'a> {
     pub execution: &'a Execution,
     /// What the job copies.
     pub spec: &'a Spec,
+    /// Which database is read, as [`Database::name`](postgres::connect::Database::name) has it.
+    pub origin: &'a str,
     /// What started it.
     pub trigger: &'a Trigger,
     /// A window in which PostgreSQL expects more than so many bytes is copied in parts.
@@ -100,7 +102,7 @@ impl<'a> Known<'a> {
                 format!("no index of the {side} {} starts with {cursor}: every window reads it whole", table.name)
             }));
         }
-        let (name, fingerprint) = (spec.target_name(), fingerprint(spec)?);
+        let (name, fingerprint) = (spec.target_name(), fingerprint(spec, self.origin)?);
         let owner =
             Owner { job: &self.execution.job, target: &name, fingerprint: &fingerprint, table_oid: of_target.oid };
         let chosen = match &spec.windows {

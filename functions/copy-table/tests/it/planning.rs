@@ -76,6 +76,9 @@ async fn what_a_window_was_copied_for_must_still_be_so() {
     // Another spec.
     let other = Job { spec: Job::new(json!({"source": {"columns": ["id", "at"]}})).spec, ..job.clone() };
     assert_eq!(planned_days(&pair, &other, json!({})).await, [1, 2, 3]);
+    // Another database of the same form.
+    let elsewhere = Pair { source: filled().await.source, target: pair.target.clone() };
+    assert_eq!(planned_days(&elsewhere, &job, json!({})).await, [1, 2, 3]);
     // Another table.
     sql(&pair.target, &format!("drop table t; {TABLE}")).await;
     assert_eq!(planned_days(&pair, &job, json!({})).await, [1, 2, 3]);
@@ -260,7 +263,8 @@ async fn a_target_that_is_made_anew_in_the_midst_lacks_its_first_windows() {
     }
     let results: Vec<_> = (0..3).map(|index| WindowResult { index, error: None }).collect();
     let mut target = connect(&pair.target).await;
-    let concluded = conclude(&mut target, &job.execution, &job.spec, &plan, &results, TIME).await.unwrap();
+    let (execution, spec, origin) = (&job.execution, &job.spec, pair.origin());
+    let concluded = conclude(&mut target, execution, spec, &origin, &plan, &results, TIME).await.unwrap();
     assert_eq!(concluded.failed.into_keys().collect::<Vec<_>>(), [0]);
     // The same plan is older than what others have done since, and costs nothing.
     let (_, concluded) = pair.execute(&job.again("second"), json!({})).await;

@@ -304,3 +304,5 @@ async fn a_source_that_is_too_large_is_not_copied_whole() {
     let large = Attempt { max_whole_bytes: 1 << 30, ..attempt };
     assert_eq!(large.run(&mut source, &mut target, &Progress::default()).await.unwrap().rows, 20_000);
 }
+    let origin = pair.origin();
+        origin: &origin,
