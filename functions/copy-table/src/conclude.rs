@@ -68,6 +68,7 @@ pub async fn conclude(
         }
     }
     output.purpose = plan.purpose;
+    output.rows_only_at_target = results.iter().map(|result| result.rows_only_at_target).sum();
     output.windows = plan.windows.len().saturating_sub(failed.len()) as u64;
     Ok(Concluded { output, failed })
 }

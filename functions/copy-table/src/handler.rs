@@ -177,6 +177,7 @@ async fn copy(context: &Context, invocation: &Invocation, input: &CopyInput) -> 
             rows.unchanged = output.rows_unchanged,
             rows.newer = output.rows_newer,
             "window copied"
+            rows.only_at_target = output.rows_only_at_target,
         ),
         Err(failure) => {
             let document = WindowFailure {
@@ -278,3 +279,4 @@ fn unanswered(plan: &Plan, index: u32, error: Option<&str>) -> WindowFailure {
     };
     WindowFailure { cause, window, error: error.unwrap_or_default().to_owned(), failed_at: "9999".to_owned() }
 }
+            rows.only_at_target = output.rows_only_at_target,

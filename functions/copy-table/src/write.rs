@@ -290,6 +290,28 @@ impl Write<'_> {
         Ok((theirs, ours))
     }
 
+    /// The rows of the source, those of the target with the same keys, and how many rows of the window only the target
+    /// has. The target's transaction has to be one that may write, but only a temporary table is written.
+    ///
+    /// # Errors
+    /// Those of either side.
+    pub(crate) async fn compare_by_key(
+        &self,
+        source: &mut PgConnection,
+        target: &mut PgConnection,
+    ) -> Result<(Checksum, Checksum, u64)> {
+        let theirs = self.stage(source, target).await?;
+        let ours = self.drain(target, &self.read_back()).await;
+        let ours = ours.map_err(|error| self.failed(Failure::Target(error)))?;
+        let (table, condition, keys) = (&self.mapping.target, self.of_target, self.same_key("known", "staged"));
+        let only_at_target = format!(
+            "select count(*) from {table} known
+             where {condition} and not exists (select from {STAGE} staged where {keys})"
+        );
+        let only_at_target: i64 = self.scalar(target, only_at_target).await?;
+        Ok((theirs, ours, only_at_target.unsigned_abs()))
+    }
+
     /// How the rows in the target differ from those that were sent, if they do.
     ///
     /// # Errors

@@ -261,7 +261,7 @@ async fn a_target_that_is_made_anew_in_the_midst_lacks_its_first_windows() {
     for planned in &plan.windows[1..] {
         pair.attempt(&job, planned, Purpose::Load).await.unwrap();
     }
-    let results: Vec<_> = (0..3).map(|index| WindowResult { index, error: None }).collect();
+    let results: Vec<_> = (0..3).map(|index| WindowResult { index, error: None, rows_only_at_target: 0 }).collect();
     let mut target = connect(&pair.target).await;
     let (execution, spec, origin) = (&job.execution, &job.spec, pair.origin());
     let concluded = conclude(&mut target, execution, spec, &origin, &plan, &results, TIME).await.unwrap();

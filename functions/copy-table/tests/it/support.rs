@@ -199,7 +199,8 @@ impl Pair {
         for (index, planned) in (0..).zip(&plan.windows) {
             let output = self.attempt(job, planned, plan.purpose).await;
             let error = output.as_ref().err().map(|error| error.kind().name().to_owned());
-            results.push(WindowResult { index, error });
+            let rows_only_at_target = output.as_ref().map_or(0, |output| output.rows_only_at_target);
+            results.push(WindowResult { index, error, rows_only_at_target });
             outputs.push(output);
         }
         let mut target = connect(&self.target).await;

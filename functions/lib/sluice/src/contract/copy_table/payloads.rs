@@ -189,6 +189,10 @@ pub struct CopyOutput {
     pub rows_newer: u64,
 }
 
+    /// Of a comparison in the mode `upsert`: rows of the target that the source does not have in the window. That mode
+    /// deletes nothing, so these are no difference.
+    #[serde(default)]
+    pub rows_only_at_target: u64,
 /// Why a window was not copied.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct WindowFailure {
@@ -226,6 +230,9 @@ pub struct WindowResult {
     pub error: Option<String>,
 }
 
+    /// As [`CopyOutput::rows_only_at_target`].
+    #[serde(default)]
+    pub rows_only_at_target: u64,
 /// Output of the state `ConcludeCopy`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct ConcludeOutput {
@@ -247,6 +254,9 @@ pub struct ConcludeOutput {
     pub rows_unchanged: u64,
     /// In the mode `replace`: statements that make the target's own sequences go on after the copied rows, for whoever
     /// wants that.
+    /// Of a comparison in the mode `upsert`: rows that only the target has, which that mode leaves there.
+    #[serde(default)]
+    pub rows_only_at_target: u64,
     #[serde(default)]
     pub sequences: Vec<String>,
 }
