@@ -54,8 +54,6 @@ struct Chosen {
     left: u64,
 }
 
-impl Request<'_> {
-    /// Plans.
 /// What is known of the target before windows are chosen.
 struct Known<'a> {
     mapping: &'a Mapping,
@@ -71,6 +69,8 @@ impl<'a> Known<'a> {
     }
 }
 
+impl Request<'_> {
+    /// Plans.
     ///
     /// # Errors
     /// `Misconfigured` for tables that do not fit, `InvalidEvent` for times that are no bounds of windows,
@@ -124,6 +124,7 @@ impl<'a> Known<'a> {
             from: ends(|window| &window.start, chosen.windows.first()),
             to: ends(|window| &window.end, chosen.windows.last()),
             windows: (0..window_count).map(|index| WindowIndex { index }).collect(),
+            in_order: purpose == Purpose::Load && spec.windows.as_ref().is_some_and(|windows| windows.depends_on_past),
             plan: None,
             columns,
             rows_estimated: None,

@@ -80,6 +80,9 @@ pub(super) fn summary(outcome: &Outcome) -> String {
     notes.into_iter().flatten().fold(first, |text, note| format!("{text}\n{note}"))
 }
 
+/// The states that copy: windows side by side, or one after the other.
+const COPYING: [&str; 2] = ["CopyWindows", "CopyInOrder"];
+
 /// What a run copied, and how fast.
 fn copied(outcome: &Outcome) -> String {
     let conclusion = &outcome.counts["conclusion"];
@@ -89,7 +92,8 @@ fn copied(outcome: &Outcome) -> String {
     if rows + changed.iter().sum::<u64>() == 0 {
         return format!("{windows}, and nothing to copy");
     }
-    let copying = outcome.states.iter().find(|run| run.state == "CopyWindows").map(|run| run.duration_ms.max(1));
+    let copying =
+        outcome.states.iter().find(|run| COPYING.contains(&run.state.as_str())).map(|run| run.duration_ms.max(1));
     let rate = copying.map_or_else(String::new, |milliseconds| {
         let per_second = |count: u64| count * 1_000 / milliseconds.unsigned_abs();
         format!(

@@ -98,9 +98,6 @@ async fn what_a_window_was_copied_for_must_still_be_so() {
     assert!(concluded.failed.is_empty(), "{outputs:?}");
 }
 
-#[tokio::test]
-async fn windows_that_are_there_are_compared_and_copied_if_they_differ() {
-    let pair = filled().await;
 /// Newer ones by their rows, older ones by whether they have any: a table of years is not counted each night. Without
 /// an index it would be read for each window, so then all are counted at once.
 #[tokio::test]
@@ -128,6 +125,9 @@ async fn windows_that_the_target_lost_are_missing() {
     assert_eq!(planned_days(&pair, &all.again("fifth"), json!({})).await, [2, 3, 7, 8]);
 }
 
+#[tokio::test]
+async fn windows_that_are_there_are_compared_and_copied_if_they_differ() {
+    let pair = filled().await;
     let job = Job::new(json!({"windows": {"recheck_windows": 2}})).at("first", "2024-01-05T02:00:00.000Z");
     pair.execute(&job, json!({})).await;
     sql(&pair.source, "update t set name = 'changed' where id in (5, 60); delete from t where id = 61").await;
@@ -234,6 +234,8 @@ async fn a_window_may_depend_on_the_one_before() {
     let job = Job::new(json!({"windows": {"depends_on_past": true}})).at("first", "2024-01-05T02:00:00.000Z");
     let planned = pair.plan(&job, json!({})).await.unwrap().plan.windows;
     assert_eq!(planned[0].previous, None, "before the first there is none");
+    let in_order = async |input: Value| pair.plan(&job, input).await.unwrap().output.in_order;
+    assert!(in_order(json!({})).await && !in_order(json!({"verify": {}})).await);
     let error = pair.attempt(&job, &planned[1], Purpose::Load).await.unwrap_err();
     assert_eq!(error.kind(), Kind::StaleRun);
     assert!(error.to_string().contains("2024-01-01T00:00:00Z/2024-01-02T00:00:00Z, is missing"), "{error}");
