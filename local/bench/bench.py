@@ -19,7 +19,8 @@ Python whose duckdb has the postgres extension, if this one's has not.
 
     copyformat.py  data.py  limit.c                  formats, inputs, and the limit
     runtime.py  functions.py                         Lambda, and the functions' processes
-    database.py  peers.py  measure.py                PostgreSQL, the other tools, rounds and tables
+    database.py  tls.py                              PostgreSQL, and its TLS
+    peers.py  measure.py                             the other tools; rounds and tables
     pivoting.py  upserting.py  modes.py  running.py  copying.py  the parts
 """
 import argparse

@@ -4,15 +4,17 @@ import os
 import time
 import urllib.parse
 
+import tls
 from database import Database
 from functions import Functions, new_execution
 from measure import Run, Wrong, command, ratio, rounds, say
 
 LIMIT = "psql, COPY to COPY"
 OURS, COUNTED = "sluice, copy-table", "sluice, copy-table, counts only"
+OVER_TLS = ", over TLS"
 SOURCE = "bench_source"
 WIDTH = 4
-ROW_MIB = 200
+ROW_MIB, ROWS, ROW_OF_SEVERAL_MIB = 200, 4, 60
 PIPE = 'set -o pipefail; "$0" -Xq -d "$1" -c "$2" | "$0" -Xq -v ON_ERROR_STOP=1 -d "$3" -c "$4"'
 
 # The first day of all rows, and the range that one window has in the parts that copy everything at once.
@@ -34,7 +36,8 @@ DAYS = """select day * {rows} + i as id, 'User ' || substr(md5(i::text), 1, 12) 
     timestamptz '2010-01-01 00:00Z' + day * interval '1 day' + i * interval '0.8 s' as created_at,
     round((i * 7919 % 100000)::numeric / 100, 2) as score
     from generate_series(0::bigint, {days} - 1) day, generate_series(1::bigint, {rows}) i"""
-LARGE = """select 1 as id, timestamptz '2010-01-01 01:00Z' as created_at, repeat('x', {rows}) as body"""
+LARGE = """select i as id, timestamptz '2010-01-01 01:00Z' as created_at, repeat('x', {size}) as body
+    from generate_series(1::bigint, {rows}) i"""
 
 
 class Pair:
@@ -82,9 +85,10 @@ class Pair:
         self.source.settle()
         return run
 
-    def psql(self, table):
+    def psql(self, table, reached=str):
+        """`reached` makes the address that is gone to of one."""
         out, into = f"copy (select * from {table}) to stdout (format binary)", f"copy {table} from stdin (format binary)"
-        return command(["bash", "-c", PIPE, self.target.psql, self.source.url, out, self.target.url, into])
+        return command(["bash", "-c", PIPE, self.target.psql, reached(self.source.url), out, reached(self.target.url), into])
 
     def job(self, table, window, verify="checksum", key=()):
         """A job's spec."""
@@ -131,8 +135,8 @@ def copy(bench):
                                 ("wide", WIDE, 10_000 if bench.quick else 600_000)]:
         table = f"{table}_{rows}"
         pair.make(table, select.format(rows=rows))
-        bench.report.add(f"{rows:,} rows, {table.partition('_')[0]}. CPU is client + server; wall is from the start of the process "
-                         "to its end, of ours to its answer; the plan is made before. Both databases are on one server, without TLS.", "")
+        bench.report.add("", f"{rows:,} rows, {table.partition('_')[0]}. CPU is client + server; wall is from the start of the process "
+                         "to its end, of ours to its answer; the plan is made before. Both databases are on one server.", "")
         ours = {name: pair.copying(table, lambda verify=verify: pair.copy(pair.job(table, "120 months", verify), ALL, rows))
                 for name, verify in [(OURS, "checksum"), (COUNTED, "count")]}
         if not bench.verify(OURS, ours[OURS]):  # makes sluice.windows, too
@@ -148,29 +152,60 @@ def copy(bench):
         else:
             bar("wide, counts only, CPU of the client", COUNTED, "cpu", 0.6)
             bar("wide, counts only, CPU", COUNTED, "total", 1.05)
-    bench.report.add("Over TLS: not measured, for the server here has none.", "")
+        if table.startswith("narrow"):
+            over_tls(bench, pair, table, rows)
     memory(bench, pair)
 
 
+def over_tls(bench, pair, table, rows):
+    """The same, both ends verified; beside psql over the same TLS."""
+    limit, ours = LIMIT + OVER_TLS, {name + OVER_TLS: verify for name, verify in [(OURS, "checksum"), (COUNTED, "count")]}
+    environment, results = bench.functions.environment, {}
+    try:
+        with tls.offered(pair.target) as verified:
+            urls = {name: verified(environment[name]) for name in ("SOURCE_DATABASE_URL", "DATABASE_URL")}
+
+            def copy_over_tls(verify):
+                before = {name: environment[name] for name in urls}
+                environment.update(urls)
+                try:
+                    return pair.copy(pair.job(table, "120 months", verify), ALL, rows)
+                finally:
+                    environment.update(before)
+
+            contenders = {limit: pair.copying(table, lambda: pair.psql(table, verified))}
+            contenders |= {name: pair.copying(table, lambda verify=verify: copy_over_tls(verify)) for name, verify in ours.items()}
+            results = rounds(bench.rounds, contenders)
+    except RuntimeError as failure:
+        bench.report.add("", f"Over TLS: not measured: {failure}", "")
+    else:
+        bench.report.add("", "The same rows over TLS 1.3, each end's certificate and name verified.", "")
+        bench.report.results(results, limit)
+    for quantity, word in ("total", "CPU"), ("wall", "wall"):
+        bench.report.bar(f"narrow over TLS, counts only, {word}", ratio(results, COUNTED + OVER_TLS, limit, quantity), 1.05, f" x {limit}")
+
+
 def memory(bench, pair):
-    """Peaks above the idle function."""
-    counts = [10_000, 20_000] if bench.quick else [1_000_000, 10_000_000] if bench.large else [100_000, 1_000_000]
-    rows, above = [], None
-    for count in counts:
-        table = f"narrow_{count}"
-        pair.make(table, NARROW.format(rows=count))
+    """Peaks above the idle function: of few and many rows, and of large ones."""
+    counts = [10_000, 20_000] if bench.quick else [1_000_000, 10_000_000]
+    size, of_several = (10, 10) if bench.quick else (ROW_MIB, ROW_OF_SEVERAL_MIB)
+    cases = [(f"{count:,} rows", f"narrow_{count}", NARROW.format(rows=count), count) for count in counts]
+    cases += [(f"{rows} row{'s' * (rows > 1)} of {mib} MiB", f"large_{rows}_{mib}", LARGE.format(rows=rows, size=mib << 20), rows)
+              for rows, mib in [(1, size), (ROWS, of_several)]]
+    lines, above = [], []
+    for name, table, select, rows in cases:
+        pair.make(table, select)
         pair.reset(table, False)
-        outcome = pair.copy(pair.job(table, "120 months"), ALL, count, waits=True)
-        above = outcome.peak - outcome.idle
-        rows.append([f"{count:,} rows", f"{outcome.idle:.1f}", f"{outcome.peak:.1f}", f"{above:.1f}"])
-    size = 10 if bench.quick else ROW_MIB
-    pair.make(f"large_{size}", LARGE.format(rows=size << 20))
-    pair.reset(f"large_{size}", False)
-    outcome = pair.copy(pair.job(f"large_{size}", "120 months"), ALL, 1, waits=True)
-    rows.append([f"one row of {size} MiB", f"{outcome.idle:.1f}", f"{outcome.peak:.1f}", f"{outcome.peak - outcome.idle:.1f}"])
-    bench.report.rows(["copied and verified", "idle MiB", "peak MiB", "above idle"], rows)
-    bench.report.bar(f"memory above the idle function at {counts[-1]:,} rows", above, 8, " MiB")
-    bench.report.bar("memory above the idle function at a large row", (outcome.peak - outcome.idle) / size, 2.2, " x the row")
+        outcome = pair.copy(pair.job(table, "120 months"), ALL, rows, waits=True)
+        above.append(outcome.peak - outcome.idle)
+        lines.append([name, f"{outcome.idle:.1f}", f"{outcome.peak:.1f}", f"{above[-1]:.1f}"])
+    bench.report.add("")
+    bench.report.rows(["copied and verified", "idle MiB", "peak MiB", "above idle"], lines)
+    few, many, one, several = above
+    bench.report.bar(f"memory above the idle function at {counts[-1]:,} rows", many, 8, " MiB")
+    bench.report.bar(f"the same, more than at {counts[0]:,} rows", many - few, 1, " MiB")
+    bench.report.bar("memory above the idle function at a large row", one / size, 2.2, " x the row")
+    bench.report.bar(f"memory above the idle function at {ROWS} large rows", several / of_several, 2.2, " x the row")
 
 
 def window(bench):

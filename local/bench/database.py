@@ -1,4 +1,5 @@
 """The PostgreSQL that is loaded, through `psql`: its target table, its check sums, its CPU, its write-ahead log."""
+import copy
 import os
 import shutil
 import subprocess
@@ -53,6 +54,12 @@ class Database:
     def find_postmaster(self):
         child = self.sql("select pid from pg_stat_activity where backend_type = 'checkpointer'")
         return Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1]
+
+    def at(self, url):
+        """The same at another address."""
+        other = copy.copy(self)
+        other.url = url
+        return other
 
     def command(self, file):
         return [self.psql, "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.url, "-f", file]

@@ -2,7 +2,7 @@
 //! PostgreSQL itself made of a time that was parsed before.
 
 use crate::grid::RFC_3339;
-use crate::mapping::CursorType;
+use crate::mapping::{Cursor, CursorType};
 use postgres::sql_error::classify;
 use sluice::Result;
 use sluice::contract::copy_table::Window;
@@ -20,8 +20,30 @@ pub(crate) struct Bounds {
 struct Edge {
     /// RFC 3339 in UTC.
     instant: String,
-    /// What a clock in the zone shows then, `YYYY-MM-DD hh:mm:ss.ffffff`.
+    /// The first time of a clock in the zone that is not before it, `YYYY-MM-DD hh:mm:ss.ffffff`: see [`wall`].
     local: String,
+}
+
+/// The first time that a clock shows which is not before an `instant`, both expressions of SQL. Where the clock is set
+/// forward at that instant, it is the time at which that happens, which the clock never shows: a time in the gap that
+/// somebody stored is taken for one after it, here and by PostgreSQL's `at time zone`.
+pub(crate) fn wall(instant: &str, zone: &str) -> String {
+    format!(
+        "least(
+             {instant} at time zone {zone},
+             ({instant} - interval '1 microsecond') at time zone {zone} + interval '1 microsecond'
+         )"
+    )
+}
+
+/// A bound as the column `cursor` of the target has it, both expressions of SQL.
+pub(crate) fn at_target(cursor: &Cursor, instant: &str, zone: &str) -> String {
+    match (cursor.source, cursor.target) {
+        (_, CursorType::Timestamptz) => instant.to_owned(),
+        (CursorType::Date, CursorType::Timestamp) => format!("{}::date::timestamp", wall(instant, zone)),
+        (_, CursorType::Timestamp) => wall(instant, zone),
+        (_, CursorType::Date) => format!("{}::date", wall(instant, zone)),
+    }
 }
 
 impl Bounds {
@@ -30,9 +52,9 @@ impl Bounds {
     /// # Errors
     /// As [`classify`].
     pub(crate) async fn read(connection: &mut PgConnection, window: &Window, zone: &str) -> Result<Self> {
+        let wall = wall("instant", "$3");
         let query = format!(
-            "select to_char(instant at time zone 'UTC', {RFC_3339}),
-                    to_char(instant at time zone $3, 'YYYY-MM-DD HH24:MI:SS.US')
+            "select to_char(instant at time zone 'UTC', {RFC_3339}), to_char({wall}, 'YYYY-MM-DD HH24:MI:SS.US')
              from (values (1, $1::timestamptz), (2, $2::timestamptz)) bounds (place, instant)
              order by place"
         );
@@ -48,22 +70,36 @@ impl Bounds {
         Ok(Self { start, end })
     }
 
-    /// Which rows belong to the window; `cursor` is quoted.
-    pub(crate) fn condition(&self, cursor: &str, cursor_type: CursorType) -> String {
-        let [start, end] = [&self.start, &self.end].map(|edge| edge.literal(cursor_type));
+    /// Which rows of the source belong to the window.
+    pub(crate) fn of_source(&self, cursor: &Cursor) -> String {
+        self.condition(&cursor.name, |edge| edge.literal(cursor.source))
+    }
+
+    /// Which rows of the target.
+    pub(crate) fn of_target(&self, cursor: &Cursor) -> String {
+        self.condition(&cursor.name, |edge| match (cursor.source, cursor.target) {
+            // A date becomes its midnight, also on a day on which the clock does not show it.
+            (CursorType::Date, CursorType::Timestamp) => format!("timestamp '{}'", edge.day()),
+            (_, target) => edge.literal(target),
+        })
+    }
+
+    fn condition(&self, cursor: &str, literal: impl Fn(&Edge) -> String) -> String {
+        let [start, end] = [&self.start, &self.end].map(literal);
         format!("{cursor} >= {start} and {cursor} < {end}")
     }
 }
 
 impl Edge {
+    fn day(&self) -> &str {
+        self.local.split_once(' ').map_or(&self.local, |(day, _)| day)
+    }
+
     fn literal(&self, cursor_type: CursorType) -> String {
         match cursor_type {
             CursorType::Timestamptz => format!("timestamptz '{}'", self.instant),
             CursorType::Timestamp => format!("timestamp '{}'", self.local),
-            CursorType::Date => {
-                let (day, _) = self.local.split_once(' ').unwrap_or((&self.local, ""));
-                format!("date '{day}'")
-            }
+            CursorType::Date => format!("date '{}'", self.day()),
         }
     }
 }

@@ -21,7 +21,8 @@ pub struct Concluded {
     pub failed: BTreeMap<u32, Option<String>>,
 }
 
-/// Looks at what the iterations of the Map say, and at what is recorded.
+/// Looks at what the iterations of the Map say, and at what is recorded. `origin` is the database that is read, as
+/// [`Database::name`](postgres::connect::Database::name) has it.
 ///
 /// # Errors
 /// Those of the database.
@@ -29,6 +30,7 @@ pub async fn conclude(
     target: &mut PgConnection,
     execution: &Execution,
     spec: &Spec,
+    origin: &str,
     plan: &Plan,
     results: &[WindowResult],
     time_left: Duration,
@@ -39,7 +41,7 @@ pub async fn conclude(
         .filter_map(|result| result.error.as_ref().map(|error| (result.index, Some(error.clone()))))
         .collect();
     let indexes = 0..u32::try_from(plan.windows.len()).expect("a plan has at most 1,000 windows");
-    let (target_name, fingerprint) = (spec.target_name(), fingerprint(spec)?);
+    let (target_name, fingerprint) = (spec.target_name(), fingerprint(spec, origin)?);
     let mut output = ConcludeOutput::default();
     if plan.purpose == Purpose::Load {
         let table = Table::read(target, &spec.target.schema, &spec.target.table).await?;
@@ -66,6 +68,7 @@ pub async fn conclude(
         }
     }
     output.purpose = plan.purpose;
+    output.rows_only_at_target = results.iter().map(|result| result.rows_only_at_target).sum();
     output.windows = plan.windows.len().saturating_sub(failed.len()) as u64;
     Ok(Concluded { output, failed })
 }

@@ -30,6 +30,8 @@ pub struct Attempt<'a> {
     pub execution: &'a Execution,
     /// What the job copies.
     pub spec: &'a Spec,
+    /// Which database is read, as [`Database::name`](postgres::connect::Database::name) has it.
+    pub origin: &'a str,
     /// To copy, or to compare.
     pub purpose: Purpose,
     /// Which window.
@@ -106,13 +108,15 @@ impl Attempt<'_> {
         let what = self.what();
         // Said, because the role's or the database's default may be another one: a snapshot taken before the lock would
         // not show what was committed while waiting for it.
-        let begin = match self.purpose {
-            Purpose::Load => "begin isolation level read committed",
-            Purpose::Verify | Purpose::DryRun => "begin isolation level repeatable read read only",
+        let begin = match (self.purpose, self.spec.target.mode) {
+            (Purpose::Load, _) => "begin isolation level read committed",
+            // The rows of the source are put beside the table, to find theirs by key.
+            (_, Mode::Upsert) => "begin isolation level repeatable read",
+            (Purpose::Verify | Purpose::DryRun, _) => "begin isolation level repeatable read read only",
         };
         let mut writing = target.begin_with(begin).await.map_err(|error| classify("begin", error))?;
         let window = self.planned.window.as_ref();
-        let fingerprint = fingerprint(self.spec)?;
+        let fingerprint = fingerprint(self.spec, self.origin)?;
         if self.purpose == Purpose::Load {
             self.lock(&mut writing, &fingerprint).await?;
         }
@@ -273,8 +277,7 @@ impl Attempt<'_> {
         let (of_source, of_target) = match (&self.spec.windows, &self.planned.window, &mapping.cursor) {
             (Some(windows), Some(window), Some(cursor)) => {
                 let bounds = Bounds::read(writing, window, &windows.zone).await?;
-                let condition = |cursor_type| bounds.condition(&cursor.name, cursor_type);
-                (condition(cursor.source), condition(cursor.target))
+                (bounds.of_source(cursor), bounds.of_target(cursor))
             }
             (None, None, None) => ("true".to_owned(), "true".to_owned()),
             _ => return Err(Error::new(Kind::InvalidEvent, "the plan's windows are not those of the spec")),
@@ -299,7 +302,13 @@ impl Attempt<'_> {
         if self.purpose == Purpose::Load && !is_rechecked {
             return Ok(None);
         }
-        let (theirs, ours) = write.compare(reading, writing).await?;
+        let (theirs, ours, only_at_target) = match mode {
+            Mode::Upsert => write.compare_by_key(reading, writing).await?,
+            Mode::ReplaceWindow | Mode::Replace => {
+                let (theirs, ours) = write.compare(reading, writing).await?;
+                (theirs, ours, 0)
+            }
+        };
         let outcome = match self.purpose {
             Purpose::Load => Outcome::Unchanged,
             Purpose::Verify | Purpose::DryRun => Outcome::Equal,
@@ -307,13 +316,19 @@ impl Attempt<'_> {
         match (theirs == ours, self.purpose) {
             (true, _) => {
                 let written = Written { sent: theirs, unchanged: theirs.rows, ..Written::default() };
-                Ok(Some((CopyOutput { outcome, ..output(mode, &written) }, theirs)))
+                let output = CopyOutput { outcome, rows_only_at_target: only_at_target, ..output(mode, &written) };
+                Ok(Some((output, theirs)))
             }
             (false, Purpose::Load) => Ok(None),
             (false, _) => {
                 let what = format!(
-                    "{} differs: the source has {} rows with the checksum {theirs}, the target {} with {ours}",
-                    write.what, theirs.rows, ours.rows
+                    "{} differs: the source has {} rows with the checksum {theirs}, {} with {ours}",
+                    write.what,
+                    theirs.rows,
+                    match mode {
+                        Mode::Upsert => format!("of which the target has {}", ours.rows),
+                        Mode::ReplaceWindow | Mode::Replace => format!("the target {}", ours.rows),
+                    }
                 );
                 Err(Error::new(Kind::InvalidSource, what))
             }
@@ -375,6 +390,7 @@ fn output(mode: Mode, written: &Written) -> CopyOutput {
         rows_deleted: written.deleted,
         rows_unchanged: written.unchanged,
         rows_newer: written.newer,
+        rows_only_at_target: 0,
     }
 }
 

@@ -6,6 +6,7 @@ use crate::plan::{Planned, Request};
 use crate::prepare::prepare;
 use crate::pump::Progress;
 use crate::session::{Sessions, Side};
+use crate::waiting;
 use aws_config::SdkConfig;
 use postgres::connect::{self, Database};
 use serde::Serialize;
@@ -118,16 +119,18 @@ async fn prepare_end(context: &Context, input: &Prepare) -> Result<PrepareOutput
 async fn plan(context: &Context, invocation: &Invocation, input: &PlanInput) -> Result<PlanOutput> {
     let trigger = Trigger::read(&input.trigger)
         .map_err(|problem| Error::new(Kind::InvalidEvent, format!("input of the execution: {problem}")))?;
-    let time_left = invocation.time_left(DEADLINE_MARGIN).max(Duration::from_millis(1));
+    let time_left = time_left(invocation);
     let sessions = Sessions::planning(&input.execution);
     let (of_source, of_target) = (sessions.name(Side::Source), sessions.name(Side::Target));
     let (mut source, mut target) = tokio::try_join!(
         context.source.connect(&context.config, &of_source),
         context.target.connect(&context.config, &of_target),
     )?;
+    let origin = context.source.name();
     let request = Request {
         execution: &input.execution,
         spec: &input.spec,
+        origin: &origin,
         trigger: &trigger,
         max_window_bytes: MAX_WINDOW_BYTES,
         time_left,
@@ -174,6 +177,7 @@ async fn copy(context: &Context, invocation: &Invocation, input: &CopyInput) -> 
             rows.deleted = output.rows_deleted,
             rows.unchanged = output.rows_unchanged,
             rows.newer = output.rows_newer,
+            rows.only_at_target = output.rows_only_at_target,
             "window copied"
         ),
         Err(failure) => {
@@ -206,19 +210,45 @@ async fn copy_planned(
         context.source.connect(&context.config, &of_source),
         context.target.connect(&context.config, &of_target),
     )?;
-    let time_left = invocation.time_left(DEADLINE_MARGIN).max(Duration::from_millis(1));
-    let attempt = Attempt {
-        execution: &input.execution,
-        spec: &input.spec,
-        purpose: plan.purpose,
-        planned,
-        max_row_bytes: context.max_row_bytes,
-        max_whole_bytes: MAX_WHOLE_BYTES,
-        time_left,
-    };
-    let progress = Progress::default();
-    let copied = tokio::time::timeout(time_left, attempt.run(&mut source, &mut target, &progress)).await;
-    copied.unwrap_or_else(|_| Err(too_large(&input.spec.target_name(), planned, &progress, time_left)))
+    let (progress, target_name, origin) = (Progress::default(), input.spec.target_name(), context.source.name());
+    let mut waited_for = None;
+    loop {
+        let time_left = time_left(invocation);
+        let attempt = Attempt {
+            execution: &input.execution,
+            spec: &input.spec,
+            origin: &origin,
+            purpose: plan.purpose,
+            planned,
+            max_row_bytes: context.max_row_bytes,
+            max_whole_bytes: MAX_WHOLE_BYTES,
+            time_left,
+        };
+        let copied = tokio::time::timeout(time_left, attempt.run(&mut source, &mut target, &progress)).await;
+        let held = match (copied, waited_for) {
+            (Ok(Err(error)), _) if error.kind() == Kind::LockHeld => error,
+            (Ok(copied), _) => return copied,
+            (Err(_), None) => return Err(too_large(&target_name, planned, &progress, time_left)),
+            // The next call has all of its time for it.
+            (Err(_), Some(held)) => {
+                let seconds = time_left.as_secs();
+                let what = format!("after a wait ({held}) the {seconds} s that were left were not enough");
+                return Err(Error::new(Kind::TransientFailure, what));
+            }
+        };
+        let may_wait = time_left > waiting::FOR_THE_COPY + waiting::PAUSE
+            && waiting::is_worth_it(&mut target, &input.execution, &target_name).await?;
+        if !may_wait {
+            return Err(held);
+        }
+        info!("waiting: {held}");
+        waited_for = Some(held);
+        tokio::time::sleep(waiting::PAUSE).await;
+    }
+}
+
+fn time_left(invocation: &Invocation) -> Duration {
+    invocation.time_left(DEADLINE_MARGIN).max(Duration::from_millis(1))
 }
 
 /// Nothing is committed: dropping the connections rolls back.
@@ -235,11 +265,12 @@ fn too_large(target: &str, planned: &PlannedWindow, progress: &Progress, time_le
 
 async fn end(context: &Context, invocation: &Invocation, input: &ConcludeInput) -> Result<ConcludeOutput> {
     let plan: Plan = context.store.read_json(&input.plan).await?;
-    let time_left = invocation.time_left(DEADLINE_MARGIN).max(Duration::from_millis(1));
+    let time_left = time_left(invocation);
     let name = Sessions::planning(&input.execution).name(Side::Target);
     let mut target = context.target.connect(&context.config, &name).await?;
-    let (execution, spec) = (&input.execution, &input.spec);
-    let Concluded { output, failed } = conclude(&mut target, execution, spec, &plan, &input.results, time_left).await?;
+    let (execution, spec, origin) = (&input.execution, &input.spec, context.source.name());
+    let concluded = conclude(&mut target, execution, spec, &origin, &plan, &input.results, time_left).await;
+    let Concluded { output, failed } = concluded?;
     if failed.is_empty() {
         info!(
             windows = output.windows,
@@ -248,6 +279,7 @@ async fn end(context: &Context, invocation: &Invocation, input: &ConcludeInput) 
             rows.updated = output.rows_updated,
             rows.deleted = output.rows_deleted,
             rows.unchanged = output.rows_unchanged,
+            rows.only_at_target = output.rows_only_at_target,
             "copy concluded"
         );
         return Ok(output);

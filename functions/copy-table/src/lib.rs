@@ -9,11 +9,12 @@
 //! - `prepare`: roles and grants, by hand and once.
 //! - [`session`]: bounded waits, and the end of earlier attempts.
 //! - For a window: `grid` says where windows begin, `bounds` which rows are in one, `settle` whether it is complete,
-//!   and `parts` cuts one that is too large; `windows` is the table `sluice.windows`, `missing` says which of them it
-//!   lacks.
+//!   `waiting` how long it is waited for, and `parts` cuts one that is too large; `windows` is the table
+//!   `sluice.windows`, `missing` says which of them it lacks.
 //! - For a table: `catalogue` reads its columns, `types` decides how one goes over, `mapping` matches them by name,
 //!   `preflight` asks whether the target keeps what it gets.
-//! - For the rows: [`pump`] carries them, `checksum` sums them up, `write` puts them into the table.
+//! - For the rows: [`pump`] carries them, `checksum` sums them up, `write` puts them into the table, `merge` only those
+//!   that differ.
 
 mod bounds;
 mod catalogue;
@@ -23,6 +24,7 @@ pub mod copy;
 mod grid;
 pub mod handler;
 mod mapping;
+mod merge;
 mod missing;
 mod parts;
 pub mod plan;
@@ -33,5 +35,6 @@ mod sequences;
 pub mod session;
 mod settle;
 mod types;
+mod waiting;
 mod windows;
 mod write;

@@ -65,6 +65,17 @@ pub(crate) enum CursorType {
     Date,
 }
 
+impl CursorType {
+    /// As SQL has it.
+    pub(crate) fn sql_name(self) -> &'static str {
+        match self {
+            Self::Timestamptz => "timestamptz",
+            Self::Timestamp => "timestamp",
+            Self::Date => "date",
+        }
+    }
+}
+
 impl Mapping {
     /// Matches the columns; `problems` are those that are known already.
     ///
@@ -245,12 +256,10 @@ fn cursor(spec: &Spec, source: &Table, target: &Table, problems: &mut Vec<String
     let mut cursor_type = |table: &Table| {
         let column = table.column(name)?;
         let (oid, _) = table.plain_type(column);
-        let found = match table.type_of(oid).name.as_str() {
-            "timestamptz" => Some(CursorType::Timestamptz),
-            "timestamp" => Some(CursorType::Timestamp),
-            "date" => Some(CursorType::Date),
-            _ => None,
-        };
+        let found = table.type_of(oid).name;
+        let found = [CursorType::Timestamptz, CursorType::Timestamp, CursorType::Date]
+            .into_iter()
+            .find(|cursor_type| cursor_type.sql_name() == found);
         if found.is_none() {
             problems.push(format!("the cursor {name:?} of {} is {}, which is no time", table.name, column.sql_type));
         }
@@ -306,13 +315,13 @@ fn encoding(spec: &Spec, source: &Table, problems: &mut Vec<String>) -> Option<S
     Some(encoding.to_owned())
 }
 
-/// What a job copies, so that what another spec has copied does not count: the mode tells how rows got there, and the
-/// rest which ones.
-pub(crate) fn fingerprint(spec: &Spec) -> Result<String> {
+/// What a job copies, so that what another spec has copied does not count, or the same spec from another database: the
+/// mode tells how rows got there, and the rest which ones. `origin` is the database that is read.
+pub(crate) fn fingerprint(spec: &Spec, origin: &str) -> Result<String> {
     let windows = spec.windows.as_ref().map(|windows| (&windows.cursor, &windows.zone, windows.window));
     let (source, target) = (&spec.source, &spec.target);
     let mode: Mode = target.mode;
-    let parts = serde_json::to_vec(&(source, &target.schema, &target.table, &target.key, mode, windows))
+    let parts = serde_json::to_vec(&(origin, source, &target.schema, &target.table, &target.key, mode, windows))
         .map_err(|error| Error::caused(Kind::InvariantBroken, "encode the spec", error))?;
     Ok(hexadecimal(&Sha256::digest(parts)[..16]))
 }

@@ -1,8 +1,14 @@
 //! Which windows are missing: those that no row of `sluice.windows` is about, and those of which the target holds
 //! another number of rows than was recorded.
+//!
+//! To count takes a pass over the rows. So the newest windows are counted, and of older ones it is only asked, by the
+//! index on the cursor, whether a window that had rows still has one: that tells a table that was emptied or restored,
+//! at the price of one look per window. Without that index each look would read the table, so then all are counted, in
+//! one pass.
 
+use crate::bounds;
 use crate::grid::{Grid, RFC_3339};
-use crate::mapping::{CursorType, Mapping};
+use crate::mapping::Mapping;
 use crate::windows::{self, Owner};
 use postgres::sql_error::classify;
 use sluice::Result;
@@ -21,6 +27,8 @@ pub(crate) struct Asked<'a> {
     pub from: i64,
     /// That of the last one.
     pub to: i64,
+    /// That of the first window which is counted.
+    pub counted_from: i64,
     /// At most so many.
     pub limit: u32,
 }
@@ -37,7 +45,8 @@ impl Asked<'_> {
             all.truncate(usize::try_from(self.limit).unwrap_or(usize::MAX));
             return Ok((all, total));
         }
-        let (start, end, held) = (self.grid.boundary("number"), self.grid.boundary("(number + 1)"), self.held());
+        let (start, end) = (self.grid.boundary("number"), self.grid.boundary("(number + 1)"));
+        let (counted_from, held) = (self.grid.boundary("$11::bigint"), self.held());
         // A window is there if the windows and parts of windows in it, which do not overlap, are as long as it is.
         let query = format!(
             "with asked as (
@@ -51,7 +60,7 @@ impl Asked<'_> {
                  from asked
              ),
              recorded as (
-                 select w.window_start, w.window_end, w.rows
+                 select w.window_start, w.window_end, w.rows, w.window_start >= {counted_from} as is_counted
                  from sluice.windows w
                  where w.job = $6 and w.target = $7 and w.fingerprint = $8 and w.table_oid = $9::oid
                  and w.window_start >= (select first from span) and w.window_end <= (select last from span)
@@ -83,6 +92,7 @@ impl Asked<'_> {
             .bind(owner.fingerprint)
             .bind(owner.table_oid)
             .bind(i64::from(self.limit))
+            .bind(self.counted_from)
             .fetch_all(connection)
             .await
             .map_err(|error| classify(format!("look for windows that {} lacks", owner.target), error))?;
@@ -90,8 +100,7 @@ impl Asked<'_> {
         Ok((rows.into_iter().map(|(start, end, _)| Window { start, end }).collect(), total))
     }
 
-    /// Which of those that are `recorded` the target still holds. All windows are counted in one pass, since a table
-    /// without an index would be read once for each of them.
+    /// Which of those that are `recorded` the target still holds. Those that are counted are so in one pass.
     fn held(&self) -> String {
         let cursor = match (&self.mapping.cursor, self.mode) {
             (Some(cursor), Mode::ReplaceWindow) => cursor,
@@ -99,33 +108,39 @@ impl Asked<'_> {
             _ => return "held as (select * from recorded)".to_owned(),
         };
         let (known, name) = (&self.mapping.target, &cursor.name);
-        let edge = |instant: &str| match cursor.target {
-            CursorType::Timestamptz => instant.to_owned(),
-            CursorType::Timestamp => format!("({instant} at time zone $3)"),
-            CursorType::Date => format!("({instant} at time zone $3)::date"),
-        };
-        let (start, end) = (edge("window_start"), edge("window_end"));
-        let sql_type = match cursor.target {
-            CursorType::Timestamptz => "timestamptz",
-            CursorType::Timestamp => "timestamp",
-            CursorType::Date => "date",
-        };
+        let [start, end] = ["window_start", "window_end"].map(|instant| bounds::at_target(cursor, instant, "$3"));
+        let sql_type = cursor.target.sql_name();
         format!(
             "edges as (
                  select array_agg(edge order by edge) as edges, min(edge) as first, max(edge) as last
-                 from (select {start} from recorded union select {end} from recorded) edges (edge)
+                 from (
+                     select {start} from recorded where is_counted
+                     union
+                     select {end} from recorded where is_counted
+                 ) edges (edge)
              ),
              counted as (
                  select width_bucket({name}::{sql_type}, (select edges from edges)) as place, count(*) as rows
                  from {known}
-                 where {name} >= (select first from edges) and {name} < (select last from edges)
+                 where (select first from edges) is not null
+                 and {name} >= (select first from edges) and {name} < (select last from edges)
                  group by 1
              ),
              held as (
                  select recorded.window_start, recorded.window_end
                  from recorded
                  left join counted on counted.place = width_bucket({start}, (select edges from edges))
-                 where recorded.rows = coalesce(counted.rows, 0)
+                 where is_counted and recorded.rows = coalesce(counted.rows, 0)
+                 union all
+                 select recorded.window_start, recorded.window_end
+                 from recorded,
+                      lateral (select {start} as first, {end} as last) edge,
+                      lateral (
+                          select exists (
+                              select from {known} where {name} >= edge.first and {name} < edge.last
+                          ) as has_rows
+                      ) found
+                 where not is_counted and (recorded.rows > 0) = found.has_rows
              )"
         )
     }

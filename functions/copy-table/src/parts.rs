@@ -108,7 +108,7 @@ impl Cut<'_> {
 
     async fn expected(&self, source: &mut PgConnection, target: &mut PgConnection, window: &Window) -> Result<u64> {
         let bounds = Bounds::read(target, window, &self.windows.zone).await?;
-        let condition = bounds.condition(&self.cursor.name, self.cursor.source);
+        let condition = bounds.of_source(self.cursor);
         Estimate::read(source, self.mapping, &condition).await.map(|estimate| estimate.bytes)
     }
 }

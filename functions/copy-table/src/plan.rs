@@ -8,13 +8,14 @@ use crate::missing::Asked;
 use crate::parts::{Cut, Estimate};
 use crate::preflight;
 use crate::session::{Sessions, Side};
+use crate::settle;
 use crate::windows::Owner;
 use postgres::identifiers::quoted;
 use postgres::sql_error::classify;
 use sluice::contract::Execution;
 use sluice::contract::copy_table::{
-    CatchUp, CursorNull, MAX_WINDOWS, Moment, Plan, PlanOutput, PlannedWindow, Purpose, Range, Settle, Spec, Trigger,
-    Window, WindowIndex, Windows,
+    CatchUp, CursorNull, MAX_WINDOWS, Mode, Moment, Plan, PlanOutput, PlannedWindow, Purpose, Range, Settle, Spec,
+    Trigger, Window, WindowIndex, Windows,
 };
 use sluice::{Error, Kind, Result};
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -27,6 +28,8 @@ pub struct Request<'a> {
     pub execution: &'a Execution,
     /// What the job copies.
     pub spec: &'a Spec,
+    /// Which database is read, as [`Database::name`](postgres::connect::Database::name) has it.
+    pub origin: &'a str,
     /// What started it.
     pub trigger: &'a Trigger,
     /// A window in which PostgreSQL expects more than so many bytes is copied in parts.
@@ -51,6 +54,21 @@ struct Chosen {
     left: u64,
 }
 
+/// What is known of the target before windows are chosen.
+struct Known<'a> {
+    mapping: &'a Mapping,
+    owner: &'a Owner<'a>,
+    /// By an index that starts with the cursor.
+    is_indexed: bool,
+}
+
+impl<'a> Known<'a> {
+    /// Which of the windows between two boundaries are missing? Those from the boundary `counted_from` on are counted.
+    fn asked(&self, grid: Grid<'a>, mode: Mode, (from, to): (i64, i64), counted_from: i64, limit: u32) -> Asked<'a> {
+        Asked { grid, mapping: self.mapping, mode, from, to, counted_from, limit }
+    }
+}
+
 impl Request<'_> {
     /// Plans.
     ///
@@ -65,25 +83,33 @@ impl Request<'_> {
         sessions.prepare(target, Side::Target, self.time_left).await?;
         let of_source = Table::read(source, &spec.source.schema, &spec.source.table).await?;
         let of_target = Table::read(target, &spec.target.schema, &spec.target.table).await?;
-        let problems = preflight::problems(target, spec, &of_target).await?;
+        let mut problems = preflight::problems(target, spec, &of_target).await?;
+        if let Some(windows) = &spec.windows {
+            problems.extend(settle::unseen(source, windows, &of_source).await?);
+        }
         let mapping = Mapping::new(spec, &of_source, &of_target, problems)?;
         let mut columns = mapping.plan();
-        let mut warnings = Vec::new();
+        let (mut warnings, mut is_indexed) = (Vec::new(), false);
         if let (Some(windows), Some(cursor)) = (&spec.windows, &mapping.cursor) {
             columns.rows_without_window = self.rows_without_window(source, &mapping, windows, cursor).await?;
-            for (connection, table, side) in
-                [(&mut *source, &of_source, "source"), (&mut *target, &of_target, "target")]
-            {
-                warnings.extend(missing_index(connection, table, &windows.cursor, side).await?);
-            }
+            let of_sides = [
+                (&of_source, "source", has_index(source, &of_source, &windows.cursor).await?),
+                (&of_target, "target", has_index(target, &of_target, &windows.cursor).await?),
+            ];
+            is_indexed = of_sides[1].2;
+            let cursor = quoted(&windows.cursor)?;
+            warnings.extend(of_sides.iter().filter(|(.., has_index)| !has_index).map(|(table, side, _)| {
+                format!("no index of the {side} {} starts with {cursor}: every window reads it whole", table.name)
+            }));
         }
-        let (name, fingerprint) = (spec.target_name(), fingerprint(spec)?);
+        let (name, fingerprint) = (spec.target_name(), fingerprint(spec, self.origin)?);
         let owner =
             Owner { job: &self.execution.job, target: &name, fingerprint: &fingerprint, table_oid: of_target.oid };
         let chosen = match &spec.windows {
             None => self.whole()?,
             Some(windows) => {
-                let chosen = self.choose(target, windows, &mapping, &owner).await?;
+                let known = Known { mapping: &mapping, owner: &owner, is_indexed };
+                let chosen = self.choose(target, windows, &known).await?;
                 self.cut(source, target, windows, &mapping, chosen, &mut warnings).await?
             }
         };
@@ -98,6 +124,7 @@ impl Request<'_> {
             from: ends(|window| &window.start, chosen.windows.first()),
             to: ends(|window| &window.end, chosen.windows.last()),
             windows: (0..window_count).map(|index| WindowIndex { index }).collect(),
+            in_order: purpose == Purpose::Load && spec.windows.as_ref().is_some_and(|windows| windows.depends_on_past),
             plan: None,
             columns,
             rows_estimated: None,
@@ -125,20 +152,17 @@ impl Request<'_> {
         }
     }
 
-    async fn choose(
-        &self,
-        target: &mut PgConnection,
-        windows: &Windows,
-        mapping: &Mapping,
-        owner: &Owner<'_>,
-    ) -> Result<Chosen> {
+    async fn choose(&self, target: &mut PgConnection, windows: &Windows, known: &Known<'_>) -> Result<Chosen> {
         let grid = Grid::new(windows);
         let newest = self.newest(target, windows, grid).await?;
         let (mut chosen, first) = match &self.trigger.range {
             Range::Between { from, to, only_missing } => {
                 let (from, to) = self.bounds(target, grid, [from, to], newest).await?;
                 let found = match only_missing {
-                    true => self.asked(grid, mapping, from, to, MAX_WINDOWS).missing(target, owner).await?.0,
+                    true => {
+                        let asked = known.asked(grid, self.spec.target.mode, (from, to), from, MAX_WINDOWS);
+                        asked.missing(target, known.owner).await?.0
+                    }
                     false => grid.between(target, from, to).await?,
                 };
                 (planned(found, false), from)
@@ -148,7 +172,7 @@ impl Request<'_> {
                 let from = (newest - i64::from(windows.recheck_windows.max(1))).max(0);
                 (planned(grid.between(target, from, newest).await?, false), from)
             }
-            Range::Scheduled { .. } => self.scheduled(target, windows, mapping, owner, newest).await?,
+            Range::Scheduled { .. } => self.scheduled(target, windows, known, newest).await?,
         };
         if windows.depends_on_past {
             self.add_previous(target, grid, first, &mut chosen).await?;
@@ -188,16 +212,20 @@ impl Request<'_> {
         &self,
         target: &mut PgConnection,
         windows: &Windows,
-        mapping: &Mapping,
-        owner: &Owner<'_>,
+        known: &Known<'_>,
         newest: i64,
     ) -> Result<(Chosen, i64)> {
-        let grid = Grid::new(windows);
+        let (grid, owner) = (Grid::new(windows), known.owner);
         let oldest = match windows.catch_up {
             CatchUp::Missed => 0,
             CatchUp::None => newest - 1,
         };
-        let asked = self.asked(grid, mapping, oldest, newest, windows.max_windows);
+        let counted_from = match known.is_indexed {
+            true => oldest.max(newest - i64::from(windows.max_windows) - i64::from(windows.recheck_windows)),
+            false => oldest,
+        };
+        let limit = windows.max_windows;
+        let asked = known.asked(grid, self.spec.target.mode, (oldest, newest), counted_from, limit);
         let (missing, total) = asked.missing(target, owner).await?;
         let first_compared = (newest - 1 - i64::from(windows.recheck_windows)).max(0);
         let mut compared = grid.between(target, first_compared, newest - 1).await?;
@@ -216,10 +244,6 @@ impl Request<'_> {
         all.extend(planned(compared, true).windows);
         all.sort_by(|one, other| one.window.cmp(&other.window));
         Ok((Chosen { windows: all, left }, oldest.min(first_compared)))
-    }
-
-    fn asked<'a>(&self, grid: Grid<'a>, mapping: &'a Mapping, from: i64, to: i64, limit: u32) -> Asked<'a> {
-        Asked { grid, mapping, mode: self.spec.target.mode, from, to, limit }
     }
 
     /// The number of the boundary at which the newest window ends that is over.
@@ -356,7 +380,7 @@ impl Request<'_> {
             (Some(start), Some(end), Some(windows), Some(cursor)) => {
                 let window = Window { start: start.clone(), end: end.clone() };
                 let bounds = Bounds::read(target, &window, &windows.zone).await?;
-                bounds.condition(&cursor.name, cursor.source)
+                bounds.of_source(cursor)
             }
             (_, _, None, _) => "true".to_owned(),
             _ => return Ok(()),
@@ -372,18 +396,13 @@ fn planned(windows: Vec<Window>, recheck: bool) -> Chosen {
     Chosen { windows: windows.into_iter().map(planned).collect(), left: 0 }
 }
 
-/// A warning, if no index starts with the cursor: then each window reads the whole table.
-async fn missing_index(
-    connection: &mut PgConnection,
-    table: &Table,
-    cursor: &str,
-    side: &str,
-) -> Result<Option<String>> {
+/// Whether an index starts with the cursor: else each window reads the whole table.
+async fn has_index(connection: &mut PgConnection, table: &Table, cursor: &str) -> Result<bool> {
     // Of what is not a table nobody knows.
     if !["r", "p"].contains(&table.kind.as_str()) {
-        return Ok(None);
+        return Ok(true);
     }
-    let has_index: bool = sqlx::query_scalar(
+    sqlx::query_scalar(
         "select exists (
              select from pg_index i
              join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
@@ -394,8 +413,5 @@ async fn missing_index(
     .bind(cursor)
     .fetch_one(connection)
     .await
-    .map_err(|error| classify("look for an index", error))?;
-    let name = quoted(cursor)?;
-    Ok((!has_index)
-        .then(|| format!("no index of the {side} {} starts with {name}: every window reads it whole", table.name)))
+    .map_err(|error| classify("look for an index", error))
 }

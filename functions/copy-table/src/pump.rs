@@ -4,17 +4,25 @@
 //! as much. So rows are put together to pieces, and the next piece is read while one is written. Since nothing is read
 //! while a piece waits, memory stays flat. A row that is longer than a piece is not copied into one, but sent in slices
 //! of what was read.
+//!
+//! The driver reads a row into memory that grows to twice the row. While it reads one, no other may be there: so after
+//! a very long row the next one is read only when that is written, and into new memory: see `next`.
 
 use crate::checksum::{Checksum, Summing};
 use bytes::Bytes;
-use futures_util::TryStreamExt;
+use futures_util::{TryStream, TryStreamExt};
 use sluice::{Error, Kind};
 use sqlx::PgConnection;
+use sqlx::postgres::PgCopyIn;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// The size of a piece, in bytes.
 const PIECE_BYTES: usize = 64 << 10;
+
+/// Of rows that are longer there is one at a time, in bytes.
+const ALONE_BYTES: usize = 1 << 20;
 
 /// How far a copy is: for the error that it did not end in time.
 #[derive(Debug, Default)]
@@ -64,6 +72,8 @@ pub(crate) struct Pump<'a> {
 enum Piece {
     Rows(Vec<u8>),
     LongRow(Bytes),
+    /// And who waits until it is written.
+    VeryLongRow(Bytes, oneshot::Sender<()>),
 }
 
 impl Pump<'_> {
@@ -85,8 +95,8 @@ impl Pump<'_> {
             let mut summing = Summing::new(self.is_text);
             let mut rows = source.copy_out_raw(copy_out).await.map_err(Failure::Source)?;
             let new = || Vec::with_capacity(2 * PIECE_BYTES);
-            let mut piece = new();
-            while let Some(row) = rows.try_next().await.map_err(Failure::Source)? {
+            let (mut piece, mut last) = (new(), None);
+            while let Some(row) = next(&mut rows, last.take()).await.map_err(Failure::Source)? {
                 summing.add(&row);
                 self.progress.add(row.len());
                 self.check_length(&row)?;
@@ -98,8 +108,14 @@ impl Pump<'_> {
                     let next = emptied.try_recv().unwrap_or_else(|_| new());
                     send(&pieces, Piece::Rows(std::mem::replace(&mut piece, next))).await?;
                 }
-                if is_long {
+                if is_long && row.len() <= ALONE_BYTES {
                     send(&pieces, Piece::LongRow(row)).await?;
+                } else if is_long {
+                    let (written, is_written) = oneshot::channel();
+                    send(&pieces, Piece::VeryLongRow(row.clone(), written)).await?;
+                    // If nobody takes it, the next `send` says so.
+                    let _ = is_written.await;
+                    last = Some(row);
                 }
             }
             send(&pieces, Piece::Rows(piece)).await?;
@@ -116,10 +132,11 @@ impl Pump<'_> {
                         // Nobody waits for it at the end.
                         let _ = empty.try_send(rows);
                     }
-                    Piece::LongRow(row) => {
-                        for slice in row.chunks(PIECE_BYTES) {
-                            copy.send(slice).await.map_err(Failure::Target)?;
-                        }
+                    Piece::LongRow(row) => send_slices(&mut copy, &row).await?,
+                    Piece::VeryLongRow(row, written) => {
+                        send_slices(&mut copy, &row).await?;
+                        drop(row);
+                        let _ = written.send(());
                     }
                 }
             }
@@ -143,9 +160,10 @@ impl Pump<'_> {
     /// Those of the database.
     pub(crate) async fn drain(&self, connection: &mut PgConnection, copy_out: &str) -> Result<Checksum, sqlx::Error> {
         let mut summing = Summing::new(self.is_text);
-        let mut rows = connection.copy_out_raw(copy_out).await?;
-        while let Some(row) = rows.try_next().await? {
+        let (mut rows, mut last) = (connection.copy_out_raw(copy_out).await?, None);
+        while let Some(row) = next(&mut rows, last.take()).await? {
             summing.add(&row);
+            last = (row.len() > ALONE_BYTES).then_some(row);
         }
         Ok(summing.checksum())
     }
@@ -161,6 +179,38 @@ impl Pump<'_> {
         );
         Err(Failure::Own(Error::new(Kind::Misconfigured, what)))
     }
+}
+
+/// The next message after `last`, if that was a very long one.
+///
+/// With each message come the first bytes of the next one. The driver keeps them where they are, behind a message that
+/// is no longer needed, and goes on there, if nobody else looks at that memory: then both messages would be in memory.
+/// While `last` is there it moves to memory of its own. So `last` is let go of as soon as more bytes have come: by the
+/// second look, since the first one may be in vain.
+async fn next<S>(rows: &mut S, last: Option<Bytes>) -> Result<Option<Bytes>, sqlx::Error>
+where
+    S: TryStream<Ok = Bytes, Error = sqlx::Error> + Unpin,
+{
+    let Some(last) = last else { return rows.try_next().await };
+    let (mut last, mut looks) = (Some(last), 0);
+    poll_fn(|context| {
+        let polled = rows.try_poll_next_unpin(context);
+        looks += 1;
+        if looks == 2 {
+            last = None;
+        }
+        polled
+    })
+    .await
+    .transpose()
+}
+
+/// A row in pieces.
+async fn send_slices(copy: &mut PgCopyIn<&mut PgConnection>, row: &[u8]) -> Result<(), Failure> {
+    for slice in row.chunks(PIECE_BYTES) {
+        copy.send(slice).await.map_err(Failure::Target)?;
+    }
+    Ok(())
 }
 
 /// The writing half lives as long as the reading one, or has failed, which is then the error that counts.

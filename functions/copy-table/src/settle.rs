@@ -2,6 +2,7 @@
 //! after its end. Only the oldest open transaction tells; the server's own snapshot does not, since a transaction that
 //! has not written yet is no part of it.
 
+use crate::catalogue::Table;
 use postgres::sql_error::classify;
 use sluice::contract::copy_table::{Settle, Window, Windows};
 use sluice::{Error, Kind, Result};
@@ -49,6 +50,54 @@ pub(crate) async fn require(connection: &mut PgConnection, windows: &Windows, wi
             None => Ok(()),
         },
     }
+}
+
+/// What of a source gets its rows by transactions that its server does not show, or not with the time at which the rows
+/// were made: foreign tables and subscriptions, whose transactions are another server's, and materialized views, which
+/// get rows of any time by a refresh. Also behind views, in partitions and in tables that inherit.
+///
+/// # Errors
+/// As [`classify`].
+pub(crate) async fn unseen(connection: &mut PgConnection, windows: &Windows, table: &Table) -> Result<Option<String>> {
+    if windows.settle == Settle::Lag {
+        return Ok(None);
+    }
+    let unseen: Vec<String> = sqlx::query_scalar(
+        "with recursive reached (oid) as (
+             select $1::oid
+             union
+             select next.oid
+             from reached
+             cross join lateral (
+                 select i.inhrelid from pg_inherits i where i.inhparent = reached.oid
+                 union all
+                 select d.refobjid
+                 from pg_rewrite r
+                 join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
+                 where r.ev_class = reached.oid and d.refclassid = 'pg_class'::regclass
+             ) next (oid)
+         )
+         select format('%s.%s, %s', n.nspname, c.relname, how.what)
+         from reached
+         join pg_class c using (oid)
+         join pg_namespace n on n.oid = c.relnamespace
+         cross join lateral (
+             select case
+                 when c.relkind = 'f' then 'a foreign table'
+                 when c.relkind = 'm' then 'a materialized view'
+                 when exists (select from pg_subscription_rel s where s.srrelid = c.oid) then 'filled by a subscription'
+             end
+         ) how (what)
+         where how.what is not null
+         order by 1",
+    )
+    .bind(table.oid)
+    .fetch_all(connection)
+    .await
+    .map_err(|error| classify(format!("look what {} is made of", table.name), error))?;
+    Ok((!unseen.is_empty()).then(|| {
+        format!("the source reads {}: whether more rows come nobody sees there; use settle lag", unseen.join(", and "))
+    }))
 }
 
 /// The oldest transaction that may still write a row of the window. Those that are prepared do not say when they began.

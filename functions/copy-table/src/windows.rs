@@ -130,6 +130,7 @@ impl Owner<'_> {
                 rows_deleted: count(4),
                 rows_unchanged: count(5),
                 rows_newer: count(6),
+                rows_only_at_target: 0,
             }
         }))
     }

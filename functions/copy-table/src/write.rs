@@ -26,7 +26,7 @@ const ADVICE: &str = " (a replica cancels what stands in the way of its primary'
                       max_standby_streaming_delay, set hot_standby_feedback, or choose shorter windows)";
 
 /// The rows as they came.
-const STAGE: &str = "pg_temp.sluice_stage";
+pub(crate) const STAGE: &str = "pg_temp.sluice_stage";
 
 /// What was written.
 #[derive(Clone, Copy, Debug, Default)]
@@ -69,7 +69,7 @@ impl Write<'_> {
     pub(crate) async fn run(&self, source: &mut PgConnection, target: &mut PgConnection) -> Result<Written> {
         if self.spec.target.mode == Mode::Upsert {
             let sent = self.stage(source, target).await?;
-            return self.merge(target, sent, 0).await;
+            return self.merge(target, sent).await;
         }
         if self.is_empty(target).await?
             && let Some(written) = self.straight(source, target).await?
@@ -81,8 +81,7 @@ impl Write<'_> {
         }
         let sent = self.stage(source, target).await?;
         self.guard_shrinking(target, sent.rows).await?;
-        let deleted = self.delete_gone(target).await?;
-        self.merge(target, sent, deleted).await
+        self.merge(target, sent).await
     }
 
     /// What reads back the rows that now have to be those that were sent.
@@ -91,7 +90,7 @@ impl Write<'_> {
         if self.spec.target.mode != Mode::Upsert {
             return self.mapping.read_target(self.of_target);
         }
-        let (keys, known) = (self.same_key(), self.mapping.of("known"));
+        let (keys, known) = (self.same_key("known", "staged"), self.mapping.of("known"));
         let staged = self.mapping.of("staged");
         // A row that is newer stays, so it counts as it was sent.
         self.mapping.copy_out(&match self.is_newer() {
@@ -152,7 +151,8 @@ impl Write<'_> {
         Ok(())
     }
 
-    fn failed(&self, failure: Failure) -> Error {
+    /// What went wrong, for people.
+    pub(crate) fn failed(&self, failure: Failure) -> Error {
         match failure {
             Failure::Source(error) => {
                 let is_canceled = error.as_database_error().and_then(|error| error.code()) == Some(CANCELED.into());
@@ -164,13 +164,20 @@ impl Write<'_> {
         }
     }
 
-    /// Runs a statement; returns how many rows it wrote.
-    async fn execute(&self, target: &mut PgConnection, statement: String) -> Result<u64> {
-        let done = sqlx::query(AssertSqlSafe(statement)).execute(target).await;
+    /// Runs statements; returns how many rows they wrote.
+    ///
+    /// # Errors
+    /// Those of the target.
+    pub(crate) async fn execute(&self, target: &mut PgConnection, statements: impl Into<String>) -> Result<u64> {
+        let done = sqlx::raw_sql(AssertSqlSafe(statements.into())).execute(target).await;
         done.map(|done| done.rows_affected()).map_err(|error| self.failed(Failure::Target(error)))
     }
 
-    async fn scalar<T>(&self, target: &mut PgConnection, query: String) -> Result<T>
+    /// The one value that a query answers.
+    ///
+    /// # Errors
+    /// Those of the target.
+    pub(crate) async fn scalar<T>(&self, target: &mut PgConnection, query: String) -> Result<T>
     where
         T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
     {
@@ -188,7 +195,7 @@ impl Write<'_> {
     /// Into the table. `None`, and nothing was written, if a row is there already, in another window; then it has to be
     /// updated.
     async fn straight(&self, source: &mut PgConnection, target: &mut PgConnection) -> Result<Option<Written>> {
-        self.execute(target, "savepoint sluice_straight".to_owned()).await?;
+        self.execute(target, "savepoint sluice_straight").await?;
         let copied = self.copy(source, target, &self.mapping.copy_in(&self.mapping.target)).await;
         let (after, written) = match copied {
             Ok(sent) => {
@@ -202,7 +209,7 @@ impl Write<'_> {
             }
             Err(failure) => return Err(self.failed(failure)),
         };
-        self.execute(target, after.to_owned()).await?;
+        self.execute(target, after).await?;
         Ok(written)
     }
 
@@ -213,10 +220,13 @@ impl Write<'_> {
             return Ok(Written { sent: theirs, unchanged: theirs.rows, ..Written::default() });
         }
         self.guard_shrinking(target, theirs.rows).await?;
+        // Those that can wait, for the rows to be back.
+        self.execute(target, "set constraints all deferred").await?;
         let delete = format!("delete from {} where {}", self.mapping.target, self.of_target);
         let deleted = self.execute(target, delete).await?;
         let copy_in = self.mapping.copy_in(&self.mapping.target);
         let sent = self.copy(source, target, &copy_in).await.map_err(|failure| self.failed(failure))?;
+        self.execute(target, "set constraints all immediate").await?;
         Ok(Written { sent, inserted: sent.rows, deleted, ..Written::default() })
     }
 
@@ -232,87 +242,17 @@ impl Write<'_> {
         Ok(sent)
     }
 
-    fn same_key(&self) -> String {
-        let same = self.mapping.key.iter().map(|name| format!("known.{name} = staged.{name}"));
+    /// That a row of the one has the key of a row of the other.
+    pub(crate) fn same_key(&self, one: &str, other: &str) -> String {
+        let same = self.mapping.key.iter().map(|name| format!("{one}.{name} = {other}.{name}"));
         same.collect::<Vec<_>>().join(" and ")
     }
 
     /// A row of the target that must not be overwritten by an older one.
-    fn is_newer(&self) -> Option<String> {
+    pub(crate) fn is_newer(&self) -> Option<String> {
         let cursor = self.mapping.cursor.as_ref()?;
         let is_wanted = self.spec.target.mode == Mode::Upsert && self.spec.target.newer_wins;
         is_wanted.then(|| format!("known.{name} > staged.{name}", name = cursor.name))
-    }
-
-    async fn delete_gone(&self, target: &mut PgConnection) -> Result<u64> {
-        let (table, condition, keys) = (&self.mapping.target, self.of_target, self.same_key());
-        self.execute(
-            target,
-            format!(
-                "delete from {table} known
-                 where {condition} and not exists (select from {STAGE} staged where {keys})"
-            ),
-        )
-        .await
-    }
-
-    async fn merge(&self, target: &mut PgConnection, sent: Checksum, deleted: u64) -> Result<Written> {
-        let (table, keys, list) = (&self.mapping.target, self.same_key(), self.mapping.list());
-        let (known, staged) = (self.mapping.of("known"), self.mapping.of("staged"));
-        let newer = match self.is_newer() {
-            None => 0,
-            Some(newer) => {
-                let count = format!("select count(*) from {table} known join {STAGE} staged on {keys} where {newer}");
-                self.scalar::<i64>(target, count).await?.unsigned_abs()
-            }
-        };
-        let may_change = self.is_newer().map_or_else(String::new, |newer| format!(" and ({newer}) is not true"));
-        let changing = self.mapping.columns.iter().filter(|column| !column.is_fixed);
-        let set: Vec<_> = changing.map(|column| format!("{name} = staged.{name}", name = column.name)).collect();
-        let updated = match set.is_empty() {
-            true => 0,
-            false => {
-                let set = set.join(", ");
-                // As records, else each column would be compared by its type's own operator, if it has one.
-                let update = format!(
-                    "update {table} known set {set}
-                     from {STAGE} staged
-                     where {keys} and row({known})::record operator(pg_catalog.*<>) row({staged})::record{may_change}"
-                );
-                self.execute(target, update).await?
-            }
-        };
-        let insert = format!(
-            "insert into {table} ({list}) overriding system value
-             select {list} from {STAGE} staged
-             where not exists (select from {table} known where {keys})"
-        );
-        let inserted = self.execute(target, insert).await?;
-        let unchanged = sent.rows.checked_sub(inserted + updated + newer).ok_or_else(|| self.repeated_key())?;
-        Ok(Written { sent, inserted, updated, deleted, unchanged, newer })
-    }
-
-    fn repeated_key(&self) -> Error {
-        let what = format!("{}: a key of {} is not unique at the source", self.what, self.mapping.target);
-        Error::new(Kind::InvalidSource, what)
-    }
-
-    /// Whether that is why the rows are not those that were sent. Only then it is looked at: it takes a pass of its
-    /// own.
-    ///
-    /// # Errors
-    /// `InvalidSource` if so.
-    pub(crate) async fn refuse_repeated_key(&self, target: &mut PgConnection) -> Result<()> {
-        let is_staged: bool = self.scalar(target, format!("select to_regclass('{STAGE}') is not null")).await?;
-        if !is_staged || self.mapping.key.is_empty() {
-            return Ok(());
-        }
-        let key = self.mapping.key.join(", ");
-        let query = format!("select exists (select from {STAGE} group by {key} having count(*) > 1)");
-        match self.scalar(target, query).await? {
-            true => Err(self.repeated_key()),
-            false => Ok(()),
-        }
     }
 
     /// A source that is suddenly empty is an error of the source, not of the target's rows.
@@ -348,6 +288,28 @@ impl Write<'_> {
         let ours = self.drain(target, &self.mapping.read_target(self.of_target)).await;
         let ours = ours.map_err(|error| self.failed(Failure::Target(error)))?;
         Ok((theirs, ours))
+    }
+
+    /// The rows of the source, those of the target with the same keys, and how many rows of the window only the target
+    /// has. The target's transaction has to be one that may write, but only a temporary table is written.
+    ///
+    /// # Errors
+    /// Those of either side.
+    pub(crate) async fn compare_by_key(
+        &self,
+        source: &mut PgConnection,
+        target: &mut PgConnection,
+    ) -> Result<(Checksum, Checksum, u64)> {
+        let theirs = self.stage(source, target).await?;
+        let ours = self.drain(target, &self.read_back()).await;
+        let ours = ours.map_err(|error| self.failed(Failure::Target(error)))?;
+        let (table, condition, keys) = (&self.mapping.target, self.of_target, self.same_key("known", "staged"));
+        let only_at_target = format!(
+            "select count(*) from {table} known
+             where {condition} and not exists (select from {STAGE} staged where {keys})"
+        );
+        let only_at_target: i64 = self.scalar(target, only_at_target).await?;
+        Ok((theirs, ours, only_at_target.unsigned_abs()))
     }
 
     /// How the rows in the target differ from those that were sent, if they do.

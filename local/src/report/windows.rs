@@ -65,7 +65,11 @@ pub(super) fn summary(outcome: &Outcome) -> String {
     let columns = &counts["columns"];
     let outside = columns["rows_without_window"].as_u64().filter(|rows| *rows > 0);
     let outside = outside.map(|rows| format!("{rows} rows of the source are in no window, and not copied"));
+    let only_there = counts["conclusion"]["rows_only_at_target"].as_u64().filter(|rows| *rows > 0);
+    let only_there =
+        only_there.map(|rows| format!("{rows} rows are at the target only, as the mode upsert leaves them"));
     let notes = [
+        only_there.into_iter().collect(),
         left.into_iter().collect(),
         lines(&columns["casts"], "cast: "),
         lines(&columns["ignored"], "not copied, since the target has no such column: "),
@@ -76,6 +80,9 @@ pub(super) fn summary(outcome: &Outcome) -> String {
     notes.into_iter().flatten().fold(first, |text, note| format!("{text}\n{note}"))
 }
 
+/// The states that copy: windows side by side, or one after the other.
+const COPYING: [&str; 2] = ["CopyWindows", "CopyInOrder"];
+
 /// What a run copied, and how fast.
 fn copied(outcome: &Outcome) -> String {
     let conclusion = &outcome.counts["conclusion"];
@@ -85,7 +92,8 @@ fn copied(outcome: &Outcome) -> String {
     if rows + changed.iter().sum::<u64>() == 0 {
         return format!("{windows}, and nothing to copy");
     }
-    let copying = outcome.states.iter().find(|run| run.state == "CopyWindows").map(|run| run.duration_ms.max(1));
+    let copying =
+        outcome.states.iter().find(|run| COPYING.contains(&run.state.as_str())).map(|run| run.duration_ms.max(1));
     let rate = copying.map_or_else(String::new, |milliseconds| {
         let per_second = |count: u64| count * 1_000 / milliseconds.unsigned_abs();
         format!(
@@ -156,8 +164,12 @@ mod tests {
         );
         let nothing = json!({"conclusion": {"purpose": "load", "windows": 7, "rows": 0}});
         assert_eq!(summary(&outcome("Copied", nothing)), "7 windows, and nothing to copy, 2.50 s");
-        let equal = json!({"window_count": 1, "conclusion": {"purpose": "verify", "windows": 1}});
-        assert_eq!(summary(&outcome("Equal", equal)), "1 window compared, equal in both tables, 2.50 s");
+        let equal =
+            json!({"window_count": 1, "conclusion": {"purpose": "verify", "windows": 1, "rows_only_at_target": 3}});
+        assert_eq!(
+            summary(&outcome("Equal", equal)),
+            "1 window compared, equal in both tables, 2.50 s\n3 rows are at the target only, as the mode upsert leaves them"
+        );
     }
 
     #[test]

@@ -1,10 +1,8 @@
 //! What a job is about, by its kind: the parameters that have its spec, and the reader of it.
 
 use super::spec::{Part, Text, Writing, lacks, read};
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 use sluice::contract::{athena_elt, copy_table, keys, mysql_to_redshift};
-use sluice::spec::{Parts, Problem, Spec, reserved};
+use sluice::spec::{Parts, Spec};
 
 /// A kind, and what a job of it says.
 #[derive(Clone, Debug)]
@@ -64,7 +62,9 @@ impl Kind {
                     Part::object("/target", "Target"),
                     Part::object("/windows", "Windows").or("null"),
                 ];
-                let spec = read(name, &PARTS, text, written, copied)?;
+                let spec = read(name, &PARTS, text, written, |[source, target, windows]| {
+                    copy_table::Parts { source, target, windows }.check()
+                })?;
                 Ok(Self::CopyTable(Box::new(spec)))
             }
             "statemachine/athena-elt.yaml" => {
@@ -112,44 +112,6 @@ impl Kind {
             )]),
         }
     }
-}
-
-/// A spec of the kind `copy-table`.
-///
-/// # Errors
-/// All that is wrong with it.
-fn copied([source, target, windows]: [Value; 3]) -> Result<copy_table::Spec, Vec<Problem>> {
-    let mut problems = Vec::new();
-    for (pointer, part) in [("/source", &source), ("/target", &target), ("/windows", &windows)] {
-        reserved(pointer, part, &mut problems);
-    }
-    let source = part("/source", source, &mut problems);
-    let target = part("/target", target, &mut problems);
-    let windows = match windows {
-        Value::Null => Some(None),
-        windows => part("/windows", windows, &mut problems).map(Some),
-    };
-    let (Some(source), Some(target), Some(windows)) = (source, target, windows) else { return Err(problems) };
-    let spec = copy_table::Spec { source, target, windows };
-    problems.append(&mut spec.problems());
-    if problems.is_empty() { Ok(spec) } else { Err(problems) }
-}
-
-/// A part, read as the function reads it. What it says of a wrong value names no field, so each field is tried alone.
-fn part<T: DeserializeOwned>(pointer: &str, value: Value, problems: &mut Vec<Problem>) -> Option<T> {
-    let read = |value: Value| serde_json::from_value::<T>(value).map_err(|error| error.to_string());
-    let known = problems.len();
-    for (name, field) in value.as_object().into_iter().flatten() {
-        let alone = Map::from_iter([(name.clone(), field.clone())]);
-        // The others are missing, of course.
-        if let Some(what) = read(alone.into()).err().filter(|what| !what.starts_with("missing field")) {
-            problems.push(Problem { pointer: format!("{pointer}/{name}"), what });
-        }
-    }
-    if problems.len() > known {
-        return None;
-    }
-    read(value).map_err(|what| problems.push(Problem { pointer: pointer.to_owned(), what })).ok()
 }
 
 #[cfg(test)]
@@ -251,15 +213,15 @@ Resources:
     #[test]
     fn what_is_wrong_with_its_spec_is_told_by_line_and_field() {
         for (old, new, expected) in [
-            ("\"key\"", "\"keys\"", "template.yaml:13: job copied, /target/keys: unknown field `keys`"),
+            ("\"key\"", "\"keys\"", "template.yaml:13: job copied, /target/keys: there is no such field; did you mean"),
             ("\"1 day\"", "\"a day\"", "template.yaml:16: job copied, /windows/window: window \"a day\" is not"),
-            ("\"schema\": \"public\",\n", "\n", "template.yaml:9: job copied, /source: missing field `schema`"),
+            ("\"schema\": \"public\",\n", "\n", "template.yaml:9: job copied, /source: lacks the field \"schema\""),
             ("[\"id\"]", "[\"id\", \"id\"]", "template.yaml:13: job copied, /target/key: names a column twice"),
             ("[\"id\"]", "[\"${id}\"]", "template.yaml:13: job copied, /target/key/0: holds ${"),
             (
                 "\"start\"",
                 "\"max_windows\": 0, \"start\"",
-                "template.yaml:16: job copied, /windows/max_windows: is not",
+                "template.yaml:16: job copied, /windows/max_windows: is 0, not",
             ),
             ("Windows: |", "Other: |", "template.yaml:12: job copied, /target/mode: the mode replace_window needs"),
             ("Source: |", "Sauce: |", "template.yaml: job copied, /source: it lacks the parameter Source"),

@@ -128,3 +128,34 @@ async fn an_execution_ends_with_the_first_window_that_failed() {
     assert_eq!(error.kind(), Kind::TransientFailure);
     assert!(error.to_string().contains("is not recorded"), "{error}");
 }
+
+/// In the same call, since each call counts in the history of an execution; but not for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_that_is_held_is_waited_for_while_the_execution_gets_on() {
+    const HOLD: &str =
+        "begin; select pg_advisory_xact_lock_shared(hashtext('sluice:public.t'), hashtext('another grid'))";
+    let pair = Pair::new(TABLE).await;
+    sql(&pair.source, &hourly(0, 47)).await;
+    let function = Function::new(&pair).await;
+    let job = Job::new(json!({})).at("first", "2024-01-03T02:00:00.000Z");
+    let plan = &function.call("plan", &job, json!({"trigger": {}})).await.unwrap()["plan"];
+    let copy = async |index: u32| function.call("copy", &job, json!({"plan": plan, "window": {"index": index}})).await;
+    let mut holder = connect(&pair.target).await;
+    run(&mut holder, HOLD).await;
+    // It began long ago, and has copied nothing yet.
+    assert_eq!(copy(0).await.unwrap_err().kind(), Kind::LockHeld);
+    run(&mut holder, "commit").await;
+    copy(0).await.unwrap();
+    run(&mut holder, HOLD).await;
+    let released = async {
+        let waiting = "select pid::text from pg_stat_activity where datname = current_database() and state = 'idle' \
+                       and application_name like 'sluice users 20240102%' and query like '%1 hour%'";
+        while texts(&pair.target, waiting).await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        run(&mut holder, "commit").await;
+    };
+    let (copied, ()) = tokio::join!(copy(1), released);
+    assert_eq!(copied.unwrap()["rows"], json!(24));
+    assert_equal(&pair).await;
+}

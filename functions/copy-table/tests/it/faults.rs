@@ -36,6 +36,7 @@ pub(crate) struct Held {
     pub source: PgConnection,
     pub target: PgConnection,
     pub progress: Progress,
+    origin: String,
 }
 
 impl Held {
@@ -45,6 +46,7 @@ impl Held {
             source: connect_as(&pair.source, &sessions.name(Side::Source)).await,
             target: connect_as(&pair.target, &sessions.name(Side::Target)).await,
             progress: Progress::default(),
+            origin: pair.origin(),
         }
     }
 
@@ -52,6 +54,7 @@ impl Held {
         let attempt = Attempt {
             execution: &job.execution,
             spec: &job.spec,
+            origin: &self.origin,
             purpose: Purpose::Load,
             planned,
             max_row_bytes: 64 << 20,

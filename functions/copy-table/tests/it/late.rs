@@ -93,3 +93,54 @@ async fn a_lag_is_kept() {
     assert_eq!(error.kind(), Kind::LockHeld);
     assert!(error.to_string().contains("1440 minutes"), "{error}");
 }
+
+/// Sources whose rows come by transactions that nobody sees there.
+#[tokio::test]
+async fn a_source_whose_writers_are_not_seen_needs_a_lag() {
+    const REMOTE: &str = "create foreign data wrapper w; create server s foreign data wrapper w;";
+    const COLUMNS: &str = "(id bigint, at timestamptz not null)";
+    for (create, expected) in [
+        (format!("{REMOTE} create foreign table t {COLUMNS} server s"), "public.t, a foreign table"),
+        (
+            format!(
+                "{REMOTE} create foreign table far {COLUMNS} server s; create view near as select * from far; \
+                     create view t as select * from near"
+            ),
+            "public.far, a foreign table",
+        ),
+        (
+            format!(
+                "{REMOTE} create table t {COLUMNS} partition by range (at); \
+                     create foreign table far partition of t for values from ('2020-01-01') to ('2021-01-01') server s"
+            ),
+            "public.far, a foreign table",
+        ),
+        (
+            format!(
+                "create table base {COLUMNS}; create materialized view kept as select * from base; \
+                     create view t as select * from kept"
+            ),
+            "public.kept, a materialized view",
+        ),
+        (
+            format!("create table t {COLUMNS}; insert into pg_subscription_rel values (1, 't'::regclass, 'r')"),
+            "public.t, filled by a subscription",
+        ),
+    ] {
+        let pair = Pair::of(["", ""]).await;
+        sql(&pair.source, &create).await;
+        sql(&pair.target, &format!("create table t {COLUMNS}")).await;
+        let spec = json!({"target": {"key": []}, "windows": {"cursor_null": "ignore"}});
+        let error = pair.plan(&Job::new(spec), json!({})).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Misconfigured, "{error}");
+        assert!(error.to_string().contains(expected) && error.to_string().contains("use settle lag"), "{error}");
+    }
+    // With a lag it is read; and a view of plain tables is no such source.
+    let pair = Pair::of(["", ""]).await;
+    sql(&pair.source, &format!("create table base {COLUMNS}; create view t as select * from base")).await;
+    sql(&pair.target, &format!("create table t {COLUMNS}")).await;
+    pair.plan(&Job::new(json!({"target": {"key": []}})), json!({})).await.unwrap();
+    sql(&pair.source, "drop view t; create materialized view t as select * from base").await;
+    let lag = Job::new(json!({"target": {"key": []}, "windows": {"settle": "lag", "lag_minutes": 60}}));
+    pair.plan(&lag, json!({})).await.unwrap();
+}

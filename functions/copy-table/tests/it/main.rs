@@ -2,6 +2,7 @@
 //! these.
 
 mod actions;
+mod constraints;
 mod faults;
 mod histories;
 mod late;

@@ -54,3 +54,9 @@ fn a_long_row_takes_hardly_more_than_twice_itself() {
     let insert = "insert into t values (1, repeat('long', 15000000))";
     within(60 * 22 / 10, "memory::a_long_row_takes_hardly_more_than_twice_itself", insert);
 }
+
+#[test]
+fn long_rows_in_a_row_take_no_more_than_one() {
+    let insert = "insert into t select i, repeat('long', 15000000) from generate_series(1, 4) i";
+    within(60 * 22 / 10, "memory::long_rows_in_a_row_take_no_more_than_one", insert);
+}

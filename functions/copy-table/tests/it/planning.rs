@@ -76,6 +76,9 @@ async fn what_a_window_was_copied_for_must_still_be_so() {
     // Another spec.
     let other = Job { spec: Job::new(json!({"source": {"columns": ["id", "at"]}})).spec, ..job.clone() };
     assert_eq!(planned_days(&pair, &other, json!({})).await, [1, 2, 3]);
+    // Another database of the same form.
+    let elsewhere = Pair { source: filled().await.source, target: pair.target.clone() };
+    assert_eq!(planned_days(&elsewhere, &job, json!({})).await, [1, 2, 3]);
     // Another table.
     sql(&pair.target, &format!("drop table t; {TABLE}")).await;
     assert_eq!(planned_days(&pair, &job, json!({})).await, [1, 2, 3]);
@@ -93,6 +96,33 @@ async fn what_a_window_was_copied_for_must_still_be_so() {
     assert_eq!(texts(&pair.target, "select execution from sluice.windows").await, [weeks.execution.id.as_str()]);
     let (outputs, concluded) = pair.execute(&job.at("fourth", "2024-01-04T02:00:00.000Z"), json!({})).await;
     assert!(concluded.failed.is_empty(), "{outputs:?}");
+}
+
+/// Newer ones by their rows, older ones by whether they have any: a table of years is not counted each night. Without
+/// an index it would be read for each window, so then all are counted at once.
+#[tokio::test]
+async fn windows_that_the_target_lost_are_missing() {
+    let pair = filled().await;
+    let windows = json!({"windows": {"max_windows": 2, "recheck_windows": 1}});
+    let job = Job::new(windows).at("first", "2024-01-11T02:00:00.000Z");
+    // Of the third day there is nothing to copy.
+    sql(&pair.source, "delete from t where at::date = '2024-01-03'").await;
+    pair.execute(&job, json!({"from": "2024-01-01", "to": "2024-01-11"})).await;
+    let days = async |name: &str| {
+        let planned = pair.plan(&job.again(name), json!({})).await.unwrap().plan.windows;
+        let missing = planned.into_iter().filter(|planned| !planned.recheck);
+        days(&missing.map(|planned| planned.window.unwrap().start).collect::<Vec<_>>())
+    };
+    assert_eq!(days("second").await, [0; 0]);
+    // A row of each: of the eighth day and later ones that is noticed.
+    sql(&pair.target, "delete from t where id % 24 = 7 and id / 24 in (1, 6, 7)").await;
+    assert_eq!(days("third").await, [8]);
+    // All of one, and some in one that had none.
+    sql(&pair.target, "delete from t where id / 24 = 1; insert into t values (1000, '2024-01-03 12:00Z')").await;
+    assert_eq!(days("fourth").await, [2, 3]);
+    sql(&pair.target, "drop index t_at_idx").await;
+    let all = Job { spec: Job::new(json!({})).spec, ..job.clone() };
+    assert_eq!(planned_days(&pair, &all.again("fifth"), json!({})).await, [2, 3, 7, 8]);
 }
 
 #[tokio::test]
@@ -204,6 +234,8 @@ async fn a_window_may_depend_on_the_one_before() {
     let job = Job::new(json!({"windows": {"depends_on_past": true}})).at("first", "2024-01-05T02:00:00.000Z");
     let planned = pair.plan(&job, json!({})).await.unwrap().plan.windows;
     assert_eq!(planned[0].previous, None, "before the first there is none");
+    let in_order = async |input: Value| pair.plan(&job, input).await.unwrap().output.in_order;
+    assert!(in_order(json!({})).await && !in_order(json!({"verify": {}})).await);
     let error = pair.attempt(&job, &planned[1], Purpose::Load).await.unwrap_err();
     assert_eq!(error.kind(), Kind::StaleRun);
     assert!(error.to_string().contains("2024-01-01T00:00:00Z/2024-01-02T00:00:00Z, is missing"), "{error}");
@@ -231,9 +263,10 @@ async fn a_target_that_is_made_anew_in_the_midst_lacks_its_first_windows() {
     for planned in &plan.windows[1..] {
         pair.attempt(&job, planned, Purpose::Load).await.unwrap();
     }
-    let results: Vec<_> = (0..3).map(|index| WindowResult { index, error: None }).collect();
+    let results: Vec<_> = (0..3).map(|index| WindowResult { index, error: None, rows_only_at_target: 0 }).collect();
     let mut target = connect(&pair.target).await;
-    let concluded = conclude(&mut target, &job.execution, &job.spec, &plan, &results, TIME).await.unwrap();
+    let (execution, spec, origin) = (&job.execution, &job.spec, pair.origin());
+    let concluded = conclude(&mut target, execution, spec, &origin, &plan, &results, TIME).await.unwrap();
     assert_eq!(concluded.failed.into_keys().collect::<Vec<_>>(), [0]);
     // The same plan is older than what others have done since, and costs nothing.
     let (_, concluded) = pair.execute(&job.again("second"), json!({})).await;

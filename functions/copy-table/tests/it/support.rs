@@ -128,6 +128,11 @@ impl Pair {
         Self { source: urls.pop().unwrap(), target }
     }
 
+    /// The source, by its name.
+    pub(crate) fn origin(&self) -> String {
+        self.source.rsplit('/').next().unwrap().to_owned()
+    }
+
     /// One attempt at a window, as the function makes it.
     pub(crate) async fn attempt(&self, job: &Job, planned: &PlannedWindow, purpose: Purpose) -> Result<CopyOutput> {
         self.attempt_within(job, planned, purpose, TIME).await
@@ -146,6 +151,7 @@ impl Pair {
         let attempt = Attempt {
             execution: &job.execution,
             spec: &job.spec,
+            origin: &self.origin(),
             purpose,
             planned,
             max_row_bytes: 64 << 20,
@@ -172,6 +178,7 @@ impl Pair {
         let request = Request {
             execution: &job.execution,
             spec: &job.spec,
+            origin: &self.origin(),
             trigger: &trigger,
             max_window_bytes: job.max_window_bytes,
             time_left: TIME,
@@ -192,11 +199,13 @@ impl Pair {
         for (index, planned) in (0..).zip(&plan.windows) {
             let output = self.attempt(job, planned, plan.purpose).await;
             let error = output.as_ref().err().map(|error| error.kind().name().to_owned());
-            results.push(WindowResult { index, error });
+            let rows_only_at_target = output.as_ref().map_or(0, |output| output.rows_only_at_target);
+            results.push(WindowResult { index, error, rows_only_at_target });
             outputs.push(output);
         }
         let mut target = connect(&self.target).await;
-        let concluded = conclude(&mut target, &job.execution, &job.spec, &plan, &results, TIME).await.unwrap();
+        let (execution, spec, origin) = (&job.execution, &job.spec, self.origin());
+        let concluded = conclude(&mut target, execution, spec, &origin, &plan, &results, TIME).await.unwrap();
         (outputs, concluded)
     }
 }

@@ -93,6 +93,40 @@ async fn each_row_is_in_one_window_whatever_the_cursor_is() {
     }
 }
 
+/// On 4 November 2018 the clocks of São Paulo went from midnight to one o'clock, so that midnight is no time there;
+/// those of Apia left out 30 December 2011. What is stored with such a time belongs to one window, the same on both
+/// sides, whatever it becomes there.
+#[tokio::test]
+async fn times_that_a_clock_never_shows_are_in_one_window_of_both_sides() {
+    for (theirs, ours) in
+        [("date", "timestamp"), ("date", "date"), ("timestamp", "timestamp"), ("timestamp", "timestamptz")]
+    {
+        for (zone, first, to) in
+            [("America/Sao_Paulo", "2018-11-03", "2018-11-06"), ("Pacific/Apia", "2011-12-29", "2012-01-01")]
+        {
+            let pair = Pair::of(["", ""]).await;
+            for (side, cursor) in [(&pair.source, theirs), (&pair.target, ours)] {
+                sql(side, &format!("create table t (id int primary key, at {cursor} not null)")).await;
+            }
+            sql(
+                &pair.source,
+                &format!(
+                    "insert into t select i, timestamp '{first}' + i * interval '30 minutes' from generate_series(0, 143) i"
+                ),
+            )
+            .await;
+            let job = Job::new(json!({"windows": {"zone": zone, "start": "2010-01-01"}}))
+                .at("first", "2019-01-01T00:00:00.000Z");
+            let (outputs, concluded) = pair.execute(&job, json!({"from": first, "to": to})).await;
+            assert!(concluded.failed.is_empty(), "{theirs} to {ours} in {zone}: {outputs:?}");
+            let copied: u64 = outputs.into_iter().map(|output| output.unwrap().rows_inserted).sum();
+            assert_eq!(copied, 144, "{theirs} to {ours} in {zone}");
+            let missing = json!({"from": first, "to": to, "only_missing": true});
+            assert_eq!(pair.planned(&job.again("second"), missing).await, [""; 0], "{theirs} to {ours} in {zone}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_cursor_may_have_another_type_at_the_target() {
     let pair = Pair::of(["", ""]).await;

@@ -157,6 +157,32 @@ async fn an_upsert_deletes_nothing_and_keeps_what_is_newer() {
     assert_eq!(texts(&pair.target, names).await, ["n30", "changed", "changed"]);
 }
 
+/// What an upsert leaves at the target is no difference; a row that is another one is.
+#[tokio::test]
+async fn a_comparison_after_upserts_tells_rows_that_only_the_target_has_apart() {
+    let pair = filled(48).await;
+    let job = Job::new(json!({"target": {"mode": "upsert"}})).at("first", "2024-01-03T02:00:00.000Z");
+    pair.execute(&job, json!({})).await;
+    sql(&pair.source, "delete from t where id in (30, 31)").await;
+    sql(&pair.target, "update t set at = '2024-01-05', name = 'newer' where id = 32").await;
+    let verify = json!({"verify": {"from": "2024-01-01", "to": "2024-01-03"}});
+    let before = versions(&pair).await;
+    let (outputs, concluded) = pair.execute(&job.again("second"), verify.clone()).await;
+    let found: Vec<_> = outputs.into_iter().map(|output| output.unwrap()).collect();
+    let found = found.iter().map(|output| (output.outcome, output.rows, output.rows_only_at_target));
+    assert_eq!(found.collect::<Vec<_>>(), [(Outcome::Equal, 24, 0), (Outcome::Equal, 22, 2)]);
+    assert_eq!((concluded.failed.len(), concluded.output.rows_only_at_target), (0, 2));
+    assert_eq!(versions(&pair).await, before);
+    sql(&pair.target, "update t set name = 'another' where id = 33; delete from t where id = 34").await;
+    let (outputs, _) = pair.execute(&job.again("third"), verify).await;
+    let error = outputs[1].as_ref().unwrap_err();
+    assert_eq!(error.kind(), Kind::InvalidSource);
+    assert!(
+        error.to_string().contains("the source has 22 rows") && error.to_string().contains("target has 21"),
+        "{error}"
+    );
+}
+
 #[tokio::test]
 async fn a_table_is_replaced_whole_but_never_emptied_by_mistake() {
     for key in [json!(["id"]), json!([])] {
@@ -288,9 +314,11 @@ async fn a_source_that_is_too_large_is_not_copied_whole() {
     }
     sql(&pair.source, "insert into t select i, repeat('x', 100) from generate_series(1, 20000) i").await;
     let (job, sessions) = (Job::whole(json!({})), [connect(&pair.source).await, connect(&pair.target).await]);
+    let origin = pair.origin();
     let attempt = Attempt {
         execution: &job.execution,
         spec: &job.spec,
+        origin: &origin,
         purpose: Purpose::Load,
         planned: &WHOLE,
         max_row_bytes: 64 << 20,

@@ -83,6 +83,17 @@ impl Database {
         Self { options: options.disable_statement_logging(), login }
     }
 
+    /// Which database it is, `host:port/name`, whoever logs in. On this machine without the port: a server there has
+    /// another one each time that it starts.
+    pub fn name(&self) -> String {
+        let (host, port) = (self.options.get_host(), self.options.get_port());
+        let name = self.options.get_database().unwrap_or_else(|| self.options.get_username());
+        match host {
+            "127.0.0.1" | "::1" | "localhost" => format!("{host}/{name}"),
+            _ => format!("{host}:{port}/{name}"),
+        }
+    }
+
     /// Connects; `application` is what the server's own views show.
     ///
     /// # Errors
@@ -209,6 +220,19 @@ mod tests {
             let year: u32 = std::str::from_utf8(&der[end..end + 4]).unwrap().parse().unwrap();
             assert!(year >= 2060, "{name} ends in {year}");
         }
+    }
+
+    #[test]
+    fn a_database_is_known_by_its_place_and_never_by_a_login() {
+        let named = |url: &str| {
+            let lookup = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
+            let mut env = Env::new(&lookup);
+            let database = Database::from_env(&mut env, TARGET);
+            env.finish(database).unwrap().name()
+        };
+        assert_eq!(named("postgres://reader:hush@db.example.org:6432/shop"), "db.example.org:6432/shop");
+        assert_eq!(named("postgres://other:hush@db.example.org/shop"), "db.example.org:5432/shop");
+        assert_eq!(named("postgres://reader:hush@127.0.0.1:49152/shop?sslmode=disable"), "127.0.0.1/shop");
     }
 
     #[test]

@@ -2,10 +2,14 @@
 
 mod payloads;
 mod prepare;
+mod read;
 mod spec;
 mod trigger;
+mod windows;
 
 pub use payloads::*;
 pub use prepare::{End, Prepare, PrepareOutput};
+pub use read::Parts;
 pub use spec::*;
 pub use trigger::*;
+pub use windows::*;

@@ -3,6 +3,7 @@
 use super::Problem;
 use super::near::did_you_mean;
 use serde_json::{Map, Value};
+use std::ops::RangeInclusive;
 
 /// An object of a spec on its way into its type.
 pub(crate) struct Fields<'p> {
@@ -61,6 +62,58 @@ impl<'p> Fields<'p> {
                 String::new()
             }
         }
+    }
+
+    /// A text; `None` if it is not there, or null, or, after a problem, something else.
+    pub(crate) fn optional_text(&mut self, name: &'static str) -> Option<String> {
+        match self.take(name)? {
+            Value::String(text) => Some(text),
+            Value::Null => None,
+            other => {
+                self.wrong(name, format!("is {}, not a text", kind(&other)));
+                None
+            }
+        }
+    }
+
+    /// A text that says something more than itself, and has to be there; `None`, after a problem, if it does not.
+    pub(crate) fn parsed<T: TryFrom<String, Error = String>>(&mut self, name: &'static str) -> Option<T> {
+        let before = self.problems.len();
+        let text = self.text(name, None);
+        if self.problems.len() > before {
+            return None;
+        }
+        T::try_from(text).map_err(|problem| self.wrong(name, problem)).ok()
+    }
+
+    /// A list of texts; empty if it is not there.
+    pub(crate) fn texts(&mut self, name: &'static str) -> Vec<String> {
+        let items = match self.take(name) {
+            None => return Vec::new(),
+            Some(Value::Array(items)) => items,
+            Some(other) => {
+                self.wrong(name, format!("is {}, not a list of texts", kind(&other)));
+                return Vec::new();
+            }
+        };
+        let mut texts = Vec::new();
+        for (place, item) in items.into_iter().enumerate() {
+            match item {
+                Value::String(text) => texts.push(text),
+                other => self.wrong_within(&format!("{name}/{place}"), format!("is {}, not a text", kind(&other))),
+            }
+        }
+        texts
+    }
+
+    /// A number within limits; the default, after a problem, if it is something else.
+    pub(crate) fn number(&mut self, name: &'static str, default: u32, limits: RangeInclusive<u32>) -> u32 {
+        let Some(given) = self.take(name) else { return default };
+        let number = given.as_u64().and_then(|number| u32::try_from(number).ok());
+        number.filter(|number| limits.contains(number)).unwrap_or_else(|| {
+            self.wrong(name, format!("is {given}, not a number from {} to {}", limits.start(), limits.end()));
+            default
+        })
     }
 
     /// True or false.

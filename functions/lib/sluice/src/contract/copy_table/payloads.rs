@@ -69,6 +69,8 @@ pub struct PlanOutput {
     pub to: Option<String>,
     /// One item per window, for the Map; none in a dry run.
     pub windows: Vec<WindowIndex>,
+    /// Each only after the one before it.
+    pub in_order: bool,
     /// The [`Plan`], unless there is nothing to do.
     pub plan: Option<ObjectRef>,
     /// How the columns are copied.
@@ -187,6 +189,10 @@ pub struct CopyOutput {
     pub rows_unchanged: u64,
     /// Rows of the target that are newer than the source's, hence stayed.
     pub rows_newer: u64,
+    /// Of a comparison in the mode `upsert`: rows of the target that the source does not have in the window. That mode
+    /// deletes nothing, so these are no difference.
+    #[serde(default)]
+    pub rows_only_at_target: u64,
 }
 
 /// Why a window was not copied.
@@ -224,6 +230,9 @@ pub struct WindowResult {
     /// The name of the error that it ended with, if it did.
     #[serde(default)]
     pub error: Option<String>,
+    /// As [`CopyOutput::rows_only_at_target`].
+    #[serde(default)]
+    pub rows_only_at_target: u64,
 }
 
 /// Output of the state `ConcludeCopy`.
@@ -245,6 +254,9 @@ pub struct ConcludeOutput {
     pub rows_deleted: u64,
     /// Rows that stayed as they were.
     pub rows_unchanged: u64,
+    /// Of a comparison in the mode `upsert`: rows that only the target has, which that mode leaves there.
+    #[serde(default)]
+    pub rows_only_at_target: u64,
     /// In the mode `replace`: statements that make the target's own sequences go on after the copied rows, for whoever
     /// wants that.
     #[serde(default)]
@@ -274,7 +286,7 @@ mod tests {
         let CopyTableInput::State(input) = read(&event).unwrap() else { panic!("a state") };
         assert!(matches!(*input, StateInput::Plan(input) if input.spec.check().is_ok()));
         event["target"]["keys"] = json!(["id"]);
-        assert!(read(&event).unwrap_err().to_string().contains("unknown field `keys`"));
+        assert!(read(&event).unwrap_err().to_string().contains("/target/keys: there is no such field; did you mean"));
         event["action"] = json!("drop");
         assert!(read(&event).is_err());
     }

@@ -1,6 +1,6 @@
 //! What may start an execution. Callers choose times only.
 
-use super::spec::Day;
+use super::windows::Day;
 use serde::{Deserialize, Serialize};
 
 /// A valid start.
