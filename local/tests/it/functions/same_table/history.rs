@@ -164,10 +164,8 @@ impl<'a> History<'a> {
     }
 
     fn content(&mut self) -> Content {
-        match self.job.quarantines || self.random.below(12) == 0 {
-            true => Content::Any,
-            false => Content::Good,
-        }
+        // Now and then a run has to fail.
+        if self.random.below(24) == 0 { Content::ANY } else { self.job.set_aside }
     }
 
     /// A new version of a file.
@@ -248,12 +246,12 @@ impl<'a> History<'a> {
     fn correct(&mut self) {
         let mut files: Vec<String> = self.machine.files().into_keys().collect();
         if !files.iter().any(|key| self.job.has_key_in(key)) {
-            files.push(self.job.name(&mut self.random, Content::Good));
+            files.push(self.job.name(&mut self.random, Content::GOOD));
         }
         for (number, key) in files.into_iter().enumerate() {
             self.pass();
             if self.job.has_key_in(&key) {
-                let text = self.job.text(&mut self.random, Content::Good);
+                let text = self.job.text(&mut self.random, Content::GOOD);
                 let text = if self.job.refuses_repeated() { unlike(number) } else { text };
                 self.machine.upload(&key, &text, self.now);
             } else {
