@@ -48,9 +48,15 @@ async fn why_gone(
 ) -> Result<Option<&'static str>, BoxError> {
     let has_records: bool =
         sqlx::query_scalar("select to_regclass('sluice.targets') is not null").fetch_one(&mut *connection).await?;
-    let has_rows: Option<bool> = if has_records {
-        let recorded = sqlx::query_scalar(
-            "select has_rows from sluice.targets where target = $1 and job = $2 and generation::text = $3 \
+    let table = quoted_table(target);
+    let recorded: Option<(bool, bool)> = if has_records {
+        // As `postgres::targets` tells that a table is another one.
+        let recorded = sqlx::query_as(
+            "select has_rows, coalesce(
+                 (to_jsonb(known) ->> 'record_oid')::oid = known.tableoid
+                     and (to_jsonb(known) ->> 'table_oid')::oid <> to_regclass($5), false
+             )
+             from sluice.targets known where target = $1 and job = $2 and generation::text = $3
              and detected_at >= $4::timestamptz",
         );
         let recorded = recorded.bind(target.full_name()).bind(job);
@@ -58,14 +64,16 @@ async fn why_gone(
     } else {
         None
     };
-    let Some(has_rows) = has_rows else {
+    let Some((has_rows, is_another)) = recorded else {
         return Ok(Some("this database does not know of the last run"));
     };
-    let table = quoted_table(target);
     let is_there: bool =
         sqlx::query_scalar("select to_regclass($1) is not null").bind(&table).fetch_one(&mut *connection).await?;
     if !is_there {
         return Ok(Some("the table is gone"));
+    }
+    if is_another {
+        return Ok(Some("the table was dropped and made again"));
     }
     let holds_some: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select exists (select from only {table})")))
         .fetch_one(connection)
