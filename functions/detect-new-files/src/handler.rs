@@ -103,7 +103,7 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
     let listing = (trigger.mode != Mode::Explain).then(|| Listing::start(store, &input.prefix));
     let watermark = watermark::last_success(executions, execution).await?;
     let document = store.read_latest_json::<Loaded>(&keys::loaded(&execution.job)).await?;
-    let print = spec.print(&input.prefix);
+    let print = spec.print(store.bucket(), &input.prefix);
     let known = Known { record: input.record.as_ref(), document: document.as_ref().map(|latest| &latest.document) };
     let assumed = known.assumed(&print);
     let change = known.change(&print, trigger.reload);

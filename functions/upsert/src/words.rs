@@ -7,10 +7,12 @@
 //! - `table`: the table of words.
 //! - `files`: the run's files.
 //! - `replace`: from the words before to those after the run.
+//! - `loss`: what a reload that nobody asked for would lose.
 //! - `repeated`: files that say what others say, and do not count.
 //! - `total`: from words to rows of the target.
 
 mod files;
+mod loss;
 mod repeated;
 mod replace;
 mod table;
@@ -42,9 +44,13 @@ pub(crate) async fn load(
     start: &Start,
 ) -> Result<(u64, Merged)> {
     let words = Words::new(target)?;
-    words.ensure_table(connection, start).await?;
     files::stage(connection, store.bucket(), load.results).await?;
     let rows_staged = staging::stage(connection, store, target, load.results).await?;
+    if load.manifest.is_reload_by_itself {
+        loss::refuse(connection, &words, store.bucket(), load).await?;
+    }
+    words.ensure_table(connection, start).await?;
+    words.refuse_other_bucket(connection, store.bucket()).await?;
 
     let mut merged = Merged::default();
     merged.are_partial(&replace::partial_keys(connection, &words).await?);

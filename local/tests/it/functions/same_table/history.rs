@@ -317,7 +317,7 @@ impl<'a> History<'a> {
             let loaded: BTreeSet<&str> = self.runs.iter().flatten().map(|seen| seen.key.as_str()).collect();
             let is_any_gone = loaded.iter().any(|key| !files.contains_key(*key));
             // Of a file with bad rows the table may have more than is there of it now.
-            let has_bad_rows = text.contains("of their keys are in quarantine") && outcome.has_rejected_rows;
+            let has_bad_rows = text.contains("in quarantine, and ") && outcome.has_rejected_rows;
             let is_any_lost = is_any_gone || !outcome.bad.is_empty() || has_bad_rows;
             assert!(self.job.on_overlap == OnOverlap::LastRun || is_any_lost, "nothing would be lost: {place}");
             assert!(!asks_reload, "{place}");
