@@ -526,7 +526,9 @@ def repeated(columns, shape, said):
         for other, two in good.items():
             shared = one.keys() & two.keys()
             equal = [key for key in shared if one[key] == two[key]]
-            if len(equal) >= 2 and 2 * len(equal) > len(shared):
+            figures = sum(value not in (0, None) for key in equal for value in one[key].values())
+            is_of_one_key = len(one) == len(two) == len(equal) == 1
+            if is_of_one_key and figures >= 2 or len(equal) >= 2 and 2 * len(equal) > len(shared):
                 bad[name] = f"{name} says the same as {other} of {len(equal)} of {len(shared)} keys; newest_file?"
                 break
         else:

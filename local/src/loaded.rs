@@ -4,12 +4,18 @@
 use crate::BoxError;
 use crate::deployment::Deployment;
 use crate::report::quoted_table;
-use sluice::contract::{Loaded, keys};
-use sluice::spec::Target;
+use sluice::contract::{Execution, Loaded, keys};
+use sluice::ledger::each_loaded;
+use sluice::spec::{OnOverlap, Target};
+use sluice::store::Store;
 use sqlx::PgConnection;
+use std::collections::BTreeSet;
+
+/// How many files are named.
+const NAMED: usize = 3;
 
 /// Compares `state/<job>/loaded.json` with the database. If that has another table, or none, says why; and if the run
-/// that comes `loads`, removes the document, so that it looks at all files.
+/// that comes `loads`, removes the document, so that it looks at all files. Names the files that it will not find.
 ///
 /// # Errors
 /// As S3 and the server have it.
@@ -32,11 +38,51 @@ pub(crate) async fn forget_if_gone(
     let mut connection = deployment.connect().await?;
     let Some(why) = why_gone(&mut connection, &deployment.job, target, &loaded).await? else { return Ok(None) };
     let table = target.full_name();
+    let gone = told_gone(&gone(deployment, &loaded).await?, target.on_overlap);
     if !loads {
-        return Ok(Some(format!("{table}: {why}; a run that loads will look at all files")));
+        return Ok(Some(format!("{table}: {why}; a run that loads will look at all files{gone}")));
     }
     s3.delete_object().bucket(&deployment.bucket).key(&key).send().await?;
-    Ok(Some(format!("{table}: {why}, so all files are looked at")))
+    Ok(Some(format!("{table}: {why}, so all files are looked at{gone}")))
+}
+
+/// The files that were loaded and are gone from the bucket.
+async fn gone(deployment: &Deployment, loaded: &Loaded) -> Result<BTreeSet<String>, BoxError> {
+    let (s3, mut files) = (deployment.s3(), BTreeSet::new());
+    // Of an execution the ledger asks whose job it is.
+    let execution = Execution {
+        job: deployment.job.clone(),
+        id: String::new(),
+        name: String::new(),
+        started_at: String::new(),
+        state_machine: deployment.state_machine_arn.clone(),
+    };
+    let store = Store::new(s3.clone(), deployment.bucket.clone());
+    let take = |key: String, _: &str| {
+        files.insert(key);
+    };
+    each_loaded(&store, &execution, loaded, take).await?;
+    let mut pages = s3.list_objects_v2().bucket(&deployment.bucket).prefix(&deployment.prefix).into_paginator().send();
+    while let Some(page) = pages.next().await {
+        for key in page?.contents().iter().filter_map(|object| object.key()) {
+            files.remove(key);
+        }
+    }
+    Ok(files)
+}
+
+/// What is to be said of files that are gone.
+fn told_gone(files: &BTreeSet<String>, on_overlap: OnOverlap) -> String {
+    if files.is_empty() {
+        return String::new();
+    }
+    let first = files.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = if files.len() > NAMED { ", ..." } else { "" };
+    let what = match on_overlap {
+        OnOverlap::LastRun => "what they said is lost",
+        OnOverlap::AllFiles | OnOverlap::NewestFile => "what they said is lost unless the schema sluice still has it",
+    };
+    format!("; {} of those that were loaded are gone from the bucket, and {what}: {first}{more}", files.len())
 }
 
 /// Why the table is not the one that was loaded; `None` if it is.
@@ -48,27 +94,55 @@ async fn why_gone(
 ) -> Result<Option<&'static str>, BoxError> {
     let has_records: bool =
         sqlx::query_scalar("select to_regclass('sluice.targets') is not null").fetch_one(&mut *connection).await?;
-    let has_rows: Option<bool> = if has_records {
-        let recorded = sqlx::query_scalar(
-            "select has_rows from sluice.targets where target = $1 and job = $2 and generation::text = $3 \
+    let table = quoted_table(target);
+    let recorded: Option<(bool, bool)> = if has_records {
+        // As `postgres::targets` tells that a table is another one.
+        let recorded = sqlx::query_as(
+            "select has_rows, coalesce(
+                 (to_jsonb(known) ->> 'record_oid')::oid = known.tableoid
+                     and (to_jsonb(known) ->> 'table_oid')::oid <> to_regclass($5), false
+             )
+             from sluice.targets known where target = $1 and job = $2 and generation::text = $3
              and detected_at >= $4::timestamptz",
         );
         let recorded = recorded.bind(target.full_name()).bind(job);
-        recorded.bind(&loaded.generation).bind(&loaded.detected_at).fetch_optional(&mut *connection).await?
+        recorded
+            .bind(&loaded.generation)
+            .bind(&loaded.detected_at)
+            .bind(&table)
+            .fetch_optional(&mut *connection)
+            .await?
     } else {
         None
     };
-    let Some(has_rows) = has_rows else {
+    let Some((has_rows, is_another)) = recorded else {
         return Ok(Some("this database does not know of the last run"));
     };
-    let table = quoted_table(target);
     let is_there: bool =
         sqlx::query_scalar("select to_regclass($1) is not null").bind(&table).fetch_one(&mut *connection).await?;
     if !is_there {
         return Ok(Some("the table is gone"));
     }
+    if is_another {
+        return Ok(Some("the table was dropped and made again"));
+    }
     let holds_some: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select exists (select from only {table})")))
         .fetch_one(connection)
         .await?;
     Ok((has_rows && !holds_some).then_some("the table was emptied"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_are_gone_are_counted_and_named() {
+        let files = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+        assert_eq!(told_gone(&files(&[]), OnOverlap::LastRun), "");
+        let told = "; 1 of those that were loaded are gone from the bucket, and what they said is lost: in/a";
+        assert_eq!(told_gone(&files(&["in/a"]), OnOverlap::LastRun), told);
+        let told = told_gone(&files(&["d", "c", "b", "a"]), OnOverlap::AllFiles);
+        assert!(told.starts_with("; 4 of") && told.ends_with("sluice still has it: a, b, c, ..."), "{told}");
+    }
 }

@@ -83,6 +83,13 @@ impl<'a> Known<'a> {
             let why = format!("nothing is recorded as loaded into {table}");
             return Change::FullLook { why, selects_loaded: false };
         };
+        if assumed.print.selection.is_of_other_bucket(&now.selection) {
+            let (before, after) = (&assumed.print.selection.bucket, &now.selection.bucket);
+            return Change::Refused(format!(
+                "{table} was loaded from the bucket {before}, and this job reads from {after}: what the files of both \
+                 say would be in it; {RELOAD}"
+            ));
+        }
         if assumed.print.on_overlap != now.on_overlap {
             let (before, after) = (assumed.print.on_overlap.as_str(), now.on_overlap.as_str());
             let what = format!("/target/on_overlap is {after}, and {table} was loaded by {before}; {RELOAD}");
@@ -106,7 +113,7 @@ impl<'a> Known<'a> {
         // After the last load, a look at all that was selected then may have found nothing new. Only the document
         // tells.
         let looked_at = self.document.filter(is_same).unwrap_or(assumed);
-        if looked_at.print.selection != now.selection {
+        if !looked_at.print.selection.selects_as(&now.selection) {
             let why = "the prefix, source.suffix or source.read_hidden changed".to_owned();
             return Change::FullLook { why, selects_loaded: true };
         }
@@ -130,9 +137,23 @@ pub(crate) fn refuse_loss(why: &str, which: &str, how: &str) -> String {
 pub(crate) fn refuse_nothing(now: &Print, job: &str) -> String {
     let (table, prefix, document) = (&now.target, &now.selection.prefix, keys::loaded(job));
     format!(
-        "{table} has lost what was loaded into it (it is gone, was emptied, or the database is another one), and no file \
-         is left under {prefix} from which to load it again; bring the files or the table back, or, if the table is to \
+        "{table} has lost what was loaded into it (it is gone, was emptied or made again, or the database is another \
+         one), and no file is left under {prefix} from which to load it again; bring the files or the table back, or, if the table is to \
          begin empty, delete the object {document} from the bucket"
+    )
+}
+
+/// What a run says of files that were loaded into a table which has lost that, and are not there any more:
+/// `which` names them.
+pub(crate) fn lost_and_gone(now: &Print, which: &str) -> String {
+    let what = match now.on_overlap {
+        OnOverlap::LastRun => "what they said is lost",
+        OnOverlap::AllFiles | OnOverlap::NewestFile => "what they said is lost unless the schema sluice still has it",
+    };
+    format!(
+        "{} has lost what was loaded into it (it is gone, was emptied or made again, or the database is another one); \
+         files that were loaded are gone from the bucket or no longer selected, and {what}: {which}",
+        now.target
     )
 }
 
@@ -152,7 +173,12 @@ mod tests {
     use sluice::spec::Selection;
 
     fn print() -> Print {
-        let selection = Selection { prefix: "in/".to_owned(), suffixes: vec![".csv".to_owned()], read_hidden: false };
+        let selection = Selection {
+            bucket: "lake".to_owned(),
+            prefix: "in/".to_owned(),
+            suffixes: vec![".csv".to_owned()],
+            read_hidden: false,
+        };
         Print { target: "public.t".to_owned(), selection, reading: "r".to_owned(), on_overlap: OnOverlap::AllFiles }
     }
 
@@ -181,7 +207,7 @@ mod tests {
     /// The rows of the reference's section 9, with the database asked and not.
     #[test]
     fn each_change_of_the_spec_has_its_answer() {
-        let rows: [(&str, Alter, &str); 10] = [
+        let rows: [(&str, Alter, &str); 13] = [
             ("nothing that matters", |_| (), "nothing"),
             ("prefix", |print| print.selection.prefix = "in/a/".to_owned(), "full look at what is selected"),
             ("suffix", |print| print.selection.suffixes.push(".txt".to_owned()), "full look at what is selected"),
@@ -189,7 +215,14 @@ mod tests {
             ("reading", |print| print.reading = "s".to_owned(), "reload of all that is loaded"),
             ("on_overlap", |print| print.on_overlap = OnOverlap::NewestFile, "refused"),
             ("on_overlap", |print| print.on_overlap = OnOverlap::LastRun, "refused"),
+            ("bucket", |print| print.selection.bucket = "pond".to_owned(), "refused"),
+            ("bucket, from before it was written down", |print| print.selection.bucket.clear(), "nothing"),
             ("table", |print| print.target = "public.u".to_owned(), "full look"),
+            (
+                "table and bucket",
+                |print| (print.target, print.selection.bucket) = ("public.u".to_owned(), "pond".to_owned()),
+                "full look",
+            ),
             (
                 "reading and selection",
                 |print| (print.reading, print.selection.read_hidden) = ("s".to_owned(), true),

@@ -103,7 +103,7 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
     let listing = (trigger.mode != Mode::Explain).then(|| Listing::start(store, &input.prefix));
     let watermark = watermark::last_success(executions, execution).await?;
     let document = store.read_latest_json::<Loaded>(&keys::loaded(&execution.job)).await?;
-    let print = spec.print(&input.prefix);
+    let print = spec.print(store.bucket(), &input.prefix);
     let known = Known { record: input.record.as_ref(), document: document.as_ref().map(|latest| &latest.document) };
     let assumed = known.assumed(&print);
     let change = known.change(&print, trigger.reload);
@@ -123,7 +123,7 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
 
     let search = Search { source, prefix, window: &window, forget: &trigger.forget };
     let mut selected = None;
-    let restored = known.restored(&print);
+    let (restored, lost) = (known.restored(&print), known.lost(&print));
     match (&change, assumed) {
         (Change::Refused(why), _) => return Err(misconfigured(execution, why)),
         (Change::FullLook { why, selects_loaded: true }, Some(assumed)) => {
@@ -132,7 +132,7 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
             }
         }
         (Change::Reload { finds_loaded: true, .. }, _) => selected = Some(KeySet::default()),
-        (Change::FullLook { .. }, _) if restored.is_some() => selected = Some(KeySet::default()),
+        (Change::FullLook { .. }, _) if restored.is_some() || lost.is_some() => selected = Some(KeySet::default()),
         _ => {}
     }
     let mut ledger = Ledger::new(store, execution, assumed, sameness, window.ledger_start());
@@ -154,7 +154,7 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
         let what = format!("reload: there is no file to load under {prefix}, and a table is not emptied by that");
         return Err(Error::new(Kind::InvalidEvent, what));
     }
-    if output.new_file_count == 0 && known.lost(&print).is_some() {
+    if output.new_file_count == 0 && lost.is_some() {
         return Err(misconfigured(execution, &change::refuse_nothing(&print, &execution.job)));
     }
     let mut notes = notes(&change, &output, watermark.is_some() || document.is_some());
@@ -162,6 +162,11 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
         && let Some(which) = search::undone_and_gone(store, execution, loaded, restored_to, selected).await?.named()
     {
         notes.push(change::undone(&print, restored_to, &which));
+    }
+    if let (Change::FullLook { .. }, Some(lost), Some(selected)) = (&change, lost, &selected)
+        && let Some(which) = search::not_listed(store, execution, lost, selected).await?.named()
+    {
+        notes.push(change::lost_and_gone(&print, &which));
     }
     for note in &notes {
         info!("{note}");

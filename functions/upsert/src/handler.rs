@@ -16,7 +16,7 @@ use sluice::store::Store;
 use sluice::{Error, Kind, Result, aws};
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::info;
+use tracing::{error, info};
 
 /// How long before Lambda's deadline the database gives up, so that its error still reaches the state machine.
 const DEADLINE_MARGIN: Duration = Duration::from_secs(10);
@@ -123,6 +123,15 @@ async fn upsert(context: &Context, invocation: &Invocation, input: UpsertInput) 
             recorded.output
         }
     };
+    if output.rows_rejected + output.files_bad > 0 {
+        // The alarm on it reads this line, so it is of the level that no `LOG_LEVEL` hides.
+        error!(
+            mode = ?input.mode,
+            files.bad = output.files_bad,
+            rows.rejected = output.rows_rejected,
+            "rows or files set aside"
+        );
+    }
     info!(
         mode = ?input.mode,
         files.loaded = output.files,

@@ -35,7 +35,10 @@ impl Start {
         let is_new = loaded.is_none();
         let is_unrecorded = known.has_rows && known.written.is_none();
         let has_own_words = match &known.written {
-            Some(written) => written.print.reading == manifest.print.reading,
+            Some(Loaded { print, .. }) => {
+                let is_elsewhere = print.selection.is_of_other_bucket(&manifest.print.selection);
+                print.reading == manifest.print.reading && !is_elsewhere
+            }
             None => targets::has_words_of_earlier_version(connection, &load.spec.target, &load.input.execution).await?,
         };
         let drops_words = is_reload || !has_own_words;
@@ -59,16 +62,18 @@ pub(crate) fn is_as_assumed(loaded: Option<&Loaded>, manifest: &Manifest) -> boo
     let is_assumed = manifest.assumed.as_ref().is_some_and(|assumed| {
         (&assumed.generation, &assumed.detected_at) == (&loaded.generation, &loaded.detected_at)
     });
-    let is_alike =
-        (&loaded.print.reading, loaded.print.on_overlap) == (&manifest.print.reading, manifest.print.on_overlap);
+    let (there, here) = (&loaded.print, &manifest.print);
+    let is_alike = (&there.reading, there.on_overlap) == (&here.reading, here.on_overlap)
+        && !there.selection.is_of_other_bucket(&here.selection);
     is_assumed && (is_alike || manifest.reload)
 }
 
-/// Refuses a reload that would lose what the table holds of files that are not among those it loads.
+/// Refuses a reload that cannot be all of what there is.
 ///
 /// # Errors
-/// `StaleRun` if a file changed meanwhile; `Misconfigured` if one was set aside, and nobody asked for the reload.
-pub(crate) fn refuse_loss(load: &Load<'_>) -> Result<()> {
+/// `StaleRun` if a file changed meanwhile; `Misconfigured` if nobody asked for it, and no words are kept by which to
+/// tell what would be lost.
+pub(crate) fn refuse_reload(load: &Load<'_>) -> Result<()> {
     let Load { manifest, results, spec, .. } = load;
     if !manifest.reload {
         return Ok(());
@@ -77,37 +82,14 @@ pub(crate) fn refuse_loss(load: &Load<'_>) -> Result<()> {
         let what = format!("{changed}; a reload takes all files or none: start again");
         return Err(Error::new(Kind::StaleRun, what));
     }
-    match results.set_aside() {
-        Some(set_aside) if manifest.is_reload_by_itself => {
-            let what = format!(
-                "target {}: its spec changed, so all files are to be loaded anew, but {set_aside}; what the table has \
-                 of these would be lost: put the spec or the files right, or start with {{\"reload\": true}}, which \
-                 loads without them",
-                spec.target.full_name()
-            );
-            Err(Error::new(Kind::Misconfigured, what))
-        }
-        _ => Ok(()),
+    if manifest.is_reload_by_itself && !spec.target.on_overlap.keeps_words() {
+        let what = format!(
+            "target {}: with on_overlap last_run a reload has to be asked for: {{\"reload\": true}}",
+            spec.target.full_name()
+        );
+        return Err(Error::new(Kind::Misconfigured, what));
     }
-}
-
-/// Refuses a reload that nobody asked for, if it has `partial_keys` to load by a part of their rows only: the table may
-/// have them whole, by a version of a file that is there no more.
-///
-/// # Errors
-/// `Misconfigured`, with what to do.
-pub(crate) fn refuse_parts(load: &Load<'_>, partial_keys: u64) -> Result<()> {
-    let Load { manifest, spec, .. } = load;
-    if partial_keys == 0 || !manifest.is_reload_by_itself {
-        return Ok(());
-    }
-    let what = format!(
-        "target {}: its spec changed, so all files are to be loaded anew, but rows of {partial_keys} of their keys are in \
-         quarantine; whole values that the table has of these would be lost: put the spec or the rows right, or start \
-         with {{\"reload\": true}}, which loads what is there",
-        spec.target.full_name()
-    );
-    Err(Error::new(Kind::Misconfigured, what))
+    Ok(())
 }
 
 #[cfg(test)]
@@ -122,10 +104,11 @@ mod tests {
 
     #[test]
     fn what_is_loaded_has_to_be_what_was_assumed() {
-        let print = spec("t", "all_files").print("in/");
+        let print = spec("t", "all_files").print("lake", "in/");
         let (otherwise, moved) =
-            (Print { reading: "other".to_owned(), ..print.clone() }, spec("t", "all_files").print("x/"));
-        let mode = spec("t", "newest_file").print("in/");
+            (Print { reading: "other".to_owned(), ..print.clone() }, spec("t", "all_files").print("lake", "x/"));
+        let mode = spec("t", "newest_file").print("lake", "in/");
+        let elsewhere = spec("t", "all_files").print("pond", "in/");
         let here = loaded("g", "1", &print);
         for (is, assumed, reload, expected) in [
             (None, None, false, true),
@@ -140,7 +123,9 @@ mod tests {
             (Some(loaded("g", "1", &otherwise)), Some(here.clone()), false, false),
             (Some(loaded("g", "1", &otherwise)), Some(here.clone()), true, true),
             (Some(loaded("g", "1", &mode)), Some(here.clone()), false, false),
-            (Some(loaded("g", "1", &mode)), Some(here), true, true),
+            (Some(loaded("g", "1", &mode)), Some(here.clone()), true, true),
+            (Some(loaded("g", "1", &elsewhere)), Some(here.clone()), false, false),
+            (Some(loaded("g", "1", &elsewhere)), Some(here), true, true),
         ] {
             let manifest = Manifest {
                 detected_at: "3".to_owned(),

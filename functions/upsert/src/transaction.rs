@@ -4,7 +4,7 @@ use crate::last_run;
 use crate::load::Load;
 use crate::merged::Merged;
 use crate::runs::{self, Recorded, Run};
-use crate::start::{Start, is_as_assumed, refuse_loss, refuse_parts};
+use crate::start::{Start, is_as_assumed, refuse_reload};
 use crate::target::Target;
 use crate::words;
 use postgres::bookkeeping;
@@ -37,8 +37,8 @@ pub(crate) enum Done {
 /// Loads a run, or finds that it is loaded already, or that the target is not what its manifest assumes.
 ///
 /// # Errors
-/// `StaleRun` if a newer run is in the table, `Misconfigured` if the table does not fit; others as [`refuse_loss`],
-/// [`refuse_parts`] and [`classify`].
+/// `StaleRun` if a newer run is in the table, `Misconfigured` if the table does not fit; others as
+/// [`refuse_reload`], [`words::load`], [`last_run::load`] and [`classify`].
 pub(crate) async fn load(
     connection: &mut PgConnection,
     store: &Store,
@@ -77,14 +77,13 @@ pub(crate) async fn load(
     if !is_as_assumed(record.loaded.as_ref(), manifest) {
         return Ok(Done::Nothing(UpsertOutput { mode: input.mode, record: Some(record), ..UpsertOutput::default() }));
     }
-    refuse_loss(load)?;
+    refuse_reload(load)?;
     targets::claim(&mut transaction, &spec.target, &input.execution, &known).await?;
     let start = Start::new(&mut transaction, &known, load).await?;
     let (rows_staged, merged) = match target.keeps_words() {
         true => words::load(&mut transaction, store, &target, load, &start).await?,
         false => last_run::load(&mut transaction, store, &target, load, &start).await?,
     };
-    refuse_parts(load, merged.partial)?;
     let output = output(load, rows_staged, &merged)?;
     let Start { generation, after, .. } = start;
     let recorded = Recorded { output, generation, after };

@@ -7,10 +7,16 @@
 //! - `table`: the table of words.
 //! - `files`: the run's files.
 //! - `replace`: from the words before to those after the run.
+//! - `loss`: what a reload that nobody asked for would lose.
+//! - `pairs`: files that say the same of a key.
 //! - `repeated`: files that say what others say, and do not count.
+//! - `alike`: files that say of one key what others say, and count.
 //! - `total`: from words to rows of the target.
 
+mod alike;
 mod files;
+mod loss;
+mod pairs;
 mod repeated;
 mod replace;
 mod table;
@@ -32,8 +38,9 @@ use tracing::warn;
 /// Loads a run. Returns how many rows were staged, and what that did.
 ///
 /// # Errors
-/// `Misconfigured` if the target has rows on which no file has a word, `InvalidSource` if a file says what another one
-/// says; others as [`staging::stage`].
+/// `Misconfigured` if the target has rows on which no file has a word, was loaded from another bucket, or would lose
+/// something by a reload that nobody asked for; `InvalidSource` if a file says what another one says; others as
+/// [`staging::stage`].
 pub(crate) async fn load(
     connection: &mut PgConnection,
     store: &Store,
@@ -42,9 +49,13 @@ pub(crate) async fn load(
     start: &Start,
 ) -> Result<(u64, Merged)> {
     let words = Words::new(target)?;
-    words.ensure_table(connection, start).await?;
     files::stage(connection, store.bucket(), load.results).await?;
     let rows_staged = staging::stage(connection, store, target, load.results).await?;
+    if load.manifest.is_reload_by_itself {
+        loss::refuse(connection, &words, store.bucket(), load).await?;
+    }
+    words.ensure_table(connection, start).await?;
+    words.refuse_other_bucket(connection, store.bucket()).await?;
 
     let mut merged = Merged::default();
     merged.are_partial(&replace::partial_keys(connection, &words).await?);

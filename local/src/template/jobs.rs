@@ -80,6 +80,22 @@ pub fn reference(jobs: &[Job]) -> Option<&Job> {
     jobs.iter().find(|job| job.name == REFERENCE_JOB).or(jobs.first())
 }
 
+/// Parameters of the form before, by their kinds' templates, with what became of them.
+const FORMER: [(&str, &str, &str); 1] =
+    [("statemachine/transform-and-upsert.yaml", "LookbackHours", "is now lookback_hours of Source")];
+
+/// A problem for each parameter of the form before.
+fn former(id: &str, name: &str, location: &str, parameters: &Value, lines: &Lines<'_>) -> Vec<String> {
+    let is_there = |(kind, parameter, _): &&(&str, &str, &str)| {
+        location == *kind && parameters.get(*parameter).is_some_and(|value| !value.is_null())
+    };
+    let told = |(_, parameter, now): &(&str, &str, &str)| {
+        let line = lines.parameter(id, parameter).map_or_else(String::new, |written| format!("{}:", written.line));
+        format!("template.yaml:{line} job {name}, {parameter}: {now}")
+    };
+    FORMER.iter().filter(is_there).map(told).collect()
+}
+
 /// A job.
 ///
 /// # Errors
@@ -96,11 +112,20 @@ fn read(id: &str, properties: &Value, lines: &Lines<'_>) -> Result<Job, Vec<Stri
     let location =
         properties["Location"].as_str().ok_or("it has no Location").map_err(|what| of_job(what.to_owned()))?;
     let name = text("Job").and_then(|name| name.ok_or_else(|| lacks("Job"))).and_then(checked_name).map_err(of_job)?;
+    let mut problems = former(id, name, location, parameters, lines);
+    let kind = match Kind::read(location, name, &text, &|parameter| lines.parameter(id, parameter)) {
+        Ok(kind) if problems.is_empty() => kind,
+        Ok(_) => return Err(problems),
+        Err(mut more) => {
+            problems.append(&mut more);
+            return Err(problems);
+        }
+    };
     Ok(Job {
         id: id.to_owned(),
         name: name.to_owned(),
         location: location.to_owned(),
-        kind: Kind::read(location, name, &text, &|parameter| lines.parameter(id, parameter))?,
+        kind,
         after: parameters["After"].as_str().filter(|after| !after.is_empty()).map(ToOwned::to_owned),
     })
 }

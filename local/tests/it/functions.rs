@@ -18,6 +18,7 @@ pub(crate) mod ranges;
 pub(crate) mod refusals;
 pub(crate) mod repeated_files;
 pub(crate) mod same_table;
+pub(crate) mod set_aside;
 pub(crate) mod targets;
 pub(crate) mod upsert;
 pub(crate) mod wire;

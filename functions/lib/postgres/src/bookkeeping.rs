@@ -13,11 +13,16 @@ const CREATE: &str = include_str!("bookkeeping.sql");
 /// # Errors
 /// `Misconfigured` if the user may not create them.
 pub async fn ensure(connection: &mut PgConnection) -> Result<()> {
-    // The newest table, which comes last.
-    let is_there: bool = sqlx::query_scalar("select to_regclass('sluice.key_ranges') is not null")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(|error| classify("look for the tables of the schema sluice", error))?;
+    // What came last; all of it is made at once.
+    let is_there: bool = sqlx::query_scalar(
+        "select exists (
+             select from pg_attribute
+             where attrelid = to_regclass('sluice.targets') and attname = 'record_oid' and not attisdropped
+         )",
+    )
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(|error| classify("look for the tables of the schema sluice", error))?;
     if is_there {
         return Ok(());
     }

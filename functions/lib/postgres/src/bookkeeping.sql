@@ -49,6 +49,11 @@ create table if not exists sluice.targets (
     has_rows boolean not null,
     primary key (target, machine)
 );
+-- Which table that is, and which one this is. A table that was dropped and made again is another one; where this one is
+-- another, too, the database was brought back from a dump, and what lies in it belongs together.
+alter table sluice.targets
+    add column if not exists table_oid oid,
+    add column if not exists record_oid oid;
 comment on table sluice.targets is
     'What each Sluice job, by its state machine, has loaded into a table. Rows are written by the loading transaction.';
 

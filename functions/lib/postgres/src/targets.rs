@@ -1,5 +1,9 @@
 //! The table `sluice.targets`: what each job, by its state machine, has loaded into a table. It lies beside that table,
-//! so it is restored with it; and it says nothing of a table that is gone or was emptied.
+//! so it is restored with it; and it says nothing of a table that is gone, was emptied, or was made again by somebody.
+//!
+//! A table is known again by its `oid`. That stays when a table is emptied, rewritten or renamed, and when the server
+//! is upgraded or the database copied; a table that is dropped and made again gets another one. So does all that is
+//! brought back from a dump, `sluice.targets` as well: then the two belong together, and the record holds.
 
 use crate::identifiers::quoted;
 use crate::sql_error::classify;
@@ -17,14 +21,16 @@ pub struct Known {
     had_rows: bool,
     /// Whether it is there.
     is_there: bool,
+    /// Whether it was made after that load, by somebody else.
+    is_another: bool,
     /// Whether it has rows now.
     pub has_rows: bool,
 }
 
 impl Known {
-    /// What is loaded; nothing if the table is gone, or lost the rows that it had.
+    /// What is loaded; nothing if the table is gone or another one, or lost the rows that it had.
     pub fn record(&self) -> Record {
-        let is_lost = !self.is_there || (self.had_rows && !self.has_rows);
+        let is_lost = !self.is_there || self.is_another || (self.had_rows && !self.has_rows);
         Record { loaded: self.written.clone().filter(|_| !is_lost) }
     }
 }
@@ -47,18 +53,25 @@ pub async fn look(connection: &mut PgConnection, target: &Target, execution: &Ex
     .map_err(failed)?;
     // Where it may not be read, the check before a load says so.
     let has_rows = is_there && (!may_select || has_rows(connection, target).await?);
-    let mut known = Known { written: None, had_rows: false, is_there, has_rows };
+    let mut known = Known { written: None, had_rows: false, is_there, is_another: false, has_rows };
     if !is_known {
         return Ok(known);
     }
     let row = sqlx::query(
-        // As `sluice::time` has it.
+        // The time as `sluice::time` has it. A record of an earlier version lacks what tells whose it is.
         "select generation, to_char(detected_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), on_overlap,
-                reading, selection::text, has_rows
-         from sluice.targets where target = $1 and machine = $2",
+                reading, selection::text, has_rows,
+                coalesce(
+                    (to_jsonb(known) ->> 'record_oid')::oid = known.tableoid
+                        and (to_jsonb(known) ->> 'table_oid')::oid <> to_regclass(format('%I.%I', $3::text, $4::text)),
+                    false
+                )
+         from sluice.targets known where target = $1 and machine = $2",
     )
     .bind(target.full_name())
     .bind(execution.state_machine_name())
+    .bind(&target.schema)
+    .bind(&target.table)
     .fetch_optional(connection)
     .await
     .map_err(failed)?;
@@ -71,7 +84,7 @@ pub async fn look(connection: &mut PgConnection, target: &Target, execution: &Ex
             on_overlap: serde_json::from_value(row.get::<String, _>(2).into()).map_err(broken)?,
         };
         known.written = Some(Loaded { generation: row.get(0), detected_at: row.get(1), print });
-        known.had_rows = row.get(5);
+        (known.had_rows, known.is_another) = (row.get(5), row.get(6));
     }
     Ok(known)
 }
@@ -187,12 +200,14 @@ pub async fn write(
         .map_err(|error| Error::caused(Kind::InvariantBroken, "encode the selection", error))?;
     sqlx::query(
         "insert into sluice.targets
-             (target, machine, job, generation, detected_at, on_overlap, reading, selection, has_rows)
-         values ($1, $2, $3, $4, $5::timestamptz, $6, $7, $8::jsonb, $9)
+             (target, machine, job, generation, detected_at, on_overlap, reading, selection, has_rows,
+              table_oid, record_oid)
+         values ($1, $2, $3, $4, $5::timestamptz, $6, $7, $8::jsonb, $9,
+                 to_regclass(format('%I.%I', $10::text, $11::text)), 'sluice.targets'::regclass)
          on conflict (target, machine) do update set
-             (job, generation, detected_at, on_overlap, reading, selection, has_rows) =
+             (job, generation, detected_at, on_overlap, reading, selection, has_rows, table_oid, record_oid) =
              row (excluded.job, excluded.generation, excluded.detected_at, excluded.on_overlap, excluded.reading,
-                  excluded.selection, excluded.has_rows)",
+                  excluded.selection, excluded.has_rows, excluded.table_oid, excluded.record_oid)",
     )
     .bind(&print.target)
     .bind(execution.state_machine_name())
@@ -203,6 +218,8 @@ pub async fn write(
     .bind(&print.reading)
     .bind(selection)
     .bind(has_rows)
+    .bind(&target.schema)
+    .bind(&target.table)
     .execute(connection)
     .await
     .map_err(|error| classify("write down what is loaded", error))

@@ -119,7 +119,8 @@ mod tests {
     impl Database {
         fn loaded(&self) -> Option<Loaded> {
             let (generation, detected_at) = self.record.clone()?;
-            let selection = Selection { prefix: String::new(), suffixes: Vec::new(), read_hidden: false };
+            let selection =
+                Selection { bucket: String::new(), prefix: String::new(), suffixes: Vec::new(), read_hidden: false };
             let print =
                 Print { target: String::new(), selection, reading: String::new(), on_overlap: OnOverlap::AllFiles };
             Some(Loaded { generation, detected_at, print })

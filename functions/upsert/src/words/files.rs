@@ -57,7 +57,7 @@ async fn add(connection: &mut PgConnection, bucket: &str, batch: u32, files: &[L
 }
 
 /// What the words of a file are called: with its bucket, as words have always been.
-fn name(bucket: &str, key: &str) -> String {
+pub(super) fn name(bucket: &str, key: &str) -> String {
     format!("{bucket}/{key}")
 }
 

@@ -1,12 +1,15 @@
-//! `on_repeated_file: fail`: a file that says of most of the keys that it shares with another one what that says would
-//! be counted twice. Of the two the one that S3 dates later is a bad file: as long as it repeats the other, what it
-//! says is kept, but does not count.
+//! `on_repeated_file: fail`: a file that says what another one says would be counted twice. It does if it says the same
+//! of two or more keys, and of most that the two share; or, where each has but one key, if two or more values agree,
+//! as of a daily export under a new name: one value alone may be equal by chance. Of the two the one that S3 dates
+//! later is a bad file: as long as it repeats the other, what it says is kept, but does not count.
 //!
 //! So what counts depends on what the files say and when they are dated, not on the order in which they came. In the
 //! order of their dates, each file repeats another one or not; those that do are marked with one that they repeat, and
 //! which does not. Only a change of either can undo that, so no other marked file needs to be compared again.
 
+use super::alike;
 use super::files::{self, FILES};
+use super::pairs::{self, PAIRS};
 use super::replace::TOUCHED;
 use super::table::{MODIFIED, REPEATS, Words};
 use super::total::{self, FILE_COUNT, TOTALS};
@@ -40,12 +43,12 @@ impl Repeated {
     /// What it repeats.
     fn told(&self, bucket: &str) -> String {
         let [later, earlier] = [&self.later, &self.earlier].map(|name| files::key(bucket, name));
-        format!(
-            "{later} says the same as {earlier} on {} of the {} keys that they share, and would be counted twice: {}",
-            self.equal,
-            self.shared,
-            named(&self.first, usize::try_from(self.equal).unwrap_or(usize::MAX))
-        )
+        let keys = match self.equal {
+            1 => "the only key that they have".to_owned(),
+            equal => format!("{equal} of the {} keys that they share", self.shared),
+        };
+        let first = named(&self.first, usize::try_from(self.equal).unwrap_or(usize::MAX));
+        format!("{later} says the same as {earlier} on {keys}, and would be counted twice: {first}")
     }
 }
 
@@ -62,7 +65,8 @@ fn bad_ones(pairs: Vec<Repeated>) -> Vec<Repeated> {
     bad
 }
 
-/// The files that repeat others and are not marked yet. Each pair has one of the run's files or of `again`.
+/// The files that repeat others and are not marked yet, of [`PAIRS`] with one of the run's files or of `again`; `None`
+/// if no key is shared, and there are no pairs.
 ///
 /// # Errors
 /// `InvalidSource` if there is one and a bad file ends the run; others as [`classify`].
@@ -71,7 +75,7 @@ async fn find(
     words: &Words<'_>,
     bucket: &str,
     again: &BTreeSet<String>,
-) -> Result<Vec<Repeated>> {
+) -> Result<Option<Vec<Repeated>>> {
     // Most runs end here.
     let is_shared = format!("select exists (select from {TOTALS} where {FILE_COUNT} > 1)");
     let is_shared: bool = sqlx::query_scalar(AssertSqlSafe(is_shared))
@@ -79,9 +83,10 @@ async fn find(
         .await
         .map_err(|error| classify("look for keys that files share", error))?;
     if !is_shared {
-        return Ok(Vec::new());
+        return Ok(None);
     }
-    let bad = bad_ones(pairs(connection, words, again).await?);
+    pairs::find(connection, words, again).await?;
+    let bad = bad_ones(repeated(connection, words).await?);
     match bad.first() {
         Some(first) if words.target.spec.source.on_bad_file == OnBad::Fail => {
             let what = format!(
@@ -91,42 +96,30 @@ async fn find(
             );
             Err(Error::new(Kind::InvalidSource, what))
         }
-        _ => Ok(bad),
+        _ => Ok(Some(bad)),
     }
 }
 
-/// All pairs, in the order of the later one's date. Only words that are equal meet here, so two files that merely share
-/// their keys cost one comparison each.
-async fn pairs(connection: &mut PgConnection, words: &Words<'_>, again: &BTreeSet<String>) -> Result<Vec<Repeated>> {
+/// The pairs of which one repeats the other, in the order of the later one's date.
+async fn repeated(connection: &mut PgConnection, words: &Words<'_>) -> Result<Vec<Repeated>> {
     let (names, table) = (&words.target.names, &words.table);
     let (Names { key, .. }, one, other) = (names, names.of("one"), names.of("other"));
-    sqlx::raw_sql(AssertSqlSafe(format!("analyze {TOTALS}; set local jit = off")))
-        .execute(&mut *connection)
-        .await
-        .map_err(|error| classify("analyze what the words come to", error))?;
     sqlx::query(AssertSqlSafe(format!(
-        "with compared as (select name from {FILES} union select unnest($1::text[])),
-         equal as (
-             select one.{FILE_COLUMN} as one, other.{FILE_COLUMN} as other, count(*) as equal
-             from {TOTALS} total
-             join {table} one on one.{key} = total.{key}
-             join compared on compared.name = one.{FILE_COLUMN}
-             join {table} other
-                 on other.{key} = one.{key} and ({other}) = ({one}) and other.{FILE_COLUMN} <> one.{FILE_COLUMN}
-             where total.{FILE_COUNT} > 1 and one.{REPEATS} is null and other.{REPEATS} is null
-             group by 1, 2
-             having count(*) > 1
-         ),
-         repeated as (
-             select equal.*, shared.shared, shared.first
-             from equal, lateral (
+        "with repeated as (
+             select pair.*, shared.shared, shared.first
+             from {PAIRS} pair, lateral (
                  select count(*) as shared,
                         (array_agg(one.{key}::text order by one.{key})
                             filter (where ({other}) = ({one})))[1:{NAMED}] as first
                  from {table} one join {table} other using ({key})
-                 where one.{FILE_COLUMN} = equal.one and other.{FILE_COLUMN} = equal.other
+                 where one.{FILE_COLUMN} = pair.one and other.{FILE_COLUMN} = pair.other
              ) as shared
-             where 2 * equal.equal > shared.shared
+             where pair.equal > 1 and 2 * pair.equal > shared.shared
+             union all
+             select pair.*, 1, array[pair.first_key]
+             from {PAIRS} pair
+             where pair.equal = 1 and pair.figures > 1
+             and (select count(*) from {table} word where word.{FILE_COLUMN} in (pair.one, pair.other)) = 2
          ),
          dated as (
              select name, (select max({MODIFIED}) from {table} word where word.{FILE_COLUMN} = named.name) as modified
@@ -139,7 +132,6 @@ async fn pairs(connection: &mut PgConnection, words: &Words<'_>, again: &BTreeSe
          where (later.modified, later.name) > (earlier.modified, earlier.name)
          order by later.modified, later.name, earlier.modified, earlier.name"
     )))
-    .bind(again.iter().collect::<Vec<_>>())
     .map(|row: PgRow| Repeated {
         later: row.get(0),
         earlier: row.get(1),
@@ -161,6 +153,8 @@ pub(super) struct Repeats {
     before: BTreeSet<String>,
     /// Of both the run's own.
     own: BTreeSet<String>,
+    /// What is to be said of files that may repeat others, and count.
+    alike: Option<String>,
 }
 
 impl Repeats {
@@ -196,6 +190,7 @@ impl Repeats {
             let which = named(&again[..again.len().min(NAMED)], again.len());
             notes.push(format!("what was set aside since it repeated another file counts again: {which}"));
         }
+        notes.extend(self.alike.clone());
         notes
     }
 }
@@ -225,8 +220,9 @@ pub(super) async fn find_totals(
     let mut again = repeats.before.clone();
     loop {
         total::find(connection, words, start).await?;
-        let found = find(connection, words, bucket, &again).await?;
+        let Some(found) = find(connection, words, bucket, &again).await? else { break };
         if found.is_empty() {
+            repeats.alike = alike::note(connection, words, bucket).await?;
             break;
         }
         mark(connection, words, &found).await?;

@@ -45,10 +45,9 @@ impl<'a> Words<'a> {
     /// `Misconfigured` if the target is loaded for the first time, or its words are gone, and it has rows on which no
     /// file has a word; others as [`classify`].
     pub(crate) async fn ensure_table(&self, connection: &mut PgConnection, start: &Start) -> Result<()> {
-        let mut columns = columns(connection, &self.target.full_name).await?;
+        let mut columns = self.known_columns(connection).await?;
         // Words from before there was a record are kept if they are about such keys.
-        let fits = columns.get(&self.target.spec.shape.key).is_some_and(|kind| kind == self.target.key_type());
-        if !columns.is_empty() && (start.drops_words || !fits) {
+        if !columns.is_empty() && (start.drops_words || !self.has_same_key(&columns)) {
             drop_words(connection, &self.target.full_name).await?;
             columns.clear();
         }
@@ -61,6 +60,48 @@ impl<'a> Words<'a> {
             true => self.refuse_rows_of_nobody(connection).await,
             false => Ok(()),
         }
+    }
+
+    /// The columns that the table has, with their types; none if there is no table.
+    ///
+    /// # Errors
+    /// As [`classify`].
+    pub(super) async fn known_columns(&self, connection: &mut PgConnection) -> Result<BTreeMap<String, String>> {
+        columns(connection, &self.target.full_name).await
+    }
+
+    /// Whether a table of these columns is about keys of the target's name and type.
+    pub(super) fn has_same_key(&self, columns: &BTreeMap<String, String>) -> bool {
+        columns.get(&self.target.spec.shape.key).is_some_and(|kind| kind == self.target.key_type())
+    }
+
+    /// Refuses words of files of another bucket, of which the record of an earlier version says nothing: with those of
+    /// this one, the same rows may be there twice.
+    ///
+    /// # Errors
+    /// `Misconfigured`, with what to do; others as [`classify`].
+    pub(super) async fn refuse_other_bucket(&self, connection: &mut PgConnection, bucket: &str) -> Result<()> {
+        let words = &self.table;
+        // Two looks into the index: names of files go by their bytes, and 0 follows the slash. An earlier version left
+        // them to the database's own collation.
+        let other: Option<String> = sqlx::query_scalar(AssertSqlSafe(format!(
+            "(select {FILE_COLUMN} from {words} where {FILE_COLUMN} collate \"C\" < $1 limit 1)
+             union all (select {FILE_COLUMN} from {words} where {FILE_COLUMN} collate \"C\" >= $2 limit 1)
+             limit 1"
+        )))
+        .bind(format!("{bucket}/"))
+        .bind(format!("{bucket}0"))
+        .fetch_optional(connection)
+        .await
+        .map_err(|error| classify("look for words of files of another bucket", error))?;
+        let Some(other) = other else { return Ok(()) };
+        let what = format!(
+            "target {}: it was loaded from the bucket {}, and this job reads from {bucket}: what the files of both say \
+             would be in it; start with {{\"reload\": true}}, which makes it what the files of {bucket} say",
+            self.target.full_name,
+            other.split_once('/').map_or(other.as_str(), |(bucket, _)| bucket)
+        );
+        Err(Error::new(Kind::Misconfigured, what))
     }
 
     async fn create(&self, connection: &mut PgConnection) -> Result<()> {

@@ -215,6 +215,8 @@ fn what_is_wrong_with_a_job_is_said_before_anything_is_deployed() {
         (set("Target", json!("{\"table\": \"a\", \"table\": \"b\"}")), "job other, /target/table: is there twice"),
         (set("After", json!("nobody")), "nobody, which is no job"),
         (set("After", json!("other")), "after itself"),
+        (set("LookbackHours", json!("48")), "job other, LookbackHours: is now lookback_hours of Source"),
+        (set("LookbackHours", json!(48)), "job other, LookbackHours: is now lookback_hours of Source"),
         (set("Sceduled", json!("x")), "its kind has no parameter Sceduled"),
         (set("TriggerOnUpload", json!("yes")), "TriggerOnUpload is \"yes\", which its kind does not take"),
         (set("DebounceSeconds", json!("301")), "DebounceSeconds is \"301\""),

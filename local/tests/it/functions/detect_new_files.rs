@@ -69,7 +69,7 @@ async fn the_ledger_knows_what_the_watermark_does_not() {
     let loaded = sluice::contract::Loaded {
         generation: "g".to_owned(),
         detected_at: "2024-01-01T00:00:00.000Z".to_owned(),
-        print: reference_job().spec.print(&stack.prefix),
+        print: reference_job().spec.print(&stack.bucket, &stack.prefix),
     };
     put_json(&stack, "state/pomodoro/loaded.json", &json!(loaded)).await;
     let output = stack.invoke("detect-new-files", &detection(&stack, "one")).await.unwrap().unwrap();

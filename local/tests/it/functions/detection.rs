@@ -73,7 +73,7 @@ pub(crate) fn detect(execution: &Execution, parts: Parts, record: Option<Record>
 
 /// What decides what the table of a spec holds.
 pub(crate) fn print(parts: &Parts) -> Print {
-    parts.check().unwrap().print(PREFIX)
+    parts.check().unwrap().print(super::fake_aws::BUCKET, PREFIX)
 }
 
 /// Leaves what upsert does after a load.

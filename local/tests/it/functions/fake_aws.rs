@@ -28,6 +28,11 @@ impl Function {
 
     /// The same with variables of its own in its environment.
     pub(crate) fn start_with(name: &str, aws: &FakeAws, variables: &[(&str, &str)]) -> Self {
+        Self::start_logging(name, aws, variables, Stdio::null())
+    }
+
+    /// The same with its log going somewhere.
+    pub(crate) fn start_logging(name: &str, aws: &FakeAws, variables: &[(&str, &str)], log: Stdio) -> Self {
         let (events, next) = mpsc::channel::<(String, String)>();
         let (posted, answers) = mpsc::channel();
         let next = Mutex::new(next);
@@ -58,7 +63,7 @@ impl Function {
             .env("AWS_LAMBDA_LOG_GROUP_NAME", "x")
             .env("BUCKET", BUCKET)
             .envs(variables.iter().copied())
-            .stdout(Stdio::null())
+            .stdout(log)
             .spawn()
             .unwrap();
         Self { child, events, answers, event_count: 0, _runtime: runtime }

@@ -116,7 +116,7 @@ impl Run {
         };
         let manifest = json!({
             "detected_at": self.detected_at, "new_file_count": 1, "new_bytes": 1, "batches": batches,
-            "assumed": assumed, "print": spec.print(&stack.prefix), "reload": self.reload,
+            "assumed": assumed, "print": spec.print(&stack.bucket, &stack.prefix), "reload": self.reload,
             "is_reload_by_itself": self.is_reload_by_itself,
         });
         let manifest = put_json(stack, &format!("{prefix}/manifest.json"), &manifest).await;

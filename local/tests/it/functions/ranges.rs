@@ -57,7 +57,7 @@ fn pivot(rows: &[String], rows_of_a_file: usize, on_range: Box<OnRange>) -> (Res
                 new_bytes,
                 skipped: Skipped::default(),
                 assumed: None,
-                print: reference_job().spec.print("input_data/"),
+                print: reference_job().spec.print("lake", "input_data/"),
                 reload: false,
                 is_reload_by_itself: false,
                 batches: vec![batch]

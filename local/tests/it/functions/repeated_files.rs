@@ -37,6 +37,10 @@ async fn a_file_that_says_most_of_what_another_one_says_is_refused() {
         // One of two values is another one.
         (&DAYS[..2], &["2024-01-01 1 0", "2024-01-02 2 0"][..], false),
         (&[][..], &[][..], false),
+        // Two files of one key: two values tell, one does not, and what is 0 in both is none.
+        (&DAYS[..1], &DAYS[..1], true),
+        (&["2024-01-01 0 7"][..], &["2024-01-01 0 7"][..], false),
+        (&DAYS[..1], &["2024-01-01 1 2"][..], false),
     ]
     .into_iter()
     .enumerate()
@@ -57,11 +61,12 @@ async fn a_file_that_says_most_of_what_another_one_says_is_refused() {
                 if number as usize == last && is_repeated {
                     let (error, cause) = answer.unwrap_err();
                     assert_eq!(error, "InvalidSource", "{cause}");
-                    for part in [
-                        "input_data/other.csv says the same as input_data/one.csv on 2 of the ",
-                        "2024-01-01, 2024-01-02",
-                        "newest_file",
-                    ] {
+                    let (keys, first) = match case {
+                        0..7 => ("2 of the ", "2024-01-01, 2024-01-02"),
+                        _ => ("the only key that they have", "2024-01-01"),
+                    };
+                    let told = format!("input_data/other.csv says the same as input_data/one.csv on {keys}");
+                    for part in [told.as_str(), first, "newest_file"] {
                         assert!(cause.contains(part), "{case}, {order}: {cause}");
                     }
                 } else {
@@ -195,4 +200,47 @@ async fn another_version_of_a_file_is_no_other_file_and_equal_files_may_be_allow
     // Exports that overlap are not refused.
     Run::new(1, &parts("newest", "newest_file"), vec![files]).load(&stack).await.unwrap();
     assert_eq!(rows_of(&stack, "newest").await, ["2024-01-01 1 1", "2024-01-02 2 2"]);
+}
+
+/// One value of one key may be equal by chance: both count, and a person is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_say_the_same_of_the_only_key_that_they_share_are_named() {
+    let stack = fixture().await;
+    let parts = all_files("t", "fail");
+    let alike = |pairs: &str| {
+        format!(
+            "files say the same of the only key that they share, and both count: {pairs}; if one is the other under a \
+             new name, upload it without rows"
+        )
+    };
+    // Of both in one run it is said once.
+    let files = vec![file("a.csv", 1, &["2024-01-01 0 7"]), file("b.csv", 2, &["2024-01-01 0 7"])];
+    let output = Run::new(1, &parts, vec![files]).load(&stack).await.unwrap();
+    assert_eq!(notes(&output), [alike("input_data/b.csv and input_data/a.csv of 2024-01-01")]);
+    assert_eq!(rows_of(&stack, "t").await, ["2024-01-01 0 14"]);
+    // A file that comes later, and shares but that key; what is 0 in both says nothing, nor what is equal on one key of
+    // several that are shared.
+    let files = vec![
+        file("c.csv", 3, &["2024-01-01 0 7", "2024-01-02 5 5"]),
+        file("d.csv", 4, &["2024-01-01 1 1", "2024-01-03 0 0"]),
+        file("e.csv", 5, &["2024-01-03 0 0"]),
+        file("f.csv", 6, &["2024-01-02 5 5", "2024-01-01 3 3"]),
+    ];
+    let output = Run::new(2, &parts, vec![files]).load(&stack).await.unwrap();
+    assert_eq!(notes(&output), [alike("input_data/c.csv and input_data/a.csv of 2024-01-01")]);
+    // It is not said again by a run of other files.
+    let output = Run::new(3, &parts, vec![vec![file("g.csv", 7, &["2024-01-01 8 8"])]]).load(&stack).await.unwrap();
+    assert_eq!(notes(&output), Vec::<String>::new());
+    // Many are counted in the end.
+    let files = (0..100).map(|number| file(&format!("{number:02}.csv"), 9, &["2024-01-09 0 3"])).collect();
+    let output = Run::new(4, &parts, vec![files]).load(&stack).await.unwrap();
+    let [note] = &notes(&output)[..] else { panic!("{output}") };
+    let told = "input_data/01.csv and input_data/00.csv of 2024-01-09, input_data/02.csv and";
+    assert!(note.contains(told) && note.contains(", ...; if one"), "{note}");
+    // None of it where equal files are wanted.
+    let mut allowing = all_files("u", "fail");
+    allowing.target["on_repeated_file"] = json!("allow");
+    let files = vec![file("a.csv", 1, &["2024-01-01 0 7"]), file("b.csv", 2, &["2024-01-01 0 7"])];
+    let output = Run::new(5, &allowing, vec![files]).load(&stack).await.unwrap();
+    assert_eq!(notes(&output), Vec::<String>::new());
 }

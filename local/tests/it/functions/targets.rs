@@ -26,7 +26,7 @@ async fn the_record_says_what_is_loaded_until_that_is_lost() {
         Run::new(last + 1, &parts, vec![vec![file("a.csv", 1, &[])]]).load(&stack).await.unwrap();
         let first = is().await;
         assert_eq!(first["detected_at"], json!(run(1).detected_at), "{mode}");
-        assert_eq!(first["print"], json!(parts.check().unwrap().print(&stack.prefix)));
+        assert_eq!(first["print"], json!(parts.check().unwrap().print(&stack.bucket, &stack.prefix)));
         let output = run(2).load(&stack).await.unwrap();
         assert_eq!(counts(&output, ["rows_inserted"]), [2]);
         let second = is().await;
@@ -247,8 +247,9 @@ async fn a_reload_that_nobody_asked_for_loses_no_file_that_is_set_aside() {
         };
         let (error, cause) = run(2, true).load(&stack).await.unwrap_err();
         assert_eq!(error, "Misconfigured");
-        let told = "4 files were set aside: input_data/a.csv: it lacks a column; input_data/b.csv: it lacks a column; \
-                    input_data/c.csv: it lacks a column; ...";
+        // Of the others the table has nothing.
+        let told =
+            "what the table has would be lost: input_data/a.csv is set aside, it lacks a column; put the spec right";
         assert!(cause.contains(told) && cause.contains("{\"reload\": true}"), "{cause}");
         assert_eq!(
             (rows_of(&stack, &table).await, record(&stack, &parts).await),
@@ -257,13 +258,21 @@ async fn a_reload_that_nobody_asked_for_loses_no_file_that_is_set_aside() {
         let output = run(3, false).load(&stack).await.unwrap();
         assert_eq!(counts(&output, ["files_bad", "rows_deleted"]), [4, 2], "{mode}");
         assert!(rows_of(&stack, &table).await.is_empty());
+
+        // What was set aside before is no loss, and stops no later run.
+        Run { bad: vec!["b.csv"], ..Run::new(4, &parts, one_file(4)) }.load(&stack).await.unwrap();
+        parts.source["columns"]["project"] = json!("Kind");
+        let reload =
+            Run { reload: true, is_reload_by_itself: true, bad: vec!["b.csv"], ..Run::new(5, &parts, one_file(4)) };
+        assert_eq!(counts(&reload.load(&stack).await.unwrap(), ["files_bad", "rows_deleted"]), [1, 0], "{mode}");
+        assert_eq!(rows_of(&stack, &table).await, ROWS);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_that_nobody_asked_for_replaces_no_whole_value_by_a_part() {
     let stack = fixture().await;
-    for mode in ["all_files", "newest_file", "last_run"] {
+    for mode in ["all_files", "newest_file"] {
         let table = format!("t_{mode}");
         let mut parts = parts(&table, mode);
         let run = |number, parts: &Parts, row: &str| {
@@ -280,17 +289,145 @@ async fn a_reload_that_nobody_asked_for_replaces_no_whole_value_by_a_part() {
             |number, is_reload_by_itself| Run { reload: true, is_reload_by_itself, ..run(number, &parts, &partial) };
         let (error, cause) = reload(3, true).load(&stack).await.unwrap_err();
         assert_eq!(error, "Misconfigured");
-        assert!(
-            cause.contains("rows of 1 of their keys are in quarantine") && cause.contains("{\"reload\": true}"),
-            "{cause}"
-        );
+        let told = "input_data/a.csv has, or may have, rows of 2024-01-01 in quarantine, and said all of it before";
+        assert!(cause.contains(told) && cause.contains("{\"reload\": true}"), "{cause}");
         assert_eq!(
             (rows_of(&stack, &table).await, record(&stack, &parts).await),
             (whole.map(String::from).into(), loaded)
         );
         let output = reload(4, false).load(&stack).await.unwrap();
         assert_eq!(counts(&output, ["keys_partial", "rows_updated"]), [1, 1], "{mode}");
-        assert_eq!(rows_of(&stack, &table).await, ["2024-01-01 10 10", "2024-01-02 2 2"], "{mode}");
+        let partial_rows = ["2024-01-01 10 10", "2024-01-02 2 2"];
+        assert_eq!(rows_of(&stack, &table).await, partial_rows, "{mode}");
+
+        // Now it is a part already, so one more such reload takes nothing away; but no other key may become one.
+        parts.source["columns"]["project"] = json!("Kind");
+        let again = Run { reload: true, is_reload_by_itself: true, ..run(5, &parts, &partial) };
+        assert_eq!(counts(&again.load(&stack).await.unwrap(), ["keys_partial", "rows_updated"]), [1, 0], "{mode}");
+        assert_eq!(rows_of(&stack, &table).await, partial_rows, "{mode}");
+        parts.source["columns"]["project"] = json!("Type");
+        let mut unknown = file("a.csv", 6, &["2024-01-01 10 10", "2024-01-02 2 2"]);
+        unknown.has_unknown_keys = true;
+        let files = vec![vec![unknown]];
+        let unknown = Run { reload: true, is_reload_by_itself: true, ..Run::new(6, &parts, files) };
+        let (error, cause) = unknown.load(&stack).await.unwrap_err();
+        assert_eq!(error, "Misconfigured");
+        assert!(cause.contains("rows of 2024-01-02 in quarantine, and said all of it before"), "{mode}: {cause}");
+    }
+}
+
+/// Words from before are about other keys: a file that said something whole may not say parts by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_by_other_keys_that_nobody_asked_for_is_refused_if_a_whole_file_has_parts_now() {
+    let stack = fixture().await;
+    let mut parts = parts("t", "all_files");
+    Run::new(1, &parts, one_file(1)).load(&stack).await.unwrap();
+    sql(&stack, "alter table t rename date to day").await;
+    let date = parts.source["columns"].as_object_mut().unwrap().remove("date").unwrap();
+    parts.source["columns"]["day"] = date;
+    parts.shape["keys"] = json!(["day"]);
+    let partial = format!("2024-01-01 1 1 {PARTIAL}");
+    let reload = |number, row: &str| Run {
+        reload: true,
+        is_reload_by_itself: true,
+        ..Run::new(number, &parts, vec![vec![file("a.csv", 1, &[row])]])
+    };
+    let (error, cause) = reload(2, &partial).load(&stack).await.unwrap_err();
+    assert_eq!(error, "Misconfigured");
+    assert!(cause.contains("input_data/a.csv has rows in quarantine, and what it said of some keys"), "{cause}");
+    let output = reload(3, "2024-01-01 1 1").load(&stack).await.unwrap();
+    assert_eq!(counts(&output, ["rows_unchanged", "rows_deleted"]), [1, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn last_run_is_loaded_again_only_if_that_is_asked_for() {
+    let stack = fixture().await;
+    let parts = parts("t", "last_run");
+    Run::new(1, &parts, one_file(1)).load(&stack).await.unwrap();
+    let reload = |number, is_reload_by_itself| Run {
+        reload: true,
+        is_reload_by_itself,
+        ..Run::new(number, &parts, vec![vec![file("a.csv", 1, &["2024-01-01 7 7"])]])
+    };
+    let (error, cause) = reload(2, true).load(&stack).await.unwrap_err();
+    assert!(error == "Misconfigured" && cause.contains("has to be asked for"), "{error}: {cause}");
+    assert_eq!(rows_of(&stack, "t").await, ROWS);
+    reload(3, false).load(&stack).await.unwrap();
+    assert_eq!(rows_of(&stack, "t").await, ["2024-01-01 7 7"]);
+}
+
+/// Somebody drops the table and makes it again, with rows: what was loaded is in neither.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_was_made_again_is_not_the_one_that_was_loaded() {
+    let stack = fixture().await;
+    for mode in ["all_files", "newest_file", "last_run"] {
+        let parts = parts("t", mode);
+        Run::new(1, &parts, one_file(1)).load(&stack).await.unwrap();
+        let loaded = record(&stack, &parts).await;
+        assert_ne!(loaded, Value::Null);
+        // Rewritten, renamed or moved, it is the same one; also if it was emptied and filled.
+        sql(&stack, "vacuum full t").await;
+        assert_eq!(record(&stack, &parts).await, loaded, "{mode}");
+        sql(
+            &stack,
+            "alter table t rename to old; create table t (like old including all); insert into t select * from old;
+             update t set work_minutes = 9; drop table old",
+        )
+        .await;
+        assert_eq!(record(&stack, &parts).await, Value::Null, "{mode}");
+        Run::new(2, &parts, one_file(1)).load(&stack).await.unwrap();
+        assert_eq!(rows_of(&stack, "t").await, ROWS, "{mode}");
+        let loaded = record(&stack, &parts).await;
+        // Brought back from a dump, all tables are others, the record's as well.
+        sql(&stack, "update sluice.targets set table_oid = 1, record_oid = 2").await;
+        assert_eq!(record(&stack, &parts).await, loaded, "{mode}");
+        // As an earlier version wrote it.
+        sql(&stack, "alter table sluice.targets drop column table_oid, drop column record_oid").await;
+        assert_eq!(record(&stack, &parts).await, loaded, "{mode}");
+        Run::new(3, &parts, one_file(1)).load(&stack).await.unwrap();
+        sql(
+            &stack,
+            "drop table t; create table t (date date primary key, learning_minutes numeric, work_minutes numeric);
+                     insert into t values ('2024-01-01', 9, 9)",
+        )
+        .await;
+        assert_eq!(record(&stack, &parts).await, Value::Null, "{mode}");
+        sql(&stack, "drop table t; drop schema sluice cascade").await;
+    }
+}
+
+/// Its words are called by their bucket, so one file would count twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn words_of_files_of_another_bucket_are_not_added_to() {
+    let stack = fixture().await;
+    for mode in ["all_files", "newest_file"] {
+        let parts = parts("t", mode);
+        Run::new(1, &parts, one_file(1)).load(&stack).await.unwrap();
+        // As an earlier version wrote the record, of another bucket.
+        sql(
+            &stack,
+            "update sluice.targets set selection = selection - 'bucket';
+             update sluice.\"public.t\" set sluice_file = 'zzz/input_data/a.csv'",
+        )
+        .await;
+        let (error, cause) = Run::new(2, &parts, one_file(1)).load(&stack).await.unwrap_err();
+        assert_eq!(error, "Misconfigured");
+        for part in ["loaded from the bucket zzz", "{\"reload\": true}"] {
+            assert!(cause.contains(part), "{mode}: {cause}");
+        }
+        assert_eq!(rows_of(&stack, "t").await, ROWS, "{mode}");
+        Run { reload: true, ..Run::new(3, &parts, one_file(1)) }.load(&stack).await.unwrap();
+        assert_eq!(rows_of(&stack, "t").await, ROWS, "{mode}");
+        // Of a table that was emptied, nothing of the other bucket comes back.
+        sql(
+            &stack,
+            "update sluice.targets set selection = selection || '{\"bucket\": \"zzz\"}';
+             update sluice.\"public.t\" set sluice_file = 'zzz/input_data/a.csv'; truncate t",
+        )
+        .await;
+        Run::new(4, &parts, vec![vec![file("a.csv", 1, &ROWS[..1])]]).load(&stack).await.unwrap();
+        assert_eq!(rows_of(&stack, "t").await, ROWS[..1], "{mode}");
+        sql(&stack, "drop table t; drop schema sluice cascade").await;
     }
 }
 

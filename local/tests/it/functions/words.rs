@@ -247,12 +247,17 @@ async fn words_of_an_earlier_version_are_kept() {
         "insert into pomodoro_day_catg values ('2024-01-01', 1, 1), ('2024-01-02', 2, 2);
          create schema sluice;
          create table sluice.\"public.pomodoro_day_catg\" as
-             select 'bucket/old.csv'::text as sluice_file, * from pomodoro_day_catg;
+             select 'old.csv'::text as sluice_file, * from pomodoro_day_catg;
          alter table sluice.\"public.pomodoro_day_catg\" add primary key (date, sluice_file)",
     )
     .await;
     let mut connection = stack.connect().await.unwrap();
     sqlx::raw_sql(include_str!("../../../../functions/lib/postgres/src/bookkeeping.sql"))
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    sqlx::query("update sluice.\"public.pomodoro_day_catg\" set sluice_file = $1 || '/' || sluice_file")
+        .bind(&stack.bucket)
         .execute(&mut connection)
         .await
         .unwrap();

@@ -242,7 +242,8 @@ mod tests {
     use crate::spec::{OnOverlap, Print, Selection};
 
     fn assumed() -> Loaded {
-        let selection = Selection { prefix: String::new(), suffixes: Vec::new(), read_hidden: false };
+        let selection =
+            Selection { bucket: String::new(), prefix: String::new(), suffixes: Vec::new(), read_hidden: false };
         let print = Print { target: String::new(), selection, reading: String::new(), on_overlap: OnOverlap::AllFiles };
         Loaded { generation: "g".into(), detected_at: "2".into(), print }
     }

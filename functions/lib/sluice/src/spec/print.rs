@@ -21,6 +21,9 @@ pub struct Print {
 /// Which objects are input.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Selection {
+    /// The bucket that they are in; empty in what an earlier version wrote, which did not write it down.
+    #[serde(default)]
+    pub bucket: String,
     /// Keys begin with this.
     pub prefix: String,
     /// They end with one of these, in any case of letters: lower-case and sorted here.
@@ -30,6 +33,17 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Whether both select the same keys of a bucket.
+    pub fn selects_as(&self, other: &Self) -> bool {
+        let keys = |selection: &Self| (selection.prefix.clone(), selection.suffixes.clone(), selection.read_hidden);
+        keys(self) == keys(other)
+    }
+
+    /// Whether they are known to be of two buckets.
+    pub fn is_of_other_bucket(&self, other: &Self) -> bool {
+        self.bucket != other.bucket && !self.bucket.is_empty() && !other.bucket.is_empty()
+    }
+
     /// The suffixes as a source has them.
     pub fn suffix(&self) -> Suffixes {
         Suffixes::new(self.suffixes.iter())
@@ -37,8 +51,8 @@ impl Selection {
 }
 
 impl Spec {
-    /// What of this spec, in a job of this prefix, decides what the table holds.
-    pub fn print(&self, prefix: &str) -> Print {
+    /// What of this spec, in a job of this bucket and prefix, decides what the table holds.
+    pub fn print(&self, bucket: &str, prefix: &str) -> Print {
         let Self { source, shape, target } = self;
         // Maps are sorted, and defaults are written out, so that one meaning has one text.
         let reading = serde_json::json!({
@@ -54,7 +68,12 @@ impl Spec {
         suffixes.dedup();
         Print {
             target: target.full_name(),
-            selection: Selection { prefix: prefix.to_owned(), suffixes, read_hidden: source.read_hidden },
+            selection: Selection {
+                bucket: bucket.to_owned(),
+                prefix: prefix.to_owned(),
+                suffixes,
+                read_hidden: source.read_hidden,
+            },
             reading,
             on_overlap: target.on_overlap,
         }

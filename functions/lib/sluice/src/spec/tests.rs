@@ -275,7 +275,7 @@ fn the_form_before_is_refused_by_what_its_fields_are_called_now() {
 
 #[test]
 fn a_print_is_what_decides_what_the_table_holds() {
-    let print = |parts: &Parts| parts.check().unwrap().print("in/");
+    let print = |parts: &Parts| parts.check().unwrap().print("lake", "in/");
     let first = print(&parts());
     // Short forms and defaults, written out.
     for (pointer, value) in [
@@ -319,7 +319,8 @@ fn a_print_is_what_decides_what_the_table_holds() {
     }
     assert_ne!(print(&changed("/source/suffix", json!(".json"))).selection, first.selection);
     assert_ne!(print(&changed("/source/read_hidden", json!(true))).selection, first.selection);
-    assert_ne!(parts().check().unwrap().print("out/").selection, first.selection);
+    assert_ne!(parts().check().unwrap().print("lake", "out/").selection, first.selection);
+    assert_ne!(parts().check().unwrap().print("pond", "in/").selection, first.selection);
     assert_ne!(print(&changed("/target/schema", json!("mine"))).target, first.target);
     let last_run = print(&changed("/target/on_overlap", json!("last_run")));
     assert_eq!(Print { on_overlap: first.on_overlap, ..last_run.clone() }, first);
@@ -327,4 +328,16 @@ fn a_print_is_what_decides_what_the_table_holds() {
     let newest =
         |by: &str| print(&changed("/target", json!({"table": "t", "on_overlap": "newest_file", "newest_by": by})));
     assert_ne!(newest("key").reading, newest("modified").reading);
+}
+
+#[test]
+fn a_selection_knows_its_bucket_unless_an_earlier_version_wrote_it() {
+    let of = |bucket: &str, prefix: &str| parts().check().unwrap().print(bucket, prefix).selection;
+    let (here, there) = (of("lake", "in/"), of("pond", "in/"));
+    let mut text = serde_json::to_value(&here).unwrap();
+    text.as_object_mut().unwrap().remove("bucket");
+    let earlier: super::Selection = serde_json::from_value(text).unwrap();
+    assert!(here.is_of_other_bucket(&there) && here.selects_as(&there));
+    assert!(!here.is_of_other_bucket(&here) && !here.selects_as(&of("lake", "out/")));
+    assert!(!earlier.is_of_other_bucket(&here) && !here.is_of_other_bucket(&earlier) && earlier.selects_as(&here));
 }

@@ -215,12 +215,13 @@ fn headers() -> Vec<Case> {
     ]
 }
 
-const NO_MARK: &str = "not UTF-8: every other byte is NUL, as in UTF-16 without a byte order mark; export it as UTF-8";
+const NO_MARK: &str = "not UTF-8: its bytes are those of UTF-16 without a byte order mark; export it as UTF-8";
 
 fn encodings() -> Vec<Case> {
     let text = file(GOOD);
     let little_endian: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let big_endian: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let cyrillic = "Проект,Начало\nРабота,2024-01-01\n".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
     let utf_16 = "not UTF-8: the file begins with a UTF-16 byte order mark; export it as UTF-8";
     let refused_whole = |name: &str, bytes: &[u8], what: &str| ended(name, bytes, &[], &format!("{KEY}: {what}"));
     vec![
@@ -230,6 +231,7 @@ fn encodings() -> Vec<Case> {
         refused_whole("the mark of UTF-32", b"\xFF\xFE\0\0P\0\0\0", utf_16),
         refused_whole("UTF-16 without a mark, little end first", &little_endian, NO_MARK),
         refused_whole("UTF-16 without a mark, big end first", &big_endian, NO_MARK),
+        refused_whole("UTF-16 without a mark, its header in Cyrillic", &cyrillic, NO_MARK),
         refused_whole("a little UTF-16 without a mark", b"P\0\n\0", NO_MARK),
         refused(
             "Latin-1 in a name that is asked for",

@@ -73,12 +73,34 @@ fn a_table_that_lost_all_of_which_no_file_is_left_is_told() {
     let mut loads = Loads::new(parts(24));
     let found = loads.look(None, &json!({})).unwrap();
     assert_eq!(found["new_file_count"], 1, "it is loaded again from what is there");
+    let notes = found["notes"].as_array().unwrap();
+    let told = "what they said is lost unless the schema sluice still has it: 1, input_data/b.csv";
+    assert!(notes.iter().any(|note| note.as_str().unwrap().ends_with(told)), "{found}");
+    // Of a reload that was asked for nothing is told: it is what the files say now.
+    let reloaded = loads.look(None, &json!({"reload": true})).unwrap();
+    assert!(!reloaded["notes"].to_string().contains("b.csv"), "{reloaded}");
     loads.aws.world().objects.remove("input_data/a.csv");
     let (name, text) = loads.look(None, &json!({})).unwrap_err();
     assert_eq!(name, "Misconfigured");
     assert!(text.contains("no file is left under input_data/") && text.contains(&keys::loaded("m")), "{text}");
     loads.aws.world().objects.remove(&keys::loaded("m"));
     assert_eq!(loads.look(None, &json!({})).unwrap()["new_file_count"], 0, "nothing was ever loaded");
+}
+
+/// A bucket is a part of what is selected, and what is in another one cannot be asked for.
+#[test]
+fn a_table_that_was_loaded_from_another_bucket_is_refused() {
+    let mut loads = Loads::new(parts(24));
+    loads.aws.world().objects.remove(&keys::loaded("m"));
+    let mut elsewhere = loads.loaded(2);
+    elsewhere.print.selection.bucket = "pond".to_owned();
+    let (name, text) = loads.look(Some(elsewhere.clone()), &json!({})).unwrap_err();
+    assert_eq!(name, "Misconfigured");
+    for part in ["public.t was loaded from the bucket pond", "reads from lake", "{\"reload\": true}"] {
+        assert!(text.contains(part), "{text}");
+    }
+    let reloaded = loads.look(Some(elsewhere), &json!({"reload": true})).unwrap();
+    assert_eq!((&reloaded["reload"], &reloaded["new_file_count"]), (&json!(true), &json!(1)));
 }
 
 #[test]

@@ -164,10 +164,8 @@ impl<'a> History<'a> {
     }
 
     fn content(&mut self) -> Content {
-        match self.job.quarantines || self.random.below(12) == 0 {
-            true => Content::Any,
-            false => Content::Good,
-        }
+        // Now and then a run has to fail.
+        if self.random.below(24) == 0 { Content::ANY } else { self.job.set_aside }
     }
 
     /// A new version of a file.
@@ -248,12 +246,12 @@ impl<'a> History<'a> {
     fn correct(&mut self) {
         let mut files: Vec<String> = self.machine.files().into_keys().collect();
         if !files.iter().any(|key| self.job.has_key_in(key)) {
-            files.push(self.job.name(&mut self.random, Content::Good));
+            files.push(self.job.name(&mut self.random, Content::GOOD));
         }
         for (number, key) in files.into_iter().enumerate() {
             self.pass();
             if self.job.has_key_in(&key) {
-                let text = self.job.text(&mut self.random, Content::Good);
+                let text = self.job.text(&mut self.random, Content::GOOD);
                 let text = if self.job.refuses_repeated() { unlike(number) } else { text };
                 self.machine.upload(&key, &text, self.now);
             } else {
@@ -319,7 +317,7 @@ impl<'a> History<'a> {
             let loaded: BTreeSet<&str> = self.runs.iter().flatten().map(|seen| seen.key.as_str()).collect();
             let is_any_gone = loaded.iter().any(|key| !files.contains_key(*key));
             // Of a file with bad rows the table may have more than is there of it now.
-            let has_bad_rows = text.contains("of their keys are in quarantine") && outcome.has_rejected_rows;
+            let has_bad_rows = text.contains("in quarantine, and ") && outcome.has_rejected_rows;
             let is_any_lost = is_any_gone || !outcome.bad.is_empty() || has_bad_rows;
             assert!(self.job.on_overlap == OnOverlap::LastRun || is_any_lost, "nothing would be lost: {place}");
             assert!(!asks_reload, "{place}");

@@ -37,8 +37,8 @@ enum Key {
 pub(super) struct Job {
     pub parts: Parts,
     pub on_overlap: OnOverlap,
-    /// Bad rows and files are set aside.
-    pub quarantines: bool,
+    /// What of it may be wrong without a run's failing.
+    pub set_aside: Content,
     key: Key,
     /// Rows of other categories are bad rows.
     refuses_others: bool,
@@ -46,13 +46,20 @@ pub(super) struct Job {
     columns: Vec<&'static str>,
 }
 
-/// What files of a job hold.
+/// What is wrong with files of a job, beside what can be read.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Content {
-    /// What can be read.
-    Good,
+pub(super) struct Content {
+    /// Rows. Of a file all of whose rows are bad, the file as well.
+    pub bad_rows: bool,
+    /// Files as a whole.
+    pub bad_files: bool,
+}
+
+impl Content {
+    /// Nothing.
+    pub(super) const GOOD: Self = Self { bad_rows: false, bad_files: false };
     /// Anything.
-    Any,
+    pub(super) const ANY: Self = Self { bad_rows: true, bad_files: true };
 }
 
 impl Job {
@@ -60,7 +67,7 @@ impl Job {
     pub(super) fn new(random: &mut Random, modes: &[OnOverlap]) -> Self {
         let on_overlap = *pick(random, modes);
         let key = *pick(random, &[Key::Date, Key::Date, Key::Text, Key::Partition]);
-        let quarantines = random.below(3) > 0;
+        let set_aside = Content { bad_rows: random.below(3) > 0, bad_files: random.below(3) > 0 };
         let day = match key {
             Key::Date => json!({"from": "Day", "type": "date"}),
             Key::Text => json!("Day"),
@@ -70,8 +77,10 @@ impl Job {
             "suffix": ".csv", "lookback_hours": 24,
             "columns": {"day": day, "kind": "Kind", "n": {"from": "N", "type": "number"}},
         });
-        if quarantines {
+        if set_aside.bad_rows {
             source["on_bad_row"] = json!("quarantine");
+        }
+        if set_aside.bad_files {
             source["on_bad_file"] = json!("quarantine");
         }
         let mut shape = json!({
@@ -93,12 +102,12 @@ impl Job {
             _ => {}
         }
         let parts = Parts { source, shape, target };
-        Self { parts, on_overlap, quarantines, key, refuses_others, columns }
+        Self { parts, on_overlap, set_aside, key, refuses_others, columns }
     }
 
     /// From now on no run ends because a file says what another one says.
     pub(super) fn fail_of_no_repeated(&mut self) {
-        if self.refuses_repeated() && !self.quarantines {
+        if self.refuses_repeated() && !self.set_aside.bad_files {
             self.parts.target["on_repeated_file"] = json!("allow");
         }
     }
@@ -119,7 +128,7 @@ impl Job {
 
     /// Whether a file that says what another one says does not count as long as it does.
     pub(super) fn sets_repeated_aside(&self) -> bool {
-        self.quarantines && self.refuses_repeated()
+        self.set_aside.bad_files && self.refuses_repeated()
     }
 
     /// From now on it does.
@@ -154,8 +163,8 @@ impl Job {
             return format!("{PREFIX}{name}");
         }
         let folder = match random.below(12) {
-            0 if content == Content::Any => "nowhere".to_owned(),
-            1 if content == Content::Any => "dt=__HIVE_DEFAULT_PARTITION__".to_owned(),
+            0 if content.bad_files => "nowhere".to_owned(),
+            1 if content == Content::ANY => "dt=__HIVE_DEFAULT_PARTITION__".to_owned(),
             number => format!("dt={}", DAYS[usize::try_from(number % 3).unwrap()]),
         };
         format!("{PREFIX}{folder}/{}", &name[name.len() - 5..])
@@ -169,24 +178,25 @@ impl Job {
     /// The text of a file.
     pub(super) fn text(&self, random: &mut Random, content: Content) -> String {
         let header = if self.key == Key::Partition { "Kind,N\n" } else { "Kind,N,Day\n" };
-        let is_any = content == Content::Any;
         match random.below(16) {
             0 => return String::new(),
             1 => return header.to_owned(),
-            2 if is_any => return format!("{}{}", header.replace(",N", ""), "A,2024-03-01\n"),
-            3 if is_any && self.key != Key::Partition => {
+            2 if content.bad_files => return format!("{}{}", header.replace(",N", ""), "A,2024-03-01\n"),
+            3 if content.bad_files && self.key != Key::Partition => {
                 return format!("{header}A,1,2024-03-01\nKind,N,Other\nA,1,2024-03-01\n");
             }
-            4 if is_any => {
+            4 if content == Content::ANY => {
                 return format!("{header}{}{}", self.bad_row(random, 0), self.bad_row(random, 1));
             }
             _ => {}
         }
         // Some files have no bad row, some have many.
-        let bad_rows = if is_any { random.below(3) } else { 0 };
+        let bad_rows = if content.bad_rows { random.below(3) } else { 0 };
         let mut text = header.to_owned();
         for place in 0..=random.below(5) {
-            text += &if random.below(6) < bad_rows { self.bad_row(random, place) } else { self.row(random) };
+            // Where a bad file is refused, the first row is good.
+            let is_bad = random.below(6) < bad_rows && (place > 0 || content.bad_files);
+            text += &if is_bad { self.bad_row(random, place) } else { self.row(random) };
         }
         if self.key != Key::Partition && random.below(8) == 0 {
             text += &format!("Day,Kind,N\n{},A,7\n", *pick(random, &DAYS));

@@ -26,7 +26,7 @@ pub(super) async fn play(seed: u64, machine: &mut Machine, oracle: &mut Oracle) 
     let mut random = Random::new(seed);
     let mut job = Job::new(&mut random, &[OnOverlap::AllFiles, OnOverlap::NewestFile]);
     job.fail_of_no_repeated();
-    let content = if job.quarantines { Content::Any } else { Content::Good };
+    let content = job.set_aside;
     // The last version of each file, and an earlier one of some. Of a file with bad rows there is none: what is right
     // in it speaks on, so it matters whether it was seen.
     let (mut last, mut earlier) = (BTreeMap::new(), Vec::new());
@@ -37,7 +37,7 @@ pub(super) async fn play(seed: u64, machine: &mut Machine, oracle: &mut Oracle) 
         }
         let modified = BEGINNING + i64::try_from(random.below(1_000) * 10 + place).unwrap();
         let has_earlier = random.below(3) == 0;
-        let content = if has_earlier { Content::Good } else { content };
+        let content = if has_earlier { Content::GOOD } else { content };
         let texts: Vec<String> = last.values().map(|upload: &Upload| upload.text.clone()).collect();
         let text = match job.sets_repeated_aside() && !texts.is_empty() && random.below(2) == 0 {
             true => job.nearly(&mut random, &texts),
@@ -47,7 +47,7 @@ pub(super) async fn play(seed: u64, machine: &mut Machine, oracle: &mut Oracle) 
         if has_earlier {
             // Some files are sent again unchanged.
             let is_same = random.below(2) == 0;
-            let text = if is_same { upload.text.clone() } else { job.text(&mut random, Content::Any) };
+            let text = if is_same { upload.text.clone() } else { job.text(&mut random, Content::ANY) };
             earlier.push(Upload { key: key.clone(), text, modified: BEGINNING - 1 });
         }
         last.insert(key, upload);

@@ -1,0 +1,57 @@
+//! Pairs of files that say the same of a key.
+
+use super::files::FILES;
+use super::table::{REPEATS, Words};
+use super::total::{FILE_COUNT, TOTALS};
+use postgres::identifiers::Names;
+use postgres::sql_error::classify;
+use sluice::Result;
+use sluice::contract::FILE_COLUMN;
+use sqlx::{AssertSqlSafe, PgConnection};
+use std::collections::BTreeSet;
+
+/// The pairs, each once for either of its files: which they are, of how many keys they say the same (`equal`), in how
+/// many values that are not 0 (`figures`), and the first one of these keys.
+pub(super) const PAIRS: &str = "pg_temp.sluice_pairs";
+
+/// Finds the pairs. Only words that are equal meet here, so two files that merely share their keys cost one comparison
+/// each. Of each pair the file `one` is of the run, or of `again`.
+///
+/// # Errors
+/// As [`classify`].
+pub(super) async fn find(connection: &mut PgConnection, words: &Words<'_>, again: &BTreeSet<String>) -> Result<()> {
+    let (names, table) = (&words.target.names, &words.table);
+    let (Names { key, .. }, one, other) = (names, names.of("one"), names.of("other"));
+    let figures = names.values.iter().map(|value| format!("(one.{value} <> 0)::int")).collect::<Vec<_>>().join(" + ");
+    let failed = |error| classify("look for files that say the same", error);
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "analyze {TOTALS};
+         set local jit = off;
+         drop table if exists {PAIRS};
+         create temporary table sluice_pairs (
+             one text collate \"C\", other text collate \"C\", equal bigint, figures bigint, first_key text
+         ) on commit drop"
+    )))
+    .execute(&mut *connection)
+    .await
+    .map_err(failed)?;
+    // Values that are 0 in both are no figures: they say nothing.
+    sqlx::query(AssertSqlSafe(format!(
+        "with compared as (select name from {FILES} union select unnest($1::text[]))
+         insert into {PAIRS}
+         select one.{FILE_COLUMN}, other.{FILE_COLUMN}, count(*), sum({figures}), min(one.{key})::text
+         from {TOTALS} total
+         join {table} one on one.{key} = total.{key}
+         join compared on compared.name = one.{FILE_COLUMN}
+         join {table} other
+             on other.{key} = one.{key} and ({other}) = ({one}) and other.{FILE_COLUMN} <> one.{FILE_COLUMN}
+         where total.{FILE_COUNT} > 1 and one.{REPEATS} is null and other.{REPEATS} is null
+         group by 1, 2
+         having count(*) > 1 or sum({figures}) > 0"
+    )))
+    .bind(again.iter().collect::<Vec<_>>())
+    .execute(connection)
+    .await
+    .map_err(failed)
+    .map(|_| ())
+}
