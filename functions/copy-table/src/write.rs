@@ -127,16 +127,16 @@ impl Write<'_> {
         Ok(checksum)
     }
 
-    /// Gives back the memory that a very long row took, which the driver keeps for another one. It lets go of what it
-    /// has used up when it reads again, and only then of what it has not.
+    /// Gives back the memory that a very long row took, which the driver keeps for another one.
     async fn shrink(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        if self.pump.progress.has_very_long_row() {
-            for _ in 0..2 {
-                connection.shrink_buffers();
-                connection.ping().await?;
-            }
+        if !self.pump.progress.has_very_long_row() {
+            return Ok(());
         }
-        Ok(())
+        connection.shrink_buffers();
+        // The end of what was used up counts as short, and is kept: an answer that does not fit is read into new
+        // memory. The old one goes with the answer after that.
+        sqlx::raw_sql("select repeat(' ', 16384)").execute(&mut *connection).await?;
+        connection.ping().await
     }
 
     /// Makes both sides write the same bytes for the same rows: in the encoding that the source does not know of, and,
