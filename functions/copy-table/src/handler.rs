@@ -38,8 +38,8 @@ const MAX_WHOLE_BYTES: u64 = 40 << 30;
 /// How many windows that failed are asked for their cause.
 const MAX_CAUSES: usize = 20;
 
-/// Which part of the memory a row may have: it is there twice at a time.
-const MEMORY_PER_ROW: usize = 3;
+/// Which part of the memory a row may have: it is there twice at a time, and beside one before it.
+const MEMORY_PER_ROW: usize = 4;
 
 /// What one function instance keeps.
 pub struct Context {

@@ -5,17 +5,17 @@
 //! while a piece waits, memory stays flat. A row that is longer than a piece is not copied into one, but sent in slices
 //! of what was read.
 //!
-//! The driver reads a row into memory that grows to twice the row. While it reads one, no other may be there: so after
-//! a very long row the next one is read only when that is written, and into new memory: see `next`.
+//! Reading a row takes the driver twice its size. It may keep the first bytes of the next row behind the last one, and
+//! go on there, so that the last one stays in memory, too: of very long rows one after another there are three. So that
+//! there are never more, the next one is read only when the last is written.
 
 use crate::checksum::{Checksum, Summing};
 use bytes::Bytes;
-use futures_util::{TryStream, TryStreamExt};
+use futures_util::TryStreamExt;
 use sluice::{Error, Kind};
 use sqlx::PgConnection;
 use sqlx::postgres::PgCopyIn;
-use std::future::poll_fn;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
 /// The size of a piece, in bytes.
@@ -29,12 +29,23 @@ const ALONE_BYTES: usize = 1 << 20;
 pub struct Progress {
     rows: AtomicU64,
     bytes: AtomicU64,
+    longest: AtomicUsize,
 }
 
 impl Progress {
     fn add(&self, bytes: usize) {
         self.rows.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.measure(bytes);
+    }
+
+    fn measure(&self, bytes: usize) {
+        self.longest.fetch_max(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether a very long row was among those that were read, for which the driver has taken memory of that size.
+    pub(crate) fn has_very_long_row(&self) -> bool {
+        self.longest.load(Ordering::Relaxed) > ALONE_BYTES
     }
 
     /// How many rows were read.
@@ -95,8 +106,8 @@ impl Pump<'_> {
             let mut summing = Summing::new(self.is_text);
             let mut rows = source.copy_out_raw(copy_out).await.map_err(Failure::Source)?;
             let new = || Vec::with_capacity(2 * PIECE_BYTES);
-            let (mut piece, mut last) = (new(), None);
-            while let Some(row) = next(&mut rows, last.take()).await.map_err(Failure::Source)? {
+            let mut piece = new();
+            while let Some(row) = rows.try_next().await.map_err(Failure::Source)? {
                 summing.add(&row);
                 self.progress.add(row.len());
                 self.check_length(&row)?;
@@ -112,10 +123,9 @@ impl Pump<'_> {
                     send(&pieces, Piece::LongRow(row)).await?;
                 } else if is_long {
                     let (written, is_written) = oneshot::channel();
-                    send(&pieces, Piece::VeryLongRow(row.clone(), written)).await?;
+                    send(&pieces, Piece::VeryLongRow(row, written)).await?;
                     // If nobody takes it, the next `send` says so.
                     let _ = is_written.await;
-                    last = Some(row);
                 }
             }
             send(&pieces, Piece::Rows(piece)).await?;
@@ -160,10 +170,10 @@ impl Pump<'_> {
     /// Those of the database.
     pub(crate) async fn drain(&self, connection: &mut PgConnection, copy_out: &str) -> Result<Checksum, sqlx::Error> {
         let mut summing = Summing::new(self.is_text);
-        let (mut rows, mut last) = (connection.copy_out_raw(copy_out).await?, None);
-        while let Some(row) = next(&mut rows, last.take()).await? {
+        let mut rows = connection.copy_out_raw(copy_out).await?;
+        while let Some(row) = rows.try_next().await? {
             summing.add(&row);
-            last = (row.len() > ALONE_BYTES).then_some(row);
+            self.progress.measure(row.len());
         }
         Ok(summing.checksum())
     }
@@ -179,30 +189,6 @@ impl Pump<'_> {
         );
         Err(Failure::Own(Error::new(Kind::Misconfigured, what)))
     }
-}
-
-/// The next message after `last`, if that was a very long one.
-///
-/// With each message come the first bytes of the next one. The driver keeps them where they are, behind a message that
-/// is no longer needed, and goes on there, if nobody else looks at that memory: then both messages would be in memory.
-/// While `last` is there it moves to memory of its own. So `last` is let go of as soon as more bytes have come: by the
-/// second look, since the first one may be in vain.
-async fn next<S>(rows: &mut S, last: Option<Bytes>) -> Result<Option<Bytes>, sqlx::Error>
-where
-    S: TryStream<Ok = Bytes, Error = sqlx::Error> + Unpin,
-{
-    let Some(last) = last else { return rows.try_next().await };
-    let (mut last, mut looks) = (Some(last), 0);
-    poll_fn(|context| {
-        let polled = rows.try_poll_next_unpin(context);
-        looks += 1;
-        if looks == 2 {
-            last = None;
-        }
-        polled
-    })
-    .await
-    .transpose()
 }
 
 /// A row in pieces.

@@ -113,7 +113,7 @@ impl Write<'_> {
         self.agree(source).await.map_err(Failure::Source)?;
         self.agree(target).await.map_err(Failure::Target)?;
         let sent = self.pump.copy(source, &self.mapping.read_source(self.of_source), target, copy_in).await?;
-        shrink(source).await.map_err(Failure::Source)?;
+        self.shrink(source).await.map_err(Failure::Source)?;
         self.disagree(target).await.map_err(Failure::Target)?;
         Ok(sent)
     }
@@ -122,9 +122,21 @@ impl Write<'_> {
     async fn drain(&self, connection: &mut PgConnection, copy_out: &str) -> Result<Checksum, sqlx::Error> {
         self.agree(connection).await?;
         let checksum = self.pump.drain(connection, copy_out).await?;
-        shrink(connection).await?;
+        self.shrink(connection).await?;
         self.disagree(connection).await?;
         Ok(checksum)
+    }
+
+    /// Gives back the memory that a very long row took, which the driver keeps for another one.
+    async fn shrink(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if !self.pump.progress.has_very_long_row() {
+            return Ok(());
+        }
+        connection.shrink_buffers();
+        // The end of what was used up counts as short, and is kept: an answer that does not fit is read into new
+        // memory. The old one goes with the answer after that.
+        sqlx::raw_sql("select repeat(' ', 16384)").execute(&mut *connection).await?;
+        connection.ping().await
     }
 
     /// Makes both sides write the same bytes for the same rows: in the encoding that the source does not know of, and,
@@ -326,11 +338,4 @@ impl Write<'_> {
             )
         }))
     }
-}
-
-/// Gives back the room that a long row took, which the driver keeps for another one. It lets go of it when it reads
-/// again.
-async fn shrink(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    connection.shrink_buffers();
-    connection.ping().await
 }
