@@ -118,7 +118,7 @@ fn moment(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sluice::contract::mysql_to_redshift::Policies;
+    use sluice::contract::mysql_to_redshift::{Policies, Verify};
 
     fn plan(key: &[&str], cursor: Option<&str>) -> Plan {
         let column = |name: &str, read, form| PlannedColumn { name: name.into(), read, form };
@@ -141,6 +141,8 @@ mod tests {
             null_marker: "null".into(),
             max_shrink_percent: 50,
             policies: Policies::default(),
+            deleted: None,
+            verify: Verify::Sums,
             windows: Vec::new(),
         }
     }
@@ -148,7 +150,7 @@ mod tests {
     const COLUMNS: &str = "select 1, `id`, `created_at`, `f` + 0e0, `b` + 0, hex(`x`), `t` from `prod`.`n``ps`";
 
     fn window(bounds: Option<[&str; 2]>) -> PlannedWindow {
-        PlannedWindow { window: None, bounds: bounds.map(|bounds| bounds.map(ToOwned::to_owned)) }
+        PlannedWindow { bounds: bounds.map(|bounds| bounds.map(ToOwned::to_owned)), ..PlannedWindow::default() }
     }
 
     #[test]

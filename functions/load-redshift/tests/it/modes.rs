@@ -173,3 +173,13 @@ async fn a_dry_run_says_what_would_be_done_and_makes_nothing() {
     assert_eq!(counts(&lab.run(&allowed, json!({"full": true})).await.unwrap()), [72, 72, 0, 0]);
     lab.assert_nps_equal().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provisioned_cluster_is_loaded_as_a_workgroup_is() {
+    for place in [&[("REDSHIFT_CLUSTER", "c")][..], &[("REDSHIFT_CLUSTER", "c"), ("REDSHIFT_USER", "loader")]] {
+        let lab = Lab::at("intermediate_data", place).await;
+        lab.make_nps(72).await;
+        lab.run(&lab.nps("upsert"), json!({"from": "2018-07-01", "to": "2018-07-03"})).await.unwrap();
+        lab.assert_nps_equal().await;
+    }
+}
