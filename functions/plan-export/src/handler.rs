@@ -220,8 +220,12 @@ async fn ready(
         return Ok((mapping, is_prepared));
     }
     if !is_prepared {
-        catalogue.create("make the table of loads", &bookkeeping::statements(&execution.job)).await?;
-        is_prepared = true;
+        let made = catalogue.create("make the table of loads", &bookkeeping::statements(&execution.job)).await;
+        // A twin may have made it meanwhile, and of two one is refused.
+        is_prepared = made.is_ok() || catalogue.is_prepared(&execution.job).await?;
+        if !is_prepared {
+            made?;
+        }
     }
     if let Some(statement) = missing {
         let schema = format!("create schema if not exists {}", redshift::text::quoted(&spec.target.schema));
@@ -229,7 +233,13 @@ async fn ready(
             "public" => vec![statement],
             _ => vec![schema, statement],
         };
-        catalogue.create("make the target", &statements).await?;
+        if let Err(error) = catalogue.create("make the target", &statements).await {
+            let found = catalogue.columns(&spec.target.schema, &spec.target.table).await?;
+            if found.is_empty() {
+                return Err(error);
+            }
+            return Ok((mapping::matched(spec, table, &found).map_err(problems)?, is_prepared));
+        }
         info!(target = spec.target_name(), "table made");
     }
     Ok((mapping, is_prepared))

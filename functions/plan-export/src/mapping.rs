@@ -140,6 +140,9 @@ fn needed(spec: &Spec, table: &SourceTable, mapping: &Mapping, problems: &mut Ve
             None if !is_known(name) => {
                 problems.push(format!("{} has no column {name:?}, the {what}", spec.source_name()))
             }
+            None if mapping.ignored.contains(name) => {
+                problems.push(format!("{} has no column {name:?}, the {what}", spec.target_name()));
+            }
             None => {} // What is wrong with it is told already.
             Some(Form::Date | Form::Timestamp) => {}
             Some(_) if what == "cursor" => {
@@ -259,6 +262,14 @@ mod tests {
         assert_eq!(matched(&some, &nps(), &target).unwrap().ignored, ["score"]);
         let ignoring = spec(|parts| parts["target"]["new_column"] = json!("ignore"));
         assert_eq!(matched(&ignoring, &nps(), &target).unwrap().ignored, ["score"]);
+        // But not if loading needs them.
+        let marked = spec(|parts| {
+            parts["target"]["new_column"] = json!("ignore");
+            parts["target"]["deleted"] = json!("score");
+            parts["target"]["on_deleted"] = json!("delete");
+        });
+        let problems = matched(&marked, &nps(), &target).unwrap_err();
+        assert_eq!(problems, ["public.nps has no column \"score\", the mark of deleted rows"]);
         assert_eq!(matched(&spec(|_| ()), &nps(), &target).unwrap_err(), ["public.nps has no column \"score\""]);
     }
 }

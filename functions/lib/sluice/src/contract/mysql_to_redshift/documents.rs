@@ -29,6 +29,9 @@ pub struct SourceColumn {
     pub column_type: String,
     /// Longest text in characters.
     pub characters: Option<u64>,
+    /// The character set of its texts.
+    #[serde(default)]
+    pub charset: Option<String>,
     /// Longest text or value in bytes.
     pub octets: Option<u64>,
     /// Digits in all; of a bit field, bits.
@@ -106,6 +109,9 @@ pub enum Read {
     AsDouble,
     /// As hexadecimal digits.
     AsHex,
+    /// As a text of the connection: an ENUM is ordered by its numbers and compared as a text, and a text of another
+    /// character set is compared in another order than it is sorted in.
+    AsChar,
 }
 
 /// What the values of a column are in the parts, and in Redshift.

@@ -108,9 +108,9 @@ pub enum Verify {
 /// The table in Redshift.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    /// Its schema.
+    /// Its schema, in small letters.
     pub schema: String,
-    /// Its name.
+    /// Its name, in small letters.
     pub table: String,
     /// The columns of a key that is unique in the source.
     pub key: Vec<String>,
@@ -316,7 +316,7 @@ mod tests {
             (vec![("/target/mode", json!("replace"))], "/windows: is not null"),
             (vec![("/target/key", json!([]))], "/target/key: is empty"),
             (vec![("/target/mode", json!("merge"))], "/target/mode: is \"merge\""),
-            (vec![("/target/schema", json!("sluice"))], "/target/schema: is the schema of what loads keep"),
+            (vec![("/target/schema", json!("Sluice"))], "/target/schema: is the schema of what loads keep"),
             (vec![("/target/types", json!({"id": "BIGINT"}))], "/target/types: is for a table that is made"),
             (
                 vec![("/target/mode", json!("replace_window")), ("/target/version", json!("v"))],

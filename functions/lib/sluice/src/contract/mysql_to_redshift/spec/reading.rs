@@ -47,8 +47,9 @@ pub(super) fn source(value: &Value, problems: &mut Vec<Problem>) -> Source {
 /// The part `target`.
 pub(super) fn target(value: &Value, problems: &mut Vec<Problem>) -> Target {
     let mut fields = Fields::of("/target", value, problems);
-    let schema = name(&mut fields, "schema", Some("public"), REDSHIFT_NAME);
-    let table = name(&mut fields, "table", None, REDSHIFT_NAME);
+    // Redshift keeps names in small letters, quoted or not (Amazon Redshift, "Names and identifiers").
+    let schema = name(&mut fields, "schema", Some("public"), REDSHIFT_NAME).to_lowercase();
+    let table = name(&mut fields, "table", None, REDSHIFT_NAME).to_lowercase();
     if schema == OWN_SCHEMA {
         fields.wrong("schema", "is the schema of what loads keep for themselves");
     }
