@@ -13,15 +13,17 @@ that are not installed are left out, and named. Exit code 1: a result was wrong,
     start      cold starts                       modes    words of files, and what they come to
     job        everything, on small files            copy     a table into another database, narrow and wide rows
     window     a day of a table, twice               windows  thirty days, one after the other and four at a time
+    export     a table of MySQL into parts in S3
 
 Environment: DATABASE_URL; PG_BIN, the folder of psql; PG_PID, the server's process, found out without it; DUCKDB_PYTHON, a
-Python whose duckdb has the postgres extension, if this one's has not.
+Python whose duckdb has the postgres extension, if this one's has not; MYSQL_URL, and MYSQL_CLIENTS, a folder into which Debian's
+packages of libmariadb and of the client were unpacked, if they are not installed.
 
-    copyformat.py  data.py  limit.c                  formats, inputs, and the limit
+    copyformat.py  data.py  limit.c  limit_export.c  formats, inputs, and the limits
     runtime.py  functions.py                         Lambda, and the functions' processes
     database.py  tls.py                              PostgreSQL, and its TLS
     peers.py  measure.py                             the other tools; rounds and tables
-    pivoting.py  upserting.py  modes.py  running.py  copying.py  the parts
+    pivoting.py  upserting.py  modes.py  running.py  copying.py  exporting.py  the parts
 """
 import argparse
 import json
@@ -34,6 +36,7 @@ import time
 from pathlib import Path
 
 import copying
+import exporting
 import modes
 import pivoting
 import running
@@ -48,6 +51,7 @@ PARTS = {
     "upsert": upserting.upsert, "noop": upserting.noop, "modes": modes.modes,
     "detect": running.detect, "start": running.start, "job": running.job,
     "copy": copying.copy, "window": copying.window, "windows": copying.windows,
+    "export": exporting.export,
 }
 NEED_DATABASE = {"upsert", "noop", "modes", "job", "copy", "window", "windows"}
 
@@ -59,6 +63,7 @@ class Bench:
         self.quick, self.large, self.sample = given.quick, given.large, given.sample
         self.rounds = given.rounds or (1 if given.quick else 5)
         self.rows = given.rows or (50_000 if given.quick else 10_000_000)
+        self.export_rows = given.rows or (20_000 if given.quick else 2_000_000)
         self.upsert_rows = given.upsert_rows or (5_000 if given.quick else 1_000_000)
         self.data = given.data.resolve()
         self.work = self.data / "work"
@@ -140,7 +145,7 @@ def main():
     parser.add_argument("--data", type=Path, required=True, help="keeps generated inputs")
     parser.add_argument("--out", type=Path, required=True, help="the document")
     parser.add_argument("--rounds", type=int, help="default 5")
-    parser.add_argument("--rows", type=int, help="of the pivot, default 10,000,000")
+    parser.add_argument("--rows", type=int, help="of the pivot, default 10,000,000, and of the export, default 2,000,000")
     parser.add_argument("--upsert-rows", type=int, help="default 1,000,000")
     parser.add_argument("--only", default=",".join(PARTS), help="some of the parts, with commas")
     parser.add_argument("--sample", type=Path, help="a CSV file for the job, or a folder of some")

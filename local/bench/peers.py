@@ -8,6 +8,7 @@
     peers.py list_... BUCKET PREFIX        a listing, counted
     peers.py copy_... TABLE                a table, from SOURCE_DATABASE_URL to DATABASE_URL
     peers.py days_... TABLE FIRST COUNT    so many of its days
+    peers.py export_... TABLE              a table of MYSQL_URL into the bucket BENCH_BUCKET, or into BENCH_FILE
 
 "As people write it" is the job as a data engineer wrote it first: pandas, `to_sql` into a staging table, one upsert.
 """
@@ -298,6 +299,41 @@ def copy_sling(table):
                         "--tgt-object", f"public.{table}", "--mode", "truncate"], environment)
 
 
+def mysql():
+    from urllib.parse import urlsplit
+    return urlsplit(os.environ["MYSQL_URL"])
+
+
+def export_airflow(table):
+    """Airflow's SqlToS3Operator: pandas, read_sql and to_csv"""
+    import tempfile
+    import boto3
+    import pandas as pd
+    from sqlalchemy import create_engine
+    engine = create_engine(mysql()._replace(scheme="mysql+pymysql").geturl())
+    with tempfile.NamedTemporaryFile(suffix=".csv") as file, engine.connect() as connection:
+        pd.read_sql(f"SELECT * FROM {table}", con=connection).to_csv(file.name, index=False)
+        boto3.client("s3").upload_file(file.name, os.environ["BENCH_BUCKET"], f"airflow/{table}.csv")
+
+
+def export_awswrangler(table):
+    """awswrangler, chunks of 100,000 to Parquet"""
+    import awswrangler
+    import pymysql
+    url = mysql()
+    connection = pymysql.connect(host=url.hostname, port=url.port, user=url.username, password=url.password or "", database=url.path[1:])
+    chunks = awswrangler.mysql.read_sql_query(f"SELECT * FROM {table}", con=connection, chunksize=100_000)
+    for number, chunk in enumerate(chunks):
+        awswrangler.s3.to_parquet(df=chunk, path=f"s3://{os.environ['BENCH_BUCKET']}/awswrangler/{table}-{number}.parquet")
+
+
+def export_sling(table):
+    """Sling, to CSV.gz in a file"""
+    environment = os.environ | {"SLING_DISABLE_TELEMETRY": "true", "BENCH_MYSQL": os.environ["MYSQL_URL"]}
+    os.execve(sling(), ["sling", "run", "--src-conn", "BENCH_MYSQL", "--src-stream", f"{mysql().path[1:]}.{table}",
+                        "--tgt-object", f"file://{os.environ['BENCH_FILE']}"], environment)
+
+
 NEEDS = {
     pivot_polars: ["polars"], pivot_duckdb: ["duckdb"], pivot_pandas_tuned: ["pandas", "pyarrow"], pivot_pandas: ["pandas"],
     upsert_psycopg2: ["psycopg2-binary"], upsert_adbc: ["adbc-driver-postgresql", "pyarrow"], upsert_duckdb: ["duckdb"],
@@ -306,6 +342,7 @@ NEEDS = {
     job_polars: ["polars", "psycopg2-binary"], job_pandas: ["pandas", "SQLAlchemy", "psycopg2-binary"],
     copy_psycopg2_copy: ["psycopg2-binary"], copy_psycopg2_values: ["psycopg2-binary"], days_original: ["psycopg2-binary"],
     copy_duckdb: ["duckdb"], copy_sling: [],
+    export_airflow: ["pandas", "SQLAlchemy", "PyMySQL", "boto3"], export_awswrangler: ["awswrangler", "PyMySQL"], export_sling: [],
     list_boto3: ["boto3"], list_awswrangler: ["awswrangler"], list_s3fs: ["s3fs"],
 }
 
@@ -322,7 +359,7 @@ def available():
     for peer, packages in NEEDS.items():
         can = all(package in versions for package in packages)
         can = can and (peer not in (upsert_duckdb, copy_duckdb) or bool(postgres_extension()))
-        can = can and (peer not in (upsert_sling, copy_sling) or bool(sling()))
+        can = can and (peer not in (upsert_sling, copy_sling, export_sling) or bool(sling()))
         peers[peer.__name__] = {"title": peer.__doc__, "can": can}
     print(json.dumps({"peers": peers, "versions": versions}))
 

@@ -3,6 +3,7 @@
 
 use crate::binaries::{self, workspace};
 use crate::failure::{Failure, named};
+use crate::mysql::{self, Mysql};
 use crate::postgres::Postgres;
 use crate::report::out;
 use crate::setup_error::SetupError;
@@ -19,16 +20,19 @@ pub(crate) struct BenchArguments {
     /// Small inputs and one round: does all of it work?
     #[arg(long)]
     quick: bool,
-    /// Also read 5 GB.
+    /// Also read 5 GB, and export 50 million rows.
     #[arg(long)]
     large: bool,
     /// Only these parts, with commas between: pivot, function, memory, upsert, noop, modes, detect, start, job,
-    /// copy, window, windows.
+    /// copy, window, windows, export.
     #[arg(long, value_name = "PARTS")]
     only: Option<String>,
     /// How many rounds; 5 where nothing is said.
     #[arg(long)]
     rounds: Option<u32>,
+    /// How many rows of a file, and of a table of MySQL; ten and two million where nothing is said.
+    #[arg(long)]
+    rows: Option<u32>,
     /// Measure beside the limits only: the other tools take some hundred megabytes.
     #[arg(long)]
     no_peers: bool,
@@ -91,6 +95,11 @@ pub(crate) fn bench(arguments: &BenchArguments, state_dir: &Path) -> Result<(), 
             );
         }
     }
+    // It stays as long as this function does.
+    let _mysql = match arguments.only.as_deref().is_none_or(|only| only.split(',').any(|part| part == "export")) {
+        true => Some(start_mysql(&mut measure, &state_dir, &tools_dir, &say)?),
+        false => None,
+    };
     let root = template::root()?;
     let jobs = template::all_jobs()?;
     let job = template::reference(&jobs).ok_or_else(|| BoxError::from("template.yaml has no job"))?;
@@ -112,8 +121,10 @@ pub(crate) fn bench(arguments: &BenchArguments, state_dir: &Path) -> Result<(), 
     if let Some(only) = &arguments.only {
         measure.args(["--only", only]);
     }
-    if let Some(rounds) = arguments.rounds {
-        measure.args(["--rounds", &rounds.to_string()]);
+    for (option, number) in [("--rounds", arguments.rounds), ("--rows", arguments.rows)] {
+        if let Some(number) = number {
+            measure.args([option, &number.to_string()]);
+        }
     }
     let failed = || SetupError::failed("The measuring program could not be run.", "Install Python 3.11 or newer.");
     let ended = guard::run(&mut measure).map_err(|error| failed().caused_by(error))?;
@@ -124,4 +135,21 @@ pub(crate) fn bench(arguments: &BenchArguments, state_dir: &Path) -> Result<(), 
             arguments.out.display()
         ))),
     }
+}
+
+/// Starts a MySQL, and tells the measuring program of it and of its clients.
+fn start_mysql(
+    measure: &mut Command,
+    state_dir: &Path,
+    tools_dir: &Path,
+    say: &dyn Fn(&str),
+) -> Result<Mysql, SetupError> {
+    say("starting MySQL");
+    let mysql = Mysql::start(state_dir, tools_dir, true, say)?;
+    measure.env("MYSQL_URL", mysql.url("mysql"));
+    match mysql::clients(tools_dir, say) {
+        Ok(folder) => drop(measure.env("MYSQL_CLIENTS", folder)),
+        Err(error) => say(&format!("if they are not installed, MySQL's clients are missing: {error}")),
+    }
+    Ok(mysql)
 }

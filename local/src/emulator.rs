@@ -126,7 +126,10 @@ impl Emulator {
             .env("MINISTACK_HOST", "127.0.0.1")
             // Functions inherit it.
             .env("AWS_ENDPOINT_URL", settings.functions_see.map_or_else(own, |address| format!("http://{address}")))
-            .env("AWS_ENDPOINT_URL_REDSHIFT_DATA", format!("http://{}", neighbours.redshift))
+            .env(
+                "AWS_ENDPOINT_URL_REDSHIFT_DATA",
+                format!("http://{}", settings.functions_see.unwrap_or(neighbours.redshift)),
+            )
             .env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
             .env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
             .env("AWS_EC2_METADATA_DISABLED", "true")

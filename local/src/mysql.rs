@@ -15,7 +15,7 @@ use data::Data;
 use installation::Installation;
 use launch::Launched;
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 
 /// Its name for people, and that of its files.
@@ -84,6 +84,14 @@ impl Mysql {
     }
 }
 
+/// A folder with the C library, its headers and the client of the command line, for who measures beside them.
+///
+/// # Errors
+/// As [`Mysql::start`].
+pub(crate) fn clients(tools_dir: &Path, report: &dyn Fn(&str)) -> Result<PathBuf, SetupError> {
+    packages::unpack(&packages::CLIENTS, tools_dir, report)
+}
+
 impl Drop for Mysql {
     fn drop(&mut self) {
         if let Some(guard) = self.guard.take() {
@@ -112,10 +120,11 @@ fn choose<T>(
             Err(error) => refused.push(format!("{}: {error}", installation.server().display())),
         }
     }
-    let unpacked =
-        packages::unpack(tools_dir, report).and_then(|folder| installation::unpacked(&folder, home, account)).and_then(
-            |installation| start(&installation).map(|(started, password)| (started, password, installation.version())),
-        );
+    let unpacked = packages::unpack(&packages::SERVER, tools_dir, report)
+        .and_then(|folder| installation::unpacked(&folder, home, account))
+        .and_then(|installation| {
+            start(&installation).map(|(started, password)| (started, password, installation.version()))
+        });
     unpacked.map_err(|mut error| {
         for reason in &refused {
             error.what.push_str("\nPassed over ");

@@ -66,8 +66,12 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
         "Explained" => {
             let lines = counts["explained"].as_array().into_iter().flatten().map(|file| {
                 let text = |field: &str| file[field].as_str().unwrap_or_default();
-                let verdict = if file["is_new"] == true { "new" } else { "not new" };
-                format!("{}: {verdict}: {}", text("key"), text("reason"))
+                match file["is_new"].as_bool() {
+                    Some(true) => format!("{}: new: {}", text("key"), text("reason")),
+                    Some(false) => format!("{}: not new: {}", text("key"), text("reason")),
+                    // A window, not a file.
+                    None => format!("{}: {}", text("at"), text("reason")),
+                }
             });
             lines.collect::<Vec<_>>().join("\n")
         }
@@ -138,7 +142,7 @@ fn windows_loaded(counts: &Value) -> String {
         number => format!(", {number} {what}"),
     };
     format!(
-        "{}{}, {} rows\n{} inserted, {} deleted, {} unchanged{}{}{}{}{}",
+        "{}{}, {} rows\n{} inserted, {} deleted, {} unchanged{}{}{}{}{}{}",
         windows(counts, count(&conclusion["windows"])),
         some(&counts["windows_left"], "left for the next run"),
         count(&conclusion["rows"]),
@@ -146,6 +150,7 @@ fn windows_loaded(counts: &Value) -> String {
         count(&conclusion["rows_deleted"]),
         count(&conclusion["rows_unchanged"]),
         some(&conclusion["rows_newer"], "newer in the target, and kept"),
+        some(&conclusion["rows_gone"], "marked as deleted, and left out"),
         some(&conclusion["answers_lost"], "windows whose answer was lost, and whose numbers are not known"),
         some(&conclusion["changed"]["zero_dates"], "zero dates became NULL"),
         some(&conclusion["changed"]["truncated"], "texts were cut"),
@@ -331,14 +336,16 @@ mod tests {
     #[test]
     fn a_summary_tells_what_was_loaded_of_windows() {
         let conclusion = json!({"windows": 2, "rows": 80, "rows_inserted": 3, "rows_deleted": 2, "rows_unchanged": 77,
-                                "rows_newer": 1, "answers_lost": 0, "changed": {"zero_dates": 4}});
+                                "rows_newer": 1, "rows_gone": 2, "answers_lost": 0, "changed": {"zero_dates": 4}});
         let mut counts = json!({"window_count": 2, "windows_left": 1, "from": "2018-07-01T00:00:00Z",
                                 "to": "2018-07-03T00:00:00Z", "conclusion": conclusion, "warnings": ["No index."]});
         assert_eq!(
             summary(&outcome("Loaded", counts.clone())),
             "2 windows from 2018-07-01T00:00:00Z to 2018-07-03T00:00:00Z, 1 left for the next run, 80 rows\n3 inserted, \
-             2 deleted, 77 unchanged, 1 newer in the target, and kept, 4 zero dates became NULL, 1.50 s\nNo index."
+             2 deleted, 77 unchanged, 1 newer in the target, and kept, 2 marked as deleted, and left out, 4 zero dates became NULL, 1.50 s\nNo index."
         );
+        let explained = json!({"explained": [{"at": "2018-07-01", "is_loaded": false, "reason": "not loaded"}]});
+        assert_eq!(summary(&outcome("Explained", explained)), "2018-07-01: not loaded");
         counts["from"] = json!(null);
         counts["mapping"] = json!(["id: int -> integer"]);
         assert_eq!(

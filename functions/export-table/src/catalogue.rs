@@ -17,7 +17,8 @@ pub async fn inspect(connection: &mut MySqlConnection, spec: &Spec) -> Result<So
     // As texts: what the views of the catalogue are made of differs between servers.
     let query = "select cast(column_name as char), cast(data_type as char), cast(column_type as char),
                         cast(character_maximum_length as char), cast(character_octet_length as char),
-                        cast(numeric_precision as char), cast(numeric_scale as char), cast(is_nullable as char)
+                        cast(numeric_precision as char), cast(numeric_scale as char), cast(is_nullable as char),
+                        cast(character_set_name as char)
                  from information_schema.columns
                  where table_schema = ? and table_name = ?
                  order by ordinal_position";
@@ -71,5 +72,6 @@ fn column(row: &MySqlRow) -> SourceColumn {
         precision: text(row, 5).and_then(|text| text.parse().ok()),
         scale: text(row, 6).and_then(|text| text.parse().ok()),
         is_nullable: text(row, 7).is_some_and(|text| text.eq_ignore_ascii_case("yes")),
+        charset: text(row, 8),
     }
 }

@@ -4,7 +4,7 @@
 use crate::dates::{self, Moment};
 use crate::sums::{Sum, of_decimal};
 use sluice::contract::mysql_to_redshift::{
-    Changed, ColumnSum, Form, OnNul, OnTooLong, OnZeroDate, PlannedColumn, Policies,
+    Changed, ColumnSum, Form, OnNul, OnTooLong, OnZeroDate, PlannedColumn, Policies, Verify,
 };
 use std::fmt::Write as _;
 
@@ -22,8 +22,9 @@ pub type Refusal = &'static str;
 
 impl Cells {
     /// A column of which nothing is read yet.
-    pub fn new(column: &PlannedColumn, policies: Policies) -> Self {
-        Self { form: column.form, policies, sum: Sum::default(), changed: Changed::default() }
+    pub fn new(column: &PlannedColumn, policies: Policies, verify: Verify) -> Self {
+        let sum = Sum::new(column.form, verify);
+        Self { form: column.form, policies, sum, changed: Changed::default() }
     }
 
     /// The same with what an earlier call has counted; `None` if that is no count of such a column.
@@ -58,7 +59,7 @@ impl Cells {
                 if number < i128::from(least) || number > i128::from(most) {
                     return Err("is more than its type in Redshift takes");
                 }
-                self.sum.add(number);
+                self.sum.add_with(number, |hash| hash(number.to_string().as_bytes()));
                 out.extend_from_slice(value);
             }
             Form::Boolean => {
@@ -72,7 +73,11 @@ impl Cells {
             }
             Form::Decimal { precision, scale } => {
                 let (text, is_negative, magnitude) = decimal(value, precision, scale)?;
-                self.sum.add(of_decimal(precision, is_negative, magnitude));
+                self.sum.add_with(of_decimal(precision, is_negative, magnitude), |hash| {
+                    let units = i128::try_from(magnitude).unwrap_or(i128::MAX);
+                    let text = crate::sums::decimal(if is_negative { -units } else { units }, scale as usize);
+                    hash(text.as_bytes());
+                });
                 out.extend_from_slice(text);
             }
             Form::Float => {
@@ -91,8 +96,9 @@ impl Cells {
             }
             Form::Seconds => {
                 let micros = dates::time(value).ok_or("is no time")?.total_micros();
-                self.sum.add(micros);
-                out.extend_from_slice(crate::sums::decimal(micros, 6).as_bytes());
+                let text = crate::sums::decimal(micros, 6);
+                self.sum.add_with(micros, |hash| hash(text.as_bytes()));
+                out.extend_from_slice(text.as_bytes());
             }
             Form::Text { bytes } => return self.text(out, value, null, bytes),
             Form::Super => {
@@ -107,7 +113,9 @@ impl Cells {
                 if length > bytes as usize {
                     return Err("has more bytes than its column in Redshift");
                 }
-                self.sum.add(i128::try_from(length).unwrap_or(i128::MAX));
+                self.sum.add_with(i128::try_from(length).unwrap_or(i128::MAX), |hash| {
+                    hash(value.to_ascii_lowercase().as_slice());
+                });
                 // In quotes, since nothing at all is a value too.
                 quote(out, value);
             }
@@ -119,7 +127,8 @@ impl Cells {
     fn moment(&mut self, out: &mut Vec<u8>, value: &[u8], null: &[u8], read: Option<Moment>) -> Result<(), Refusal> {
         match (read.ok_or("is no date")?, self.policies.zero_dates) {
             (Moment::Digits(digits), _) => {
-                self.sum.add(digits);
+                let width = if self.form == Form::Date { 8 } else { 20 };
+                self.sum.add_with(digits, |hash| hash(format!("{digits:0width$}").as_bytes()));
                 out.extend_from_slice(value);
             }
             (Moment::None, OnZeroDate::Null) => {
@@ -161,7 +170,7 @@ impl Cells {
         if value == null {
             return Err("is the very text that stands for NULL in this run; a new execution has another one");
         }
-        self.sum.add(i128::try_from(value.len()).unwrap_or(i128::MAX));
+        self.sum.add_with(i128::try_from(value.len()).unwrap_or(i128::MAX), |hash| hash(value));
         quote(out, value);
         Ok(())
     }
@@ -263,7 +272,7 @@ mod tests {
     const LAX: Policies = Policies { zero_dates: OnZeroDate::Null, too_long: OnTooLong::Truncate, nul: OnNul::Strip };
 
     fn cells(form: Form, policies: Policies) -> Cells {
-        Cells::new(&PlannedColumn { name: "c".into(), read: Read::Plain, form }, policies)
+        Cells::new(&PlannedColumn { name: "c".into(), read: Read::Plain, form }, policies, Verify::Sums)
     }
 
     fn one(form: Form, policies: Policies, value: &[u8]) -> Result<(String, Option<String>, Changed), Refusal> {

@@ -83,12 +83,45 @@ impl Server {
                 options.username(&username).password(&password)
             }
         };
-        match tokio::time::timeout(CONNECT_TIMEOUT, MySqlConnection::connect_with(&options)).await {
-            Ok(connected) => connected.map_err(|error| classify("connect to MySQL", error)),
-            Err(_) => {
-                let what = format!("connect to MySQL: no answer within {} s", CONNECT_TIMEOUT.as_secs());
-                Err(Error::new(Kind::TransientFailure, what))
-            }
+        connect(&options).await
+    }
+
+    /// Connects as another user, to prepare.
+    ///
+    /// # Errors
+    /// As [`Server::connect`].
+    pub async fn connect_as(&self, user: &str, password: &str) -> Result<MySqlConnection> {
+        connect(&self.options.clone().username(user).password(password)).await
+    }
+
+    /// The user that [`Server::connect`] logs in as.
+    ///
+    /// # Errors
+    /// If its secret cannot be read.
+    pub async fn reader(&self, config: &SdkConfig) -> Result<Reader> {
+        Ok(match &self.login {
+            Login::AsIs => Reader { user: self.options.get_username().to_owned(), is_by_token: false },
+            Login::IamToken { user, .. } => Reader { user: user.clone(), is_by_token: true },
+            Login::Secret { arn } => Reader { user: read_secret(config, arn).await?.username, is_by_token: false },
+        })
+    }
+}
+
+/// Who reads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reader {
+    /// The user's name.
+    pub user: String,
+    /// Whether it logs in by a token of IAM.
+    pub is_by_token: bool,
+}
+
+async fn connect(options: &MySqlConnectOptions) -> Result<MySqlConnection> {
+    match tokio::time::timeout(CONNECT_TIMEOUT, MySqlConnection::connect_with(options)).await {
+        Ok(connected) => connected.map_err(|error| classify("connect to MySQL", error)),
+        Err(_) => {
+            let what = format!("connect to MySQL: no answer within {} s", CONNECT_TIMEOUT.as_secs());
+            Err(Error::new(Kind::TransientFailure, what))
         }
     }
 }

@@ -105,7 +105,7 @@ impl<'a> Reading<'a> {
 
     /// The columns, with what was counted before.
     fn columns(&self, export: &Export) -> Result<Vec<Cells>> {
-        let new = self.plan.columns.iter().map(|column| Cells::new(column, self.plan.policies));
+        let new = self.plan.columns.iter().map(|column| Cells::new(column, self.plan.policies, self.plan.verify));
         if export.columns.is_empty() {
             return Ok(new.collect());
         }

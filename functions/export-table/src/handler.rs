@@ -3,12 +3,14 @@
 use crate::catalogue;
 use crate::connect::Server;
 use crate::export::Reading;
+use crate::prepare::prepare;
 use aws_config::SdkConfig;
 use serde::Serialize;
 use serde_json::json;
 use sluice::contract::keys;
 use sluice::contract::mysql_to_redshift::{
-    Export, ExportInput, ExportOutput, ExportTableInput, InspectInput, InspectOutput, Plan,
+    Export, ExportInput, ExportOutput, ExportTableInput, ExportTableState, InspectInput, InspectOutput, Plan,
+    PrepareSourceOutput,
 };
 use sluice::edge::Invocation;
 use sluice::env::Env;
@@ -61,17 +63,26 @@ pub enum Output {
     Inspect(InspectOutput),
     /// To `ExportTable`.
     Export(ExportOutput),
+    /// To `prepare`.
+    Prepare(PrepareSourceOutput),
 }
 
-/// Answers the states `InspectSource` and `ExportTable`.
+/// Answers the states `InspectSource` and `ExportTable`, and `prepare`.
 ///
 /// # Errors
-/// As [`catalogue::inspect`] and [`Reading::run`]; `TransientFailure` if it takes too long.
+/// As [`catalogue::inspect`], [`Reading::run`] and [`prepare`]; `TransientFailure` if it takes too long.
 pub async fn handle(context: Arc<Context>, invocation: Invocation, input: ExportTableInput) -> Result<Output> {
     let work = async {
         match &input {
-            ExportTableInput::Inspect(input) => context.inspect(&invocation, input).await.map(Output::Inspect),
-            ExportTableInput::Export(input) => context.export(&invocation, input).await.map(Output::Export),
+            ExportTableInput::State(ExportTableState::Inspect(input)) => {
+                context.inspect(&invocation, input).await.map(Output::Inspect)
+            }
+            ExportTableInput::State(ExportTableState::Export(input)) => {
+                context.export(&invocation, input).await.map(Output::Export)
+            }
+            ExportTableInput::Prepare(input) => {
+                prepare(&context.server, &context.config, input).await.map(Output::Prepare)
+            }
         }
     };
     let time = invocation.time_left(GIVEN_UP).max(Duration::from_secs(1));

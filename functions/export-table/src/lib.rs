@@ -6,6 +6,7 @@
 //! - [`connect`]: where MySQL is and how to log in.
 //! - [`sql_error`]: from a database error to a kind. Pure.
 //! - [`catalogue`]: the columns that MySQL has.
+//! - [`prepare`]: lets the function's user read the table.
 //! - [`query`]: what MySQL is asked. Pure.
 //! - [`export`]: rows on their way into parts, until the end or the deadline.
 //! - [`cells`]: a value of MySQL as it stands in the parts, or why it cannot. Pure, and the hot path.
@@ -20,6 +21,7 @@ pub mod dates;
 pub mod export;
 pub mod handler;
 pub mod parts;
+pub mod prepare;
 pub mod query;
 pub mod sql_error;
 pub mod sums;

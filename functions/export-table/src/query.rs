@@ -51,7 +51,7 @@ impl Query {
             text.push_str(&format!(" where {}", conditions.join(" and ")));
         }
         if !order.is_empty() {
-            let names: Vec<String> = order.iter().map(|place| quoted(&plan.columns[*place].name)).collect();
+            let names: Vec<String> = order.iter().map(|place| ordered(&plan.columns[*place])).collect();
             text.push_str(&format!(" order by {}", names.join(", ")));
         }
         Some(Self { text, order })
@@ -66,6 +66,15 @@ fn selected(column: &PlannedColumn) -> String {
         Read::PlusZero => format!("{name} + 0"),
         Read::AsDouble => format!("{name} + 0e0"),
         Read::AsHex => format!("hex({name})"),
+        Read::AsChar => format!("cast({name} as char)"),
+    }
+}
+
+/// What rows are ordered and compared by. Both by the same, or rows between two calls would be lost.
+fn ordered(column: &PlannedColumn) -> String {
+    match column.read {
+        Read::AsChar => selected(column),
+        _ => quoted(&column.name),
     }
 }
 
@@ -78,7 +87,7 @@ fn behind(columns: &[&PlannedColumn], after: &[String]) -> Option<String> {
     let pairs: Vec<(String, String)> = columns
         .iter()
         .zip(after)
-        .map(|(column, value)| Some((quoted(&column.name), value_of(column, value)?)))
+        .map(|(column, value)| Some((ordered(column), value_of(column, value)?)))
         .collect::<Option<_>>()?;
     let ways: Vec<String> = (0..pairs.len())
         .map(|last| {
@@ -118,7 +127,7 @@ fn moment(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sluice::contract::mysql_to_redshift::Policies;
+    use sluice::contract::mysql_to_redshift::{Policies, Verify};
 
     fn plan(key: &[&str], cursor: Option<&str>) -> Plan {
         let column = |name: &str, read, form| PlannedColumn { name: name.into(), read, form };
@@ -134,6 +143,7 @@ mod tests {
                 column("b", Read::PlusZero, Form::Boolean),
                 column("x", Read::AsHex, Form::Binary { bytes: 9 }),
                 column("t", Read::Plain, Form::Text { bytes: 9 }),
+                column("e", Read::AsChar, Form::Text { bytes: 9 }),
             ],
             key: key.iter().map(|name| (*name).to_owned()).collect(),
             version: None,
@@ -141,14 +151,17 @@ mod tests {
             null_marker: "null".into(),
             max_shrink_percent: 50,
             policies: Policies::default(),
+            deleted: None,
+            verify: Verify::Sums,
             windows: Vec::new(),
         }
     }
 
-    const COLUMNS: &str = "select 1, `id`, `created_at`, `f` + 0e0, `b` + 0, hex(`x`), `t` from `prod`.`n``ps`";
+    const COLUMNS: &str =
+        "select 1, `id`, `created_at`, `f` + 0e0, `b` + 0, hex(`x`), `t`, cast(`e` as char) from `prod`.`n``ps`";
 
     fn window(bounds: Option<[&str; 2]>) -> PlannedWindow {
-        PlannedWindow { window: None, bounds: bounds.map(|bounds| bounds.map(ToOwned::to_owned)) }
+        PlannedWindow { bounds: bounds.map(|bounds| bounds.map(ToOwned::to_owned)), ..PlannedWindow::default() }
     }
 
     #[test]
@@ -173,6 +186,8 @@ mod tests {
             found.map(|query| query.text[COLUMNS.len()..].to_owned())
         };
         assert_eq!(after(&["id"], &["7"]).unwrap(), " where `id` >= 7 and ((`id` > 7)) order by `id`");
+        let expected = " where cast(`e` as char) >= _utf8mb4 x'61' and ((cast(`e` as char) > _utf8mb4 x'61')) order by cast(`e` as char)";
+        assert_eq!(after(&["e"], &["a"]).unwrap(), expected);
         let expected = " where `t` >= _utf8mb4 x'6f276f' and ((`t` > _utf8mb4 x'6f276f') or (`t` = _utf8mb4 x'6f276f' and `x` > x'00')) \
                         order by `t`, `x`";
         assert_eq!(after(&["t", "x"], &["o'o", "00"]).unwrap(), expected);

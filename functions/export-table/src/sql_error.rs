@@ -34,10 +34,10 @@ fn number_kind(number: u16) -> Kind {
         // since the snapshot, too many connections of the user, taking too long.
         1040 | 1053 | 1152 | 1159 | 1205 | 1213 | 1226 | 1317 | 1412 | 1927 | 3024 | 3168 => Kind::TransientFailure,
         // Denied: to the database, the login, the command on the table or column; no such database, table or column;
-        // TLS is demanded; the host is blocked or unknown; the plugin of the login is missing; the account is locked.
-        1044 | 1045 | 1049 | 1054 | 1129 | 1130 | 1142 | 1143 | 1146 | 1227 | 1251 | 1524 | 1698 | 3118 | 3159 => {
-            Kind::Misconfigured
-        }
+        // TLS is demanded; the host is blocked or unknown; the plugin of the login is missing; the account is locked;
+        // no such user to grant to, and users that cannot be made.
+        1044 | 1045 | 1049 | 1054 | 1129 | 1130 | 1133 | 1142 | 1143 | 1146 | 1227 | 1251 | 1396 | 1410 | 1524
+        | 1698 | 3118 | 3159 => Kind::Misconfigured,
         _ => Kind::InvariantBroken,
     }
 }

@@ -1,6 +1,7 @@
 //! What the values of a column add up to. Redshift adds up the same: `load-redshift`'s module `sums`.
 
-use sluice::contract::mysql_to_redshift::{ColumnSum, Form};
+use md5::{Digest, Md5};
+use sluice::contract::mysql_to_redshift::{ColumnSum, Form, Verify};
 
 /// How many digits of a decimal are added up whole.
 const WHOLE_DIGITS: u32 = 28;
@@ -15,9 +16,26 @@ pub struct Sum {
     pub values: u64,
     /// Their sum, in units of the last decimal.
     pub total: i128,
+    /// The sum of the first 32 bits of each one's MD5, if that is asked for.
+    pub hash: Option<u64>,
 }
 
 impl Sum {
+    /// Of a column of which nothing is read yet.
+    pub fn new(form: Form, verify: Verify) -> Self {
+        let is_hashed = verify == Verify::Hash && has_one_text(form);
+        Self { hash: is_hashed.then_some(0), ..Self::default() }
+    }
+
+    /// Counts a value; `text` is how Redshift writes it, looked at only if it matters.
+    #[inline]
+    pub fn add_with(&mut self, units: i128, text: impl FnOnce(&mut dyn FnMut(&[u8]))) {
+        self.add(units);
+        if let Some(hash) = &mut self.hash {
+            text(&mut |text| *hash += u64::from(first_bits(text)));
+        }
+    }
+
     /// Counts a value; `units` is what it adds.
     #[inline]
     pub fn add(&mut self, units: i128) {
@@ -35,14 +53,26 @@ impl Sum {
                 format!("{whole}{decimals}").parse().ok()?
             }
         };
-        Some(Self { values: document.values, total })
+        Some(Self { values: document.values, total, hash: document.hash })
     }
 
     /// As a document has it.
     pub fn document(self, form: Form) -> ColumnSum {
         let sum = (!matches!(form, Form::Float | Form::Super)).then(|| decimal(self.total, scale(form)));
-        ColumnSum { values: self.values, sum }
+        ColumnSum { values: self.values, sum, hash: self.hash }
     }
+}
+
+/// Whether each value of a column is written in one way alone: a float is not, JSON is written anew, the decimals of a
+/// time are left out where there are none, and a truth value has its sum.
+fn has_one_text(form: Form) -> bool {
+    !matches!(form, Form::Float | Form::Super | Form::Time | Form::Boolean)
+}
+
+/// The first 32 bits of the MD5 of a text: of all hashes the one that MySQL, Redshift and PostgreSQL share.
+fn first_bits(text: &[u8]) -> u32 {
+    let digest = Md5::digest(text);
+    u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
 }
 
 /// Decimals of a column's sum.
@@ -84,16 +114,29 @@ mod tests {
             (Form::Seconds, 1, "0.000001"),
             (Form::Timestamp, 20_240_229_235_959_000_001, "20240229235959000001"),
         ] {
-            let sum = Sum { values: 3, total };
+            let sum = Sum { values: 3, total, hash: None };
             let document = sum.document(form);
-            assert_eq!(document, ColumnSum { values: 3, sum: Some(text.to_owned()) });
+            assert_eq!(document, ColumnSum { values: 3, sum: Some(text.to_owned()), hash: None });
             assert_eq!(Sum::read(form, &document), Some(sum));
         }
-        assert_eq!(Sum { values: 3, total: 0 }.document(Form::Float).sum, None);
+        assert_eq!(Sum { values: 3, total: 0, hash: None }.document(Form::Float).sum, None);
         assert_eq!(
             of_decimal(38, true, 12_345_678_901_234_567_890_123),
             345_678_901_234_567_890_123 % 1_000_000_000_000_000_000
         );
         assert_eq!(of_decimal(28, true, 5), -5);
+    }
+
+    /// Against `md5sum` of coreutils: 202cb962ac59075b964b07152d234b70 of "123".
+    #[test]
+    fn hashes_are_the_first_bits_of_md5() {
+        let mut sum = Sum::new(Form::Text { bytes: 9 }, Verify::Hash);
+        sum.add_with(3, |hash| hash(b"123"));
+        sum.add_with(3, |hash| hash(b"123"));
+        let document = sum.document(Form::Text { bytes: 9 });
+        assert_eq!(document, ColumnSum { values: 2, sum: Some("6".into()), hash: Some(2 * 0x202c_b962) });
+        assert_eq!(Sum::read(Form::Text { bytes: 9 }, &document), Some(sum));
+        assert_eq!(Sum::new(Form::Float, Verify::Hash).hash, None);
+        assert_eq!(Sum::new(Form::Date, Verify::Sums).hash, None);
     }
 }

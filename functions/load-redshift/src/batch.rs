@@ -16,6 +16,9 @@ const STAGE: &str = "sluice_stage";
 /// Keys whose rows are in the target already as they are.
 const SAME: &str = "sluice_same";
 
+/// How many rows a table had that is replaced.
+const KNOWN: &str = "sluice_known";
+
 /// How many columns one guard compares: the Data API takes 100,000 bytes a statement.
 const COLUMNS_PER_GUARD: usize = 100;
 
@@ -54,6 +57,8 @@ pub enum Rows {
     Newer,
     /// Rows of the source that are in the target as they are.
     Unchanged,
+    /// Rows that the source marks as deleted, and that are left out.
+    Gone,
     /// Rows of the target that went.
     Deleted,
     /// Rows that came.
@@ -76,6 +81,15 @@ impl Load<'_> {
         let later =
             format!("{LOADS} where {ours} and exported_at > {}{}", literal(&self.export.exported_at), self.overlaps());
         all.other(Guard::Stale.query(&later, "count(*) > 0"));
+        if let Some(past) = &self.window.past {
+            let [from, to] = past.bounds.each_ref().map(|bound| literal(bound));
+            let is_in = format!(
+                "{LOADS} where {ours} and ((window_from = {from} and window_to = {to}) \
+                 or (window_from is null and exported_at >= {}))",
+                literal(&past.complete_at)
+            );
+            all.other(Guard::Past.query(&is_in, "count(*) = 0"));
+        }
         match self.plan.mode {
             Mode::Replace => self.replace(&mut all),
             Mode::Upsert => self.upsert(&mut all),
@@ -136,8 +150,28 @@ impl Load<'_> {
             };
             format!("(({one}.{name} = {other}.{name}{length}) or ({one}.{name} is null and {other}.{name} is null))")
         });
-        let same: Vec<String> = same.collect();
+        let is_kept = self.is_gone(&format!("{other}.")).map(|is_gone| format!("not ({is_gone})"));
+        let same: Vec<String> = same.chain(is_kept).collect();
         if same.is_empty() { "1 = 1".to_owned() } else { same.join(" and ") }
+    }
+
+    /// That the source marks a row as deleted; `prefix` stands before the column. `None` if no column does.
+    fn is_gone(&self, prefix: &str) -> Option<String> {
+        let name = self.plan.deleted.as_ref()?;
+        let column = self.plan.columns.iter().find(|column| column.name == *name)?;
+        let column_name = format!("{prefix}{}", quoted(&name.to_lowercase()));
+        Some(match column.form {
+            Form::Boolean => format!("coalesce({column_name}, false)"),
+            Form::Date | Form::Timestamp => format!("{column_name} is not null"),
+            _ => format!("coalesce({column_name}, 0) <> 0"),
+        })
+    }
+
+    /// Takes rows that the source marks as deleted out of a table.
+    fn leave_out(&self, all: &mut Statements, table: &str) {
+        if let Some(is_gone) = self.is_gone("") {
+            all.counted(Rows::Gone, format!("delete from {table} where {is_gone}"));
+        }
     }
 
     /// Brings the parts into a table, and compares what came with what was read.
@@ -177,12 +211,21 @@ impl Load<'_> {
     fn replace(&self, all: &mut Statements) {
         let target = self.target();
         let kept = 100 - u64::from(self.plan.max_shrink_percent.min(100));
-        if kept > 0 {
+        let leaves_out = self.plan.deleted.is_some();
+        if kept > 0 && leaves_out {
+            all.other(format!("create temp table {KNOWN} as select count(*) as known from {target}"));
+        } else if kept > 0 {
             let shrinks = format!("count(*) * {kept} > {} * 100", self.export.rows);
             all.other(Guard::Shrinks.query(&target, &shrinks));
         }
         all.counted(Rows::Deleted, format!("delete from {target}"));
         self.copy(all, &target);
+        self.leave_out(all, &target);
+        if kept > 0 && leaves_out {
+            // How many are left out is known only now.
+            let shrinks = format!("max(known) * {kept} > (select count(*) from {target}) * 100");
+            all.other(Guard::Shrinks.telling("max(known)", KNOWN, &shrinks));
+        }
     }
 
     fn stage(&self, all: &mut Statements) {
@@ -216,6 +259,7 @@ impl Load<'_> {
         let same = self.same_values(&target, STAGE);
         all.counted(Rows::Unchanged, format!("delete from {STAGE} using {target} where {on} and {same}"));
         all.counted(Rows::Deleted, format!("delete from {target} using {STAGE} where {on}"));
+        self.leave_out(all, STAGE);
         self.insert(all);
     }
 
@@ -233,6 +277,7 @@ impl Load<'_> {
         };
         if key.is_empty() {
             all.counted(Rows::Deleted, format!("delete from {target} where {within}"));
+            self.leave_out(all, STAGE);
             return self.insert(all);
         }
         let keys: Vec<String> = key.iter().map(|name| format!("{STAGE}.{name}")).collect();
@@ -250,6 +295,7 @@ impl Load<'_> {
         all.counted(Rows::Unchanged, format!("delete from {STAGE} using {SAME} where {same_staged}"));
         // Rows that are in another window of the target: their cursor has changed.
         all.counted(Rows::Deleted, format!("delete from {target} using {STAGE} where {on}"));
+        self.leave_out(all, STAGE);
         self.insert(all);
     }
 
@@ -298,7 +344,7 @@ impl Statements {
 mod tests {
     use super::*;
     use sluice::contract::copy_table::Window;
-    use sluice::contract::mysql_to_redshift::{ColumnSum, Policies, Read};
+    use sluice::contract::mysql_to_redshift::{ColumnSum, Policies, Read, Verify};
 
     fn load(mode: Mode) -> (Execution, Plan, PlannedWindow, Export) {
         let execution = Execution {
@@ -313,8 +359,8 @@ mod tests {
         let window = Window { start: "2024-01-01T00:00:00Z".into(), end: "2024-01-02T00:00:00Z".into() };
         let bounds = ["2024-01-01 00:00:00".to_owned(), "2024-01-02 00:00:00".to_owned()];
         let window = match mode {
-            Mode::Replace => PlannedWindow { window: None, bounds: None },
-            _ => PlannedWindow { window: Some(window), bounds: Some(bounds) },
+            Mode::Replace => PlannedWindow::default(),
+            _ => PlannedWindow { window: Some(window), bounds: Some(bounds), past: None },
         };
         let plan = Plan {
             source: ["prod".into(), "nps".into()],
@@ -331,9 +377,11 @@ mod tests {
             null_marker: "null0123".into(),
             max_shrink_percent: 50,
             policies: Policies::default(),
+            deleted: None,
+            verify: Verify::Sums,
             windows: vec![window.clone()],
         };
-        let sum = |sum: &str| ColumnSum { values: 2, sum: Some(sum.into()) };
+        let sum = |sum: &str| ColumnSum { values: 2, sum: Some(sum.into()), hash: None };
         let manifest = ObjectRef { bucket: "b".into(), key: "k/manifest.json".into(), etag: "e".into() };
         let export = Export {
             exported_at: "2024-01-02 02:00:01.000000".into(),

@@ -11,6 +11,8 @@ pub enum Guard {
     AlreadyLoaded,
     /// A load is recorded whose rows were read later than these.
     Stale,
+    /// The window before this one is not loaded, and this one depends on it.
+    Past,
     /// The table would lose more rows than the spec allows.
     Shrinks,
     /// Not as many rows as were read.
@@ -27,9 +29,10 @@ pub enum Guard {
 
 impl Guard {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AlreadyLoaded,
         Self::Stale,
+        Self::Past,
         Self::Shrinks,
         Self::RowsLoaded,
         Self::SumsDiffer,
@@ -43,6 +46,7 @@ impl Guard {
         match self {
             Self::AlreadyLoaded => "already_loaded",
             Self::Stale => "stale",
+            Self::Past => "past",
             Self::Shrinks => "shrinks",
             Self::RowsLoaded => "rows_loaded",
             Self::SumsDiffer => "sums_differ",
@@ -54,6 +58,11 @@ impl Guard {
 
     /// The query: a row, and with it an error, if `violation` holds over the rows of `source`.
     pub fn query(self, source: &str, violation: &str) -> String {
-        format!("select cast('{GUARD}{}:' || count(*) as int) from {source} having {violation}", self.name())
+        self.telling("count(*)", source, violation)
+    }
+
+    /// The same, with another number in the error.
+    pub fn telling(self, number: &str, source: &str, violation: &str) -> String {
+        format!("select cast('{GUARD}{}:' || {number} as int) from {source} having {violation}", self.name())
     }
 }

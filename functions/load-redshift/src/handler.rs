@@ -49,10 +49,7 @@ impl Context {
         let bucket = env.required("BUCKET");
         let role = env.required("REDSHIFT_ROLE_ARN");
         let database = env.required("REDSHIFT_DATABASE");
-        let workgroup = env.optional("REDSHIFT_WORKGROUP");
-        let cluster = env.optional("REDSHIFT_CLUSTER");
-        let user = env.optional("REDSHIFT_USER");
-        let place = Place::of(&mut env, workgroup, cluster, user);
+        let place = Place::from_env(&mut env);
         let (bucket, place, database, role) = env.finish((bucket, place, database, role))?;
         let warehouse = Warehouse::new(config, place, database);
         Ok(Self::of(Store::new(aws::s3(config), bucket), warehouse, role))
@@ -181,6 +178,7 @@ impl Context {
             rows.deleted = counts.rows_deleted,
             rows.unchanged = counts.rows_unchanged,
             rows.newer = counts.rows_newer,
+            rows.gone = counts.rows_gone,
             answers.lost = counts.answers_lost,
             "window loaded"
         );

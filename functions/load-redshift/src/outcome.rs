@@ -12,14 +12,16 @@ pub fn counts(load: &Load<'_>, statements: &[Statement], rows: &[i64]) -> LoadCo
         let parts = statements.iter().zip(rows).filter(|(statement, _)| statement.rows == what);
         parts.map(|(_, rows)| u64::try_from(*rows).unwrap_or_default()).sum::<u64>()
     };
+    let rows_gone = sum(Rows::Gone);
     let is_whole = !statements.iter().any(|statement| statement.rows == Rows::Inserted);
     LoadCounts {
         rows: load.export.rows,
         // The whole table is copied into its place.
-        rows_inserted: if is_whole { load.export.rows } else { sum(Rows::Inserted) },
+        rows_inserted: if is_whole { load.export.rows - rows_gone.min(load.export.rows) } else { sum(Rows::Inserted) },
         rows_deleted: sum(Rows::Deleted),
         rows_unchanged: sum(Rows::Unchanged),
         rows_newer: sum(Rows::Newer),
+        rows_gone,
         answers_lost: 0,
     }
 }
@@ -52,10 +54,18 @@ pub fn failure(load: &Load<'_>, attempt: u32, error: &str) -> Failure {
             Kind::StaleRun,
             format!("{count} loads are recorded whose rows were read after {}", load.export.exported_at),
         ),
+        Some(Guard::Past) => {
+            let before = load.window.past.as_ref().map(|past| past.bounds.join(" to ")).unwrap_or_default();
+            said(
+                Kind::StaleRun,
+                format!("depends_on_past, and the window before it, from {before}, is not loaded: load that first"),
+            )
+        }
         Some(Guard::Shrinks) => said(
             Kind::Misconfigured,
             format!(
-                "it has {count} rows and would have {rows}, which is more than {} % fewer; if that is right, raise target/max_shrink_percent",
+                "it has {count} rows and would lose more than {} % of them, for {rows} were read; if that is right, raise \
+                 target/max_shrink_percent",
                 load.plan.max_shrink_percent
             ),
         ),

@@ -4,8 +4,9 @@ use crate::types::TargetColumn;
 use crate::windows::Loaded;
 use jiff::Timestamp;
 use redshift::bookkeeping::{self, LOADS};
-use redshift::text::literal;
+use redshift::text::{literal, on_one_line};
 use redshift::warehouse::Warehouse;
+use sluice::contract::mysql_to_redshift::PlannedWindow;
 use sluice::{Error, Kind, Result};
 use std::time::Duration;
 
@@ -58,8 +59,7 @@ impl Catalogue<'_> {
     pub async fn create(&self, what: &str, statements: &[String]) -> Result<()> {
         match self.warehouse.run(what, statements, self.time_left).await {
             Err(error) if error.kind() == Kind::Misconfigured => {
-                let statements: Vec<_> =
-                    statements.iter().map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+                let statements: Vec<_> = statements.iter().map(|text| on_one_line(text)).collect();
                 Err(Error::new(
                     Kind::Misconfigured,
                     format!("{error}; an administrator runs: {}", statements.join("; ")),
@@ -94,6 +94,55 @@ impl Catalogue<'_> {
             }
         }
         Ok(loaded)
+    }
+
+    /// Of each of these windows the load whose rows were read last, if there is one, and of the whole table too.
+    ///
+    /// # Errors
+    /// As [`Warehouse::run`].
+    pub async fn newest(&self, job: &str, target: &str, windows: &[&PlannedWindow]) -> Result<Vec<Load>> {
+        let bounds = windows.iter().filter_map(|window| window.bounds.as_ref());
+        let ways =
+            bounds.map(|[from, to]| format!(" or (window_from = {} and window_to = {})", literal(from), literal(to)));
+        let query = format!(
+            "select window_from, window_to, run, exported_at, rows_exported
+             from (
+                 select to_char(window_from, 'YYYY-MM-DD HH24:MI:SS') as window_from,
+                        to_char(window_to, 'YYYY-MM-DD HH24:MI:SS') as window_to, run,
+                        to_char(exported_at, 'YYYY-MM-DD HH24:MI:SS') as exported_at, rows_exported,
+                        row_number() over (partition by window_from, window_to order by exported_at desc) as place
+                 from {LOADS}
+                 where job = {} and target = {} and (window_from is null{})
+             ) as ordered
+             where place = 1",
+            literal(job),
+            literal(target),
+            ways.collect::<String>()
+        );
+        let rows = self.warehouse.run("look up the newest loads", &[query], self.time_left).await?;
+        rows.into_iter().map(load).collect()
+    }
+}
+
+/// A load that is recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Load {
+    /// Its bounds; `None` of the whole table.
+    pub bounds: Option<[String; 2]>,
+    /// Which execution's it is, by its id, and a slash and the number of its window.
+    pub run: String,
+    /// When its rows were read, in UTC as `2024-01-01 00:00:00`.
+    pub exported_at: String,
+    /// How many there were.
+    pub rows: String,
+}
+
+fn load(row: Vec<Option<String>>) -> Result<Load> {
+    match <[Option<String>; 5]>::try_from(row) {
+        Ok([from, to, Some(run), Some(exported_at), Some(rows)]) => {
+            Ok(Load { bounds: from.zip(to).map(|(from, to)| [from, to]), run, exported_at, rows })
+        }
+        _ => Err(Error::new(Kind::InvariantBroken, format!("{LOADS} has a row with a NULL"))),
     }
 }
 

@@ -1,15 +1,19 @@
 //! The call of the state `PlanExport`.
 
 use crate::catalogue::Catalogue;
+use crate::explain::explain;
 use crate::mapping::{self, Mapping};
+use crate::prepare::{Users, prepare};
 use crate::windows::{Chosen, Cursor, Grid, Loaded};
 use jiff::Timestamp;
 use redshift::bookkeeping;
 use redshift::warehouse::{Place, Warehouse};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
-use sluice::contract::copy_table::{CatchUp, Mode, WindowIndex};
+use sluice::contract::copy_table::{CatchUp, Mode, Moment, WindowIndex};
 use sluice::contract::mysql_to_redshift::{
-    LoadPurpose, Plan, PlanExportInput, PlanExportOutput, PlannedWindow, Policies, Range, SourceTable, Spec, Trigger,
+    LoadPurpose, Plan, PlanExportEvent, PlanExportInput, PlanExportOutput, PlannedWindow, Policies,
+    PrepareTargetOutput, Range, SourceTable, Spec, Trigger, Windows,
 };
 use sluice::contract::{Execution, keys};
 use sluice::edge::Invocation;
@@ -27,6 +31,7 @@ const DEADLINE_MARGIN: Duration = Duration::from_secs(40);
 pub struct Context {
     store: Store,
     warehouse: Warehouse,
+    users: Users,
 }
 
 impl Context {
@@ -38,7 +43,7 @@ impl Context {
         Self::new(&|name| std::env::var(name).ok(), &aws::config().await)
     }
 
-    /// Reads `BUCKET`, and where Redshift is, through `lookup`.
+    /// Reads `BUCKET`, where Redshift is, and whose its roles are, through `lookup`.
     ///
     /// # Errors
     /// `Misconfigured`.
@@ -46,27 +51,51 @@ impl Context {
         let mut env = Env::new(lookup);
         let bucket = env.required("BUCKET");
         let database = env.required("REDSHIFT_DATABASE");
-        let workgroup = env.optional("REDSHIFT_WORKGROUP");
-        let cluster = env.optional("REDSHIFT_CLUSTER");
-        let user = env.optional("REDSHIFT_USER");
-        let place = Place::of(&mut env, workgroup, cluster, user);
+        let place = Place::from_env(&mut env);
+        let (plan, load) = (env.required("PLAN_ROLE"), env.required("LOAD_ROLE"));
+        let copy_role = env.required("REDSHIFT_ROLE_ARN");
         let (bucket, place, database) = env.finish((bucket, place, database))?;
+        let (plan, load) = (place.user_of(&plan), place.user_of(&load));
+        let users = Users { plan, load, copy_role, database: database.clone() };
         let warehouse = Warehouse::new(config, place, database);
-        Ok(Self::of(Store::new(aws::s3(config), bucket), warehouse))
+        Ok(Self::of(Store::new(aws::s3(config), bucket), warehouse, users))
     }
 
     /// With clients of the caller's own.
-    pub fn of(store: Store, warehouse: Warehouse) -> Self {
-        Self { store, warehouse }
+    pub fn of(store: Store, warehouse: Warehouse, users: Users) -> Self {
+        Self { store, warehouse, users }
     }
 }
 
-/// Answers the state `PlanExport`.
+/// The answer to a state, or to a call by hand.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Output {
+    /// To `PlanExport`.
+    Plan(Box<PlanExportOutput>),
+    /// To `prepare`.
+    Prepare(PrepareTargetOutput),
+}
+
+/// Answers the state `PlanExport`, and `prepare`.
 ///
 /// # Errors
-/// `InvalidEvent` for a start that is not understood, `Misconfigured` with all that does not fit, others as
-/// [`Warehouse::run`].
-pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PlanExportInput) -> Result<PlanExportOutput> {
+/// As [`plan`].
+pub async fn handle(context: Arc<Context>, invocation: Invocation, event: PlanExportEvent) -> Result<Output> {
+    match event {
+        PlanExportEvent::Plan(input) => {
+            plan(&context, &invocation, &input).await.map(|output| Output::Plan(Box::new(output)))
+        }
+        PlanExportEvent::Prepare(input) => Ok(Output::Prepare(prepare(&context.users, &input))),
+    }
+}
+
+/// Plans an execution.
+///
+/// # Errors
+/// `InvalidEvent` for a start that is not understood, `Misconfigured` with all that does not fit, `StaleRun` for a
+/// window that depends on one which is not loaded, others as [`Warehouse::run`].
+pub async fn plan(context: &Context, invocation: &Invocation, input: &PlanExportInput) -> Result<PlanExportOutput> {
     let trigger = Trigger::read(&input.trigger)
         .map_err(|problem| Error::new(Kind::InvalidEvent, format!("input of the execution: {problem}")))?;
     let execution = &input.execution;
@@ -75,26 +104,35 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PlanEx
     let table: SourceTable = context.store.read_json(&input.table).await?;
     let time_left = invocation.time_left(DEADLINE_MARGIN).max(Duration::from_secs(1));
     let catalogue = Catalogue { warehouse: &context.warehouse, time_left };
-    let (mapping, is_prepared) = prepare(&catalogue, execution, &spec, &table, trigger.dry_run).await?;
+    if let (Range::Named(named), Some(windows)) = (&trigger.range, &spec.windows) {
+        return explained(&catalogue, execution, &spec, (windows, &table), named).await;
+    }
+    let (mapping, is_prepared) = ready(&catalogue, execution, &spec, &table, trigger.purpose).await?;
     let chosen = match (mode, &spec.windows) {
-        (Mode::Replace, _) | (_, None) => {
-            Chosen { windows: vec![PlannedWindow { window: None, bounds: None }], left: 0 }
-        }
+        (Mode::Replace, _) | (_, None) => Chosen { windows: vec![PlannedWindow::default()], left: 0 },
         (_, Some(windows)) => {
-            let grid = Grid::new(windows, cursor(&table, &windows.cursor))?;
-            let asks = match &trigger.range {
-                Range::Between { only_missing, .. } => *only_missing,
-                _ => windows.catch_up == CatchUp::Missed,
-            };
-            let loaded = match asks && is_prepared {
+            let loaded = match asks_what_is_loaded(windows, &trigger.range) && is_prepared {
                 true => catalogue.loaded(&execution.job, &spec.target_name()).await?,
                 false => Loaded::default(),
             };
-            grid.choose(windows, &trigger.range, now(execution, &trigger.range)?, &loaded)?
+            let grid = Grid::new(windows, cursor(&table, &windows.cursor))?;
+            let chosen = grid.choose(windows, &trigger.range, now(execution, &trigger.range)?, &loaded)?;
+            if let Some((window, past)) = grid
+                .without_past(&chosen.windows, &loaded)
+                .and_then(|one| Some((one.window.as_ref()?, one.past.as_ref()?)))
+            {
+                let [from, to] = &past.bounds;
+                let what = format!(
+                    "{}, {window}: depends_on_past, and the window before it, from {from} to {to}, is not loaded: load that first",
+                    spec.target_name()
+                );
+                return Err(Error::new(Kind::StaleRun, what));
+            }
+            chosen
         }
     };
-    let plan = plan(execution, &spec, mode, &mapping, chosen.windows);
-    let mut output = output(&spec, &table, mapping, &plan, chosen.left, trigger.dry_run);
+    let plan = planned(execution, &spec, mode, &mapping, chosen.windows);
+    let mut output = output(&spec, &table, mapping, &plan, chosen.left, trigger.purpose);
     for warning in &output.warnings {
         warn!("{warning}");
     }
@@ -113,12 +151,41 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PlanEx
     Ok(output)
 }
 
+/// Whether the choice of windows depends on what is loaded.
+fn asks_what_is_loaded(windows: &Windows, range: &Range) -> bool {
+    let asks = match range {
+        Range::Between { only_missing, .. } => *only_missing,
+        _ => windows.catch_up == CatchUp::Missed,
+    };
+    asks || windows.depends_on_past
+}
+
+/// Says of windows whether they are loaded.
+async fn explained(
+    catalogue: &Catalogue<'_>,
+    execution: &Execution,
+    spec: &Spec,
+    (windows, table): (&Windows, &SourceTable),
+    named: &[Moment],
+) -> Result<PlanExportOutput> {
+    let grid = Grid::new(windows, cursor(table, &windows.cursor))?;
+    let around: Vec<PlannedWindow> = named.iter().filter_map(|moment| grid.around(moment)).collect();
+    let loads = match catalogue.is_prepared(&execution.job).await? {
+        true => catalogue.newest(&execution.job, &spec.target_name(), &around.iter().collect::<Vec<_>>()).await?,
+        false => Vec::new(),
+    };
+    let now = now(execution, &Range::Scheduled { at: None })?;
+    let explained: Vec<_> = named.iter().map(|moment| explain(&grid, windows, moment, now, &loads)).collect();
+    info!(windows = explained.len(), "windows explained");
+    Ok(PlanExportOutput { purpose: LoadPurpose::Explain, explained, ..PlanExportOutput::default() })
+}
+
 /// What becomes of the rows that are there, by spec and start.
 fn mode(spec: &Spec, range: &Range) -> Result<Mode> {
     let refused = |what: &str| Err(Error::new(Kind::InvalidEvent, format!("input of the execution: {what}")));
     match (spec.target.mode, range) {
-        (Mode::Replace, Range::Between { .. }) => {
-            refused("from and to are for windows, and this job replaces its table whole")
+        (Mode::Replace, Range::Between { .. } | Range::Named(_)) => {
+            refused("from, to and explain are for windows, and this job replaces its table whole")
         }
         (Mode::Replace, _) => Ok(Mode::Replace),
         (_, Range::Full) if spec.target.allow_full => Ok(Mode::Replace),
@@ -129,12 +196,12 @@ fn mode(spec: &Spec, range: &Range) -> Result<Mode> {
 
 /// The mapping of the columns, and whether the tables of loads are there; both tables are made if they are missing and
 /// may be.
-async fn prepare(
+async fn ready(
     catalogue: &Catalogue<'_>,
     execution: &Execution,
     spec: &Spec,
     table: &SourceTable,
-    dry_run: bool,
+    purpose: LoadPurpose,
 ) -> Result<(Mapping, bool)> {
     let problems = |problems: Vec<String>| Error::new(Kind::Misconfigured, problems.join("; "));
     let mut is_prepared = catalogue.is_prepared(&execution.job).await?;
@@ -149,12 +216,16 @@ async fn prepare(
         (target, missing) = (columns, Some(statement));
     }
     let mapping = mapping::matched(spec, table, &target).map_err(problems)?;
-    if dry_run {
+    if purpose == LoadPurpose::DryRun {
         return Ok((mapping, is_prepared));
     }
     if !is_prepared {
-        catalogue.create("make the table of loads", &bookkeeping::statements(&execution.job)).await?;
-        is_prepared = true;
+        let made = catalogue.create("make the table of loads", &bookkeeping::statements(&execution.job)).await;
+        // A twin may have made it meanwhile, and of two one is refused.
+        is_prepared = made.is_ok() || catalogue.is_prepared(&execution.job).await?;
+        if !is_prepared {
+            made?;
+        }
     }
     if let Some(statement) = missing {
         let schema = format!("create schema if not exists {}", redshift::text::quoted(&spec.target.schema));
@@ -162,7 +233,13 @@ async fn prepare(
             "public" => vec![statement],
             _ => vec![schema, statement],
         };
-        catalogue.create("make the target", &statements).await?;
+        if let Err(error) = catalogue.create("make the target", &statements).await {
+            let found = catalogue.columns(&spec.target.schema, &spec.target.table).await?;
+            if found.is_empty() {
+                return Err(error);
+            }
+            return Ok((mapping::matched(spec, table, &found).map_err(problems)?, is_prepared));
+        }
         info!(target = spec.target_name(), "table made");
     }
     Ok((mapping, is_prepared))
@@ -185,7 +262,7 @@ fn now(execution: &Execution, range: &Range) -> Result<Timestamp> {
     text.parse().map_err(|error| Error::caused(Kind::InvalidEvent, "when the execution was to start", error))
 }
 
-fn plan(execution: &Execution, spec: &Spec, mode: Mode, mapping: &Mapping, windows: Vec<PlannedWindow>) -> Plan {
+fn planned(execution: &Execution, spec: &Spec, mode: Mode, mapping: &Mapping, windows: Vec<PlannedWindow>) -> Plan {
     // Of the run's own, so that no text that people keep is likely to be it; letters and digits only, which mean
     // nothing else in CSV, in SQL or to COPY.
     let digest = Sha256::digest(execution.id.as_bytes());
@@ -201,6 +278,8 @@ fn plan(execution: &Execution, spec: &Spec, mode: Mode, mapping: &Mapping, windo
         null_marker: format!("null{marker}"),
         max_shrink_percent: spec.target.max_shrink_percent,
         policies: Policies { zero_dates: spec.source.zero_dates, too_long: spec.source.too_long, nul: spec.source.nul },
+        deleted: spec.target.deleted.clone(),
+        verify: spec.target.verify,
         windows,
     }
 }
@@ -211,8 +290,9 @@ fn output(
     mapping: Mapping,
     plan: &Plan,
     left: u64,
-    dry_run: bool,
+    purpose: LoadPurpose,
 ) -> PlanExportOutput {
+    let dry_run = purpose == LoadPurpose::DryRun;
     let mut warnings = mapping.warnings;
     if let Some(cursor) = plan.cursor.as_ref().filter(|cursor| !table.indexed.contains(cursor)) {
         let name = spec.source_name();
@@ -223,12 +303,12 @@ fn output(
         warnings.push(format!("{rows} rows of {name} have no cursor, so they belong to no window and are not loaded"));
     }
     if plan.mode == Mode::Upsert {
-        warnings.push("upsert does not see rows that were deleted in MySQL".to_owned());
+        warnings.push("upsert does not see rows that are no longer in MySQL".to_owned());
     }
     let bound = |window: Option<&PlannedWindow>| window.and_then(|planned| planned.window.clone());
     let count = u64::try_from(plan.windows.len()).unwrap_or(u64::MAX);
     PlanExportOutput {
-        purpose: if dry_run { LoadPurpose::DryRun } else { LoadPurpose::Load },
+        purpose,
         window_count: count,
         windows_left: left,
         from: bound(plan.windows.first()).map(|window| window.start),
@@ -243,5 +323,6 @@ fn output(
         mapping: if dry_run { mapping.told } else { Vec::new() },
         rows_estimated: table.rows_estimated,
         warnings,
+        explained: Vec::new(),
     }
 }

@@ -7,9 +7,13 @@
 //! - [`mapping`]: matches the columns by name, and tells all that is wrong. Pure.
 //! - [`types`]: how a type of MySQL goes into one of Redshift. Pure.
 //! - [`windows`]: where windows begin and end, and which ones are meant. Pure.
+//! - [`explain`]: whether a window is loaded, and why not. Pure.
+//! - [`prepare`]: what an administrator of Redshift runs for a job. Pure.
 
 pub mod catalogue;
+pub mod explain;
 pub mod handler;
 pub mod mapping;
+pub mod prepare;
 pub mod types;
 pub mod windows;

@@ -133,16 +133,25 @@ fn needed(spec: &Spec, table: &SourceTable, mapping: &Mapping, problems: &mut Ve
         .iter()
         .map(|name| ("key", name))
         .chain(spec.target.version.iter().map(|name| ("version", name)))
+        .chain(spec.target.deleted.iter().map(|name| ("mark of deleted rows", name)))
         .chain(cursor.map(|name| ("cursor", name)))
     {
         match form(name) {
             None if !is_known(name) => {
                 problems.push(format!("{} has no column {name:?}, the {what}", spec.source_name()))
             }
+            None if mapping.ignored.contains(name) => {
+                problems.push(format!("{} has no column {name:?}, the {what}", spec.target_name()));
+            }
             None => {} // What is wrong with it is told already.
             Some(Form::Date | Form::Timestamp) => {}
             Some(_) if what == "cursor" => {
                 problems.push(format!("the cursor {name:?} is no date, datetime or timestamp"));
+            }
+            Some(Form::Boolean | Form::Integer { .. } | Form::Decimal { .. }) => {}
+            Some(_) if spec.target.deleted.as_ref() == Some(name) && what.starts_with("mark") => {
+                problems
+                    .push(format!("the column {name:?} marks no rows: it is no number, BOOLEAN, date or timestamp"));
             }
             Some(Form::Float | Form::Super) => {
                 problems.push(format!("the column {name:?} cannot be the {what}: its values are not exact"))
@@ -227,6 +236,20 @@ mod tests {
         let no_key = spec(|parts| parts["target"]["key"] = json!(["uid"]));
         let problems = matched(&no_key, &nps(), &derived(&spec(|_| ()), &nps()).unwrap().0).unwrap_err();
         assert_eq!(problems, ["prod.nps has no column \"uid\", the key"]);
+        let mut texts = nps();
+        texts.columns.push(SourceColumn {
+            name: "gone".into(),
+            data_type: "text".into(),
+            column_type: "text".into(),
+            octets: Some(9),
+            ..SourceColumn::default()
+        });
+        let marked = spec(|parts| {
+            parts["target"]["deleted"] = json!("gone");
+            parts["target"]["on_deleted"] = json!("delete");
+        });
+        let problems = matched(&marked, &texts, &derived(&marked, &texts).unwrap().0).unwrap_err();
+        assert_eq!(problems, ["the column \"gone\" marks no rows: it is no number, BOOLEAN, date or timestamp"]);
         let by_score = spec(|parts| parts["windows"]["cursor"] = json!("score"));
         let problems = matched(&by_score, &nps(), &derived(&spec(|_| ()), &nps()).unwrap().0).unwrap_err();
         assert_eq!(problems, ["the cursor \"score\" is no date, datetime or timestamp"]);
@@ -239,6 +262,14 @@ mod tests {
         assert_eq!(matched(&some, &nps(), &target).unwrap().ignored, ["score"]);
         let ignoring = spec(|parts| parts["target"]["new_column"] = json!("ignore"));
         assert_eq!(matched(&ignoring, &nps(), &target).unwrap().ignored, ["score"]);
+        // But not if loading needs them.
+        let marked = spec(|parts| {
+            parts["target"]["new_column"] = json!("ignore");
+            parts["target"]["deleted"] = json!("score");
+            parts["target"]["on_deleted"] = json!("delete");
+        });
+        let problems = matched(&marked, &nps(), &target).unwrap_err();
+        assert_eq!(problems, ["public.nps has no column \"score\", the mark of deleted rows"]);
         assert_eq!(matched(&spec(|_| ()), &nps(), &target).unwrap_err(), ["public.nps has no column \"score\""]);
     }
 }

@@ -183,7 +183,11 @@ pub fn fit(from: &SourceColumn, to: &TargetColumn) -> Result<(Read, Form), Strin
         }
         _ => return refused(&format!("; make it {}", derive(from).unwrap_or_else(|problem| problem))),
     };
-    Ok((Read::Plain, form))
+    // Their rows are gone on with in the order of their texts.
+    let is_sorted_otherwise = from.charset.as_ref().is_some_and(|charset| charset != "utf8mb4")
+        || ["enum", "set"].contains(&from.data_type.as_str());
+    let is_text = matches!(form, Form::Text { .. }) && from.data_type != "time";
+    Ok((if is_text && is_sorted_otherwise { Read::AsChar } else { Read::Plain }, form))
 }
 
 /// The type that a column gets in a table that is made.
@@ -286,6 +290,7 @@ mod tests {
             precision: small(precision),
             scale: small(scale),
             is_nullable: true,
+            charset: None,
         }
     }
 

@@ -6,7 +6,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use sluice::contract::copy_table::{CatchUp, MAX_WINDOWS, Moment, Unit, Window};
-use sluice::contract::mysql_to_redshift::{PlannedWindow, Range, Windows};
+use sluice::contract::mysql_to_redshift::{Past, PlannedWindow, Range, Windows};
 use sluice::{Error, Kind, Result};
 
 /// What a cursor's values are.
@@ -28,6 +28,9 @@ pub struct Grid {
     count: i64,
     unit: Unit,
     cursor: Cursor,
+    /// How long after its end a window is complete.
+    lag: Span,
+    depends_on_past: bool,
 }
 
 /// What is recorded as loaded.
@@ -66,7 +69,15 @@ impl Grid {
             let what = format!("/windows/window: {:?} has days, which have no {}", windows.cursor, windows.window);
             return Err(Error::new(Kind::Misconfigured, what));
         }
-        Ok(Self { zone, start, count: i64::from(windows.window.count), unit: windows.window.unit, cursor })
+        Ok(Self {
+            zone,
+            start,
+            count: i64::from(windows.window.count),
+            unit: windows.window.unit,
+            cursor,
+            lag: Span::new().minutes(i64::from(windows.lag_minutes)),
+            depends_on_past: windows.depends_on_past,
+        })
     }
 
     /// A boundary; `None` beyond the times that can be told.
@@ -99,13 +110,7 @@ impl Grid {
 
     /// The number of the boundary at a time.
     fn at(&self, moment: &Moment) -> Result<i64> {
-        let (instant, text) = match moment {
-            Moment::Day(day) => {
-                let date = day.as_str().parse::<Date>().ok().and_then(|date| date.to_zoned(self.zone.clone()).ok());
-                (date.map(|zoned| zoned.timestamp()), day.as_str())
-            }
-            Moment::Instant(instant) => (instant.as_str().parse().ok(), instant.as_str()),
-        };
+        let (instant, text) = (self.instant(moment), text_of(moment));
         let number = instant.map(|instant| (self.last_until(instant), instant));
         match number {
             Some((number, instant)) if number >= 0 && self.boundary(number) == Some(instant) => Ok(number),
@@ -116,11 +121,58 @@ impl Grid {
         }
     }
 
+    /// The window in which a time lies; `None` before the first one.
+    pub fn around(&self, moment: &Moment) -> Option<PlannedWindow> {
+        let number = self.instant(moment).map(|instant| self.last_until(instant))?;
+        (number >= 0).then(|| self.window(number)).flatten()
+    }
+
+    /// When a window is complete: at its end, and a lag after it.
+    pub fn complete_at(&self, end: Timestamp) -> Timestamp {
+        end.checked_add(self.lag).unwrap_or(Timestamp::MAX)
+    }
+
+    fn instant(&self, moment: &Moment) -> Option<Timestamp> {
+        match moment {
+            Moment::Day(day) => {
+                let date = day.as_str().parse::<Date>().ok().and_then(|date| date.to_zoned(self.zone.clone()).ok());
+                date.map(|zoned| zoned.timestamp())
+            }
+            Moment::Instant(instant) => instant.as_str().parse().ok(),
+        }
+    }
+
     /// The window behind a boundary.
     fn window(&self, number: i64) -> Option<PlannedWindow> {
         let (start, end) = (self.boundary(number)?, self.boundary(number + 1)?);
         let window = Window { start: start.to_string(), end: end.to_string() };
-        Some(PlannedWindow { window: Some(window), bounds: Some([self.bound(start), self.bound(end)]) })
+        let past = if self.depends_on_past && number > 0 { self.past(number - 1) } else { None };
+        Some(PlannedWindow { window: Some(window), bounds: Some([self.bound(start), self.bound(end)]), past })
+    }
+
+    /// The window behind a boundary, as another one depends on it.
+    fn past(&self, number: i64) -> Option<Past> {
+        let (start, end) = (self.boundary(number)?, self.boundary(number + 1)?);
+        let complete_at = TimeZone::UTC.to_datetime(self.complete_at(end)).strftime("%Y-%m-%d %H:%M:%S").to_string();
+        Some(Past { bounds: [self.bound(start), self.bound(end)], complete_at })
+    }
+
+    /// The first of these windows that depends on one which is neither loaded nor among them.
+    pub fn without_past<'a>(&self, windows: &'a [PlannedWindow], loaded: &Loaded) -> Option<&'a PlannedWindow> {
+        windows.iter().find(|window| {
+            let Some(past) = &window.past else { return false };
+            let is_among = windows.iter().any(|other| other.bounds.as_ref() == Some(&past.bounds));
+            let end = window.window.as_ref().and_then(|window| window.start.parse().ok());
+            !is_among && !self.holds(loaded, &past.bounds, end)
+        })
+    }
+
+    /// Whether a window with these bounds, which ends so, is recorded.
+    fn holds(&self, loaded: &Loaded, bounds: &[String; 2], end: Option<Timestamp>) -> bool {
+        // What is recorded are times, also of days.
+        let time = |bound: &String| if bound.len() == 10 { format!("{bound} 00:00:00") } else { bound.clone() };
+        let is_complete = |at: Timestamp| end.is_some_and(|end| self.complete_at(end) <= at);
+        loaded.windows.contains(&bounds.each_ref().map(time)) || loaded.whole_at.is_some_and(is_complete)
     }
 
     /// A boundary as the cursor has it.
@@ -135,11 +187,7 @@ impl Grid {
 
     /// Is a window loaded already?
     fn is_loaded(&self, number: i64, window: &PlannedWindow, loaded: &Loaded) -> bool {
-        // What is recorded are times, also of days.
-        let time = |bound: &String| if bound.len() == 10 { format!("{bound} 00:00:00") } else { bound.clone() };
-        let bounds = window.bounds.as_ref().map(|bounds| bounds.each_ref().map(time));
-        let is_listed = bounds.is_some_and(|bounds| loaded.windows.contains(&bounds));
-        is_listed || loaded.whole_at.is_some_and(|at| self.boundary(number + 1).is_some_and(|end| end <= at))
+        window.bounds.as_ref().is_some_and(|bounds| self.holds(loaded, bounds, self.boundary(number + 1)))
     }
 
     /// The windows that an execution loads. `now` is when it was to start.
@@ -147,8 +195,7 @@ impl Grid {
     /// # Errors
     /// `InvalidEvent` for times that are no bounds of windows, or not over yet.
     pub fn choose(&self, spec: &Windows, range: &Range, now: Timestamp, loaded: &Loaded) -> Result<Chosen> {
-        let lag = Span::new().minutes(i64::from(spec.lag_minutes));
-        let complete = now.checked_sub(lag).map_or(-1, |time| self.last_until(time));
+        let complete = now.checked_sub(self.lag).map_or(-1, |time| self.last_until(time));
         let (from, to, only_missing, limit) = match range {
             Range::Between { from, to, only_missing } => {
                 let (from, to) = (self.at(from)?, self.at(to)?);
@@ -195,6 +242,14 @@ impl Grid {
             chosen.windows.sort_by(|one, other| one.window.cmp(&other.window));
         }
         Ok(chosen)
+    }
+}
+
+/// A time as it was given.
+pub fn text_of(moment: &Moment) -> &str {
+    match moment {
+        Moment::Day(day) => day.as_str(),
+        Moment::Instant(instant) => instant.as_str(),
     }
 }
 
@@ -308,6 +363,35 @@ mod tests {
         let input = json!({"from": "2018-01-01", "to": "2018-01-03", "only_missing": true});
         let found = chosen(&windows, Cursor::Date, input, "2018-01-06T02:00:00Z", &by_days).unwrap();
         assert_eq!(found.0, [pair("2018-01-02", "2018-01-03")]);
+    }
+
+    #[test]
+    fn a_whole_load_within_the_lag_does_not_count() {
+        let windows = spec(json!({"catch_up": "missed", "lag_minutes": 180}));
+        let whole_at = |at: &str| Loaded { whole_at: Some(at.parse().unwrap()), ..Loaded::default() };
+        let left = |loaded: &Loaded| chosen(&windows, Cursor::Timestamp, json!({}), "2018-01-02T03:30:00Z", loaded);
+        assert_eq!(left(&whole_at("2018-01-02T02:59:59Z")).unwrap().0.len(), 1, "late rows may have come since");
+        assert_eq!(left(&whole_at("2018-01-02T03:00:00Z")).unwrap().0.len(), 0);
+    }
+
+    #[test]
+    fn a_window_depends_on_the_one_before_it_if_the_spec_says_so() {
+        let windows = spec(json!({"depends_on_past": true, "lag_minutes": 60, "zone": "Europe/Berlin"}));
+        let grid = Grid::new(&windows, Cursor::Date).unwrap();
+        let range = Trigger::read(&json!({"from": "2018-01-01", "to": "2018-01-04"})).unwrap().range;
+        let now = "2018-01-06T00:00:00Z".parse().unwrap();
+        let days = grid.choose(&windows, &range, now, &Loaded::default()).unwrap().windows;
+        let past = days[1].past.clone().unwrap();
+        assert_eq!((past.bounds, past.complete_at.as_str()), (pair("2018-01-01", "2018-01-02"), "2018-01-02 00:00:00"));
+        assert!(days[0].past.is_none(), "there is nothing before the first one");
+        assert_eq!(grid.without_past(&days, &Loaded::default()), None);
+        let alone = &days[2..];
+        assert_eq!(grid.without_past(alone, &Loaded::default()), alone.first());
+        let of_days = Loaded { windows: vec![pair("2018-01-02 00:00:00", "2018-01-03 00:00:00")], whole_at: None };
+        assert_eq!(grid.without_past(alone, &of_days), None);
+        let whole = |at: &str| Loaded { whole_at: Some(at.parse().unwrap()), ..Loaded::default() };
+        assert_eq!(grid.without_past(alone, &whole("2018-01-02T23:59:59Z")), alone.first(), "within the lag");
+        assert_eq!(grid.without_past(alone, &whole("2018-01-03T00:00:00Z")), None);
     }
 
     #[test]

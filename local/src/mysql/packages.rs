@@ -1,5 +1,5 @@
-//! A server out of the system's packages, Debian's and Ubuntu's: fetched and unpacked into the cache, not installed,
-//! without root.
+//! A server, or a client, out of the system's packages, Debian's and Ubuntu's: fetched and unpacked into the cache, not
+//! installed, without root.
 
 use crate::guard;
 use crate::python::last_lines;
@@ -9,25 +9,48 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The packages that hold a server and nothing else, best first.
-const PACKAGES: [&str; 4] =
-    ["mariadb-server-core", "mariadb-server-core-10.6", "mysql-server-core-8.0", "mysql-server-core"];
+/// What can be unpacked.
+pub(super) struct Set {
+    /// Its folder in the cache.
+    folder: &'static str,
+    /// Any of these lists of packages does, the first one best.
+    packages: &'static [&'static [&'static str]],
+}
 
-/// Where they are unpacked, and what marks that as complete.
-const FOLDER: &str = "mysql-packages";
+/// A server and nothing else.
+pub(super) const SERVER: Set = Set {
+    folder: "mysql-packages",
+    packages: &[
+        &["mariadb-server-core"],
+        &["mariadb-server-core-10.6"],
+        &["mysql-server-core-8.0"],
+        &["mysql-server-core"],
+    ],
+};
+
+/// The C library with its headers, and the client of the command line.
+pub(super) const CLIENTS: Set = Set {
+    folder: "mysql-clients",
+    packages: &[
+        &["libmariadb-dev", "libmariadb3", "mariadb-client-core"],
+        &["libmariadb-dev", "libmariadb3", "mariadb-client-core-10.6"],
+    ],
+};
+
+/// What marks a folder as complete.
 const MARKER: &str = ".complete";
 
-/// The folder in `tools_dir` that a server was unpacked into, which this does if need be. Processes that ask at the
-/// same time wait for the one that does it.
-pub(super) fn unpack(tools_dir: &Path, report: &dyn Fn(&str)) -> Result<PathBuf, SetupError> {
-    let folder = tools_dir.join(FOLDER);
+/// The folder in `tools_dir` that a set was unpacked into, which this does if need be. Processes that ask at the same
+/// time wait for the one that does it.
+pub(super) fn unpack(set: &Set, tools_dir: &Path, report: &dyn Fn(&str)) -> Result<PathBuf, SetupError> {
+    let folder = tools_dir.join(set.folder);
     if folder.join(MARKER).exists() {
         return Ok(folder);
     }
     if !has("apt-get") || !has("dpkg-deb") {
         return Err(SetupError::absent("There is no MySQL or MariaDB on this machine.", "Start on Debian or Ubuntu."));
     }
-    let log = tools_dir.join(format!("{FOLDER}.log"));
+    let log = tools_dir.join(format!("{}.log", set.folder));
     let failed = |error: io::Error| {
         SetupError::failed(
             "MariaDB could not be unpacked from the system's packages.",
@@ -39,7 +62,7 @@ pub(super) fn unpack(tools_dir: &Path, report: &dyn Fn(&str)) -> Result<PathBuf,
         .caused_by(error)
     };
     fs::create_dir_all(tools_dir).map_err(failed)?;
-    let lock = File::create(tools_dir.join(format!("{FOLDER}.lock"))).map_err(failed)?;
+    let lock = File::create(tools_dir.join(format!("{}.lock", set.folder))).map_err(failed)?;
     if let Err(TryLockError::WouldBlock) = lock.try_lock() {
         report("waiting for another process to unpack MariaDB");
         lock.lock().map_err(failed)?;
@@ -47,7 +70,7 @@ pub(super) fn unpack(tools_dir: &Path, report: &dyn Fn(&str)) -> Result<PathBuf,
     // The lock ends with `lock`, or with this process.
     if !folder.join(MARKER).exists() {
         report("fetching MariaDB (once)");
-        fetch(&folder, &log).map_err(failed)?;
+        fetch(set, &folder, &log).map_err(failed)?;
     }
     Ok(folder)
 }
@@ -57,13 +80,13 @@ fn has(program: &str) -> bool {
     command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-fn fetch(folder: &Path, log: &Path) -> io::Result<()> {
+fn fetch(set: &Set, folder: &Path, log: &Path) -> io::Result<()> {
     let apt = Apt { files: folder.with_extension("apt"), log: File::create(log)?, has_own_lists: false };
     // The machine's lists of packages may be missing or old; then we have our own, which takes longer.
-    let fetched = apt.fetch().or_else(|_| {
+    let fetched = apt.fetch(set).or_else(|_| {
         let apt = Apt { has_own_lists: true, ..apt };
         apt.run(&["update"])?;
-        apt.fetch()
+        apt.fetch(set)
     });
     let files = folder.with_extension("apt");
     let unpacked = fetched.and_then(|packages| {
@@ -115,13 +138,15 @@ impl Apt {
         run(&mut self.command(arguments)?, &self.log)
     }
 
-    /// Fetches a server and what of its dependencies this machine lacks; returns the files.
-    fn fetch(&self) -> io::Result<Vec<PathBuf>> {
-        let package = PACKAGES.iter().find_map(|package| Some((package, self.missing(package)?)));
-        let (package, mut names) = package.ok_or_else(|| io::Error::other("no package has a server"))?;
-        if !names.iter().any(|name| name == package) {
-            // Installed, and of no use.
-            names.push((*package).to_owned());
+    /// Fetches a set and what of its dependencies this machine lacks; returns the files.
+    fn fetch(&self, set: &Set) -> io::Result<Vec<PathBuf>> {
+        let known = set.packages.iter().find_map(|packages| Some((packages, self.missing(packages)?)));
+        let (packages, mut names) = known.ok_or_else(|| io::Error::other("no package has it"))?;
+        for package in *packages {
+            if !names.iter().any(|name| name == package) {
+                // Installed, and of no use.
+                names.push((*package).to_owned());
+            }
         }
         let arguments: Vec<&str> = std::iter::once("download").chain(names.iter().map(String::as_str)).collect();
         self.run(&arguments)?;
@@ -129,9 +154,10 @@ impl Apt {
         entries.map(|entry| Ok(entry?.path())).collect()
     }
 
-    /// What would be installed with a package; nothing if it is not known.
-    fn missing(&self, package: &str) -> Option<Vec<String>> {
-        let mut command = self.command(&["--simulate", "install", "--no-install-recommends", package]).ok()?;
+    /// What would be installed with packages; nothing if one of them is not known.
+    fn missing(&self, packages: &[&str]) -> Option<Vec<String>> {
+        let mut command = self.command(&["--simulate", "install", "--no-install-recommends"]).ok()?;
+        command.args(packages);
         let output = command.stdin(Stdio::null()).output().ok()?;
         output.status.success().then(|| to_install(&String::from_utf8_lossy(&output.stdout)))
     }

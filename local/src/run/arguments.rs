@@ -30,7 +30,8 @@ pub(crate) struct RunArguments {
     /// be copied.
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Load nothing, and say why this object is new or not, such as input_data/a.csv. May be repeated.
+    /// Load nothing, and say why this object is new or not, such as input_data/a.csv; of a job that loads windows into
+    /// Redshift, whether the one with this day or time is loaded. May be repeated.
     #[arg(long, value_name = "KEY", conflicts_with_all = ["dry_run", "forget", "reload"])]
     pub(super) explain: Vec<String>,
     /// Copy a table's windows from this day or time on, such as 2024-01-01, also those that were copied. Without it, a
@@ -119,11 +120,13 @@ impl RunArguments {
             ("--since", self.since.is_some()),
             ("--forget", !self.forget.is_empty()),
             ("--reload", self.reload),
-            ("--explain", !self.explain.is_empty()),
             ("--verify", self.verify),
             ("--set", !self.set.is_empty()),
         ])?;
         let mut input = Map::new();
+        if !self.explain.is_empty() {
+            input.insert("explain".to_owned(), self.explain.clone().into());
+        }
         for (name, time) in [("from", &self.from), ("to", &self.to)] {
             if let Some(time) = time {
                 input.insert(name.to_owned(), time.as_str().into());
@@ -227,5 +230,7 @@ mod tests {
             assert_eq!(read(&[argument, value]).check_for_windows(), Err(argument));
         }
         assert_eq!(read(&["--reload"]).check_for_windows(), Err("--reload"));
+        assert_eq!(read(&["--reload"]).input_of_transfer(), Err("--reload"));
+        assert_eq!(read(&["--explain", "2018-07-01"]).input_of_transfer(), Ok(json!({"explain": ["2018-07-01"]})));
     }
 }

@@ -54,7 +54,7 @@ pub(super) async fn run(
         out(format_args!("{}\n", serde_json::to_string(&outcome).map_err(BoxError::from)?));
     } else if outcome.succeeded() {
         out(format_args!("\n{}\n\n", report::summary(&outcome)));
-        if outcome.last_state() != "WouldLoad" {
+        if !["WouldLoad", "Explained"].contains(&outcome.last_state()) {
             show(warehouse, spec).await;
         }
     }

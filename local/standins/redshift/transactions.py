@@ -13,7 +13,8 @@ from psycopg import pq, sql
 from .errors import Refused
 from .loading import Loader
 
-# What Redshift has and PostgreSQL has not, made once per database.
+# What Redshift has and PostgreSQL has not, made once per database. The parser has names of its own for some: `hex` is TO_HEX of bytes,
+# `from_base` STRTOL.
 CATALOGUE = """
 CREATE TABLE IF NOT EXISTS public.sys_load_error_detail (start_time timestamp, file_name text, line_number bigint, column_name text,
   column_type text, raw_field_value text, error_message text);
@@ -26,7 +27,8 @@ CREATE OR REPLACE VIEW public.svv_columns AS
   FROM information_schema.columns;
 CREATE OR REPLACE FUNCTION public.len(text) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT length($1)';
 CREATE OR REPLACE FUNCTION public.getdate() RETURNS timestamp LANGUAGE sql STABLE AS 'SELECT now()::timestamp(0)';
-CREATE OR REPLACE FUNCTION public.from_base(text, int) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$
+CREATE OR REPLACE FUNCTION public.hex(bytea) RETURNS text LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT encode($1, 'hex') $$;
+CREATE OR REPLACE FUNCTION public.from_base(text, int) RETURNS bigint LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 DECLARE n numeric := 0; c text;
 BEGIN
   FOREACH c IN ARRAY regexp_split_to_array(lower($1), '') LOOP

@@ -10,7 +10,7 @@ pub(crate) mod freshness;
 pub(crate) mod jobs;
 pub(crate) mod looks;
 pub(crate) mod not_built;
-mod nps;
+pub(crate) mod nps;
 pub(crate) mod queued;
 pub(crate) mod reference_job;
 pub(crate) mod sam;

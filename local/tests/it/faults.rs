@@ -7,3 +7,4 @@ pub(crate) mod elt;
 pub(crate) mod interleavings;
 pub(crate) mod proxies;
 pub(crate) mod races;
+pub(crate) mod transfer;

@@ -46,8 +46,11 @@ pub enum Place {
 }
 
 impl Place {
-    /// Either a workgroup or a cluster; what is wrong with them is a problem of `env`.
-    pub fn of(env: &mut Env<'_>, workgroup: Option<String>, cluster: Option<String>, user: Option<String>) -> Self {
+    /// Reads `REDSHIFT_WORKGROUP`, or else `REDSHIFT_CLUSTER` and `REDSHIFT_USER`.
+    pub fn from_env(env: &mut Env<'_>) -> Self {
+        let workgroup = env.optional("REDSHIFT_WORKGROUP");
+        let cluster = env.optional("REDSHIFT_CLUSTER");
+        let user = env.optional("REDSHIFT_USER");
         match (workgroup, cluster) {
             (Some(name), None) => {
                 if user.is_some() {
@@ -60,6 +63,14 @@ impl Place {
                 env.problem("one of REDSHIFT_WORKGROUP and REDSHIFT_CLUSTER has to be set");
                 Self::Workgroup(String::new())
             }
+        }
+    }
+
+    /// The database user that a caller with this role logs in as.
+    pub fn user_of(&self, role: &str) -> String {
+        match self {
+            Self::Cluster { user: Some(user), .. } => user.clone(),
+            _ => format!("IAMR:{role}"),
         }
     }
 }
@@ -210,4 +221,30 @@ where
         return Error::new(Kind::Misconfigured, format!("{what}: {code} {message}"));
     }
     Error::aws(what, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_a_workgroup_or_a_cluster() {
+        let read = |given: &[(&str, &str)]| {
+            let lookup = |name: &str| given.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+            let mut env = Env::new(&lookup);
+            let place = Place::from_env(&mut env);
+            env.finish(place).map(|place| place.user_of("dev-nps-Load")).map_err(|error| error.to_string())
+        };
+        assert_eq!(read(&[("REDSHIFT_WORKGROUP", "w")]), Ok("IAMR:dev-nps-Load".to_owned()));
+        assert_eq!(read(&[("REDSHIFT_CLUSTER", "c")]), Ok("IAMR:dev-nps-Load".to_owned()));
+        assert_eq!(read(&[("REDSHIFT_CLUSTER", "c"), ("REDSHIFT_USER", "loader")]), Ok("loader".to_owned()));
+        for (given, expected) in [
+            (vec![], "one of REDSHIFT_WORKGROUP and REDSHIFT_CLUSTER"),
+            (vec![("REDSHIFT_WORKGROUP", "w"), ("REDSHIFT_CLUSTER", "c")], "one of REDSHIFT_WORKGROUP"),
+            (vec![("REDSHIFT_WORKGROUP", "w"), ("REDSHIFT_USER", "u")], "REDSHIFT_USER is for a cluster"),
+        ] {
+            let error = read(&given).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
 }

@@ -130,9 +130,9 @@ async fn a_table_that_would_be_emptied_or_halved_is_kept() {
     lab.run(&parts, json!({})).await.unwrap();
     lab.in_mysql("delete from nps where id > 17").await;
     let error = refused(&lab, &parts, |_| ()).await;
-    says(&error, Kind::Misconfigured, "it has 36 rows and would have 17, which is more than 50 % fewer");
+    says(&error, Kind::Misconfigured, "it has 36 rows and would lose more than 50 % of them, for 17 were read");
     lab.in_mysql("delete from nps").await;
-    says(&refused(&lab, &parts, |_| ()).await, Kind::Misconfigured, "would have 0");
+    says(&refused(&lab, &parts, |_| ()).await, Kind::Misconfigured, "for 0 were read");
     let mut allowed = parts.clone();
     allowed["target"]["max_shrink_percent"] = json!(100);
     lab.run(&allowed, json!({})).await.unwrap();

@@ -3,15 +3,17 @@
 use aws_sdk_cloudformation::types::{Capability, StackStatus};
 use export_table::export::Reading;
 use local::stack::Stack;
+use plan_export::prepare::Users;
 use redshift::warehouse::{Place, Warehouse};
 use serde_json::{Value, json};
 use sluice::contract::copy_table::WindowIndex;
 use sluice::contract::mysql_to_redshift::{
-    ConcludeLoadInput, ConcludeLoadOutput, Export, ExportInput, ExportTableInput, InspectInput, LoadInput,
-    LoadRedshiftInput, Parts, Plan, PlanExportInput, PlanExportOutput,
+    ConcludeLoadInput, ConcludeLoadOutput, Export, ExportInput, ExportTableInput, ExportTableState, InspectInput,
+    LoadInput, LoadRedshiftInput, Parts, Plan, PlanExportInput, PlanExportOutput,
 };
 use sluice::contract::{Execution, ObjectRef};
 use sluice::edge::Invocation;
+use sluice::env::Env;
 use sluice::store::Store;
 use sluice::{Result, aws};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection, Row};
@@ -86,6 +88,11 @@ impl Lab {
 
     /// With a role that reads this folder only.
     pub(crate) async fn with_role_for(folder: &str) -> Self {
+        Self::at(folder, &[("REDSHIFT_WORKGROUP", "warehouse")]).await
+    }
+
+    /// In a Redshift that the functions find by these variables.
+    pub(crate) async fn at(folder: &str, place: &[(&str, &str)]) -> Self {
         let stack = stack().await;
         let name = format!("lab_{}_{}", std::process::id(), next());
         let servers = stack.warehouse(&|_| {}).unwrap();
@@ -95,7 +102,10 @@ impl Lab {
         let config = stack.config().await;
         let [bucket, role] = made(&config, &name.replace('_', "-"), folder).await;
         let of_redshift = config.to_builder().endpoint_url(format!("http://{}", servers.address())).build();
-        let warehouse = Warehouse::new(&of_redshift, Place::Workgroup("warehouse".into()), name.clone());
+        let lookup = |name: &str| place.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let mut env = Env::new(&lookup);
+        let place = Place::from_env(&mut env);
+        let warehouse = Warehouse::new(&of_redshift, env.finish(place).unwrap(), name.clone());
         let store = Store::new(aws::s3(&config), bucket.clone());
         let url = mysql_url(servers.mysql_url(&name), &name);
         let lookup = |variable: &str| match variable {
@@ -104,7 +114,14 @@ impl Lab {
             _ => None,
         };
         let export_context = export_table::handler::Context::new(&lookup, config.clone()).unwrap();
-        let plan_context = plan_export::handler::Context::of(store.clone(), warehouse.clone());
+        let users = Users {
+            plan: format!("IAMR:plan {name}"),
+            load: format!("IAMR:load {name}"),
+            copy_role: role.clone(),
+            // As PostgreSQL knows it.
+            database: format!("redshift_{name}"),
+        };
+        let plan_context = plan_export::handler::Context::of(store.clone(), warehouse.clone(), users);
         Self {
             stack,
             name,
@@ -114,6 +131,30 @@ impl Lab {
             export_context: Arc::new(export_context),
             plan_context: Arc::new(plan_context),
         }
+    }
+
+    pub(crate) fn plan_context(&self) -> Arc<plan_export::handler::Context> {
+        self.plan_context.clone()
+    }
+
+    /// A function that reads MySQL, as another user than the one who may do everything.
+    pub(crate) async fn export_context_of(&self, user: &str, password: &str) -> Arc<export_table::handler::Context> {
+        let url = mysql_url(self.servers().mysql_url(&self.name), &self.name);
+        let url = format!("mysql://{user}:{password}@{}", url.rsplit_once('@').unwrap().1);
+        let lookup = |variable: &str| match variable {
+            "BUCKET" => Some(self.store.bucket().to_owned()),
+            "MYSQL_URL" => Some(url.clone()),
+            _ => None,
+        };
+        Arc::new(export_table::handler::Context::new(&lookup, self.stack.config().await).unwrap())
+    }
+
+    /// User and password of who may do everything in MySQL.
+    pub(crate) fn mysql_administrator(&self) -> [String; 2] {
+        let url = self.servers().mysql_url(&self.name);
+        let login = url.strip_prefix("mysql://").unwrap().rsplit_once('@').unwrap().0;
+        let (user, password) = login.split_once(':').unwrap();
+        [user.to_owned(), password.to_owned()]
     }
 
     fn servers(&self) -> &local::warehouse::Warehouse {
@@ -220,13 +261,13 @@ impl Lab {
     pub(crate) async fn plan_as(&self, execution: &Execution, parts: &Value, trigger: Value) -> Result<Run> {
         let parts: Parts = serde_json::from_value(parts.clone()).unwrap();
         let inspect = InspectInput { execution: execution.clone(), parts: parts.clone() };
-        let inspect = ExportTableInput::Inspect(inspect);
+        let inspect = ExportTableInput::State(ExportTableState::Inspect(inspect));
         let table = match export_table::handler::handle(self.export_context.clone(), invocation(), inspect).await? {
             export_table::handler::Output::Inspect(output) => output.table,
-            export_table::handler::Output::Export(_) => panic!("it was not asked for"),
+            other => panic!("it was not asked for: {other:?}"),
         };
         let input = PlanExportInput { execution: execution.clone(), parts, table, trigger };
-        let output = plan_export::handler::handle(self.plan_context.clone(), invocation(), input).await?;
+        let output = plan_export::handler::plan(&self.plan_context, &invocation(), &input).await?;
         Ok(Run { execution: execution.clone(), plan: output.plan.clone(), output })
     }
 
@@ -236,11 +277,11 @@ impl Lab {
         loop {
             let plan = run.plan.clone().unwrap();
             let input = ExportInput { execution: run.execution.clone(), plan, window: WindowIndex { index }, export };
-            let input = ExportTableInput::Export(input);
+            let input = ExportTableInput::State(ExportTableState::Export(input));
             match export_table::handler::handle(self.export_context.clone(), invocation(), input).await? {
                 export_table::handler::Output::Export(output) if output.is_done => return Ok(output.export),
                 export_table::handler::Output::Export(output) => export = Some(output.export),
-                export_table::handler::Output::Inspect(_) => panic!("it was not asked for"),
+                other => panic!("it was not asked for: {other:?}"),
             }
         }
     }

@@ -2,7 +2,11 @@
 //! AWS, and the stand-in for Redshift. What is right is read from both databases by clients of their own.
 
 mod backfills;
+mod deleted;
 mod guards;
 mod lab;
 mod modes;
+mod order;
+mod prepared;
 mod types;
+mod verified;

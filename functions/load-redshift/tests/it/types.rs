@@ -3,6 +3,8 @@
 use crate::lab::*;
 use serde_json::json;
 use sluice::Kind;
+use sqlx::mysql::MySqlRow;
+use sqlx::{AssertSqlSafe, Row};
 
 /// A value of MySQL and one of Redshift as texts that are the same if the values are.
 fn same(data_type: &str, source: &Option<String>, target: &Option<String>) -> bool {
@@ -26,6 +28,8 @@ async fn every_type_goes_over_at_its_limits() {
     let lab = Lab::new().await;
     let sample = local::binaries::workspace().join("local/sample/nps/every-type.sql");
     lab.in_mysql(&std::fs::read_to_string(sample).unwrap()).await;
+    // Of the rows themselves one has NULL in every column that could say which window it is in.
+    lab.in_mysql("alter table every_type add loaded_at timestamp not null default '2018-07-01 12:00:00'").await;
     let columns = lab
         .source(&format!(
             "select concat(column_name, '\\n', data_type) from information_schema.columns \
@@ -35,20 +39,33 @@ async fn every_type_goes_over_at_its_limits() {
         .await;
     let columns: Vec<(&str, &str)> = columns.iter().map(|column| column.split_once('\n').unwrap()).collect();
     assert!(columns.len() > 30, "{columns:?}");
+    // In every mode, all rows of one day, and with everything compared that can be.
     let parts = |mode: &str| {
-        let windows = if mode == "upsert" {
-            json!({"cursor": "a_timestamp", "zone": "UTC", "window": "12 months", "start": "1970-01-01"})
-        } else {
-            json!(null)
-        };
+        let windows = json!({"cursor": "loaded_at", "zone": "UTC", "start": "2018-07-01"});
         json!({
             "source": {"schema": lab.name, "table": "every_type"},
-            "target": {"table": "every_type", "key": ["id"], "mode": mode, "create": true},
-            "windows": windows,
+            "target": {"table": "every_type", "key": ["id"], "mode": mode, "create": true, "verify": "hash"},
+            "windows": if mode == "replace" { json!(null) } else { windows },
         })
     };
-    lab.run(&parts("replace"), json!({})).await.unwrap();
-    for (column, data_type) in &columns {
+    let day = json!({"from": "2018-07-01", "to": "2018-07-02"});
+    for mode in ["replace", "upsert", "replace_window"] {
+        let input = || if mode == "replace" { json!({}) } else { day.clone() };
+        lab.run(&parts(mode), input()).await.unwrap();
+        assert_cells_equal(&lab, &columns, mode).await;
+        // Nothing of it is found different when it comes again.
+        let counts = lab.run(&parts(mode), input()).await.unwrap().counts;
+        let unchanged = if mode == "replace" { 0 } else { 5 };
+        assert_eq!((counts.rows, counts.rows_unchanged, counts.rows_inserted), (5, unchanged, 5 - unchanged), "{mode}");
+        assert_cells_equal(&lab, &columns, mode).await;
+        lab.in_redshift("drop table every_type; delete from sluice.loads").await;
+    }
+}
+
+/// Every cell of every column is the same on both sides.
+async fn assert_cells_equal(lab: &Lab, columns: &[(&str, &str)], mode: &str) {
+    let (mut mysql, mut redshift) = (lab.mysql().await, lab.redshift().await);
+    for (column, data_type) in columns {
         let (backquoted, quoted) = (format!("`{column}`"), format!("\"{}\"", column.replace('"', "\"\"")));
         let read = match *data_type {
             "bit" => format!("{backquoted} + 0"),
@@ -60,22 +77,18 @@ async fn every_type_goes_over_at_its_limits() {
             "binary" | "varbinary" | "blob" => format!("encode({quoted}, 'hex')"),
             _ => format!("{quoted}::text"),
         };
-        let marked = |text: Vec<String>| -> Vec<Option<String>> {
-            text.into_iter().map(|text| text.strip_prefix('=').map(ToOwned::to_owned)).collect()
-        };
+        let marked = |text: &str| text.strip_prefix('=').map(ToOwned::to_owned);
         let query = format!("select coalesce(concat('=', {read}), 'null') from every_type order by id");
-        let source = marked(lab.source(&query).await);
+        let rows = sqlx::raw_sql(AssertSqlSafe(query)).fetch_all(&mut mysql).await.unwrap();
+        let text = |row: &MySqlRow| marked(std::str::from_utf8(row.try_get_unchecked::<&[u8], _>(0).unwrap()).unwrap());
+        let source: Vec<Option<String>> = rows.iter().map(text).collect();
         let query = format!("select coalesce('=' || {written}, 'null') from every_type order by id");
-        let target = marked(lab.target(&query).await);
-        assert_eq!(source.len(), 5);
-        for (source, target) in source.iter().zip(&target) {
-            assert!(same(data_type, source, target), "{column} {data_type}: {source:?} became {target:?}");
+        let target: Vec<String> = sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(&mut redshift).await.unwrap();
+        assert_eq!((source.len(), target.len()), (5, 5));
+        for (source, target) in source.iter().zip(target.iter().map(|text| marked(text))) {
+            assert!(same(data_type, source, &target), "{mode}: {column} {data_type}: {source:?} became {target:?}");
         }
     }
-    // Nothing of it is found different when it comes again.
-    let years = json!({"from": "1970-01-01", "to": "2018-01-01"});
-    let output = lab.run(&parts("upsert"), years).await.unwrap();
-    assert_eq!((output.counts.rows, output.counts.rows_unchanged, output.counts.rows_inserted), (2, 2, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,13 +16,18 @@ use sqlx::{AssertSqlSafe, Row};
 use std::fs;
 
 /// A deployment of one job of the kind, and its two sides.
-struct Job {
-    sides: Sides,
-    deployment: Fixture,
+pub(crate) struct Job {
+    pub(crate) sides: Sides,
+    pub(crate) deployment: Fixture,
 }
 
 /// The job `nps` of the sample, in a mode.
 async fn nps(mode: &str) -> Job {
+    nps_between(Sides::new().await, mode).await
+}
+
+/// The same between two sides of the caller's own.
+pub(crate) async fn nps_between(sides: Sides, mode: &str) -> Job {
     let windows = json!({"cursor": "created_at", "zone": "UTC", "start": "2018-07-01", "catch_up": "none"});
     let target = json!({"table": "nps", "key": ["id"], "mode": mode, "create": true});
     let target = match mode {
@@ -30,7 +35,7 @@ async fn nps(mode: &str) -> Job {
         _ => merged(target, json!({"allow_full": true})),
     };
     let windows = if mode == "replace" { Value::Null } else { windows };
-    let job = deploy("nps", json!({}), target, windows).await;
+    let job = deploy_between(sides, "nps", json!({}), target, windows, |_| {}).await;
     job.sides.in_mysql(&sample("nps.sql")).await;
     job
 }
@@ -48,7 +53,17 @@ async fn deploy_changed(
     windows: Value,
     change: impl FnOnce(&mut Value),
 ) -> Job {
-    let sides = Sides::new().await;
+    deploy_between(Sides::new().await, table, source, target, windows, change).await
+}
+
+async fn deploy_between(
+    sides: Sides,
+    table: &str,
+    source: Value,
+    target: Value,
+    windows: Value,
+    change: impl FnOnce(&mut Value),
+) -> Job {
     let source = merged(json!({"schema": sides.name, "table": table}), source);
     let mut root = template::root().unwrap();
     let job = &mut root["Resources"]["Nps"]["Properties"]["Parameters"];
@@ -86,14 +101,14 @@ impl Job {
     }
 
     /// The same in Redshift.
-    async fn in_target(&self, sql: &str) -> Vec<String> {
+    pub(crate) async fn in_target(&self, sql: &str) -> Vec<String> {
         let rows =
             sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(&mut self.sides.redshift().await).await.unwrap();
         rows.iter().map(|row| row.get(0)).collect()
     }
 
     /// Every cell of `nps`, in MySQL, as far as a condition holds.
-    async fn nps_in_source(&self, condition: &str) -> Vec<String> {
+    pub(crate) async fn nps_in_source(&self, condition: &str) -> Vec<String> {
         self.in_source(&format!(
             "select concat_ws('|', id, date_format(created_at, '%Y-%m-%d %H:%i:%s'), coalesce(score, 'NULL')) \
              from nps where {condition} order by id"
@@ -101,7 +116,7 @@ impl Job {
         .await
     }
 
-    async fn nps_in_target(&self) -> Vec<String> {
+    pub(crate) async fn nps_in_target(&self) -> Vec<String> {
         let sql = "select concat_ws('|', id, to_char(created_at, 'YYYY-MM-DD HH24:MI:SS'), coalesce(score::text, 'NULL')) \
                    from nps order by id";
         self.in_target(sql).await
@@ -109,15 +124,15 @@ impl Job {
 }
 
 /// What a run did: rows, inserted, deleted, unchanged.
-fn counts(outcome: &Outcome) -> [u64; 4] {
+pub(crate) fn counts(outcome: &Outcome) -> [u64; 4] {
     let conclusion = &outcome.counts["conclusion"];
     ["rows", "rows_inserted", "rows_deleted", "rows_unchanged"]
         .map(|field| conclusion[field].as_u64().unwrap_or_else(|| panic!("{:?}", outcome.counts)))
 }
 
-const THREE_DAYS: &str = "created_at >= '2018-07-02' and created_at < '2018-07-05'";
+pub(crate) const THREE_DAYS: &str = "created_at >= '2018-07-02' and created_at < '2018-07-05'";
 
-fn three_days() -> Value {
+pub(crate) fn three_days() -> Value {
     json!({"from": "2018-07-02", "to": "2018-07-05"})
 }
 
@@ -127,6 +142,10 @@ async fn an_upsert_loads_a_range_once_and_the_whole_table_on_demand() {
     let outcome = run_well(&job.deployment, three_days()).await;
     assert_eq!((counts(&outcome), outcome.counts["window_count"].as_u64()), ([120, 120, 0, 0], Some(3)));
     assert_eq!(job.nps_in_target().await, job.nps_in_source(THREE_DAYS).await);
+    let asked = run_well(&job.deployment, json!({"explain": ["2018-07-03", "2018-07-05"]})).await;
+    let explained = asked.counts["explained"].as_array().unwrap();
+    assert_eq!((asked.last_state(), explained.len()), ("Explained", 2));
+    assert_eq!([&explained[0]["is_loaded"], &explained[1]["is_loaded"]], [true, false], "{explained:?}");
     // The same days again: nothing is deleted, and nothing inserted.
     assert_eq!(counts(&run_well(&job.deployment, three_days()).await), [120, 0, 0, 120]);
     // What changed of them, and nothing else.

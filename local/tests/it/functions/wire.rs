@@ -29,6 +29,8 @@ fn command(function: &str) -> Command {
         .env("MYSQL_URL", "mysql://u:hush@127.0.0.1:1/d")
         .env("REDSHIFT_WORKGROUP", "w")
         .env("REDSHIFT_DATABASE", "d")
+        .env("PLAN_ROLE", "p")
+        .env("LOAD_ROLE", "l")
         .env("REDSHIFT_ROLE_ARN", "arn:aws:iam::1:role/r")
         .env("WORKGROUP", "w")
         .stdout(Stdio::piped())

@@ -13,13 +13,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// The shared stack, with its MySQL and its Redshift started.
 pub(crate) async fn stack_with_warehouse() -> Arc<Stack> {
     let stack = stack().await;
+    start(&stack).await;
+    stack
+}
+
+async fn start(stack: &Arc<Stack>) {
     let starting = stack.clone();
     let start = move || {
         let report = |text: &str| eprintln!("{text}");
         starting.warehouse(&report).map(drop).unwrap_or_else(|error| panic!("{error}\n{:?}", error.source));
     };
     tokio::task::spawn_blocking(start).await.unwrap();
-    stack
 }
 
 /// A source and a warehouse that no other test uses.
@@ -32,8 +36,13 @@ pub(crate) struct Sides {
 impl Sides {
     /// Empty ones.
     pub(crate) async fn new() -> Self {
+        Self::on(stack().await).await
+    }
+
+    /// Empty ones on a stack of the caller's own.
+    pub(crate) async fn on(stack: Arc<Stack>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let stack = stack_with_warehouse().await;
+        start(&stack).await;
         let name = format!("sluice_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let sides = Self { stack, name };
         sides.warehouse().make_database(&sides.name).await.unwrap();

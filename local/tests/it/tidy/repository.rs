@@ -6,7 +6,7 @@ use serde_json::Value;
 use sluice::Kind;
 use sluice::contract::athena_elt::{self, PrepareEltInput, PublishEltInput, RunQueryInput};
 use sluice::contract::copy_table::{self, CopyTableInput};
-use sluice::contract::mysql_to_redshift::{self, ExportTableInput, LoadRedshiftInput, PlanExportInput};
+use sluice::contract::mysql_to_redshift::{self, ExportTableInput, LoadRedshiftInput, PlanExportEvent};
 use sluice::contract::{DatabaseAccessInput, DetectInput, PivotInput, UpsertEvent};
 use std::collections::BTreeSet;
 use std::fs;
@@ -105,10 +105,12 @@ fn every_event_decodes() {
             _ if name.starts_with("athena-elt-") => {
                 athena_elt::Trigger::read(&event).map(drop).map_err(serde::de::Error::custom)
             }
-            "mysql-to-redshift-inspect" | "mysql-to-redshift-export" => {
+            "mysql-to-redshift-inspect" | "mysql-to-redshift-export" | "mysql-to-redshift-prepare-source" => {
                 serde_json::from_value::<ExportTableInput>(event).map(drop)
             }
-            "mysql-to-redshift-plan" => serde_json::from_value::<PlanExportInput>(event).map(drop),
+            "mysql-to-redshift-plan" | "mysql-to-redshift-prepare-target" => {
+                serde_json::from_value::<PlanExportEvent>(event).map(drop)
+            }
             "mysql-to-redshift-load" | "mysql-to-redshift-status" | "mysql-to-redshift-conclude" => {
                 serde_json::from_value::<LoadRedshiftInput>(event).map(drop)
             }
@@ -128,7 +130,7 @@ fn every_event_decodes() {
         decoded.unwrap_or_else(|error| panic!("{name}: {error}"));
         count += 1;
     }
-    assert_eq!(count, 49);
+    assert_eq!(count, 52);
 }
 
 #[test]
@@ -172,6 +174,19 @@ fn the_readme_explains_every_error_and_event() {
         "copy-table-verify",
         "copy-table-prepare-source",
         "copy-table-prepare-target",
+        "mysql-to-redshift-backfill",
+        "mysql-to-redshift-backfill-missing",
+        "mysql-to-redshift-full",
+        "mysql-to-redshift-dry-run",
+        "mysql-to-redshift-explain",
+        "mysql-to-redshift-inspect",
+        "mysql-to-redshift-plan",
+        "mysql-to-redshift-export",
+        "mysql-to-redshift-load",
+        "mysql-to-redshift-status",
+        "mysql-to-redshift-conclude",
+        "mysql-to-redshift-prepare-source",
+        "mysql-to-redshift-prepare-target",
     ] {
         assert!(readme.contains(&format!("events/{name}.json")), "{name}");
     }

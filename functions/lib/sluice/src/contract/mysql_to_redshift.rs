@@ -2,10 +2,12 @@
 
 mod documents;
 mod payloads;
+mod prepare;
 mod spec;
 mod trigger;
 
 pub use documents::*;
 pub use payloads::*;
+pub use prepare::*;
 pub use spec::*;
 pub use trigger::*;

@@ -60,7 +60,9 @@ fn answer(status: u16) -> String {
 
 /// Sends a request on; returns the whole answer.
 async fn forward(shared: &Shared, head: &str, body: &[u8]) -> io::Result<Vec<u8>> {
-    let mut server = TcpStream::connect(shared.aws.get().unwrap()).await?;
+    let is_for_redshift = head.to_ascii_lowercase().contains("\r\nx-amz-target: redshiftdata.");
+    let server = if is_for_redshift { &shared.redshift } else { &shared.aws };
+    let mut server = TcpStream::connect(server.get().unwrap()).await?;
     let (request_line, headers) = head.split_once("\r\n").unwrap_or((head, ""));
     let kept = headers.split("\r\n").filter(|line| {
         let line = line.to_ascii_lowercase();

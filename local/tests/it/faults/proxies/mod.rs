@@ -76,6 +76,8 @@ struct Plan {
 #[derive(Default)]
 struct Shared {
     aws: OnceLock<SocketAddr>,
+    /// Redshift's Data API, where a test has one.
+    redshift: OnceLock<SocketAddr>,
     database: OnceLock<SocketAddr>,
     /// For crashing a server process.
     administrator: OnceLock<String>,
@@ -129,6 +131,11 @@ impl Faults {
         faults.shared.database.set(database.split('/').next().unwrap().parse().unwrap()).unwrap();
         faults.shared.administrator.set(administrator).unwrap();
         (faults, stack)
+    }
+
+    /// Where Redshift's Data API is.
+    pub(crate) fn lead_to_redshift(&self, address: SocketAddr) {
+        self.shared.redshift.set(address).unwrap();
     }
 
     /// Forgets what was seen of a deployment, and makes something go wrong from now on.

@@ -1,6 +1,6 @@
 //! The documents that the functions leave for one another in the bucket.
 
-use super::spec::{OnNul, OnTooLong, OnZeroDate};
+use super::spec::{OnNul, OnTooLong, OnZeroDate, Verify};
 use crate::contract::ObjectRef;
 use crate::contract::copy_table::{Mode, Window};
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,9 @@ pub struct SourceColumn {
     pub column_type: String,
     /// Longest text in characters.
     pub characters: Option<u64>,
+    /// The character set of its texts.
+    #[serde(default)]
+    pub charset: Option<String>,
     /// Longest text or value in bytes.
     pub octets: Option<u64>,
     /// Digits in all; of a bit field, bits.
@@ -62,6 +65,12 @@ pub struct Plan {
     pub max_shrink_percent: u8,
     /// What becomes of values that do not fit.
     pub policies: Policies,
+    /// A column that marks rows which the target is not to have.
+    #[serde(default)]
+    pub deleted: Option<String>,
+    /// What is compared after a load.
+    #[serde(default)]
+    pub verify: Verify,
     /// By index.
     pub windows: Vec<PlannedWindow>,
 }
@@ -100,6 +109,9 @@ pub enum Read {
     AsDouble,
     /// As hexadecimal digits.
     AsHex,
+    /// As a text of the connection: an ENUM is ordered by its numbers and compared as a text, and a text of another
+    /// character set is compared in another order than it is sorted in.
+    AsChar,
 }
 
 /// What the values of a column are in the parts, and in Redshift.
@@ -147,12 +159,25 @@ pub enum Form {
 }
 
 /// One window of an execution.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct PlannedWindow {
     /// Which one; `None` for the whole table.
     pub window: Option<Window>,
     /// Its bounds as the cursor's values have them, half-open, such as `2024-01-01 00:00:00`; alike on both sides.
     pub bounds: Option<[String; 2]>,
+    /// What has to be loaded before it, if it depends on that.
+    #[serde(default)]
+    pub past: Option<Past>,
+}
+
+/// The window before another one.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Past {
+    /// Its bounds, as those of [`PlannedWindow`].
+    pub bounds: [String; 2],
+    /// When it is complete, in UTC as `2024-01-01 00:00:00`: a load of the whole table that was read from then on has
+    /// it too.
+    pub complete_at: String,
 }
 
 /// What was read of a window so far, and where it stands.
@@ -196,6 +221,10 @@ pub struct ColumnSum {
     /// Their sum: a number with as many decimals as the column has; of texts, that of their bytes; of times, that of
     /// their digits read as a number. `None` where nothing can be added exactly.
     pub sum: Option<String>,
+    /// The sum of the first 32 bits of each value's MD5; `None` if it was not asked for, or a value has not one text
+    /// alone, such as a float.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<u64>,
 }
 
 /// How many values a policy changed.
@@ -243,6 +272,9 @@ pub struct LoadCounts {
     pub rows_unchanged: u64,
     /// Rows of the target that are newer than the source's, hence stayed.
     pub rows_newer: u64,
+    /// Rows that the source marks as deleted, hence are not in the target.
+    #[serde(default)]
+    pub rows_gone: u64,
     /// 1 if the answer was lost and the numbers above are not known, else 0.
     pub answers_lost: u64,
 }
@@ -256,6 +288,7 @@ impl LoadCounts {
             rows_deleted: self.rows_deleted + other.rows_deleted,
             rows_unchanged: self.rows_unchanged + other.rows_unchanged,
             rows_newer: self.rows_newer + other.rows_newer,
+            rows_gone: self.rows_gone + other.rows_gone,
             answers_lost: self.answers_lost + other.answers_lost,
         }
     }

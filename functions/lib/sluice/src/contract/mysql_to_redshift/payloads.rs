@@ -1,16 +1,41 @@
 //! What the states pass on.
 
 use super::documents::{Changed, LoadCounts};
+use super::prepare::{self, PrepareSource, PrepareTarget};
 use super::spec::Parts;
 use super::trigger::LoadPurpose;
-use crate::contract::copy_table::WindowIndex;
+use crate::contract::copy_table::{Window, WindowIndex};
 use crate::contract::{Execution, ObjectRef};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Input of the function `export-table`.
+#[derive(Debug)]
+pub enum ExportTableInput {
+    /// Of a state.
+    State(ExportTableState),
+    /// By hand only.
+    Prepare(PrepareSource),
+}
+
+impl<'de> Deserialize<'de> for ExportTableInput {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let event = serde_json::Value::deserialize(deserializer)?;
+        // It may be a prepared payload that was encoded twice, so it is not repeated.
+        if !event.is_object() {
+            return Err(D::Error::custom("the event is not a JSON object"));
+        }
+        if event.get("action").is_some_and(|action| action == "prepare") {
+            return PrepareSource::deserialize(event).map(Self::Prepare).map_err(|_| D::Error::custom(prepare::FORM));
+        }
+        ExportTableState::deserialize(event).map(Self::State).map_err(D::Error::custom)
+    }
+}
+
+/// Input of the states `InspectSource` and `ExportTable`.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
-pub enum ExportTableInput {
+pub enum ExportTableState {
     /// Which columns does the table have?
     Inspect(InspectInput),
     /// Read a window.
@@ -63,6 +88,26 @@ pub struct ExportOutput {
     pub bytes: u64,
 }
 
+/// Input of the function `plan-export`.
+#[derive(Debug)]
+pub enum PlanExportEvent {
+    /// Of the state.
+    Plan(Box<PlanExportInput>),
+    /// By hand only.
+    Prepare(PrepareTarget),
+}
+
+impl<'de> Deserialize<'de> for PlanExportEvent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let event = serde_json::Value::deserialize(deserializer)?;
+        let read = match event.get("action") {
+            Some(_) => PrepareTarget::deserialize(event).map(Self::Prepare),
+            None => PlanExportInput::deserialize(event).map(|input| Self::Plan(Box::new(input))),
+        };
+        read.map_err(D::Error::custom)
+    }
+}
+
 /// Input of the state `PlanExport`.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct PlanExportInput {
@@ -104,6 +149,22 @@ pub struct PlanExportOutput {
     pub rows_estimated: Option<u64>,
     /// What works, but not well.
     pub warnings: Vec<String>,
+    /// Of the windows that were asked for.
+    #[serde(default)]
+    pub explained: Vec<Explanation>,
+}
+
+/// Whether a window is loaded, and why not.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Explanation {
+    /// The time that was named.
+    pub at: String,
+    /// The window in which it lies; `None` before the first one.
+    pub window: Option<Window>,
+    /// Whether what it holds is in the target.
+    pub is_loaded: bool,
+    /// By which run, or who will load it.
+    pub reason: String,
 }
 
 /// Input of the function `load-redshift`.
@@ -178,7 +239,8 @@ mod tests {
         });
         let object = json!({"bucket": "b", "key": "k", "etag": "e"});
         let event = json!({"action": "export", "execution": execution, "plan": object, "window": {"index": 3}});
-        let ExportTableInput::Export(input) = serde_json::from_value(event.clone()).unwrap() else { panic!("{event}") };
+        let read = serde_json::from_value(event.clone()).unwrap();
+        let ExportTableInput::State(ExportTableState::Export(input)) = read else { panic!("{event}") };
         assert_eq!((input.window.index, input.export), (3, None));
         let mut event = event;
         event["action"] = json!("status");
@@ -187,5 +249,26 @@ mod tests {
         let event: LoadRedshiftInput = serde_json::from_value(event).unwrap();
         assert!(matches!(event, LoadRedshiftInput::Status(input) if input.statement.as_deref() == Some("s")));
         assert!(serde_json::from_value::<LoadRedshiftInput>(json!({"action": "drop"})).is_err());
+    }
+
+    #[test]
+    fn what_prepares_is_no_execution_and_repeats_no_password() {
+        let source = json!({"action": "prepare", "user": "admin", "password": "hush", "schema": "s", "table": "t"});
+        let read = serde_json::from_value::<ExportTableInput>(source.clone()).unwrap();
+        assert_eq!(format!("{read:?}"), "Prepare(PrepareSource { admin, s.t })");
+        for (field, value) in [("password", json!(["hush"])), ("execution", json!({})), ("table", json!({"hush": 1}))] {
+            let mut wrong = source.clone();
+            wrong[field] = value;
+            let error = serde_json::from_value::<ExportTableInput>(wrong).unwrap_err().to_string();
+            assert!(error.starts_with("prepare takes") && !error.contains("hush"), "{error}");
+        }
+        let twice = serde_json::from_value::<ExportTableInput>(source.to_string().into()).unwrap_err().to_string();
+        assert!(!twice.contains("hush"), "{twice}");
+        let target = json!({"action": "prepare", "job": "nps", "table": "t"});
+        let PlanExportEvent::Prepare(read) = serde_json::from_value(target).unwrap() else { panic!("it is one") };
+        assert_eq!((read.job.as_str(), read.schema.as_str()), ("nps", "public"));
+        assert!(
+            serde_json::from_value::<PlanExportEvent>(json!({"action": "drop", "job": "nps", "table": "t"})).is_err()
+        );
     }
 }

@@ -1,9 +1,10 @@
 //! The spec of a job: three parameters of its stack, which the states carry as they are. Strict: all that is wrong is
 //! told at once, each by its place.
 
-use crate::contract::copy_table::{CatchUp, Columns, Day, Length, MAX_WINDOWS, Mode, NewColumn, Unit};
+mod reading;
+
+use crate::contract::copy_table::{CatchUp, Columns, Day, Length, Mode, NewColumn};
 use crate::spec::Problem;
-use crate::spec::fields::{Fields, child, kind};
 use crate::spec::names;
 use crate::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
@@ -82,12 +83,34 @@ pub enum OnNul {
     Strip,
 }
 
+/// What becomes of a row that the source keeps, but marks as deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDeleted {
+    /// It is a row like any other.
+    #[default]
+    Keep,
+    /// The target has it not.
+    Delete,
+}
+
+/// What of the values that arrived is compared with those that were read, besides their number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verify {
+    /// What each column adds up to.
+    #[default]
+    Sums,
+    /// That, and the sum of 32 bits of the MD5 of each value.
+    Hash,
+}
+
 /// The table in Redshift.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    /// Its schema.
+    /// Its schema, in small letters.
     pub schema: String,
-    /// Its name.
+    /// Its name, in small letters.
     pub table: String,
     /// The columns of a key that is unique in the source.
     pub key: Vec<String>,
@@ -105,6 +128,12 @@ pub struct Target {
     pub max_shrink_percent: u8,
     /// Whether who starts an execution may have the whole table replaced, whatever the mode.
     pub allow_full: bool,
+    /// A column that marks deleted rows: a number or BOOLEAN that is not 0, a date or time that is not NULL.
+    pub deleted: Option<String>,
+    /// What becomes of the rows that it marks.
+    pub on_deleted: OnDeleted,
+    /// What is compared after a load.
+    pub verify: Verify,
 }
 
 /// How the rows are cut into windows of time.
@@ -126,6 +155,8 @@ pub struct Windows {
     pub recheck_windows: u32,
     /// How long after its end a window is complete, in minutes.
     pub lag_minutes: u32,
+    /// Load a window only if the one before it is loaded.
+    pub depends_on_past: bool,
 }
 
 impl Parts {
@@ -138,9 +169,9 @@ impl Parts {
         for (part, value) in [("/source", &self.source), ("/target", &self.target), ("/windows", &self.windows)] {
             names::reserved(part, value, &mut problems);
         }
-        let source = source(&self.source, &mut problems);
-        let target = target(&self.target, &mut problems);
-        let windows = (!self.windows.is_null()).then(|| windows(&self.windows, &mut problems));
+        let source = reading::source(&self.source, &mut problems);
+        let target = reading::target(&self.target, &mut problems);
+        let windows = (!self.windows.is_null()).then(|| reading::windows(&self.windows, &mut problems));
         let spec = Spec { source, target, windows };
         compare(&spec, &mut problems);
         if problems.is_empty() { Ok(spec) } else { Err(problems) }
@@ -170,103 +201,6 @@ impl Spec {
     }
 }
 
-/// Longest name of a schema or table in MySQL, in characters ("Identifier Length Limits").
-const MYSQL_NAME: usize = 64;
-
-/// Longest name in Redshift, in bytes ("Names and identifiers").
-const REDSHIFT_NAME: usize = 127;
-
-/// Where loads keep what they need.
-const OWN_SCHEMA: &str = "sluice";
-
-fn source(value: &Value, problems: &mut Vec<Problem>) -> Source {
-    let mut fields = Fields::of("/source", value, problems);
-    let schema = name(&mut fields, "schema", None, MYSQL_NAME * 4);
-    let table = name(&mut fields, "table", None, MYSQL_NAME * 4);
-    let columns = fields.take("columns").map_or(Ok(Columns::All), Columns::try_from);
-    let columns = columns.unwrap_or_else(|problem| {
-        fields.wrong("columns", problem.trim_start_matches("columns "));
-        Columns::All
-    });
-    if let Columns::Listed(names) = &columns {
-        refuse_twice(&mut fields, "columns", names);
-    }
-    let zero_dates = [("fail", OnZeroDate::Fail), ("null", OnZeroDate::Null)];
-    let too_long = [("fail", OnTooLong::Fail), ("truncate", OnTooLong::Truncate)];
-    let nul = [("fail", OnNul::Fail), ("strip", OnNul::Strip)];
-    let source = Source {
-        schema,
-        table,
-        columns,
-        zero_dates: fields.word("zero_dates", &zero_dates, Some(OnZeroDate::Fail)).unwrap_or_default(),
-        too_long: fields.word("too_long", &too_long, Some(OnTooLong::Fail)).unwrap_or_default(),
-        nul: fields.word("nul", &nul, Some(OnNul::Fail)).unwrap_or_default(),
-    };
-    fields.end();
-    source
-}
-
-fn target(value: &Value, problems: &mut Vec<Problem>) -> Target {
-    let mut fields = Fields::of("/target", value, problems);
-    let schema = name(&mut fields, "schema", Some("public"), REDSHIFT_NAME);
-    let table = name(&mut fields, "table", None, REDSHIFT_NAME);
-    if schema == OWN_SCHEMA {
-        fields.wrong("schema", "is the schema of what loads keep for themselves");
-    }
-    let key = texts(&mut fields, "key");
-    refuse_twice(&mut fields, "key", &key);
-    let version = optional_text(&mut fields, "version");
-    let modes = [Mode::ReplaceWindow, Mode::Upsert, Mode::Replace].map(|mode| (mode.name(), mode));
-    let mode = fields.word("mode", &modes, None).unwrap_or_default();
-    let create = fields.flag("create", false);
-    let types = types(&mut fields);
-    if !types.is_empty() && !create {
-        fields.wrong("types", "is for a table that is made: create is not true");
-    }
-    let new_column = [("fail", NewColumn::Fail), ("ignore", NewColumn::Ignore)];
-    let target = Target {
-        schema,
-        table,
-        key,
-        version,
-        mode,
-        create,
-        types,
-        new_column: fields.word("new_column", &new_column, Some(NewColumn::Fail)).unwrap_or_default(),
-        max_shrink_percent: u8::try_from(number(&mut fields, "max_shrink_percent", 50, 0, 100)).unwrap_or(50),
-        allow_full: fields.flag("allow_full", false),
-    };
-    fields.end();
-    target
-}
-
-fn windows(value: &Value, problems: &mut Vec<Problem>) -> Windows {
-    let mut fields = Fields::of("/windows", value, problems);
-    let cursor = fields.text("cursor", None);
-    let zone = fields.text("zone", None);
-    let window = parsed(&mut fields, "window", Length { count: 1, unit: Unit::Day });
-    let start = parsed_required(&mut fields, "start");
-    let catch_up = [("none", CatchUp::None), ("missed", CatchUp::Missed)];
-    let windows = Windows {
-        cursor,
-        zone,
-        window,
-        start,
-        catch_up: fields.word("catch_up", &catch_up, Some(CatchUp::None)).unwrap_or(CatchUp::None),
-        max_windows: number(&mut fields, "max_windows", 31, 1, MAX_WINDOWS),
-        recheck_windows: number(&mut fields, "recheck_windows", 0, 0, MAX_WINDOWS - 1),
-        lag_minutes: number(&mut fields, "lag_minutes", 0, 0, 10_000_000),
-    };
-    if windows.window.unit == Unit::Month && windows.start.day_of_month() > 28 {
-        fields.wrong("start", "is a day that not every month has");
-    }
-    if windows.max_windows + windows.recheck_windows > MAX_WINDOWS {
-        fields.wrong("recheck_windows", format!("is more than {MAX_WINDOWS} together with max_windows"));
-    }
-    fields.end();
-    windows
-}
-
 /// What the parts say of each other.
 fn compare(spec: &Spec, problems: &mut Vec<Problem>) {
     let mut problem = |pointer: &str, what: String| problems.push(Problem { pointer: pointer.to_owned(), what });
@@ -289,122 +223,24 @@ fn compare(spec: &Spec, problems: &mut Vec<Problem>) {
     if target.mode == Mode::Replace && target.allow_full {
         problem("/target/allow_full", "is for other modes than replace, which always is full".to_owned());
     }
+    match (target.on_deleted, &target.deleted) {
+        (OnDeleted::Delete, None) => {
+            problem("/target/on_deleted", "is \"delete\", but target/deleted names no column".to_owned());
+        }
+        (OnDeleted::Keep, Some(_)) => {
+            problem("/target/deleted", "is for on_deleted \"delete\"".to_owned());
+        }
+        _ => {}
+    }
     if let Columns::Listed(names) = &source.columns {
         let cursor = windows.as_ref().map(|windows| ("/windows/cursor", &windows.cursor));
         let keys = target.key.iter().map(|name| ("/target/key", name));
         let version = target.version.iter().map(|name| ("/target/version", name));
+        let deleted = target.deleted.iter().map(|name| ("/target/deleted", name));
         let types = target.types.keys().map(|name| ("/target/types", name));
-        let named = cursor.into_iter().chain(keys).chain(version).chain(types);
+        let named = cursor.into_iter().chain(keys).chain(version).chain(deleted).chain(types);
         for (pointer, name) in named.filter(|(_, name)| !name.is_empty() && !names.contains(name)) {
             problem(pointer, format!("{name:?} is not among the columns of the source"));
-        }
-    }
-}
-
-/// A name of a schema or table.
-fn name(fields: &mut Fields<'_>, field: &'static str, default: Option<&str>, longest: usize) -> String {
-    let text = fields.text(field, default);
-    if text.len() > longest || text.contains('\0') {
-        fields.wrong(field, format!("is no name: that has 1 to {longest} bytes, none of them NUL"));
-    }
-    text
-}
-
-fn optional_text(fields: &mut Fields<'_>, field: &'static str) -> Option<String> {
-    match fields.take(field)? {
-        Value::String(text) => Some(text),
-        Value::Null => None,
-        other => {
-            fields.wrong(field, format!("is {}, not a text", kind(&other)));
-            None
-        }
-    }
-}
-
-/// A list of texts; empty if it is not there.
-fn texts(fields: &mut Fields<'_>, field: &'static str) -> Vec<String> {
-    let given = match fields.take(field) {
-        None => return Vec::new(),
-        Some(Value::Array(items)) => items,
-        Some(other) => {
-            fields.wrong(field, format!("is {}, not a list of names", kind(&other)));
-            return Vec::new();
-        }
-    };
-    let mut names = Vec::new();
-    for (place, item) in given.into_iter().enumerate() {
-        match item {
-            Value::String(text) => names.push(text),
-            other => {
-                let pointer = child(&fields.pointer_of(field), &place.to_string());
-                fields.problems().push(Problem { pointer, what: format!("is {}, not a text", kind(&other)) });
-            }
-        }
-    }
-    names
-}
-
-fn types(fields: &mut Fields<'_>) -> BTreeMap<String, String> {
-    let given = match fields.take("types") {
-        None => return BTreeMap::new(),
-        Some(Value::Object(given)) => given,
-        Some(other) => {
-            fields.wrong("types", format!("is {}, not an object", kind(&other)));
-            return BTreeMap::new();
-        }
-    };
-    let mut types = BTreeMap::new();
-    for (name, value) in given {
-        match value {
-            Value::String(text) => drop(types.insert(name, text)),
-            other => {
-                let pointer = child(&fields.pointer_of("types"), &name);
-                fields.problems().push(Problem { pointer, what: format!("is {}, not a type", kind(&other)) });
-            }
-        }
-    }
-    types
-}
-
-fn number(fields: &mut Fields<'_>, field: &'static str, default: u32, least: u32, most: u32) -> u32 {
-    let Some(given) = fields.take(field) else { return default };
-    let number = given.as_u64().and_then(|number| u32::try_from(number).ok());
-    number.filter(|number| (least..=most).contains(number)).unwrap_or_else(|| {
-        fields.wrong(field, format!("is {given}, not a number from {least} to {most}"));
-        default
-    })
-}
-
-/// A text that says something more than itself.
-fn parsed<T: TryFrom<String, Error = String>>(fields: &mut Fields<'_>, field: &'static str, default: T) -> T {
-    let Some(text) = optional_text(fields, field) else { return default };
-    T::try_from(text).unwrap_or_else(|problem| {
-        fields.wrong(field, format!("is wrong: {problem}"));
-        default
-    })
-}
-
-fn parsed_required(fields: &mut Fields<'_>, field: &'static str) -> Day {
-    let any = || Day::try_from("2000-01-01".to_owned()).expect("it is a date");
-    let text = fields.text(field, None);
-    if text.is_empty() {
-        return any(); // Which is a problem already.
-    }
-    Day::try_from(text).unwrap_or_else(|problem| {
-        fields.wrong(field, format!("is wrong: {problem}"));
-        any()
-    })
-}
-
-fn refuse_twice(fields: &mut Fields<'_>, field: &'static str, names: &[String]) {
-    for (place, name) in names.iter().enumerate() {
-        let pointer = child(&fields.pointer_of(field), &place.to_string());
-        if names[..place].contains(name) {
-            fields.problems().push(Problem { pointer, what: format!("{name:?} is there already") });
-        } else if name.is_empty() || name.len() > REDSHIFT_NAME || name.contains('\0') {
-            let what =
-                format!("{name:?} is no name of a column: that has 1 to {REDSHIFT_NAME} bytes, none of them NUL");
-            fields.problems().push(Problem { pointer, what });
         }
     }
 }
@@ -440,6 +276,8 @@ mod tests {
         assert_eq!((source.too_long, source.nul), (OnTooLong::Fail, OnNul::Fail));
         assert_eq!((target.schema.as_str(), target.mode, target.create), ("public", Mode::Upsert, false));
         assert_eq!((target.new_column, target.max_shrink_percent, target.allow_full), (NewColumn::Fail, 50, false));
+        assert_eq!((target.deleted, target.on_deleted, target.verify), (None, OnDeleted::Keep, Verify::Sums));
+        assert!(!windows.depends_on_past);
         assert_eq!((windows.catch_up, windows.window.to_string().as_str()), (CatchUp::None, "1 day"));
         assert_eq!((windows.max_windows, windows.recheck_windows, windows.lag_minutes), (31, 0, 0));
     }
@@ -478,7 +316,7 @@ mod tests {
             (vec![("/target/mode", json!("replace"))], "/windows: is not null"),
             (vec![("/target/key", json!([]))], "/target/key: is empty"),
             (vec![("/target/mode", json!("merge"))], "/target/mode: is \"merge\""),
-            (vec![("/target/schema", json!("sluice"))], "/target/schema: is the schema of what loads keep"),
+            (vec![("/target/schema", json!("Sluice"))], "/target/schema: is the schema of what loads keep"),
             (vec![("/target/types", json!({"id": "BIGINT"}))], "/target/types: is for a table that is made"),
             (
                 vec![("/target/mode", json!("replace_window")), ("/target/version", json!("v"))],
@@ -492,6 +330,18 @@ mod tests {
                 vec![("/windows/max_windows", json!(900)), ("/windows/recheck_windows", json!(200))],
                 "/windows/recheck_windows: is more than 1000 together",
             ),
+            (vec![("/target/on_deleted", json!("delete"))], "/target/on_deleted: is \"delete\", but target/deleted"),
+            (vec![("/target/deleted", json!("gone"))], "/target/deleted: is for on_deleted"),
+            (
+                vec![
+                    ("/source/columns", json!(["id", "created_at"])),
+                    ("/target/deleted", json!("gone")),
+                    ("/target/on_deleted", json!("delete")),
+                ],
+                "/target/deleted: \"gone\" is not among the columns",
+            ),
+            (vec![("/target/verify", json!("count"))], "/target/verify: is \"count\", not sums or hash"),
+            (vec![("/windows/depends_on_past", json!("yes"))], "/windows/depends_on_past: is a text"),
             (vec![("/source/table", json!("${Bucket}"))], "/source/table: holds ${"),
         ] {
             let told = problems(&changes);

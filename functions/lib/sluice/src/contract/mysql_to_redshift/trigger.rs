@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Trigger {
     /// Which rows.
     pub range: Range,
-    /// To say what would be loaded and how, without a write.
-    pub dry_run: bool,
+    /// What it is for.
+    pub purpose: LoadPurpose,
 }
 
 /// Which rows an execution is about.
@@ -31,7 +31,12 @@ pub enum Range {
     },
     /// The whole table is replaced, if the spec allows that.
     Full,
+    /// The windows in which these times lie, of which the output says whether they are loaded.
+    Named(Vec<Moment>),
 }
+
+/// How many windows can be named.
+pub const MAX_NAMED: usize = 100;
 
 /// What an execution is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -42,6 +47,8 @@ pub enum LoadPurpose {
     Load,
     /// To say what would be loaded and how, without a write.
     DryRun,
+    /// To say of windows whether they are loaded, and why not.
+    Explain,
 }
 
 /// What EventBridge Scheduler replaces by the time. Some local ones do not.
@@ -60,6 +67,7 @@ struct Start {
     full: bool,
     #[serde(default)]
     dry_run: bool,
+    explain: Option<Vec<Moment>>,
     /// Another job's name, whose success started this one.
     after: Option<String>,
     /// The console suggests an input that holds just this.
@@ -80,8 +88,16 @@ impl Trigger {
             return Err("the input is not a JSON object".to_owned());
         }
         let start = Start::deserialize(input).map_err(|error| error.to_string())?;
-        let Start { scheduled_time, from, to, only_missing, full, dry_run, after, .. } = start;
+        let Start { scheduled_time, from, to, only_missing, full, dry_run, explain, after, .. } = start;
         let is_by_hand = dry_run || full || from.is_some() || to.is_some();
+        if let Some(named) = explain {
+            let stands_alone = !is_by_hand && !only_missing && scheduled_time.is_none() && after.is_none();
+            return match named.len() {
+                _ if !stands_alone => Err("explain stands alone".to_owned()),
+                1..=MAX_NAMED => Ok(Self { range: Range::Named(named), purpose: LoadPurpose::Explain }),
+                count => Err(format!("explain names {count} times, not 1 to {MAX_NAMED}")),
+            };
+        }
         if is_by_hand && (scheduled_time.is_some() || after.is_some()) {
             return Err("scheduled_time and after stand alone".to_owned());
         }
@@ -96,7 +112,7 @@ impl Trigger {
             }
             _ => return Err("from and to belong together".to_owned()),
         };
-        Ok(Self { range, dry_run })
+        Ok(Self { range, purpose: if dry_run { LoadPurpose::DryRun } else { LoadPurpose::Load } })
     }
 }
 
@@ -125,8 +141,12 @@ mod tests {
             (json!({"from": "2018-07-01", "to": "2018-08-01", "only_missing": true}), between(true), false),
             (json!({"from": "2018-07-01", "to": "2018-08-01", "dry_run": true}), between(false), true),
         ] {
-            assert_eq!(Trigger::read(&input), Ok(Trigger { range, dry_run }), "{input}");
+            let purpose = if dry_run { LoadPurpose::DryRun } else { LoadPurpose::Load };
+            assert_eq!(Trigger::read(&input), Ok(Trigger { range, purpose }), "{input}");
         }
+        let named = Range::Named(vec![moment("2018-07-01"), moment("2018-07-02T12:00:00Z")]);
+        let input = json!({"explain": ["2018-07-01", "2018-07-02T12:00:00Z"]});
+        assert_eq!(Trigger::read(&input), Ok(Trigger { range: named, purpose: LoadPurpose::Explain }));
     }
 
     #[test]
@@ -141,6 +161,10 @@ mod tests {
             (json!({"scheduled_time": "2024-01-01T02:00:00Z", "full": true}), "stand alone"),
             (json!({"scheduled_time": "soon"}), "\"soon\" is not a time"),
             (json!({"only_missing": true}), "needs from and to"),
+            (json!({"explain": []}), "explain names 0 times"),
+            (json!({"explain": ["yesterday"]}), "is neither a date"),
+            (json!({"explain": ["2018-07-01"], "dry_run": true}), "explain stands alone"),
+            (json!({"explain": ["2018-07-01"], "scheduled_time": "2024-01-01T02:00:00Z"}), "explain stands alone"),
         ] {
             let error = Trigger::read(&input).unwrap_err();
             assert!(error.contains(expected), "{error}");
