@@ -13,7 +13,7 @@ from runtime import Runtime
 
 FOLDER = Path(__file__).parent
 STATE_MACHINE = FOLDER.parents[1] / "statemachine" / "transform-and-upsert.asl.json"
-ALL = ["detect-new-files", "pivot", "upsert", "database-access"]
+ALL = ["detect-new-files", "pivot", "upsert", "database-access", "prepare-elt", "run-query", "publish-elt"]
 BUCKET = "lake"  # the only one of the fake
 
 
@@ -68,6 +68,7 @@ class Functions:
             "BUCKET": BUCKET,
             "DATABASE_URL": database_url or "postgres://bench@127.0.0.1:1/bench",  # to start, it need not be there
             "DATABASE_INSTANCE": "bench",
+            "WORKGROUP": "bench",
         }
         # What the job does not say is a number or stands in quotes.
         text = re.sub(r"\$\{(\w+)\}", lambda name: job.get(name[1], "24"), STATE_MACHINE.read_text())

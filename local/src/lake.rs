@@ -6,7 +6,7 @@ use crate::report;
 use crate::template::{Job, Kind};
 use aws_sdk_athena::types::{QueryExecutionContext, QueryExecutionState, ResultConfiguration};
 use serde_json::{Map, Value, json};
-use sluice::contract::athena_elt::{Spec, VariableType};
+use sluice::contract::athena_elt::{Format, Spec, VariableType};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 pub(crate) type Found = (Vec<(String, PathBuf)>, Vec<String>);
 
 /// The files of the sources of `spec` in `folder`, by the keys that they get, and what is passed over, in a line. A
-/// source `movies` is all that is in the folder `movies`, or the file `movies.csv`, as MovieLens has it.
+/// source `movies` is all that is in the folder `movies`, or the file `movies.csv`, as MovieLens has it; or
+/// `movies.parquet`, where its files are such.
 ///
 /// # Errors
 /// The path and what the file system says, or which sources have no file.
@@ -33,7 +34,7 @@ pub(crate) fn found(spec: &Spec, folder: &Path) -> Result<Found, String> {
             let rest = name.strip_prefix(source.as_str())?;
             match rest.strip_prefix('/') {
                 Some(rest) => Some((source, format!("{}{rest}", place.prefix))),
-                None => [".csv", ".csv.gz"].contains(&rest).then(|| (source, format!("{}{name}", place.prefix))),
+                None => endings(place.format).contains(&rest).then(|| (source, format!("{}{name}", place.prefix))),
             }
         });
         match source {
@@ -45,12 +46,21 @@ pub(crate) fn found(spec: &Spec, folder: &Path) -> Result<Found, String> {
         }
     }
     let missing = spec.sources.keys().filter(|source| !has_files.contains(source));
-    let missing: Vec<String> = missing.map(|source| format!("{source}.csv or {source}/")).collect();
+    let ending = |source: &String| endings(spec.sources[source].format)[0];
+    let missing: Vec<String> = missing.map(|source| format!("{source}{} or {source}/", ending(source))).collect();
     if !missing.is_empty() {
         return Err(format!("{}: it has no {}", folder.display(), missing.join(", no ")));
     }
     let told = (!others.is_empty()).then(|| format!("of no source, and not uploaded: {}", others.join(", ")));
     Ok((files, told.into_iter().collect()))
+}
+
+/// How the name of a file ends that is all of a source.
+fn endings(format: Format) -> &'static [&'static str] {
+    match format {
+        Format::Csv => &[".csv", ".csv.gz"],
+        Format::Parquet => &[".parquet"],
+    }
 }
 
 /// The execution's input by which variables are set, each as `name=value`.

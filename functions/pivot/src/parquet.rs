@@ -33,8 +33,8 @@
 //! a few bytes can ask for more memory than there is, which ends the process; and asserts where a file is wrong.
 //!
 //! # Layout
-//! `thrift` is how metadata is written, `footer`, `schema` and `arrow` what it says; `page`, `packed` and `values` are
-//! the way from bytes to values, `text` the one to texts.
+//! How metadata is written stands in the package `parquet-metadata`. `footer`, `schema` and `arrow` are what it says;
+//! `page`, `packed` and `values` are the way from bytes to values, `text` the one to texts.
 
 mod arrow;
 mod footer;
@@ -42,7 +42,6 @@ mod packed;
 mod page;
 mod schema;
 mod text;
-mod thrift;
 mod values;
 
 pub use footer::Group;
@@ -52,11 +51,10 @@ use crate::format;
 use crate::plan::{Given, Plan, Positions};
 use crate::reject::{RowNumber, write_quoted};
 use footer::{ENCRYPTED_MARK, MARK};
+use parquet_metadata::{Checked, Flaw, thrift};
 use schema::{Role, Schema, SpecColumn};
 use sluice::contract::{ColumnKind, SourceFile};
 use sluice::{Error, Kind, Result};
-use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 use values::ColumnReader;
 
@@ -84,30 +82,6 @@ const STEP_BYTES: usize = 4 << 20;
 
 /// How many bytes of quarantine lines are written before that.
 const STEP_REJECT_BYTES: usize = 1 << 20;
-
-/// What is wrong with a file, without its key.
-#[derive(Debug)]
-struct Flaw(Cow<'static, str>);
-
-type Checked<T> = std::result::Result<T, Flaw>;
-
-impl fmt::Display for Flaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl From<&'static str> for Flaw {
-    fn from(what: &'static str) -> Self {
-        Self(Cow::Borrowed(what))
-    }
-}
-
-impl From<String> for Flaw {
-    fn from(what: String) -> Self {
-        Self(Cow::Owned(what))
-    }
-}
 
 const NO_MARK: &str = "not a Parquet file, or one that was cut off: it does not end with PAR1";
 

@@ -1,9 +1,10 @@
-//! The files of a source: what is there, and whether the first line of each says the columns of the spec.
+//! The files of a source: what is there, and whether each has the columns of the spec: CSV in its first line, Parquet
+//! in its metadata.
 
-use crate::header;
+use crate::{header, schema};
 use futures_util::future::try_join_all;
 use lake::Listed;
-use sluice::contract::athena_elt::{Definition, Source, SourceState};
+use sluice::contract::athena_elt::{Definition, Format, Source, SourceState};
 use sluice::store::{Pinned, Store};
 use sluice::{Error, Kind, Result};
 
@@ -16,7 +17,7 @@ const FIRST_BYTES: u64 = 64 << 10;
 /// Looks at all files of a source, whose table is `table`.
 ///
 /// # Errors
-/// `InvalidSource`, naming the file whose first line is another one; or that there is no file.
+/// `InvalidSource`, naming the file that has other columns; or that there is no file.
 pub(crate) async fn look(store: &Store, name: &str, source: &Source, table: Definition) -> Result<SourceState> {
     let listed = lake::list(store, &source.prefix).await?;
     let read: Vec<&Listed> = listed.iter().filter(|object| !lake::is_hidden(object, &source.prefix)).collect();
@@ -24,11 +25,10 @@ pub(crate) async fn look(store: &Store, name: &str, source: &Source, table: Defi
         let what = format!("{name}: there is no file below {}", source.prefix);
         return Err(Error::new(Kind::InvalidSource, what));
     }
-    let wanted: Vec<&str> = source.columns.iter().map(|column| column.from.as_str()).collect();
     for some in read.chunks(CONCURRENCY) {
         let mut checks = Vec::with_capacity(some.len());
         for object in some {
-            checks.push(check(store, object, &wanted));
+            checks.push(check(store, object, source));
         }
         try_join_all(checks).await?;
     }
@@ -36,7 +36,19 @@ pub(crate) async fn look(store: &Store, name: &str, source: &Source, table: Defi
     Ok(SourceState { table, files, bytes, fingerprint: lake::fingerprint(&listed) })
 }
 
-async fn check(store: &Store, object: &Listed, wanted: &[&str]) -> Result<()> {
+async fn check(store: &Store, object: &Listed, source: &Source) -> Result<()> {
+    match source.format {
+        Format::Csv => check_csv(store, object, source).await,
+        Format::Parquet => {
+            let file = lake::parquet(store, object).await?;
+            schema::check(&file, &source.columns)
+                .map_err(|what| Error::new(Kind::InvalidSource, format!("{}: {what}", object.key)))
+        }
+    }
+}
+
+async fn check_csv(store: &Store, object: &Listed, source: &Source) -> Result<()> {
+    let wanted: Vec<&str> = source.columns.iter().map(|column| column.from.as_str()).collect();
     let key = &object.key;
     let Pinned::Body(body) = store.open_range(key, &object.etag, &(0..=FIRST_BYTES - 1)).await? else {
         return Err(Error::new(Kind::TransientFailure, format!("{key} was replaced or deleted just now")));
@@ -44,6 +56,6 @@ async fn check(store: &Store, object: &Listed, wanted: &[&str]) -> Result<()> {
     let first = body.collect().await;
     let first = first.map_err(|error| Error::caused(Kind::TransientFailure, format!("read {key}"), error))?;
     let first = first.into_bytes();
-    header::check(key, &first, first.len() as u64 == object.size, wanted)
+    header::check(key, &first, first.len() as u64 == object.size, &wanted)
         .map_err(|what| Error::new(Kind::InvalidSource, format!("{key}: {what}; columns are bound by position")))
 }

@@ -3,12 +3,13 @@
 //! # Layout
 //! - `handler`: the edge; one function per state.
 //! - `database`, `sources`: the catalogue of Glue.
-//! - `files`: the files of a source. `header`: the first line of one.
+//! - `files`: the files of a source. `header`: the first line of one; `schema`: the columns of a Parquet file.
 
 mod database;
 mod files;
 mod handler;
 mod header;
+mod schema;
 mod sources;
 
 use std::process::ExitCode;

@@ -1,8 +1,10 @@
 //! The tables that are read, in the catalogue: made, or held against what the spec says.
 
 use aws_sdk_glue::Client;
+use aws_sdk_glue::error::BuildError;
+use aws_sdk_glue::types::builders::StorageDescriptorBuilder;
 use aws_sdk_glue::types::{Column, SerDeInfo, StorageDescriptor, Table, TableInput};
-use sluice::contract::athena_elt::{Definition, REST, Source};
+use sluice::contract::athena_elt::{Definition, Format, REST, Source};
 use sluice::store::Store;
 use sluice::{Error, Kind, Result};
 use std::collections::BTreeMap;
@@ -54,15 +56,38 @@ pub(crate) async fn define(
 }
 
 /// The definition that the spec asks for.
+fn table_input(bucket: &str, name: &str, source: &Source, owner: &str) -> Result<TableInput> {
+    let incomplete = |error| Error::caused(Kind::InvariantBroken, format!("describe {name}"), error);
+    let (storage, classification) = match source.format {
+        Format::Csv => (csv_storage(source), "csv"),
+        Format::Parquet => (parquet_storage(source), "parquet"),
+    };
+    let storage = storage.map_err(incomplete)?.location(format!("s3://{bucket}/{}", source.prefix)).build();
+    let table = TableInput::builder()
+        .name(name)
+        .table_type("EXTERNAL_TABLE")
+        .set_partition_keys(Some(Vec::new()))
+        .parameters("EXTERNAL", "TRUE")
+        .parameters("classification", classification)
+        .parameters(lake::OWNER, owner)
+        .storage_descriptor(storage);
+    match source.format {
+        Format::Csv => table.parameters(SKIPPED_LINES, "1"),
+        Format::Parquet => table,
+    }
+    .build()
+    .map_err(incomplete)
+}
+
+/// How CSV files are read.
 ///
 /// All columns are texts: OpenCSVSerde refuses an empty number, and LazySimpleSerDe makes NULL of one that it cannot
 /// read, 4 of 4.5, and two fields of a text in quotation marks. The query converts, and says what it cannot. Of a line
 /// with too many fields the serde drops the rest, and one with too few it fills up with NULL: so there is one column
 /// more than the files have, which has to be NULL, and the last of theirs must not be.
-fn table_input(bucket: &str, name: &str, source: &Source, owner: &str) -> Result<TableInput> {
-    let incomplete = |error| Error::caused(Kind::InvariantBroken, format!("describe {name}"), error);
+fn csv_storage(source: &Source) -> std::result::Result<StorageDescriptorBuilder, BuildError> {
     let names = source.columns.iter().map(|column| column.name.as_str()).chain([REST]);
-    let columns = names.map(|name| Column::builder().name(name).r#type("string").build().map_err(incomplete));
+    let columns = names.map(|name| Column::builder().name(name).r#type("string").build());
     let serde = SerDeInfo::builder()
         .serialization_library(OPEN_CSV)
         .parameters("separatorChar", ",")
@@ -70,24 +95,33 @@ fn table_input(bucket: &str, name: &str, source: &Source, owner: &str) -> Result
         // Its default, a backslash, would be taken out of every text.
         .parameters("escapeChar", "\u{1}")
         .build();
-    let storage = StorageDescriptor::builder()
-        .set_columns(Some(columns.collect::<Result<_>>()?))
-        .location(format!("s3://{bucket}/{}", source.prefix))
+    Ok(StorageDescriptor::builder()
+        .set_columns(Some(columns.collect::<std::result::Result<_, _>>()?))
         .input_format("org.apache.hadoop.mapred.TextInputFormat")
         .output_format("org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat")
-        .serde_info(serde)
+        .serde_info(serde))
+}
+
+/// How Parquet files are read: columns are found by their names, and have the types that they have in the files, for
+/// another one is not read (Amazon Athena User Guide, "Change a column data type").
+fn parquet_storage(source: &Source) -> std::result::Result<StorageDescriptorBuilder, BuildError> {
+    let columns = source.columns.iter().map(|column| {
+        let kind = match column.kind.as_str() {
+            "varchar" => "string",
+            "integer" => "int",
+            same => same,
+        };
+        Column::builder().name(column.stored_name()).r#type(kind).build()
+    });
+    let serde = SerDeInfo::builder()
+        .serialization_library("org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe")
+        .parameters("serialization.format", "1")
         .build();
-    TableInput::builder()
-        .name(name)
-        .table_type("EXTERNAL_TABLE")
-        .set_partition_keys(Some(Vec::new()))
-        .parameters("EXTERNAL", "TRUE")
-        .parameters("classification", "csv")
-        .parameters(SKIPPED_LINES, "1")
-        .parameters(lake::OWNER, owner)
-        .storage_descriptor(storage)
-        .build()
-        .map_err(incomplete)
+    Ok(StorageDescriptor::builder()
+        .set_columns(Some(columns.collect::<std::result::Result<_, _>>()?))
+        .input_format("org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat")
+        .output_format("org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat")
+        .serde_info(serde))
 }
 
 /// What decides how files are read, by what people call it.
@@ -137,7 +171,8 @@ mod tests {
 
     fn source() -> Source {
         let column = |name: &str| SourceColumn { name: name.into(), from: name.into(), kind: "varchar".into() };
-        Source { prefix: "lake/movies/".into(), columns: vec![column("id"), column("title")] }
+        let columns = vec![column("id"), column("title")];
+        Source { prefix: "lake/movies/".into(), format: Format::Csv, columns }
     }
 
     #[test]
@@ -148,6 +183,19 @@ mod tests {
         let there = there.storage_descriptor(storage).build().unwrap();
         assert_eq!(differences(&shape_of_input(&wanted), &shape_of(&there)), Vec::<String>::new());
         assert!(!lake::is_owned(&there, "b/scifi"));
+    }
+
+    #[test]
+    fn a_table_of_parquet_files_has_their_names_and_types() {
+        let mut source = source();
+        source.format = Format::Parquet;
+        for (column, (from, kind)) in source.columns.iter_mut().zip([("movieId", "integer"), ("title", "varchar")]) {
+            (column.from, column.kind) = (from.into(), kind.into());
+        }
+        let shape = shape_of_input(&table_input("b", "movies", &source, "b/scifi").unwrap());
+        assert_eq!(shape["columns"], "movieid int, title string");
+        assert_eq!((shape["skipped lines"].as_str(), shape["location"].as_str()), ("0", "s3://b/lake/movies"));
+        assert!(shape["serde"].ends_with("ParquetHiveSerDe"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! works at a time, so what the staging tables of a job are, no run needs.
 
 use crate::context::Context;
+use crate::placed::placed;
 use crate::places;
 use crate::swap::versions;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
@@ -76,13 +77,27 @@ async fn sweep(context: &Context, execution: &Execution, spec: &Spec, target: &T
         return Ok(0);
     }
     let kept = versions(current.as_ref());
-    let kept: BTreeSet<&str> = kept.iter().map(|location| places::query_id(location)).collect();
+    let mut kept: BTreeSet<&str> = kept.iter().map(|location| places::query_id(location)).collect();
     let places = context.places(&execution.job, &target.table);
     let before = SystemTime::now() - context.sweep_after;
-    let listed = lake::list(&context.store, places.own()).await?;
-    let old = listed.into_iter().filter(|object| SystemTime::try_from(object.modified).is_ok_and(|at| at <= before));
-    let keys = old.map(|object| object.key);
-    let keys = keys.filter(|key| places.left(key).is_some_and(|left| !kept.contains(left.query_id))).collect();
+    let old = async |prefix: &str| -> Result<Vec<String>> {
+        let listed = lake::list(&context.store, prefix).await?.into_iter();
+        let old = listed.filter(|object| SystemTime::try_from(object.modified).is_ok_and(|at| at <= before));
+        Ok(old.map(|object| object.key).collect())
+    };
+    // What a manifest names it keeps, also where its run died before the table was changed.
+    let manifest = match target.export.folder() {
+        None => None,
+        Some(folder) => Some((folder, placed(&context.store, &target.export.key).await?.and_then(|it| it.version))),
+    };
+    kept.extend(manifest.iter().filter_map(|(_, version)| version.as_deref()));
+    let is_left = |id: &str| !kept.contains(id);
+    let mut keys = old(places.own()).await?;
+    keys.retain(|key| places.left(key).is_some_and(|left| is_left(left.query_id)));
+    if let Some((folder, _)) = &manifest {
+        let exported = old(folder).await?.into_iter();
+        keys.extend(exported.filter(|key| places::exported_of(folder, key).is_some_and(is_left)));
+    }
     delete(&context.store, keys).await
 }
 

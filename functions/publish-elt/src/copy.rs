@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, MetadataDirective};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use sluice::store::Store;
+use sluice::store::{Condition, Store};
 use sluice::{Error, Kind, Result};
 use std::collections::HashMap;
 
@@ -21,16 +21,17 @@ pub(crate) struct Copy<'a> {
     pub(crate) etag: &'a str,
     pub(crate) bytes: u64,
     pub(crate) to: &'a str,
+    pub(crate) content_type: &'a str,
+    /// What has to be at its place until then; `None`: anything.
+    pub(crate) over: Option<Condition<'a>>,
     pub(crate) metadata: HashMap<String, String>,
 }
 
-const CONTENT_TYPE: &str = "text/csv; charset=utf-8";
-
 impl Copy<'_> {
-    /// Copies it, if it still is the version that was counted.
+    /// Copies it, if it still is the version that was counted, and over what has to be there.
     ///
     /// # Errors
-    /// As [`Error::aws`].
+    /// As [`Error::aws`]: `TransientFailure` if something else is there by now.
     pub(crate) async fn run(self, store: &Store) -> Result<()> {
         if self.bytes <= MOST_BYTES { self.whole(store).await } else { self.in_parts(store).await }
     }
@@ -47,7 +48,9 @@ impl Copy<'_> {
         let (source, what) = (self.source(store), self.what());
         let copied = store.client().copy_object().bucket(store.bucket()).key(self.to).copy_source(source);
         let copied = copied.copy_source_if_match(self.etag).metadata_directive(MetadataDirective::Replace);
-        let copied = copied.content_type(CONTENT_TYPE).set_metadata(Some(self.metadata)).send().await;
+        let (absent, etag) = conditions(self.over);
+        let copied = copied.set_if_none_match(absent).set_if_match(etag);
+        let copied = copied.content_type(self.content_type).set_metadata(Some(self.metadata)).send().await;
         copied.map(drop).map_err(|error| Error::aws(what, error))
     }
 
@@ -55,7 +58,7 @@ impl Copy<'_> {
     async fn in_parts(self, store: &Store) -> Result<()> {
         let (source, what) = (self.source(store), self.what());
         let created = store.client().create_multipart_upload().bucket(store.bucket()).key(self.to);
-        let created = created.content_type(CONTENT_TYPE).set_metadata(Some(self.metadata)).send().await;
+        let created = created.content_type(self.content_type).set_metadata(Some(self.metadata)).send().await;
         let created = created.map_err(|error| Error::aws(&what, error))?;
         let upload = created.upload_id.ok_or_else(|| Error::new(Kind::InvariantBroken, "S3 named no upload"))?;
         let mut parts = Vec::new();
@@ -69,7 +72,18 @@ impl Copy<'_> {
         }
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         let done = store.client().complete_multipart_upload().bucket(store.bucket()).key(self.to).upload_id(upload);
+        let (absent, etag) = conditions(self.over);
+        let done = done.set_if_none_match(absent).set_if_match(etag);
         done.multipart_upload(parts).send().await.map(drop).map_err(|error| Error::aws(what, error))
+    }
+}
+
+/// The headers `If-None-Match` and `If-Match` of a write.
+pub(crate) fn conditions(over: Option<Condition<'_>>) -> (Option<String>, Option<String>) {
+    match over {
+        None => (None, None),
+        Some(Condition::Absent) => (Some("*".to_owned()), None),
+        Some(Condition::Matches(etag)) => (None, Some(etag.to_owned())),
     }
 }
 
@@ -82,6 +96,10 @@ fn ranges(bytes: u64) -> impl Iterator<Item = (u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+    use std::sync::{Arc, Mutex};
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::TcpListener;
 
     #[test]
     fn parts_are_all_of_the_file_and_touch() {
@@ -94,5 +112,160 @@ mod tests {
             assert_eq!(next, bytes);
         }
         assert!(ranges(5 << 40).count() <= 10_240, "the largest object there is");
+    }
+
+    /// S3 by its rules of copies (Amazon S3 API, `CopyObject`, `UploadPartCopy`, `CompleteMultipartUpload`), with a
+    /// source of a size alone: nobody needs the bytes.
+    #[derive(Default)]
+    struct FakeS3 {
+        bytes: u64,
+        /// Ranges by the numbers of their parts.
+        parts: BTreeMap<u32, (u64, u64)>,
+        /// The header of the upload, and the ranges that its end has put together.
+        placed: Option<(String, Vec<(u64, u64)>)>,
+    }
+
+    const LEAST_PART: u64 = 5 << 20;
+
+    impl FakeS3 {
+        /// The body of the answer, or the status and the code of a refusal.
+        fn answer(&mut self, head: &str, body: &str) -> std::result::Result<String, (u16, &'static str)> {
+            let header = |name: &str| {
+                let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+                lines.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned()))
+            };
+            let (method, target) = head.split_once(' ').unwrap();
+            if let Some(source) = header("x-amz-copy-source") {
+                assert_eq!(source, "b/tables/a%20b/x.csv");
+                if header("x-amz-copy-source-if-match").as_deref() != Some("\"e\"") {
+                    return Err((412, "PreconditionFailed"));
+                }
+            }
+            if method == "POST" && target.contains("uploads") {
+                self.placed = Some((head.to_owned(), Vec::new()));
+                return Ok(
+                    "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>".into()
+                );
+            }
+            if let Some(range) = header("x-amz-copy-source-range") {
+                let (first, last) = range.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+                let (first, last): (u64, u64) = (first.parse().unwrap(), last.parse().unwrap());
+                if last >= self.bytes || last - first >= MOST_BYTES {
+                    return Err((400, "InvalidArgument"));
+                }
+                let number =
+                    target.split_once("partNumber=").unwrap().1.split(['&', ' ']).next().unwrap().parse().unwrap();
+                self.parts.insert(number, (first, last));
+                return Ok(format!("<CopyPartResult><ETag>\"p{number}\"</ETag></CopyPartResult>"));
+            }
+            if method == "POST" && target.contains("uploadId=u") {
+                let named =
+                    body.split("<PartNumber>").skip(1).map(|rest| rest.split('<').next().unwrap().parse().unwrap());
+                let named: Vec<u32> = named.collect();
+                let ranges: Vec<(u64, u64)> =
+                    named.iter().filter_map(|number| self.parts.get(number).copied()).collect();
+                let is_short = |(first, last): &(u64, u64)| last - first + 1 < LEAST_PART;
+                if !named.is_sorted() || named.iter().any(|number| !body.contains(&format!("p{number}&quot;"))) {
+                    return Err((400, "InvalidPart"));
+                }
+                if ranges.split_last().is_some_and(|(_, others)| others.iter().any(is_short)) {
+                    return Err((400, "EntityTooSmall"));
+                }
+                self.placed.as_mut().unwrap().1 = ranges;
+                return Ok("<CompleteMultipartUploadResult><ETag>\"e-n\"</ETag></CompleteMultipartUploadResult>".into());
+            }
+            if self.bytes > MOST_BYTES {
+                return Err((400, "EntityTooLarge"));
+            }
+            self.placed = Some((head.to_owned(), vec![(0, self.bytes - 1)]));
+            Ok("<CopyObjectResult><ETag>\"e\"</ETag></CopyObjectResult>".into())
+        }
+    }
+
+    /// Serves it; the SDK closes or keeps connections as it likes.
+    async fn serve(s3: Arc<Mutex<FakeS3>>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let s3 = s3.clone();
+                tokio::spawn(async move {
+                    let mut stream = BufReader::new(stream);
+                    loop {
+                        let (mut head, mut length) = (String::new(), 0);
+                        while !head.ends_with("\r\n\r\n") {
+                            let start = head.len();
+                            if stream.read_line(&mut head).await.unwrap_or(0) == 0 {
+                                return;
+                            }
+                            let line = head[start..].to_ascii_lowercase();
+                            length =
+                                line.strip_prefix("content-length: ").map_or(length, |it| it.trim().parse().unwrap());
+                        }
+                        let mut body = vec![0; length];
+                        stream.read_exact(&mut body).await.unwrap();
+                        let answer = s3.lock().unwrap().answer(&head, &String::from_utf8(body).unwrap());
+                        let (status, text) = match answer {
+                            Ok(text) => (200, text),
+                            Err((status, code)) => (status, format!("<Error><Code>{code}</Code></Error>")),
+                        };
+                        let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{text}", text.len());
+                        stream.get_mut().write_all(answer.as_bytes()).await.unwrap();
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    async fn copied(bytes: u64, etag: &str) -> (Result<()>, Option<(String, Vec<(u64, u64)>)>) {
+        let s3 = Arc::new(Mutex::new(FakeS3 { bytes, ..FakeS3::default() }));
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(aws_sdk_s3::config::BehaviorVersion::latest())
+            .region(aws_sdk_s3::config::Region::new("us-east-1"))
+            .credentials_provider(aws_sdk_s3::config::Credentials::new("x", "x", None, None, "test"))
+            .http_client(sluice::aws::http_client())
+            .force_path_style(true)
+            .endpoint_url(serve(s3.clone()).await);
+        let store = Store::new(aws_sdk_s3::Client::from_conf(config.build()), "b");
+        let metadata = HashMap::from([("sluice-version".to_owned(), "v".to_owned())]);
+        let copy = Copy {
+            from: "tables/a b/x.csv",
+            etag,
+            bytes,
+            to: "exports/x.csv",
+            content_type: "text/csv",
+            over: None,
+            metadata,
+        };
+        let outcome = copy.run(&store).await;
+        let placed = s3.lock().unwrap().placed.take();
+        (outcome, placed)
+    }
+
+    #[tokio::test]
+    async fn a_file_of_any_size_is_copied_whole_and_with_its_metadata() {
+        for bytes in [1, MOST_BYTES, MOST_BYTES + 1, 6 << 30] {
+            let (outcome, placed) = copied(bytes, "\"e\"").await;
+            outcome.unwrap();
+            let (head, ranges) = placed.unwrap();
+            let mut next = 0;
+            for (first, last) in ranges {
+                assert_eq!(first, next, "of {bytes} bytes");
+                next = last + 1;
+            }
+            assert_eq!(next, bytes);
+            let head = head.to_ascii_lowercase();
+            assert!(head.contains("x-amz-meta-sluice-version: v") && head.contains("content-type: text/csv"), "{head}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_replaced_meanwhile_is_not_copied() {
+        for bytes in [1, 6 << 30] {
+            let (outcome, placed) = copied(bytes, "\"other\"").await;
+            assert!(outcome.is_err());
+            assert!(placed.is_none_or(|(_, ranges)| ranges.is_empty()));
+        }
     }
 }

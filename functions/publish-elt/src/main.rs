@@ -3,7 +3,8 @@
 //! # Layout
 //! - `publish`: the order of everything, and what must hold before.
 //! - `counter`: what a result file holds, counted while it is read.
-//! - `copy`: the file to its place. `swap`: the table to its new version.
+//! - `parts`: the Parquet files of a table, where these are its export. `placed`: what stands at an export's place.
+//! - `copy`: a file to its place. `swap`: the table to its new version.
 //! - `places`: where versions of tables may lie, by the exact form of their prefix.
 //! - `clean`: what runs have left behind.
 //! - `context`: what one instance keeps.
@@ -14,6 +15,8 @@ mod context;
 mod copy;
 mod counter;
 mod handler;
+mod parts;
+mod placed;
 mod places;
 mod publish;
 mod swap;

@@ -47,6 +47,17 @@ impl Places {
     }
 }
 
+/// Where the files of a version are exported to below the folder of a target; `None` if it is no id of a query.
+pub(crate) fn exported(folder: &str, query_id: &str) -> Option<String> {
+    is_query_id(query_id).then(|| format!("{folder}{query_id}/"))
+}
+
+/// Of which version an object below the folder of a target is; `None` if of none.
+pub(crate) fn exported_of<'a>(folder: &str, key: &'a str) -> Option<&'a str> {
+    let (query_id, _) = key.strip_prefix(folder)?.split_once('/')?;
+    is_query_id(query_id).then_some(query_id)
+}
+
 /// The key of `s3://bucket/key` in this bucket; `None` for another one.
 pub(crate) fn key<'a>(bucket: &str, location: &'a str) -> Option<&'a str> {
     location.strip_prefix("s3://")?.strip_prefix(bucket)?.strip_prefix('/')
@@ -105,6 +116,21 @@ mod tests {
         let theirs = format!("s3://b/results/tables/{ID}");
         assert_eq!(own.version(&theirs), None);
         assert_eq!(places(Some("results/")).version(&theirs), Some(format!("results/tables/{ID}/")));
+    }
+
+    #[test]
+    fn exported_files_are_known_by_their_version() {
+        assert_eq!(exported("exports/t/", ID), Some(format!("exports/t/{ID}/")));
+        assert_eq!(exported_of("exports/t/", &format!("exports/t/{ID}/00000.parquet")), Some(ID));
+        for key in [
+            "exports/t/readme.txt",
+            "exports/t/mine/a.parquet",
+            &format!("exports/u/{ID}/a"),
+            &format!("exports/t/{ID}"),
+        ] {
+            assert_eq!(exported_of("exports/t/", key), None, "{key}");
+        }
+        assert_eq!(exported("exports/t/", ""), None);
     }
 
     #[test]

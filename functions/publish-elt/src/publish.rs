@@ -5,26 +5,33 @@
 
 use crate::clean::{delete, delete_below};
 use crate::context::Context;
-use crate::copy::Copy;
+use crate::copy::{Copy, conditions};
 use crate::counter::Counter;
+use crate::parts::{self, Part};
+use crate::placed::{self, Placed, head, length, placed};
 use crate::places;
 use crate::swap::{Version, versions};
-use aws_sdk_glue::types::Table;
+use aws_sdk_glue::types::{StorageDescriptor, Table};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
-use sluice::contract::athena_elt::{Counts, OnEmpty, PublishInput, Published, Spec, Target};
+use sluice::contract::athena_elt::{Counts, OnEmpty, PublishInput, Published, QueryResult, Spec, Target};
 use sluice::edge::Invocation;
-use sluice::store::Pinned;
+use sluice::store::{Condition, Pinned};
 use sluice::{Error, Kind, Result, lock};
-use std::collections::HashMap;
 use std::time::Duration;
 use tracing::warn;
 
 /// How long before Lambda's deadline the counting is given up, so that its error reaches the state machine.
 const DEADLINE_MARGIN: Duration = Duration::from_secs(30);
 
-/// Metadata of the file: which query made the table that it is of, and how many rows it has.
-const FILE_VERSION: &str = "sluice-version";
-const FILE_ROWS: &str = "sluice-rows";
+const CSV: &str = "text/csv; charset=utf-8";
+
+/// What is to be placed, counted.
+enum Counted<'a> {
+    /// A result file of Athena.
+    File { key: &'a str, etag: String, rows: u64, bytes: u64 },
+    /// The table's own files.
+    Parts(Vec<Part>),
+}
 
 /// A table and its file on their way.
 pub(crate) struct Publication<'a> {
@@ -44,37 +51,33 @@ impl Publication<'_> {
     /// `InvariantBroken` if table and file differ.
     pub(crate) async fn run(&self) -> Result<Published> {
         let Self { context, input, spec, target, .. } = self;
-        if !lock::is_of(&context.store, &input.execution).await? {
-            let what = "this run no longer has the job's lock: it was given up for dead or has ended; start a new one";
-            return Err(Error::new(Kind::StaleRun, what));
-        }
+        // Before the lock is looked at: whoever has it afterwards puts something else there.
+        let before = placed(&context.store, &target.export.key).await?;
+        self.has_lock().await?;
         let current = lake::table(&context.glue, &spec.database, &target.table).await?;
-        if let Some(published) = self.published_before(current.as_ref()).await? {
+        if let Some(published) = self.published_before(current.as_ref(), before.as_ref()) {
             self.tidy(Vec::new()).await;
             return Ok(published);
         }
         self.refuse(current.as_ref())?;
         self.sources_unchanged().await?;
         let built = self.built().await?;
-        let (from, head) = self.result_file().await?;
-        let counts = self.count(&built, from, &head).await?;
-        if counts.rows == 0 && target.on_empty == OnEmpty::Fail {
+        let counted = match target.export.folder() {
+            None => self.counted_file(&built).await?,
+            Some(_) => self.counted_parts(&built).await?,
+        };
+        let (rows, bytes) = counted.totals();
+        if rows == 0 && target.on_empty == OnEmpty::Fail {
             let what = format!("there is no row for {}; what was published stays", target.table);
             return Err(Error::new(Kind::InvalidSource, what));
         }
 
-        let bytes = length(&head)?;
-        let etag = head.e_tag().unwrap_or_default();
-        let metadata = HashMap::from([
-            (FILE_VERSION.to_owned(), input.build.query_id.clone()),
-            (FILE_ROWS.to_owned(), counts.rows.to_string()),
-        ]);
-        Copy { from, etag, bytes, to: &target.export.key, metadata }.run(&context.store).await?;
-        let there = self
-            .head(&target.export.key)
-            .await?
-            .filter(|there| self.is_ours(there) && length(there).ok() == Some(bytes));
-        if there.is_none() {
+        // Counting may have taken minutes.
+        self.has_lock().await?;
+        let over = before.as_ref().map_or(Condition::Absent, |before| Condition::Matches(&before.etag));
+        let length = self.place(&counted, over).await?;
+        let there = placed(&context.store, &target.export.key).await?;
+        if there.is_none_or(|there| there.version.as_ref() != Some(&input.build.query_id) || there.length != length) {
             let what = format!("{} is not what was copied there: somebody else writes it too", target.export.key);
             return Err(Error::new(Kind::TransientFailure, what));
         }
@@ -89,34 +92,37 @@ impl Publication<'_> {
         };
         let dropped = version.publish(&context.glue, &built, current.as_ref()).await?;
         self.tidy(dropped).await;
-        let location = built.storage_descriptor().and_then(|storage| storage.location()).unwrap_or_default();
-        Ok(self.published(counts.rows, bytes, location))
+        Ok(self.published(rows, bytes, location(&built)))
     }
 
     fn published(&self, rows: u64, bytes: u64, location: &str) -> Published {
         let Self { context, input, target, .. } = self;
+        let queries = [Some(&input.build), input.export.as_ref(), Some(&input.verify)].into_iter().flatten();
         Published {
             table: target.table.clone(),
             rows,
             bytes,
             to: format!("s3://{}/{}", context.store.bucket(), target.export.key),
             location: location.to_owned(),
-            scanned_bytes: [&input.build, &input.export, &input.verify].iter().map(|query| query.scanned_bytes).sum(),
+            scanned_bytes: queries.map(|query| query.scanned_bytes).sum(),
         }
     }
 
+    async fn has_lock(&self) -> Result<()> {
+        if lock::is_of(&self.context.store, &self.input.execution).await? {
+            return Ok(());
+        }
+        let what = "this run no longer has the job's lock: it was given up for dead or has ended; start a new one";
+        Err(Error::new(Kind::StaleRun, what))
+    }
+
     /// What an earlier invocation of this state has published, whose answer was lost.
-    async fn published_before(&self, current: Option<&Table>) -> Result<Option<Published>> {
-        let Some(current) = current.filter(|table| lake::parameter(table, lake::VERSION) == self.input.build.query_id)
-        else {
-            return Ok(None);
-        };
-        let Some(there) = self.head(&self.target.export.key).await?.filter(|there| self.is_ours(there)) else {
-            return Ok(None);
-        };
-        let rows = there.metadata().and_then(|all| all.get(FILE_ROWS)?.parse().ok()).unwrap_or_default();
+    fn published_before(&self, current: Option<&Table>, there: Option<&Placed>) -> Option<Published> {
+        let version = &self.input.build.query_id;
+        let current = current.filter(|table| lake::parameter(table, lake::VERSION) == version)?;
+        let there = there.filter(|there| there.version.as_ref() == Some(version))?;
         let location = versions(Some(current)).into_iter().next().unwrap_or_default();
-        Ok(Some(self.published(rows, length(&there)?, &location)))
+        Some(self.published(there.rows, there.bytes, &location))
     }
 
     /// Not over something of somebody else's, nor over something newer.
@@ -154,22 +160,97 @@ impl Publication<'_> {
         built.ok_or_else(|| Error::new(Kind::InvariantBroken, format!("the table {name:?} that was built is gone")))
     }
 
+    /// The result file, which holds as many rows as the table, and of each column as many values with texts as long.
+    async fn counted_file(&self, built: &Table) -> Result<Counted<'_>> {
+        let (key, head) = self.result_file().await?;
+        let rows = self.count(built, key, &head).await?;
+        let (etag, bytes) = (head.e_tag().unwrap_or_default().to_owned(), length(&head)?);
+        Ok(Counted::File { key, etag, rows, bytes })
+    }
+
+    /// The table's own files, the same.
+    async fn counted_parts(&self, built: &Table) -> Result<Counted<'_>> {
+        let Self { context, input, target, .. } = self;
+        let places = context.places(&input.execution.job, &target.table);
+        let prefix = places.version(location(built)).ok_or_else(|| {
+            let what = format!(
+                "the files of {} are at {}, where no query of this job puts them",
+                built.name(),
+                location(built)
+            );
+            Error::new(Kind::Misconfigured, what)
+        })?;
+        let parts = parts::parts(&context.store, &prefix).await?;
+        let wanted = self.wanted()?;
+        self.same_rows(wanted.rows, parts::totals(&parts).0)?;
+        parts::check(&parts, &lake::columns(built), wanted)
+            .map_err(|what| Error::new(Kind::InvariantBroken, format!("{}: {what}", target.table)))?;
+        Ok(Counted::Parts(parts))
+    }
+
+    /// Puts the file, or the files and then their manifest, to its place, over what was there before; returns the
+    /// length of what stands there then.
+    async fn place(&self, counted: &Counted<'_>, over: Condition<'_>) -> Result<u64> {
+        let Self { context, input, target, .. } = self;
+        let (rows, bytes) = counted.totals();
+        let (key, version) = (&target.export.key, &input.build.query_id);
+        let metadata = placed::metadata(version, rows, bytes);
+        match counted {
+            Counted::File { key: from, etag, .. } => {
+                let copy = Copy { from, etag, bytes, to: key, content_type: CSV, over: Some(over), metadata };
+                copy.run(&context.store).await.map(|()| bytes)
+            }
+            Counted::Parts(parts) => {
+                let folder = target.export.folder().and_then(|folder| places::exported(&folder, version));
+                let unnamed = || Error::new(Kind::InvariantBroken, format!("{version:?} is no id of a query"));
+                let manifest = parts::copy(&context.store, parts, &folder.ok_or_else(unnamed)?).await?;
+                let body = serde_json::to_vec_pretty(&manifest);
+                let body = body.map_err(|error| Error::caused(Kind::InvariantBroken, "encode the manifest", error))?;
+                let length = body.len() as u64;
+                let put = context.store.client().put_object().bucket(context.store.bucket()).key(key);
+                let (absent, etag) = conditions(Some(over));
+                let put = put.set_if_none_match(absent).set_if_match(etag);
+                let put = put.content_type("application/json").set_metadata(Some(metadata)).body(body.into());
+                put.send().await.map_err(|error| Error::aws(format!("write {key}"), error))?;
+                Ok(length)
+            }
+        }
+    }
+
+    fn wanted(&self) -> Result<&Counts> {
+        let wanted = self.input.verify.counts.as_ref();
+        wanted.ok_or_else(|| Error::new(Kind::InvalidEvent, "the count of the table is missing"))
+    }
+
+    /// Rows built, rows in the table and rows in the file must be as many.
+    fn same_rows(&self, in_table: u64, in_file: u64) -> Result<()> {
+        let built = self.input.build.rows.unwrap_or_default();
+        if in_file == built && in_file == in_table {
+            return Ok(());
+        }
+        let table = &self.target.table;
+        let what = format!("{table}: {built} rows were built, {in_table} are in the table, {in_file} in the file");
+        Err(Error::new(Kind::InvariantBroken, what))
+    }
+
+    fn export(&self) -> Result<&QueryResult> {
+        let export = self.input.export.as_ref();
+        export.ok_or_else(|| Error::new(Kind::InvalidEvent, "the result of the export is missing"))
+    }
+
     /// The result file's key. That Athena calls a query SUCCEEDED does not prove that its file is there.
     async fn result_file(&self) -> Result<(&str, HeadObjectOutput)> {
-        let output = &self.input.export.output;
-        let key = places::key(self.context.store.bucket(), output).ok_or_else(|| {
+        let (store, output) = (&self.context.store, &self.export()?.output);
+        let key = places::key(store.bucket(), output).ok_or_else(|| {
             let what = format!("the workgroup puts results into another bucket: {output}");
             Error::new(Kind::Misconfigured, what)
         })?;
-        let head = self.head(key).await?;
         let missing =
             || Error::new(Kind::InvariantBroken, format!("Athena says that {key} is written, but it is not there"));
-        Ok((key, head.ok_or_else(missing)?))
+        Ok((key, head(store, key).await?.ok_or_else(missing)?))
     }
 
-    /// Rows built, rows in the table and rows in the file must be as many; and of each column the values, and the
-    /// length of its texts.
-    async fn count(&self, built: &Table, key: &str, head: &HeadObjectOutput) -> Result<Counts> {
+    async fn count(&self, built: &Table, key: &str, head: &HeadObjectOutput) -> Result<u64> {
         let time_left = self.invocation.time_left(DEADLINE_MARGIN).max(Duration::from_millis(1));
         let columns = lake::columns(built);
         let counted = tokio::time::timeout(time_left, self.count_file(key, head, &columns)).await;
@@ -182,16 +263,8 @@ impl Publication<'_> {
                 count.characters = 0;
             }
         }
-        let wanted = self.input.verify.counts.as_ref();
-        let wanted = wanted.ok_or_else(|| Error::new(Kind::InvalidEvent, "the count of the table is missing"))?;
-        let built_rows = self.input.build.rows.unwrap_or_default();
-        if counts.rows != built_rows || counts.rows != wanted.rows {
-            let what = format!(
-                "{}: {built_rows} rows were built, {} are in the table, {} in the file",
-                self.target.table, wanted.rows, counts.rows
-            );
-            return Err(Error::new(Kind::InvariantBroken, what));
-        }
+        let wanted = self.wanted()?;
+        self.same_rows(wanted.rows, counts.rows)?;
         let differing =
             columns.iter().zip(counts.columns.iter().zip(&wanted.columns)).find(|(_, (one, other))| one != other);
         if let Some((column, (there, wanted))) = differing {
@@ -201,7 +274,7 @@ impl Publication<'_> {
             );
             return Err(Error::new(Kind::InvariantBroken, what));
         }
-        Ok(counts)
+        Ok(counts.rows)
     }
 
     async fn count_file(&self, key: &str, head: &HeadObjectOutput, columns: &[lake::TableColumn]) -> Result<Counts> {
@@ -219,29 +292,22 @@ impl Publication<'_> {
         counter.end().map_err(broken)
     }
 
-    async fn head(&self, key: &str) -> Result<Option<HeadObjectOutput>> {
-        let store = &self.context.store;
-        match store.client().head_object().bucket(store.bucket()).key(key).send().await {
-            Ok(head) => Ok(Some(head)),
-            Err(error) if error.as_service_error().is_some_and(|service| service.is_not_found()) => Ok(None),
-            Err(error) => Err(Error::aws(format!("look at {key}"), error)),
-        }
-    }
-
-    fn is_ours(&self, file: &HeadObjectOutput) -> bool {
-        file.metadata().and_then(|all| all.get(FILE_VERSION)) == Some(&self.input.build.query_id)
-    }
-
     /// Results that were copied, and versions that are no longer kept. What is left the clean-up of a later run takes.
     async fn tidy(&self, dropped: Vec<String>) {
         let Self { context, input, target, .. } = self;
         let bucket = context.store.bucket();
-        let results = [&input.export, &input.verify].into_iter().filter_map(|query| places::key(bucket, &query.output));
+        let results = input.export.iter().chain([&input.verify]);
+        let results = results.filter_map(|query| places::key(bucket, &query.output));
         let keys = results.flat_map(|key| [key.to_owned(), format!("{key}.metadata")]).collect();
         let mut outcome = delete(&context.store, keys).await.map(drop);
         let places = context.places(&input.execution.job, &target.table);
-        for prefix in dropped.iter().filter_map(|location| places.version(location)) {
+        for (prefix, id) in
+            dropped.iter().filter_map(|location| Some((places.version(location)?, places::query_id(location))))
+        {
             outcome = outcome.and(delete_below(&context.store, &prefix).await.map(drop));
+            if let Some(exported) = target.export.folder().and_then(|folder| places::exported(&folder, id)) {
+                outcome = outcome.and(delete_below(&context.store, &exported).await.map(drop));
+            }
         }
         if let Err(problem) = outcome {
             warn!(error.kind = %problem.kind(), "left behind: {problem}");
@@ -249,7 +315,16 @@ impl Publication<'_> {
     }
 }
 
-fn length(head: &HeadObjectOutput) -> Result<u64> {
-    let length = head.content_length().and_then(|length| u64::try_from(length).ok());
-    length.ok_or_else(|| Error::new(Kind::InvariantBroken, "S3 does not say how long a file is"))
+impl Counted<'_> {
+    /// Rows and bytes.
+    fn totals(&self) -> (u64, u64) {
+        match self {
+            Self::File { rows, bytes, .. } => (*rows, *bytes),
+            Self::Parts(parts) => parts::totals(parts),
+        }
+    }
+}
+
+fn location(table: &Table) -> &str {
+    table.storage_descriptor().and_then(StorageDescriptor::location).unwrap_or_default()
 }

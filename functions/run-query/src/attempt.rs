@@ -11,7 +11,7 @@ use crate::verdict::{Ended, Verdict};
 use aws_sdk_athena::types::{QueryExecution, QueryExecutionContext, QueryExecutionState, ResultConfiguration};
 use lake::TableColumn;
 use sluice::contract::athena_elt::{
-    ColumnCount, Counts, Progress, QueryResult, RunInput, RunOutput, Spec, Step, Target, staging,
+    ColumnCount, Counts, Format, Progress, QueryResult, RunInput, RunOutput, Spec, Step, Target, staging,
 };
 use sluice::contract::keys;
 use sluice::{Error, Kind, Result, digest};
@@ -69,7 +69,7 @@ impl Attempt<'_> {
                     let progress = Progress { attempt, query_id: Some(query_id) };
                     // Longer and longer: a query may run for hours, and an execution's history is not endless.
                     let pause_seconds = (age(&query).as_secs() / 4).clamp(5, 60);
-                    return Ok(RunOutput { is_done: false, progress, pause_seconds, result: None });
+                    return Ok(unfinished(progress, pause_seconds));
                 }
                 _ => {}
             }
@@ -148,7 +148,7 @@ impl Attempt<'_> {
             Verdict::Again(why) => {
                 warn!(attempt, "tried again: {}", what(&why));
                 let progress = Progress { attempt: attempt + 1, query_id: None };
-                Ok(RunOutput { is_done: false, progress, pause_seconds: 5 << attempt, result: None })
+                Ok(unfinished(progress, 5 << attempt))
             }
         }
     }
@@ -180,7 +180,8 @@ impl Attempt<'_> {
             "query done"
         );
         let progress = Progress { attempt, query_id: Some(query_id) };
-        Ok(RunOutput { is_done: true, progress, pause_seconds: 0, result: Some(result) })
+        let is_exported = input.step == Step::Build && self.target.export.format == Format::Parquet;
+        Ok(RunOutput { is_done: true, is_exported, progress, pause_seconds: 0, result: Some(result) })
     }
 
     async fn rows_built(&self, query_id: &str) -> Result<u64> {
@@ -209,6 +210,11 @@ impl Attempt<'_> {
         let counts = counts.filter(|counts| counts.columns.len() == self.columns.len());
         counts.ok_or_else(|| Error::new(Kind::InvariantBroken, format!("the count {query_id} is no row of counts")))
     }
+}
+
+/// The answer of a step that has to be asked for again.
+fn unfinished(progress: Progress, pause_seconds: u64) -> RunOutput {
+    RunOutput { is_done: false, is_exported: false, progress, pause_seconds, result: None }
 }
 
 fn ended(query: &QueryExecution) -> Ended {

@@ -1,7 +1,7 @@
 //! The SQL of a step. Pure. Names are quoted, values are bound; what a data engineer wrote stands as it is.
 
 use lake::TableColumn;
-use sluice::contract::athena_elt::{Export, REST, Source, Spec, Target};
+use sluice::contract::athena_elt::{Export, Format, REST, Source, Spec, Target};
 use std::collections::BTreeMap;
 
 /// A name in SQL.
@@ -28,18 +28,23 @@ pub(crate) fn build(spec: &Spec, target: &Target, staging: &str) -> String {
     )
 }
 
-/// The sources under their own names, typed: what the catalogue has of a CSV file are texts.
+/// The sources under their own names, typed: what the catalogue has of a CSV file are texts. Of a Parquet file it has
+/// the types that the file has, and its names.
 fn typed_sources(database: &str, sources: &BTreeMap<String, Source>) -> String {
     let each = sources.iter().map(|(name, source)| {
-        let columns: Vec<String> = source.columns.iter().map(|column| typed(&column.name, &column.kind)).collect();
-        format!(
-            "{} AS (\n  SELECT {}\n  FROM {}.{}\n  WHERE {}\n)",
-            quoted(name),
-            columns.join(",\n    "),
-            quoted(database),
-            quoted(name),
-            is_whole(source)
-        )
+        let (columns, only): (Vec<String>, _) = match source.format {
+            Format::Csv => {
+                let columns = source.columns.iter().map(|column| typed(&column.name, &column.kind));
+                (columns.collect(), format!("\n  WHERE {}", is_whole(source)))
+            }
+            Format::Parquet => {
+                let columns = source.columns.iter();
+                let columns = columns.map(|it| format!("{} AS {}", quoted(&it.stored_name()), quoted(&it.name)));
+                (columns.collect(), String::new())
+            }
+        };
+        let (columns, table) = (columns.join(",\n    "), quoted(name));
+        format!("{table} AS (\n  SELECT {columns}\n  FROM {}.{table}{only}\n)", quoted(database))
     });
     each.collect::<Vec<_>>().join(",\n")
 }
@@ -154,6 +159,22 @@ SELECT * FROM (
 SELECT title FROM movies WHERE title = ?
 )"#;
         assert_eq!(sql, expected);
+    }
+
+    #[test]
+    fn of_parquet_files_the_names_are_theirs_and_the_types_too() {
+        let mut spec = spec();
+        let movies = spec.sources.get_mut("movies").unwrap();
+        movies.format = Format::Parquet;
+        movies.columns[0].from = "movieId".into();
+        let expected = r#"WITH "movies" AS (
+  SELECT "movieid" AS "id",
+    "title" AS "title"
+  FROM "lake"."movies"
+)
+SELECT"#;
+        let sql = build(&spec, &spec.targets[0], "t__0123456789ab_0");
+        assert!(sql.contains(expected), "{sql}");
     }
 
     #[test]

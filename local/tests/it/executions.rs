@@ -3,9 +3,12 @@
 pub(crate) mod cli;
 pub(crate) mod copying;
 mod elt;
+mod elt_leftovers;
+mod elt_parquet;
 mod elt_publishing;
 mod elt_sources;
 mod elt_stand_in;
+mod elt_workgroups;
 pub(crate) mod freshness;
 pub(crate) mod jobs;
 pub(crate) mod looks;

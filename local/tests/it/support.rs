@@ -1,6 +1,8 @@
 //! The shared stack, and what tests keep asking of a deployment.
 
+pub(crate) mod files;
 pub(crate) mod lake;
+pub(crate) mod parquet;
 pub(crate) mod warehouse;
 
 use local::BoxError;

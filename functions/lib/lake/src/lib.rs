@@ -3,9 +3,12 @@
 //! # Layout
 //! - `tables`: looks a table up, and tells whose it is.
 //! - `listing`: the objects under a prefix, and their fingerprint.
+//! - `parquet`: what the metadata of a Parquet file says.
 
 mod listing;
+mod parquet;
 mod tables;
 
 pub use listing::{Listed, fingerprint, is_hidden, list};
+pub use parquet::parquet;
 pub use tables::{LOCKED_AT, OWNER, TableColumn, VERSION, VERSIONS, columns, is_owned, owner, parameter, table};

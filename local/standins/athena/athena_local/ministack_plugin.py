@@ -3,9 +3,10 @@
 Everything else stays ministack's: S3, Glue, IAM, CloudFormation, Step Functions, Lambda. In one process, because then a
 query may touch only what its caller may, as on AWS; and there is no second port, and no second variable for it.
 
-It replaces two functions of ministack by name, and so refuses to start with other versions than these:
+It replaces three functions of ministack by name, and so refuses to start with other versions than these:
 - services.athena.handle_request: the operations that service.py has; workgroups and the rest stay;
-- core.iam_actions.extract_resource_arn: what a call of Glue or Athena is checked against.
+- core.iam_actions.extract_resource_arn: what a call of Glue or Athena is checked against;
+- services.s3._copy_object: a copy only over a certain version, by If-Match and If-None-Match.
 """
 
 import asyncio
@@ -36,6 +37,7 @@ def install():
     )
     _replace_api(service, host)
     _replace_resources(service)
+    _replace_copy()
 
 
 def _in_context(work):
@@ -84,6 +86,19 @@ def _replace_resources(service):
         return their_arn(kind, method, path, headers, body, query, region, account)
 
     iam_actions.extract_resource_arn = extract_resource_arn
+
+
+def _replace_copy():
+    """ministack looks at conditions about what is at a place when something is put there, and not when it is copied."""
+    from ministack.services import s3
+
+    their_copy = s3._copy_object
+
+    def copy_object(bucket, key, headers):
+        there = (s3._buckets.get(bucket) or {}).get("objects", {}).get(key)
+        return s3._check_put_preconditions(headers, there) or their_copy(bucket, key, headers)
+
+    s3._copy_object = copy_object
 
 
 def _athena_resource(service, action, data):

@@ -163,16 +163,28 @@ class Source:
             file.write(body)
         try:
             described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(path)})").fetchall()
-            there = {row[0].lower(): row[0] for row in described}
+            there = {row[0].lower(): (row[0], row[1]) for row in described}
         except duckdb.Error as error:
-            raise QueryError(
-                "HIVE_CURSOR_ERROR", f"{key} is not a valid Parquet File ({_first_line(error)})"
-            ) from error
+            raise QueryError("HIVE_BAD_DATA", f"Not valid Parquet file: {key}") from error
         chosen = ", ".join(
-            f"CAST({quoted(there[name]) if name in there else 'NULL'} AS {self.types[name]}) AS {quoted(name)}"
+            f"{self._parquet_value(key, *there[name], name) if name in there else 'NULL'} AS {quoted(name)}"
             for name, _ in self.columns
         )
         return f"SELECT {chosen} FROM read_parquet({literal(path)})"
+
+    def _parquet_value(self, key, stored, found, name):
+        """A column of the file; another type than the table's is not read."""
+        wanted = self.types[name]
+        if found == "TIMESTAMP WITH TIME ZONE" and wanted == "TIMESTAMP":
+            return f"{quoted(stored)} AT TIME ZONE 'UTC'"
+        same = {"TINYINT": "INTEGER", "SMALLINT": "INTEGER", "TIMESTAMP_MS": "TIMESTAMP", "TIMESTAMP_NS": "TIMESTAMP"}
+        if wanted not in (found, same.get(found)):
+            raise QueryError(
+                "HIVE_BAD_DATA",
+                f"Field {name}'s type {found} in parquet file {key} is incompatible with type {wanted.lower()} defined "
+                "in table schema",
+            )
+        return f"CAST({quoted(stored)} AS {wanted})"
 
     def _json(self, path, key, body):
         with open(path, "wb") as file:

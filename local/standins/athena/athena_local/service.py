@@ -250,7 +250,7 @@ class Athena:
                 )
         return {}
 
-    def results(self, data, _caller):
+    def results(self, data, caller):
         execution = self._known(data.get("QueryExecutionId"))
         if execution.state in ("QUEUED", "RUNNING"):
             raise invalid(
@@ -262,6 +262,10 @@ class Athena:
             )
         if execution.state == "CANCELLED":
             raise invalid("Could not find results", "RESULT_NOT_FOUND")
+        # Whoever reads results needs to read their file (Athena's API, GetQueryResults).
+        bucket, key = split(execution.output)
+        if not self.host.allows(caller, "s3:GetObject", f"arn:aws:s3:::{bucket}/{key}"):
+            raise ApiError("AccessDeniedException", f"Access denied: s3:GetObject on s3://{bucket}/{key}")
         outcome = execution.outcome
         start, size = int(data.get("NextToken") or 0), min(int(data.get("MaxResults") or 1000), 1000)
         rows = list(outcome.rows)

@@ -102,6 +102,18 @@ class Service(AthenaCase):
         self.release()
         self.assertEqual(self.ended(query)["Status"]["State"], "SUCCEEDED")
 
+    def test_copies_may_be_made_only_over_a_certain_version(self):
+        def copy(**over):
+            source = {"Bucket": self.lake, "Key": "from"}
+            return self.s3.copy_object(Bucket=self.lake, Key="to", CopySource=source, **over)
+
+        self.put("from", "a")
+        self.refused("NoSuchKey", copy, IfMatch='"0"')
+        etag = copy(IfNoneMatch="*")["CopyObjectResult"]["ETag"]
+        self.refused("PreconditionFailed", copy, IfNoneMatch="*")
+        self.refused("PreconditionFailed", copy, IfMatch='"0"')
+        copy(IfMatch=etag)
+
     def test_success_does_not_prove_the_file(self):
         # So it was measured: who needs the file must look.
         self.sql("SELECT 1", ResultConfiguration={"OutputLocation": f"s3://no-{self.lake}/x/"})

@@ -49,6 +49,19 @@ class Tables(AthenaCase):
             [["1", '"x', None], ["2", "z", "4"], ["3", None, None], ["4", "", None], [None, "w", "1"]],
         )
 
+    def test_parquet_files_are_read_by_name_and_in_their_own_types_only(self):
+        query = "CREATE TABLE w WITH (external_location = 's3://{lake}/w/') AS SELECT 1 AS Id, 'x' AS name, 2.5 AS half"
+        self.sql(query)
+        external = "CREATE EXTERNAL TABLE {} ({}) STORED AS PARQUET LOCATION 's3://{{lake}}/w/'"
+        self.sql(external.format("t", "name string, gone bigint, id int"))
+        self.assertEqual(self.rows("SELECT id, name, gone FROM t"), [["1", "x", None]])
+        others = ("id bigint", "id string", "half float", "name varchar(10), half decimal(2,1)")
+        for number, column in enumerate(others):
+            self.sql(external.format(f"o{number}", column))
+            self.fails(f"SELECT * FROM o{number}", "HIVE_BAD_DATA")
+        self.put("w/text.csv", "id,name\n1,x\n")
+        self.fails("SELECT id FROM t", "HIVE_BAD_DATA: Not valid Parquet file")
+
     def test_what_lies_below_a_location(self):
         zipped = gzip.compress(b"2\n")
         self.put("t/sub/a.csv", "1\n")

@@ -7,14 +7,14 @@ use local::template;
 use serde_json::{Value, json};
 
 /// A run, whose states the test goes through by hand.
-struct Run<'a> {
-    lake: &'a Lake,
-    execution: Value,
+pub(super) struct Run<'a> {
+    pub(super) lake: &'a Lake,
+    pub(super) execution: Value,
 }
 
 impl Run<'_> {
     /// What a function answers to a payload with the job's spec.
-    async fn ask(&self, function: &str, fields: Value) -> Answer {
+    pub(super) async fn ask(&self, function: &str, fields: Value) -> Answer {
         let parameters = &template::root().unwrap()["Resources"]["Scifi"]["Properties"]["Parameters"];
         let part = |name: &str| serde_json::from_str::<Value>(parameters[name].as_str().unwrap()).unwrap();
         let mut payload = json!({
@@ -76,7 +76,7 @@ impl Run<'_> {
     }
 }
 
-fn run<'a>(lake: &'a Lake, name: &str) -> Run<'a> {
+pub(super) fn run<'a>(lake: &'a Lake, name: &str) -> Run<'a> {
     Run { lake, execution: execution(lake, name) }
 }
 
@@ -153,6 +153,24 @@ async fn what_was_not_counted_alike_is_not_published() {
         let (error, text) = run.ask("publish-elt", other).await.unwrap_err();
         assert_eq!(error, "InvariantBroken", "{pointer}: {text}");
         assert!(keys(&lake, lake.export()).await.is_empty() && !lake.tables().await.contains(&"scifi".to_owned()));
+    }
+    // A source's file that was replaced by one of the same size, that is gone, and that came.
+    let (name, body) = sample().remove_entry("ratings/ratings-2.csv").unwrap();
+    let other = String::from_utf8(body.clone()).unwrap().replacen("4.5", "0.5", 1).into_bytes();
+    assert!(other.len() == body.len() && other != body);
+    for (change, undone) in [(Some(&other), true), (None, true), (Some(&body), false)] {
+        match change {
+            Some(body) => lake.put(if undone { &name } else { "ratings/more.csv" }, body.clone()).await,
+            None => lake.delete(&name).await,
+        }
+        let (error, text) = run.ask("publish-elt", publish.clone()).await.unwrap_err();
+        assert_eq!(error, "TransientFailure", "{text}");
+        assert!(text.contains("files of ratings changed"), "{text}");
+        assert!(keys(&lake, lake.export()).await.is_empty() && !lake.tables().await.contains(&"scifi".to_owned()));
+        match undone {
+            true => lake.put(&name, body.clone()).await,
+            false => lake.delete("ratings/more.csv").await,
+        }
     }
     // SUCCEEDED does not prove that the file is there.
     let key = publish["export"]["output"].as_str().unwrap().split_once(&format!("{}/", lake.bucket)).unwrap().1;

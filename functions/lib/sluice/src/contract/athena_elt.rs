@@ -21,7 +21,7 @@ mod trigger;
 mod variables;
 
 pub use payloads::*;
-pub use sources::{Column, REST, Source};
+pub use sources::{Column, Format, REST, Source};
 pub use spec::{Parts, Spec};
 pub use staging::{is_staging, staging};
 pub use targets::{Export, OnEmpty, Order, Target};

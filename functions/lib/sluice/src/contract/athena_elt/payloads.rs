@@ -177,6 +177,8 @@ pub struct Progress {
 pub struct RunOutput {
     /// Whether the query has ended well; else it is asked for again.
     pub is_done: bool,
+    /// Whether it has, and the table's own files are the export, so that none is made.
+    pub is_exported: bool,
     /// How far the step is.
     #[serde(flatten)]
     pub progress: Progress,
@@ -263,8 +265,9 @@ pub struct PublishInput {
     pub locked_at: String,
     /// The table that was made.
     pub build: QueryResult,
-    /// Its file.
-    pub export: QueryResult,
+    /// Its file; `None` if the table's own files are the export.
+    #[serde(default)]
+    pub export: Option<QueryResult>,
     /// What the file has to hold.
     pub verify: QueryResult,
 }
@@ -276,9 +279,9 @@ pub struct Published {
     pub table: String,
     /// Its rows, which are those of the file too.
     pub rows: u64,
-    /// The size of the file, in bytes.
+    /// The size of the file, or of the Parquet files together, in bytes.
     pub bytes: u64,
-    /// Where the file is: `s3://bucket/key`.
+    /// Where the file is, or the manifest of the Parquet files: `s3://bucket/key`.
     pub to: String,
     /// Where the table's own files are: `s3://bucket/prefix/`.
     pub location: String,

@@ -1,4 +1,4 @@
-//! The part `sources`: the tables that are read, each made of the CSV files in a folder of the lake.
+//! The part `sources`: the tables that are read, each made of the files in a folder of the lake.
 
 use super::names::refuse_name;
 use crate::contract::keys;
@@ -12,8 +12,26 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Source {
     /// Every object under this prefix of the bucket is a file of it, but for those of a hidden name.
     pub prefix: String,
-    /// Its columns, in the order in which they stand in every file: Athena binds them by position.
+    /// What its files are.
+    pub format: Format,
+    /// Its columns: of CSV files in the order in which they stand in every one, for Athena binds them by position; of
+    /// Parquet files in any order, for there it binds them by name.
     pub columns: Vec<Column>,
+}
+
+/// What files are, those of a source or that of a target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// Text with commas.
+    #[default]
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+}
+
+impl Format {
+    /// By their names in the spec.
+    pub(super) const NAMES: [(&'static str, Self); 2] = [("csv", Self::Csv), ("parquet", Self::Parquet)];
 }
 
 /// A column of a source.
@@ -21,10 +39,17 @@ pub struct Source {
 pub struct Column {
     /// Its name in SQL.
     pub name: String,
-    /// Its name in the first line of every file.
+    /// Its name in every file: in the first line of CSV, in the metadata of Parquet.
     pub from: String,
     /// Its type, as Athena writes it: `varchar`, `decimal(9,2)`.
     pub kind: String,
+}
+
+impl Column {
+    /// Its name in the table of a source of Parquet files: the catalogue knows lower case only.
+    pub fn stored_name(&self) -> String {
+        self.from.to_ascii_lowercase()
+    }
 }
 
 /// The column of a source's table that is NULL in every whole line: it takes the first field that is one too many.
@@ -76,6 +101,7 @@ fn source(pointer: &str, value: &Value, source_prefix: &str, problems: &mut Vec<
             prefix.clear();
         }
     }
+    let format = fields.word("format", &Format::NAMES, Some(Format::Csv)).unwrap_or_default();
     let mut columns = Vec::new();
     match fields.required("columns") {
         Value::Array(items) if !items.is_empty() => {
@@ -93,10 +119,24 @@ fn source(pointer: &str, value: &Value, source_prefix: &str, problems: &mut Vec<
                 fields.wrong_within(&format!("columns/{place}/{field}"), format!("{name:?} is there already"));
             }
         }
+        if let (Format::Parquet, Some(what)) = (format, refuse_stored(column, &columns[..place])) {
+            fields.wrong_within(&format!("columns/{place}/from"), what);
+        }
     }
-    fields.later(&["format", "partitions", "delimiter", "encoding"]);
+    fields.later(&["partitions", "delimiter", "encoding"]);
     fields.end();
-    Source { prefix, columns }
+    Source { prefix, format, columns }
+}
+
+/// Why Athena would not find a column of this name in Parquet files: the catalogue knows names in lower case only, of
+/// letters, digits and underscores (Amazon Athena User Guide, "Name databases, tables, and columns").
+fn refuse_stored(column: &Column, before: &[Column]) -> Option<String> {
+    let Column { from, .. } = column;
+    if !from.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return Some(format!("{from:?} has something else in it than letters, digits and underscores"));
+    }
+    let same = before.iter().find(|other| other.from != *from && other.from.eq_ignore_ascii_case(from))?;
+    Some(format!("{from:?} differs from {:?} in upper and lower case only", same.from))
 }
 
 fn column(pointer: &str, value: &Value, problems: &mut Vec<Problem>) -> Column {
@@ -107,7 +147,7 @@ fn column(pointer: &str, value: &Value, problems: &mut Vec<Problem>) -> Column {
     }
     let from = fields.text("from", Some(&name));
     if value.get("from").is_some_and(Value::is_string) && (from.is_empty() || from.contains(['\n', '\r'])) {
-        fields.wrong("from", "is no name in a first line");
+        fields.wrong("from", "is no name of a column");
     }
     let kind = fields.text("type", Some("varchar"));
     if value.get("type").is_some_and(Value::is_string) && !is_type(&kind) {

@@ -143,6 +143,7 @@ impl Spec {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Format;
     use super::*;
     use serde_json::json;
 
@@ -182,7 +183,23 @@ mod tests {
         assert_eq!((target.on_empty, target.keep_versions), (super::super::OnEmpty::Fail, 2));
         assert_eq!(target.export.key, "exports/scifi/scifi.csv");
         assert!(target.export.order_by[0].descending && !target.export.spreadsheet_safe);
+        assert_eq!((target.export.format, target.export.folder()), (Format::Csv, None));
         assert!(spec.target("other").is_err());
+    }
+
+    #[test]
+    fn files_of_either_kind_are_read_and_made() {
+        let mut parts = parts();
+        parts.sources["movies"]["format"] = json!("parquet");
+        parts.targets[0]["export"] = json!({"format": "parquet", "to": "scifi/all.json"});
+        let spec = parts.check().unwrap();
+        let (movies, ratings) = (&spec.sources["movies"], &spec.sources["ratings"]);
+        assert_eq!((movies.format, ratings.format), (Format::Parquet, Format::Csv));
+        let export = &spec.targets[0].export;
+        assert_eq!(
+            (export.key.as_str(), export.folder()),
+            ("exports/scifi/all.json", Some("exports/scifi/all/".into()))
+        );
     }
 
     #[test]
@@ -208,7 +225,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_where_it_stands() {
-        let cases: [(Change, &str); 27] = [
+        let cases: [(Change, &str); 33] = [
             (|it| it.database = "Movies".into(), "/database: \"Movies\" is no name"),
             (|it| it.source_prefix = "state/".into(), "/source_prefix: the prefix \"state/\" is where jobs write to"),
             (|it| it.export_prefix = String::new(), "/export_prefix: the prefix"),
@@ -237,7 +254,31 @@ mod tests {
             (|it| it.targets[0]["select"] = json!("SELECT ?, '${x}'"), "/targets/0/select: holds ${"),
             (|it| it.targets[0]["parameters"] = json!(["gender"]), "/targets/0/parameters/0: there is no variable"),
             (|it| it.targets[0]["keep_versions"] = json!(0), "/targets/0/keep_versions: is not 1 to 100"),
-            (|it| it.targets[0]["export"]["format"] = json!("parquet"), "/export/format: parquet is not supported yet"),
+            (|it| it.targets[0]["export"]["format"] = json!("orc"), "/export/format: is \"orc\", not csv or parquet"),
+            (|it| it.targets[0]["export"]["format"] = json!("parquet"), "/export/order_by: is for csv"),
+            (|it| it.targets[0]["export"]["format"] = json!("parquet"), "/export/to: does not end with .json"),
+            (
+                |it| {
+                    it.export_prefix = "movielens/".into();
+                    it.targets[0]["export"] = json!({"format": "parquet", "to": "movies.json"});
+                },
+                "/export/to: \"movielens/movies.json\" lies within the source movies",
+            ),
+            (|it| it.sources["movies"]["format"] = json!("json"), "/sources/movies/format: is \"json\", not csv or"),
+            (
+                |it| {
+                    it.sources["movies"]["format"] = json!("parquet");
+                    it.sources["movies"]["columns"][1]["from"] = json!("MovieID");
+                },
+                "/sources/movies/columns/1/from: \"MovieID\" differs from \"movieId\" in upper and lower case",
+            ),
+            (
+                |it| {
+                    it.sources["movies"]["format"] = json!("parquet");
+                    it.sources["movies"]["columns"][1]["from"] = json!("the title");
+                },
+                "/sources/movies/columns/1/from: \"the title\" has something else in it than letters",
+            ),
             (|it| it.targets[0]["export"]["to"] = json!("a//b.csv"), "/targets/0/export/to: \"exports/a//b.csv\""),
             (
                 |it| it.export_prefix = "movielens/movies/".into(),

@@ -2,6 +2,7 @@
 
 use super::names::refuse_name;
 use super::select;
+use super::sources::Format;
 use super::variables::Variable;
 use crate::contract::keys;
 use crate::spec::Problem;
@@ -36,16 +37,31 @@ pub enum OnEmpty {
     Publish,
 }
 
-/// The file of a table: CSV with a header, every value in quotation marks, NULL as nothing.
+/// The file of a table: CSV with a header, every value in quotation marks, NULL as nothing. Or a manifest, which names
+/// the Parquet files that are the table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Export {
     /// Its key in the bucket.
     pub key: String,
+    /// What it is: `Parquet` for a manifest of such files.
+    pub format: Format,
     /// The order of its rows; empty: none.
     pub order_by: Vec<Order>,
     /// Put a `'` before a text that a spreadsheet would take for a formula.
     pub spreadsheet_safe: bool,
 }
+
+impl Export {
+    /// Where the files are that a manifest names, each version's in a folder of its own: `<key without .json>/`. `None`
+    /// of a CSV file.
+    pub fn folder(&self) -> Option<String> {
+        let name = self.key.strip_suffix(MANIFEST).filter(|_| self.format == Format::Parquet)?;
+        Some(format!("{name}/"))
+    }
+}
+
+/// How the name of a manifest ends.
+const MANIFEST: &str = ".json";
 
 /// A column that rows are ordered by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,11 +177,15 @@ fn read_export(pointer: &str, value: &Value, export_prefix: &str, problems: &mut
             key.clear();
         }
     }
-    let format = fields.text("format", Some("csv"));
-    if format == "parquet" {
-        fields.wrong("format", "parquet is not supported yet");
-    } else if format != "csv" {
-        fields.wrong("format", "is not csv");
+    let format = fields.word("format", &Format::NAMES, Some(Format::Csv)).unwrap_or_default();
+    if format == Format::Parquet {
+        if !key.is_empty() && !key.ends_with(MANIFEST) {
+            fields.wrong("to", "does not end with .json: of Parquet files it is the manifest that is named");
+            key.clear();
+        }
+        for name in ["order_by", "spreadsheet_safe"].into_iter().filter(|name| value.get(name).is_some()) {
+            fields.wrong(name, "is for csv: Parquet files are the table's own");
+        }
     }
     let mut order_by = Vec::new();
     for (place, text) in names(&mut fields, "order_by").into_iter().enumerate() {
@@ -178,7 +198,7 @@ fn read_export(pointer: &str, value: &Value, export_prefix: &str, problems: &mut
     }
     let spreadsheet_safe = fields.flag("spreadsheet_safe", false);
     fields.end();
-    Export { key, order_by, spreadsheet_safe }
+    Export { key, format, order_by, spreadsheet_safe }
 }
 
 /// A text, or a list of lines.
@@ -220,9 +240,10 @@ pub(super) fn compare(
         if sources.contains_key(&target.table) && seen.insert(&target.table) {
             problems.push(Problem { pointer: format!("{pointer}/table"), what: "is the name of a source".to_owned() });
         }
-        let key = &target.export.key;
+        let (key, folder) = (&target.export.key, target.export.folder());
         for (name, source) in sources.iter().filter(|(_, source)| !source.prefix.is_empty()) {
-            if key.starts_with(&source.prefix) {
+            let shares = |folder: &String| folder.starts_with(&source.prefix) || source.prefix.starts_with(folder);
+            if key.starts_with(&source.prefix) || folder.as_ref().is_some_and(shares) {
                 let what = format!("{key:?} lies within the source {name}: the next run would read it");
                 problems.push(Problem { pointer: format!("{pointer}/export/to"), what });
             }

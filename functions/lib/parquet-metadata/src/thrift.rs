@@ -1,49 +1,61 @@
 //! Thrift's compact protocol, as far as Parquet's metadata uses it. Fields that are not wanted are skipped; nothing is
 //! allocated, and no length is trusted before the bytes are there.
 
-use super::{Checked, Flaw};
+use crate::{Checked, Flaw};
 
 /// How deep structures may be nested in what is skipped.
 const MAX_DEPTH: u32 = 32;
 
 /// The type of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ThriftType(u8);
+pub struct ThriftType(u8);
 
 impl ThriftType {
-    pub(super) const TRUE: Self = Self(1);
-    pub(super) const FALSE: Self = Self(2);
-    pub(super) const I8: Self = Self(3);
-    pub(super) const I16: Self = Self(4);
-    pub(super) const I32: Self = Self(5);
-    pub(super) const I64: Self = Self(6);
-    pub(super) const DOUBLE: Self = Self(7);
-    pub(super) const BINARY: Self = Self(8);
-    pub(super) const LIST: Self = Self(9);
-    pub(super) const SET: Self = Self(10);
-    pub(super) const MAP: Self = Self(11);
-    pub(super) const STRUCT: Self = Self(12);
+    /// A boolean that is true, where a structure has it.
+    pub const TRUE: Self = Self(1);
+    /// One that is false.
+    pub const FALSE: Self = Self(2);
+    /// A number of 8 bits.
+    pub const I8: Self = Self(3);
+    /// A number of 16 bits.
+    pub const I16: Self = Self(4);
+    /// A number of 32 bits.
+    pub const I32: Self = Self(5);
+    /// A number of 64 bits.
+    pub const I64: Self = Self(6);
+    /// A floating point number of 64 bits.
+    pub const DOUBLE: Self = Self(7);
+    /// Bytes or a text.
+    pub const BINARY: Self = Self(8);
+    /// A list.
+    pub const LIST: Self = Self(9);
+    /// A set.
+    pub const SET: Self = Self(10);
+    /// A map.
+    pub const MAP: Self = Self(11);
+    /// A structure.
+    pub const STRUCT: Self = Self(12);
 }
 
 /// Reads from the head of some bytes.
 #[derive(Debug)]
-pub(super) struct Reader<'a> {
+pub struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
     /// At the head of `bytes`.
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
     /// What has not been read.
-    pub(super) fn rest(&self) -> &'a [u8] {
+    pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
     /// Hands every field of a structure to `each`, which must read it or skip it.
-    pub(super) fn structure(&mut self, mut each: impl FnMut(&mut Self, i16, ThriftType) -> Checked<()>) -> Checked<()> {
+    pub fn structure(&mut self, mut each: impl FnMut(&mut Self, i16, ThriftType) -> Checked<()>) -> Checked<()> {
         let mut id = 0_i16;
         loop {
             let head = self.byte()?;
@@ -59,7 +71,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The head of a list: the type of its elements, and how many there are.
-    pub(super) fn list(&mut self) -> Checked<(ThriftType, usize)> {
+    pub fn list(&mut self) -> Checked<(ThriftType, usize)> {
         let head = self.byte()?;
         let len = match head >> 4 {
             15 => self.length()?,
@@ -70,7 +82,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The elements of a list of structures, each read by `each`.
-    pub(super) fn structures(&mut self, mut each: impl FnMut(&mut Self) -> Checked<()>) -> Checked<()> {
+    pub fn structures(&mut self, mut each: impl FnMut(&mut Self) -> Checked<()>) -> Checked<()> {
         match self.list()? {
             (ThriftType::STRUCT, len) => (0..len).try_for_each(|_| each(self)),
             (_, 0) => Ok(()),
@@ -79,35 +91,35 @@ impl<'a> Reader<'a> {
     }
 
     /// An integer of 16, 32 or 64 bits.
-    pub(super) fn integer(&mut self) -> Checked<i64> {
+    pub fn integer(&mut self) -> Checked<i64> {
         Ok(zigzag(self.varint()?))
     }
 
     /// An integer that must not be negative.
-    pub(super) fn natural(&mut self) -> Checked<u64> {
+    pub fn natural(&mut self) -> Checked<u64> {
         u64::try_from(self.integer()?).map_err(|_| "its metadata has a negative number where none can be".into())
     }
 
     /// An integer of 32 bits.
-    pub(super) fn i32(&mut self) -> Checked<i32> {
+    pub fn i32(&mut self) -> Checked<i32> {
         i32::try_from(self.integer()?).map_err(|_| TOO_LARGE.into())
     }
 
     /// Bytes or a text.
-    pub(super) fn binary(&mut self) -> Checked<&'a [u8]> {
+    pub fn binary(&mut self) -> Checked<&'a [u8]> {
         let len = self.length()?;
         self.take(len)
     }
 
     /// A number of seven bits per byte, the lowest first.
-    pub(super) fn varint(&mut self) -> Checked<u64> {
+    pub fn varint(&mut self) -> Checked<u64> {
         let (value, rest) = varint(self.rest)?;
         self.rest = rest;
         Ok(value)
     }
 
     /// Skips a field.
-    pub(super) fn skip(&mut self, kind: ThriftType) -> Checked<()> {
+    pub fn skip(&mut self, kind: ThriftType) -> Checked<()> {
         self.skip_nested(kind, 0)
     }
 
@@ -173,7 +185,7 @@ const CUT_OFF: &str = "its metadata is cut off";
 const TOO_LARGE: &str = "its metadata has a number that is too large";
 
 /// A number of seven bits per byte, the lowest first; and what follows it.
-pub(super) fn varint(bytes: &[u8]) -> Checked<(u64, &[u8])> {
+pub fn varint(bytes: &[u8]) -> Checked<(u64, &[u8])> {
     let mut value = 0_u64;
     for (position, byte) in bytes.iter().enumerate().take(10) {
         value |= u64::from(byte & 0x7F) << (7 * position);
@@ -186,7 +198,7 @@ pub(super) fn varint(bytes: &[u8]) -> Checked<(u64, &[u8])> {
 }
 
 /// Decodes a signed number: 0, 1, 2, 3 are 0, -1, 1, -2.
-pub(super) fn zigzag(value: u64) -> i64 {
+pub fn zigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 

@@ -1,0 +1,54 @@
+//! Parquet files as sources and as the export: written and read by DuckDB, judged by what Python says of the same rows
+//! as CSV.
+
+use crate::support::keys;
+use crate::support::lake::{Files, Lake, RATINGS, as_parquet_job, sample, truth};
+use crate::support::parquet::as_parquet;
+use serde_json::json;
+use std::collections::BTreeSet;
+
+async fn holds(lake: &Lake, files: &Files) -> BTreeSet<String> {
+    let expected = truth(files, "Sci-Fi");
+    let (names, rows) = lake.exported().await;
+    assert_eq!(rows, expected, "the export");
+    assert_eq!(lake.table_rows().await, expected, "the table");
+    assert_eq!(lake.tables().await, ["movies", "ratings", "scifi"]);
+    names.into_iter().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_parquet_files_parquet_files_and_a_manifest() {
+    let (lake, mut files) = (Lake::with(as_parquet_job).await, sample());
+    lake.upload_all(&as_parquet(&files)).await;
+    lake.run_well(json!({})).await;
+    assert_eq!(lake.queries().await.len(), 2, "the table's own files are the export");
+    let mut versions = vec![holds(&lake, &files).await];
+    for round in 0..2 {
+        let name = format!("ratings/more-{round}.csv");
+        files.insert(name.clone(), format!("{RATINGS}700,1,{round}.5,1\n").into_bytes());
+        let more = Files::from([(name.clone(), files[&name].clone())]);
+        lake.upload_all(&as_parquet(&more)).await;
+        lake.run_well(json!({})).await;
+        versions.push(holds(&lake, &files).await);
+    }
+    // Those of two versions stay: a reader of the older manifest may still be at work.
+    let (folder, _) = lake.export().split_once(".json").unwrap();
+    let left: BTreeSet<String> = keys(&lake, &format!("{folder}/")).await.into_iter().collect();
+    assert_eq!(left, versions[1].union(&versions[2]).cloned().collect());
+    assert_eq!(lake.versions().await.len(), 2);
+
+    // A file without the column, one of another type, and one that is none: each is named, and nothing is published.
+    let header = "movieId,title,kinds\n5,X,Sci-Fi\n";
+    let other = as_parquet(&Files::from([("movies/bad.csv".to_owned(), header.as_bytes().to_vec())]));
+    let ratings =
+        as_parquet(&Files::from([("movies/bad.csv".to_owned(), format!("{RATINGS}1,1,1.5,1\n").into_bytes())]));
+    let text = Files::from([("movies/bad.parquet".to_owned(), b"movieId,title,genres\n5,X,Sci-Fi\n".to_vec())]);
+    for (bad, what) in [(other, "no column \"genres\""), (ratings, "no column \"title\""), (text, "not a Parquet file")]
+    {
+        lake.upload_all(&bad).await;
+        let (error, cause) = lake.run_badly(json!({})).await;
+        assert_eq!(error, "InvalidSource", "{cause}");
+        assert!(cause.contains("movies/bad.parquet") && cause.contains(what), "{what}: {cause}");
+    }
+    holds(&lake, &files).await;
+}
