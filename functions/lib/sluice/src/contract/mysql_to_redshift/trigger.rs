@@ -35,8 +35,8 @@ pub enum Range {
     Named(Vec<Moment>),
 }
 
-/// How many windows can be named.
-pub const MAX_NAMED: usize = 100;
+/// How many windows can be named: what is said of them stands in a payload.
+pub const MAX_NAMED: usize = 50;
 
 /// What an execution is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
