@@ -2,7 +2,7 @@
 //! about a header.
 
 /// How many bytes are looked at.
-pub(super) const HEAD_BYTES: usize = 10;
+pub(crate) const HEAD_BYTES: usize = 10;
 
 /// What a file begins with, and what it is then.
 const KINDS: [(&[u8], &str); 14] = [
@@ -26,7 +26,7 @@ const KINDS: [(&[u8], &str); 14] = [
 const BZIP2_BLOCKS: [&[u8]; 2] = [b"1AY&SY", b"\x17rE8P\x90"];
 
 /// What a file is that begins with `head`, if it is surely none that can be read.
-pub(super) fn kind(head: &[u8]) -> Option<&'static str> {
+pub(crate) fn kind(head: &[u8]) -> Option<&'static str> {
     if head.starts_with(&[0xFF, 0xFE]) || head.starts_with(&[0xFE, 0xFF]) {
         return Some("not UTF-8: the file begins with a UTF-16 byte order mark; export it as UTF-8");
     }

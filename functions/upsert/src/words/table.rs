@@ -47,7 +47,13 @@ impl<'a> Words<'a> {
     pub(crate) async fn ensure_table(&self, connection: &mut PgConnection, start: &Start) -> Result<()> {
         let mut columns = columns(connection, &self.target.full_name).await?;
         // Words from before there was a record are kept if they are about such keys.
-        let fits = columns.get(&self.target.spec.shape.key).is_some_and(|kind| kind == self.target.key_type());
+        let fits = self
+            .target
+            .spec
+            .shape
+            .keys
+            .iter()
+            .all(|key| columns.get(key).is_some_and(|kind| kind == self.target.key_type()));
         if !columns.is_empty() && (start.drops_words || !fits) {
             drop_words(connection, &self.target.full_name).await?;
             columns.clear();

@@ -3,6 +3,7 @@
 use super::Problem;
 use super::near::did_you_mean;
 use serde_json::{Map, Value};
+use std::ops::RangeInclusive;
 
 /// An object of a spec on its way into its type.
 pub(crate) struct Fields<'p> {
@@ -93,6 +94,31 @@ impl<'p> Fields<'p> {
         found.or(default)
     }
 
+    /// A whole number within a range.
+    pub(crate) fn number(&mut self, name: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
+        let given = self.take(name)?;
+        let found = whole(&given).filter(|number| range.contains(number));
+        if found.is_none() {
+            self.wrong(name, format!("is {given}, not a number from {} to {}", range.start(), range.end()));
+        }
+        found
+    }
+
+    /// A list of at most so many texts, all different.
+    pub(crate) fn texts(&mut self, name: &'static str, most: usize) -> Option<Vec<String>> {
+        let given = self.take(name)?;
+        let texts = given.as_array().map(|texts| texts.iter().map(|text| text.as_str().map(ToOwned::to_owned)));
+        let Some(texts) = texts.and_then(Iterator::collect::<Option<Vec<String>>>).filter(|texts| texts.len() <= most)
+        else {
+            self.wrong(name, format!("is not a list of at most {most} texts"));
+            return None;
+        };
+        if let Some((place, text)) = texts.iter().enumerate().find(|(place, text)| texts[..*place].contains(text)) {
+            self.wrong_within(&format!("{name}/{place}"), format!("{text:?} is there already"));
+        }
+        Some(texts)
+    }
+
     /// That the field `name` is wrong.
     pub(crate) fn wrong(&mut self, name: &str, what: impl Into<String>) {
         let pointer = self.pointer_of(name);
@@ -131,6 +157,12 @@ impl<'p> Fields<'p> {
             self.wrong(name, what);
         }
     }
+}
+
+/// A whole number, also if it is written with decimals that are zeros: to JSON Schema 24.0 is an integer.
+pub(crate) fn whole(value: &Value) -> Option<u32> {
+    let text = value.as_number()?.to_string();
+    text.strip_suffix(".0").unwrap_or(&text).parse().ok()
 }
 
 /// The pointer of a part of what stands at `pointer`.
