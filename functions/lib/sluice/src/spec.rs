@@ -6,8 +6,8 @@
 //! - `fields`: the fields of a JSON object, each asked for once; what is left over is a problem.
 //! - `names`: what may be called how.
 //! - `near`: which of some names was meant by another one.
-//! - `source`, with `suffix`, `format`, `column`, `column_type`, `pattern` and `constant`; `shape`, with `aggregate` and
-//!   `condition`; `target`: the parts.
+//! - `source`, with `suffix`, `format`, `column`, `column_type`, `pattern` and `constant`: the first part.
+//! - `shape`, with `aggregate` and `condition`, and `target`: the others.
 //! - `table`: the columns that a spec gives its table.
 //! - `later`: what of the language the functions do not follow yet.
 //! - `earlier`: the form before this one, refused with what it is called now.
