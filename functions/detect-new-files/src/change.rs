@@ -101,7 +101,7 @@ impl<'a> Known<'a> {
                     "format, columns or shape changed since {table} was loaded, and on_overlap last_run keeps nothing by \
                      which to correct what it holds; {RELOAD}"
                 )),
-                OnOverlap::AllFiles | OnOverlap::NewestFile => Change::Reload {
+                OnOverlap::AllFiles | OnOverlap::NewestFile | OnOverlap::NewestRow => Change::Reload {
                     why: "since the spec's format, columns, shape or newest_by changed".to_owned(),
                     finds_loaded: true,
                 },
