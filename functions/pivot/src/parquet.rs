@@ -62,6 +62,7 @@ use schema::{Role, Schema, SpecColumn, Wanted};
 use sluice::contract::{ColumnKind, SourceFile};
 use sluice::spec::{Place, Unit};
 use sluice::{Error, Kind, Result};
+use std::borrow::Cow;
 use std::ops::Range;
 use values::ColumnReader;
 
