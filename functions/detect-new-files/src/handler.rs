@@ -16,7 +16,7 @@ use sluice::edge::Invocation;
 use sluice::env::Env;
 use sluice::ledger::{Ledger, Sameness};
 use sluice::lock::{self, Acquired};
-use sluice::spec::{NewestBy, OnBad, OnOverlap, OnRepeatedFile, Print, Spec};
+use sluice::spec::Print;
 use sluice::store::{Condition, Latest, Store};
 use sluice::time::format_time;
 use sluice::{Error, Kind, Result, aws, executions};
@@ -113,7 +113,7 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
         Change::FullLook { .. } => Window::new(None, lookback_hours, trigger.since),
         Change::Reload { .. } => Window::everything(),
     };
-    let (source, prefix, sameness) = (&spec.source, input.prefix.as_str(), sameness(&spec));
+    let (source, prefix, sameness) = (&spec.source, input.prefix.as_str(), Sameness::of(&spec));
     let watermark = watermark.map(format_time);
     let Some(listing) = listing else {
         let view = View { source, prefix, window: &window, assumed, sameness, change: &change };
@@ -193,19 +193,6 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
 
 fn misconfigured(execution: &Execution, what: &str) -> Error {
     Error::new(Kind::Misconfigured, format!("job {}: {what}", execution.job))
-}
-
-/// When two versions of a file are the same: the date matters only where it decides which file speaks.
-fn sameness(spec: &Spec) -> Sameness {
-    let (source, target) = (&spec.source, &spec.target);
-    let by_date = match target.on_overlap {
-        OnOverlap::NewestFile | OnOverlap::NewestRow => target.newest_by == NewestBy::Modified,
-        OnOverlap::AllFiles => {
-            (target.on_repeated_file, source.on_bad_file) == (OnRepeatedFile::Fail, OnBad::Quarantine)
-        }
-        OnOverlap::LastRun => false,
-    };
-    if by_date { Sameness::BytesAndDate } else { Sameness::Bytes }
 }
 
 /// What a person should know of how files were found; nothing of the first run of a job, which has loaded nothing yet.

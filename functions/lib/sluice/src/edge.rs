@@ -79,25 +79,38 @@ where
     let field = |path: &str| event.payload.pointer(path).and_then(|value| value.as_str()).unwrap_or("none").to_owned();
     let span = info_span!("invocation", job = field("/execution/job"), sfn.execution_id = field("/execution/id"));
     let invocation = Invocation { attempt: event.context.request_id, deadline_ms: event.context.deadline };
-    let input: I = decode(event.payload)?;
-    // A task of its own, so that a panic becomes a typed error.
-    let outcome = tokio::spawn(handler(context, invocation, input).instrument(span.clone())).await;
-    let result = outcome.unwrap_or_else(|failure| {
-        let text = match failure.try_into_panic() {
-            Ok(panic) => panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("no text")
-                .to_owned(),
-            Err(_) => "the task was cancelled".to_owned(),
-        };
-        Err(Error::new(Kind::InvariantBroken, format!("panic: {text}")))
-    });
+    let result = match decode(event.payload) {
+        Ok(input) => {
+            // A task of its own, so that a panic becomes a typed error.
+            let task = tokio::spawn(handler(context, invocation, input).instrument(span.clone()));
+            task.await.unwrap_or_else(|failure| Err(panicked(failure)))
+        }
+        Err(error) => Err(error),
+    };
     let duration_ms = u64::try_from(started.elapsed().as_millis()).expect("an invocation lasts a quarter of an hour");
     let outcome = result.as_ref().map_or_else(|error| error.kind().name(), |_| "ok");
-    span.in_scope(|| info!(duration_ms, outcome, "invocation ended"));
+    span.in_scope(|| {
+        // The runtime logs it too, but outside the span: that line does not say of which execution it is.
+        if let Err(error) = &result {
+            error!(error.kind = %error.kind(), "{error}");
+        }
+        info!(duration_ms, outcome, "invocation ended");
+    });
     result
+}
+
+/// What a task that ended without a result says.
+fn panicked(failure: tokio::task::JoinError) -> Error {
+    let text = match failure.try_into_panic() {
+        Ok(panic) => panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no text")
+            .to_owned(),
+        Err(_) => "the task was cancelled".to_owned(),
+    };
+    Error::new(Kind::InvariantBroken, format!("panic: {text}"))
 }
 
 /// Decodes an event.

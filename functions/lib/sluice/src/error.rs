@@ -1,5 +1,6 @@
 //! One error type, seven kinds. The kind's name is the `errorType` that the state machine matches on.
 
+pub mod advice;
 mod aws;
 
 use std::error::Error as StdError;

@@ -217,6 +217,11 @@ fn a_service_that_cannot_be_reached_is_a_transient_failure_with_its_causes() {
         assert_eq!(ended["outcome"], "TransientFailure");
         assert!(ended["timestamp"].as_str().unwrap().ends_with('Z'));
         assert!(ended.to_string().contains("arn:x:execution:m:e"), "{ended}");
+        // A search for the execution finds the error too, which the runtime logs without it.
+        let failed = lines.iter().find(|line| line["level"] == "ERROR" && line["error.kind"] == "TransientFailure");
+        let failed = failed.unwrap_or_else(|| panic!("{function}: {log}"));
+        assert_eq!(failed["span"]["sfn.execution_id"], "arn:x:execution:m:e", "{failed}");
+        assert_eq!(failed["message"], message, "{failed}");
     }
 }
 

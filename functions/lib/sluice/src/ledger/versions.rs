@@ -1,6 +1,7 @@
 //! What the entries come to, read in their order. Pure.
 
 use crate::contract::{LedgerEntry, Loaded, SourceFile};
+use crate::spec::{NewestBy, OnBad, OnOverlap, OnRepeatedFile, Spec};
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -14,6 +15,19 @@ pub enum Sameness {
 }
 
 impl Sameness {
+    /// For a job with this spec: the date matters only where it decides which file speaks.
+    pub fn of(spec: &Spec) -> Self {
+        let (source, target) = (&spec.source, &spec.target);
+        let by_date = match target.on_overlap {
+            OnOverlap::NewestFile | OnOverlap::NewestRow => target.newest_by == NewestBy::Modified,
+            OnOverlap::AllFiles => {
+                (target.on_repeated_file, source.on_bad_file) == (OnRepeatedFile::Fail, OnBad::Quarantine)
+            }
+            OnOverlap::LastRun => false,
+        };
+        if by_date { Self::BytesAndDate } else { Self::Bytes }
+    }
+
     /// What of the date makes a version another one.
     fn date(self, last_modified: &str) -> &str {
         match self {
