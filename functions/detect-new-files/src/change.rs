@@ -30,7 +30,7 @@ pub(crate) enum Change {
     FullLook {
         /// Because of this.
         why: String,
-        /// Files that are loaded must still be selected.
+        /// Files that are loaded, or were before the table was emptied, must still be selected.
         selects_loaded: bool,
     },
     /// All files are, and the table becomes what they say.
@@ -61,6 +61,17 @@ impl<'a> Known<'a> {
         self.document.filter(|document| document.print.target == now.target)
     }
 
+    /// Whether words that outlive a lost table may be of files that `now` no longer selects: they would count again.
+    /// Those of another bucket, reading or mode do not outlive it.
+    fn may_bring_back(&self, now: &Print) -> bool {
+        self.lost(now).is_some_and(|Loaded { print, .. }| {
+            now.on_overlap.keeps_words()
+                && (print.on_overlap, &print.reading) == (now.on_overlap, &now.reading)
+                && !print.selection.is_of_other_bucket(&now.selection)
+                && !print.selection.selects_as(&now.selection)
+        })
+    }
+
     /// What was loaded into the target of `now`, if its record says that it was restored from a time before the last
     /// load; and the `detected_at` of the last run that the target knows of.
     pub(crate) fn restored(&self, now: &Print) -> Option<(&'a Loaded, &'a str)> {
@@ -80,8 +91,15 @@ impl<'a> Known<'a> {
         }
         let table = &now.target;
         let Some(assumed) = self.assumed(now) else {
-            let why = format!("nothing is recorded as loaded into {table}");
-            return Change::FullLook { why, selects_loaded: false };
+            let selects_loaded = self.may_bring_back(now);
+            let why = match selects_loaded {
+                false => format!("nothing is recorded as loaded into {table}"),
+                true => format!(
+                    "{table} has lost what was loaded into it, of which the schema sluice may have the words still, and \
+                     the prefix, source.suffix or source.read_hidden changed"
+                ),
+            };
+            return Change::FullLook { why, selects_loaded };
         };
         if assumed.print.selection.is_of_other_bucket(&now.selection) {
             let (before, after) = (&assumed.print.selection.bucket, &now.selection.bucket);
@@ -279,6 +297,29 @@ mod tests {
             let known = Known { record: record.as_ref(), document: document.as_ref() };
             assert_eq!(word(&known.change(&print(), false)), expected, "{what}");
         }
+    }
+
+    #[test]
+    fn what_an_emptied_table_held_must_still_be_selected_if_it_may_come_back() {
+        let (document, emptied) = (loaded(), Record { loaded: None });
+        let narrowed = || Selection { suffixes: vec![".txt".to_owned()], ..print().selection };
+        let rows: [(&str, Alter, &str); 5] = [
+            ("selection alone", |_| (), "full look at what is selected"),
+            ("reading", |print| print.reading = "s".to_owned(), "full look"),
+            ("on_overlap", |print| print.on_overlap = OnOverlap::NewestFile, "full look"),
+            ("bucket", |print| print.selection.bucket = "pond".to_owned(), "full look"),
+            ("table", |print| print.target = "public.u".to_owned(), "full look"),
+        ];
+        for (what, alter, expected) in rows {
+            let mut now = Print { selection: narrowed(), ..print() };
+            alter(&mut now);
+            let known = Known { record: Some(&emptied), document: Some(&document) };
+            assert_eq!(word(&known.change(&now, false)), expected, "{what}");
+        }
+        let last_run = Loaded { print: Print { on_overlap: OnOverlap::LastRun, ..print() }, ..loaded() };
+        let now = Print { selection: narrowed(), ..last_run.print.clone() };
+        let known = Known { record: Some(&emptied), document: Some(&last_run) };
+        assert_eq!(word(&known.change(&now, false)), "full look", "no words are kept");
     }
 
     #[test]

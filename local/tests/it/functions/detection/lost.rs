@@ -87,6 +87,24 @@ fn a_table_that_lost_all_of_which_no_file_is_left_is_told() {
     assert_eq!(loads.look(None, &json!({})).unwrap()["new_file_count"], 0, "nothing was ever loaded");
 }
 
+/// Words outlive a table that was emptied: those of a file that is no longer selected would count again.
+#[test]
+fn a_table_that_lost_all_brings_back_no_file_that_is_no_longer_selected() {
+    let mut loads = Loads::new(parts(24));
+    loads.parts.source["suffix"] = json!(".txt");
+    loads.aws.world().objects.insert("input_data/c.txt".to_owned(), object(3));
+    let (name, text) = loads.look(None, &json!({})).unwrap_err();
+    assert_eq!(name, "Misconfigured");
+    let told = "no longer selected: 2, among them input_data/a.csv, input_data/b.csv; ";
+    assert!(text.contains(told) && text.contains("{\"reload\": true}"), "{text}");
+    assert_eq!(loads.look(None, &json!({"reload": true})).unwrap()["new_file_count"], 1);
+    // With last_run nothing is kept that could come back.
+    let mut loads = Loads::new(Parts { target: json!({"table": "t", "on_overlap": "last_run"}), ..parts(24) });
+    loads.parts.source["suffix"] = json!(".txt");
+    loads.aws.world().objects.insert("input_data/c.txt".to_owned(), object(3));
+    assert_eq!(loads.look(None, &json!({})).unwrap()["new_file_count"], 1);
+}
+
 /// A bucket is a part of what is selected, and what is in another one cannot be asked for.
 #[test]
 fn a_table_that_was_loaded_from_another_bucket_is_refused() {
