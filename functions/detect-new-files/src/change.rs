@@ -44,6 +44,13 @@ pub(crate) enum Change {
     Refused(String),
 }
 
+/// Whether a record is older than the document, which S3 says was written at `written_at`, RFC 3339 in whole seconds:
+/// this run has waited for the lock, and another one has loaded meanwhile. The record would look as if the table had
+/// lost something; by the document, upsert finds whether it has.
+pub(crate) fn is_outdated(record: &Record, written_at: Option<&str>) -> bool {
+    record.asked_at.as_deref().zip(written_at).is_some_and(|(asked_at, written_at)| asked_at < written_at)
+}
+
 impl<'a> Known<'a> {
     /// What is taken to be loaded into the target of `now`: the record if it was asked, else the document.
     pub(crate) fn assumed(&self, now: &Print) -> Option<&'a Loaded> {
@@ -204,6 +211,20 @@ mod tests {
         Loaded { generation: "g".to_owned(), detected_at: "2024-01-02T00:00:00.000Z".to_owned(), print: print() }
     }
 
+    fn record(loaded: Option<Loaded>) -> Record {
+        Record { loaded, asked_at: None }
+    }
+
+    #[test]
+    fn a_record_that_was_asked_for_before_the_document_was_written_is_outdated() {
+        let at = |asked_at: &str| Record { asked_at: Some(asked_at.to_owned()), ..record(None) };
+        let written_at = Some("2024-01-02T00:00:01.000Z");
+        assert!(is_outdated(&at("2024-01-02T00:00:00.999Z"), written_at));
+        assert!(!is_outdated(&at("2024-01-02T00:00:01.000Z"), written_at));
+        assert!(!is_outdated(&at("2024-01-02T00:00:00.999Z"), None), "there is no document");
+        assert!(!is_outdated(&record(None), written_at), "it was asked for under the lock");
+    }
+
     /// What comes of it, in a word.
     fn word(change: &Change) -> &'static str {
         match change {
@@ -255,7 +276,7 @@ mod tests {
         for (what, alter, expected) in rows {
             let mut now = print();
             alter(&mut now);
-            let (document, record) = (loaded(), Record { loaded: Some(loaded()) });
+            let (document, record) = (loaded(), record(Some(loaded())));
             for record in [None, Some(&record)] {
                 let known = Known { record, document: Some(&document) };
                 assert_eq!(word(&known.change(&now, false)), expected, "{what}, {record:?}");
@@ -282,7 +303,7 @@ mod tests {
             detected_at: format!("2024-01-{day:02}T00:00:00.000Z"),
             print: print(),
         };
-        let asked = |loaded: Option<Loaded>| Some(Record { loaded });
+        let asked = |loaded: Option<Loaded>| Some(record(loaded));
         for (what, record, document, expected) in [
             ("the first run", None, None, "full look"),
             ("the first run, asked", asked(None), None, "full look"),
@@ -301,7 +322,7 @@ mod tests {
 
     #[test]
     fn what_an_emptied_table_held_must_still_be_selected_if_it_may_come_back() {
-        let (document, emptied) = (loaded(), Record { loaded: None });
+        let (document, emptied) = (loaded(), record(None));
         let narrowed = || Selection { suffixes: vec![".txt".to_owned()], ..print().selection };
         let rows: [(&str, Alter, &str); 5] = [
             ("selection alone", |_| (), "full look at what is selected"),
@@ -324,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_look_that_found_nothing_new_is_not_repeated() {
-        let record = Record { loaded: Some(loaded()) };
+        let record = record(Some(loaded()));
         let now = Print { selection: Selection { read_hidden: true, ..print().selection }, ..print() };
         let mut document = Loaded { print: now.clone(), ..loaded() };
         let change = |document: &Loaded, now: &Print| {
@@ -340,8 +361,8 @@ mod tests {
     #[test]
     fn what_was_loaded_and_is_not_there_is_noticed() {
         let day = |day: u8| Loaded { detected_at: format!("2024-01-{day:02}T00:00:00.000Z"), ..loaded() };
-        let (document, empty) = (day(3), Record { loaded: None });
-        let [restored, same] = [2, 3].map(|number| Record { loaded: Some(day(number)) });
+        let (document, empty) = (day(3), record(None));
+        let [restored, same] = [2, 3].map(|number| record(Some(day(number))));
         let here = print();
         let other = Print { target: "public.u".to_owned(), ..print() };
         let of = |record: Option<&Record>, now: &Print| {
@@ -359,7 +380,7 @@ mod tests {
 
     #[test]
     fn what_is_assumed_is_of_this_table() {
-        let (document, record) = (loaded(), Record { loaded: None });
+        let (document, record) = (loaded(), record(None));
         assert_eq!(Known { record: None, document: Some(&document) }.assumed(&print()), Some(&document));
         assert_eq!(Known { record: Some(&record), document: Some(&document) }.assumed(&print()), None);
         let now = Print { target: "public.u".to_owned(), ..print() };

@@ -104,7 +104,9 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
     let watermark = watermark::last_success(executions, execution).await?;
     let document = store.read_latest_json::<Loaded>(&keys::loaded(&execution.job)).await?;
     let print = spec.print(store.bucket(), &input.prefix);
-    let known = Known { record: input.record.as_ref(), document: document.as_ref().map(|latest| &latest.document) };
+    let written_at = document.as_ref().and_then(|latest| latest.modified).map(format_time);
+    let record = input.record.as_ref().filter(|record| !change::is_outdated(record, written_at.as_deref()));
+    let known = Known { record, document: document.as_ref().map(|latest| &latest.document) };
     let assumed = known.assumed(&print);
     let change = known.change(&print, trigger.reload);
     let lookback_hours = spec.source.lookback_hours;
