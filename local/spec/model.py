@@ -383,6 +383,12 @@ class Version:
         return not self.may_be_any and key not in self.bad_keys
 
 
+def fitting(key):
+    if isinstance(key, str) and len(key.encode()) > 1600:
+        raise Bad("a key that is too long for an index")
+    return key
+
+
 def version(source, columns, shape, name, data, modified):
     """The rows that count, each a dict of the values that are used, with its rank among equals; and the keys of bad rows."""
     found, pivot, good = Version(modified, name), shape.get("pivot"), 0
@@ -408,7 +414,7 @@ def version(source, columns, shape, name, data, modified):
                 good += 1
                 continue
             row = {column: value(column) for column in used}
-            if any(row[column] is None for column in shape["keys"]):
+            if any(fitting(row[column]) is None for column in shape["keys"]):
                 raise Bad("a key is null")
             if pivot and pivot.get("other", "bad_row") == "bad_row" and (row[pivot["on"]] or "") not in pivot["into"]:
                 raise Bad(f"unknown category {row[pivot['on']]!r}")
@@ -421,7 +427,7 @@ def version(source, columns, shape, name, data, modified):
             if source.get("on_bad_row", "fail") == "fail":
                 raise Bad(f"{name}, row {number}: {bad}") from None
             try:
-                key = tuple(value(column) for column in shape["keys"])
+                key = tuple(fitting(value(column)) for column in shape["keys"])
             except Bad:
                 key = (None,)
             found.may_be_any |= None in key

@@ -5,8 +5,9 @@ use crate::BoxError;
 use crate::deployment::Deployment;
 use crate::report::quoted_table;
 use sluice::contract::{Execution, Loaded, keys};
+use sluice::input::PassedOver;
 use sluice::ledger::each_loaded;
-use sluice::spec::{OnOverlap, Target};
+use sluice::spec::{OnOverlap, Source, Spec, Target};
 use sluice::store::Store;
 use sqlx::PgConnection;
 use std::collections::BTreeSet;
@@ -21,9 +22,10 @@ const NAMED: usize = 3;
 /// As S3 and the server have it.
 pub(crate) async fn forget_if_gone(
     deployment: &Deployment,
-    target: &Target,
+    spec: &Spec,
     loads: bool,
 ) -> Result<Option<String>, BoxError> {
+    let target = &spec.target;
     let (s3, key) = (deployment.s3(), keys::loaded(&deployment.job));
     let got = match s3.get_object().bucket(&deployment.bucket).key(&key).send().await {
         Ok(got) => got,
@@ -38,7 +40,7 @@ pub(crate) async fn forget_if_gone(
     let mut connection = deployment.connect().await?;
     let Some(why) = why_gone(&mut connection, &deployment.job, target, &loaded).await? else { return Ok(None) };
     let table = target.full_name();
-    let gone = told_gone(&gone(deployment, &loaded).await?, target.on_overlap);
+    let gone = told_gone(&gone(deployment, &spec.source, &loaded).await?, target.on_overlap);
     if !loads {
         return Ok(Some(format!("{table}: {why}; a run that loads will look at all files{gone}")));
     }
@@ -46,8 +48,8 @@ pub(crate) async fn forget_if_gone(
     Ok(Some(format!("{table}: {why}, so all files are looked at{gone}")))
 }
 
-/// The files that were loaded and are gone from the bucket.
-async fn gone(deployment: &Deployment, loaded: &Loaded) -> Result<BTreeSet<String>, BoxError> {
+/// The files that were loaded and are gone from the bucket or no longer selected.
+async fn gone(deployment: &Deployment, source: &Source, loaded: &Loaded) -> Result<BTreeSet<String>, BoxError> {
     let (s3, mut files) = (deployment.s3(), BTreeSet::new());
     // Of an execution the ledger asks whose job it is.
     let execution = Execution {
@@ -64,14 +66,18 @@ async fn gone(deployment: &Deployment, loaded: &Loaded) -> Result<BTreeSet<Strin
     each_loaded(&store, &execution, loaded, take).await?;
     let mut pages = s3.list_objects_v2().bucket(&deployment.bucket).prefix(&deployment.prefix).into_paginator().send();
     while let Some(page) = pages.next().await {
-        for key in page?.contents().iter().filter_map(|object| object.key()) {
-            files.remove(key);
+        for object in page?.contents() {
+            // Markers of folders are never loaded, so the size is no matter.
+            let is_input = |key: &&str| PassedOver::of(source, &deployment.prefix, key, 1).is_none();
+            if let Some(key) = object.key().filter(is_input) {
+                files.remove(key);
+            }
         }
     }
     Ok(files)
 }
 
-/// What is to be said of files that are gone.
+/// What is to be said of files that are gone or no longer selected.
 fn told_gone(files: &BTreeSet<String>, on_overlap: OnOverlap) -> String {
     if files.is_empty() {
         return String::new();
@@ -84,7 +90,10 @@ fn told_gone(files: &BTreeSet<String>, on_overlap: OnOverlap) -> String {
             "what they said is lost unless the schema sluice still has it"
         }
     };
-    format!("; {} of those that were loaded are gone from the bucket, and {what}: {first}{more}", files.len())
+    format!(
+        "; {} of those that were loaded are gone from the bucket or no longer selected, and {what}: {first}{more}",
+        files.len()
+    )
 }
 
 /// Why the table is not the one that was loaded; `None` if it is.
@@ -142,7 +151,7 @@ mod tests {
     fn files_that_are_gone_are_counted_and_named() {
         let files = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
         assert_eq!(told_gone(&files(&[]), OnOverlap::LastRun), "");
-        let told = "; 1 of those that were loaded are gone from the bucket, and what they said is lost: in/a";
+        let told = "; 1 of those that were loaded are gone from the bucket or no longer selected, and what they said is lost: in/a";
         assert_eq!(told_gone(&files(&["in/a"]), OnOverlap::LastRun), told);
         let told = told_gone(&files(&["d", "c", "b", "a"]), OnOverlap::AllFiles);
         assert!(told.starts_with("; 4 of") && told.ends_with("sluice still has it: a, b, c, ..."), "{told}");

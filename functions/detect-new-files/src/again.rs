@@ -44,7 +44,7 @@ pub(crate) async fn answer(
     owner: &Owner,
     listed_after: Option<&str>,
 ) -> Result<Option<String>> {
-    let Some(Latest { document, etag }) = pending(store, &owner.job).await? else { return Ok(None) };
+    let Some(Latest { document, etag, .. }) = pending(store, &owner.job).await? else { return Ok(None) };
     if listed_after == Some(&etag) {
         let answered = Again { answered: true, ..document };
         let is_answered = store.write_json_if(&keys::again(&owner.job), &answered, Condition::Matches(&etag)).await?;

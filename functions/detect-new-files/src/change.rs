@@ -30,7 +30,7 @@ pub(crate) enum Change {
     FullLook {
         /// Because of this.
         why: String,
-        /// Files that are loaded must still be selected.
+        /// Files that are loaded, or were before the table was emptied, must still be selected.
         selects_loaded: bool,
     },
     /// All files are, and the table becomes what they say.
@@ -42,6 +42,13 @@ pub(crate) enum Change {
     },
     /// An operator has to decide.
     Refused(String),
+}
+
+/// Whether a record is older than the document, which S3 says was written at `written_at`, RFC 3339 in whole seconds:
+/// this run has waited for the lock, and another one has loaded meanwhile. The record would look as if the table had
+/// lost something; by the document, upsert finds whether it has.
+pub(crate) fn is_outdated(record: &Record, written_at: Option<&str>) -> bool {
+    record.asked_at.as_deref().zip(written_at).is_some_and(|(asked_at, written_at)| asked_at < written_at)
 }
 
 impl<'a> Known<'a> {
@@ -59,6 +66,17 @@ impl<'a> Known<'a> {
     pub(crate) fn lost(&self, now: &Print) -> Option<&'a Loaded> {
         self.record.filter(|record| record.loaded.is_none())?;
         self.document.filter(|document| document.print.target == now.target)
+    }
+
+    /// Whether words that outlive a lost table may be of files that `now` no longer selects: they would count again.
+    /// Those of another bucket, reading or mode do not outlive it.
+    fn may_bring_back(&self, now: &Print) -> bool {
+        self.lost(now).is_some_and(|Loaded { print, .. }| {
+            now.on_overlap.keeps_words()
+                && (print.on_overlap, &print.reading) == (now.on_overlap, &now.reading)
+                && !print.selection.is_of_other_bucket(&now.selection)
+                && !print.selection.selects_as(&now.selection)
+        })
     }
 
     /// What was loaded into the target of `now`, if its record says that it was restored from a time before the last
@@ -80,8 +98,15 @@ impl<'a> Known<'a> {
         }
         let table = &now.target;
         let Some(assumed) = self.assumed(now) else {
-            let why = format!("nothing is recorded as loaded into {table}");
-            return Change::FullLook { why, selects_loaded: false };
+            let selects_loaded = self.may_bring_back(now);
+            let why = match selects_loaded {
+                false => format!("nothing is recorded as loaded into {table}"),
+                true => format!(
+                    "{table} has lost what was loaded into it, of which the schema sluice may have the words still, and \
+                     the prefix, source.suffix or source.read_hidden changed"
+                ),
+            };
+            return Change::FullLook { why, selects_loaded };
         };
         if assumed.print.selection.is_of_other_bucket(&now.selection) {
             let (before, after) = (&assumed.print.selection.bucket, &now.selection.bucket);
@@ -188,6 +213,20 @@ mod tests {
         Loaded { generation: "g".to_owned(), detected_at: "2024-01-02T00:00:00.000Z".to_owned(), print: print() }
     }
 
+    fn record(loaded: Option<Loaded>) -> Record {
+        Record { loaded, asked_at: None }
+    }
+
+    #[test]
+    fn a_record_that_was_asked_for_before_the_document_was_written_is_outdated() {
+        let at = |asked_at: &str| Record { asked_at: Some(asked_at.to_owned()), ..record(None) };
+        let written_at = Some("2024-01-02T00:00:01.000Z");
+        assert!(is_outdated(&at("2024-01-02T00:00:00.999Z"), written_at));
+        assert!(!is_outdated(&at("2024-01-02T00:00:01.000Z"), written_at));
+        assert!(!is_outdated(&at("2024-01-02T00:00:00.999Z"), None), "there is no document");
+        assert!(!is_outdated(&record(None), written_at), "it was asked for under the lock");
+    }
+
     /// What comes of it, in a word.
     fn word(change: &Change) -> &'static str {
         match change {
@@ -239,7 +278,7 @@ mod tests {
         for (what, alter, expected) in rows {
             let mut now = print();
             alter(&mut now);
-            let (document, record) = (loaded(), Record { loaded: Some(loaded()) });
+            let (document, record) = (loaded(), record(Some(loaded())));
             for record in [None, Some(&record)] {
                 let known = Known { record, document: Some(&document) };
                 assert_eq!(word(&known.change(&now, false)), expected, "{what}, {record:?}");
@@ -266,7 +305,7 @@ mod tests {
             detected_at: format!("2024-01-{day:02}T00:00:00.000Z"),
             print: print(),
         };
-        let asked = |loaded: Option<Loaded>| Some(Record { loaded });
+        let asked = |loaded: Option<Loaded>| Some(record(loaded));
         for (what, record, document, expected) in [
             ("the first run", None, None, "full look"),
             ("the first run, asked", asked(None), None, "full look"),
@@ -284,8 +323,31 @@ mod tests {
     }
 
     #[test]
+    fn what_an_emptied_table_held_must_still_be_selected_if_it_may_come_back() {
+        let (document, emptied) = (loaded(), record(None));
+        let narrowed = || Selection { suffixes: vec![".txt".to_owned()], ..print().selection };
+        let rows: [(&str, Alter, &str); 5] = [
+            ("selection alone", |_| (), "full look at what is selected"),
+            ("reading", |print| print.reading = "s".to_owned(), "full look"),
+            ("on_overlap", |print| print.on_overlap = OnOverlap::NewestFile, "full look"),
+            ("bucket", |print| print.selection.bucket = "pond".to_owned(), "full look"),
+            ("table", |print| print.target = "public.u".to_owned(), "full look"),
+        ];
+        for (what, alter, expected) in rows {
+            let mut now = Print { selection: narrowed(), ..print() };
+            alter(&mut now);
+            let known = Known { record: Some(&emptied), document: Some(&document) };
+            assert_eq!(word(&known.change(&now, false)), expected, "{what}");
+        }
+        let last_run = Loaded { print: Print { on_overlap: OnOverlap::LastRun, ..print() }, ..loaded() };
+        let now = Print { selection: narrowed(), ..last_run.print.clone() };
+        let known = Known { record: Some(&emptied), document: Some(&last_run) };
+        assert_eq!(word(&known.change(&now, false)), "full look", "no words are kept");
+    }
+
+    #[test]
     fn a_look_that_found_nothing_new_is_not_repeated() {
-        let record = Record { loaded: Some(loaded()) };
+        let record = record(Some(loaded()));
         let now = Print { selection: Selection { read_hidden: true, ..print().selection }, ..print() };
         let mut document = Loaded { print: now.clone(), ..loaded() };
         let change = |document: &Loaded, now: &Print| {
@@ -301,8 +363,8 @@ mod tests {
     #[test]
     fn what_was_loaded_and_is_not_there_is_noticed() {
         let day = |day: u8| Loaded { detected_at: format!("2024-01-{day:02}T00:00:00.000Z"), ..loaded() };
-        let (document, empty) = (day(3), Record { loaded: None });
-        let [restored, same] = [2, 3].map(|number| Record { loaded: Some(day(number)) });
+        let (document, empty) = (day(3), record(None));
+        let [restored, same] = [2, 3].map(|number| record(Some(day(number))));
         let here = print();
         let other = Print { target: "public.u".to_owned(), ..print() };
         let of = |record: Option<&Record>, now: &Print| {
@@ -320,7 +382,7 @@ mod tests {
 
     #[test]
     fn what_is_assumed_is_of_this_table() {
-        let (document, record) = (loaded(), Record { loaded: None });
+        let (document, record) = (loaded(), record(None));
         assert_eq!(Known { record: None, document: Some(&document) }.assumed(&print()), Some(&document));
         assert_eq!(Known { record: Some(&record), document: Some(&document) }.assumed(&print()), None);
         let now = Print { target: "public.u".to_owned(), ..print() };

@@ -104,7 +104,9 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
     let watermark = watermark::last_success(executions, execution).await?;
     let document = store.read_latest_json::<Loaded>(&keys::loaded(&execution.job)).await?;
     let print = spec.print(store.bucket(), &input.prefix);
-    let known = Known { record: input.record.as_ref(), document: document.as_ref().map(|latest| &latest.document) };
+    let written_at = document.as_ref().and_then(|latest| latest.modified).map(format_time);
+    let record = input.record.as_ref().filter(|record| !change::is_outdated(record, written_at.as_deref()));
+    let known = Known { record, document: document.as_ref().map(|latest| &latest.document) };
     let assumed = known.assumed(&print);
     let change = known.change(&print, trigger.reload);
     let lookback_hours = spec.source.lookback_hours;
@@ -122,19 +124,24 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
     };
 
     let search = Search { source, prefix, window: &window, forget: &trigger.forget };
-    let mut selected = None;
     let (restored, lost) = (known.restored(&print), known.lost(&print));
-    match (&change, assumed) {
-        (Change::Refused(why), _) => return Err(misconfigured(execution, why)),
-        (Change::FullLook { why, selects_loaded: true }, Some(assumed)) => {
-            if let Some(which) = search.not_selected(store, execution, assumed).await?.named() {
+    match &change {
+        Change::Refused(why) => return Err(misconfigured(execution, why)),
+        Change::FullLook { why, selects_loaded: true } => {
+            if let Some(loaded) = assumed.or(lost)
+                && let Some(which) = search.not_selected(store, execution, loaded).await?.named()
+            {
                 return Err(misconfigured(execution, &change::refuse_loss(why, &which, "no longer selected")));
             }
         }
-        (Change::Reload { finds_loaded: true, .. }, _) => selected = Some(KeySet::default()),
-        (Change::FullLook { .. }, _) if restored.is_some() || lost.is_some() => selected = Some(KeySet::default()),
         _ => {}
     }
+    let finds_loaded = match &change {
+        Change::Reload { finds_loaded, .. } => *finds_loaded,
+        Change::FullLook { .. } => restored.is_some() || lost.is_some(),
+        Change::Nothing | Change::Refused(_) => false,
+    };
+    let mut selected = finds_loaded.then(KeySet::default);
     let mut ledger = Ledger::new(store, execution, assumed, sameness, window.ledger_start());
     let mut batches = Batches::new(store, execution, &invocation.attempt);
     let skipped = search.run(listing, &mut ledger, &mut batches, selected.as_mut()).await?;

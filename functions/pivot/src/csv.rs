@@ -60,7 +60,7 @@ impl CsvReader {
     /// What makes the rest of the file unreadable.
     pub(crate) fn feed(&mut self, piece: &[u8], file: &SourceFile, batch: &mut Batch<'_>) -> Result<(), FileError> {
         let Self { line_ends, scanner, given, positions, names } = self;
-        let mut rows = Table { file, is_plain: is_plain(given, batch), batch, given, positions, names };
+        let mut rows = Table::new(file, batch, given, positions, names);
         scanner.feed(&line_ends.read(piece), &mut rows)
     }
 
@@ -70,7 +70,7 @@ impl CsvReader {
     /// As [`CsvReader::feed`].
     pub(crate) fn finish(&mut self, file: &SourceFile, batch: &mut Batch<'_>) -> Result<(), FileError> {
         let Self { line_ends, scanner, given, positions, names } = self;
-        let mut rows = Table { file, is_plain: is_plain(given, batch), batch, given, positions, names };
+        let mut rows = Table::new(file, batch, given, positions, names);
         scanner.feed(line_ends.finish(), &mut rows)?;
         scanner.finish(&mut rows)
     }
@@ -85,17 +85,14 @@ impl From<TooLarge> for FileError {
     }
 }
 
-/// Whether a file's rows need nothing but themselves to be read.
-fn is_plain(given: &Given, batch: &Batch<'_>) -> bool {
-    given.is_empty() && !batch.plan().takes_header
-}
-
 /// A file's rows on their way into the batch.
 struct Table<'t, 'a> {
     file: &'t SourceFile,
     batch: &'t mut Batch<'a>,
     given: &'t Given,
-    /// All of its fields are in the file, and none of its headers could be a row.
+    /// Its header could be a row if it came again.
+    takes_header: bool,
+    /// It could not, and all of the rows' fields are in the file.
     is_plain: bool,
     positions: &'t mut Option<Positions>,
     names: &'t mut HashSet<Vec<u8>>,
@@ -122,7 +119,7 @@ impl RowSink<FileError> for Table<'_, '_> {
         let header = unmarked.as_ref().unwrap_or(&record);
         let Some(positions) = *self.positions else { return self.bind(header) };
         let row = WholeRow { row: &record, width: positions.width, given: self.given };
-        if self.batch.plan().takes_header && header::is_header(header, self.names) {
+        if self.takes_header && header::is_header(header, self.names) {
             return self.bind(header);
         }
         let added = add_record(self.batch, positions, &row);
@@ -141,13 +138,31 @@ impl RowSink<FileError> for Table<'_, '_> {
     }
 }
 
-impl Table<'_, '_> {
+impl<'t, 'a> Table<'t, 'a> {
+    fn new(
+        file: &'t SourceFile,
+        batch: &'t mut Batch<'a>,
+        given: &'t Given,
+        positions: &'t mut Option<Positions>,
+        names: &'t mut HashSet<Vec<u8>>,
+    ) -> Self {
+        let mut table = Self { file, batch, given, takes_header: false, is_plain: false, positions, names };
+        table.know_header();
+        table
+    }
+
+    /// Works out what the names of the header, if it was there already, say of the rows.
+    fn know_header(&mut self) {
+        self.takes_header = self.batch.plan().reads_names(self.names);
+        self.is_plain = self.given.is_empty() && !self.takes_header;
+    }
+
     /// Fast path of rows that are not all in the file; those that may be a header have none. Not inlined, and given
     /// nothing but the row: it would slow down the loop for plain ones.
     #[cold]
     #[inline(never)]
     fn take_other_row(&mut self, row: FastRow<'_>) -> Option<()> {
-        if self.batch.plan().takes_header {
+        if self.takes_header {
             return None;
         }
         let positions = (*self.positions)?;
@@ -161,6 +176,7 @@ impl Table<'_, '_> {
         let found = header::positions(header, self.batch.plan());
         *self.positions = Some(found.map_err(|reason| FileError::new(RowNumber::Line(header.line), reason))?);
         *self.names = header::names(header);
+        self.know_header();
         Ok(())
     }
 }

@@ -14,6 +14,7 @@ use categories::Categories;
 use sluice::contract::{Column, ColumnKind};
 use sluice::spec::{Aggregate, ColumnType, FileType, OnBad, Other, Place, Spec};
 use sluice::{Error, Kind, Result};
+use std::collections::HashSet;
 
 /// A checked spec.
 #[derive(Debug)]
@@ -30,8 +31,6 @@ pub struct Plan {
     pub(crate) categories: Categories,
     /// What to do with any other category.
     pub(crate) other: OtherCategory,
-    /// A header makes a row: the names of the columns are values of these, as far as a file has them.
-    pub(crate) takes_header: bool,
     /// What the files hold; `None`: their suffixes tell.
     format: Option<FileType>,
     /// What to do with a row that cannot be read.
@@ -108,29 +107,28 @@ impl Plan {
             Other::Ignore => OtherCategory::Ignore,
             Other::Into(name) => OtherCategory::Into(index_of(name)),
         };
-        let mut plan = Self {
+        Ok(Self {
             places: columns.map(|column| column.place.clone()),
             key: Column { name: key.clone(), kind },
             zone: columns[0].zone.as_deref().and_then(Zone::named),
             categories,
             values,
             other,
-            takes_header: false,
             format: source.format.kind,
             on_bad_row: source.on_bad_row,
             on_bad_file: source.on_bad_file,
             per_file: target.on_overlap.keeps_words(),
-        };
-        plan.takes_header = plan.reads_names();
-        Ok(plan)
+        })
     }
 
-    /// Whether a row of the columns' own names is one.
-    fn reads_names(&self) -> bool {
-        let [key, category, value] = self.columns().map(|name| name.map(str::as_bytes));
-        key.is_none_or(|name| self.read_key(name).is_ok())
-            && category.is_none_or(|name| self.other != OtherCategory::BadRow || self.categories.get(name).is_some())
-            && value.is_none_or(|name| Decimal::parse(name).is_ok())
+    /// Whether the names of a header, in whatever order, may make a row: among them are values of all columns that the
+    /// file has.
+    pub(crate) fn reads_names(&self, names: &HashSet<Vec<u8>>) -> bool {
+        let is_category = |name: &[u8]| self.other != OtherCategory::BadRow || self.categories.get(name).is_some();
+        let [key, category, value] = self.columns().map(|column| column.is_some());
+        (!key || names.iter().any(|name| self.read_key(name).is_ok()))
+            && (!category || names.iter().any(|name| is_category(name)))
+            && (!value || names.iter().any(|name| Decimal::parse(name).is_ok()))
     }
 
     /// The names in a file of the columns of the key, the category and the value; `None` for those that the object's
@@ -173,6 +171,9 @@ impl Plan {
                 Err(_) => Err(not_utf_8(field)),
                 Ok("") => Err("no value, expected a text"),
                 Ok(text) if text.contains('\0') => Err(NUL),
+                Ok(text) if text.len() > MAX_TEXT_KEY_BYTES => {
+                    Err("a text of more than 1600 bytes, which an index of PostgreSQL may not hold")
+                }
                 Ok(text) => Ok(Key::Text(text)),
             },
         }
@@ -186,6 +187,11 @@ impl Plan {
         Date::parse(field, self.zone.as_ref())
     }
 }
+
+/// How long a key may be in UTF-8. An entry of a B-tree has at most 2,704 bytes: 8 of its own, and in the index of the
+/// words of files a key and a file's name, of 63 bytes for the bucket, a slash and 1,024 for the object's key, with 4
+/// bytes before each of the two. Where no words are kept, the limit is the same: a spec may change.
+pub const MAX_TEXT_KEY_BYTES: usize = 1_600;
 
 /// What is wrong with a text that holds one.
 pub(crate) const NUL: &str = "a NUL character, which PostgreSQL has not in a text";

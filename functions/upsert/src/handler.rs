@@ -13,9 +13,10 @@ use sluice::edge::Invocation;
 use sluice::env::Env;
 use sluice::ledger::Certainty;
 use sluice::store::Store;
+use sluice::time::format_time;
 use sluice::{Error, Kind, Result, aws};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tracing::{error, info};
 
 /// How long before Lambda's deadline the database gives up, so that its error still reaches the state machine.
@@ -72,6 +73,7 @@ async fn check(context: &Context, invocation: &Invocation, input: &Check) -> Res
     let spec = input.parts.spec(&input.execution.job)?;
     let application = format!("sluice {}", input.execution.name);
     let mut connection = context.database.connect(&context.config, &application).await?;
+    let asked_at = format_time(SystemTime::now().into());
     let time_left = time_left(invocation);
     let look = targets::look(&mut connection, &spec.target, &input.execution);
     let known = tokio::time::timeout(time_left, look).await.map_err(|_| {
@@ -79,7 +81,7 @@ async fn check(context: &Context, invocation: &Invocation, input: &Check) -> Res
             format!("what is loaded into {} was not told within {} s", spec.target.full_name(), time_left.as_secs());
         Error::new(Kind::TransientFailure, what)
     })??;
-    let record = known.record();
+    let record = Record { asked_at: Some(asked_at), ..known.record() };
     info!(is_loaded = record.loaded.is_some(), "target looked at");
     Ok(record)
 }

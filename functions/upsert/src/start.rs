@@ -19,7 +19,7 @@ pub(crate) struct Start {
     pub is_reload: bool,
     /// It has rows, but by no record of this job.
     pub is_unrecorded: bool,
-    /// Words that are kept are not of this job, or not of this reading, or are to go.
+    /// Words that are kept are not of this job, or not of this reading or mode, or are to go.
     pub drops_words: bool,
 }
 
@@ -37,16 +37,17 @@ impl Start {
         let has_own_words = match &known.written {
             Some(Loaded { print, .. }) => {
                 let is_elsewhere = print.selection.is_of_other_bucket(&manifest.print.selection);
-                print.reading == manifest.print.reading && !is_elsewhere
+                // Words of another mode may bear marks that this one does not know of.
+                let is_read_alike =
+                    (&print.reading, print.on_overlap) == (&manifest.print.reading, manifest.print.on_overlap);
+                is_read_alike && !is_elsewhere
             }
             None => targets::has_words_of_earlier_version(connection, &load.spec.target, &load.input.execution).await?,
         };
         let drops_words = is_reload || !has_own_words;
         // The words of a table that was emptied stay, also those of files that are gone from the bucket by now: the
         // ledger must go on to know these, or a change of the spec would drop them untold.
-        let written = known.written.as_ref().filter(|written| {
-            !drops_words && [written.print.on_overlap, manifest.print.on_overlap].iter().all(|mode| mode.keeps_words())
-        });
+        let written = known.written.as_ref().filter(|_| !drops_words && manifest.print.on_overlap.keeps_words());
         let (generation, after) = match loaded.as_ref().filter(|_| !is_reload).or(written) {
             Some(loaded) => (loaded.generation.clone(), Some(loaded.detected_at.clone())),
             None => (targets::new_generation(connection).await?, None),

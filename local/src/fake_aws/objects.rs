@@ -3,6 +3,7 @@
 use super::file_body::FileBody;
 use super::http::{Body, Request, Response};
 use super::{BUCKET, World};
+use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use serde::de::DeserializeOwned;
 use sluice::contract::ObjectRef;
 use std::collections::BTreeMap;
@@ -29,12 +30,16 @@ impl Object {
     /// The bytes of a range, or all.
     fn answer(&self, range: Option<ByteRange>) -> Response {
         let whole = self.file.as_ref().map_or(self.body.len() as u64, |file| file.len());
-        let Some(range) = range else {
-            return Response::new(200, self.part(0, whole)).with("ETag", &self.etag);
+        let answer = |status, first, end| {
+            let answer = Response::new(status, self.part(first, end)).with("ETag", &self.etag);
+            match DateTime::from_secs(self.modified).fmt(DateTimeFormat::HttpDate) {
+                Ok(modified) => answer.with("Last-Modified", &modified),
+                Err(_) => answer,
+            }
         };
+        let Some(range) = range else { return answer(200, 0, whole) };
         let Some([first, end]) = range.within(whole) else { return s3_error(416, "InvalidRange") };
-        let content_range = format!("bytes {first}-{}/{whole}", end - 1);
-        Response::new(206, self.part(first, end)).with("ETag", &self.etag).with("Content-Range", &content_range)
+        answer(206, first, end).with("Content-Range", &format!("bytes {first}-{}/{whole}", end - 1))
     }
 
     /// The bytes from `first` up to, but without, `end`. Those of a file are read when they are sent.

@@ -62,7 +62,7 @@ pub(super) async fn run(
         tell(&format!("the column {name:?} of Source is not used, and not read"));
     }
     let loads = !arguments.dry_run && arguments.explain.is_empty();
-    if let Some(line) = loaded::forget_if_gone(&deployment, &files.spec.target, loads).await? {
+    if let Some(line) = loaded::forget_if_gone(&deployment, &files.spec, loads).await? {
         tell(&line);
     }
     say(&format!("running {}", job.name));

@@ -31,7 +31,7 @@ impl Known {
     /// What is loaded; nothing if the table is gone or another one, or lost the rows that it had.
     pub fn record(&self) -> Record {
         let is_lost = !self.is_there || self.is_another || (self.had_rows && !self.has_rows);
-        Record { loaded: self.written.clone().filter(|_| !is_lost) }
+        Record { loaded: self.written.clone().filter(|_| !is_lost), asked_at: None }
     }
 }
 

@@ -31,7 +31,7 @@ pub async fn acquire(store: &Store, client: &Client, execution: &Execution) -> R
     if store.write_json_if(&key, &lock, Condition::Absent).await? {
         return Ok(Acquired::Ours);
     }
-    let Some(Latest { document: held, etag }) = store.read_latest_json::<Lock>(&key).await? else {
+    let Some(Latest { document: held, etag, .. }) = store.read_latest_json::<Lock>(&key).await? else {
         return Ok(Acquired::Held(format!("{key} is being replaced")));
     };
     if held.owner == execution.id && !held.released {
@@ -72,7 +72,9 @@ pub async fn is_of(store: &Store, execution: &Execution) -> Result<bool> {
 /// As [`Error::aws`].
 pub async fn release(store: &Store, owner: &Owner) -> Result<bool> {
     let key = keys::lock(&owner.job);
-    let Some(Latest { document: held, etag }) = store.read_latest_json::<Lock>(&key).await? else { return Ok(true) };
+    let Some(Latest { document: held, etag, .. }) = store.read_latest_json::<Lock>(&key).await? else {
+        return Ok(true);
+    };
     if held.owner != owner.id || held.released {
         return Ok(held.released);
     }

@@ -5,7 +5,7 @@ use crate::{Error, Kind, Result};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::SdkError;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::Object;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,6 +36,8 @@ pub struct Latest<T> {
     pub document: T,
     /// Its entity tag.
     pub etag: String,
+    /// When S3 says it was written, in whole seconds.
+    pub modified: Option<DateTime>,
 }
 
 /// When a write may happen.
@@ -110,8 +112,8 @@ impl Store {
     pub async fn read_latest_json<T: DeserializeOwned>(&self, key: &str) -> Result<Option<Latest<T>>> {
         match self.client.get_object().bucket(&self.bucket).key(key).send().await {
             Ok(output) => {
-                let etag = output.e_tag.clone().unwrap_or_default();
-                Ok(Some(Latest { document: decode(key, output.body).await?, etag }))
+                let (etag, modified) = (output.e_tag.clone().unwrap_or_default(), output.last_modified);
+                Ok(Some(Latest { document: decode(key, output.body).await?, etag, modified }))
             }
             Err(error) if error.as_service_error().is_some_and(|service| service.is_no_such_key()) => Ok(None),
             Err(error) => Err(Error::aws(format!("read {key}"), error)),

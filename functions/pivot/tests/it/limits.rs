@@ -7,7 +7,7 @@ use crate::support::{feed, pivot, quarantine_spec, source, spec, spec_of_texts};
 use memory::within;
 use pivot::batch::{Batch, MAX_ROW_BYTES};
 use pivot::csv::record::MAX_FIELDS;
-use pivot::plan::Plan;
+use pivot::plan::{MAX_TEXT_KEY_BYTES, Plan};
 use pivot::value::decimal::Decimal;
 use sluice::Kind;
 use sluice::spec::OnBad;
@@ -207,12 +207,28 @@ fn more_keys_than_memory_may_hold_are_refused() {
         |()| {
             let short = refused(&mut rows(1_000_001, |row| format!("Work,1,value-{row},x\n")));
             assert_eq!(short, Err((Kind::InvalidSource, too_many(1_000_002))));
-            let text = "v".repeat(1_000_000 - 2);
-            let long = (10..100).map(|row| format!("Work,1,{row}{text},x\n"));
+            // One key more than 64 MiB hold, and the header.
+            let text = "v".repeat(MAX_TEXT_KEY_BYTES - 5);
+            let long = (10_000..60_000).map(|row| format!("Work,1,{row}{text},x\n"));
             let long = refused(&mut std::iter::once(HEADER.to_owned()).chain(long));
-            assert_eq!(long, Err((Kind::InvalidSource, too_many(69))));
+            assert_eq!(long, Err((Kind::InvalidSource, too_many(41_945))));
         },
     );
+}
+
+/// Or one row would have PostgreSQL refuse all files.
+#[test]
+fn a_key_that_no_index_holds_is_a_bad_row() {
+    let mut spec = spec_of_texts();
+    spec.source.on_bad_row = OnBad::Quarantine;
+    // In bytes, not in characters.
+    let longest = "é".repeat(MAX_TEXT_KEY_BYTES / 2);
+    let text = format!("{HEADER}Work,1,{longest},x\nWork,2,{longest}v,x\nWork,3,k,x\n");
+    let found = pivot(&spec, &[("a.csv", text.as_bytes())], 1_000).unwrap();
+    assert_eq!(found.csv.lines().count(), 3, "a header and two keys");
+    let reason = "a text of more than 1600 bytes, which an index of PostgreSQL may not hold";
+    assert!(found.quarantine.contains(reason) && found.rejects.count == 1, "{}", found.quarantine);
+    assert!(found.rejects.first[0].contains("line 3, column 3 (Start date)"), "{:?}", found.rejects.first);
 }
 
 /// A bad row's key is remembered, so there must be an end to these too.

@@ -87,3 +87,22 @@ fn a_header_that_comes_again_is_no_row_where_it_could_be_one() {
         assert_eq!((found.tables, found.rows), (vec![table.to_owned()], [3, 0, 0]), "{other:?}");
     }
 }
+
+/// Names that are numbers, as those of columns for years are, may stand where a value is expected.
+#[test]
+fn a_header_that_comes_again_in_another_order_is_no_row_where_it_could_be_one() {
+    let text = "Start date,Project,Duration (in minutes),2024\na,Work,2,x\n\
+                Start date,Project,2024,Duration (in minutes)\na,Work,y,4\n";
+    for (other, table) in [
+        (Other::BadRow, "date,learning_minutes,work_minutes\na,0,6\n"),
+        (Other::Ignore, "date,learning_minutes,work_minutes\na,0,6\n"),
+        (Other::Into("other".to_owned()), "date,learning_minutes,other,work_minutes\na,0,0,6\n"),
+    ] {
+        let mut spec = spec_of_texts();
+        spec.shape.pivot.other = other.clone();
+        for chunk_len in [7, 1_000] {
+            let found = whole_texts(&spec, &[("a.csv", text)], chunk_len).unwrap();
+            assert_eq!((found.tables, found.rows), (vec![table.to_owned()], [2, 0, 0]), "{other:?}");
+        }
+    }
+}

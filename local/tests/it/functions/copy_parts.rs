@@ -11,6 +11,7 @@ pub(crate) async fn encoded(stack: &Fixture, types: &[&str], rows: &[Vec<String>
             "bigint" => "int8send",
             "smallint" => "int2send",
             "date" => "date_send",
+            "text" => "textsend",
             "numeric" => "numeric_send",
             other => panic!("{other} in a part"),
         };

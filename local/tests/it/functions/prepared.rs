@@ -4,7 +4,7 @@ use crate::functions::copy_parts;
 use crate::support::*;
 use serde_json::{Value, json};
 use sluice::contract::{Layout, STATE_COLUMN, file_number};
-use sluice::spec::{OnBad, Parts};
+use sluice::spec::{ColumnType, OnBad, Parts};
 
 /// A file as pivot found it.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub(crate) struct File {
     pub second: u32,
     /// A row of it is in quarantine whose key is not known.
     pub has_unknown_keys: bool,
-    /// Date, two sums and, if they are not whole, the state.
+    /// Key, two sums and, if they are not whole, the state.
     pub rows: Vec<String>,
 }
 
@@ -81,11 +81,13 @@ impl Run {
         let (keeps_words, has_states) =
             (spec.target.on_overlap.keeps_words(), spec.source.on_bad_row == OnBad::Quarantine);
         let prefix = format!("intermediate_data/{}/{}", stack.job, self.name);
+        let is_date = spec.source.columns[&spec.shape.keys[0]].kind == ColumnType::Date;
+        let kind = if is_date { "date" } else { "text" };
         let mut batches = Vec::new();
         for (index, files) in (0..).zip(&self.batches) {
             let key = format!("{prefix}/part-{index}.pgcopy");
             let rows = rows(index, files, keeps_words, has_states);
-            let types = ["bigint", "smallint", "date", "numeric", "numeric"].into_iter().enumerate();
+            let types = ["bigint", "smallint", kind, "numeric", "numeric"].into_iter().enumerate();
             let types = types.filter(|(place, _)| [keeps_words, has_states, true, true, true][*place]);
             let types: Vec<&str> = types.map(|(_, kind)| kind).collect();
             let body = copy_parts::encoded(stack, &types, &rows).await;

@@ -57,7 +57,7 @@ async fn the_record_says_what_is_loaded_until_that_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn words_outlive_a_table_that_is_emptied_but_not_another_reading() {
+async fn words_outlive_a_table_that_is_emptied_but_not_another_reading_or_mode() {
     let stack = fixture().await;
     let parts = parts("t", "all_files");
     let files = vec![vec![file("a.csv", 1, &["2024-01-01 1 1"]), file("b.csv", 1, &["2024-01-02 2 2"])]];
@@ -71,6 +71,19 @@ async fn words_outlive_a_table_that_is_emptied_but_not_another_reading() {
     otherwise.source["columns"]["project"] = json!("Category");
     Run::new(3, &otherwise, vec![vec![file("a.csv", 2, &["2024-01-01 3 3"])]]).load(&stack).await.unwrap();
     assert_eq!(rows_of(&stack, "t").await, ["2024-01-01 3 3"]);
+
+    // A mark of all_files would hide the file from newest_file for good.
+    let generation = record(&stack, &otherwise).await["generation"].clone();
+    sql(&stack, "update sluice.\"public.t\" set sluice_repeats = 'another'; truncate t").await;
+    otherwise.target["on_overlap"] = json!("newest_file");
+    Run::new(4, &otherwise, vec![vec![file("a.csv", 2, &["2024-01-01 3 3"])]]).load(&stack).await.unwrap();
+    assert_eq!(rows_of(&stack, "t").await, ["2024-01-01 3 3"]);
+    assert_ne!(record(&stack, &otherwise).await["generation"], generation);
+    // Nor does all_files add to what only newest_file would leave alone.
+    sql(&stack, "truncate t").await;
+    otherwise.target["on_overlap"] = json!("all_files");
+    Run::new(5, &otherwise, vec![vec![file("b.csv", 3, &["2024-01-01 4 4"])]]).load(&stack).await.unwrap();
+    assert_eq!(rows_of(&stack, "t").await, ["2024-01-01 4 4"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -403,3 +403,23 @@ async fn keys_that_get_smaller_are_told() {
         assert_eq!(notes(&output), expected, "{mode}, {newer}");
     }
 }
+
+/// As long as pivot takes them, of a bucket and an object with the longest names that S3 allows; and of letters by
+/// chance, which no compression makes shorter.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_longest_key_fits_into_the_indexes() {
+    let stack = fixture().await;
+    let mut random = Random::new(0);
+    let letters = *b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut text = |len: usize| -> String {
+        (0..len).map(|_| char::from(letters[usize::try_from(random.below(36)).unwrap()])).collect()
+    };
+    let name = text(63 + 1 + 1_024 - format!("{}/input_data/", stack.bucket).len());
+    let row = format!("{} 1 2", text(1_600));
+    for mode in ["all_files", "newest_file", "last_run"] {
+        let mut parts = parts(&format!("t_{mode}"), mode);
+        parts.source["columns"]["date"]["type"] = json!("text");
+        Run::new(1, &parts, vec![vec![file(&name, 1, &[&row])]]).load(&stack).await.unwrap();
+        assert_eq!(rows_of(&stack, &format!("t_{mode}")).await, [row.as_str()], "{mode}");
+    }
+}

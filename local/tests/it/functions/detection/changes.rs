@@ -207,7 +207,7 @@ impl<'a> History<'a> {
     /// One look of the function in the newest run, by the table's record if that `is_known`.
     fn look(&mut self, trigger: &Value, is_known: bool) -> Result<Found, String> {
         let execution = self.aws.world().runs.last().unwrap().execution.clone();
-        let record = is_known.then(|| Record { loaded: self.now_there().record.clone() });
+        let record = is_known.then(|| Record { loaded: self.now_there().record.clone(), asked_at: None });
         self.aws.world().now = self.now;
         let parts = self.parts();
         let output = self.function.invoke(&detect(&execution, parts, record, trigger)).map_err(|(error, text)| {

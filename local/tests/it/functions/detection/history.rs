@@ -332,7 +332,7 @@ impl<'a> History<'a> {
             (world.runs[run].execution.clone(), if is_dry_run { json!({"dry_run": true}) } else { json!({}) })
         };
         let asked_at = format_time(SystemTime::now().into());
-        let record = Some(Record { loaded: self.record.clone() });
+        let record = Some(Record { loaded: self.record.clone(), asked_at: None });
         let event = detect(&execution, parts(self.lookback_hours), record, &input);
         let output = self.function.invoke(&event).map_err(|(name, text)| {
             eprintln!("{}: {name}: {text}", execution.name);

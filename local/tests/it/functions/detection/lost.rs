@@ -58,8 +58,12 @@ impl Loads {
     }
 
     fn look(&mut self, record: Option<Loaded>, trigger: &Value) -> Result<Value, (String, String)> {
+        self.look_by(Record { loaded: record, asked_at: None }, trigger)
+    }
+
+    fn look_by(&mut self, record: Record, trigger: &Value) -> Result<Value, (String, String)> {
         let execution = execution("look", BEGINNING + 9 * HOUR);
-        self.function.invoke(&detect(&execution, self.parts.clone(), Some(Record { loaded: record }), trigger))
+        self.function.invoke(&detect(&execution, self.parts.clone(), Some(record), trigger))
     }
 
     fn manifest(&self, output: &Value) -> Manifest {
@@ -85,6 +89,24 @@ fn a_table_that_lost_all_of_which_no_file_is_left_is_told() {
     assert!(text.contains("no file is left under input_data/") && text.contains(&keys::loaded("m")), "{text}");
     loads.aws.world().objects.remove(&keys::loaded("m"));
     assert_eq!(loads.look(None, &json!({})).unwrap()["new_file_count"], 0, "nothing was ever loaded");
+}
+
+/// Words outlive a table that was emptied: those of a file that is no longer selected would count again.
+#[test]
+fn a_table_that_lost_all_brings_back_no_file_that_is_no_longer_selected() {
+    let mut loads = Loads::new(parts(24));
+    loads.parts.source["suffix"] = json!(".txt");
+    loads.aws.world().objects.insert("input_data/c.txt".to_owned(), object(3));
+    let (name, text) = loads.look(None, &json!({})).unwrap_err();
+    assert_eq!(name, "Misconfigured");
+    let told = "no longer selected: 2, among them input_data/a.csv, input_data/b.csv; ";
+    assert!(text.contains(told) && text.contains("{\"reload\": true}"), "{text}");
+    assert_eq!(loads.look(None, &json!({"reload": true})).unwrap()["new_file_count"], 1);
+    // With last_run nothing is kept that could come back.
+    let mut loads = Loads::new(Parts { target: json!({"table": "t", "on_overlap": "last_run"}), ..parts(24) });
+    loads.parts.source["suffix"] = json!(".txt");
+    loads.aws.world().objects.insert("input_data/c.txt".to_owned(), object(3));
+    assert_eq!(loads.look(None, &json!({})).unwrap()["new_file_count"], 1);
 }
 
 /// A bucket is a part of what is selected, and what is in another one cannot be asked for.
@@ -118,6 +140,21 @@ fn files_that_a_restored_table_lost_and_that_are_gone_are_named() {
     let found = loads.look(Some(restored), &json!({})).unwrap();
     assert!(!found["notes"].to_string().contains("lost"), "{found}");
     assert_eq!(found["new_file_count"], 1);
+}
+
+/// A run that was started by hand asks for the record, and then waits for another run, which loads.
+#[test]
+fn a_record_from_before_the_last_load_says_nothing_of_a_loss() {
+    let mut loads = Loads::new(parts(24));
+    let document = keys::loaded("m");
+    loads.aws.world().objects.get_mut(&document).unwrap().modified = (BEGINNING + 5 * HOUR) / 1_000;
+    for (loaded, hours, is_told) in
+        [(None, 4, false), (Some(1), 4, false), (None, 6, true), (Some(1), 6, true), (Some(2), 4, false)]
+    {
+        let record = Record { loaded: loaded.map(|number| loads.loaded(number)), asked_at: Some(at(hours)) };
+        let found = loads.look_by(record, &json!({})).unwrap();
+        assert_eq!(found["notes"].to_string().contains("b.csv"), is_told, "{loaded:?}, {hours}: {found}");
+    }
 }
 
 #[test]

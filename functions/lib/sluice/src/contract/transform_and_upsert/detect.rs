@@ -168,6 +168,9 @@ pub struct Again {
 pub struct Record {
     /// What is loaded; `None` if nothing is, or if the table is gone or was emptied.
     pub loaded: Option<Loaded>,
+    /// When it was asked for, RFC 3339, if that was done without the lock: another run may have loaded since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<String>,
 }
 
 /// What a job has loaded into its target: kept beside the table, in `sluice.targets`, and in the bucket, where the
