@@ -3,11 +3,14 @@
 //! Errors and logs name file, line, column and rule, never the value of a cell: that stands in the quarantine only. But
 //! PostgreSQL quotes values, in any language, so it depends on the SQLSTATE what is kept:
 //!
-//! - a unique, foreign key or exclusion constraint: `Key (a, b)=(...) is not present in table "t".`;
-//! - a check, NOT NULL or partition, which quotes the whole row: nothing but the message, which names the constraint;
+//! - a unique, foreign key or exclusion constraint: `Key (a, b)=(..., ...) is not present in table "t".`;
+//! - a check, NOT NULL or partition, which quotes the whole row: its date, if nothing but numbers stands before it;
 //! - data (class 22): the message, without what is quoted in it, which may be a value;
 //! - what a trigger or a function of somebody's raises: its message, which is the only cause there is, and where;
 //! - everything else: the message and its DETAIL, which are about tables, locks and settings.
+//!
+//! Of the values a date is kept: all else that a load writes are texts and sums, so a date is the key of a row, and
+//! tells which one it is.
 
 use std::fmt;
 
@@ -53,7 +56,7 @@ impl fmt::Display for Fields<'_> {
         };
         f.write_str(&message)?;
         let detail = self.detail.and_then(|detail| match self.code {
-            "23502" | "23514" | "44000" => None,
+            "23502" | "23514" | "44000" => row(detail),
             _ if class == "23" => key(detail),
             _ if class == "22" || is_raised(self.code) => None,
             _ => Some(detail.to_owned()),
@@ -88,8 +91,27 @@ impl fmt::Display for Fields<'_> {
 fn key(detail: &str) -> Option<String> {
     let (columns, rest) = detail.split_once("=(")?;
     // A value may hold a parenthesis, so the last one ends them.
-    let (_, rest) = rest.rsplit_once(')')?;
-    Some(format!("{columns}=(...){rest}"))
+    let (values, rest) = rest.rsplit_once(')')?;
+    let values: Vec<&str> = values.split(", ").map(|value| if is_date(value) { value } else { "..." }).collect();
+    Some(format!("{columns}=({}){rest}", values.join(", ")))
+}
+
+/// Of `Failing row contains (2024-01-01, a, 1).` the date that stands first, numbers aside.
+fn row(detail: &str) -> Option<String> {
+    let (before, rest) = detail.split_once('(')?;
+    let (values, _) = rest.rsplit_once(')')?;
+    let mut values = values.split(", ").skip_while(|value| *value == "null" || value.parse::<f64>().is_ok());
+    let date = values.next().filter(|value| is_date(value))?;
+    Some(format!("{before}({date}, ...)"))
+}
+
+/// `YYYY-MM-DD`, and nothing else.
+fn is_date(value: &str) -> bool {
+    value.len() == 10
+        && value.bytes().enumerate().all(|(place, byte)| match place {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        })
 }
 
 /// A message without what stands between its first and its last quote, of whatever language.
@@ -120,7 +142,13 @@ mod tests {
                 "23514",
                 "new row for relation \"days\" violates check constraint \"too_long\"",
                 "Failing row contains (2024-03-01, 0, 12).",
+                "new row for relation \"days\" violates check constraint \"too_long\"; Failing row contains (2024-03-01, ...)",
+            ),
+            (
+                "23514",
                 "new row for relation \"days\" violates check constraint \"too_long\"",
+                "Failing row contains (7, null, 2024-03-01, 12, secret).",
+                "new row for relation \"days\" violates check constraint \"too_long\"; Failing row contains (2024-03-01, ...)",
             ),
             (
                 "23514",
@@ -133,14 +161,14 @@ mod tests {
                 "insert or update on table \"days\" violates foreign key constraint \"too_long\"",
                 "Key (date)=(2024-03-01) is not present in table \"calendar\".",
                 "insert or update on table \"days\" violates foreign key constraint \"too_long\"; \
-                 Key (date)=(...) is not present in table \"calendar\"",
+                 Key (date)=(2024-03-01) is not present in table \"calendar\"",
             ),
             (
                 "23505",
                 "duplicate key value violates unique constraint \"too_long\"",
                 "Key (lower(name), date)=(se)cr=(et, 2024-03-01) already exists.",
                 "duplicate key value violates unique constraint \"too_long\"; \
-                 Key (lower(name), date)=(...) already exists; table \"public.days\"",
+                 Key (lower(name), date)=(..., 2024-03-01) already exists; table \"public.days\"",
             ),
             (
                 "23P01",
@@ -218,7 +246,7 @@ mod tests {
             column: Some("note"),
             ..Fields::default()
         };
-        assert!(column.to_string().ends_with("violates not-null constraint"), "{column}");
+        assert!(column.to_string().ends_with("constraint; Failing row contains (2024-03-01, ...)"), "{column}");
     }
 
     #[test]

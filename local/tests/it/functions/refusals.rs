@@ -21,19 +21,19 @@ fn with_trigger(body: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_constraint_refuses_is_told_by_its_name_and_without_values() {
+async fn what_a_constraint_refuses_is_told_with_its_row_and_without_its_values() {
     let stack = fixture_with(vpc_mode()).await;
     for (statements, parts) in [
         (
             format!("{TARGET}; alter table pomodoro_day_catg add constraint too_long check (work_minutes < 1440)"),
-            &["(SQLSTATE 23514)", "\"too_long\""][..],
+            &["(SQLSTATE 23514)", "\"too_long\"", "(2024-03-01, ...)"][..],
         ),
         (
             format!(
                 "drop table if exists calendar; create table calendar (day date primary key); {TARGET};
                  alter table pomodoro_day_catg add constraint known foreign key (date) references calendar"
             ),
-            &["(SQLSTATE 23503)", "\"known\"", "Key (date)=(...) is not present in table \"calendar\""],
+            &["(SQLSTATE 23503)", "\"known\"", "Key (date)=(2024-03-01) is not present in table \"calendar\""],
         ),
         (
             format!(
@@ -42,14 +42,14 @@ async fn what_a_constraint_refuses_is_told_by_its_name_and_without_values() {
             ),
             &["(SQLSTATE 23505)", "\"once\"", "Key (work_minutes)=(...) already exists"],
         ),
-        (with_trigger("new.work_minutes := null;"), &["(SQLSTATE 23502)", "\"work_minutes\""]),
+        (with_trigger("new.work_minutes := null;"), &["(SQLSTATE 23502)", "\"work_minutes\"", "(2024-03-01, ...)"]),
     ] {
         let (error, cause) = refused(&stack, &statements).await;
         assert_eq!(error, "InvalidSource", "{cause}");
         for part in parts {
             assert!(cause.contains(part), "{part}: {cause}");
         }
-        assert!(!["at line", "987654", "2024-03-01"].iter().any(|value| cause.contains(value)), "{cause}");
+        assert!(!cause.contains("at line") && !cause.contains("987654"), "{cause}");
     }
 }
 
