@@ -99,7 +99,7 @@ fn a_header_that_comes_again_in_another_order_is_no_row_where_it_could_be_one() 
         (Other::Into("other".to_owned()), "date,learning_minutes,other,work_minutes\na,0,0,6\n"),
     ] {
         let mut spec = spec_of_texts();
-        spec.shape.pivot.other = other.clone();
+        spec.shape.pivot.as_mut().unwrap().other = other.clone();
         for chunk_len in [7, 1_000] {
             let found = whole_texts(&spec, &[("a.csv", text)], chunk_len).unwrap();
             assert_eq!((found.tables, found.rows), (vec![table.to_owned()], [2, 0, 0]), "{other:?}");
