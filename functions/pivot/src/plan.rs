@@ -171,9 +171,7 @@ impl Plan {
                 Err(_) => Err(not_utf_8(field)),
                 Ok("") => Err("no value, expected a text"),
                 Ok(text) if text.contains('\0') => Err(NUL),
-                Ok(text) if text.len() > MAX_TEXT_KEY_BYTES => {
-                    Err("a text of more than 1600 bytes, which an index of PostgreSQL may not hold")
-                }
+                Ok(text) if text.len() > MAX_TEXT_KEY_BYTES => Err(LONG_TEXT_KEY),
                 Ok(text) => Ok(Key::Text(text)),
             },
         }
@@ -191,7 +189,11 @@ impl Plan {
 /// How long a key may be in UTF-8. An entry of a B-tree has at most 2,704 bytes: 8 of its own, and in the index of the
 /// words of files a key and a file's name, of 63 bytes for the bucket, a slash and 1,024 for the object's key, with 4
 /// bytes before each of the two. Where no words are kept, the limit is the same: a spec may change.
+/// Of several keys all texts together have it.
 pub const MAX_TEXT_KEY_BYTES: usize = 1_600;
+
+/// What is wrong with a longer one.
+pub(crate) const LONG_TEXT_KEY: &str = "a text of more than 1600 bytes, which an index of PostgreSQL may not hold";
 
 /// What is wrong with a text that holds one.
 pub(crate) const NUL: &str = "a NUL character, which PostgreSQL has not in a text";

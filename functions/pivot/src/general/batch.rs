@@ -5,6 +5,7 @@ use super::plan::{Field, GeneralPlan, OtherStem, Shaping};
 use super::table::{Full, KeyIndex, Rows, Table};
 use super::value::Value;
 use crate::batch::{FileError, Tally};
+use crate::plan::{LONG_TEXT_KEY, MAX_TEXT_KEY_BYTES};
 use crate::reject::RowNumber;
 use sluice::contract::{LoadedFile, SourceFile};
 use sluice::spec::OnBad;
@@ -165,6 +166,9 @@ impl<'p> GeneralBatch<'p> {
         if let Some((slot, _)) = plan.keys.iter().find(|(slot, _)| values[*slot].is_null()) {
             return Err(Trouble::Row(Some(*slot), "no value, and it is a key".into()));
         }
+        if plan.keys.iter().map(|(slot, _)| text_bytes(&values[*slot])).sum::<usize>() > MAX_TEXT_KEY_BYTES {
+            return Err(Trouble::Row(plan.keys.first().map(|(slot, _)| *slot), LONG_TEXT_KEY.into()));
+        }
         self.key.clear();
         for (slot, kind) in &plan.keys {
             values[*slot]
@@ -221,13 +225,16 @@ impl<'p> GeneralBatch<'p> {
     /// Remembers the key of a bad row: what its file says of it is not whole.
     fn mark(&mut self, row: &impl Row) -> std::result::Result<(), Full> {
         self.key.clear();
+        let mut length = 0;
         for (slot, kind) in &self.plan.keys {
             let field = &self.plan.fields[*slot];
             let value = match row.is_sure(*slot) {
                 true => read(field, row.raw(*slot, field, self.file_rows)).ok(),
                 false => None,
             };
-            let written = value.filter(|value| !value.is_null()).map(|value| value.write(*kind, &mut self.key));
+            length += value.as_ref().map_or(0, text_bytes);
+            let value = value.filter(|value| !value.is_null() && length <= MAX_TEXT_KEY_BYTES);
+            let written = value.map(|value| value.write(*kind, &mut self.key));
             if !matches!(written, Some(Ok(()))) {
                 self.has_unknown_keys = true;
                 return Ok(());
@@ -285,4 +292,12 @@ fn read<'r>(field: &'r Field, raw: Raw<'r>) -> std::result::Result<Value<'r>, Re
         field.reader.finished(value.clone())?;
     }
     Ok(value)
+}
+
+/// How long a text is in UTF-8; 0 of all else.
+fn text_bytes(value: &Value<'_>) -> usize {
+    match value {
+        Value::Text(text) => text.len(),
+        _ => 0,
+    }
 }
