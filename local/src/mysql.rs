@@ -6,9 +6,9 @@
 mod data;
 mod installation;
 mod launch;
-mod packages;
 
 use crate::guard::Guard;
+use crate::packages::{self, Wanted};
 use crate::server::{self, Account, unusable};
 use crate::setup_error::SetupError;
 use data::Data;
@@ -20,6 +20,15 @@ use std::process::Child;
 
 /// Its name for people, and that of its files.
 const NAME: &str = "MySQL";
+
+/// The packages that hold a server and nothing else.
+const PACKAGES: Wanted = Wanted {
+    name: "MariaDB",
+    absent: "There is no MySQL or MariaDB on this machine.",
+    packages: &["mariadb-server-core", "mariadb-server-core-10.6", "mysql-server-core-8.0", "mysql-server-core"],
+    folder: "mysql-packages",
+};
+
 const FOLDER: &str = "mysql";
 
 /// A running server with the user `sluice_owner`, who may do everything. Dropping it stops the server: open
@@ -112,10 +121,11 @@ fn choose<T>(
             Err(error) => refused.push(format!("{}: {error}", installation.server().display())),
         }
     }
-    let unpacked =
-        packages::unpack(tools_dir, report).and_then(|folder| installation::unpacked(&folder, home, account)).and_then(
-            |installation| start(&installation).map(|(started, password)| (started, password, installation.version())),
-        );
+    let unpacked = packages::unpack(&PACKAGES, tools_dir, report)
+        .and_then(|folder| installation::unpacked(&folder, home, account))
+        .and_then(|installation| {
+            start(&installation).map(|(started, password)| (started, password, installation.version()))
+        });
     unpacked.map_err(|mut error| {
         for reason in &refused {
             error.what.push_str("\nPassed over ");

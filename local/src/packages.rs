@@ -1,4 +1,4 @@
-//! A server out of the system's packages, Debian's and Ubuntu's: fetched and unpacked into the cache, not installed,
+//! Programs out of the system's packages, Debian's and Ubuntu's: fetched and unpacked into the cache, not installed,
 //! without root.
 
 use crate::guard;
@@ -9,28 +9,36 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The packages that hold a server and nothing else, best first.
-const PACKAGES: [&str; 4] =
-    ["mariadb-server-core", "mariadb-server-core-10.6", "mysql-server-core-8.0", "mysql-server-core"];
-
-/// Where they are unpacked, and what marks that as complete.
-const FOLDER: &str = "mysql-packages";
+/// What marks a folder as complete.
 const MARKER: &str = ".complete";
 
-/// The folder in `tools_dir` that a server was unpacked into, which this does if need be. Processes that ask at the
+/// A program, and the packages that hold it.
+pub(crate) struct Wanted {
+    /// What it is called, such as `MariaDB`.
+    pub(crate) name: &'static str,
+    /// What is missing where there are no such packages, as a sentence.
+    pub(crate) absent: &'static str,
+    /// The packages that hold it and little else, best first.
+    pub(crate) packages: &'static [&'static str],
+    /// The name of the folder that they are unpacked into.
+    pub(crate) folder: &'static str,
+}
+
+/// The folder in `tools_dir` that a program was unpacked into, which this does if need be. Processes that ask at the
 /// same time wait for the one that does it.
-pub(super) fn unpack(tools_dir: &Path, report: &dyn Fn(&str)) -> Result<PathBuf, SetupError> {
-    let folder = tools_dir.join(FOLDER);
+pub(crate) fn unpack(wanted: &Wanted, tools_dir: &Path, report: &dyn Fn(&str)) -> Result<PathBuf, SetupError> {
+    let Wanted { name, folder: folder_name, .. } = wanted;
+    let folder = tools_dir.join(folder_name);
     if folder.join(MARKER).exists() {
         return Ok(folder);
     }
     if !has("apt-get") || !has("dpkg-deb") {
-        return Err(SetupError::absent("There is no MySQL or MariaDB on this machine.", "Start on Debian or Ubuntu."));
+        return Err(SetupError::absent(wanted.absent, "Start on Debian or Ubuntu."));
     }
-    let log = tools_dir.join(format!("{FOLDER}.log"));
+    let log = tools_dir.join(format!("{folder_name}.log"));
     let failed = |error: io::Error| {
         SetupError::failed(
-            "MariaDB could not be unpacked from the system's packages.",
+            format!("{name} could not be unpacked from the system's packages."),
             format!(
                 "The first run needs apt's mirrors (its usual settings apply); what apt said is in {}.",
                 log.display()
@@ -39,15 +47,15 @@ pub(super) fn unpack(tools_dir: &Path, report: &dyn Fn(&str)) -> Result<PathBuf,
         .caused_by(error)
     };
     fs::create_dir_all(tools_dir).map_err(failed)?;
-    let lock = File::create(tools_dir.join(format!("{FOLDER}.lock"))).map_err(failed)?;
+    let lock = File::create(tools_dir.join(format!("{folder_name}.lock"))).map_err(failed)?;
     if let Err(TryLockError::WouldBlock) = lock.try_lock() {
-        report("waiting for another process to unpack MariaDB");
+        report(&format!("waiting for another process to unpack {name}"));
         lock.lock().map_err(failed)?;
     }
     // The lock ends with `lock`, or with this process.
     if !folder.join(MARKER).exists() {
-        report("fetching MariaDB (once)");
-        fetch(&folder, &log).map_err(failed)?;
+        report(&format!("fetching {name} (once)"));
+        fetch(wanted.packages, &folder, &log).map_err(failed)?;
     }
     Ok(folder)
 }
@@ -57,13 +65,13 @@ fn has(program: &str) -> bool {
     command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-fn fetch(folder: &Path, log: &Path) -> io::Result<()> {
+fn fetch(packages: &[&str], folder: &Path, log: &Path) -> io::Result<()> {
     let apt = Apt { files: folder.with_extension("apt"), log: File::create(log)?, has_own_lists: false };
     // The machine's lists of packages may be missing or old; then we have our own, which takes longer.
-    let fetched = apt.fetch().or_else(|_| {
+    let fetched = apt.fetch(packages).or_else(|_| {
         let apt = Apt { has_own_lists: true, ..apt };
         apt.run(&["update"])?;
-        apt.fetch()
+        apt.fetch(packages)
     });
     let files = folder.with_extension("apt");
     let unpacked = fetched.and_then(|packages| {
@@ -115,10 +123,11 @@ impl Apt {
         run(&mut self.command(arguments)?, &self.log)
     }
 
-    /// Fetches a server and what of its dependencies this machine lacks; returns the files.
-    fn fetch(&self) -> io::Result<Vec<PathBuf>> {
-        let package = PACKAGES.iter().find_map(|package| Some((package, self.missing(package)?)));
-        let (package, mut names) = package.ok_or_else(|| io::Error::other("no package has a server"))?;
+    /// Fetches the first of these that there is, and what of its dependencies this machine lacks; returns the files.
+    fn fetch(&self, packages: &[&str]) -> io::Result<Vec<PathBuf>> {
+        let package = packages.iter().find_map(|package| Some((package, self.missing(package)?)));
+        let (package, mut names) = package
+            .ok_or_else(|| io::Error::other(format!("there is none of the packages {}", packages.join(", "))))?;
         if !names.iter().any(|name| name == package) {
             // Installed, and of no use.
             names.push((*package).to_owned());
