@@ -1,8 +1,9 @@
-//! The command line: `cargo local [up | bench | reset]`.
+//! The command line: `cargo local [up | page | bench | reset]`.
 
 use crate::bench::{BenchArguments, bench};
 use crate::binaries::workspace;
 use crate::failure::{Failure, chain, named};
+use crate::page::{self, PageArguments};
 use crate::report::out;
 use crate::run::{RunArguments, run_once};
 use crate::up::{UpArguments, up};
@@ -33,6 +34,9 @@ struct Arguments {
 enum Command {
     /// Keep the stack running in the foreground, and print the shell exports by which other programs find it.
     Up(UpArguments),
+    /// Serve the page on which the runs of a stack on AWS are seen, by the usual profile and region.
+    #[command(disable_help_flag = true)]
+    Page(PageArguments),
     /// Measure the functions beside other tools and physical limits.
     Bench(BenchArguments),
     /// Forget everything that was uploaded and loaded.
@@ -57,6 +61,7 @@ pub async fn run() -> ExitCode {
     let result = match command {
         None => run_once(&run, &state_dir()).await,
         Some(Command::Up(arguments)) => up(&arguments, &state_dir()).await,
+        Some(Command::Page(arguments)) => page::serve(&arguments),
         Some(Command::Bench(arguments)) => bench(&arguments, &state_dir()),
         Some(Command::Reset) => reset(),
         Some(Command::FakeAws) => {

@@ -5,7 +5,8 @@
 //! - [`commands`]: the command line. Its commands: `run` one job once (`input` finds its files, `loaded` sees whether
 //!   its table is still the one that was loaded, `source` is the database that its table is copied from, [`lake`] is
 //!   what jobs by SQL need), `up` keeps the stack in the foreground (with `relay`, by which containers get in, and
-//!   `events`, the examples that it fills in), `bench` measures. `failure` is what ends them.
+//!   `events`, the examples that it fills in), `page` serves the page of runs, as `up` does, too;
+//!   `bench` measures. `failure` is what ends them.
 //! - [`stack`]: PostgreSQL and the local AWS, started together; they end with this process, however it ends.
 //! - [`deployment`]: the template, deployed once more under another name, with a database of its own.
 //! - [`execution`]: starts an execution and follows it.
@@ -14,12 +15,14 @@
 //! Underneath: [`template`] reads the template and its jobs, [`binaries`] builds the functions, [`emulator`],
 //! [`postgres`] and, for jobs of the kind `mysql-to-redshift`, [`mysql`] and `redshift`, which [`warehouse`] keeps
 //! together, are the services. `server` is what the servers of databases have in common, [`python`] makes the
-//! environments that services are installed in, and `guard` ends their processes. [`fake_aws`] is S3 and Step Functions
+//! environments that services are installed in, `packages` unpacks what the system has, and `guard` ends their
+//! processes. [`browser`] is for tests of the page. [`fake_aws`] is S3 and Step Functions
 //! for one function alone, in tests and in the bench. [`setup_error`] says what keeps them from starting. `fingerprint`
 //! names what is kept, `port` finds a free one.
 
 mod bench;
 pub mod binaries;
+pub mod browser;
 pub mod commands;
 pub mod deployment;
 pub mod emulator;
@@ -33,6 +36,8 @@ mod input;
 pub mod lake;
 mod loaded;
 pub mod mysql;
+mod packages;
+mod page;
 mod port;
 pub mod postgres;
 pub mod python;

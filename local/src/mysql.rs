@@ -6,9 +6,9 @@
 mod data;
 mod installation;
 mod launch;
-mod packages;
 
 use crate::guard::Guard;
+use crate::packages::{self, Wanted};
 use crate::server::{self, Account, unusable};
 use crate::setup_error::SetupError;
 use data::Data;
@@ -20,6 +20,31 @@ use std::process::Child;
 
 /// Its name for people, and that of its files.
 const NAME: &str = "MySQL";
+
+/// The packages that hold a server and nothing else.
+const PACKAGES: Wanted = Wanted {
+    name: "MariaDB",
+    absent: "There is no MySQL or MariaDB on this machine.",
+    packages: &[
+        &["mariadb-server-core"],
+        &["mariadb-server-core-10.6"],
+        &["mysql-server-core-8.0"],
+        &["mysql-server-core"],
+    ],
+    folder: "mysql-packages",
+};
+
+/// The C library with its headers, and the client of the command line.
+const CLIENTS: Wanted = Wanted {
+    name: "MariaDB's clients",
+    absent: "There are no clients of MySQL or MariaDB on this machine.",
+    packages: &[
+        &["libmariadb-dev", "libmariadb3", "mariadb-client-core"],
+        &["libmariadb-dev", "libmariadb3", "mariadb-client-core-10.6"],
+    ],
+    folder: "mysql-clients",
+};
+
 const FOLDER: &str = "mysql";
 
 /// A running server with the user `sluice_owner`, who may do everything. Dropping it stops the server: open
@@ -89,7 +114,7 @@ impl Mysql {
 /// # Errors
 /// As [`Mysql::start`].
 pub(crate) fn clients(tools_dir: &Path, report: &dyn Fn(&str)) -> Result<PathBuf, SetupError> {
-    packages::unpack(&packages::CLIENTS, tools_dir, report)
+    packages::unpack(&CLIENTS, tools_dir, report)
 }
 
 impl Drop for Mysql {
@@ -120,7 +145,7 @@ fn choose<T>(
             Err(error) => refused.push(format!("{}: {error}", installation.server().display())),
         }
     }
-    let unpacked = packages::unpack(&packages::SERVER, tools_dir, report)
+    let unpacked = packages::unpack(&PACKAGES, tools_dir, report)
         .and_then(|folder| installation::unpacked(&folder, home, account))
         .and_then(|installation| {
             start(&installation).map(|(started, password)| (started, password, installation.version()))

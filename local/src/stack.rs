@@ -444,6 +444,7 @@ pub(crate) fn erase(state_dir: &Path) -> Result<(), SetupError> {
         "postgres.lock",
         "env",
         "events",
+        "page",
         "lock",
     ] {
         let path = state_dir.join(name);

@@ -5,7 +5,8 @@ use crate::deployment::{Deployment, Options};
 use crate::emulator::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
 use crate::events;
 use crate::execution::Execution;
-use crate::failure::{Failure, named, not_deployed};
+use crate::failure::{Failure, chain, named, not_deployed};
+use crate::page::PageOfStack;
 use crate::relay::Relay;
 use crate::report::{self, out};
 use crate::setup_error::SetupError;
@@ -104,6 +105,8 @@ pub(crate) async fn up(arguments: &UpArguments, state_dir: &Path) -> Result<(), 
         eprintln!("aws redshift-data execute-statement --workgroup-name warehouse --database {DATABASE} --sql ...");
     }
     eprintln!("Ctrl-C ends");
+    // Nobody waits for it: the stack is ready, and the page is built the first time.
+    let page = tokio::spawn(open(PageOfStack::new(&stack, &deployment, state_dir)));
     let result = tokio::select! {
         watched = watcher.watch() => watched.map_err(Failure::from),
         () = end_signals.received() => {
@@ -111,8 +114,23 @@ pub(crate) async fn up(arguments: &UpArguments, state_dir: &Path) -> Result<(), 
             Ok(())
         }
     };
+    page.abort();
+    let _ = page.await;
     let _ = fs::remove_file(&file);
     result
+}
+
+/// Serves the page for as long as this is not dropped.
+async fn open(page: PageOfStack) {
+    let started = tokio::task::spawn_blocking(|| page.start()).await;
+    match started {
+        Ok(Ok(page)) => {
+            eprintln!("look at the runs, and start some: {}", page.address);
+            std::future::pending::<()>().await;
+        }
+        Ok(Err(error)) => eprintln!("{}", chain(&error)),
+        Err(error) => eprintln!("the page: {error}"),
+    }
 }
 
 /// What other programs need, as variables; at the address `listen`, if there is one.

@@ -299,7 +299,10 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
 fn packages() -> Vec<PathBuf> {
     let folders = ["functions", "functions/lib"].map(|folder| fs::read_dir(workspace().join(folder)).unwrap());
     let folders = folders.into_iter().flatten().map(|entry| entry.unwrap().path());
-    folders.chain([workspace().join("local")]).filter(|folder| folder.join("src").is_dir()).collect()
+    folders
+        .chain([workspace().join("local"), workspace().join("local/page")])
+        .filter(|folder| folder.join("src").is_dir())
+        .collect()
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! A server, or a client, out of the system's packages, Debian's and Ubuntu's: fetched and unpacked into the cache, not
-//! installed, without root.
+//! Programs out of the system's packages, Debian's and Ubuntu's: fetched and unpacked into the cache, not installed,
+//! without root.
 
 use crate::guard;
 use crate::python::last_lines;
@@ -9,51 +9,36 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What can be unpacked.
-pub(super) struct Set {
-    /// Its folder in the cache.
-    folder: &'static str,
-    /// Any of these lists of packages does, the first one best.
-    packages: &'static [&'static [&'static str]],
-}
-
-/// A server and nothing else.
-pub(super) const SERVER: Set = Set {
-    folder: "mysql-packages",
-    packages: &[
-        &["mariadb-server-core"],
-        &["mariadb-server-core-10.6"],
-        &["mysql-server-core-8.0"],
-        &["mysql-server-core"],
-    ],
-};
-
-/// The C library with its headers, and the client of the command line.
-pub(super) const CLIENTS: Set = Set {
-    folder: "mysql-clients",
-    packages: &[
-        &["libmariadb-dev", "libmariadb3", "mariadb-client-core"],
-        &["libmariadb-dev", "libmariadb3", "mariadb-client-core-10.6"],
-    ],
-};
-
 /// What marks a folder as complete.
 const MARKER: &str = ".complete";
 
-/// The folder in `tools_dir` that a set was unpacked into, which this does if need be. Processes that ask at the same
-/// time wait for the one that does it.
-pub(super) fn unpack(set: &Set, tools_dir: &Path, report: &dyn Fn(&str)) -> Result<PathBuf, SetupError> {
-    let folder = tools_dir.join(set.folder);
+/// A program, and the packages that hold it.
+pub(crate) struct Wanted {
+    /// What it is called, such as `MariaDB`.
+    pub(crate) name: &'static str,
+    /// What is missing where there are no such packages, as a sentence.
+    pub(crate) absent: &'static str,
+    /// The packages that hold it and little else; any of these lists does, the first one best.
+    pub(crate) packages: &'static [&'static [&'static str]],
+    /// The name of the folder that they are unpacked into.
+    pub(crate) folder: &'static str,
+}
+
+/// The folder in `tools_dir` that a program was unpacked into, which this does if need be. Processes that ask at the
+/// same time wait for the one that does it.
+pub(crate) fn unpack(wanted: &Wanted, tools_dir: &Path, report: &dyn Fn(&str)) -> Result<PathBuf, SetupError> {
+    let Wanted { name, folder: folder_name, .. } = wanted;
+    let folder = tools_dir.join(folder_name);
     if folder.join(MARKER).exists() {
         return Ok(folder);
     }
     if !has("apt-get") || !has("dpkg-deb") {
-        return Err(SetupError::absent("There is no MySQL or MariaDB on this machine.", "Start on Debian or Ubuntu."));
+        return Err(SetupError::absent(wanted.absent, "Start on Debian or Ubuntu."));
     }
-    let log = tools_dir.join(format!("{}.log", set.folder));
+    let log = tools_dir.join(format!("{folder_name}.log"));
     let failed = |error: io::Error| {
         SetupError::failed(
-            "MariaDB could not be unpacked from the system's packages.",
+            format!("{name} could not be unpacked from the system's packages."),
             format!(
                 "The first run needs apt's mirrors (its usual settings apply); what apt said is in {}.",
                 log.display()
@@ -62,15 +47,15 @@ pub(super) fn unpack(set: &Set, tools_dir: &Path, report: &dyn Fn(&str)) -> Resu
         .caused_by(error)
     };
     fs::create_dir_all(tools_dir).map_err(failed)?;
-    let lock = File::create(tools_dir.join(format!("{}.lock", set.folder))).map_err(failed)?;
+    let lock = File::create(tools_dir.join(format!("{folder_name}.lock"))).map_err(failed)?;
     if let Err(TryLockError::WouldBlock) = lock.try_lock() {
-        report("waiting for another process to unpack MariaDB");
+        report(&format!("waiting for another process to unpack {name}"));
         lock.lock().map_err(failed)?;
     }
     // The lock ends with `lock`, or with this process.
     if !folder.join(MARKER).exists() {
-        report("fetching MariaDB (once)");
-        fetch(set, &folder, &log).map_err(failed)?;
+        report(&format!("fetching {name} (once)"));
+        fetch(wanted.packages, &folder, &log).map_err(failed)?;
     }
     Ok(folder)
 }
@@ -80,13 +65,13 @@ fn has(program: &str) -> bool {
     command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-fn fetch(set: &Set, folder: &Path, log: &Path) -> io::Result<()> {
+fn fetch(packages: &[&[&str]], folder: &Path, log: &Path) -> io::Result<()> {
     let apt = Apt { files: folder.with_extension("apt"), log: File::create(log)?, has_own_lists: false };
     // The machine's lists of packages may be missing or old; then we have our own, which takes longer.
-    let fetched = apt.fetch(set).or_else(|_| {
+    let fetched = apt.fetch(packages).or_else(|_| {
         let apt = Apt { has_own_lists: true, ..apt };
         apt.run(&["update"])?;
-        apt.fetch(set)
+        apt.fetch(packages)
     });
     let files = folder.with_extension("apt");
     let unpacked = fetched.and_then(|packages| {
@@ -138,10 +123,12 @@ impl Apt {
         run(&mut self.command(arguments)?, &self.log)
     }
 
-    /// Fetches a set and what of its dependencies this machine lacks; returns the files.
-    fn fetch(&self, set: &Set) -> io::Result<Vec<PathBuf>> {
-        let known = set.packages.iter().find_map(|packages| Some((packages, self.missing(packages)?)));
-        let (packages, mut names) = known.ok_or_else(|| io::Error::other("no package has it"))?;
+    /// Fetches the first of these lists that there is, and what of its dependencies this machine lacks; returns the
+    /// files.
+    fn fetch(&self, lists: &[&[&str]]) -> io::Result<Vec<PathBuf>> {
+        let known = lists.iter().find_map(|packages| Some((packages, self.missing(packages)?)));
+        let absent = || io::Error::other(format!("there is none of the packages {}", lists.concat().join(", ")));
+        let (packages, mut names) = known.ok_or_else(absent)?;
         for package in *packages {
             if !names.iter().any(|name| name == package) {
                 // Installed, and of no use.

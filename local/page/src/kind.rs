@@ -1,0 +1,64 @@
+//! The kinds of jobs.
+
+use crate::definition::Definition;
+use serde::{Deserialize, Serialize};
+
+/// What a job does. Its name is that of its template in `statemachine/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Loads files.
+    TransformAndUpsert,
+    /// Copies a table.
+    CopyTable,
+    /// Makes tables of the lake by SQL.
+    AthenaElt,
+    /// Takes a table of MySQL to Redshift.
+    MysqlToRedshift,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::TransformAndUpsert, Self::CopyTable, Self::AthenaElt, Self::MysqlToRedshift];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TransformAndUpsert => "transform-and-upsert",
+            Self::CopyTable => "copy-table",
+            Self::AthenaElt => "athena-elt",
+            Self::MysqlToRedshift => "mysql-to-redshift",
+        }
+    }
+
+    /// The kind whose state machine has these states.
+    pub fn of(definition: &Definition) -> Option<Self> {
+        let has = |name: &str| definition.state(name).is_some();
+        if has("PivotFiles") {
+            Some(Self::TransformAndUpsert)
+        } else if has("CopyWindows") {
+            Some(Self::CopyTable)
+        } else if has("BuildTargets") {
+            Some(Self::AthenaElt)
+        } else if has("LoadWindows") {
+            Some(Self::MysqlToRedshift)
+        } else {
+            None
+        }
+    }
+
+    /// Whether its runs take windows of time.
+    pub fn has_windows(self) -> bool {
+        matches!(self, Self::CopyTable | Self::MysqlToRedshift)
+    }
+
+    /// The functions of a job of this kind, as their log groups are called.
+    pub fn functions(self) -> &'static [&'static str] {
+        match self {
+            Self::TransformAndUpsert => &["detect-new-files", "pivot", "upsert"],
+            Self::CopyTable => &["copy-table"],
+            Self::AthenaElt => &["prepare-elt", "run-query", "publish-elt"],
+            Self::MysqlToRedshift => &["export-table", "plan-export", "load-redshift"],
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! The log lines of one run, out of what the log groups of its functions hold.
+//!
+//! Lines of a run are those of invocations of which a line says, in its span, that they are of this execution. A search
+//! for the execution's name would be wrong: the next run's lines name it too, as the lock's owner before.
+
+use crate::words;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// How much of a run is kept, in bytes of text.
+const KEPT_BYTES: usize = 10 * 1024 * 1024;
+
+/// An event of a log group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogEvent {
+    /// The function whose group it is in.
+    pub function: String,
+    /// The stream: one instance of the function.
+    pub stream: String,
+    /// Its id, by which it is known when it comes twice.
+    pub id: String,
+    /// When CloudWatch says that it was written, in milliseconds since 1970.
+    pub at: i64,
+    /// Its text.
+    pub message: String,
+}
+
+/// How severe a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Level {
+    /// Somebody must act.
+    Error,
+    /// Something went wrong and was mended.
+    Warn,
+    /// What is done.
+    Info,
+    /// Everything else.
+    Debug,
+}
+
+impl Level {
+    /// Its letter.
+    pub fn letter(self) -> &'static str {
+        match self {
+            Self::Error => "E",
+            Self::Warn => "W",
+            Self::Info => "I",
+            Self::Debug => "D",
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "ERROR",
+            Self::Warn => "WARN",
+            Self::Info => "INFO",
+            Self::Debug => "DEBUG",
+        }
+    }
+}
+
+/// A line of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// When, in milliseconds since 1970.
+    pub at: i64,
+    /// How severe.
+    pub level: Level,
+    /// Which function.
+    pub function: String,
+    /// What it says.
+    pub message: String,
+    /// Its fields, `name=value` each.
+    pub fields: String,
+}
+
+/// A call of a function for an item of a Map, as its lines tell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ItemCall {
+    /// The item: a day, a window, a batch, a table.
+    pub item: String,
+    /// Which function.
+    pub function: String,
+    /// When it began, in milliseconds since 1970.
+    pub from: i64,
+    /// When it ended; `None` while it runs.
+    pub to: Option<i64>,
+    /// The name of the error that ended it.
+    pub error: Option<String>,
+}
+
+/// The lines of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Lines {
+    /// In the order of their times.
+    pub lines: Vec<Line>,
+    /// Calls for items of Maps, in the order in which they began.
+    pub items: Vec<ItemCall>,
+    /// Whether some were left out, because there are too many.
+    pub is_cut: bool,
+    /// Whether all groups were read to their ends.
+    pub is_complete: bool,
+}
+
+/// Fields of a line that say which item of a Map it is about, the most telling first.
+const ITEM_FIELDS: [&str; 4] = ["window", "batch", "table", "step"];
+
+/// Fields that are the line's own, or say nothing to a reader.
+const OWN_FIELDS: [&str; 7] = ["timestamp", "level", "message", "target", "span", "spans", "error.kind"];
+
+/// The lines of the execution `arn` among these events, which may hold some of them twice.
+pub fn lines(events: &[LogEvent], arn: &str) -> Lines {
+    let mut streams: BTreeMap<(&str, &str), Vec<&LogEvent>> = BTreeMap::new();
+    let mut seen = std::collections::HashSet::new();
+    for event in events.iter().filter(|event| event.id.is_empty() || seen.insert(&event.id)) {
+        streams.entry((&event.function, &event.stream)).or_default().push(event);
+    }
+    let mut found = Lines::default();
+    let mut size = 0;
+    for events in streams.values() {
+        for invocation in invocations(events) {
+            if invocation.iter().any(|event| execution_of(&event.message).as_deref() == Some(arn)) {
+                let read: Vec<(Line, Value)> = invocation.iter().filter_map(|event| line(event)).collect();
+                found.items.extend(item_call(&read));
+                for (line, value) in &read {
+                    // The runtime repeats what the edge has logged in the span.
+                    let is_repeated =
+                        value["target"].as_str().is_some_and(|target| target.starts_with("lambda_runtime"))
+                            && read.iter().any(|(other, other_value)| {
+                                other_value["error.kind"].is_string() && line.message.ends_with(&other.message)
+                            });
+                    size += line.message.len() + line.fields.len();
+                    if !is_repeated && size <= KEPT_BYTES {
+                        found.lines.push(line.clone());
+                    }
+                }
+            }
+        }
+    }
+    found.is_cut = size > KEPT_BYTES;
+    found.lines.sort_by_key(|line| line.at);
+    found.items.sort_by(|a, b| (a.from, &a.item).cmp(&(b.from, &b.item)));
+    found
+}
+
+/// The events of a stream, by invocation: from START to END. What stands before the first START was cut off.
+fn invocations<'a>(events: &'a [&'a LogEvent]) -> Vec<Vec<&'a LogEvent>> {
+    let mut invocations = vec![Vec::new()];
+    for event in events {
+        if event.message.starts_with("START RequestId:") {
+            invocations.push(Vec::new());
+        }
+        if let Some(last) = invocations.last_mut() {
+            last.push(*event);
+        }
+        if event.message.starts_with("REPORT RequestId:") {
+            invocations.push(Vec::new());
+        }
+    }
+    invocations
+}
+
+fn execution_of(message: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(message.trim()).ok()?;
+    value["span"]["sfn.execution_id"].as_str().map(ToOwned::to_owned)
+}
+
+/// A line as it is shown; `None` of what Lambda itself says at the beginning and the end.
+fn line(event: &LogEvent) -> Option<(Line, Value)> {
+    let message = event.message.trim_end();
+    let is_lambda_s = ["START ", "END ", "REPORT ", "INIT_START "].iter().any(|word| message.starts_with(word));
+    if is_lambda_s || message.is_empty() {
+        return None;
+    }
+    let function = event.function.clone();
+    let value = serde_json::from_str::<Value>(message).ok().filter(Value::is_object);
+    let Some(value) = value else {
+        let line =
+            Line { at: event.at, level: Level::Info, function, message: message.to_owned(), fields: String::new() };
+        return Some((line, Value::Null));
+    };
+    let level = match value["level"].as_str() {
+        Some("ERROR") => Level::Error,
+        Some("WARN") => Level::Warn,
+        Some("INFO") | None => Level::Info,
+        Some(_) => Level::Debug,
+    };
+    let at = value["timestamp"].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let mut fields = String::new();
+    for (name, field) in
+        value.as_object().into_iter().flatten().filter(|(name, _)| !OWN_FIELDS.contains(&name.as_str()))
+    {
+        if !fields.is_empty() {
+            fields.push(' ');
+        }
+        let text = field.as_str().map_or_else(|| field.to_string(), ToOwned::to_owned);
+        fields.push_str(&format!("{name}={text}"));
+    }
+    let message = value["message"].as_str().unwrap_or_default().to_owned();
+    let message = match value["error.kind"].as_str() {
+        Some(kind) if !message.starts_with(kind) => format!("{kind}: {message}"),
+        _ => message,
+    };
+    let at = at.map_or(event.at, |at| at.as_millisecond());
+    Some((Line { at, level, function, message, fields }, value))
+}
+
+/// What an invocation tells of the item that it was for.
+fn item_call(lines: &[(Line, Value)]) -> Option<ItemCall> {
+    let item = ITEM_FIELDS.iter().find_map(|name| {
+        let field = lines.iter().map(|(_, value)| &value[*name]).find(|field| !field.is_null())?;
+        let text = field.as_str().map_or_else(|| field.to_string(), ToOwned::to_owned);
+        Some(if field.is_number() { format!("{name} {text}") } else { text })
+    })?;
+    let ended = lines.iter().find(|(line, _)| line.message == "invocation ended");
+    let first = lines.first()?.0.at;
+    let took = ended.and_then(|(_, value)| value["duration_ms"].as_i64());
+    let to = ended.map(|(line, _)| line.at);
+    let from = to.zip(took).map_or(first, |(to, took)| to - took);
+    let error = ended.and_then(|(_, value)| value["outcome"].as_str()).filter(|outcome| *outcome != "ok");
+    let function = lines.first()?.0.function.clone();
+    Some(ItemCall {
+        item: words::visible(&window_name(&item), 80),
+        function,
+        from,
+        to,
+        error: error.map(ToOwned::to_owned),
+    })
+}
+
+/// A window of whole days of UTC by its days, the last one included; others as they are.
+fn window_name(item: &str) -> String {
+    let day = |text: &str| text.strip_suffix("T00:00:00Z")?.parse::<jiff::civil::Date>().ok();
+    let days = item.split_once('/').and_then(|(start, end)| Some((day(start)?, day(end)?.yesterday().ok()?)));
+    match days {
+        Some((first, last)) if first == last => first.to_string(),
+        Some((first, last)) => format!("{first} to {last}"),
+        None => item.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fold::tests::fixture;
+
+    fn recorded() -> Vec<LogEvent> {
+        let recorded = fixture("filter-log-events");
+        let text = |event: &Value, field: &str| event[field].as_str().unwrap().to_owned();
+        let one = |(place, event): (usize, &Value)| LogEvent {
+            function: text(event, "logGroupName").trim_start_matches("/aws/lambda/sluice-").to_owned(),
+            stream: text(event, "logStreamName"),
+            id: place.to_string(),
+            at: event["timestamp"].as_i64().unwrap(),
+            message: text(event, "message"),
+        };
+        recorded["events"].as_array().unwrap().iter().enumerate().map(one).collect()
+    }
+
+    const FAILED: &str = "arn:aws:states:us-east-1:000000000000:execution:sluice-transform-and-upsert:67a17f21-7729-4d71-ad90-0cc674d418ac";
+
+    #[test]
+    fn the_lines_of_a_run_are_its_own_in_the_order_of_their_times() {
+        let found = lines(&recorded(), FAILED);
+        let functions: Vec<&str> = found.lines.iter().map(|line| line.function.as_str()).collect();
+        assert!(functions.contains(&"detect-new-files") && functions.contains(&"pivot"), "{functions:?}");
+        assert!(found.lines.is_sorted_by_key(|line| line.at));
+        // The run after it names it as the lock's owner before; that line is not one of this run.
+        let neighbour = recorded().into_iter().find(|event| {
+            event.message.contains("lock.previous_owner") && event.message.contains(&format!("\"{FAILED}\",\"target"))
+        });
+        assert!(neighbour.is_some(), "the fixture has such a line");
+        assert_eq!(found.lines.iter().filter(|line| line.fields.contains(FAILED)).count(), 0);
+        let errors: Vec<&Line> = found.lines.iter().filter(|line| line.level == Level::Error).collect();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+    }
+
+    #[test]
+    fn a_window_is_called_by_its_days() {
+        for (item, name) in [
+            ("2024-01-03T00:00:00Z/2024-01-04T00:00:00Z", "2024-01-03"),
+            ("2024-01-03T00:00:00Z/2024-02-01T00:00:00Z", "2024-01-03 to 2024-01-31"),
+            ("2024-01-02T23:00:00Z/2024-01-03T23:00:00Z", "2024-01-02T23:00:00Z/2024-01-03T23:00:00Z"),
+            ("batch 0", "batch 0"),
+        ] {
+            assert_eq!(window_name(item), name);
+        }
+    }
+
+    #[test]
+    fn a_line_that_comes_twice_is_there_once() {
+        let twice: Vec<LogEvent> = recorded().into_iter().chain(recorded()).collect();
+        assert_eq!(lines(&twice, FAILED), lines(&recorded(), FAILED));
+    }
+
+    #[test]
+    fn the_runtime_s_copy_of_an_error_is_left_out_and_items_are_told() {
+        let event = |id: &str, message: &str| LogEvent {
+            function: "copy-table".into(),
+            stream: "s".into(),
+            id: id.into(),
+            at: 5_000,
+            message: message.into(),
+        };
+        let span = r#""span":{"sfn.execution_id":"arn:x"}"#;
+        let at = r#""timestamp":"1970-01-01T00:00:04Z""#;
+        let events = [
+            event("1", "START RequestId: a Version: $LATEST"),
+            event("2", &format!(r#"{{{at},"level":"INFO","message":"window begun","window":"2024-01-03",{span}}}"#)),
+            event("3", &format!(r#"{{{at},"level":"ERROR","message":"differs","error.kind":"InvalidSource",{span}}}"#)),
+            event(
+                "4",
+                &format!(
+                    r#"{{{at},"level":"INFO","message":"invocation ended","duration_ms":3000,"outcome":"InvalidSource",{span}}}"#
+                ),
+            ),
+            event(
+                "5",
+                &format!(
+                    r#"{{{at},"level":"ERROR","message":"InvalidSource: differs","target":"lambda_runtime::layers"}}"#
+                ),
+            ),
+            event("6", "REPORT RequestId: a"),
+        ];
+        let found = lines(&events, "arn:x");
+        let messages: Vec<&str> = found.lines.iter().map(|line| line.message.as_str()).collect();
+        assert_eq!(messages, ["window begun", "InvalidSource: differs", "invocation ended"]);
+        let [item] = &found.items[..] else { panic!("{found:?}") };
+        assert_eq!((item.item.as_str(), item.from, item.to), ("2024-01-03", 1_000, Some(4_000)));
+        assert_eq!(item.error.as_deref(), Some("InvalidSource"));
+        assert!(lines(&events, "arn:y").lines.is_empty());
+    }
+}

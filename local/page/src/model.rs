@@ -1,0 +1,227 @@
+//! What is known of a stack, its jobs and their runs: plain data, which the views show and the cache keeps.
+
+use crate::definition::Definition;
+use crate::facts::Facts;
+use crate::files::Files;
+use crate::fold::Story;
+use crate::kind::Kind;
+use crate::log::Lines;
+use crate::outcome::{Outcome, Status};
+use crate::schedule::Schedule;
+use crate::trouble::Trouble;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A run, as a list of executions has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Head {
+    /// The execution's name, unique within the job for 90 days.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// What Step Functions says of it.
+    pub status: Status,
+    /// When it was started, in milliseconds since 1970.
+    pub started: i64,
+    /// When it ended.
+    pub ended: Option<i64>,
+}
+
+impl Head {
+    /// How long it took, or has taken until `now`, in milliseconds.
+    pub fn took(&self, now: i64) -> i64 {
+        self.ended.unwrap_or(now) - self.started
+    }
+}
+
+/// A run, with what was read of it.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// What the list says.
+    pub head: Head,
+    /// What its description says; `None` until it is read.
+    pub facts: Option<Arc<Facts>>,
+    /// What its history says; `None` until it is read.
+    pub story: Option<Arc<Story>>,
+    /// Its log lines, if somebody looked at them.
+    pub lines: Option<Arc<Lines>>,
+    /// The row of `sluice.runs`, if there is one.
+    pub row: Option<Arc<Row>>,
+    /// Step Functions has forgotten it: it is known by that row alone.
+    pub is_forgotten: bool,
+}
+
+impl Run {
+    /// A run of which nothing else is known.
+    pub fn new(head: Head) -> Self {
+        Self { head, facts: None, story: None, lines: None, row: None, is_forgotten: false }
+    }
+
+    /// What became of it.
+    pub fn outcome(&self) -> Outcome {
+        match (self.head.status, &self.facts) {
+            (Status::Running, _) => Outcome::Running,
+            (Status::Failed, _) => Outcome::Failed,
+            (Status::TimedOut, _) => Outcome::TimedOut,
+            (Status::Aborted, _) => Outcome::Stopped,
+            (Status::Succeeded, Some(facts)) => facts.outcome,
+            (Status::Succeeded, None) if self.is_forgotten => Outcome::Loaded,
+            (Status::Succeeded, None) => Outcome::EndedWell,
+        }
+    }
+
+    /// How many rows it loaded, if that is known.
+    pub fn rows(&self) -> Option<u64> {
+        let told = self.facts.as_ref().and_then(|facts| facts.rows);
+        told.or_else(|| self.row.as_ref().map(|row| row.rows_read))
+    }
+}
+
+/// A row of `sluice.runs`: a run that is committed, or one that was handed on as ended otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// ARN of the execution.
+    pub execution: String,
+    /// The table.
+    pub target: String,
+    /// When it was started, in milliseconds since 1970.
+    pub started: i64,
+    /// When it was committed, or ended.
+    pub committed: i64,
+    /// How it ended, as Step Functions says: `SUCCEEDED` of one that loaded.
+    pub status: String,
+    /// The name of the error that ended it.
+    pub error: Option<String>,
+    /// Files that were loaded.
+    pub files: u64,
+    /// Rows that were read.
+    pub rows_read: u64,
+    /// Rows that went to quarantine.
+    pub rows_rejected: u64,
+    /// Rows that were new.
+    pub rows_inserted: u64,
+    /// Rows that changed.
+    pub rows_updated: u64,
+}
+
+/// A window that is in the target, as `sluice.windows` has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadedWindow {
+    /// Its first instant, in milliseconds since 1970.
+    pub start: i64,
+    /// The first instant that is no longer in it.
+    pub end: i64,
+    /// Its rows.
+    pub rows: u64,
+    /// The run that copied it.
+    pub execution: String,
+    /// Whether both sides were compared.
+    pub is_verified: bool,
+}
+
+/// A job.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub kind: Kind,
+    /// The ARN of its state machine.
+    pub machine: String,
+    /// Its states.
+    pub definition: Arc<Definition>,
+    /// What its states carry of its spec.
+    pub spec: Arc<JobSpec>,
+    /// When it runs by the clock; `None` until that is read.
+    pub schedule: Option<Schedule>,
+    /// Its runs, the newest first; `None` until they are listed.
+    pub runs: Option<Vec<Run>>,
+    /// What is in its bucket, if somebody looked.
+    pub files: Option<Arc<Files>>,
+    /// The windows that are in its target; `None` until they are read, or where that cannot be.
+    pub windows: Option<Arc<Vec<LoadedWindow>>>,
+}
+
+impl Job {
+    /// A run, by the name of its execution.
+    pub fn run(&self, name: &str) -> Option<&Run> {
+        self.runs.iter().flatten().find(|run| run.head.name == name)
+    }
+}
+
+/// What the states of a job carry of its spec.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JobSpec {
+    /// The prefix of its files; empty if it loads none.
+    pub prefix: String,
+    /// Its part `source`.
+    pub source: Value,
+    /// Its part `shape`.
+    pub shape: Value,
+    /// Its part `target`.
+    pub target: Value,
+    /// Its part `windows`.
+    pub windows: Value,
+}
+
+impl JobSpec {
+    /// The table that is loaded, `schema.table`; empty if it is not one.
+    pub fn table(&self) -> String {
+        named(&self.target)
+    }
+
+    /// The table that is read; empty if it is not one.
+    pub fn source_table(&self) -> String {
+        named(&self.source)
+    }
+
+    /// The zone of its windows.
+    pub fn zone(&self) -> Option<&str> {
+        self.windows["zone"].as_str()
+    }
+}
+
+fn named(part: &Value) -> String {
+    let Some(table) = part["table"].as_str() else { return String::new() };
+    format!("{}.{table}", part["schema"].as_str().unwrap_or("public"))
+}
+
+/// Something that is amiss, of which the views tell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// What kind of trouble.
+    pub trouble: Trouble,
+    /// The call that met it, such as `states:ListExecutions`.
+    pub action: &'static str,
+    /// When it is tried again, in milliseconds since 1970.
+    pub again: i64,
+}
+
+/// A stack.
+#[derive(Clone, Debug, Default)]
+pub struct Stack {
+    /// Its name.
+    pub name: String,
+    /// Its bucket, once that is known.
+    pub bucket: String,
+    /// Where it is: `this machine`, or account and region.
+    pub place: String,
+    /// Whether it is on an account.
+    pub is_account: bool,
+    /// Whether runs may be started and stopped from here.
+    pub allows_actions: bool,
+    /// The ARNs of its state machines begin with this.
+    pub machine_prefix: String,
+    /// Whether files that arrive start runs.
+    pub runs_on_upload: bool,
+    /// Its jobs, by their names; empty until they are read.
+    pub jobs: BTreeMap<String, Job>,
+    /// Whether its jobs were read.
+    pub is_read: bool,
+    /// When anything was read last, in milliseconds since 1970.
+    pub read_at: i64,
+    /// What is amiss, by the call that met it.
+    pub notices: BTreeMap<&'static str, Notice>,
+}

@@ -1,0 +1,509 @@
+//! What is asked next: one poller for all tabs. It asks only while somebody looks, at the pace that AWS allows, and
+//! puts what it hears into [`Shared`], from where views are written; so no view ever waits for AWS.
+
+use crate::cache::{Cache, Kept};
+use crate::fold::Story;
+use crate::kind::Kind;
+use crate::log::{self, LogEvent};
+use crate::model::{Head, Job, Notice, Row, Run};
+use crate::outcome::Status;
+use crate::pace::Pace;
+use crate::runs::{join, merge};
+use crate::schedule::Schedule;
+use crate::shared::{DATABASE, Look, RUNS_READ, Shared};
+use crate::source::Source;
+use crate::task::Task;
+use crate::trouble::{Answer, Trouble};
+use crate::zone::now;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How far the lines of a run are read.
+#[derive(Default)]
+struct Reading {
+    events: Vec<LogEvent>,
+    /// By function: what to go on with, and whether its end was reached.
+    functions: HashMap<&'static str, (Option<String>, bool)>,
+    /// By function: the newest time that was read.
+    newest: HashMap<&'static str, i64>,
+}
+
+/// The poller.
+pub struct Poller {
+    shared: Arc<Shared>,
+    source: Source,
+    pace: Pace,
+    cache: Option<Cache>,
+    due: HashMap<Task, i64>,
+    failures: HashMap<&'static str, u32>,
+    blocked: HashMap<&'static str, i64>,
+    machines: Vec<String>,
+    schedules: HashMap<String, String>,
+    stories: HashMap<String, (Story, Option<String>)>,
+    readings: HashMap<String, Reading>,
+    looked_up: HashSet<String>,
+    ended_since_rows: bool,
+}
+
+impl Poller {
+    /// A poller that puts what it hears into `shared`.
+    pub fn new(shared: Arc<Shared>, source: Source, cache: Option<Cache>) -> Self {
+        let pace = if shared.stack().is_account { Pace::account(now()) } else { Pace::none() };
+        Self {
+            shared,
+            source,
+            pace,
+            cache,
+            due: HashMap::new(),
+            failures: HashMap::new(),
+            blocked: HashMap::new(),
+            machines: Vec::new(),
+            schedules: HashMap::new(),
+            stories: HashMap::new(),
+            readings: HashMap::new(),
+            looked_up: HashSet::new(),
+            ended_since_rows: true,
+        }
+    }
+
+    /// Asks for as long as the process lives.
+    pub async fn run(mut self) {
+        loop {
+            let at = now();
+            let looks = self.shared.open(at);
+            let task = if looks.is_empty() { None } else { self.next(&looks, at) };
+            match task {
+                Some(task) => self.perform(task).await,
+                None => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+
+    /// How long what is known of something that changes holds, in milliseconds: less on this machine, where calls cost
+    /// nothing.
+    fn fresh_for(&self, account: i64) -> i64 {
+        if self.shared.stack().is_account { account } else { 500 }
+    }
+
+    fn is_due(&self, task: &Task, at: i64) -> bool {
+        let is_blocked =
+            [task.action(), "*"].iter().any(|action| self.blocked.get(action).is_some_and(|until| at < *until));
+        !is_blocked && self.due.get(task).is_none_or(|due| at >= *due)
+    }
+
+    /// What is asked next: what a reader waits for goes first.
+    fn next(&self, looks: &[Look], at: i64) -> Option<Task> {
+        let due = |task: Task| Some(task).filter(|task| self.is_due(task, at));
+        if let Some(task) = due(Task::Root).or_else(|| due(Task::Machines).filter(|_| self.knows_root())) {
+            return Some(task);
+        }
+        let unread = |machine: &&String| self.is_due(&Task::Job((*machine).clone()), at);
+        if let Some(machine) = self.machines.iter().find(unread) {
+            return Some(Task::Job(machine.clone()));
+        }
+        let stack = self.shared.stack();
+        // The job that somebody looks at goes before the others.
+        let wanted: HashSet<&str> = looks.iter().filter_map(Look::job).collect();
+        let (first, rest): (Vec<&Job>, Vec<&Job>) =
+            stack.jobs.values().partition(|job| wanted.contains(job.name.as_str()));
+        let jobs: Vec<&Job> = first.into_iter().chain(rest).collect();
+        let unlisted = jobs.iter().filter(|job| job.runs.is_none());
+        let list = |job: &Job| due(Task::List(job.name.clone()));
+        if let Some(task) = unlisted.into_iter().find_map(|job| list(job)) {
+            return Some(task);
+        }
+        for look in looks {
+            if let Look::Run(job, name) = look
+                && let Some(task) = stack.jobs.get(job).and_then(|job| self.of_run(job, name, at))
+            {
+                return Some(task);
+            }
+        }
+        let running = jobs.iter().filter(|job| job.runs.iter().flatten().any(|run| run.head.ended.is_none()));
+        if let Some(task) = running.into_iter().chain(&jobs).find_map(|job| list(job)) {
+            return Some(task);
+        }
+        if let Some(task) = self.unread_run(&jobs, at) {
+            return Some(task);
+        }
+        if self.source.has_database()
+            && self.ended_since_rows
+            && let Some(task) = due(Task::Rows)
+        {
+            return Some(task);
+        }
+        if let Some(task) = due(Task::Schedules) {
+            return Some(task);
+        }
+        let unscheduled = jobs.iter().filter(|job| job.schedule.is_none());
+        if let Some(task) = unscheduled.into_iter().find_map(|job| due(Task::Schedule(job.name.clone()))) {
+            return Some(task);
+        }
+        looks.iter().find_map(|look| match look {
+            Look::Job(name) => {
+                let job = stack.jobs.get(name)?;
+                let windows = job.kind == Kind::CopyTable && self.source.has_database();
+                let windows = windows.then(|| due(Task::Windows(name.clone()))).flatten();
+                windows.or_else(|| self.untold_run(job, at))
+            }
+            Look::Files(name) => stack
+                .jobs
+                .get(name)
+                .filter(|job| !job.spec.prefix.is_empty())
+                .and_then(|_| due(Task::Files(name.clone()))),
+            _ => None,
+        })
+    }
+
+    fn knows_root(&self) -> bool {
+        !self.shared.stack().machine_prefix.is_empty()
+    }
+
+    /// What is still to be asked of a run that somebody looks at.
+    fn of_run(&self, job: &Job, name: &str, at: i64) -> Option<Task> {
+        let run = job.run(name).filter(|run| !run.is_forgotten)?;
+        let key = || (job.name.clone(), name.to_owned());
+        let due = |task: Task| Some(task).filter(|task| self.is_due(task, at));
+        let is_shown = run.facts.as_ref().is_some_and(|facts| facts.input.is_some() || facts.output.is_some());
+        let is_running = run.head.status == Status::Running;
+        if run.facts.is_none() || (!is_shown && !self.looked_up.contains(&run.head.arn)) {
+            let (job, name) = key();
+            if let Some(task) = due(Task::Describe(job, name)) {
+                return Some(task);
+            }
+        }
+        let is_told = run.story.as_ref().is_some_and(|story| story.ended.is_some());
+        if (!is_told || is_running)
+            && let Some(task) = due(Task::History(job.name.clone(), name.to_owned()))
+        {
+            return Some(task);
+        }
+        if run.lines.as_ref().is_some_and(|lines| lines.is_complete) && !is_running {
+            return None;
+        }
+        let functions = job.kind.functions().iter();
+        functions
+            .filter(|function| !self.is_read(&run.head, function))
+            .find_map(|function| due(Task::Lines(job.name.clone(), name.to_owned(), function)))
+    }
+
+    /// Whether all lines of a function were read, of a run that has ended.
+    fn is_read(&self, head: &Head, function: &&'static str) -> bool {
+        let reading = self.readings.get(&head.arn);
+        head.ended.is_some()
+            && reading.and_then(|reading| reading.functions.get(function)).is_some_and(|(_, is_done)| *is_done)
+    }
+
+    /// The newest ended run of which no description was read, over all jobs.
+    fn unread_run(&self, jobs: &[&Job], at: i64) -> Option<Task> {
+        let unread = |job: &&Job| {
+            let mut runs = job.runs.iter().flatten().take(RUNS_READ).enumerate();
+            let (place, run) =
+                runs.find(|(_, run)| run.head.ended.is_some() && run.facts.is_none() && !run.is_forgotten)?;
+            let task = Task::Describe(job.name.clone(), run.head.name.clone());
+            self.is_due(&task, at).then_some((place, task))
+        };
+        jobs.iter().filter_map(unread).min_by_key(|(place, _)| *place).map(|(_, task)| task)
+    }
+
+    /// The newest run of a job of which no history was read.
+    fn untold_run(&self, job: &Job, at: i64) -> Option<Task> {
+        let runs = job.runs.iter().flatten().take(RUNS_READ).filter(|run| !run.is_forgotten);
+        let untold =
+            runs.filter(|run| run.head.ended.is_none() || run.story.as_ref().is_none_or(|story| story.ended.is_none()));
+        let mut tasks = untold.map(|run| Task::History(job.name.clone(), run.head.name.clone()));
+        tasks.find(|task| self.is_due(task, at))
+    }
+
+    /// Waits until there may be one more call.
+    async fn token(&mut self) {
+        while let Err(wait) = self.pace.take(now()) {
+            tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())).await;
+        }
+    }
+
+    async fn perform(&mut self, task: Task) {
+        if task.action() != DATABASE {
+            self.token().await;
+        }
+        let answer = self.ask(&task).await;
+        let (action, at) = (task.action(), now());
+        match answer {
+            Ok(pause) => {
+                self.due.insert(task, at.saturating_add(pause));
+                self.failures.remove(action);
+                self.blocked.remove("*");
+                self.shared.change(|stack| {
+                    stack.read_at = at;
+                    stack.notices.remove(action);
+                    stack.notices.retain(|_, notice| !notice.trouble.is_of_all());
+                });
+            }
+            Err(trouble) => self.fail(task, trouble, at),
+        }
+    }
+
+    fn fail(&mut self, task: Task, trouble: Trouble, at: i64) {
+        let action = task.action();
+        let failures = self.failures.entry(action).or_default();
+        let again = at + trouble.pause(*failures);
+        *failures += 1;
+        // What is gone, such as a run that is forgotten, is gone for this question alone.
+        let is_alone = trouble == Trouble::Missing && !matches!(task, Task::Root | Task::Machines);
+        if let (true, Task::Describe(job, name) | Task::History(job, name)) = (is_alone, &task) {
+            let (job, name) = (job.clone(), name.clone());
+            self.change_run(&job, &name, |run| run.is_forgotten = true);
+        }
+        self.due.insert(task, again);
+        if is_alone {
+            return;
+        }
+        let is_of_all = trouble.is_of_all() && action != DATABASE;
+        self.blocked.insert(if is_of_all { "*" } else { action }, again);
+        self.shared.change(|stack| {
+            stack.notices.insert(action, Notice { trouble, action, again });
+        });
+    }
+
+    /// Asks, and puts the answer where the views find it; says for how many milliseconds it holds.
+    async fn ask(&mut self, task: &Task) -> Answer<i64> {
+        match task {
+            Task::Root => self.ask_root().await,
+            Task::Machines => self.ask_machines().await,
+            Task::Job(machine) => self.ask_job(machine).await,
+            Task::Schedules => {
+                let group = self.shared.stack().name.clone();
+                self.schedules = self.source.schedules(&group).await?;
+                Ok(300_000)
+            }
+            Task::Schedule(job) => self.ask_schedule(job).await,
+            Task::List(job) => self.ask_list(job).await,
+            Task::Describe(job, run) => self.ask_facts(job, run).await,
+            Task::History(job, run) => self.ask_history(job, run).await,
+            Task::Lines(job, run, function) => self.ask_lines(job, run, function).await,
+            Task::Files(job) => self.ask_files(job).await,
+            Task::Rows => self.ask_rows().await,
+            Task::Windows(job) => self.ask_windows(job).await,
+        }
+    }
+
+    async fn ask_root(&mut self) -> Answer<i64> {
+        let name = self.shared.stack().name.clone();
+        let root = self.source.root(&name).await?;
+        self.shared.change(|stack| {
+            stack.bucket = root.bucket;
+            stack.machine_prefix = root.machine_prefix;
+            stack.runs_on_upload = root.runs_on_upload;
+        });
+        Ok(300_000)
+    }
+
+    async fn ask_machines(&mut self) -> Answer<i64> {
+        let prefix = self.shared.stack().machine_prefix.clone();
+        self.machines = self.source.machines(&prefix).await?;
+        let machines = &self.machines;
+        self.shared.change(|stack| {
+            stack.jobs.retain(|_, job| machines.contains(&job.machine));
+            stack.is_read = stack.is_read || machines.is_empty();
+        });
+        Ok(300_000)
+    }
+
+    async fn ask_job(&mut self, machine: &str) -> Answer<i64> {
+        let prefix = self.shared.stack().machine_prefix.clone();
+        let found = self.source.job(machine, &prefix).await?;
+        let is_last = self.machines.last().is_some_and(|last| last == machine);
+        self.shared.change(|stack| {
+            if let Some(job) = found {
+                match stack.jobs.get_mut(&job.name) {
+                    Some(known) => (known.definition, known.spec) = (job.definition, job.spec),
+                    None => {
+                        stack.jobs.insert(job.name.clone(), job);
+                    }
+                }
+            }
+            stack.is_read = stack.is_read || is_last;
+        });
+        Ok(60_000)
+    }
+
+    async fn ask_schedule(&mut self, job: &str) -> Answer<i64> {
+        let (group, machine) = {
+            let stack = self.shared.stack();
+            (stack.name.clone(), stack.jobs.get(job).map(|job| job.machine.clone()).unwrap_or_default())
+        };
+        let schedule = match self.schedules.get(&machine) {
+            Some(name) => self.source.schedule(&group, name).await?,
+            None => Schedule::None,
+        };
+        self.shared.change(|stack| {
+            if let Some(job) = stack.jobs.get_mut(job) {
+                job.schedule = Some(schedule);
+            }
+        });
+        Ok(300_000)
+    }
+
+    async fn ask_list(&mut self, name: &str) -> Answer<i64> {
+        let Some(machine) = self.shared.stack().jobs.get(name).map(|job| job.machine.clone()) else { return Ok(0) };
+        let heads = self.source.executions(&machine).await?;
+        let jobs = i64::try_from(self.shared.stack().jobs.len()).unwrap_or(1);
+        let is_running = heads.iter().any(|head| head.ended.is_none());
+        let mut has_ended = false;
+        let cache = self.cache.clone();
+        self.shared.change(|stack| {
+            let Some(job) = stack.jobs.get_mut(name) else { return };
+            has_ended = merge(job, heads, cache.as_ref());
+        });
+        self.ended_since_rows |= has_ended;
+        // On an account lists take half of the calls, so that what is read only once comes too.
+        let pause = if is_running { jobs * 1_000 } else { jobs * 2_000 };
+        Ok(self.fresh_for(pause.max(2_000)))
+    }
+
+    fn head(&self, job: &str, run: &str) -> Option<(Head, Kind)> {
+        let stack = self.shared.stack();
+        let job = stack.jobs.get(job)?;
+        Some((job.run(run)?.head.clone(), job.kind))
+    }
+
+    fn change_run(&self, job: &str, run: &str, change: impl FnOnce(&mut Run)) {
+        self.shared.change(|stack| {
+            let runs = stack.jobs.get_mut(job).and_then(|job| job.runs.as_mut());
+            if let Some(run) = runs.into_iter().flatten().find(|known| known.head.name == run) {
+                change(run);
+            }
+        });
+    }
+
+    async fn ask_facts(&mut self, job: &str, run: &str) -> Answer<i64> {
+        let Some((head, kind)) = self.head(job, run) else { return Ok(60_000) };
+        let facts = Arc::new(self.source.facts(kind, &head.arn).await?);
+        self.looked_up.insert(head.arn.clone());
+        self.change_run(job, run, |run| run.facts = Some(facts));
+        self.keep(job, run);
+        Ok(if head.ended.is_some() { 60_000 } else { self.fresh_for(10_000) })
+    }
+
+    async fn ask_history(&mut self, job: &str, run: &str) -> Answer<i64> {
+        let Some((head, _)) = self.head(job, run) else { return Ok(60_000) };
+        let (mut story, token) = self.stories.remove(&head.arn).unwrap_or_default();
+        // A history is long, and its first pages never change: the token of the last page is asked again.
+        let page = self.source.history(&head.arn, token.clone()).await?;
+        for event in &page.events {
+            story.add(event);
+        }
+        let has_more = page.next.is_some();
+        let is_over = story.ended.is_some();
+        let shown = Arc::new(story.clone());
+        self.change_run(job, run, |run| run.story = Some(shown));
+        if is_over {
+            self.keep(job, run);
+            self.due.remove(&Task::List(job.to_owned()));
+            return Ok(60_000);
+        }
+        self.stories.insert(head.arn, (story, page.next.or(token)));
+        Ok(if has_more { 0 } else { self.fresh_for(2_000) })
+    }
+
+    /// Keeps what was read of a run that has ended.
+    fn keep(&self, job: &str, run: &str) {
+        let Some(cache) = &self.cache else { return };
+        let stack = self.shared.stack();
+        let Some(run) = stack.jobs.get(job).and_then(|job| job.run(run)).filter(|run| run.head.ended.is_some()) else {
+            return;
+        };
+        let story = run.story.as_deref().filter(|story| story.ended.is_some()).cloned();
+        cache.write(&run.head.arn, &Kept { facts: run.facts.as_deref().cloned(), story });
+    }
+
+    async fn ask_lines(&mut self, job: &str, run: &str, function: &'static str) -> Answer<i64> {
+        let Some((head, kind)) = self.head(job, run) else { return Ok(60_000) };
+        let stack = self.shared.stack().name.clone();
+        let reading = self.readings.entry(head.arn.clone()).or_default();
+        let token = reading.functions.get(function).and_then(|(token, _)| token.clone());
+        // A line may come late, so some are read twice; they are known by their ids.
+        let newest = reading.newest.get(function).map_or(head.started - 1_000, |newest| newest - 10_000);
+        let window = (newest.max(head.started - 1_000), head.ended.unwrap_or_else(now) + 60_000);
+        let page = self.source.lines(&stack, job, function, window, token).await?;
+        let is_done = page.next.is_none();
+        let reading = self.readings.entry(head.arn.clone()).or_default();
+        if is_done {
+            let newest = page.events.iter().map(|event| event.at).max();
+            let known = reading.newest.entry(function).or_insert(head.started);
+            *known = newest.unwrap_or(*known).max(*known);
+        }
+        // Lines may still come for a while after the end.
+        let is_settled = head.ended.is_some_and(|ended| now() - ended > 3_000);
+        reading.functions.insert(function, (page.next, is_done && is_settled));
+        reading.events.extend(page.events);
+        dedup(&mut reading.events);
+        let mut lines = log::lines(&reading.events, &head.arn);
+        let functions = kind.functions();
+        lines.is_complete = head.ended.is_some()
+            && functions.iter().all(|function| reading.functions.get(function).is_some_and(|(_, is_done)| *is_done));
+        if lines.is_complete {
+            self.readings.remove(&head.arn);
+        }
+        let lines = Arc::new(lines);
+        self.change_run(job, run, |run| run.lines = Some(lines));
+        let functions = i64::try_from(functions.len()).unwrap_or(1);
+        Ok(if is_done { self.fresh_for(2_000 * functions).max(1_000) } else { 0 })
+    }
+
+    async fn ask_files(&mut self, name: &str) -> Answer<i64> {
+        let (bucket, job) = {
+            let stack = self.shared.stack();
+            (stack.bucket.clone(), stack.jobs.get(name).cloned())
+        };
+        let Some(job) = job else { return Ok(60_000) };
+        let pace = &mut self.pace;
+        let wait = async || {
+            while let Err(wait) = pace.take(now()) {
+                tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())).await;
+            }
+        };
+        let files = Arc::new(self.source.files(&bucket, &job, now(), wait).await?);
+        self.shared.change(|stack| {
+            if let Some(job) = stack.jobs.get_mut(name) {
+                job.files = Some(files);
+            }
+        });
+        Ok(if self.shared.stack().is_account { 30_000 } else { 2_000 })
+    }
+
+    async fn ask_rows(&mut self) -> Answer<i64> {
+        let jobs: Vec<String> = self.shared.stack().jobs.keys().cloned().collect();
+        let rows = self.source.rows(&jobs).await?;
+        self.ended_since_rows = false;
+        self.shared.change(|stack| {
+            let mut by_machine: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+            for row in rows {
+                let machine = row.execution.split(':').nth(6).unwrap_or_default().to_owned();
+                by_machine.entry(machine).or_default().push(row);
+            }
+            for job in stack.jobs.values_mut() {
+                let machine = job.machine.rsplit(':').next().unwrap_or_default();
+                join(job, by_machine.remove(machine).unwrap_or_default());
+            }
+        });
+        Ok(1_000)
+    }
+
+    async fn ask_windows(&mut self, name: &str) -> Answer<i64> {
+        let windows = self.source.windows(name, (i64::MIN / 4_000_000, now() + 366 * 86_400_000)).await?;
+        let windows = Arc::new(windows);
+        self.shared.change(|stack| {
+            if let Some(job) = stack.jobs.get_mut(name) {
+                job.windows = Some(windows);
+            }
+        });
+        Ok(if self.shared.stack().is_account { 10_000 } else { 1_000 })
+    }
+}
+
+fn dedup(events: &mut Vec<LogEvent>) {
+    let mut seen = HashSet::new();
+    events.retain(|event| event.id.is_empty() || seen.insert(event.id.clone()));
+}

@@ -1,0 +1,50 @@
+//! What is answered: whole, or as a stream of events.
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
+use std::convert::Infallible;
+
+/// An answer.
+pub type Reply = Response<UnsyncBoxBody<Bytes, Infallible>>;
+
+/// A text of this type.
+pub fn typed(status: StatusCode, kind: &'static str, text: impl Into<Bytes>) -> Reply {
+    let mut reply = Response::new(Full::new(text.into()).boxed_unsync());
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    reply
+}
+
+/// A plain text.
+pub fn plain(status: StatusCode, text: &'static str) -> Reply {
+    typed(status, "text/plain; charset=utf-8", text)
+}
+
+/// A view.
+pub fn html(status: StatusCode, text: String) -> Reply {
+    typed(status, "text/html; charset=utf-8", text)
+}
+
+/// The same, with one more header. A value that cannot be one, such as with a line break, is left out.
+pub fn with(mut reply: Reply, name: HeaderName, value: &str) -> Reply {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        reply.headers_mut().insert(name, value);
+    }
+    reply
+}
+
+/// Server-sent events, each a name and a text of one line.
+pub fn events(events: impl Stream<Item = (&'static str, String)> + Send + 'static) -> Reply {
+    let frames = events.map(|(name, data)| {
+        let data = data.replace(['\r', '\n'], " ");
+        Ok(Frame::data(Bytes::from(format!("event: {name}\ndata: {data}\n\n"))))
+    });
+    let mut reply = Response::new(StreamBody::new(frames).boxed_unsync());
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    reply
+}

@@ -1,0 +1,242 @@
+//! The views behind addresses.
+
+use crate::actions::{self, Action, Form, Use};
+use crate::addresses::{self, Found, chosen, found, pairs, reader};
+use crate::app::App;
+use crate::guard;
+use crate::live;
+use crate::model::Job;
+use crate::reply::{self, Reply};
+use crate::runs;
+use crate::shared::Look;
+use crate::trouble::Trouble;
+use crate::views;
+use crate::zone;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Method, Request, StatusCode, Uri, header};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// How long a browser may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Answers for as long as the process lives.
+pub async fn serve(listener: TcpListener, app: Arc<App>) {
+    loop {
+        // A connection that could not be taken, because there are too many, does not end the others.
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let app = app.clone();
+        tokio::spawn(async move {
+            let answer = service_fn(move |request| answer(app.clone(), request));
+            let mut server = http1::Builder::new();
+            server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+            // A browser that goes away in the middle is no trouble.
+            let _ = server.serve_connection(TokioIo::new(stream), answer).await;
+        });
+    }
+}
+
+async fn answer(app: Arc<App>, request: Request<Incoming>) -> Result<Reply, Infallible> {
+    let mut reply = match guard::decided(&app, &request) {
+        Some(reply) => reply,
+        None => routed(app, request).await,
+    };
+    guard::protect(&mut reply);
+    Ok(reply)
+}
+
+/// By path and method. What changes something is not there where that is not allowed.
+async fn routed(app: Arc<App>, request: Request<Incoming>) -> Reply {
+    let (head, body) = request.into_parts();
+    let decoded = addresses::segments(head.uri.path());
+    let parts: Vec<&str> = decoded.iter().map(String::as_str).collect();
+    if head.method == Method::POST {
+        let Ok(body) = Limited::new(body, guard::BODY_BYTES).collect().await else {
+            return reply::plain(StatusCode::PAYLOAD_TOO_LARGE, "That is too long.");
+        };
+        let form = addresses::form_of(&pairs(&String::from_utf8_lossy(&body.to_bytes())));
+        let allows_actions = app.shared.stack().allows_actions;
+        return match parts[..] {
+            ["jobs", job, "runs", run, "stop"] if allows_actions => stop(&app, job, run, &head.headers, &form).await,
+            ["jobs", job, action] if allows_actions => start(&app, job, action, &head.headers, &form).await,
+            _ => reply::plain(StatusCode::NOT_FOUND, "Nothing can be changed here."),
+        };
+    }
+    match parts[..] {
+        ["assets", name] => asset(name),
+        ["live"] => live::live(app, head.headers, &pairs(head.uri.query().unwrap_or_default())),
+        ["jobs", job, "quarantine", file] => quarantine(&app, job, file).await,
+        ["jobs", job, "runs", run, "log.txt"] => log_text(&app, job, run),
+        _ => view(&app, &head.uri, &head.headers),
+    }
+}
+
+/// All views, whole or one part of them.
+fn view(app: &App, uri: &Uri, headers: &HeaderMap) -> Reply {
+    let query = pairs(uri.query().unwrap_or_default());
+    let address = uri.path_and_query().map_or("/", |address| address.as_str());
+    let reader = reader(headers, address, &query);
+    let version = *app.shared.changes().borrow();
+    let stack = app.shared.stack();
+    let (status, view) = match found(app, &stack, &reader, uri.path(), &query) {
+        Found::View(view) => (StatusCode::OK, view),
+        Found::Missing(view) => (StatusCode::NOT_FOUND, view),
+    };
+    if let Some(name) = chosen(&query, "part") {
+        let part = view.parts().find(|(known, _)| *known == name).map(|(name, markup)| views::part(name, markup));
+        let status = if part.is_some() { status } else { StatusCode::NOT_FOUND };
+        return reply::html(status, part.map(maud::Markup::into_string).unwrap_or_default());
+    }
+    let reply = reply::html(status, views::page(&stack, &reader, &view, version));
+    // The zone that was chosen holds for the views that come.
+    match chosen(&query, "tz").filter(|name| zone::known(name)) {
+        Some(zone) => {
+            let cookie = format!("tz={}; HttpOnly; SameSite=Strict; Path=/; Max-Age=31536000", views::value(zone));
+            reply::with(reply, header::SET_COOKIE, &cookie)
+        }
+        None => reply,
+    }
+}
+
+/// Sheet and script. Their names change with them, so a browser may keep them.
+fn asset(name: &str) -> Reply {
+    let of = |file: &str, content: &'static str| (views::asset_address(file, content), content);
+    let assets = [
+        (of("style.css", views::STYLE), "text/css; charset=utf-8"),
+        (of("script.js", views::SCRIPT), "text/javascript; charset=utf-8"),
+    ];
+    let found = assets.into_iter().find(|((address, _), _)| address.strip_prefix("/assets/") == Some(name));
+    match found {
+        Some(((_, content), kind)) => {
+            let reply = reply::typed(StatusCode::OK, kind, content);
+            reply::with(reply, header::CACHE_CONTROL, "private, max-age=31536000, immutable")
+        }
+        None => reply::plain(StatusCode::NOT_FOUND, "There is no such file."),
+    }
+}
+
+/// The bad rows of a run: a download only, never a page.
+async fn quarantine(app: &App, job: &str, file: &str) -> Reply {
+    let run = file.strip_suffix(".csv").filter(|run| !run.is_empty() && !run.contains('/'));
+    let bucket = {
+        let stack = app.shared.stack();
+        stack.jobs.contains_key(job).then(|| stack.bucket.clone())
+    };
+    let (Some(run), Some(bucket)) = (run, bucket) else {
+        return reply::plain(StatusCode::NOT_FOUND, "There is no such download.");
+    };
+    let Ok(mut objects) = app.source.quarantine_files(&bucket, job, run).await else {
+        return reply::plain(StatusCode::BAD_GATEWAY, "The quarantine cannot be listed.");
+    };
+    if objects.is_empty() {
+        return reply::plain(StatusCode::NOT_FOUND, "This run has nothing in quarantine.");
+    }
+    objects.sort_by(|a, b| a.key.cmp(&b.key));
+    let mut text = Vec::new();
+    for object in objects {
+        match app.source.quarantine(&bucket, &object.key).await {
+            // One header for all of them.
+            Ok(part) if !text.is_empty() => {
+                let behind = part.iter().position(|byte| *byte == b'\n').map_or(part.len(), |end| end + 1);
+                text.extend_from_slice(&part[behind..]);
+            }
+            Ok(part) => text = part,
+            Err(_) => return reply::plain(StatusCode::BAD_GATEWAY, "The quarantine cannot be read."),
+        }
+    }
+    let reply = reply::typed(StatusCode::OK, "text/csv; charset=utf-8", text);
+    reply::with(reply, header::CONTENT_DISPOSITION, "attachment; filename=\"quarantine.csv\"")
+}
+
+/// All lines of a run, as plain text.
+fn log_text(app: &App, job: &str, run: &str) -> Reply {
+    app.shared.look(Look::Run(job.to_owned(), run.to_owned()));
+    let lines = app.shared.stack().jobs.get(job).and_then(|job| job.run(run)?.lines.clone());
+    let Some(lines) = lines else {
+        return reply::plain(StatusCode::NOT_FOUND, "The lines of this run are not read yet: open the run first.");
+    };
+    let reply = reply::typed(StatusCode::OK, "text/plain; charset=utf-8", views::log_text(&lines));
+    reply::with(reply, header::CONTENT_DISPOSITION, "attachment; filename=\"log.txt\"")
+}
+
+/// Starts a run, once for each form.
+async fn start(app: &App, name: &str, slug: &str, headers: &HeaderMap, form: &Form) -> Reply {
+    let job = app.shared.stack().jobs.get(name).cloned();
+    let (Some(job), Some(action)) = (job, Action::of(slug)) else {
+        return reply::plain(StatusCode::NOT_FOUND, "There is no such job, or no such action.");
+    };
+    let input = match actions::input(action, &job, form) {
+        Ok(input) => input,
+        Err(problem) => return again(app, &job, headers, action, form, &problem),
+    };
+    let run = match app.once.take(&form.once, &format!("{name}/{slug}")) {
+        Use::Unknown => {
+            let problem = "This form was opened too long ago, or not here. Look at it once more, and press again.";
+            return again(app, &job, headers, action, form, problem);
+        }
+        Use::Again(run) => run,
+        Use::First(run) => match app.source.start(&job.machine, &run, &input).await {
+            Ok(arn) => {
+                // Its view is opened before a list has it.
+                app.shared.change(|stack| runs::begin(stack, name, &run, arn));
+                run
+            }
+            Err(trouble) => {
+                app.once.give_back(&form.once);
+                let problem = format!("It was not started: {}", said(&trouble));
+                return again(app, &job, headers, action, form, &problem);
+            }
+        },
+    };
+    see_other(&views::path(&["jobs", name, "runs", &run]))
+}
+
+fn said(trouble: &Trouble) -> String {
+    match trouble {
+        Trouble::Denied => "these credentials may not states:StartExecution and states:StopExecution.".to_owned(),
+        Trouble::Throttled(_) => "AWS asked us to slow down; press again in a moment.".to_owned(),
+        Trouble::Expired => "the credentials have expired.".to_owned(),
+        Trouble::NoCredentials(_) => "there are no credentials that AWS takes.".to_owned(),
+        Trouble::Gone | Trouble::Late => "nobody answered. If the run appears, it was started after all.".to_owned(),
+        Trouble::Missing => "the state machine is gone.".to_owned(),
+        Trouble::Other(text) => text.clone(),
+    }
+}
+
+/// The form once more, with what was wrong.
+fn again(app: &App, job: &Job, headers: &HeaderMap, action: Action, form: &Form, problem: &str) -> Reply {
+    let address = views::path(&["jobs", &job.name, action.slug()]);
+    let reader = reader(headers, &address, &[]);
+    let stack = app.shared.stack();
+    let view = addresses::form(app, &stack, job, &reader, action, form, Some(problem));
+    reply::html(StatusCode::UNPROCESSABLE_ENTITY, views::page(&stack, &reader, &view, 0))
+}
+
+/// Stops a run, once for each form.
+async fn stop(app: &App, name: &str, run: &str, headers: &HeaderMap, form: &Form) -> Reply {
+    let arn = app.shared.stack().jobs.get(name).and_then(|job| Some(job.run(run)?.head.arn.clone()));
+    let Some(arn) = arn else { return reply::plain(StatusCode::NOT_FOUND, "There is no such run.") };
+    if let Use::First(_) = app.once.take(&form.once, &format!("{name}/{run}/stop"))
+        && let Err(trouble) = app.source.stop(&arn).await
+    {
+        app.once.give_back(&form.once);
+        let reader = reader(headers, "/", &[]);
+        let stack = app.shared.stack();
+        let view = views::action::sorry(&stack, "It was not stopped", &said(&trouble));
+        return reply::html(StatusCode::BAD_GATEWAY, views::page(&stack, &reader, &view, 0));
+    }
+    see_other(&views::path(&["jobs", name, "runs", run]))
+}
+
+fn see_other(address: &str) -> Reply {
+    reply::with(reply::plain(StatusCode::SEE_OTHER, ""), header::LOCATION, address)
+}

@@ -1,0 +1,81 @@
+//! What the poller and the views share: what is known, and who looks at what.
+
+use crate::model::Stack;
+use crate::zone::now;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// How long after it was last asked for a view counts as open, in milliseconds.
+const OPEN: i64 = 6_000;
+
+/// How many runs of a job are read, of which bars and grid are drawn.
+pub const RUNS_READ: usize = 40;
+
+/// What stands for the permission of the database.
+pub const DATABASE: &str = "the database";
+
+/// A view that is open.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Look {
+    /// All jobs.
+    Jobs,
+    /// A job.
+    Job(String),
+    /// A run of a job.
+    Run(String, String),
+    /// The files of a job.
+    Files(String),
+}
+
+impl Look {
+    /// The job that it is of.
+    pub(crate) fn job(&self) -> Option<&str> {
+        match self {
+            Self::Jobs => None,
+            Self::Job(job) | Self::Run(job, _) | Self::Files(job) => Some(job),
+        }
+    }
+}
+
+/// What the poller and the views share.
+pub struct Shared {
+    stack: Mutex<Stack>,
+    looks: Mutex<HashMap<Look, i64>>,
+    version: watch::Sender<u64>,
+}
+
+impl Shared {
+    /// Of a stack of which nothing is known yet.
+    pub fn new(stack: Stack) -> Self {
+        Self { stack: Mutex::new(stack), looks: Mutex::default(), version: watch::Sender::new(0) }
+    }
+
+    /// What is known.
+    pub fn stack(&self) -> MutexGuard<'_, Stack> {
+        self.stack.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells of each change.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    /// Somebody looks at this.
+    pub fn look(&self, look: Look) {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner).insert(look, now());
+    }
+
+    /// What is looked at, at this time in milliseconds since 1970.
+    pub(crate) fn open(&self, at: i64) -> Vec<Look> {
+        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        looks.retain(|_, seen| at - *seen < OPEN);
+        looks.keys().cloned().collect()
+    }
+
+    /// Changes what is known.
+    pub fn change(&self, change: impl FnOnce(&mut Stack)) {
+        change(&mut self.stack());
+        self.version.send_modify(|version| *version += 1);
+    }
+}

@@ -1,0 +1,251 @@
+//! All jobs, a row each: what ran, what failed and why.
+
+use super::frame::{icon, key, outcome_class, outcome_icon, time};
+use super::notices::amiss;
+use super::{Block, Reader, View, marks, path};
+use crate::errors;
+use crate::kind::Kind;
+use crate::model::{Job, Run, Stack};
+use crate::outcome::Outcome;
+use crate::schedule::Schedule;
+use crate::words;
+use maud::{Markup, html};
+
+/// The view.
+pub fn jobs(stack: &Stack, reader: &Reader) -> View {
+    let is_running = stack.jobs.values().any(|job| last(job).is_some_and(|run| run.outcome().is_running()));
+    let is_empty = stack.is_read && stack.jobs.values().all(|job| job.runs.as_ref().is_some_and(Vec::is_empty));
+    // Each part is always there, so that what comes later has its place.
+    let table = match () {
+        () if !stack.jobs.is_empty() => table(stack, reader),
+        () if stack.is_read => html! { p class="say" { "This stack has no jobs." } },
+        () => html! { p class="say" { "Reading the jobs of this stack …" } },
+    };
+    let blocks = vec![
+        Block::Part("head", head(stack)),
+        amiss(stack, reader),
+        Block::Part(
+            "say",
+            if stack.jobs.is_empty() {
+                html! {}
+            } else {
+                say(stack)
+            },
+        ),
+        Block::Part("jobs", table),
+        Block::Part(
+            "first",
+            if is_empty {
+                first_run(stack)
+            } else {
+                html! {}
+            },
+        ),
+    ];
+    View {
+        title: "Jobs".to_owned(),
+        is_files: false,
+        job: None,
+        is_running: is_running || !stack.is_read,
+        is_live: true,
+        blocks,
+    }
+}
+
+fn head(stack: &Stack) -> Markup {
+    html! {
+        div class="head" {
+            div {
+                h1 { "Jobs" }
+                p class="sub" {
+                    @if !stack.jobs.is_empty() { (words::count(stack.jobs.len() as u64, "job")) " of the stack " }
+                    @else { "Stack " }
+                    code { (words::visible(&stack.name, 120)) }
+                }
+            }
+        }
+    }
+}
+
+/// The newest run that counts as the job's last one: one that found nothing to do for another one does not.
+pub(super) fn last(job: &Job) -> Option<&Run> {
+    job.runs.iter().flatten().find(|run| !matches!(run.outcome(), Outcome::LeftToOwner | Outcome::Explained))
+}
+
+fn say(stack: &Stack) -> Markup {
+    let outcomes: Vec<Outcome> = stack.jobs.values().filter_map(|job| Some(last(job)?.outcome())).collect();
+    let failed = outcomes.iter().filter(|outcome| outcome.is_bad()).count() as u64;
+    let running = outcomes.iter().filter(|outcome| outcome.is_running()).count() as u64;
+    let rejected: u64 = stack.jobs.values().map(waiting).sum();
+    let all = words::count(stack.jobs.len() as u64, "job");
+    html! {
+        p class="say" {
+            @if failed > 0 { strong { (failed) " of " (all) " failed in " (if failed == 1 { "its" } else { "their" }) " last run." } }
+            @else { strong { "No job failed in its last run." } }
+            @if running == 1 { " 1 is running." }
+            @if running > 1 { " " (running) " are running." }
+            @if rejected > 0 { " " (words::count(rejected, "row")) " " (if rejected == 1 { "waits" } else { "wait" }) " in quarantine." }
+        }
+    }
+}
+
+/// Rows that the newest run that loaded something, or failed because of them, set aside.
+fn waiting(job: &Job) -> u64 {
+    let failed = last(job).filter(|run| run.outcome() == Outcome::Failed).and_then(|run| run.facts.as_ref());
+    if let Some(count) = failed.and_then(|facts| errors::bad_row_count(facts.cause.as_deref()?)) {
+        return count;
+    }
+    let run = job.runs.iter().flatten().find(|run| run.outcome() == Outcome::Loaded);
+    run.and_then(|run| run.facts.as_ref()).map_or(0, |facts| facts.rejected)
+}
+
+fn table(stack: &Stack, reader: &Reader) -> Markup {
+    html! {
+        section class="card" aria-label="Jobs" {
+            div class="scroll" {
+                table class="list cards" {
+                    thead {
+                        tr {
+                            th scope="col" { "Job" }
+                            th scope="col" { "Last run" }
+                            th scope="col" { "Last 30 runs" }
+                            th scope="col" { "Schedule" }
+                            th scope="col" { "Last success" }
+                            th scope="col" class="num" { "Rows" }
+                            th scope="col" class="num" { "Quarantine" }
+                        }
+                    }
+                    @for job in stack.jobs.values() { (row(stack, job, reader)) }
+                }
+            }
+            div class="pad" { (marks::legend()) }
+        }
+    }
+}
+
+fn row(stack: &Stack, job: &Job, reader: &Reader) -> Markup {
+    let address = path(&["jobs", &job.name]);
+    let last = last(job);
+    let runs = job.runs.as_deref().unwrap_or_default();
+    let good = runs.iter().find(|run| run.outcome().is_good() && run.outcome() != Outcome::DryRun);
+    let loaded = runs.iter().find(|run| run.outcome() == Outcome::Loaded);
+    let rows = loaded.and_then(Run::rows);
+    let rejected = waiting(job);
+    html! {
+        tbody {
+            tr {
+                td { a class="job" href=(address) { (words::visible(&job.name, 80)) } div class="soft" { (job.kind.name()) } }
+                td { (last_run(job, last)) }
+                td {
+                    @if !runs.is_empty() {
+                        a href={ (address) "#grid" } { (marks::bars(runs, reader.clock.now)) }
+                    }
+                }
+                td data-l="Schedule" { (schedule(stack, job, reader)) }
+                td data-l="Last success" class="nowrap in" {
+                    @match good { Some(run) => (time(run.head.ended.unwrap_or(run.head.started), &reader.clock.ago(run.head.ended.unwrap_or(run.head.started)))), None => span class="soft" { "never" } }
+                }
+                td data-l="Rows" class="num in" { @if let Some(rows) = rows { (words::number(rows)) } }
+                td data-l="In quarantine" class={ "num in" @if rejected == 0 { " zero" } } {
+                    @if rejected > 0 { a href={ (address) "/files#quarantine" } { (words::number(rejected)) } } @else { span class="soft" { "0" } }
+                }
+            }
+            @if let Some(reason) = last.and_then(|run| reason(job, run)) {
+                tr class="why" {
+                    td colspan="7" {
+                        p class="oneerror" { span { (reason) } a class="nowrap" href=(path(&["jobs", &job.name, "runs", last.map_or("", |run| run.head.name.as_str())])) { "Open the run" } }
+                    }
+                }
+            } @else if rejected > 0 {
+                tr class="why" {
+                    td colspan="7" {
+                        p class="oneerror warn" { span { (words::count(rejected, "row")) " of the last load " (if rejected == 1 { "waits" } else { "wait" }) " in " a href={ (address) "/files#quarantine" } { "quarantine" } "; the other rows are loaded." } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn last_run(job: &Job, last: Option<&Run>) -> Markup {
+    let Some(run) = last else {
+        let text = if job.runs.is_none() { "…" } else { "No run yet" };
+        return html! { span class="st off" { (icon("none")) (text) } };
+    };
+    let outcome = run.outcome();
+    html! {
+        span class={ "st " (outcome_class(outcome)) } { (icon(outcome_icon(outcome))) (outcome.word()) }
+        @if outcome.is_running() {
+            div { a href=(path(&["jobs", &job.name, "runs", &run.head.name])) { (progress(run).unwrap_or_else(|| "Follow it".to_owned())) } }
+        }
+    }
+}
+
+/// How far a run of windows is, `20 of 31 days`.
+pub(super) fn progress(run: &Run) -> Option<String> {
+    let story = run.story.as_ref()?;
+    let items = story.visits.iter().rev().find_map(|visit| visit.items.as_ref())?;
+    let total = items.total.map(u64::from).filter(|total| *total > 0)?;
+    let done = items.known.iter().filter(|item| item.to.is_some()).count() as u64;
+    Some(format!("{done} of {}", words::count(total, "item")))
+}
+
+/// Why a run failed, in a line.
+fn reason(job: &Job, run: &Run) -> Option<String> {
+    if !run.outcome().is_bad() {
+        return None;
+    }
+    match (&run.facts, &run.row) {
+        (Some(facts), _) => errors::short(job.kind, run.outcome(), facts),
+        (None, Some(row)) => row.error.clone(),
+        (None, None) => Some("Why is being read …".to_owned()),
+    }
+}
+
+/// When a job runs, in words.
+pub(super) fn schedule(stack: &Stack, job: &Job, reader: &Reader) -> Markup {
+    let by_upload = stack.runs_on_upload && job.kind == Kind::TransformAndUpsert;
+    let by_clock = job.schedule.as_ref().filter(|schedule| **schedule != Schedule::None).map(Schedule::words);
+    let words = match (by_upload, by_clock) {
+        (true, Some(clock)) => format!("on upload; {clock}"),
+        (true, None) => "on upload".to_owned(),
+        (false, Some(clock)) => clock,
+        (false, None) if job.schedule.is_none() => "…".to_owned(),
+        (false, None) => "by hand, or after another job".to_owned(),
+    };
+    let next = job.schedule.as_ref().and_then(|schedule| schedule.next(reader.clock.now));
+    html! {
+        (words)
+        @if let Some(next) = next { div class="soft" { (time(next, &format!("next in {}", words::about(next - reader.clock.now)))) } }
+        @else if by_upload { div class="soft" { "when a file lands" } }
+    }
+}
+
+/// What to do if nothing ever ran.
+fn first_run(stack: &Stack) -> Markup {
+    let Some(job) = stack.jobs.values().find(|job| job.kind == Kind::TransformAndUpsert) else { return html! {} };
+    let upload = format!("aws s3 cp FILE 's3://{}/{}'", stack.bucket, job.spec.prefix);
+    html! {
+        section class="card" aria-labelledby="h-first" {
+            header { h2 id="h-first" { "Make the first run" } span class="soft" { "it takes seconds" } }
+            div class="pad" {
+                ol class="steps" {
+                    li {
+                        h3 { "Upload a file" }
+                        p class="soft" { "The job " (words::visible(&job.name, 80)) " watches " (key(&format!("s3://{}/{}", stack.bucket, job.spec.prefix))) }
+                        pre class="cmd" tabindex="0" { @if !stack.is_account { ". .sluice/env\n" } (words::visible_lines(&upload)) }
+                    }
+                    li {
+                        h3 { "A run starts by itself" }
+                        p class="soft" { "It appears above, live. Without a file, start one by hand: it will find nothing new, and say so." }
+                        @if stack.allows_actions { p { a class="btn first" href={ (path(&["jobs", &job.name])) "/run" } { (icon("play")) "Run now…" } } }
+                    }
+                    li {
+                        h3 { "See what it loaded" }
+                        pre class="cmd" tabindex="0" { "psql \"$DATABASE_URL\" -c 'select * from " (words::visible(&job.spec.table(), 120)) " limit 5'" }
+                    }
+                }
+            }
+        }
+    }
+}

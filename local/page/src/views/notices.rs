@@ -1,0 +1,114 @@
+//! What the page says when something is amiss: one line above the view; what is known stays below it.
+
+use super::frame::icon;
+use super::{Block, Reader};
+use crate::model::{Notice, Stack};
+use crate::shared::{DATABASE, RUNS_READ};
+use crate::trouble::Trouble;
+use crate::words;
+use maud::{Markup, html};
+
+/// What is amiss, above a view.
+pub(super) fn amiss(stack: &Stack, reader: &Reader) -> Block {
+    Block::Part("notices", notices(stack, reader))
+}
+
+/// All of them.
+fn notices(stack: &Stack, reader: &Reader) -> Markup {
+    // What meets every call is said once.
+    let of_all = stack.notices.values().find(|notice| notice.trouble.is_of_all() && notice.action != DATABASE);
+    let all: Vec<&Notice> = match of_all {
+        Some(notice) => vec![notice],
+        None => stack.notices.values().collect(),
+    };
+    html! {
+        div role="status" {
+            @for notice in all { (line(stack, notice, reader)) }
+            @if let Some((read, all)) = being_read(stack) {
+                div class="note run" {
+                    (icon("run"))
+                    div { strong { "Reading " (words::count(all, "run")) "." } " " (read) " of " (all) " are here, the newest first; the page is at the pace that AWS allows." }
+                }
+            }
+        }
+    }
+}
+
+/// On an account: how many runs were read, of those that are to be.
+fn being_read(stack: &Stack) -> Option<(u64, u64)> {
+    if !stack.is_account || !stack.notices.is_empty() {
+        return None;
+    }
+    let runs = || {
+        let jobs = stack.jobs.values();
+        jobs.flat_map(|job| job.runs.iter().flatten().take(RUNS_READ))
+            .filter(|run| run.head.ended.is_some() && !run.is_forgotten)
+    };
+    let (read, all) = (runs().filter(|run| run.facts.is_some()).count() as u64, runs().count() as u64);
+    (read < all).then_some((read, all))
+}
+
+fn line(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
+    let (class, picture) =
+        if notice.trouble.is_of_all() && notice.action != DATABASE { ("bad", "bad") } else { ("warn", "late") };
+    html! { div class={ "note " (class) } { (icon(picture)) div { (text(stack, notice, reader)) } } }
+}
+
+fn text(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
+    let of = reader.clock.time(stack.read_at);
+    let again = words::about(notice.again - reader.clock.now);
+    let what = what(notice.action);
+    if notice.action == DATABASE {
+        let why = match notice.trouble {
+            Trouble::Denied => " may not be read by its user",
+            _ => " cannot be reached from here",
+        };
+        return html! {
+            strong { "The database" (why) "." }
+            " Counts come from the executions; calendars and runs older than 90 days are not shown."
+        };
+    }
+    match &notice.trouble {
+        Trouble::Throttled(name) => html! {
+            strong { "AWS asked us to slow down" } " (" (words::visible(name, 80)) ", " (notice.action) "). What you see is of " (of) ". The page tries again in " (again) "."
+        },
+        Trouble::Denied => html! {
+            strong { (what) " cannot be read" } ": these credentials may not " code { (notice.action) } ". Everything else is complete."
+        },
+        Trouble::Expired => html! {
+            strong { "The credentials have expired." } " What you see is of " (of) ". Log in again (" code { "aws sso login" } "), and start " code { "cargo local page" } " anew if it does not go on by itself."
+        },
+        Trouble::NoCredentials(_) => html! {
+            strong { "There are no credentials that AWS takes." } " What you see is of " (of) ". Try " code { "aws sts get-caller-identity" } "; the page goes on by itself."
+        },
+        Trouble::Gone if stack.is_account => html! {
+            strong { "AWS cannot be reached." } " What you see is of " (of) "; the page goes on by itself."
+        },
+        Trouble::Gone => html! {
+            strong { "The stack has stopped." } " What you see is of " (of) ". " code { "cargo local up" } " starts it again, at a new address."
+        },
+        Trouble::Late => html! {
+            strong { (what) " did not come in time." } " What you see is of " (of) ". The page tries again in " (again) "."
+        },
+        Trouble::Missing => html! {
+            strong { "There is no stack " code { (words::visible(&stack.name, 80)) } " here." } " Is it another region, or another name? " code { "cargo local page --stack NAME --region REGION" }
+        },
+        Trouble::Other(text) => html! {
+            strong { (what) " cannot be read" } " (" (notice.action) "): " (words::visible(text, 300))
+        },
+    }
+}
+
+/// What a call is for.
+fn what(action: &str) -> &'static str {
+    match action {
+        "logs:FilterLogEvents" => "Log lines",
+        "states:GetExecutionHistory" => "The states of runs",
+        "states:DescribeExecution" => "What runs did",
+        "states:ListExecutions" => "The list of runs",
+        "scheduler:ListSchedules" | "scheduler:GetSchedule" => "Schedules",
+        "states:DescribeStateMachine" | "states:ListStateMachines" => "State machines",
+        action if action.starts_with("s3:") => "Files",
+        _ => "The stack",
+    }
+}

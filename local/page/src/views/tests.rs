@@ -1,0 +1,231 @@
+//! What the views write, looked at as text.
+
+use super::*;
+use crate::definition::Definition;
+use crate::facts::{Facts, Texts};
+use crate::fold::tests::{fixture, story};
+use crate::kind::Kind;
+use crate::log::{Level, Line, Lines};
+use crate::model::{Head, Job, JobSpec, Run, Stack};
+use crate::outcome::{Outcome, Status};
+use serde_json::json;
+use std::sync::Arc;
+
+/// A stack with one job and the recorded runs.
+pub(crate) fn stack() -> Stack {
+    let text = fixture("describe-state-machine")["definition"].as_str().unwrap().to_owned();
+    let definition = Definition::read(&serde_json::from_str(&text).unwrap()).unwrap();
+    let run = |name: &str, status: Status| {
+        let described = &fixture(name)["describe_execution"];
+        let text = |field: &str| described[field].as_str();
+        #[allow(clippy::cast_possible_truncation, reason = "a time of this century")]
+        let time = |field: &str| (described[field].as_f64().unwrap() * 1_000.0) as i64;
+        let texts = Texts { input: text("input"), output: text("output"), error: text("error"), cause: text("cause") };
+        Run {
+            facts: Some(Arc::new(Facts::read(Kind::TransformAndUpsert, status, texts))),
+            story: Some(Arc::new(story(name))),
+            ..Run::new(Head {
+                name: described["name"].as_str().unwrap().to_owned(),
+                arn: described["executionArn"].as_str().unwrap().to_owned(),
+                status,
+                started: time("startDate"),
+                ended: Some(time("stopDate")),
+            })
+        }
+    };
+    let mut runs = vec![
+        run("run-failed-bad-rows", Status::Failed),
+        run("run-loaded", Status::Succeeded),
+        run("run-stopped", Status::Aborted),
+        run("run-dry-run", Status::Succeeded),
+        run("run-nothing-new", Status::Succeeded),
+        run("run-lock-held-then-nothing", Status::Succeeded),
+    ];
+    runs[1..].sort_by_key(|run| std::cmp::Reverse(run.head.started));
+    let spec = JobSpec {
+        prefix: "input_data/".into(),
+        source: json!({"suffix": ".csv"}),
+        target: json!({"table": "pomodoro_day_catg"}),
+        ..JobSpec::default()
+    };
+    let job = Job {
+        name: "pomodoro".into(),
+        kind: Kind::TransformAndUpsert,
+        machine: "arn:aws:states:us-east-1:000000000000:stateMachine:sluice-pomodoro".into(),
+        definition: definition.into(),
+        spec: spec.into(),
+        schedule: None,
+        runs: Some(runs),
+        files: None,
+        windows: None,
+    };
+    Stack {
+        name: "sluice".into(),
+        place: "this machine".into(),
+        allows_actions: true,
+        jobs: [(job.name.clone(), job)].into(),
+        is_read: true,
+        ..Stack::default()
+    }
+}
+
+pub(crate) fn reader() -> Reader {
+    Reader { clock: crate::zone::Clock::new(None, 1_795_661_300_000), address: "/".into() }
+}
+
+fn text(stack: &Stack, view: &View) -> String {
+    page(stack, &reader(), view, 1)
+}
+
+#[test]
+fn the_jobs_view_says_what_failed_and_why() {
+    let stack = stack();
+    let html = text(&stack, &jobs(&stack, &reader()));
+    for part in [
+        "<strong>1 of 1 job failed in its last run.</strong>",
+        "InvalidSource: sessions-2024-04.csv, lines 42 and 97 cannot be read; nothing was loaded.",
+        "#i-bad",
+        "6 runs: ",
+        "1 stopped",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+    assert!(!html.contains("twelve") && !html.contains("SUCCEEDED"));
+}
+
+#[test]
+fn the_run_view_has_the_error_first_and_the_way_that_was_taken() {
+    let stack = stack();
+    let job = &stack.jobs["pomodoro"];
+    let run = &job.runs.as_ref().unwrap()[0];
+    let html = text(&stack, &super::run(&stack, job, run, &reader(), &RunQuery::default()));
+    let error = html.find("class=\"error\"").unwrap();
+    let at = |part: &str| html[error..].find(part).unwrap_or_else(|| panic!("{part}"));
+    let order = [
+        "2 rows of one file cannot be read",
+        "sessions-2024-04.csv",
+        ">42<",
+        "not a number",
+        ">97<",
+        "Correct the file",
+        "Way through",
+    ];
+    assert!(order.windows(2).all(|pair| at(pair[0]) < at(pair[1])), "{order:?}");
+    // Exactly the taken ways are drawn as taken.
+    let taken: Vec<&str> = html.split("data-way=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(
+        taken,
+        ["DetectNewFiles&gt;AnyNewFiles", "AnyNewFiles&gt;PivotFiles", "PivotFiles&gt;HasCause", "HasCause&gt;Failed"]
+    );
+    assert!(!html.contains("twelve"), "no value of a cell");
+}
+
+#[test]
+fn a_retry_is_drawn_in_pieces_with_its_pause() {
+    let stack = stack();
+    let job = &stack.jobs["pomodoro"];
+    let run = job
+        .runs
+        .iter()
+        .flatten()
+        .find(|run| run.outcome() == Outcome::NothingNew && run.head.name.starts_with("46ad"))
+        .unwrap();
+    let html = text(&stack, &super::run(&stack, job, run, &reader(), &RunQuery::default()));
+    assert_eq!(html.matches("f-wait").count(), 1);
+    assert!(html.contains("2 attempts"));
+}
+
+/// Whatever a name, key, line or text of an error holds, it is text.
+#[test]
+fn nothing_of_others_can_be_more_than_text() {
+    let hostile =
+        "</svg><script>window.__hit=1</script>\"'><img src=x onerror=alert(1)>\u{202e}\r\n\u{0}javascript:alert(1)";
+    let mut stack = stack();
+    let job = stack.jobs.get_mut("pomodoro").unwrap();
+    job.name = hostile.into();
+    job.spec = Arc::new(JobSpec { prefix: format!("{hostile}/"), ..(*job.spec).clone() });
+    let cause = format!("1 bad row: {hostile}, line 2, column 1 ({hostile}): {hostile}");
+    let input = json!({"detail": {"object": {"key": hostile}}, hostile: hostile}).to_string();
+    let texts = Texts { error: Some(hostile), cause: Some(&cause), input: Some(&input), output: Some(&input) };
+    for run in job.runs.iter_mut().flatten() {
+        run.head.name = hostile.into();
+        run.head.arn = format!("arn:{hostile}");
+        run.facts = Some(Arc::new(Facts::read(Kind::TransformAndUpsert, run.head.status, texts)));
+        let line = Line {
+            at: 1,
+            level: Level::Error,
+            function: "pivot".into(),
+            message: hostile.repeat(2_000),
+            fields: hostile.into(),
+        };
+        run.lines = Some(Arc::new(Lines { lines: vec![line], ..Lines::default() }));
+    }
+    let job = job.clone();
+    stack.jobs = [(hostile.to_owned(), job)].into();
+    let job = &stack.jobs[hostile];
+    // What a reader has written comes back to them as it is, but as a text too.
+    let written = &hostile.replace(['\u{202e}', '\u{0}'], "");
+    let form = crate::actions::Form { keys: written.into(), from: written.into(), ..Default::default() };
+    let shown =
+        action::Shown { action: crate::actions::Action::Again, form: &form, once: Some("x"), problem: Some(hostile) };
+    let mut reader = reader();
+    reader.address = format!("/?q={written}");
+    let mut views = vec![
+        jobs(&stack, &reader),
+        super::job(&stack, job, &reader, &[("o".into(), written.into())]),
+        files(&stack, job, &reader, &[("prefix".into(), written.into())]),
+        why(&stack, job, &reader, hostile),
+        action::action(job, &reader, &shown),
+        action::sorry(&stack, "x", hostile),
+    ];
+    for run in job.runs.iter().flatten() {
+        views.push(super::run(&stack, job, run, &reader, &RunQuery::default()));
+        views.push(log(&stack, job, run, &reader, &LogFilter { q: written.into(), ..LogFilter::default() }));
+        views.push(action::stop(job, run, &reader, None));
+    }
+    for view in views {
+        let html = page(&stack, &reader, &view, 1);
+        assert!(!html.contains("<script>") && !html.contains("<img"), "{}", view.title);
+        assert!(!html.contains('\u{202e}') && !html.contains('\u{0}'), "{}", view.title);
+        assert!(!html.contains("href=\"javascript:") && !html.contains("\"'><"), "{}", view.title);
+        assert!(html.len() < 400_000, "{}", html.len());
+    }
+}
+
+/// Text reaches HTML through the template engine; this is the one constant that does not.
+#[test]
+fn one_constant_is_not_escaped() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut uses = Vec::new();
+    let mut open = vec![folder];
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|kind| kind == "rs") && !path.ends_with("views/tests.rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            uses.extend(text.matches("PreEscaped(").map(|_| path.file_name().unwrap().to_owned()));
+        }
+    }
+    assert_eq!(uses, ["frame.rs"]);
+}
+
+#[test]
+fn a_view_of_a_thousand_runs_is_small_and_quick() {
+    let mut stack = stack();
+    let job = stack.jobs.get_mut("pomodoro").unwrap();
+    let few = job.runs.take().unwrap();
+    let many = (0..1_000_usize).map(|place| {
+        let mut run = few[place % few.len()].clone();
+        run.head.name = format!("run-{place}");
+        run.head.arn = format!("arn:{place}");
+        run.head.started -= i64::try_from(place).unwrap() * 3_600_000;
+        run.head.ended = run.head.ended.map(|ended| ended - i64::try_from(place).unwrap() * 3_600_000);
+        run
+    });
+    job.runs = Some(many.collect());
+    let job = &stack.jobs["pomodoro"];
+    for view in [jobs(&stack, &reader()), super::job(&stack, job, &reader(), &[])] {
+        let html = text(&stack, &view);
+        assert!(html.len() < 200_000, "{}: {}", view.title, html.len());
+    }
+}

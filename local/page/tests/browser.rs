@@ -1,0 +1,88 @@
+//! The page in a real browser, a Chromium without a window, before an AWS that answers what a test puts into it. One
+//! browser for all cases; a page of its own for each.
+
+#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "times and sizes of this century")]
+
+#[path = "browser/acting.rs"]
+mod acting;
+#[path = "browser/amiss.rs"]
+mod amiss;
+#[path = "browser/aws.rs"]
+mod aws;
+#[path = "browser/chromium.rs"]
+mod chromium;
+#[path = "browser/everybody.rs"]
+mod everybody;
+#[path = "browser/many.rs"]
+mod many;
+#[path = "browser/page.rs"]
+mod page;
+#[path = "browser/safe.rs"]
+mod safe;
+#[path = "browser/seen.rs"]
+mod seen;
+
+use aws::{Aws, definition, running};
+use chromium::Chromium;
+use page::Page;
+use serde_json::json;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+const FAILED: &str = "/jobs/pomodoro/runs/67a17f21-7729-4d71-ad90-0cc674d418ac";
+
+/// The browser, started by the first case. It ends with this process, which holds the other end of its pipe.
+fn browser() -> MutexGuard<'static, Chromium> {
+    static BROWSER: OnceLock<Mutex<Chromium>> = OnceLock::new();
+    let start = || {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("chromium-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        Mutex::new(Chromium::start(&folder))
+    };
+    let mut browser = BROWSER.get_or_init(start).lock().unwrap_or_else(PoisonError::into_inner);
+    browser.scripts(true);
+    browser.resize(1280, 800);
+    browser.colours("light", false);
+    browser
+}
+
+/// Lets the browser in, and waits for the jobs.
+fn enter(browser: &mut Chromium, page: &Page) {
+    browser.open(&page.address);
+    browser.until("document.querySelector('a.job') !== null");
+}
+
+/// Opens a view, and waits until an expression in it is true.
+fn see(browser: &mut Chromium, page: &Page, path: &str, expression: &str) {
+    browser.open(&page.at(path));
+    browser.until(expression);
+}
+
+/// Nothing that is wrong with the page that is open.
+fn audit(browser: &mut Chromium, what: &str) {
+    let wrong = browser.evaluate(include_str!("browser/audit.js"));
+    assert_eq!(wrong, json!([]), "{what}");
+}
+
+/// The view asked nobody else, and nobody complained.
+fn is_quiet(browser: &mut Chromium, page: &Page, what: &str) {
+    let (requests, complaints) = browser.requests_and_complaints();
+    let own = page.at("/");
+    let others: Vec<&String> =
+        requests.iter().filter(|url| !url.starts_with(&own) && !url.starts_with("data:")).collect();
+    assert!(others.is_empty() && complaints.is_empty(), "{what}: {others:?} {complaints:?}");
+}
+
+/// The other kinds, each with a run that is at work.
+fn with_all_kinds(aws: &Aws) {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+    let mut world = aws.world();
+    for (kind, job, states) in [
+        ("copy-table", "orders-copy", &[("Pass", "KeepTrigger"), ("Choice", "IsToggleMode"), ("Task", "PlanCopy")][..]),
+        ("athena-elt", "film-ratings", &[("Pass", "KeepTrigger"), ("Task", "CheckCatalog")][..]),
+        ("mysql-to-redshift", "nps-to-redshift", &[("Pass", "KeepTrigger"), ("Task", "InspectSource")][..]),
+    ] {
+        let run = running(job, "now", now - 60.0, states);
+        world.jobs.insert(job.to_owned(), (definition(kind, job), vec![run]));
+    }
+}

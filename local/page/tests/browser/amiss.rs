@@ -1,0 +1,50 @@
+//! An AWS in a bad mood.
+
+use crate::aws::{Aws, Mood};
+use crate::page::Page;
+use crate::{FAILED, audit, browser, enter, see};
+
+/// Acceptance 12: an AWS in a bad mood.
+#[test]
+fn what_is_amiss_is_said_and_passes_by_itself() {
+    let (aws, mut browser) = (Aws::start(), browser());
+    let page = Page::local(&aws);
+    enter(&mut browser, &page);
+    browser.until("document.body.innerText.includes('Stopped')");
+    for (mood, says) in [
+        (Mood::Says("ThrottlingException"), "AWS asked us to slow down"),
+        (Mood::Says("ExpiredTokenException"), "The credentials have expired"),
+        (Mood::Says("InternalFailure"), "cannot be read"),
+        (Mood::Denies("ListExecutions"), "these credentials may not states:ListExecutions"),
+    ] {
+        aws.set_mood(mood.clone());
+        browser.until(&format!("document.getElementById('part-notices').innerText.includes('{says}')"));
+        // What was known stays.
+        assert_eq!(browser.evaluate("document.querySelectorAll('a.job').length"), 1, "{mood:?}");
+        audit(&mut browser, says);
+        aws.set_mood(Mood::Well);
+        // What is denied is not asked again for a minute.
+        if !matches!(mood, Mood::Denies(_)) {
+            browser.until("!document.getElementById('part-notices').innerText.trim()");
+        }
+    }
+    assert!(browser.evaluate("document.body.innerText").as_str().unwrap().contains("these credentials may not"));
+    // Lines that may not be read leave the rest complete.
+    let page = Page::local(&aws);
+    aws.set_mood(Mood::Denies("FilterLogEvents"));
+    enter(&mut browser, &page);
+    see(
+        &mut browser,
+        &page,
+        FAILED,
+        "document.body.innerText.includes('logs:FilterLogEvents') && document.querySelector('.places') !== null && document.querySelector('.nodes .bad') !== null",
+    );
+    // One that hangs.
+    aws.set_mood(Mood::Hangs);
+    let page = Page::local(&aws);
+    browser.open(&page.address);
+    browser.until("document.getElementById('part-notices')?.innerText.includes('did not come in time')");
+    aws.set_mood(Mood::Well);
+    browser
+        .until("document.querySelector('a.job') !== null && !document.getElementById('part-notices').innerText.trim()");
+}

@@ -1,0 +1,377 @@
+//! An AWS that answers the page's questions from what a test puts into it, counts them, and can be in a bad mood.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+type Response = hyper::Response<Full<Bytes>>;
+
+const MACHINES: &str = "arn:aws:states:us-east-1:000000000000:stateMachine:sluice-";
+const EXECUTIONS: &str = "arn:aws:states:us-east-1:000000000000:execution:sluice-";
+
+/// How it answers.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Mood {
+    Well,
+    /// All questions get this error.
+    Says(&'static str),
+    /// One action is denied.
+    Denies(&'static str),
+    /// It does not answer.
+    Hangs,
+}
+
+/// A run of a job.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub described: Value,
+    pub events: Vec<Value>,
+}
+
+/// What it holds.
+pub(crate) struct World {
+    pub mood: Mood,
+    /// When each question came, and what it was.
+    pub calls: Vec<(Instant, String)>,
+    /// Definitions and runs by the names of jobs; the newest run first.
+    pub jobs: BTreeMap<String, (String, Vec<Run>)>,
+    pub log: Vec<Value>,
+    pub objects: BTreeMap<String, Vec<u8>>,
+    /// Executions that were started: name and input.
+    pub started: Vec<(String, Value)>,
+    pub stopped: Vec<String>,
+}
+
+/// A running one.
+pub(crate) struct Aws {
+    pub endpoint: String,
+    world: Arc<Mutex<World>>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+/// A recorded answer.
+pub(crate) fn fixture(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name).with_extension("json");
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// A recorded run.
+pub(crate) fn recorded(name: &str) -> Run {
+    let recorded = fixture(name);
+    let events = recorded["get_execution_history"]["events"].as_array().unwrap().clone();
+    Run { described: recorded["describe_execution"].clone(), events }
+}
+
+/// The state machine that the recorded runs are of, as it would be deployed for a job of this name.
+pub(crate) fn recorded_definition(job: &str) -> String {
+    let text = fixture("describe-state-machine")["definition"].as_str().unwrap().to_owned();
+    let spec = r#""prefix": "input_data/",
+        "source": {"suffix": ".csv", "columns": {"date": {"from": "Start date", "type": "date"}, "project": "Project",
+                   "minutes": {"from": "Duration (in minutes)", "type": "number"}}},
+        "shape": {"keys": ["date"], "values": {"minutes": "sum"},
+                  "pivot": {"on": "project", "into": {"Learning": "learning_minutes", "Work": "work_minutes"}}},
+        "target": {"table": "pomodoro_day_catg", "on_overlap": "all_files"},"#;
+    let text = text.replacen(
+        "\"source\": {\"prefix\": \"input_data/\", \"suffix\": \".csv\", \"lookback_hours\": 24},",
+        spec,
+        1,
+    );
+    text.replace("\"execution\": {", &format!("\"execution\": {{\"job\": \"{job}\","))
+}
+
+/// The state machine of a kind, filled in for a job of this name.
+pub(crate) fn definition(kind: &str, job: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../statemachine").join(kind).with_extension("asl.json");
+    let text = std::fs::read_to_string(file).unwrap().replace("${Job}", job);
+    let filled = [
+        ("${Source}", r#"{"schema": "shop", "table": "orders"}"#),
+        ("${Target}", r#"{"schema": "warehouse", "table": "orders", "key": ["id"]}"#),
+        (
+            "${Windows}",
+            r#"{"cursor": "created_at", "zone": "Europe/Zurich", "window": "1 day", "start": "2024-01-01"}"#,
+        ),
+    ];
+    let text = filled.iter().fold(text, |text, (name, value)| text.replace(name, value));
+    // What else stands without quotes is a number.
+    let mut parts = text.split(" ${");
+    let first = parts.next().unwrap().to_owned();
+    parts.fold(first, |text, part| format!("{text} 1{}", part.split_once('}').unwrap().1))
+}
+
+/// A run that is at work in the first states of a definition.
+pub(crate) fn running(job: &str, name: &str, started: f64, states: &[(&str, &str)]) -> Run {
+    let mut events = vec![json!({"id": 1, "timestamp": started, "type": "ExecutionStarted", "previousEventId": 0})];
+    for (place, (kind, state)) in states.iter().enumerate() {
+        let at = started + 0.1 * place as f64;
+        let id = events.len() + 1;
+        events
+            .push(json!({"id": id, "timestamp": at, "type": format!("{kind}StateEntered"), "previousEventId": id - 1,
+                           "stateEnteredEventDetails": {"name": state}}));
+        if place + 1 < states.len() {
+            events.push(json!({"id": id + 1, "timestamp": at + 0.05, "type": format!("{kind}StateExited"),
+                               "previousEventId": id, "stateExitedEventDetails": {"name": state}}));
+        }
+    }
+    let described = json!({"executionArn": format!("{EXECUTIONS}{job}:{name}"), "name": name, "status": "RUNNING",
+                           "stateMachineArn": format!("{MACHINES}{job}"), "startDate": started, "input": "{}"});
+    Run { described, events }
+}
+
+impl Aws {
+    /// One with the recorded runs of the job pomodoro.
+    pub(crate) fn start() -> Self {
+        let names = [
+            "run-stopped",
+            "run-loaded",
+            "run-failed-bad-rows",
+            "run-nothing-new",
+            "run-dry-run",
+            "run-lock-held-then-nothing",
+        ];
+        let mut runs: Vec<Run> = names.into_iter().map(recorded).collect();
+        let started = |run: &Run| run.described["startDate"].as_f64().unwrap();
+        runs.sort_by(|a, b| started(b).total_cmp(&started(a)));
+        let world = World {
+            mood: Mood::Well,
+            calls: Vec::new(),
+            jobs: BTreeMap::from([("pomodoro".to_owned(), (recorded_definition("pomodoro"), runs))]),
+            log: fixture("filter-log-events")["events"].as_array().unwrap().clone(),
+            objects: BTreeMap::new(),
+            started: Vec::new(),
+            stopped: Vec::new(),
+        };
+        let world = Arc::new(Mutex::new(world));
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let shared = world.clone();
+        runtime.spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let shared = shared.clone();
+                let service = service_fn(move |request| {
+                    let shared = shared.clone();
+                    async move { Ok::<_, Infallible>(answer(&shared, request).await) }
+                });
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        Self { endpoint, world, _runtime: runtime }
+    }
+
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap()
+    }
+
+    pub(crate) fn set_mood(&self, mood: Mood) {
+        self.world().mood = mood;
+    }
+
+    pub(crate) fn call_count(&self) -> usize {
+        self.world().calls.len()
+    }
+}
+
+async fn answer(world: &Mutex<World>, request: Request<Incoming>) -> Response {
+    let (head, body) = request.into_parts();
+    let (method, uri) = (head.method, head.uri);
+    let body = body.collect().await.unwrap().to_bytes();
+    let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let text = String::from_utf8_lossy(&body).into_owned();
+    let action = match target.rsplit_once('.') {
+        Some((_, action)) => action.to_owned(),
+        None if text.contains("Action=DescribeStacks") => "DescribeStacks".to_owned(),
+        None if uri.path().starts_with("/schedules") => "ListSchedules".to_owned(),
+        None if uri.query().is_some_and(|query| query.contains("list-type=2")) => "ListObjectsV2".to_owned(),
+        None => format!("{method} {}", uri.path()),
+    };
+    let mood = {
+        let mut world = world.lock().unwrap();
+        world.calls.push((Instant::now(), action.clone()));
+        world.mood.clone()
+    };
+    let says = match mood {
+        Mood::Well => None,
+        Mood::Says(error) => Some(error),
+        Mood::Denies(denied) => (denied == action).then_some("AccessDeniedException"),
+        Mood::Hangs => {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            None
+        }
+    };
+    if let Some(error) = says {
+        if action == "DescribeStacks" {
+            let text = format!(
+                "<ErrorResponse><Error><Type>Sender</Type><Code>{error}</Code><Message>m</Message></Error></ErrorResponse>"
+            );
+            return said(StatusCode::BAD_REQUEST, "text/xml", text);
+        }
+        return refused(error);
+    }
+    let asked: Value = serde_json::from_str(&text).unwrap_or_default();
+    let mut world = world.lock().unwrap();
+    match action.as_str() {
+        "DescribeStacks" => xml(&stack()),
+        "ListSchedules" => json_answer(&json!({"Schedules": []})),
+        "ListObjectsV2" => xml(&world.listed(&uri)),
+        "FilterLogEvents" => json_answer(&world.lines(&asked)),
+        _ if target.is_empty() => world.object(uri.path()),
+        _ => match world.states(&action, &asked) {
+            Some(answer) => json_answer(&answer),
+            None => refused("ExecutionDoesNotExist"),
+        },
+    }
+}
+
+fn said(status: StatusCode, kind: &str, text: impl Into<Bytes>) -> Response {
+    hyper::Response::builder().status(status).header("content-type", kind).body(Full::new(text.into())).unwrap()
+}
+
+fn json_answer(value: &Value) -> Response {
+    said(StatusCode::OK, "application/x-amz-json-1.0", value.to_string())
+}
+
+fn refused(error: &str) -> Response {
+    let text = json!({"__type": error, "message": "m"}).to_string();
+    said(StatusCode::BAD_REQUEST, "application/x-amz-json-1.0", text)
+}
+
+fn xml(text: &str) -> Response {
+    said(StatusCode::OK, "text/xml", text.to_owned())
+}
+
+fn stack() -> String {
+    let output = |key: &str, value: &str| {
+        format!("<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>")
+    };
+    format!(
+        "<DescribeStacksResponse xmlns=\"http://cloudformation.amazonaws.com/doc/2010-05-15/\"><DescribeStacksResult><Stacks><member>\
+         <StackName>sluice</StackName><StackStatus>CREATE_COMPLETE</StackStatus><CreationTime>2026-11-26T02:45:11Z</CreationTime>\
+         <Outputs>{}{}</Outputs><Parameters><member><ParameterKey>S3TriggerState</ParameterKey>\
+         <ParameterValue>ENABLED</ParameterValue></member></Parameters>\
+         </member></Stacks></DescribeStacksResult></DescribeStacksResponse>",
+        output("BucketName", "bucket"),
+        output("StateMachineArnPrefix", MACHINES),
+    )
+}
+
+impl World {
+    fn run(&self, arn: &str) -> Option<&Run> {
+        self.jobs.values().flat_map(|(_, runs)| runs).find(|run| run.described["executionArn"] == arn)
+    }
+
+    fn states(&mut self, action: &str, asked: &Value) -> Option<Value> {
+        let text = |name: &str| asked[name].as_str().unwrap_or_default().to_owned();
+        let job = text("stateMachineArn").trim_start_matches(MACHINES).to_owned();
+        Some(match action {
+            "ListStateMachines" => {
+                let one = |name: &String| {
+                    json!({"stateMachineArn": format!("{MACHINES}{name}"), "name": name,
+                                                 "type": "STANDARD", "creationDate": 1.0})
+                };
+                json!({"stateMachines": self.jobs.keys().map(one).collect::<Vec<_>>()})
+            }
+            "DescribeStateMachine" => {
+                json!({"stateMachineArn": text("stateMachineArn"), "name": job, "roleArn": "arn:r",
+                                             "definition": self.jobs.get(&job)?.0, "type": "STANDARD", "creationDate": 1.0})
+            }
+            "ListExecutions" => {
+                let one = |run: &Run| {
+                    let described = &run.described;
+                    let mut item = json!({});
+                    for field in ["executionArn", "stateMachineArn", "name", "status", "startDate", "stopDate"] {
+                        if !described[field].is_null() {
+                            item[field] = described[field].clone();
+                        }
+                    }
+                    item
+                };
+                json!({"executions": self.jobs.get(&job)?.1.iter().take(1_000).map(one).collect::<Vec<_>>()})
+            }
+            "DescribeExecution" => self.run(&text("executionArn"))?.described.clone(),
+            "GetExecutionHistory" => {
+                let events = &self.run(&text("executionArn"))?.events;
+                let from: usize = asked["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+                let page: Vec<Value> = events.iter().skip(from).take(1_000).cloned().collect();
+                let next = from + page.len();
+                match next < events.len() {
+                    true => json!({"events": page, "nextToken": next.to_string()}),
+                    false => json!({"events": page}),
+                }
+            }
+            "StartExecution" => {
+                let name = text("name");
+                let input = serde_json::from_str(asked["input"].as_str().unwrap()).unwrap();
+                let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+                let mut run = running(&job, &name, now, &[("Task", "DetectNewFiles")]);
+                run.described["input"] = asked["input"].clone();
+                let arn = run.described["executionArn"].clone();
+                self.jobs.get_mut(&job)?.1.insert(0, run);
+                self.started.push((name, input));
+                json!({"executionArn": arn, "startDate": now})
+            }
+            "StopExecution" => {
+                self.stopped.push(text("executionArn"));
+                json!({"stopDate": 1.0})
+            }
+            _ => return None,
+        })
+    }
+
+    fn lines(&self, asked: &Value) -> Value {
+        let group = asked["logGroupName"].as_str().unwrap_or_default();
+        // The recorded groups are those of an older template, without the name of the job.
+        let function =
+            ["detect-new-files", "pivot", "upsert", "database-access"].into_iter().find(|name| group.ends_with(name));
+        let (from, to) = (asked["startTime"].as_i64().unwrap_or(0), asked["endTime"].as_i64().unwrap_or(i64::MAX));
+        let is_in = |event: &&Value| {
+            let at = event["timestamp"].as_i64().unwrap();
+            function.is_some_and(|name| event["logGroupName"].as_str().unwrap().ends_with(name))
+                && at >= from
+                && at <= to
+        };
+        let events = self.log.iter().enumerate().filter(|(_, event)| is_in(event)).map(|(place, event)| {
+            let mut event = event.clone();
+            event["eventId"] = place.to_string().into();
+            event
+        });
+        json!({"events": events.collect::<Vec<_>>()})
+    }
+
+    fn listed(&self, uri: &Uri) -> String {
+        let query = uri.query().unwrap_or_default();
+        let prefix = query.split('&').find_map(|pair| pair.strip_prefix("prefix=")).unwrap_or_default();
+        let prefix = prefix.replace("%2F", "/");
+        let escaped =
+            |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+        let one = |(key, body): (&String, &Vec<u8>)| {
+            format!(
+                "<Contents><Key>{}</Key><LastModified>2026-11-26T02:46:00.000Z</LastModified><ETag>&quot;e{}&quot;</ETag><Size>{}</Size></Contents>",
+                escaped(key),
+                body.len(),
+                body.len()
+            )
+        };
+        let objects: String = self.objects.iter().filter(|(key, _)| key.starts_with(&prefix)).map(one).collect();
+        format!("<ListBucketResult><IsTruncated>false</IsTruncated>{objects}</ListBucketResult>")
+    }
+
+    fn object(&self, path: &str) -> Response {
+        let key = path.trim_start_matches("/bucket/").replace("%2F", "/");
+        match self.objects.get(&key) {
+            Some(body) => said(StatusCode::OK, "text/csv", body.clone()),
+            None => {
+                said(StatusCode::NOT_FOUND, "text/xml", "<Error><Code>NoSuchKey</Code><Message>m</Message></Error>")
+            }
+        }
+    }
+}

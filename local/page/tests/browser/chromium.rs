@@ -1,0 +1,185 @@
+//! A Chromium, spoken to by its debugging protocol over a pipe: JSON texts with a NUL behind each.
+
+use base64::Engine;
+use local::browser::Browser;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running browser with one tab.
+pub(crate) struct Chromium {
+    process: Child,
+    input: Option<ChildStdin>,
+    messages: Receiver<Value>,
+    next: u64,
+    session: String,
+    /// What was told without being asked, such as requests and errors.
+    pub(crate) told: Vec<Value>,
+}
+
+impl Chromium {
+    /// Starts it, with what it keeps in `folder`.
+    pub(crate) fn start(folder: &Path) -> Self {
+        let browser = Browser::find(&|text| eprintln!("{text}")).unwrap_or_else(|error| panic!("{error}"));
+        let mut command = browser.command();
+        command.arg(format!("--user-data-dir={}", folder.display()));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.spawn().unwrap();
+        let output = process.stdout.take().unwrap();
+        let (send, messages) = channel();
+        std::thread::spawn(move || {
+            for text in BufReader::new(output).split(0).map_while(Result::ok) {
+                if serde_json::from_slice(&text).is_ok_and(|message| send.send(message).is_err()) {
+                    break;
+                }
+            }
+        });
+        let input = process.stdin.take();
+        let mut browser = Self { process, input, messages, next: 0, session: String::new(), told: Vec::new() };
+        let target = browser.ask("Target.createTarget", json!({"url": "about:blank"}))["targetId"].clone();
+        let attached = browser.ask("Target.attachToTarget", json!({"targetId": target, "flatten": true}));
+        browser.session = attached["sessionId"].as_str().unwrap().to_owned();
+        for domain in ["Page", "Runtime", "Network", "Log", "DOM", "Security"] {
+            browser.ask(&format!("{domain}.enable"), json!({}));
+        }
+        browser
+    }
+
+    /// Asks, and waits for the answer.
+    pub(crate) fn ask(&mut self, method: &str, params: Value) -> Value {
+        self.next += 1;
+        let id = self.next;
+        let mut message = json!({"id": id, "method": method, "params": params});
+        if !self.session.is_empty() {
+            message["sessionId"] = self.session.clone().into();
+        }
+        let input = self.input.as_mut().unwrap();
+        input.write_all(format!("{message}\0").as_bytes()).unwrap();
+        input.flush().unwrap();
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let message = self.messages.recv_timeout(left).unwrap_or_else(|error| panic!("{method}: {error}"));
+            if message["id"] == id {
+                assert!(message.get("error").is_none(), "{method}: {message}");
+                return message["result"].clone();
+            }
+            self.told.push(message);
+        }
+    }
+
+    /// Opens an address, and waits until it is loaded.
+    pub(crate) fn open(&mut self, address: &str) {
+        self.told.clear();
+        self.ask("Page.navigate", json!({"url": address}));
+        self.wait_for("Page.loadEventFired");
+    }
+
+    /// Waits for something to be told.
+    fn wait_for(&mut self, method: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.told.iter().any(|message| message["method"] == method) {
+            match self.messages.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(message) => self.told.push(message),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => panic!("{method} was not told"),
+            }
+        }
+    }
+
+    /// What an expression in the tab is.
+    pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
+        let params = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
+        let answer = self.ask("Runtime.evaluate", params);
+        assert!(answer.get("exceptionDetails").is_none(), "{expression}: {answer}");
+        answer["result"]["value"].clone()
+    }
+
+    /// Waits until an expression is true; it may be false, or a page that is being left.
+    pub(crate) fn until(&mut self, expression: &str) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let params = json!({"expression": expression, "returnByValue": true});
+            if self.ask("Runtime.evaluate", params)["result"]["value"] == true {
+                return;
+            }
+            let text = "document.body ? document.body.innerText.slice(0, 3000) : ''";
+            assert!(Instant::now() < end, "{expression}\n{}", self.evaluate(text));
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+
+    /// The size of the window, in pixels.
+    pub(crate) fn resize(&mut self, width: u32, height: u32) {
+        let params = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
+        self.ask("Emulation.setDeviceMetricsOverride", params);
+    }
+
+    /// Light or dark, and whether colours are forced.
+    pub(crate) fn colours(&mut self, scheme: &str, are_forced: bool) {
+        let forced = if are_forced { "active" } else { "none" };
+        let features = json!([
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "forced-colors", "value": forced},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]);
+        self.ask("Emulation.setEmulatedMedia", json!({"features": features}));
+    }
+
+    /// Whether scripts run.
+    pub(crate) fn scripts(&mut self, are_on: bool) {
+        self.ask("Emulation.setScriptExecutionDisabled", json!({"value": !are_on}));
+    }
+
+    /// Keeps a picture of what is seen, if `SLUICE_SCREENSHOTS` names a folder.
+    pub(crate) fn picture(&mut self, name: &str) {
+        let Some(folder) = std::env::var_os("SLUICE_SCREENSHOTS") else { return };
+        let answer = self.ask("Page.captureScreenshot", json!({"format": "png"}));
+        let bytes = base64::engine::general_purpose::STANDARD.decode(answer["data"].as_str().unwrap()).unwrap();
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(Path::new(&folder).join(name).with_extension("png"), bytes).unwrap();
+    }
+
+    /// Presses a key of this name.
+    pub(crate) fn press(&mut self, key: &str) {
+        for kind in ["keyDown", "keyUp"] {
+            let code = if key == "Tab" { 9 } else { 0 };
+            let params = json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code});
+            self.ask("Input.dispatchKeyEvent", params);
+        }
+    }
+
+    /// The addresses that were asked for since the last page was opened, and what the console and the policy said.
+    pub(crate) fn requests_and_complaints(&mut self) -> (Vec<String>, Vec<String>) {
+        // What is on its way arrives before the answer.
+        self.evaluate("1");
+        let requests = self.told.iter().filter(|message| message["method"] == "Network.requestWillBeSent");
+        let requests = requests.map(|message| message["params"]["request"]["url"].as_str().unwrap().to_owned());
+        let complains = |message: &&Value| {
+            let method = message["method"].as_str().unwrap_or_default();
+            method == "Log.entryAdded" && message["params"]["entry"]["level"] == "error"
+                || method == "Runtime.exceptionThrown"
+                || method == "Runtime.consoleAPICalled"
+        };
+        let complaints = self.told.iter().filter(complains).map(ToString::to_string);
+        (requests.collect(), complaints.collect())
+    }
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        // It ends with its pipe.
+        drop(self.input.take());
+        let end = Instant::now() + Duration::from_secs(5);
+        while self.process.try_wait().is_ok_and(|ended| ended.is_none()) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,107 @@
+//! The views for those who see other colours, use keys, a phone, or no scripts.
+
+use crate::aws::Aws;
+use crate::page::Page;
+use crate::{FAILED, audit, browser, enter, is_quiet, see, with_all_kinds};
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+/// Acceptance 10: all views, light and dark, wide and narrow; all reached by keys.
+#[test]
+fn every_view_is_for_everybody() {
+    let (aws, mut browser) = (Aws::start(), browser());
+    with_all_kinds(&aws);
+    aws.world().objects.insert("input_data/new.csv".to_owned(), b"x".to_vec());
+    let page = Page::local(&aws);
+    enter(&mut browser, &page);
+    let views = [
+        ("/", "document.querySelectorAll('a.job').length === 4", "jobs"),
+        ("/jobs/pomodoro", "document.querySelectorAll('.grid td.ok .i').length > 5", "job"),
+        ("/jobs/orders-copy", "document.querySelector('.grid') !== null", "job-copy"),
+        (
+            FAILED,
+            "document.querySelectorAll('#log tbody tr').length > 3 && document.querySelector('.error') !== null",
+            "run-failed",
+        ),
+        (
+            "/jobs/pomodoro/runs/ac44c1ec-258d-4101-9eea-5b5054cd3915",
+            "document.querySelector('.counts') !== null",
+            "run-loaded",
+        ),
+        ("/jobs/orders-copy/runs/now", "document.querySelector('.node.run') !== null", "run-copy"),
+        ("/jobs/film-ratings/runs/now", "document.querySelector('.node.run') !== null", "run-elt"),
+        ("/jobs/nps-to-redshift/runs/now", "document.querySelector('.node.run') !== null", "run-redshift"),
+        ("/jobs/pomodoro/files", "document.querySelector('#h-q') !== null", "files"),
+        ("/jobs/orders-copy/backfill", "document.querySelector('form[method=post]') !== null", "backfill"),
+        ("/jobs/nowhere", "document.querySelector('h1').textContent.includes('no such job')", "missing"),
+    ];
+    for (path, is_there, name) in views {
+        see(&mut browser, &page, path, is_there);
+        for (scheme, width) in [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)] {
+            browser.colours(scheme, false);
+            browser.resize(width, if width == 390 { 844 } else { 800 });
+            audit(&mut browser, &format!("{name}, {scheme}, {width}"));
+            browser.picture(&format!("{name}-{scheme}-{width}"));
+        }
+        browser.colours("light", false);
+        browser.resize(1280, 800);
+        // Of a page that is not there the browser itself complains.
+        if name != "missing" {
+            is_quiet(&mut browser, &page, name);
+        }
+    }
+    // Every link and control is reached by Tab, in the order of the document.
+    see(&mut browser, &page, "/jobs/pomodoro", "document.querySelectorAll('.colh').length === 6");
+    browser.evaluate("document.getElementById('pause').click()");
+    let wanted = browser.evaluate("[...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, summary, [tabindex=\"0\"]')].filter((n) => n.getClientRects().length).length");
+    browser.evaluate("document.activeElement.blur(), window.__reached = new Set()");
+    for _ in 0..wanted.as_u64().unwrap() + 1 {
+        browser.press("Tab");
+        browser.evaluate("window.__reached.add(document.activeElement), 1");
+    }
+    let reached = browser.evaluate("[...window.__reached].filter((n) => n !== document.body).length");
+    assert_eq!(reached, wanted);
+    browser.evaluate("document.querySelector('.colh').focus()");
+    browser.press("End");
+    assert_eq!(browser.evaluate("[...document.querySelectorAll('.colh')].indexOf(document.activeElement)"), 5);
+    // Where colours are forced, each outcome still has a picture of its own.
+    browser.colours("light", true);
+    let ends = "[...document.querySelectorAll('.grid tbody tr:last-child td use')].map((u) => u.getAttribute('href'))";
+    let pictures = browser.evaluate(ends);
+    for picture in ["#i-ok", "#i-bad", "#i-stop", "#i-none", "#i-dry"] {
+        assert!(pictures.as_array().unwrap().contains(&picture.into()), "{picture}: {pictures}");
+    }
+}
+
+/// Acceptance 13: without scripts.
+#[test]
+fn every_view_and_action_works_without_scripts() {
+    let (aws, mut browser) = (Aws::start(), browser());
+    let page = Page::local(&aws);
+    enter(&mut browser, &page);
+    see(&mut browser, &page, FAILED, "document.querySelectorAll('#log tbody tr').length > 3");
+    browser.scripts(false);
+    for (path, text) in [
+        ("/", "Jobs"),
+        (FAILED, "cannot be read"),
+        ("/jobs/pomodoro", "Runs and states"),
+        ("/jobs/pomodoro?o=bad&states=all&tz=Europe%2FZurich", "Europe/Zurich"),
+        ("/jobs/pomodoro/files", "In quarantine"),
+    ] {
+        browser.open(&page.at(path));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let root = browser.ask("DOM.getDocument", json!({"depth": 0}))["root"]["nodeId"].clone();
+            let html =
+                browser.ask("DOM.getOuterHTML", json!({"nodeId": root}))["outerHTML"].as_str().unwrap().to_owned();
+            if html.contains(text) {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{path}: {text}\n{html}");
+            // What is still being read comes by itself.
+            std::thread::sleep(Duration::from_millis(300));
+            browser.open(&page.at(path));
+        }
+    }
+    browser.scripts(true);
+}

@@ -1,0 +1,153 @@
+//! What is seen of a run, and how it follows what happens.
+
+use crate::aws::{self, Aws, running};
+use crate::page::Page;
+use crate::{FAILED, browser, enter, is_quiet, see};
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+/// Acceptance 1 and 2: what failed and why is seen at once, without knowing Sluice.
+#[test]
+fn a_failed_run_says_where_and_what_to_do_without_scrolling() {
+    let (aws, mut browser) = (Aws::start(), browser());
+    let page = Page::local(&aws);
+    enter(&mut browser, &page);
+    // Six outcomes: pictures and words.
+    browser.until("document.querySelector('.bars')?.getAttribute('aria-label').startsWith('6 runs')");
+    browser.until("document.querySelector('.bars').getAttribute('aria-label').includes('1 dry run')");
+    let told = browser.evaluate("document.querySelector('.bars').getAttribute('aria-label')");
+    for part in ["1 loaded", "1 failed", "1 stopped", "2 nothing new"] {
+        assert!(told.as_str().unwrap().contains(part), "{told}");
+    }
+    // The failed run is not the last one here: the stopped one is.
+    browser.until("document.querySelector('td .st')?.textContent === 'Stopped'");
+    browser.picture("jobs");
+    // As it was before those that came later.
+    let is_early = |run: &aws::Run| run.described["startDate"].as_f64().unwrap() < 1_795_661_159.0;
+    aws.world().jobs.get_mut("pomodoro").unwrap().1.retain(is_early);
+    browser.until("document.body.innerText.includes('sessions-2024-04.csv, lines 42 and 97 cannot be read')");
+    browser.picture("jobs-failed");
+    see(
+        &mut browser,
+        &page,
+        FAILED,
+        "document.querySelector('.places') !== null && document.querySelector('.nodes .bad') !== null",
+    );
+    browser.picture("run-failed");
+    let boxes = browser.evaluate(
+        "['sessions-2024-04.csv', '42', '97', '(Duration (in minutes))', '(Start date)', 'Correct the file'].map((text) => {
+            const walker = document.createTreeWalker(document.querySelector('.error'), NodeFilter.SHOW_TEXT);
+            while (walker.nextNode()) {
+                if (!walker.currentNode.textContent.includes(text)) continue;
+                const range = document.createRange();
+                range.selectNodeContents(walker.currentNode);
+                const box = range.getBoundingClientRect();
+                return box.height > 0 && box.top >= 0 && box.bottom < 800 && box.right <= 1280 ? 'seen' : JSON.stringify(box);
+            }
+            return 'missing';
+        })",
+    );
+    assert_eq!(boxes, json!(vec!["seen"; 6]));
+    is_quiet(&mut browser, &page, "run");
+}
+
+/// Acceptance 3, 4 and 5, on the recorded histories and lines.
+#[test]
+fn graph_timeline_and_lines_are_those_of_the_run() {
+    let (aws, mut browser) = (Aws::start(), browser());
+    let page = Page::local(&aws);
+    enter(&mut browser, &page);
+    see(&mut browser, &page, FAILED, "document.querySelectorAll('#log tbody tr').length > 3");
+    let taken = "[...document.querySelectorAll('.edge.on, .edge.err')].map((e) => e.dataset.way + (e.classList.contains('err') ? '!' : ''))";
+    assert_eq!(
+        browser.evaluate(taken),
+        json!(["DetectNewFiles>AnyNewFiles", "AnyNewFiles>PivotFiles", "PivotFiles>HasCause!", "HasCause>Failed!"])
+    );
+    let marks = "Object.fromEntries([...document.querySelectorAll('[data-state]')].map((n) => [n.dataset.state, n.dataset.mark]).filter(([, m]) => m !== 'not reached'))";
+    assert_eq!(
+        browser.evaluate(marks),
+        json!({"DetectNewFiles": "done", "AnyNewFiles": "done", "PivotFiles": "failed", "Pivot": "failed",
+               "HasCause": "done", "Failed": "failed"})
+    );
+    // Boxes of states do not overlap, but for a frame and what is inside.
+    let overlaps = "(() => {
+        const boxes = [...document.querySelectorAll('.node')].map((n) => [n.dataset.state, n.querySelector('rect, polygon').getBoundingClientRect()]);
+        return boxes.flatMap(([a, x], i) => boxes.slice(i + 1).filter(([, y]) => x.left < y.right && y.left < x.right && x.top < y.bottom && y.top < x.bottom).map(([b]) => `${a} ${b}`));
+    })()";
+    assert_eq!(browser.evaluate(overlaps), json!([]));
+    // The item of the Map is there, by its line.
+    assert!(browser.evaluate("document.querySelector('table.time').innerText").as_str().unwrap().contains("Pivot"));
+    // No line of the neighbour, whose line names this run.
+    let others =
+        "[...document.querySelectorAll('#log tbody tr')].filter((r) => r.textContent.includes('67a17f21')).length";
+    assert_eq!(browser.evaluate(others), 1, "the error alone names its quarantine");
+    // Filters: in place, and by the address.
+    let shown = "[...document.querySelectorAll('#log tbody tr')].filter((r) => !r.hidden).length";
+    browser.evaluate("(() => { const s = document.getElementById('ll'); s.value = 'E'; s.dispatchEvent(new Event('input', {bubbles: true})); })()");
+    assert_eq!(browser.evaluate(shown), 1);
+    see(
+        &mut browser,
+        &page,
+        &format!("{FAILED}/log?fn=pivot&level=E&q=bad"),
+        "document.querySelectorAll('#log tbody tr').length === 1",
+    );
+    see(
+        &mut browser,
+        &page,
+        &format!("{FAILED}/log?q=nowhere"),
+        "document.body.innerText.includes('No line is like that')",
+    );
+    let text = page.get(&format!("{FAILED}/log.txt"));
+    assert!(text.1.contains("attachment") && text.2.lines().count() >= 4, "{text:?}");
+    // Two attempts and a pause.
+    let held = "/jobs/pomodoro/runs/46ad0c16-d19e-42a9-92a8-ca075b92d81b";
+    see(&mut browser, &page, held, "document.querySelectorAll('.f-wait').length === 1");
+    assert!(
+        browser.evaluate("document.querySelector('table.time').innerText").as_str().unwrap().contains("2 attempts")
+    );
+}
+
+/// A run that is at work is followed: what changes is swapped in, within three seconds.
+#[test]
+fn a_run_at_work_is_live() {
+    let (aws, mut browser) = (Aws::start(), browser());
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+    let states = [("Task", "DetectNewFiles"), ("Choice", "AnyNewFiles"), ("Map", "PivotFiles")];
+    aws.world().jobs.get_mut("pomodoro").unwrap().1.insert(0, running("pomodoro", "now", now - 2.0, &states[..1]));
+    let page = Page::local(&aws);
+    enter(&mut browser, &page);
+    see(
+        &mut browser,
+        &page,
+        "/jobs/pomodoro/runs/now",
+        "document.querySelector('.node.run')?.dataset.state === 'DetectNewFiles'",
+    );
+    browser.evaluate("window.__same = true");
+    let began = Instant::now();
+    {
+        let mut world = aws.world();
+        world.jobs.get_mut("pomodoro").unwrap().1[0] = running("pomodoro", "now", now - 2.0, &states);
+        let arn = world.jobs["pomodoro"].1[0].described["executionArn"].clone();
+        let line = json!({"timestamp": "2026-11-26T02:45:58.4Z", "level": "WARN", "message": "a new line", "span": {"sfn.execution_id": arn}});
+        let at = (now * 1_000.0) as i64;
+        world.log.push(json!({"logGroupName": "/aws/lambda/x-pivot", "logStreamName": "s", "timestamp": at, "message": line.to_string()}));
+    }
+    browser.until("document.querySelector('.mapbox.run')?.dataset.state === 'PivotFiles' && document.getElementById('log')?.innerText.includes('a new line')");
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert_eq!(browser.evaluate("window.__same"), true, "the page was not loaded again");
+    is_quiet(&mut browser, &page, "live");
+    // It ends, and so does its picture.
+    {
+        let mut world = aws.world();
+        let run = &mut world.jobs.get_mut("pomodoro").unwrap().1[0];
+        run.described["status"] = "ABORTED".into();
+        run.described["stopDate"] = (now + 1.0).into();
+        let id = run.events.len() + 1;
+        run.events
+            .push(json!({"id": id, "timestamp": now + 1.0, "type": "ExecutionAborted", "previousEventId": id - 1}));
+    }
+    browser.until("document.querySelector('h1 .chip')?.textContent === 'Stopped'");
+    // Somebody who has stopped the page is told.
+    drop(page);
+    browser.until("!document.getElementById('gone').hidden");
+}
