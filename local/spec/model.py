@@ -335,13 +335,16 @@ def truncated(at, to):
     names = ["year", "month", "day", "hour", "minute", "second"]
     keep = {"week": 3, "quarter": 2}.get(to) or names.index(to) + 1
     parts = [at.year, at.month - (at.month - 1) % 3 if to == "quarter" else at.month, at.day, at.hour, at.minute, at.second][:keep]
-    return dt.datetime(*(parts + [1] * (3 - len(parts))), tzinfo=at.tzinfo)
+    fold = at.fold if keep > 3 else 0  # in an hour that comes twice it stays in the one of the two that it is in
+    return dt.datetime(*(parts + [1] * (3 - len(parts))), tzinfo=at.tzinfo, fold=fold)
 
 
 # Shape
 
 def literal(column, value):
     plain = {k: v for k, v in column.items() if k in ("type", "zone", "unit", "scale")}
+    if column["type"] == "duration":
+        plain["format"] = column["unit"]
     return value if isinstance(value, bool) else read(plain, str(value))
 
 
@@ -357,6 +360,14 @@ def holds(condition, columns, value):
     if "null" in condition and (it is None) != condition["null"]:
         return False
     return all(it is not None and tests[op](c) for op, c in condition.items() if op in tests)
+
+
+def named(condition):
+    """The columns that a condition looks at."""
+    if "column" in condition:
+        return [condition["column"]]
+    inner = condition.get("and", condition.get("or", [condition["not"]] if "not" in condition else []))
+    return [name for part in inner for name in named(part)]
 
 
 @dataclass
@@ -376,7 +387,10 @@ def version(source, columns, shape, name, data, modified):
     """The rows that count, each a dict of the values that are used, with its rank among equals; and the keys of bad rows."""
     found, pivot, good = Version(modified, name), shape.get("pivot"), 0
     used = set(shape["keys"]) | {c for v in shape["values"].values() for c in v.values() if c in columns} | ({pivot["on"]} if pivot else set())
-    used = set(columns) if "rows" in shape else used
+    filtered = set(named(shape.get("filter", {})))
+    if "rows" in shape:
+        rows = shape["rows"]
+        used |= set(rows.get("columns", columns)) | set(rows.get("order_by", [])) | set(named(rows.get("delete_when", {})))
     for of_key in (columns[column] for column in used if {"partition", "pattern"} & columns[column].keys()):
         try:
             value_of(of_key, None, (name, 0, modified))  # a key that does not fit makes a bad file also without rows
@@ -388,6 +402,8 @@ def version(source, columns, shape, name, data, modified):
         def value(column, get=get, number=number):
             return value_of(columns[column], get, (name, number, modified))
         try:
+            for column in filtered:
+                value(column)  # those of the filter are read first, all of them
             if "filter" in shape and not holds(shape["filter"], columns, value):
                 good += 1
                 continue
@@ -458,7 +474,7 @@ def aggregate(columns, value, rows):
         return final(column, sum(found)) if found else value.get("empty", 0)
     if not found:
         return None
-    return final(column, sum(found) / len(found), value["scale"]) if op == "mean" else final(column, {"min": min, "max": max}[op](found))
+    return final(column, Fraction(sum(found)) / len(found), value["scale"]) if op == "mean" else final(column, {"min": min, "max": max}[op](found))
 
 
 def final(column, value, scale=None):
@@ -487,7 +503,7 @@ def speak(columns, shape, rows):
     groups = {}
     for row, rank in rows:
         groups.setdefault(tuple(row[name] for name in shape["keys"]), []).append((row, rank))
-    names = shape["rows"].get("columns", [name for name in columns if name not in shape["keys"]])
+    names = [name for name in shape["rows"].get("columns", columns) if name not in shape["keys"]]
     result = {}
     for key, group in groups.items():
         row = winner(shape, group)[0]
@@ -587,7 +603,7 @@ def printed(value, kind):
         return "t" if value else "f"
     if isinstance(value, dt.datetime):
         text = value.replace(tzinfo=None).isoformat(" ")
-        return text.rstrip("0") if "." in text and value.microsecond else text if value.tzinfo is None else text + "+00"
+        return (text.rstrip("0") if value.microsecond else text) + ("" if value.tzinfo is None else "+00")
     if isinstance(value, (Fraction, int)):
         with localcontext() as context:
             context.prec = 80

@@ -79,7 +79,7 @@ fn told_gone(files: &BTreeSet<String>, on_overlap: OnOverlap) -> String {
     let first = files.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
     let more = if files.len() > NAMED { ", ..." } else { "" };
     let what = match on_overlap {
-        OnOverlap::LastRun => "what they said is lost",
+        OnOverlap::LastRun | OnOverlap::NewestRow => "what they said is lost",
         OnOverlap::AllFiles | OnOverlap::NewestFile => "what they said is lost unless the schema sluice still has it",
     };
     format!("; {} of those that were loaded are gone from the bucket, and {what}: {first}{more}", files.len())

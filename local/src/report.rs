@@ -202,7 +202,7 @@ pub(crate) fn quoted(name: &str) -> String {
 /// # Errors
 /// As the server has it.
 pub async fn table(connection: &mut PgConnection, spec: &Spec) -> Result<String, BoxError> {
-    table_by(connection, &spec.target.schema, &spec.target.table, Some(&spec.shape.key)).await
+    table_by(connection, &spec.target.schema, &spec.target.table, spec.shape.keys.first().map(String::as_str)).await
 }
 
 /// As [`table`], of any table, in the order of a column.

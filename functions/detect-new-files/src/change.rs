@@ -101,7 +101,7 @@ impl<'a> Known<'a> {
                     "format, columns or shape changed since {table} was loaded, and on_overlap last_run keeps nothing by \
                      which to correct what it holds; {RELOAD}"
                 )),
-                OnOverlap::AllFiles | OnOverlap::NewestFile => Change::Reload {
+                OnOverlap::AllFiles | OnOverlap::NewestFile | OnOverlap::NewestRow => Change::Reload {
                     why: "since the spec's format, columns, shape or newest_by changed".to_owned(),
                     finds_loaded: true,
                 },
@@ -147,7 +147,7 @@ pub(crate) fn refuse_nothing(now: &Print, job: &str) -> String {
 /// `which` names them.
 pub(crate) fn lost_and_gone(now: &Print, which: &str) -> String {
     let what = match now.on_overlap {
-        OnOverlap::LastRun => "what they said is lost",
+        OnOverlap::LastRun | OnOverlap::NewestRow => "what they said is lost",
         OnOverlap::AllFiles | OnOverlap::NewestFile => "what they said is lost unless the schema sluice still has it",
     };
     format!(

@@ -199,7 +199,7 @@ fn misconfigured(execution: &Execution, what: &str) -> Error {
 fn sameness(spec: &Spec) -> Sameness {
     let (source, target) = (&spec.source, &spec.target);
     let by_date = match target.on_overlap {
-        OnOverlap::NewestFile => target.newest_by == NewestBy::Modified,
+        OnOverlap::NewestFile | OnOverlap::NewestRow => target.newest_by == NewestBy::Modified,
         OnOverlap::AllFiles => {
             (target.on_repeated_file, source.on_bad_file) == (OnRepeatedFile::Fail, OnBad::Quarantine)
         }

@@ -93,7 +93,7 @@ fn read(bencher: Bencher<'_, '_>, is_quoted: bool) {
         let mut reader = FileReader::new(&source, &plan).expect("a reader");
         reader.feed(black_box(text.as_bytes()), &mut batch).expect("rows");
         reader.finish(&mut batch).expect("rows");
-        batch.rows_read
+        batch.tally.rows_read
     });
 }
 

@@ -1,15 +1,19 @@
-//! Pivots files of this machine with the function's own core, and prints the table: `pivot_file FILE...`, by the spec
-//! of the reference job.
+//! Pivots files of this machine with the function's own core. `pivot_file FILE...` prints the table by the spec of the
+//! reference job; `pivot_file --spec SPEC FILE...` goes the general way by a spec of JSON, with `source`, `shape` and
+//! `target`, and prints how many rows and bytes the parts have.
 
 use bytes::Bytes;
 use pivot::batch::Batch;
 use pivot::decompressor::Decompressor;
+use pivot::general::batch::GeneralBatch;
+use pivot::general::plan::GeneralPlan;
+use pivot::general::reader::GeneralReader;
 use pivot::parquet::{ParquetPlan, Tail};
 use pivot::plan::Plan;
 use pivot::reader::FileReader;
 use polars::prelude::DataFrame;
 use sluice::contract::{PivotInput, SourceFile};
-use sluice::spec::{FileType, OnOverlap};
+use sluice::spec::{FileType, OnOverlap, Parts};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::ops::Range;
@@ -18,13 +22,18 @@ use std::os::unix::fs::FileExt;
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Outcome<()> {
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if(|argument| argument == "--spec").is_some() {
+        let spec = arguments.next().ok_or("--spec lacks a file")?;
+        return general(&spec, arguments);
+    }
     let event: PivotInput = serde_json::from_str(include_str!("../../../events/pivot.json"))?;
     let mut spec = event.parts.spec(&event.execution.job)?;
     // One table of all files.
     spec.target.on_overlap = OnOverlap::LastRun;
     let plan = Plan::new(&spec)?;
     let mut batch = Batch::new(&plan);
-    for path in std::env::args().skip(1) {
+    for path in arguments {
         let input = File::open(&path).map_err(|error| format!("{path}: {error}"))?;
         let size = input.metadata()?.len();
         let file = SourceFile { key: path, etag: String::new(), size, last_modified: String::new() };
@@ -34,13 +43,46 @@ fn main() -> Outcome<()> {
         }
         batch.end_file(&file)?;
     }
-    if batch.rejects.count > 0 {
-        return Err(batch.rejects.summary().into());
+    if batch.tally.rejects.count > 0 {
+        return Err(batch.tally.rejects.summary().into());
     }
     match batch.take_merged()?.0 {
         Some(table) => write_csv(&table, std::io::stdout().lock()),
         None => Ok(()),
     }
+}
+
+fn general(spec: &str, paths: impl Iterator<Item = String>) -> Outcome<()> {
+    let parts: Parts = serde_json::from_slice(&std::fs::read(spec)?)?;
+    let spec = parts.read().map_err(|problems| format!("{problems:?}"))?;
+    let plan = GeneralPlan::new(&spec)?;
+    let mut batch = GeneralBatch::new(&plan);
+    let (mut rows, mut bytes) = (0, 0);
+    for path in paths {
+        let mut input = File::open(&path).map_err(|error| format!("{path}: {error}"))?;
+        let file = SourceFile { key: path, etag: String::new(), size: 0, last_modified: String::new() };
+        let mut reader = GeneralReader::new(&file, &plan)?;
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            let len = input.read(&mut chunk)?;
+            if len == 0 {
+                break;
+            }
+            reader.feed(&chunk[..len], &mut batch)?;
+            batch.tally.rejects.pending.clear();
+        }
+        reader.finish(&mut batch)?;
+        if let Some(mut part) = batch.end_file(&file)? {
+            let mut out = Vec::new();
+            while part.write(0, CHUNK_BYTES, &mut out) > 0 {
+                bytes += out.len();
+                out.clear();
+            }
+            rows += part.len();
+        }
+    }
+    println!("{} rows read, {} bad; {rows} rows of {bytes} bytes", batch.tally.rows_read, batch.tally.rejects.count);
+    Ok(())
 }
 
 /// How much is read at once.
@@ -55,7 +97,7 @@ fn read(file: &SourceFile, input: &File, batch: &mut Batch<'_>) -> Outcome<()> {
         decompressor.push((len > 0).then(|| Bytes::from(chunk)))?;
         while let Some(piece) = decompressor.next_piece()? {
             reader.feed(piece, batch)?;
-            batch.rejects.pending.clear();
+            batch.tally.rejects.pending.clear();
         }
         if len == 0 {
             return Ok(reader.finish(batch)?);
@@ -77,11 +119,11 @@ fn read_parquet(file: &SourceFile, input: &File, batch: &mut Batch<'_>) -> Outco
         }
     };
     for group in plan.groups() {
-        let [key, category, value] = group.ranges();
-        let (key, category, value) = (read(key)?, read(category)?, read(value)?);
-        let mut reader = plan.reader(group, [&key, &category, &value])?;
+        let chunks = group.ranges().into_iter().map(read).collect::<Outcome<Vec<_>>>()?;
+        let chunks: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
+        let mut reader = plan.reader(group, &chunks)?;
         while reader.step(file, batch)? {
-            batch.rejects.pending.clear();
+            batch.tally.rejects.pending.clear();
         }
     }
     Ok(())

@@ -4,15 +4,18 @@
 //! nothing is in the sums. What is counted is what was read, of bad files too.
 
 mod merged;
+mod tally;
+
+pub use tally::Tally;
 
 use crate::frame;
 use crate::plan::{NUL, OtherCategory, Plan, Positions};
-use crate::reject::{Place, Rejects, RowNumber};
+use crate::reject::{Place, RowNumber};
 use crate::sums::{Full, Keys, MAX_KEY_BYTES, MAX_KEYS, MAX_SUMS, Sums};
 use crate::value::decimal::Decimal;
 use merged::Merged;
 use polars::prelude::DataFrame;
-use sluice::contract::{BadFile, LoadedFile, SharedKeys, SourceFile};
+use sluice::contract::{LoadedFile, SharedKeys, SourceFile};
 use sluice::spec::OnBad;
 use sluice::{Error, Kind, Result};
 
@@ -27,18 +30,8 @@ pub struct Batch<'a> {
     pub file: FileSums,
     /// What the files before it have come to together, unless they are kept apart.
     merged: Merged,
-    /// The rejected rows, of bad files too.
-    pub rejects: Rejects,
-    /// Data rows read, the rejected and ignored ones included; of a bad file those before what makes it unreadable.
-    pub rows_read: u64,
-    /// Rows of a category that the spec ignores, of bad files too.
-    pub rows_ignored: u64,
-    /// The files whose rows are in the sums.
-    pub loaded: Vec<LoadedFile>,
-    /// The files that were set aside whole, or would be if that were not a failure.
-    pub bad: Vec<BadFile>,
-    /// Rows read, and those rejected, before the current file.
-    before_file: (u64, u64),
+    /// What was read, and what was wrong with it.
+    pub tally: Tally,
 }
 
 /// What one file has come to.
@@ -59,9 +52,6 @@ impl FileSums {
     }
 }
 
-/// How many bad files an error names.
-const NAMED: usize = 5;
-
 impl<'a> Batch<'a> {
     /// Nothing yet.
     pub fn new(plan: &'a Plan) -> Self {
@@ -69,12 +59,7 @@ impl<'a> Batch<'a> {
             plan,
             file: FileSums::new(plan),
             merged: Merged::new(plan),
-            rejects: Rejects::default(),
-            rows_read: 0,
-            rows_ignored: 0,
-            loaded: Vec::new(),
-            bad: Vec::new(),
-            before_file: (0, 0),
+            tally: Tally::new(plan.on_bad_row, plan.on_bad_file),
         }
     }
 
@@ -93,12 +78,8 @@ impl<'a> Batch<'a> {
     /// `InvalidSource` if its sums are too long or too many: by themselves, unless bad files are set aside, or together
     /// with those of the files before it.
     pub fn end_file(&mut self, file: &SourceFile) -> Result<Option<DataFrame>> {
-        let (rows, rejected) = (self.rows_read - self.before_file.0, self.rejects.count - self.before_file.1);
-        if self.plan.on_bad_row == OnBad::Quarantine && rows > 0 && rejected == rows {
-            let first = self.rejects.first_of_file.join("; ");
-            let rows =
-                if rows == 1 { "its only row is bad".to_owned() } else { format!("all of its {rows} rows are bad") };
-            self.set_aside(file, format!("{rows}: {first}"));
+        if let Some(reason) = self.tally.all_rows_are_bad() {
+            self.set_aside(file, reason);
             return Ok(None);
         }
         if self.plan.per_file { self.end_apart(file) } else { self.end_merged(file).map(|()| None) }
@@ -109,7 +90,7 @@ impl<'a> Batch<'a> {
         match table(self.plan, &mut sums, &bad_keys) {
             Ok(table) => {
                 let file = file.clone();
-                self.loaded.push(LoadedFile { file, has_unknown_keys, first_key: None, last_key: None });
+                self.tally.loaded.push(LoadedFile { file, has_unknown_keys, first_key: None, last_key: None });
                 Ok(table)
             }
             Err(error) if error.kind() == Kind::InvalidSource && self.plan.on_bad_file == OnBad::Quarantine => {
@@ -125,43 +106,24 @@ impl<'a> Batch<'a> {
         let keys = ended.sums.keys().in_order();
         let [first_key, last_key] = [keys.iter().min(), keys.iter().max()].map(|key| key.map(ToString::to_string));
         let has_unknown_keys = ended.has_unknown_keys;
-        self.merged.add(&file.key, ended, &self.loaded).map_err(|full| {
+        self.merged.add(&file.key, ended, &self.tally.loaded).map_err(|full| {
             let what = format!("{}: together with the files before it: {}", file.key, too_much(full, "batch"));
             Error::new(Kind::InvalidSource, what)
         })?;
-        self.loaded.push(LoadedFile { file: file.clone(), has_unknown_keys, first_key, last_key });
+        self.tally.loaded.push(LoadedFile { file: file.clone(), has_unknown_keys, first_key, last_key });
         Ok(())
     }
 
     /// Ends a file that cannot be loaded: nothing of it will be in the sums.
     pub fn set_aside(&mut self, file: &SourceFile, reason: String) {
         self.next_file();
-        if self.plan.on_bad_file == OnBad::Quarantine {
-            self.rejects.add_file(file, &reason);
-        }
-        self.bad.push(BadFile { file: file.clone(), reason });
+        self.tally.set_aside(file, reason);
     }
 
     /// Makes room for the next file; returns what this one has come to.
     fn next_file(&mut self) -> FileSums {
-        self.before_file = (self.rows_read, self.rejects.count);
-        self.rejects.first_of_file.clear();
+        self.tally.next_file();
         std::mem::replace(&mut self.file, FileSums::new(self.plan))
-    }
-
-    /// Fails if there are bad files, and the spec says that it is a failure.
-    ///
-    /// # Errors
-    /// `InvalidSource`, naming the first ones and their first rows.
-    pub fn check_files(&self) -> Result<()> {
-        if self.bad.is_empty() || self.plan.on_bad_file == OnBad::Quarantine {
-            return Ok(());
-        }
-        let first = self.bad.iter().take(NAMED).map(|BadFile { file, reason }| format!("{}: {reason}", file.key));
-        let first: Vec<String> = first.collect();
-        let more = self.bad.len() - first.len();
-        let more = if more == 0 { String::new() } else { format!("; and {more} more files") };
-        Err(Error::new(Kind::InvalidSource, format!("{}{more}", first.join("; "))))
     }
 
     /// The table of the sums of all files, at the end of the batch, and which keys several files have; unless the sums
@@ -199,7 +161,7 @@ impl<'a> Batch<'a> {
         let key = self.plan.read_key(key).map_err(|why| RowError::field(positions.key, why))?;
         let Some(category) = category else {
             // An ignored category does not excuse an invalid row, so this comes after all checks.
-            self.rows_ignored += 1;
+            self.tally.rows_ignored += 1;
             return Ok(());
         };
         self.file.sums.add(key, category, value).map_err(|full| RowError::Abort {
@@ -223,7 +185,7 @@ impl<'a> Batch<'a> {
     ) -> std::result::Result<(), FileError> {
         match error {
             RowError::Reject { position, reason } => {
-                self.rejects.add(file, row, raw, position.map(column), &reason);
+                self.tally.rejects.add(file, row, raw, position.map(column), &reason);
                 if !self.plan.has_states() {
                     return Ok(());
                 }
@@ -305,6 +267,11 @@ impl FileError {
     /// It begins with this row.
     pub(crate) fn new(row: RowNumber, reason: impl Into<String>) -> Self {
         Self { row, column: None, reason: reason.into() }
+    }
+
+    /// The same with the number and name of a column.
+    pub(crate) fn in_column(row: RowNumber, column: Option<(usize, String)>, reason: impl Into<String>) -> Self {
+        Self { row, column, reason: reason.into() }
     }
 
     /// As the error of the file `key`.

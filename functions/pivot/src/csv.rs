@@ -12,8 +12,8 @@ pub mod record;
 pub mod scanner;
 
 mod bitmask;
-mod header;
-mod line_ends;
+pub(crate) mod header;
+pub(crate) mod line_ends;
 
 use crate::batch::{Batch, FileError, MAX_ROW_BYTES, RowError};
 use crate::plan::{Given, Positions};
@@ -112,7 +112,7 @@ impl RowSink<FileError> for Table<'_, '_> {
             return self.take_other_row(row);
         }
         add_row_fast(self.batch, (*self.positions)?, &row)?;
-        self.batch.rows_read += 1;
+        self.batch.tally.rows_read += 1;
         Some(())
     }
 
@@ -130,7 +130,7 @@ impl RowSink<FileError> for Table<'_, '_> {
             return self.bind(header);
         }
         let Self { file, batch, .. } = self;
-        batch.rows_read += 1;
+        batch.tally.rows_read += 1;
         let Err(error) = added else { return Ok(()) };
         let plan = batch.plan();
         let column = |position| (positions.number(position), plan.column_name(positions, position).to_owned());
@@ -152,7 +152,7 @@ impl Table<'_, '_> {
         }
         let positions = (*self.positions)?;
         add_row_fast(self.batch, positions, &WholeRow { row: &row, width: positions.width, given: self.given })?;
-        self.batch.rows_read += 1;
+        self.batch.tally.rows_read += 1;
         Some(())
     }
 

@@ -1,25 +1,29 @@
 //! Reads the files of a batch one after the other, while the next ones are fetched; writes its sums, then its result.
 
-use crate::batch::Batch;
+mod work;
+
+use crate::batch::{Batch, Tally};
 use crate::decompressor::Decompressor;
-use crate::frame;
+use crate::general::batch::GeneralBatch;
+use crate::general::plan::GeneralPlan;
 use crate::parquet::{ParquetPlan, Tail};
 use crate::plan::Plan;
-use crate::reader::FileReader;
 use crate::s3::download::{self, Body, Files, Opened};
 use crate::s3::upload::Upload;
-use polars::prelude::DataFrame;
+use futures_util::future::try_join_all;
 use sluice::contract::{
-    BadFile, BatchManifest, Manifest, PivotInput, PivotOutput, PivotResult, SourceFile, file_number, keys,
+    BadFile, BatchManifest, Layout, Manifest, PivotInput, PivotOutput, PivotResult, SourceFile, file_number, keys,
 };
 use sluice::edge::Invocation;
 use sluice::env::Env;
-use sluice::spec::{FileType, OnBad};
+use sluice::spec::{FileType, OnBad, Spec};
 use sluice::store::{Condition, Store};
 use sluice::{Error, Kind, Result, aws};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{info, warn};
+use work::Work;
 
 /// Largest size of a file that is opened ahead, in bytes. A larger one is opened in its turn, so that memory does not
 /// grow with the files' sizes.
@@ -53,7 +57,7 @@ impl Context {
 /// several files that are too long or too many; others as the calls to S3 have it.
 pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PivotInput) -> Result<PivotOutput> {
     let store = &context.store;
-    let plan = Plan::new(&input.parts.spec(&input.execution.job)?)?;
+    let spec = input.parts.spec(&input.execution.job)?;
     let manifest: Manifest = store.read_json(&input.manifest).await?;
     let index = input.batch.index;
     let reference = manifest.batches.get(index as usize).ok_or_else(|| {
@@ -62,55 +66,12 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PivotI
     })?;
     let BatchManifest { files } = store.read_json(reference).await?;
 
-    let mut batch = Batch::new(&plan);
-    let mut quarantine = Upload::new(store, keys::quarantine(&input.execution, index), "text/csv");
-    let prefix = keys::attempt_prefix(&input.execution, &invocation.attempt);
-    let upload = Upload::new(store, format!("{prefix}pivoted-{index:05}.pgcopy"), "application/octet-stream");
-    let mut partial_sums = PartialSums { batch: index, upload, rows: 0 };
-    let outcome = read_files(store, files, &mut batch, &mut partial_sums, &mut quarantine, &invocation).await;
-    // Before anything that may fail: rejected rows are written, also if a later file ends the batch.
-    let rejected = quarantine.finish(&mut batch.rejects.pending).await?;
-    let changed = outcome?;
-    if let Some(rejected) = rejected.as_ref().filter(|_| plan.on_bad_row == OnBad::Fail && batch.rejects.count > 0) {
-        let what = format!("{} (all of them in {})", batch.rejects.summary(), rejected.key);
-        return Err(Error::new(Kind::InvalidSource, what));
-    }
-    batch.check_files().map_err(|error| {
-        let where_to =
-            rejected.as_ref().map_or_else(String::new, |rejected| format!(" (all rows in {})", rejected.key));
-        Error::new(error.kind(), format!("{error}{where_to}"))
-    })?;
-
-    let (table, shared) = batch.take_merged()?;
-    if let Some(table) = table {
-        partial_sums.write(&table).await?;
-    }
-    let days = partial_sums.rows;
-    let mut end = if days == 0 { Vec::new() } else { copy_binary::END.to_vec() };
-    let pivoted = partial_sums.upload.finish(&mut end).await?;
-    let Batch { rejects, rows_read, rows_ignored, loaded, bad, .. } = batch;
-    let output = PivotOutput {
-        index,
-        pivoted,
-        rows_read,
-        rows_rejected: rejects.count,
-        rows_ignored,
-        rejected,
-        days,
-        files_loaded: loaded.len() as u64,
-        files_changed: changed.len() as u64,
-        files_bad: bad.len() as u64,
-    };
-    let result = PivotResult {
-        output,
-        key: plan.key.clone(),
-        values: plan.values.clone(),
-        per_file: plan.per_file,
-        has_states: plan.has_states(),
-        loaded,
-        changed,
-        bad,
-        shared,
+    let result = if spec.is_usual() {
+        let plan = Plan::new(&spec)?;
+        pivot(store, &input, &spec, files, Batch::new(&plan), &invocation).await?
+    } else {
+        let plan = GeneralPlan::new(&spec)?;
+        pivot(store, &input, &spec, files, GeneralBatch::new(&plan), &invocation).await?
     };
     let key = keys::pivot_result(&input.manifest.key, index);
     if !store.write_json_if(&key, &result, Condition::Absent).await? {
@@ -132,50 +93,105 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: PivotI
     Ok(result.output)
 }
 
-/// The upload of the sums, of one file after the other or of all at once.
-struct PartialSums<'a> {
+/// Reads the files, and writes what they come to and what is wrong with them.
+async fn pivot<W: Work>(
+    store: &Store,
+    input: &PivotInput,
+    spec: &Spec,
+    files: Vec<SourceFile>,
+    mut batch: W,
+    invocation: &Invocation,
+) -> Result<PivotResult> {
+    let index = input.batch.index;
+    let mut quarantine = Upload::new(store, keys::quarantine(&input.execution, index), "text/csv");
+    let prefix = keys::attempt_prefix(&input.execution, &invocation.attempt);
+    let upload = Upload::new(store, format!("{prefix}pivoted-{index:05}.pgcopy"), "application/octet-stream");
+    let mut part = Part { batch: index, upload, rows: 0 };
+    let outcome = read_files(store, files, &mut batch, &mut part, &mut quarantine, invocation).await;
+    // Before anything that may fail: rejected rows are written, also if a later file ends the batch.
+    let rejected = quarantine.finish(&mut batch.tally().rejects.pending).await?;
+    let changed = outcome?;
+    let is_failure = batch.on_bad_row() == OnBad::Fail && batch.tally().rejects.count > 0;
+    if let Some(rejected) = rejected.as_ref().filter(|_| is_failure) {
+        let what = format!("{} (all of them in {})", batch.tally().rejects.summary(), rejected.key);
+        return Err(Error::new(Kind::InvalidSource, what));
+    }
+    batch.tally().check_files().map_err(|error| {
+        let where_to =
+            rejected.as_ref().map_or_else(String::new, |rejected| format!(" (all rows in {})", rejected.key));
+        Error::new(error.kind(), format!("{error}{where_to}"))
+    })?;
+
+    let (merged, shared) = batch.take_merged()?;
+    if let Some(mut merged) = merged {
+        part.write::<W>(&mut merged, None).await?;
+    }
+    let days = part.rows;
+    let mut end = if days == 0 { Vec::new() } else { copy_binary::END.to_vec() };
+    let pivoted = part.upload.finish(&mut end).await?;
+    let Tally { rejects, rows_read, rows_ignored, rows_filtered, loaded, bad, .. } = batch.into_tally();
+    let output = PivotOutput {
+        index,
+        pivoted,
+        rows_read,
+        rows_rejected: rejects.count,
+        rows_ignored,
+        rows_filtered,
+        rejected,
+        days,
+        files_loaded: loaded.len() as u64,
+        files_changed: changed.len() as u64,
+        files_bad: bad.len() as u64,
+    };
+    Ok(PivotResult { output, layout: Layout::of(spec), loaded, changed, bad, shared })
+}
+
+/// The upload of what files come to, of one after the other or of all at once.
+struct Part<'a> {
     batch: u32,
     upload: Upload<'a>,
     rows: u64,
 }
 
-impl PartialSums<'_> {
-    /// Writes the sums of a file, which has this place among the loaded ones.
-    async fn write_file(&mut self, table: DataFrame, place: usize) -> Result<()> {
-        // A saturated number would give two files one number, and merge their sums.
-        let place = u32::try_from(place).expect("a batch has at most 16,000 files");
-        self.write(&frame::of_file(table, file_number(self.batch, place))?).await
-    }
-
-    /// Writes sums.
-    async fn write(&mut self, table: &DataFrame) -> Result<()> {
-        if self.rows == 0 {
-            self.upload.drain(&mut copy_binary::HEADER.to_vec()).await?;
+impl Part<'_> {
+    /// Writes what a file, which has this place among the loaded ones, comes to, or all files together.
+    async fn write<W: Work>(&mut self, rows: &mut W::Part, place: Option<usize>) -> Result<()> {
+        // A saturated number would give two files one number, and merge what they say.
+        let place = place.map(|place| u32::try_from(place).expect("a batch has at most 16,000 files"));
+        let file = place.map(|place| file_number(self.batch, place));
+        let mut bytes = if self.rows == 0 { copy_binary::HEADER.to_vec() } else { Vec::new() };
+        loop {
+            let count = W::write(rows, file, &mut bytes)?;
+            if count == 0 {
+                return Ok(());
+            }
+            self.rows += count;
+            self.upload.drain(&mut bytes).await?;
         }
-        self.rows += table.height() as u64;
-        self.upload.drain(&mut frame::copy::rows(table)?).await
     }
 }
 
 /// Reads all files into the batch. Returns those that were changed or deleted after they were listed.
-async fn read_files(
+async fn read_files<W: Work>(
     store: &Store,
     files: Vec<SourceFile>,
-    batch: &mut Batch<'_>,
-    partial_sums: &mut PartialSums<'_>,
+    batch: &mut W,
+    part: &mut Part<'_>,
     quarantine: &mut Upload<'_>,
     invocation: &Invocation,
 ) -> Result<Vec<SourceFile>> {
-    let plan = batch.plan();
     let mut changed = Vec::new();
-    let is_read_ahead = |file: &SourceFile| file.size <= SMALL_BYTES && !is_parquet(plan, file);
+    let parquet: HashSet<String> =
+        files.iter().filter(|file| is_parquet(&*batch, file)).map(|file| file.key.clone()).collect();
+    let is_read_ahead = |file: &SourceFile| file.size <= SMALL_BYTES && !parquet.contains(&file.key);
     let mut files = Files::new(store, files, is_read_ahead);
     while let Some((file, opened)) = files.next().await {
-        let bad_before = batch.bad.len();
+        let bad_before = batch.tally().bad.len();
         match read_object(store, &file, opened, batch, quarantine, invocation).await {
             Ok(true) => {
-                if let Some(table) = batch.end_file(&file)? {
-                    partial_sums.write_file(table, batch.loaded.len() - 1).await?;
+                if let Some(mut rows) = batch.end_file(&file)? {
+                    let place = batch.tally().loaded.len() - 1;
+                    part.write::<W>(&mut rows, Some(place)).await?;
                 }
             }
             Ok(false) => {
@@ -186,14 +202,14 @@ async fn read_files(
             }
             // What is wrong with the file is no reason to leave the others. What is wrong with S3, a permission or
             // the time that is left is not the file's.
-            Err(error) if error.kind() == Kind::InvalidSource && plan.on_bad_file == OnBad::Quarantine => {
+            Err(error) if error.kind() == Kind::InvalidSource && batch.on_bad_file() == OnBad::Quarantine => {
                 batch.set_aside(&file, reason_of(&file, &error));
             }
             Err(error) => return Err(error),
         }
-        if let Some(BadFile { file, reason }) = batch.bad.get(bad_before) {
+        if let Some(BadFile { file, reason }) = batch.tally().bad.get(bad_before) {
             warn!(s3.key = file.key, "{}: a bad file: {reason}", file.key);
-            quarantine.drain(&mut batch.rejects.pending).await?;
+            quarantine.drain(&mut batch.tally().rejects.pending).await?;
         }
     }
     Ok(changed)
@@ -206,20 +222,20 @@ fn reason_of(file: &SourceFile, error: &Error) -> String {
 }
 
 /// An empty file is read as any other empty one.
-fn is_parquet(plan: &Plan, file: &SourceFile) -> bool {
-    file.size > 0 && plan.format_of(&file.key) == FileType::Parquet
+fn is_parquet(batch: &impl Work, file: &SourceFile) -> bool {
+    file.size > 0 && batch.format_of(&file.key) == FileType::Parquet
 }
 
 /// Reads a file, which may have been opened ahead; false if the version that was listed no longer exists.
-async fn read_object(
+async fn read_object<W: Work>(
     store: &Store,
     file: &SourceFile,
     opened: Option<Opened>,
-    batch: &mut Batch<'_>,
+    batch: &mut W,
     quarantine: &mut Upload<'_>,
     invocation: &Invocation,
 ) -> Result<bool> {
-    if is_parquet(batch.plan(), file) {
+    if is_parquet(&*batch, file) {
         return read_parquet(store, file, batch, quarantine, invocation).await;
     }
     let body = match opened {
@@ -232,15 +248,15 @@ async fn read_object(
     }
 }
 
-async fn read_file(
+async fn read_file<W: Work>(
     file: &SourceFile,
     mut body: Body,
-    batch: &mut Batch<'_>,
+    batch: &mut W,
     quarantine: &mut Upload<'_>,
     invocation: &Invocation,
 ) -> Result<()> {
     let mut decompressor = Decompressor::new(&file.key);
-    let mut reader = FileReader::new(file, batch.plan())?;
+    let mut reader = batch.reader(file)?;
     loop {
         let chunk = body.next().await?;
         let is_end = chunk.is_none();
@@ -248,42 +264,42 @@ async fn read_file(
         // Also for bytes that unpack to nothing, such as zstd's skippable frames.
         check_deadline(invocation, file)?;
         while let Some(piece) = decompressor.next_piece()? {
-            reader.feed(piece, batch)?;
-            quarantine.drain(&mut batch.rejects.pending).await?;
+            batch.feed(&mut reader, piece)?;
+            quarantine.drain(&mut batch.tally().rejects.pending).await?;
             check_deadline(invocation, file)?;
             // Lets the tasks that fetch the next bytes run.
             tokio::task::yield_now().await;
         }
         if is_end {
-            return reader.finish(batch);
+            return batch.finish(reader);
         }
     }
 }
 
 /// Reads a Parquet file a row group at a time; false if the version that was listed no longer exists.
-async fn read_parquet(
+async fn read_parquet<W: Work>(
     store: &Store,
     file: &SourceFile,
-    batch: &mut Batch<'_>,
+    batch: &mut W,
     quarantine: &mut Upload<'_>,
     invocation: &Invocation,
 ) -> Result<bool> {
     let mut tail_len = ParquetPlan::tail_len(file.size);
     let plan = loop {
         let Some(tail) = download::read(store, file, file.size - tail_len..file.size).await? else { return Ok(false) };
-        match ParquetPlan::from_tail(file, batch.plan(), &tail)? {
+        match batch.read_tail(file, &tail)? {
             Tail::Plan(plan) => break plan,
             Tail::Short(needed) => tail_len = needed,
         }
     };
     for group in plan.groups() {
         let read = async |range| download::read(store, file, range).await?.ok_or_else(|| download::replaced(file));
-        let [key, category, value] = group.ranges();
-        let (key, category, value) = tokio::try_join!(read(key), read(category), read(value))?;
-        let mut reader = plan.reader(group, [&key, &category, &value])?;
+        let chunks = try_join_all(group.ranges().into_iter().map(read)).await?;
+        let chunks: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
+        let mut reader = plan.reader(group, &chunks)?;
         loop {
-            let has_more = reader.step(file, batch)?;
-            quarantine.drain(&mut batch.rejects.pending).await?;
+            let has_more = batch.step(&mut reader, file)?;
+            quarantine.drain(&mut batch.tally().rejects.pending).await?;
             check_deadline(invocation, file)?;
             if !has_more {
                 break;

@@ -2,8 +2,8 @@
 //!
 //! Which of these a file is, its content tells: `splitter` finds the objects, `object` what they hold.
 
-mod object;
-mod splitter;
+pub(crate) mod object;
+pub(crate) mod splitter;
 
 use crate::batch::{Batch, FileError, RowError};
 use crate::plan::{Given, Positions};
@@ -81,7 +81,7 @@ impl Table<'_, '_> {
         text: &[u8],
         cells: Result<[JsonValue<'_>; 3], RowError>,
     ) -> Result<(), FileError> {
-        self.batch.rows_read += 1;
+        self.batch.tally.rows_read += 1;
         let (cells, added) = match cells {
             Ok(cells) => (Some(cells), self.add_cells(&cells)),
             Err(error) => (None, Err(error)),

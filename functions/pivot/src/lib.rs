@@ -8,6 +8,7 @@
 //! - [`plan`]: the checked spec.
 //! - [`value`]: fields to dates and decimals.
 //! - [`batch`], with [`sums`] and [`reject`]: what the files have come to, sums and rejected rows.
+//! - [`general`]: the same for any spec of the language; all else here is for specs of the usual kind, or for both.
 //! - [`frame`]: sums to a table, and the table to what PostgreSQL loads.
 //!
 //! The shell, from objects to objects:
@@ -36,7 +37,7 @@
 //! 4. `Batch::reject` looks up the column's name, and passes it to `Rejects::add`.
 //! 5. That counts the row, keeps the first five for the error's text, and appends a line to `pending`.
 //! 6. Where bad rows go to quarantine, `Batch::mark` remembers the row's key, of which the file has a part only.
-//! 7. After each piece the handler drains `batch.rejects.pending` into the upload of the quarantine file.
+//! 7. After each piece the handler drains `batch.tally.rejects.pending` into the upload of the quarantine file.
 //! 8. The upload is finished before anything that may fail, also if a later file ends the batch.
 //! 9. If the spec says so, `handler::handle` then fails with `InvalidSource` and `Rejects::summary`, also for a row of
 //!    a bad file.
@@ -53,6 +54,7 @@ pub mod csv;
 pub mod decompressor;
 pub mod format;
 pub mod frame;
+pub mod general;
 pub mod handler;
 pub mod parquet;
 pub mod plan;

@@ -1,20 +1,20 @@
-//! Parquet files, read from their end: first the metadata, then of each row group the chunks of the three columns that
-//! the spec names, and nothing else.
+//! Parquet files, read from their end: first the metadata, then of each row group the chunks of the columns that the
+//! spec names, and nothing else.
 //!
 //! A row means what it would mean in a CSV file, so values are turned into texts first, and these are parsed as any
 //! others:
 //! - integers, decimals, booleans and dates exactly; floats and doubles as the shortest text that parses to the same
 //!   number;
 //! - timestamps as date and time, those that are points in time, INT96 among them, with the `Z` of UTC;
-//! - texts as they are; no other type is read as a text, and no duration as a number, as its unit is not known;
+//! - texts as they are; no duration as a number, as its unit is not known;
 //! - a null as the empty text.
 //!
 //! A rejected row has its number in the file, from 1, where a CSV file has its line; its raw form is the texts of the
 //! key, the category and the value.
 //!
 //! # Memory
-//! The three chunks of one row group as they are stored, together at most [`MAX_GROUP_BYTES`]; for each of the three
-//! one unpacked page of at most [`MAX_PAGE_BYTES`], and a dictionary of at most [`MAX_DICTIONARY_BYTES`], for which
+//! The chunks of one row group as they are stored, together at most [`MAX_GROUP_BYTES`]; for each column one unpacked
+//! page of at most [`MAX_PAGE_BYTES`], and a dictionary of at most [`MAX_DICTIONARY_BYTES`], for which
 //! twice as much may be allocated because it grows by doubling, three times as much for the moment when it does. Where
 //! values are told by what they share with the one before, also that one, which may be as large as its page. The text
 //! of a value has a byte more than a row may have at most. Unpacking Brotli takes 16 MiB more. A usual file takes a
@@ -49,11 +49,18 @@ pub use footer::Group;
 
 use crate::batch::{Batch, FileError, MAX_ROW_BYTES};
 use crate::format;
+use crate::general::batch::GeneralBatch;
+use crate::general::batch::Row;
+use crate::general::column::Raw;
+use crate::general::given as general_given;
+use crate::general::plan::Field;
+use crate::general::plan::GeneralPlan;
 use crate::plan::{Given, Plan, Positions};
 use crate::reject::{RowNumber, write_quoted};
-use footer::{ENCRYPTED_MARK, MARK};
-use schema::{Role, Schema, SpecColumn};
+use footer::{ENCRYPTED_MARK, MARK, Metadata};
+use schema::{Role, Schema, SpecColumn, Wanted};
 use sluice::contract::{ColumnKind, SourceFile};
+use sluice::spec::{Place, Unit};
 use sluice::{Error, Kind, Result};
 use std::borrow::Cow;
 use std::fmt;
@@ -115,11 +122,20 @@ const NO_MARK: &str = "not a Parquet file, or one that was cut off: it does not 
 #[derive(Debug)]
 pub struct ParquetPlan {
     key: String,
-    positions: Positions,
-    given: Given,
-    /// Those of the key, the category and the value; `None` for those that the object's key gives.
-    columns: [Option<SpecColumn>; 3],
+    given: Known,
+    /// Those of the spec: of the usual kind the key, the category and the value. `None` for those that are not in the
+    /// file.
+    columns: Vec<Option<SpecColumn>>,
+    /// Of them those that are durations of Arrow, and their units.
+    durations: Vec<Option<Unit>>,
     groups: Vec<Group>,
+}
+
+/// What is known of a file beside its rows.
+#[derive(Debug)]
+enum Known {
+    Usual(Positions, Given),
+    General(general_given::Given),
 }
 
 /// What the end of a file comes to.
@@ -143,15 +159,51 @@ impl ParquetPlan {
     /// `InvalidSource` if it is not a Parquet file, or not one that the spec can be applied to.
     pub fn from_tail(file: &SourceFile, plan: &Plan, tail: &[u8]) -> Result<Tail> {
         let given = Given::new(plan, &file.key)?;
-        Self::read_tail(file, plan, given, tail).map_err(|flaw| unreadable(&file.key, &flaw))
+        let key_role = if plan.key.kind == ColumnKind::Date { Role::Date } else { Role::Text };
+        let [key, category, value] = plan.columns();
+        let wanted = [(key, key_role), (category, Role::Category), (value, Role::Value)]
+            .map(|(name, role)| name.map(|name| Wanted { way: vec![name.to_owned()], role, is_optional: false }));
+        Self::read_tail(file, &wanted, tail, |schema| {
+            // Without a file, the order of the names in the spec.
+            let width = schema.map_or(3, |schema| schema.width);
+            let column = |place: usize| schema.and_then(|schema| schema.columns[place].as_ref());
+            let at = |place: usize| match schema {
+                Some(_) => column(place).map_or(width + place, |column| column.position),
+                None => place,
+            };
+            Known::Usual(Positions { key: at(0), category: at(1), value: at(2), width }, given)
+        })
+        .map_err(|flaw| unreadable(&file.key, &flaw))
     }
 
-    fn read_tail(file: &SourceFile, plan: &Plan, given: Given, tail: &[u8]) -> Checked<Tail> {
+    /// The same for any spec.
+    ///
+    /// # Errors
+    /// As [`ParquetPlan::from_tail`].
+    pub fn general(file: &SourceFile, plan: &GeneralPlan, tail: &[u8]) -> Result<Tail> {
+        let given = general_given::Given::new(plan, file)?;
+        let wanted = plan.fields.iter().map(|field| {
+            let way = match &field.place {
+                Place::From(name) => vec![name.clone()],
+                Place::Way(way) => way.iter().map(ToString::to_string).collect(),
+                _ => return None,
+            };
+            Some(Wanted { way, role: Role::Any(field.kind), is_optional: field.is_optional })
+        });
+        let wanted: Vec<Option<Wanted>> = wanted.collect();
+        Self::read_tail(file, &wanted, tail, |_| Known::General(given)).map_err(|flaw| unreadable(&file.key, &flaw))
+    }
+
+    fn read_tail(
+        file: &SourceFile,
+        wanted: &[Option<Wanted>],
+        tail: &[u8],
+        known: impl FnOnce(Option<&Schema>) -> Known,
+    ) -> Checked<Tail> {
         let key = file.key.clone();
         if file.size == 0 {
-            // The order of the names in the spec.
-            let positions = Positions { key: 0, category: 1, value: 2, width: 3 };
-            let plan = Self { key, positions, given, columns: [None, None, None], groups: Vec::new() };
+            let (columns, durations) = (vec![None; wanted.len()], vec![None; wanted.len()]);
+            let plan = Self { key, given: known(None), columns, durations, groups: Vec::new() };
             return Ok(Tail::Plan(Box::new(plan)));
         }
         if format::is_compressed(&file.key) {
@@ -176,14 +228,9 @@ impl ParquetPlan {
         let start = usize::try_from(len).ok().and_then(|len| metadata.len().checked_sub(len));
         let Some(start) = start else { return Ok(Tail::Short(u64::from(len) + 8)) };
 
-        let key_role = if plan.key.kind == ColumnKind::Date { Role::Date } else { Role::Text };
-        let [key_name, category, value] = plan.columns();
-        let wanted = [(key_name, key_role), (category, Role::Category), (value, Role::Value)];
-        let wanted = wanted.map(|(name, role)| name.map(|name| (name, role)));
-        let (Schema { columns, width, .. }, groups) = footer::read(&metadata[start..], wanted, end)?;
-        let at = |place: usize| columns[place].as_ref().map_or(width + place, |column| column.position);
-        let positions = Positions { key: at(0), category: at(1), value: at(2), width };
-        Ok(Tail::Plan(Box::new(Self { key, positions, given, columns, groups })))
+        let Metadata { schema, groups, durations } = footer::read(&metadata[start..], wanted, end)?;
+        let given = known(Some(&schema));
+        Ok(Tail::Plan(Box::new(Self { key, given, columns: schema.columns, durations, groups })))
     }
 
     /// The row groups that have rows, in the order of their rows.
@@ -195,17 +242,18 @@ impl ParquetPlan {
     ///
     /// # Errors
     /// `InvalidSource` if they have another length.
-    pub fn reader<'p, 'd>(&'p self, group: &'p Group, chunks: [&'d [u8]; 3]) -> Result<GroupReader<'p, 'd>> {
+    pub fn reader<'p, 'd>(&'p self, group: &'p Group, chunks: &[&'d [u8]]) -> Result<GroupReader<'p, 'd>> {
         let of = |place: usize| -> Result<Option<ColumnReader<'d>>> {
             let (Some(column), Some(chunk)) = (&self.columns[place], &group.chunks[place]) else { return Ok(None) };
-            let bytes = chunks[place];
+            let bytes = chunks.get(place).copied().unwrap_or_default();
             if bytes.len() as u64 != chunk.len {
                 let flaw = Flaw::from(format!("column chunk has {} bytes, expected {}", bytes.len(), chunk.len));
                 return Err(self.in_column(group, place, &flaw));
             }
             Ok(Some(ColumnReader::new(column.layout, chunk.codec, bytes)))
         };
-        Ok(GroupReader { plan: self, group, columns: [of(0)?, of(1)?, of(2)?], read: 0, raw: Vec::new() })
+        let columns = (0..self.columns.len()).map(of).collect::<Result<_>>()?;
+        Ok(GroupReader { plan: self, group, columns, read: 0, raw: Vec::new() })
     }
 
     fn in_column(&self, group: &Group, place: usize, flaw: &Flaw) -> Error {
@@ -219,10 +267,11 @@ fn unreadable(key: &str, flaw: &Flaw) -> Error {
 }
 
 impl Group {
-    /// The bytes of the file that it takes to read it: of the key, the category and the value; none of those that the
-    /// object's key gives.
-    pub fn ranges(&self) -> [Range<u64>; 3] {
-        self.chunks.map(|chunk| chunk.map_or(0..0, |chunk| chunk.start..chunk.start + chunk.len))
+    /// The bytes of the file that it takes to read it: of each of the spec's columns, none of those that are not in the
+    /// file.
+    pub fn ranges(&self) -> Vec<Range<u64>> {
+        let range = |chunk: &Option<footer::Chunk>| chunk.map_or(0..0, |chunk| chunk.start..chunk.start + chunk.len);
+        self.chunks.iter().map(range).collect()
     }
 }
 
@@ -231,7 +280,7 @@ impl Group {
 pub struct GroupReader<'p, 'd> {
     plan: &'p ParquetPlan,
     group: &'p Group,
-    columns: [Option<ColumnReader<'d>>; 3],
+    columns: Vec<Option<ColumnReader<'d>>>,
     /// Rows that have been read.
     read: u64,
     /// A rejected row's texts.
@@ -245,9 +294,28 @@ impl GroupReader<'_, '_> {
     /// # Errors
     /// `InvalidSource`, with the place, if the rest of the file cannot be read.
     pub fn step(&mut self, file: &SourceFile, batch: &mut Batch<'_>) -> Result<bool> {
+        self.step_rows(file, batch, |batch| batch.tally.rejects.pending.len(), Self::add)
+    }
+
+    /// The same for any spec.
+    ///
+    /// # Errors
+    /// As [`GroupReader::step`].
+    pub fn step_general(&mut self, file: &SourceFile, batch: &mut GeneralBatch<'_>) -> Result<bool> {
+        self.step_rows(file, batch, |batch| batch.tally.rejects.pending.len(), Self::add_general)
+    }
+
+    #[inline(always)]
+    fn step_rows<B>(
+        &mut self,
+        file: &SourceFile,
+        batch: &mut B,
+        pending: impl Fn(&B) -> usize,
+        add: impl Fn(&mut Self, &SourceFile, &mut B) -> std::result::Result<usize, FileError>,
+    ) -> Result<bool> {
         let end = self.group.rows.min(self.read + STEP_ROWS);
         let mut passed = 0;
-        while self.read < end && passed < STEP_BYTES && batch.rejects.pending.len() < STEP_REJECT_BYTES {
+        while self.read < end && passed < STEP_BYTES && pending(batch) < STEP_REJECT_BYTES {
             if let Some((place, column)) = read_columns(&mut self.columns).find(|(_, column)| column.needs_page()) {
                 passed += column.open_page().map_err(|flaw| self.plan.in_column(self.group, place, &flaw))?;
                 continue;
@@ -256,9 +324,26 @@ impl GroupReader<'_, '_> {
                 column.advance().map_err(|flaw| self.plan.in_column(self.group, place, &flaw))?;
             }
             self.read += 1;
-            passed += self.add(file, batch).map_err(|error| error.of(&file.key))?;
+            passed += add(self, file, batch).map_err(|error| error.of(&file.key))?;
         }
         if self.read < self.group.rows { Ok(true) } else { self.pass_rest(passed) }
+    }
+
+    /// Adds the row that the columns have reached, by any spec; returns the length of its texts in bytes.
+    fn add_general(
+        &mut self,
+        file: &SourceFile,
+        batch: &mut GeneralBatch<'_>,
+    ) -> std::result::Result<usize, FileError> {
+        let number = RowNumber::Row(self.group.first_row + (self.read - 1));
+        let texts = self.columns.iter().flatten().filter_map(ColumnReader::text);
+        let len = texts.fold(0, |len: usize, text| len.saturating_add(text.len()));
+        if len > MAX_ROW_BYTES {
+            return Err(FileError::new(number, format!("a row of more than {MAX_ROW_BYTES} bytes")));
+        }
+        let Known::General(given) = &self.plan.given else { return Ok(len) };
+        batch.add(file, &ParquetRow { reader: self, number, given })?;
+        Ok(len)
     }
 
     /// Goes through the pages after the last row, which must have no values; returns whether there may be more of them.
@@ -278,12 +363,13 @@ impl GroupReader<'_, '_> {
     /// Adds the row that the columns have reached; returns the length of its texts in bytes.
     fn add(&mut self, file: &SourceFile, batch: &mut Batch<'_>) -> std::result::Result<usize, FileError> {
         let row = RowNumber::Row(self.group.first_row + (self.read - 1));
+        let Known::Usual(positions, given) = &self.plan.given else { return Ok(0) };
+        let positions = *positions;
         let texts = [0, 1, 2].map(|place| match &self.columns[place] {
             Some(column) => column.text(),
-            None => self.plan.given.text(place),
+            None => given.text(place),
         });
-        let positions = self.plan.positions;
-        batch.rows_read += 1;
+        batch.tally.rows_read += 1;
         let len = texts.iter().flatten().fold(0, |len: usize, text| len.saturating_add(text.len()));
         if len > MAX_ROW_BYTES {
             let reason = format!("a row of more than {MAX_ROW_BYTES} bytes");
@@ -308,7 +394,61 @@ impl GroupReader<'_, '_> {
 
 /// The columns that are in the file, with their places.
 fn read_columns<'c, 'd>(
-    columns: &'c mut [Option<ColumnReader<'d>>; 3],
+    columns: &'c mut [Option<ColumnReader<'d>>],
 ) -> impl Iterator<Item = (usize, &'c mut ColumnReader<'d>)> {
     columns.iter_mut().enumerate().filter_map(|(place, column)| column.as_mut().map(|column| (place, column)))
+}
+
+/// A row, by any spec.
+struct ParquetRow<'r, 'p, 'd> {
+    reader: &'r GroupReader<'p, 'd>,
+    number: RowNumber,
+    given: &'r general_given::Given,
+}
+
+impl Row for ParquetRow<'_, '_, '_> {
+    fn raw(&self, slot: usize, _: &Field, number: u64) -> Raw<'_> {
+        if let Some(given) = self.given.raw(slot, number) {
+            return given;
+        }
+        let Some(text) = self.reader.columns[slot].as_ref().and_then(ColumnReader::text) else { return Raw::Null };
+        let is_time = self.reader.plan.columns[slot].as_ref().is_some_and(|column| column.layout.form.is_time());
+        match self.reader.plan.durations[slot] {
+            Some(unit) => Raw::Counted(text, unit),
+            None if is_time => Raw::Typed(text),
+            None => Raw::Text(Cow::Borrowed(text)),
+        }
+    }
+
+    fn place(&self) -> RowNumber {
+        self.number
+    }
+
+    fn text(&self) -> Cow<'_, [u8]> {
+        let mut raw = Vec::new();
+        for (place, column) in self.reader.columns.iter().flatten().enumerate() {
+            if place > 0 {
+                raw.push(b',');
+            }
+            write_quoted(&mut raw, column.text().unwrap_or_default());
+        }
+        Cow::Owned(raw)
+    }
+
+    fn column(&self, slot: usize, field: &Field) -> (usize, String) {
+        let number = self.reader.plan.columns[slot].as_ref().map_or(0, |column| column.position + 1);
+        let name = match &self.reader.plan.columns[slot] {
+            Some(column) => column.name.clone(),
+            None => field.name.clone(),
+        };
+        (number, name)
+    }
+
+    fn fault(&self) -> Option<String> {
+        None
+    }
+
+    fn is_sure(&self, _: usize) -> bool {
+        true
+    }
 }

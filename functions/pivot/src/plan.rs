@@ -3,9 +3,8 @@
 mod categories;
 mod given;
 
-pub(crate) use given::Given;
+pub(crate) use given::{Given, partition};
 
-use crate::format;
 use crate::reject::not_utf_8;
 use crate::sums::Key;
 use crate::value::date::{Date, NotDate};
@@ -13,7 +12,7 @@ use crate::value::decimal::Decimal;
 use crate::value::zone::Zone;
 use categories::Categories;
 use sluice::contract::{Column, ColumnKind};
-use sluice::spec::{ColumnType, FileType, OnBad, Other, Place, Spec};
+use sluice::spec::{Aggregate, ColumnType, FileType, OnBad, Other, Place, Spec};
 use sluice::{Error, Kind, Result};
 
 /// A checked spec.
@@ -85,38 +84,39 @@ impl Plan {
         let column = |name: &String| {
             source.columns.get(name).ok_or_else(|| misconfigured("/source/columns", &format!("there is no {name:?}")))
         };
-        let columns = [column(&shape.key)?, column(&shape.pivot.on)?, column(&shape.sum)?];
-        let kind = match columns[0].kind {
-            ColumnType::Date => ColumnKind::Date,
-            ColumnType::Text => ColumnKind::Text,
-            ColumnType::Number => return Err(misconfigured("/shape/keys/0", "is a number")),
+        let usual = || match (&shape.keys[..], &shape.pivot, shape.values.values().next()) {
+            ([key], Some(pivot), Some(Aggregate::Sum { of, .. })) if spec.is_usual() => Some((key, pivot, of)),
+            _ => None,
         };
+        let (key, pivot, sum) = usual().ok_or_else(|| misconfigured("/shape", "is not of the usual kind"))?;
+        let columns = [column(key)?, column(&pivot.on)?, column(sum)?];
+        let kind = if columns[0].kind == ColumnType::Date { ColumnKind::Date } else { ColumnKind::Text };
         for (name, column) in &source.columns {
             if column.zone.as_deref().is_some_and(|zone| Zone::named(zone).is_none()) {
                 let what = "is none of the time zone database of this release; zones are called as in Europe/Berlin";
                 return Err(misconfigured(&format!("/source/columns/{name}/zone"), what));
             }
         }
-        let values = shape.value_columns();
+        let values = spec.value_columns();
         let index_of = |name: &String| {
             values.iter().position(|value| value == name).expect("value_columns has the column of every category")
         };
-        let into = &shape.pivot.into;
+        let into = &pivot.into;
         let categories = into.iter().map(|(category, name)| (category.clone().into_bytes(), index_of(name))).collect();
-        let other = match &shape.pivot.other {
+        let other = match &pivot.other {
             Other::BadRow => OtherCategory::BadRow,
             Other::Ignore => OtherCategory::Ignore,
             Other::Into(name) => OtherCategory::Into(index_of(name)),
         };
         let mut plan = Self {
             places: columns.map(|column| column.place.clone()),
-            key: Column { name: shape.key.clone(), kind },
+            key: Column { name: key.clone(), kind },
             zone: columns[0].zone.as_deref().and_then(Zone::named),
             categories,
             values,
             other,
             takes_header: false,
-            format: source.format,
+            format: source.format.kind,
             on_bad_row: source.on_bad_row,
             on_bad_file: source.on_bad_file,
             per_file: target.on_overlap.keeps_words(),
@@ -138,7 +138,7 @@ impl Plan {
     pub(crate) fn columns(&self) -> [Option<&str>; 3] {
         self.places.each_ref().map(|place| match place {
             Place::From(name) => Some(name.as_str()),
-            Place::Partition(_) => None,
+            _ => None,
         })
     }
 
@@ -148,13 +148,13 @@ impl Plan {
         let place = [key, category, value].into_iter().position(|one| one == position);
         match place.map(|place| &self.places[place]) {
             Some(Place::From(name) | Place::Partition(name)) => name,
-            None => "",
+            _ => "",
         }
     }
 
     /// What the file `key` holds.
     pub fn format_of(&self, key: &str) -> FileType {
-        self.format.unwrap_or_else(|| format::of(key))
+        self.format.unwrap_or_else(|| FileType::of_key(key))
     }
 
     /// Whether a part says of each key if rows of it are in quarantine.
@@ -169,7 +169,7 @@ impl Plan {
     pub(crate) fn read_key<'k>(&self, field: &'k [u8]) -> std::result::Result<Key<'k>, &'static str> {
         match self.key.kind {
             ColumnKind::Date => self.read_date(field).map(Key::Date).map_err(NotDate::reason),
-            ColumnKind::Text => match std::str::from_utf8(field) {
+            _ => match std::str::from_utf8(field) {
                 Err(_) => Err(not_utf_8(field)),
                 Ok("") => Err("no value, expected a text"),
                 Ok(text) if text.contains('\0') => Err(NUL),
@@ -190,7 +190,7 @@ impl Plan {
 /// What is wrong with a text that holds one.
 pub(crate) const NUL: &str = "a NUL character, which PostgreSQL has not in a text";
 
-fn misconfigured(pointer: &str, what: &str) -> Error {
+pub(crate) fn misconfigured(pointer: &str, what: &str) -> Error {
     Error::new(Kind::Misconfigured, format!("the spec: {pointer}: {what}"))
 }
 
@@ -215,9 +215,9 @@ pub(crate) mod tests {
         assert_eq!((plan.other, plan.per_file, plan.has_states()), (OtherCategory::BadRow, true, false));
         assert_eq!((plan.format_of("a.parquet"), plan.format_of("a")), (FileType::Parquet, FileType::Csv));
 
-        spec.source.format = Some(FileType::Json);
+        spec.source.format.kind = Some(FileType::Json);
         spec.source.on_bad_row = OnBad::Quarantine;
-        spec.shape.pivot.other = Other::Into("other".to_owned());
+        spec.shape.pivot.as_mut().unwrap().other = Other::Into("other".to_owned());
         spec.target.on_overlap = OnOverlap::LastRun;
         spec.source.columns.get_mut("project").unwrap().place = Place::Partition("p".to_owned());
         let plan = Plan::new(&spec).unwrap();

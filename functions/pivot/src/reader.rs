@@ -1,6 +1,6 @@
 //! Reads one decompressed file of a format that is read from its beginning: CSV or JSON.
 
-mod foreign;
+pub(crate) mod foreign;
 
 use crate::batch::{Batch, FileError};
 use crate::csv::CsvReader;

@@ -6,6 +6,10 @@ pub mod decimal;
 pub mod field;
 pub mod zone;
 
+pub(crate) mod duration;
+pub(crate) mod moment;
+pub(crate) mod number;
+
 mod clock;
 mod simd_digits;
 

@@ -107,9 +107,9 @@ async fn add(
 fn columns<'t>(target: &'t Target<'_>) -> Vec<(&'t str, Element)> {
     let file = target.keeps_words().then_some((FILE_COLUMN, Element::Integer));
     let state = target.has_states().then_some((STATE_COLUMN, Element::Smallint));
-    let key = match target.key_kind {
-        ColumnKind::Date => Element::Date,
-        ColumnKind::Text => Element::Text,
+    let key = match target.layout.keys.first().map(|key| key.kind) {
+        Some(ColumnKind::Date) => Element::Date,
+        _ => Element::Text,
     };
     let values = target.names.values.iter().map(|name| (name.as_str(), Element::Numeric));
     file.into_iter().chain(state).chain([(target.names.key.as_str(), key)]).chain(values).collect()

@@ -5,11 +5,10 @@ use crate::merged::{Keys, select_keys};
 use postgres::identifiers::Names;
 use postgres::preflight::Wanted;
 use postgres::sql_error::classify;
-use sluice::contract::{ColumnKind, PivotResult};
-use sluice::spec::{ColumnType, OnBad, Spec};
+use sluice::contract::{ColumnKind, Layout, PivotResult};
+use sluice::spec::Spec;
 use sluice::{Error, Kind, Result};
 use sqlx::{AssertSqlSafe, PgConnection};
-use std::slice;
 
 /// A target, for parts as pivot describes them.
 #[derive(Debug)]
@@ -20,8 +19,8 @@ pub(crate) struct Target<'a> {
     pub names: Names,
     /// As people and `sluice.runs` know it: `schema.table`.
     pub full_name: String,
-    /// The type of its key column.
-    pub key_kind: ColumnKind,
+    /// How the parts are made.
+    pub layout: Layout,
     /// Its value columns, not quoted.
     pub values: Vec<String>,
 }
@@ -32,33 +31,23 @@ impl<'a> Target<'a> {
     /// # Errors
     /// `Misconfigured` for parts that are not what pivot makes of this spec.
     pub(crate) fn new(spec: &'a Spec, parts: &[PivotResult]) -> Result<Self> {
-        let (target, key, values) = (&spec.target, &spec.shape.key, spec.shape.value_columns());
-        let key_kind = match spec.source.columns.get(key).map(|column| column.kind) {
-            Some(ColumnType::Date) => ColumnKind::Date,
-            _ => ColumnKind::Text,
-        };
+        let (target, values) = (&spec.target, spec.value_columns());
+        // Others than one key are refused when the spec is checked.
+        let key = spec.shape.keys.first().map_or("", String::as_str);
         let target = Self {
             spec,
             names: Names::new(&target.schema, &target.table, key, &values)?,
             full_name: target.full_name(),
-            key_kind,
+            layout: Layout::of(spec),
             values,
         };
-        match parts.iter().find(|part| !target.fits(part)) {
+        match parts.iter().find(|part| part.layout != target.layout) {
             None => Ok(target),
             Some(part) => {
                 let what = format!("batch {} was pivoted by another spec than this one", part.output.index);
                 Err(Error::new(Kind::Misconfigured, what))
             }
         }
-    }
-
-    fn fits(&self, part: &PivotResult) -> bool {
-        part.key.name == self.spec.shape.key
-            && part.key.kind == self.key_kind
-            && part.values == self.values
-            && part.per_file == self.keeps_words()
-            && part.has_states == self.has_states()
     }
 
     /// Whether the word of each file is kept, so that parts keep them apart.
@@ -68,15 +57,12 @@ impl<'a> Target<'a> {
 
     /// Whether rows may be in quarantine, so that parts say of which keys.
     pub(crate) fn has_states(&self) -> bool {
-        self.spec.source.on_bad_row == OnBad::Quarantine
+        self.layout.has_states
     }
 
     /// The type of its key column in SQL.
     pub(crate) fn key_type(&self) -> &'static str {
-        match self.key_kind {
-            ColumnKind::Date => "date",
-            ColumnKind::Text => "text",
-        }
+        self.layout.keys.first().map_or(ColumnKind::Text, |key| key.kind).sql()
     }
 
     /// Makes the table if the spec asks for that and it is missing, then checks it. `deletes`: the load may have to
@@ -90,9 +76,9 @@ impl<'a> Target<'a> {
             schema: &target.schema,
             table: &target.table,
             columns: (self.values.iter().map(|name| (name.as_str(), "numeric")))
-                .chain([(shape.key.as_str(), self.key_type())])
+                .chain(shape.keys.iter().map(|key| (key.as_str(), self.key_type())))
                 .collect(),
-            key: slice::from_ref(&shape.key),
+            key: &shape.keys,
             privileges: match deletes {
                 false => &["SELECT", "INSERT", "UPDATE"],
                 true => &["SELECT", "INSERT", "UPDATE", "DELETE"],
@@ -171,7 +157,8 @@ pub(crate) mod tests {
         serde_json::from_value(json!({
             "output": {"index": 0, "pivoted": null, "rows_read": 0, "rows_rejected": 0, "rows_ignored": 0,
                        "rejected": null, "days": 0, "files_loaded": 0, "files_changed": 0},
-            "key": {"name": key, "kind": "date"}, "values": ["v"], "per_file": per_file, "has_states": has_states,
+            "layout": {"per_file": per_file, "has_states": has_states, "keys": [{"name": key, "kind": "date"}],
+                       "content": {"values": [{"name": "v", "says": "sum", "is_null_if_empty": false, "divided": null}]}},
             "loaded": [], "changed": [],
         }))
         .unwrap()

@@ -32,6 +32,24 @@ fn numerics_are_what_postgresql_sends() {
     }
 }
 
+/// Fields as PostgreSQL 15 sends them.
+#[test]
+fn other_fields_are_what_postgresql_sends() {
+    let mut out = Vec::new();
+    write_boolean(true, &mut out);
+    // 2000-01-01 00:00:01.
+    write_timestamp(946_684_801_000_000, &mut out);
+    write_jsonb("[1]", &mut out).unwrap();
+    write_null(&mut out);
+    let expected = [
+        &[0, 0, 0, 1, 1][..],
+        &[0, 0, 0, 8, 0, 0, 0, 0, 0, 0x0F, 0x42, 0x40],
+        &[0, 0, 0, 4, 1, b'[', b'1', b']'],
+        &[0xFF; 4],
+    ];
+    assert_eq!(out, expected.concat());
+}
+
 #[test]
 fn rows_become_columns() {
     let rows = [&[0, 2, 0, 0, 0, 1, b'a', 0, 0, 0, 0][..], &[0, 2, 0, 0, 0, 0, 0, 0, 0, 2, b'b', b'c']].concat();

@@ -5,6 +5,11 @@ use std::fmt;
 /// 2000-01-01, the first day of PostgreSQL's calendar, in days since 1970-01-01.
 const POSTGRES_EPOCH: i32 = 10_957;
 
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+/// What begins a `jsonb` (PostgreSQL's `jsonb.c`, `jsonb_recv`).
+const JSONB_VERSION: u8 = 1;
+
 /// A field of more bytes than its length prefix can say, which is 2 GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FieldTooLong {
@@ -31,6 +36,39 @@ pub fn begin_row(width: i16, out: &mut Vec<u8>) {
 pub fn write_date(days: i32, out: &mut Vec<u8>) {
     out.extend_from_slice(&4_i32.to_be_bytes());
     out.extend_from_slice(&(days - POSTGRES_EPOCH).to_be_bytes());
+}
+
+/// Writes a null.
+#[inline]
+pub fn write_null(out: &mut Vec<u8>) {
+    out.extend_from_slice(&(-1_i32).to_be_bytes());
+}
+
+/// Writes a `boolean`.
+#[inline]
+pub fn write_boolean(value: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(&1_i32.to_be_bytes());
+    out.push(u8::from(value));
+}
+
+/// Writes a `timestamp` or a `timestamptz`, given as microseconds since 1970-01-01, of a wall clock or in UTC; it must
+/// be one that PostgreSQL has, 4713 BC to 294276 AD.
+#[inline]
+pub fn write_timestamp(micros: i64, out: &mut Vec<u8>) {
+    write_bigint(micros - i64::from(POSTGRES_EPOCH) * MICROS_PER_DAY, out);
+}
+
+/// Writes a `jsonb`, given as its text, which must be JSON without NUL characters.
+///
+/// # Errors
+/// [`FieldTooLong`]; nothing is written.
+#[inline]
+pub fn write_jsonb(json: &str, out: &mut Vec<u8>) -> Result<(), FieldTooLong> {
+    let len = i32::try_from(json.len() + 1).map_err(|_| FieldTooLong { len: json.len() + 1 })?;
+    out.extend_from_slice(&len.to_be_bytes());
+    out.push(JSONB_VERSION);
+    out.extend_from_slice(json.as_bytes());
+    Ok(())
 }
 
 /// Writes a `smallint`.

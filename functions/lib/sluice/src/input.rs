@@ -1,11 +1,8 @@
 //! Which objects under a job's prefix are its input, and why the others are not. Pure.
 
-use crate::spec::Source;
+use crate::spec::{Source, without_packing, without_suffix};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-
-/// Suffixes of packed files, which may stand behind a suffix of the spec.
-const PACKED: [&str; 2] = [".gz", ".zst"];
 
 /// Why an object under the prefix is passed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,23 +52,6 @@ fn has_suffix(source: &Source, key: &str) -> bool {
     source.suffix.all().iter().any(|suffix| {
         without_suffix(key, suffix).is_some() || plain.is_some_and(|plain| without_suffix(plain, suffix).is_some())
     })
-}
-
-/// A key without the suffix of a compression; `None` if it has none.
-pub fn without_packing(key: &str) -> Option<&str> {
-    PACKED.iter().find_map(|packed| without_suffix(key, packed))
-}
-
-/// What stands before the suffix, if the text ends with it in any case of letters.
-pub fn without_suffix<'a>(text: &'a str, suffix: &str) -> Option<&'a str> {
-    if suffix.is_ascii() {
-        let (before, end) = text.split_at_checked(text.len().checked_sub(suffix.len())?)?;
-        return end.eq_ignore_ascii_case(suffix).then_some(before);
-    }
-    // Other letters may take more bytes in one case than in the other.
-    let lower = |text: &str| text.chars().flat_map(char::to_lowercase).collect::<String>();
-    let suffix = lower(suffix);
-    text.char_indices().map(|(place, _)| text.split_at(place)).find(|(_, end)| lower(end) == suffix).map(|(it, _)| it)
 }
 
 /// How many objects under the prefix a listing passed over, by reason.

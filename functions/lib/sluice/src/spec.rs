@@ -6,27 +6,49 @@
 //! - `fields`: the fields of a JSON object, each asked for once; what is left over is a problem.
 //! - `names`: what may be called how.
 //! - `near`: which of some names was meant by another one.
-//! - `source`, `shape`, `target`: the parts.
+//! - `source`, with `suffix`, `format`, `column`, `column_type`, `pattern` and `constant`: the first part.
+//! - `shape`, with `aggregate` and `condition`, and `target`: the others.
+//! - `table`: the columns that a spec gives its table.
+//! - `later`: what of the language the functions do not follow yet.
 //! - `earlier`: the form before this one, refused with what it is called now.
 //! - `print`: what of a spec decides what a table holds.
 
+mod aggregate;
+mod column;
+mod column_type;
+mod condition;
+mod constant;
 mod earlier;
 pub(crate) mod fields;
+mod format;
+mod later;
 pub(crate) mod names;
 mod near;
+mod pattern;
 mod print;
 mod shape;
 mod source;
+mod suffix;
+mod table;
 mod target;
 #[cfg(test)]
 mod tests;
 
+pub use aggregate::Aggregate;
+pub use column::{Ambiguous, Column, FilePart, Place, Unit};
+pub use column_type::ColumnType;
+pub use condition::{Condition, Test};
+pub use constant::Constant;
+pub use format::{Csv, FileType, Format, Skip};
 pub use names::reserved;
 pub use near::did_you_mean;
+pub use pattern::{PatternPart, Truncate, pattern_parts};
 pub use print::{Print, Selection};
-pub use shape::{Other, Pivot, Shape};
-pub use source::{Column, ColumnType, FileType, OnBad, Place, Source, Suffixes};
-pub use target::{NewestBy, OnOverlap, OnRepeatedFile, Target};
+pub use shape::{Other, Pivot, Rows, Shape};
+pub use source::{OnBad, Source};
+pub use suffix::{Suffixes, without_packing, without_suffix};
+pub use table::{ColumnKind, Content, TableColumn};
+pub use target::{NewestBy, OnOverlap, OnRepeatedFile, SqlType, Target};
 
 use crate::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
@@ -55,15 +77,22 @@ pub struct Spec {
     pub target: Target,
 }
 
-impl Spec {
-    /// The columns of the source that the shape does not use. They are not read.
-    pub fn unused_columns(&self) -> impl Iterator<Item = &str> {
-        let Shape { key, sum, pivot, .. } = &self.shape;
-        self.source
-            .columns
-            .keys()
-            .map(String::as_str)
-            .filter(move |name| ![key, sum, &pivot.on].into_iter().any(|used| used == name))
+/// A step on the way to something nested.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Step {
+    /// Into the field of an object.
+    Name(String),
+    /// To the element of an array, from 0.
+    Place(u32),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Place(place) => place.fmt(f),
+        }
     }
 }
 
@@ -86,8 +115,18 @@ impl Parts {
     /// The spec of these parts.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// All that is wrong with it, or that the functions do not follow yet.
     pub fn check(&self) -> std::result::Result<Spec, Vec<Problem>> {
+        let spec = self.read()?;
+        let problems = later::problems(&spec);
+        if problems.is_empty() { Ok(spec) } else { Err(problems) }
+    }
+
+    /// The same in the whole language, whether the functions follow it yet or not.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn read(&self) -> std::result::Result<Spec, Vec<Problem>> {
         let mut problems = earlier::problems(self);
         if !problems.is_empty() {
             return Err(problems);
@@ -99,8 +138,8 @@ impl Parts {
         let shape = shape::read(&self.shape, &mut problems);
         let target = target::read(&self.target, &mut problems);
         let spec = Spec { source, shape, target };
-        shape::compare(&spec, &mut problems);
-        target::compare(&self.target["newest_per"], &spec, &mut problems);
+        shape::compare(self, &spec, &mut problems);
+        target::compare(&spec, &mut problems);
         if problems.is_empty() { Ok(spec) } else { Err(problems) }
     }
 

@@ -1,6 +1,6 @@
 //! The header to the positions of the spec's columns: in any order, others ignored.
 
-use super::record::{FieldRange, Record, find_record};
+use super::record::{FieldRange, RawFields, Record, find_record};
 use crate::format::UTF8_MARK;
 use crate::plan::{Plan, Positions};
 use crate::reject::not_utf_8;
@@ -13,12 +13,28 @@ use std::collections::HashSet;
 /// # Errors
 /// What is wrong with the header.
 pub(super) fn positions(header: &Record<'_>, plan: &Plan) -> Result<Positions, String> {
-    let names: Vec<Cow<'_, [u8]>> = fields(header).collect();
+    let columns = plan.columns();
+    let wanted: Vec<&str> = columns.iter().copied().flatten().collect();
+    check(header, &wanted)?;
+    let width = header.len();
+    let position = |place: usize, name: Option<&str>| match name {
+        None => Ok(width + place),
+        Some(name) => find(header, name)?.ok_or_else(|| missing(name, header, &wanted)),
+    };
+    let [key, category, value] = columns;
+    Ok(Positions { key: position(0, key)?, category: position(1, category)?, value: position(2, value)?, width })
+}
+
+/// Whether a record can be a header.
+///
+/// # Errors
+/// Why it cannot.
+pub(crate) fn check(header: &Record<'_>, wanted: &[&str]) -> Result<(), String> {
     if header.fault.is_some() {
         let hint =
-            kind_hint(header.raw, 0).map_or_else(|| delimiter_hint(header.raw, plan, 0), |kind| Some(kind.to_owned()));
+            kind_hint(header.raw, 0).map_or_else(|| delimiter_hint(header, wanted, 0), |kind| Some(kind.to_owned()));
         return Err(match hint {
-            Some(hint) => format!("its names are not separated by commas{hint}"),
+            Some(hint) => format!("its names are not separated by {}{hint}", separator(header)),
             None => "the header's quotes are not closed".to_owned(),
         });
     }
@@ -26,32 +42,33 @@ pub(super) fn positions(header: &Record<'_>, plan: &Plan) -> Result<Positions, S
     if header.raw.windows(2).any(|pair| pair[0] == b'\r' && !matches!(pair[1], b'\r' | b'\n')) {
         return Err("a CR without LF in the header; do its lines end with CR alone?".to_owned());
     }
-    let find = |wanted: &str| {
-        let mut found = names.iter().enumerate().filter(|(_, name)| trimmed(name) == Some(wanted));
-        match (found.next(), found.next()) {
-            (Some((position, _)), None) => Ok(position),
-            (Some(_), Some((second, _))) => {
-                Err(format!("duplicate column {wanted:?} in the header (also column {})", second + 1))
-            }
-            (None, _) => Err(missing(wanted, &names, header.raw, plan)),
+    Ok(())
+}
+
+/// Where a header has a column.
+///
+/// # Errors
+/// It has two of that name.
+pub(crate) fn find(header: &Record<'_>, wanted: &str) -> Result<Option<usize>, String> {
+    let mut found = fields(header).enumerate().filter(|(_, name)| trimmed(name) == Some(wanted));
+    match (found.next(), found.next()) {
+        (Some(_), Some((second, _))) => {
+            Err(format!("duplicate column {wanted:?} in the header (also column {})", second + 1))
         }
-    };
-    let width = names.len();
-    let find = |place: usize, wanted: Option<&str>| wanted.map_or(Ok(width + place), find);
-    let [key, category, value] = plan.columns();
-    Ok(Positions { key: find(0, key)?, category: find(1, category)?, value: find(2, value)?, width })
+        (found, _) => Ok(found.map(|(position, _)| position)),
+    }
 }
 
 /// A row without the byte order mark before it: of files that were appended to one another each brings its own.
-pub(super) fn without_mark<'r>(row: &Record<'r>, fields: &'r mut Vec<FieldRange>) -> Option<Record<'r>> {
+pub(crate) fn without_mark<'r>(row: &Record<'r>, fields: &'r mut Vec<FieldRange>) -> Option<Record<'r>> {
     let mut raw = row.raw.strip_prefix(&UTF8_MARK)?;
     while let Some(rest) = raw.strip_prefix(&UTF8_MARK) {
         raw = rest;
     }
-    let found = find_record(raw, true, fields)?;
+    let found = find_record(raw, true, row.dialect, fields)?;
     // What a quote goes on with behind the end of the line was never part of this record.
     let fault = found.fault.or(row.fault);
-    Some(Record { line: row.line, raw: &raw[..found.content_len], fields, fault, ahead: &[] })
+    Some(Record { line: row.line, raw: &raw[..found.content_len], fields, fault, ahead: &[], dialect: row.dialect })
 }
 
 /// The names of a header, without blanks around them.
@@ -63,6 +80,53 @@ pub(super) fn names(header: &Record<'_>) -> HashSet<Vec<u8>> {
 pub(super) fn is_header(row: &Record<'_>, names: &HashSet<Vec<u8>>) -> bool {
     let count = fields(row).filter(|field| names.contains(key_of(field))).count();
     row.fault.is_none() && 2 * count > row.len()
+}
+
+/// The names of a header, to tell one that comes again.
+#[derive(Debug)]
+pub(crate) struct Names {
+    names: HashSet<Vec<u8>>,
+    /// With which bytes one of them, or blanks before one, may begin: few rows need to be looked at any closer.
+    begin: [bool; 256],
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self { names: HashSet::new(), begin: [false; 256] }
+    }
+}
+
+impl Names {
+    /// Those of a header.
+    pub(crate) fn of(header: &Record<'_>) -> Self {
+        let names = names(header);
+        let begins = |byte: u8| names.iter().any(|name| name.first() == Some(&byte));
+        let begin = std::array::from_fn(|byte| {
+            let byte = u8::try_from(byte).unwrap_or_default();
+            !names.is_empty() && (byte.is_ascii_whitespace() || !byte.is_ascii() || begins(byte))
+        });
+        Self { names, begin }
+    }
+
+    /// Whether a row is the header again.
+    pub(crate) fn are_in(&self, row: &Record<'_>) -> bool {
+        !self.names.is_empty() && is_header(row, &self.names)
+    }
+
+    /// Whether a row, of `width` fields without quotes, may be the header again. Of one that is, more than half of the
+    /// fields are names, so that one of them is among the first half.
+    pub(crate) fn may_be_in<'a>(&self, row: &impl RawFields<'a>, width: usize) -> bool {
+        let is_name = |position: usize| {
+            let field = row.text(position).unwrap_or_default();
+            let may_be = field.first().is_some_and(|byte| self.begin[usize::from(*byte)]);
+            may_be && {
+                // A header of a file that was appended may bring its byte order mark.
+                let field = if position == 0 { field.strip_prefix(&UTF8_MARK).unwrap_or(field) } else { field };
+                self.names.contains(key_of(field))
+            }
+        };
+        (0..width.div_ceil(2)).any(is_name)
+    }
 }
 
 fn fields<'a>(record: &Record<'a>) -> impl Iterator<Item = Cow<'a, [u8]>> {
@@ -81,9 +145,9 @@ fn key_of(name: &[u8]) -> &[u8] {
 
 /// That a column is missing. The file may have no header, and its first row is not for errors: no more of it is named
 /// than what is close to the column.
-fn missing(wanted: &str, names: &[Cow<'_, [u8]>], raw: &[u8], plan: &Plan) -> String {
-    let found =
-        plan.columns().iter().flatten().filter(|wanted| names.iter().any(|name| trimmed(name) == Some(wanted))).count();
+pub(crate) fn missing(wanted: &str, header: &Record<'_>, all: &[&str]) -> String {
+    let names: Vec<Cow<'_, [u8]>> = fields(header).collect();
+    let found = all.iter().filter(|wanted| names.iter().any(|name| trimmed(name) == Some(wanted))).count();
     let near = did_you_mean(wanted, names.iter().filter_map(|name| trimmed(name)));
     let hint = match names.iter().position(|name| trimmed(name).is_none()) {
         _ if !near.is_empty() => near,
@@ -91,8 +155,8 @@ fn missing(wanted: &str, names: &[Cow<'_, [u8]>], raw: &[u8], plan: &Plan) -> St
         Some(position) => format!("; column {} is {}", position + 1, not_utf_8(&names[position])),
         None => {
             let none = if found == 0 { "; has the file no header?" } else { "" };
-            let delimiter = || delimiter_hint(raw, plan, found).unwrap_or_else(|| none.to_owned());
-            kind_hint(raw, found).map_or_else(delimiter, ToOwned::to_owned)
+            let delimiter = || delimiter_hint(header, all, found).unwrap_or_else(|| none.to_owned());
+            kind_hint(header.raw, found).map_or_else(delimiter, ToOwned::to_owned)
         }
     };
     let count = if names.len() == 1 { "1 column".to_owned() } else { format!("{} columns", names.len()) };
@@ -114,18 +178,26 @@ fn kind_hint(raw: &[u8], found: usize) -> Option<&'static str> {
     }
 }
 
-/// What may separate fields in place of commas.
-const DELIMITERS: [(u8, &str); 3] = [(b';', "semicolons"), (b'\t', "tabs"), (b'|', "bars")];
+/// What may separate fields.
+const DELIMITERS: [(u8, &str); 4] = [(b';', "semicolons"), (b'\t', "tabs"), (b'|', "bars"), (b',', "commas")];
 
-/// Which delimiter would fit: one by which more of the spec's columns are found than by commas; or one that is there
-/// where commas separate nothing.
-fn delimiter_hint(raw: &[u8], plan: &Plan, found: usize) -> Option<String> {
+/// What separates the fields of a record.
+fn separator(record: &Record<'_>) -> &'static str {
+    let is_it = |(delimiter, _): &&(u8, &str)| *delimiter == record.dialect.delimiter;
+    DELIMITERS.iter().find(is_it).map_or("its delimiter", |(_, name)| name)
+}
+
+/// Which delimiter would fit: one by which more of the spec's columns are found than by that of the spec; or one that
+/// is there where that separates nothing.
+fn delimiter_hint(header: &Record<'_>, wanted: &[&str], found: usize) -> Option<String> {
+    let (raw, stated) = (header.raw, header.dialect.delimiter);
+    let others = || DELIMITERS.into_iter().filter(move |(delimiter, _)| *delimiter != stated);
     let count = |delimiter: u8| {
         let names: Vec<&[u8]> = raw.split(|&byte| byte == delimiter).map(unquoted).collect();
-        plan.columns().iter().flatten().filter(|wanted| names.contains(&wanted.as_bytes())).count()
+        wanted.iter().filter(|wanted| names.contains(&wanted.as_bytes())).count()
     };
-    let fitting = DELIMITERS.into_iter().find(|(delimiter, _)| count(*delimiter) > found);
-    let only = || DELIMITERS.into_iter().find(|(delimiter, _)| !raw.contains(&b',') && raw.contains(delimiter));
+    let fitting = others().find(|(delimiter, _)| count(*delimiter) > found);
+    let only = || others().find(|(delimiter, _)| !raw.contains(&stated) && raw.contains(delimiter));
     let (_, name) = fitting.or_else(only)?;
     Some(format!("; are its fields separated by {name}?"))
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 /// How the lines of a file end.
 #[derive(Debug, Default)]
-pub(super) enum LineEnds {
+pub(crate) enum LineEnds {
     /// Its first line has not ended yet, or with a CR that may be of a CRLF.
     #[default]
     Unknown,
@@ -20,7 +20,7 @@ pub(super) enum LineEnds {
 impl LineEnds {
     /// A piece of the file, in which lines end with LF or CRLF whatever they do in the file. Also a CR within quotes
     /// is LF then.
-    pub(super) fn read<'p>(&mut self, piece: &'p [u8]) -> Cow<'p, [u8]> {
+    pub(crate) fn read<'p>(&mut self, piece: &'p [u8]) -> Cow<'p, [u8]> {
         let piece = match self {
             Self::Lf => return Cow::Borrowed(piece),
             Self::AfterCr if piece.is_empty() => return Cow::Borrowed(piece),
@@ -38,7 +38,7 @@ impl LineEnds {
     }
 
     /// What is left at the end of the file.
-    pub(super) fn finish(&self) -> &'static [u8] {
+    pub(crate) fn finish(&self) -> &'static [u8] {
         if matches!(self, Self::AfterCr) { b"\r" } else { b"" }
     }
 

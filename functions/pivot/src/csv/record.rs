@@ -3,10 +3,36 @@
 
 use crate::value::field::FieldPrefix;
 use memchr::{memchr, memchr2};
+use sluice::spec::Csv;
 use std::borrow::Cow;
 
 /// The most fields a record may have.
 pub const MAX_FIELDS: usize = 10_000;
+
+/// How fields are separated and quoted. By default as RFC 4180 has it. All marks are ASCII.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dialect {
+    /// What separates fields.
+    pub(crate) delimiter: u8,
+    /// What encloses a field; `None`: nothing does.
+    pub(crate) quote: Option<u8>,
+    /// What stands before a quote, or before itself, within quotes; `None`: quotes are doubled.
+    pub(crate) escape: Option<u8>,
+}
+
+impl Default for Dialect {
+    fn default() -> Self {
+        Self { delimiter: b',', quote: Some(b'"'), escape: None }
+    }
+}
+
+impl Dialect {
+    /// That of a spec.
+    pub(crate) fn of(csv: &Csv) -> Self {
+        let ascii = |mark: char| u8::try_from(mark).unwrap_or(b',');
+        Self { delimiter: ascii(csv.delimiter), quote: csv.quote.map(ascii), escape: csv.escape.map(ascii) }
+    }
+}
 
 /// One record, also if its quoting is faulty.
 #[derive(Debug)]
@@ -16,11 +42,13 @@ pub struct Record<'a> {
     /// As in the file, without the line end.
     pub raw: &'a [u8],
     /// Where its fields are in `raw`.
-    pub(super) fields: &'a [FieldRange],
+    pub(crate) fields: &'a [FieldRange],
     /// What is wrong with its quoting, if anything is.
     pub fault: Option<Fault>,
     /// It and what follows; empty if its fields have to be read by [`Record::field`].
-    pub(super) ahead: &'a [u8],
+    pub(crate) ahead: &'a [u8],
+    /// How it is written.
+    pub(crate) dialect: Dialect,
 }
 
 /// What is wrong with a record's quoting.
@@ -34,18 +62,18 @@ pub enum Fault {
 
 /// Offsets of a field in its record, which has at most [`MAX_ROW_BYTES`](crate::batch::MAX_ROW_BYTES).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct FieldRange {
+pub(crate) struct FieldRange {
     start: u32,
     end: u32,
-    has_doubled_quotes: bool,
+    has_escapes: bool,
 }
 
 impl FieldRange {
     #[inline]
-    fn new(start: usize, end: usize, has_doubled_quotes: bool) -> Self {
+    fn new(start: usize, end: usize, has_escapes: bool) -> Self {
         // At most the end of what is carried from one piece and of the next piece.
         let offset = |offset: usize| u32::try_from(offset).expect("a piece is much smaller than 4 GiB");
-        Self { start: offset(start), end: offset(end), has_doubled_quotes }
+        Self { start: offset(start), end: offset(end), has_escapes }
     }
 }
 
@@ -64,14 +92,26 @@ impl<'a> Record<'a> {
     pub fn field(&self, position: usize) -> Option<Cow<'a, [u8]>> {
         let field = self.fields.get(position)?;
         let bytes = &self.raw[field.start as usize..field.end as usize];
-        if !field.has_doubled_quotes {
+        if !field.has_escapes {
             return Some(Cow::Borrowed(bytes));
         }
+        let Dialect { quote: Some(quote), escape, .. } = self.dialect else { return Some(Cow::Borrowed(bytes)) };
+        let mark = escape.unwrap_or(quote);
         let mut unquoted = Vec::with_capacity(bytes.len());
         let mut rest = bytes;
-        while let Some(quote) = memchr(b'"', rest) {
-            unquoted.extend_from_slice(&rest[..=quote]);
-            rest = &rest[quote + 2..];
+        while let Some(at) = memchr(mark, rest) {
+            unquoted.extend_from_slice(&rest[..at]);
+            match rest.get(at + 1) {
+                Some(&next) if next == quote || next == mark => {
+                    unquoted.push(next);
+                    rest = &rest[at + 2..];
+                }
+                // It stands before nothing that it could be for.
+                _ => {
+                    unquoted.push(mark);
+                    rest = &rest[at + 1..];
+                }
+            }
         }
         unquoted.extend_from_slice(rest);
         Some(Cow::Owned(unquoted))
@@ -91,7 +131,7 @@ impl Record<'_> {
     /// Where the field at `position` is, if its bytes are its text.
     #[inline]
     fn plain(&self, position: usize) -> Option<&FieldRange> {
-        self.fields.get(position).filter(|field| !field.has_doubled_quotes)
+        self.fields.get(position).filter(|field| !field.has_escapes)
     }
 }
 
@@ -110,34 +150,36 @@ impl<'a> RawFields<'a> for Record<'a> {
 }
 
 /// A record at the head of some bytes.
-pub(super) struct Found {
+pub(crate) struct Found {
     /// With its line end.
-    pub(super) len: usize,
+    pub(crate) len: usize,
     /// Without it.
-    pub(super) content_len: usize,
+    pub(crate) content_len: usize,
     /// Whether a line may end within it.
-    pub(super) is_multiline: bool,
+    pub(crate) is_multiline: bool,
     /// What is wrong with its quoting, if anything is.
-    pub(super) fault: Option<Fault>,
+    pub(crate) fault: Option<Fault>,
 }
 
 /// Finds the record that begins `bytes` and its fields; `None` if its end is not there yet.
-pub(super) fn find_record(bytes: &[u8], is_end: bool, fields: &mut Vec<FieldRange>) -> Option<Found> {
+pub(crate) fn find_record(bytes: &[u8], is_end: bool, dialect: Dialect, fields: &mut Vec<FieldRange>) -> Option<Found> {
     fields.clear();
+    let delimiter = dialect.delimiter;
     let mut has_quotes = false;
     let mut at = 0;
     loop {
-        if bytes.get(at) == Some(&b'"') {
+        let quote = dialect.quote.filter(|quote| bytes.get(at) == Some(quote));
+        if let Some(quote) = quote {
             has_quotes = true;
             let start = at + 1;
-            let Some((end, has_doubled_quotes)) = closing_quote(bytes, start, is_end)? else {
+            let Some((end, has_escapes)) = closing_quote(bytes, start, is_end, quote, dialect.escape)? else {
                 // Only at the end of the file: the rest of it is this record.
                 return Some(faulty(bytes, bytes.len(), Fault::UnclosedQuote));
             };
-            fields.push(FieldRange::new(start, end, has_doubled_quotes));
+            fields.push(FieldRange::new(start, end, has_escapes));
             at = end + 1;
             match bytes.get(at..) {
-                Some([b',', ..]) => at += 1,
+                Some([next, ..]) if *next == delimiter => at += 1,
                 Some([b'\n', ..]) => {
                     return Some(Found { len: at + 1, content_len: at, is_multiline: true, fault: None });
                 }
@@ -155,8 +197,8 @@ pub(super) fn find_record(bytes: &[u8], is_end: bool, fields: &mut Vec<FieldRang
                 }
             }
         } else {
-            match memchr2(b',', b'\n', &bytes[at..]) {
-                Some(offset) if bytes[at + offset] == b',' => {
+            match memchr2(delimiter, b'\n', &bytes[at..]) {
+                Some(offset) if bytes[at + offset] == delimiter => {
                     fields.push(FieldRange::new(at, at + offset, false));
                     at += offset + 1;
                 }
@@ -198,21 +240,35 @@ fn faulty(bytes: &[u8], len: usize, fault: Fault) -> Found {
 /// Position of the quote that closes a field whose content begins at `start`, and whether there are doubled quotes
 /// before it. `None`: not there yet. `Some(None)`: it never comes.
 #[expect(clippy::option_option, reason = "two ways of not having it, which the caller treats differently")]
-fn closing_quote(bytes: &[u8], start: usize, is_end: bool) -> Option<Option<(usize, bool)>> {
+fn closing_quote(
+    bytes: &[u8],
+    start: usize,
+    is_end: bool,
+    mark: u8,
+    escape: Option<u8>,
+) -> Option<Option<(usize, bool)>> {
     let mut from = start;
-    let mut has_doubled_quotes = false;
+    let mut has_escapes = false;
     loop {
-        let Some(offset) = memchr(b'"', &bytes[from..]) else {
+        let Some(offset) = memchr2(mark, escape.unwrap_or(mark), bytes.get(from..).unwrap_or_default()) else {
             return is_end.then_some(None);
         };
-        let quote = from + offset;
-        match bytes.get(quote + 1) {
-            Some(b'"') => {
-                has_doubled_quotes = true;
-                from = quote + 2;
+        let found = from + offset;
+        let next = bytes.get(found + 1);
+        if next.is_none() && !is_end {
+            return None;
+        }
+        match escape {
+            Some(escape) if bytes[found] == escape => {
+                let is_for_next = next.is_some_and(|next| *next == mark || *next == escape);
+                has_escapes |= is_for_next;
+                from = found + if is_for_next { 2 } else { 1 };
             }
-            None if !is_end => return None,
-            _ => return Some(Some((quote, has_doubled_quotes))),
+            None if next == Some(&mark) => {
+                has_escapes = true;
+                from = found + 2;
+            }
+            _ => return Some(Some((found, has_escapes))),
         }
     }
 }

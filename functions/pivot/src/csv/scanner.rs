@@ -7,7 +7,7 @@
 //! record, whatever it is, and decides what is a fault.
 
 use super::block::{BlockScanner, FastRow};
-use super::record::{FieldRange, MAX_FIELDS, Record, find_record};
+use super::record::{Dialect, FieldRange, MAX_FIELDS, Record, find_record};
 use crate::batch::MAX_ROW_BYTES;
 use memchr::{memchr, memchr_iter};
 
@@ -165,7 +165,8 @@ impl RecordScanner {
         ahead: &[u8],
         rows: &mut impl RowSink<E>,
     ) -> Result<usize, E> {
-        let Some(found) = find_record(window, is_end, &mut self.fields) else { return Ok(0) };
+        let dialect = Dialect::default();
+        let Some(found) = find_record(window, is_end, dialect, &mut self.fields) else { return Ok(0) };
         let raw = &window[..found.content_len];
         let line = self.next_line;
         if raw.len() > MAX_ROW_BYTES || self.fields.len() > MAX_FIELDS {
@@ -176,7 +177,7 @@ impl RecordScanner {
             self.next_line += memchr_iter(b'\n', raw).count() as u64;
         }
         if !raw.is_empty() {
-            rows.take_record(Record { line, raw, fields: &self.fields, fault: found.fault, ahead })?;
+            rows.take_record(Record { line, raw, fields: &self.fields, fault: found.fault, ahead, dialect })?;
         }
         Ok(found.len)
     }

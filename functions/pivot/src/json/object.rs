@@ -20,7 +20,7 @@ pub(super) fn read<'l>(json: &'l str, names: [Option<&str>; 3]) -> serde_json::R
 }
 
 /// Why a text is not an object, in the words of the parser, which quote no value of it.
-pub(super) fn not_an_object(json: &[u8], error: &serde_json::Error) -> String {
+pub(crate) fn not_an_object(json: &[u8], error: &serde_json::Error) -> String {
     let what = match json.first() {
         Some(b'{') => error.to_string(),
         Some(b'[') => return "an array, expected a JSON object".to_owned(),

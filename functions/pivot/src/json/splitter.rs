@@ -8,7 +8,7 @@ use crate::reject::RowNumber;
 use memchr::{memchr, memchr_iter, memchr3};
 
 /// Takes what a splitter finds.
-pub(super) trait RecordSink {
+pub(crate) trait RecordSink {
     /// Takes a text that should be an object.
     ///
     /// # Errors
@@ -24,7 +24,7 @@ pub(super) trait RecordSink {
 
 /// Cuts a stream; only what is not yet complete is kept.
 #[derive(Debug)]
-pub(super) struct Splitter {
+pub(crate) struct Splitter {
     carry: Vec<u8>,
     state: State,
     /// Where it is: a line from 1, and how many records have begun in it.
@@ -68,7 +68,7 @@ impl Splitter {
     ///
     /// # Errors
     /// The first error of `records`, a record of more than [`MAX_ROW_BYTES`], or an array that is none.
-    pub(super) fn feed(&mut self, chunk: &[u8], records: &mut impl RecordSink) -> Result<(), FileError> {
+    pub(crate) fn feed(&mut self, chunk: &[u8], records: &mut impl RecordSink) -> Result<(), FileError> {
         if self.carry.is_empty() {
             let used = self.scan(chunk, false, records)?;
             self.carry.extend_from_slice(&chunk[used..]);
@@ -87,7 +87,7 @@ impl Splitter {
     ///
     /// # Errors
     /// As [`Splitter::feed`]; or the array has no end.
-    pub(super) fn finish(&mut self, records: &mut impl RecordSink) -> Result<(), FileError> {
+    pub(crate) fn finish(&mut self, records: &mut impl RecordSink) -> Result<(), FileError> {
         let window = std::mem::take(&mut self.carry);
         let mut used = 0;
         while used < window.len() {

@@ -6,6 +6,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use sluice::spec::Unit;
 
 /// The key of the metadata that holds it.
 pub(super) const KEY: &[u8] = b"ARROW:schema";
@@ -16,12 +17,12 @@ const DURATION: u8 = 18;
 /// Its number of a message that is a schema.
 const SCHEMA: u8 = 1;
 
-/// Whether the column `name` of the table is a duration, according to the schema `stored`.
-pub(super) fn is_duration(stored: &[u8], name: &str) -> bool {
-    STANDARD.decode(stored).is_ok_and(|message| has_duration(&message, name.as_bytes()) == Some(true))
+/// The unit of the column `name` of the table, if that is a duration, according to the schema `stored`.
+pub(super) fn duration(stored: &[u8], name: &str) -> Option<Unit> {
+    unit(&STANDARD.decode(stored).ok()?, name.as_bytes())
 }
 
-fn has_duration(message: &[u8], name: &[u8]) -> Option<bool> {
+fn unit(message: &[u8], name: &[u8]) -> Option<Unit> {
     let content = match message.strip_prefix(&[0xFF; 4]) {
         Some(rest) => rest.get(4..)?,
         // As written before Arrow 0.15.
@@ -38,11 +39,23 @@ fn has_duration(message: &[u8], name: &[u8]) -> Option<bool> {
         let column = Table { buffer, at: buffer.reference(columns.checked_add(4 * (place + 1))?)? };
         let text = buffer.reference(column.field(0)?)?;
         let start = text.checked_add(4)?;
-        if content.get(start..start.checked_add(buffer.number(text)?)?)? == name {
-            return Some(buffer.byte(column.field(2)?)? == DURATION);
+        if content.get(start..start.checked_add(buffer.number(text)?)?)? != name {
+            continue;
         }
+        if buffer.byte(column.field(2)?)? != DURATION {
+            return None;
+        }
+        // What is left out is the default, milliseconds (Arrow's `Schema.fbs`, `Duration`).
+        let kind = column.field(3).and_then(|at| buffer.reference(at)).map(|at| Table { buffer, at });
+        let unit = kind.and_then(|kind| kind.field(0)).and_then(|at| buffer.byte(at));
+        return Some(match unit {
+            Some(0) => Unit::Seconds,
+            None | Some(1) => Unit::Milliseconds,
+            Some(2) => Unit::Microseconds,
+            Some(_) => Unit::Nanoseconds,
+        });
     }
-    Some(false)
+    None
 }
 
 #[derive(Clone, Copy)]

@@ -2,9 +2,10 @@
 
 use super::arrow;
 use super::page::Codec;
-use super::schema::{Role, Schema, SpecColumn};
+use super::schema::{Role, Schema, SpecColumn, Wanted};
 use super::thrift::{Reader, ThriftType};
 use super::{Checked, Flaw, MAX_GROUP_BYTES};
+use sluice::spec::{ColumnType, Unit};
 
 /// What begins and ends a file.
 pub(super) const MARK: [u8; 4] = *b"PAR1";
@@ -20,8 +21,8 @@ pub struct Group {
     /// The number of its first row in the file, from 1.
     pub(super) first_row: u64,
     pub(super) rows: u64,
-    /// Of the key, the category and the value.
-    pub(super) chunks: [Option<Chunk>; 3],
+    /// Of the columns that are wanted.
+    pub(super) chunks: Vec<Option<Chunk>>,
 }
 
 /// The values of a row group in one column.
@@ -32,8 +33,16 @@ pub(super) struct Chunk {
     pub(super) codec: Codec,
 }
 
+/// What the metadata says.
+pub(super) struct Metadata {
+    pub(super) schema: Schema,
+    pub(super) groups: Vec<Group>,
+    /// Of the columns that are wanted those that are durations, and of what unit.
+    pub(super) durations: Vec<Option<Unit>>,
+}
+
 /// Reads the metadata of a file whose chunks end before `end`.
-pub(super) fn read(bytes: &[u8], wanted: [Option<(&str, Role)>; 3], end: u64) -> Checked<(Schema, Vec<Group>)> {
+pub(super) fn read(bytes: &[u8], wanted: &[Option<Wanted>], end: u64) -> Checked<Metadata> {
     let mut reader = Reader::new(bytes);
     let mut schema: Option<Schema> = None;
     let mut groups: Vec<Group> = Vec::new();
@@ -84,22 +93,27 @@ pub(super) fn read(bytes: &[u8], wanted: [Option<(&str, Role)>; 3], end: u64) ->
         _ => reader.skip(kind),
     })?;
     let schema = schema.ok_or("its metadata has no columns")?;
-    if let Some(column) = schema.columns.iter().flatten().find(|column| arrow::is_duration(arrow_schema, &column.name))
-    {
-        let what = format!("the column {:?} is a duration, which needs a unit; store it as a number", column.name);
-        return Err(what.into());
+    let duration = |column: &Option<SpecColumn>| arrow::duration(arrow_schema, &column.as_ref()?.name);
+    let durations: Vec<Option<Unit>> = schema.columns.iter().map(duration).collect();
+    for ((wanted, column), _) in wanted.iter().zip(&schema.columns).zip(&durations).filter(|(_, unit)| unit.is_some()) {
+        if let (Some(wanted), Some(column)) = (wanted, column)
+            && wanted.role != Role::Any(ColumnType::Duration)
+        {
+            let what = format!("the column {:?} is a duration, which needs a unit; store it as a number", column.name);
+            return Err(what.into());
+        }
     }
     let (stated, rows) = (stated_rows.ok_or("its metadata does not say how many rows it has")?, next_row - 1);
     if stated != rows {
         return Err(format!("its metadata says that it has {stated} rows, and its row groups have {rows}").into());
     }
-    Ok((schema, groups))
+    Ok(Metadata { schema, groups, durations })
 }
 
 /// A row group as the metadata has it.
 struct RowGroup {
     rows: u64,
-    chunks: [Option<StoredChunk>; 3],
+    chunks: Vec<Option<StoredChunk>>,
 }
 
 /// A chunk as the metadata has it.
@@ -118,7 +132,7 @@ struct StoredChunk {
 
 impl RowGroup {
     fn read(reader: &mut Reader<'_>, schema: &Schema) -> Checked<Self> {
-        let mut group = Self { rows: 0, chunks: [None; 3] };
+        let mut group = Self { rows: 0, chunks: vec![None; schema.columns.len()] };
         let mut leaf = 0;
         reader.structure(|reader, id, kind| match (id, kind) {
             (1, ThriftType::LIST) => reader.structures(|reader| {
@@ -206,11 +220,11 @@ impl StoredChunk {
 }
 
 fn checked_chunks(
-    stored: [Option<StoredChunk>; 3],
+    stored: Vec<Option<StoredChunk>>,
     schema: &Schema,
     rows: u64,
     end: u64,
-) -> Checked<[Option<Chunk>; 3]> {
+) -> Checked<Vec<Option<Chunk>>> {
     let checked = |place: usize| {
         let Some(column) = &schema.columns[place] else { return Ok(None) };
         let chunk = stored[place].ok_or("it is missing").map_err(Flaw::from);
@@ -219,12 +233,11 @@ fn checked_chunks(
             .map(Some)
             .map_err(|flaw| Flaw::from(format!("column {:?}: {flaw}", column.name)))
     };
-    let chunks = [checked(0)?, checked(1)?, checked(2)?];
-    // Three numbers of at most the file's size.
+    let chunks = (0..stored.len()).map(checked).collect::<Checked<Vec<_>>>()?;
     let len = chunks.iter().flatten().fold(0_u64, |sum, chunk| sum.saturating_add(chunk.len));
     if len > MAX_GROUP_BYTES {
         let what = format!(
-            "its chunks of the three columns have {} MiB, which must be held at once, and {} MiB is the most that is; write \
+            "its chunks of the spec's columns have {} MiB, which must be held at once, and {} MiB is the most that is; write \
              the file with smaller row groups",
             len >> 20,
             MAX_GROUP_BYTES >> 20

@@ -6,6 +6,7 @@ use super::values::{ColumnLayout, Physical};
 use super::{Checked, Flaw};
 use crate::reject::shown;
 use crate::value::decimal::MAX_DIGITS;
+use sluice::spec::ColumnType;
 
 /// How deep groups of columns may be nested.
 const MAX_NESTED: usize = 1_000;
@@ -24,6 +25,26 @@ pub(super) enum Role {
     Category,
     /// The value.
     Value,
+    /// A column of any type.
+    Any(ColumnType),
+}
+
+/// A column that is wanted.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    /// The names on the way to it: one of the table's own columns has one.
+    pub(super) way: Vec<String>,
+    /// What it is read for.
+    pub(super) role: Role,
+    /// The file may lack it.
+    pub(super) is_optional: bool,
+}
+
+impl Wanted {
+    /// Its way as errors name it.
+    fn name(&self) -> String {
+        self.way.join(".")
+    }
 }
 
 impl Role {
@@ -32,11 +53,27 @@ impl Role {
         match self {
             Role::Date => "a date, a timestamp or a text",
             Role::Text | Role::Category => "a text, an integer or a boolean",
-            Role::Value => "a number",
+            Role::Value | Role::Any(ColumnType::Integer | ColumnType::Number) => "a number",
+            Role::Any(ColumnType::Text) => "a single value",
+            Role::Any(ColumnType::Boolean) => "a boolean or a text",
+            Role::Any(ColumnType::Json) => "a text, a number or a boolean",
+            Role::Any(ColumnType::Duration) => "a duration, a number or a text",
+            Role::Any(_) => "a date, a timestamp, a number or a text",
         }
     }
 
     fn takes(self, form: Form) -> bool {
+        let is_number = matches!(form, Form::Signed | Form::Unsigned | Form::Float | Form::Decimal { .. });
+        if let Role::Any(kind) = self {
+            return match kind {
+                _ if matches!(form, Form::Text | Form::Null) => true,
+                ColumnType::Text => true,
+                ColumnType::Integer | ColumnType::Number | ColumnType::Duration => is_number,
+                ColumnType::Boolean => form == Form::Boolean,
+                ColumnType::Json => is_number || form == Form::Boolean,
+                ColumnType::Date | ColumnType::Timestamp | ColumnType::Timestamptz => is_number || form.is_time(),
+            };
+        }
         match form {
             Form::Text | Form::Null => true,
             Form::Signed | Form::Unsigned => self != Role::Date,
@@ -50,7 +87,7 @@ impl Role {
 /// One column that the spec names.
 #[derive(Clone, Debug)]
 pub(super) struct SpecColumn {
-    /// Its name.
+    /// Its name, or the way to it.
     pub(super) name: String,
     /// How to read it.
     pub(super) layout: ColumnLayout,
@@ -62,11 +99,11 @@ pub(super) struct SpecColumn {
     pub(super) leaf: usize,
 }
 
-/// The spec's three columns, and how many there are in all.
+/// The spec's columns, and how many there are in all.
 #[derive(Clone, Debug)]
 pub(super) struct Schema {
-    /// Those of the key, the category and the value; `None` for those that the object's key gives.
-    pub(super) columns: [Option<SpecColumn>; 3],
+    /// Those that are wanted; `None` for those that the file does not have, or need not.
+    pub(super) columns: Vec<Option<SpecColumn>>,
     /// Columns of the table.
     pub(super) width: usize,
     /// Chunks of a row group: a group of columns has many.
@@ -74,60 +111,80 @@ pub(super) struct Schema {
 }
 
 impl Schema {
-    /// Finds the columns of these names and roles in the list of all.
-    pub(super) fn read(reader: &mut Reader<'_>, wanted: [Option<(&str, Role)>; 3]) -> Checked<Self> {
-        let mut found: [Option<SpecColumn>; 3] = [None, None, None];
+    /// Finds the columns that are wanted in the list of all.
+    pub(super) fn read(reader: &mut Reader<'_>, wanted: &[Option<Wanted>]) -> Checked<Self> {
+        let mut found: Vec<Option<SpecColumn>> = vec![None; wanted.len()];
         let mut names = Vec::new();
         let (mut width, mut leaves) = (0, 0);
-        // How many more columns belong to each group that has begun; the first one is the table.
-        let mut groups: Vec<u64> = Vec::new();
+        // The groups that have begun; the first one is the table.
+        let mut groups: Vec<OpenGroup<'_>> = Vec::new();
         let mut has_table = false;
         reader.structures(|reader| {
             let element = Element::read(reader)?;
-            while groups.last() == Some(&0) {
+            while groups.last().is_some_and(|group| group.left == 0) {
                 groups.pop();
             }
             match groups.last_mut() {
-                Some(left) => *left -= 1,
+                Some(group) => group.left -= 1,
                 None if has_table => return Err("its metadata has more columns than its table".into()),
                 None => {
                     has_table = true;
-                    groups.push(element.children);
+                    groups.push(OpenGroup { left: element.children, name: &[], levels: 0, is_list: false });
                     return Ok(());
                 }
             }
-            if groups.len() == 1 {
-                for (wanted, column) in wanted.into_iter().zip(&mut found) {
-                    if let Some((name, role)) = wanted
-                        && element.name == name.as_bytes()
-                    {
-                        let new = element.column(name, role, width, leaves)?;
-                        if column.replace(new).is_some() {
-                            return Err(format!("it has two columns of the name {name:?}").into());
-                        }
-                    }
-                }
+            let above = &groups[1..];
+            if above.is_empty() {
                 if names.len() < NAMED {
                     names.push(shown(element.name));
                 }
                 width += 1;
             }
+            for (wanted, column) in wanted.iter().zip(&mut found) {
+                let Some(wanted) = wanted.as_ref().filter(|wanted| is_way(wanted, above, element.name)) else {
+                    continue;
+                };
+                let new = element.column(wanted, above, width - 1, leaves)?;
+                if column.replace(new).is_some() {
+                    return Err(format!("it has two columns of the name {:?}", wanted.name()).into());
+                }
+            }
             if element.is_group() {
-                groups.push(element.children);
+                let levels = groups.last().map_or(0, |group| group.levels) + u32::from(element.repetition == 1);
+                let is_list = element.repetition > 1 || groups.last().is_some_and(|group| group.is_list);
+                groups.push(OpenGroup { left: element.children, name: element.name, levels, is_list });
             } else {
                 leaves += 1;
             }
             if groups.len() > MAX_NESTED { Err("its columns are nested too deeply".into()) } else { Ok(()) }
         })?;
-        if groups.iter().any(|&left| left > 0) {
+        if groups.iter().any(|group| group.left > 0) {
             return Err("its metadata has fewer columns than its table".into());
         }
-        let missing = wanted.into_iter().zip(&found).find(|(wanted, column)| wanted.is_some() && column.is_none());
-        if let Some((Some((name, _)), _)) = missing {
-            return Err(format!("the column {name:?} is missing; the file has {}", names.join(", ")).into());
+        let missing = wanted.iter().zip(&found).filter(|(_, column)| column.is_none());
+        if let Some(wanted) = missing.filter_map(|(wanted, _)| wanted.as_ref()).find(|wanted| !wanted.is_optional) {
+            let what = format!("the column {:?} is missing; the file has {}", wanted.name(), names.join(", "));
+            return Err(what.into());
         }
         Ok(Self { columns: found, width, leaves })
     }
+}
+
+/// A group of columns that has begun.
+struct OpenGroup<'a> {
+    /// How many more columns belong to it.
+    left: u64,
+    name: &'a [u8],
+    /// How many of it and of the groups around it may be null.
+    levels: u32,
+    /// It, or a group around it, is one of many in a row.
+    is_list: bool,
+}
+
+/// Whether the way to a wanted column leads through these groups to this name.
+fn is_way(wanted: &Wanted, above: &[OpenGroup<'_>], name: &[u8]) -> bool {
+    let through = above.iter().map(|group| group.name).chain([name]);
+    wanted.way.len() == above.len() + 1 && wanted.way.iter().map(String::as_bytes).eq(through)
 }
 
 /// A column or a group of columns as the file describes it.
@@ -274,20 +331,23 @@ impl<'a> Element<'a> {
         self.physical.is_none()
     }
 
-    /// As one of the spec's columns.
-    fn column(&self, name: &str, role: Role, position: usize, leaf: usize) -> Checked<SpecColumn> {
+    /// As one of the spec's columns, in these groups.
+    fn column(&self, wanted: &Wanted, above: &[OpenGroup<'_>], position: usize, leaf: usize) -> Checked<SpecColumn> {
+        let (name, role) = (wanted.name(), wanted.role);
         let unusable =
             |what: &str| -> Flaw { format!("the column {name:?} is {what}; expected {}", role.wanted()).into() };
         let Some(physical) = self.physical else { return Err(unusable("a group of columns")) };
-        let is_optional = match self.repetition {
-            0 => false,
-            1 => true,
+        let levels = match self.repetition {
+            _ if above.last().is_some_and(|group| group.is_list) => return Err(unusable("in a list")),
+            0 => 0,
+            1 => 1,
             _ => return Err(unusable("a list")),
         };
+        let levels = levels + above.last().map_or(0, |group| group.levels);
         let layout = self.layout(physical).filter(|(_, form)| role.takes(*form));
         let Some((stored, form)) = layout else { return Err(unusable(&self.type_name(physical))) };
-        let layout = ColumnLayout { physical: stored, form, is_optional };
-        Ok(SpecColumn { name: name.to_owned(), layout, physical, position, leaf })
+        let layout = ColumnLayout { physical: stored, form, levels };
+        Ok(SpecColumn { name, layout, physical, position, leaf })
     }
 
     /// How its values are stored and what they mean, if they are anything that is ever read.

@@ -50,6 +50,11 @@ const NANOSECONDS_PER_SECOND: i64 = 1_000_000_000;
 const NANOSECONDS_PER_DAY: i64 = SECONDS_PER_DAY * NANOSECONDS_PER_SECOND;
 
 impl Form {
+    /// Whether it is a date or a time, whose text is in ISO form.
+    pub(super) fn is_time(self) -> bool {
+        matches!(self, Form::Date | Form::Time { .. } | Form::Instant96)
+    }
+
     /// How long the text of a value may be at most, in bytes.
     pub(super) fn max_len(self, value: &[u8]) -> usize {
         match self {

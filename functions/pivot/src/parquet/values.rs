@@ -26,8 +26,9 @@ pub(super) struct ColumnLayout {
     pub(super) physical: Physical,
     /// What they mean.
     pub(super) form: Form,
-    /// Whether there may be none in a row.
-    pub(super) is_optional: bool,
+    /// How many of the column and of the groups around it may be null: only where a row has so many levels, it has a
+    /// value.
+    pub(super) levels: u32,
 }
 
 /// The value of the current row.
@@ -84,7 +85,7 @@ impl<'d> ColumnReader<'d> {
     pub(super) fn advance(&mut self) -> Checked<()> {
         self.left = self.left.checked_sub(1).ok_or("a page has fewer values than were asked of it")?;
         if let Some(levels) = &mut self.levels
-            && levels.next(&self.page)? == 0
+            && levels.next(&self.page)? < self.layout.levels
         {
             self.current = CurrentValue::Null;
             return Ok(());
@@ -185,7 +186,7 @@ impl<'d> ColumnReader<'d> {
     /// Finds the definition levels; returns where the values begin.
     fn open_levels(&mut self, levels: Levels) -> Checked<usize> {
         let (start, end) = match levels {
-            Levels::Packed { .. } if !self.layout.is_optional => (0, 0),
+            Levels::Packed { .. } if self.layout.levels == 0 => (0, 0),
             Levels::Packed { encoding: RLE } => {
                 let (len, _) = self.page.split_first_chunk::<4>().ok_or("the levels of a page are cut off")?;
                 (4, usize::try_from(u32::from_le_bytes(*len)).unwrap_or(usize::MAX).saturating_add(4))
@@ -196,7 +197,9 @@ impl<'d> ColumnReader<'d> {
         if end > self.page.len() {
             return Err("the levels of a page are cut off".into());
         }
-        self.levels = if self.layout.is_optional { Some(Hybrid::new(start, end, 1)?) } else { None };
+        // As many bits as the highest one has.
+        let bits = u8::try_from(u32::BITS - self.layout.levels.leading_zeros()).unwrap_or(u8::MAX);
+        self.levels = if bits > 0 { Some(Hybrid::new(start, end, bits)?) } else { None };
         Ok(end)
     }
 }

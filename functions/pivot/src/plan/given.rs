@@ -28,10 +28,10 @@ impl Given {
     /// `InvalidSource` if a part is missing in it, or is not UTF-8.
     pub(crate) fn new(plan: &Plan, key: &str) -> Result<Self> {
         let field = |place: &Place| match place {
-            Place::From(_) => Ok(None),
             Place::Partition(name) => {
                 read(key, name).map(Some).map_err(|what| Error::new(Kind::InvalidSource, format!("{key}: {what}")))
             }
+            _ => Ok(None),
         };
         let [index, category, value] = &plan.places;
         Ok(Self { fields: [field(index)?, field(category)?, field(value)?] })
@@ -55,17 +55,28 @@ impl Given {
 }
 
 fn read(key: &str, name: &str) -> std::result::Result<GivenField, String> {
-    // As in the paths of Hive, the last one counts.
-    let found = key.rsplit('/').find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
-    let value = found.ok_or_else(|| format!("its key has no part {name}=..., of which a column is read"))?;
-    let value = if value == NULL { "" } else { value };
-    let mut padded: Vec<u8> = percent_encoding::percent_decode_str(value).collect();
-    if std::str::from_utf8(&padded).is_err() {
-        return Err(format!("the part {name}=... of its key is not UTF-8"));
-    }
+    let mut padded = partition(key, name)?.unwrap_or_default();
     let len = padded.len();
     padded.resize(len + PREFIX_BYTES, 0);
     Ok(GivenField { padded, len })
+}
+
+/// The text of the part `name=...` of an object's key; `None` if it stands for a null.
+///
+/// # Errors
+/// There is none, or it is not UTF-8.
+pub(crate) fn partition(key: &str, name: &str) -> std::result::Result<Option<Vec<u8>>, String> {
+    // As in the paths of Hive, the last one counts.
+    let found = key.rsplit('/').find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
+    let value = found.ok_or_else(|| format!("its key has no part {name}=..., of which a column is read"))?;
+    if value == NULL {
+        return Ok(None);
+    }
+    let text: Vec<u8> = percent_encoding::percent_decode_str(value).collect();
+    match std::str::from_utf8(&text) {
+        Ok(_) => Ok(Some(text)),
+        Err(_) => Err(format!("the part {name}=... of its key is not UTF-8")),
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 /// How many bytes are looked at. Most kinds are told by ten; UTF-16 without a mark by its digits, commas and line ends,
 /// which a header in another script than Latin need not have.
-pub(super) const HEAD_BYTES: usize = 4_096;
+pub(crate) const HEAD_BYTES: usize = 4_096;
 
 /// Of so many characters one at least is of ASCII, where others are not: a file has columns and lines.
 const MOST_PER_NARROW: usize = 20;
@@ -30,7 +30,7 @@ const KINDS: [(&[u8], &str); 14] = [
 const BZIP2_BLOCKS: [&[u8]; 2] = [b"1AY&SY", b"\x17rE8P\x90"];
 
 /// What a file is that begins with `head`, if it is surely none that can be read.
-pub(super) fn kind(head: &[u8]) -> Option<&'static str> {
+pub(crate) fn kind(head: &[u8]) -> Option<&'static str> {
     if head.starts_with(&[0xFF, 0xFE]) || head.starts_with(&[0xFE, 0xFF]) {
         return Some("not UTF-8: the file begins with a UTF-16 byte order mark; export it as UTF-8");
     }

@@ -50,11 +50,11 @@ impl TextMap {
 }
 
 impl Keys {
-    /// None yet.
+    /// None yet; of another kind than dates they are texts.
     pub fn new(kind: ColumnKind) -> Self {
         match kind {
             ColumnKind::Date => Self::Dates(DateMap::default()),
-            ColumnKind::Text => Self::Texts(TextMap::default()),
+            _ => Self::Texts(TextMap::default()),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Time zones: what a clock shows at a point in time, by the database that is part of this program.
 
-use jiff::Timestamp;
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone, TimeZoneDatabase};
+use jiff::{SignedDuration, Timestamp};
 
 /// A time zone of the IANA database.
 #[derive(Clone, Debug)]
@@ -21,6 +22,38 @@ impl Zone {
         let time = Timestamp::from_second(seconds).expect("it is within the limits");
         i64::from(self.0.to_offset(time).seconds())
     }
+
+    /// When its clocks show so many seconds after 1970-01-01.
+    pub(super) fn of_wall(&self, seconds: i64) -> Twice {
+        let wall = DateTime::constant(1970, 1, 1, 0, 0, 0, 0).checked_add(SignedDuration::from_secs(seconds));
+        // Beyond the library's years, which are those of the calendar, no clock is changed.
+        let Ok(wall) = wall else { return Twice::Once(self.offset(seconds)) };
+        let seconds = |offset: Offset| i64::from(offset.seconds());
+        match self.0.to_ambiguous_timestamp(wall).offset() {
+            AmbiguousOffset::Unambiguous { offset } => Twice::Once(seconds(offset)),
+            AmbiguousOffset::Gap { before, .. } => Twice::Never { before: seconds(before) },
+            AmbiguousOffset::Fold { before, after } => Twice::Twice { earlier: seconds(before), later: seconds(after) },
+        }
+    }
+}
+
+/// When clocks show something; offsets are how far they are ahead of UTC, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Twice {
+    /// Once, with this offset.
+    Once(i64),
+    /// Never, since they were put forward; before that they had this offset.
+    Never {
+        /// The offset.
+        before: i64,
+    },
+    /// Twice, since they were put back.
+    Twice {
+        /// The offset at the first time.
+        earlier: i64,
+        /// At the second.
+        later: i64,
+    },
 }
 
 #[cfg(test)]

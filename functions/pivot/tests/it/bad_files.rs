@@ -46,7 +46,10 @@ fn a_file_of_which_no_row_is_good_is_named_with_its_first_rows() {
 #[test]
 fn no_rows_and_ignored_rows_are_no_bad_file() {
     for text in [String::new(), HEADER.to_owned(), format!("{HEADER}2024-01-01,Sport,1\n2024-01-01,Work,x\n")] {
-        assert_eq!(checked(&[("a.csv", text)], |spec| spec.shape.pivot.other = Other::Ignore), Ok(()));
+        assert_eq!(
+            checked(&[("a.csv", text)], |spec| spec.shape.pivot.as_mut().unwrap().other = Other::Ignore),
+            Ok(())
+        );
     }
 }
 
@@ -142,7 +145,7 @@ fn what_was_read_of_a_bad_file_is_counted() {
     let text = format!("{HEADER}2024-01-01,Work,x\n2024-01-01,Sport,1\n2024-01-01,Work,1\n");
     let bad = format!("{text}Start date,Project\n");
     let mut spec = quarantine_spec();
-    spec.shape.pivot.other = Other::Ignore;
+    spec.shape.pivot.as_mut().unwrap().other = Other::Ignore;
     let found = whole_texts(&spec, &[("a.csv", &text), ("b.csv", &bad)], 9).unwrap();
     assert_eq!((found.rows, found.loaded.len(), found.bad.len()), ([6, 2, 2], 1, 1));
     // Both bad rows are in quarantine, and the bad file.

@@ -60,7 +60,7 @@ fn a_flood_of_bad_rows_within_zstd_is_handed_over_in_pieces() {
         pending.clear();
     };
     feed(&file, &mut batch, [packed], &mut take).unwrap();
-    take(&mut batch.rejects.pending);
+    take(&mut batch.tally.rejects.pending);
     assert_eq!(lines, count + 1, "a header and every bad row");
     assert!(most < 32 << 20, "{most} bytes waited at once");
 }

@@ -2,6 +2,7 @@
 
 mod date;
 mod decimal;
+mod general_file;
 mod mutations;
 mod scanner;
 mod whole_file;
@@ -50,4 +51,9 @@ fn any_text_is_a_date_of_the_calendar_or_none() {
 #[test]
 fn any_file_is_read_the_same_however_it_is_cut_or_packed() {
     over("whole_file", 250, whole_file::check);
+}
+
+#[test]
+fn any_file_is_read_the_same_by_any_spec() {
+    over("general_file", 400, general_file::check);
 }

@@ -123,7 +123,7 @@ fn a_column_that_cannot_be_used_is_told_by_its_name() {
 #[test]
 fn no_value_is_the_same_in_json_as_in_csv() {
     let mut spec = spec();
-    spec.shape.pivot.into.insert(String::new(), "no_project".to_owned());
+    spec.shape.pivot.as_mut().unwrap().into.insert(String::new(), "no_project".to_owned());
     let csv = "Start date,Project,Duration (in minutes)\n2024-01-01,,1\n,Work,1\n2024-01-01,Work,\n";
     let expected = pivot(&spec, &[("a.csv", csv.as_bytes())], 100).unwrap();
     let reasons = |first: &[String]| -> Vec<String> {
@@ -246,7 +246,7 @@ fn a_bad_line_is_in_quarantine_as_it_stands() {
 #[test]
 fn an_ignored_category_is_counted() {
     let mut spec = spec();
-    spec.shape.pivot.other = Other::Ignore;
+    spec.shape.pivot.as_mut().unwrap().other = Other::Ignore;
     let other = changed("\"Work\"", "\"Sport\"");
     let bad = other.replace(": 1}", ": \"x\"}");
     let pivoted = pivot(&spec, &[(KEY, format!("{GOOD}\n{other}\n{bad}").as_bytes())], 9).unwrap();

@@ -41,7 +41,7 @@ fn read(
     let file = source(key, 0);
     let mut handed_over = HandedOver::default();
     feed(&file, batch, pieces, |pending| handed_over.take(pending))?;
-    handed_over.take(&mut batch.rejects.pending);
+    handed_over.take(&mut batch.tally.rejects.pending);
     Ok(handed_over)
 }
 
@@ -104,8 +104,11 @@ fn a_million_unknown_categories_are_written_down_and_take_no_memory() {
         let plain = read(&mut batches[0], "a.csv", rows(COUNT, row)).unwrap();
         let packed = read(&mut batches[1], "a.csv", [packed]).unwrap();
         for (batch, handed_over) in batches.iter().zip([plain, packed]) {
-            assert_eq!((batch.rows_read, batch.rejects.count, batch.file.sums.len()), (1_000_000, 1_000_000, 0));
-            assert_eq!(batch.rejects.first.len(), 5);
+            assert_eq!(
+                (batch.tally.rows_read, batch.tally.rejects.count, batch.file.sums.len()),
+                (1_000_000, 1_000_000, 0)
+            );
+            assert_eq!(batch.tally.rejects.first.len(), 5);
             assert_eq!(handed_over.lines, COUNT + 1, "a header and every bad row");
             assert!(handed_over.most < 8 * MEBIBYTE, "{} bytes waited at once", handed_over.most);
         }
@@ -152,7 +155,7 @@ fn explode(test: &str, pack: impl Fn(Vec<u8>) -> Vec<u8>) {
                 (Ok(_), Ok(rows)) => {
                     let work: Vec<Decimal> = batch.file.sums.column(1).collect();
                     let sum = Decimal { mantissa: i128::from(rows), scale: 0 };
-                    assert_eq!((batch.rows_read, batch.rejects.count), (rows, 0), "{unit:?}");
+                    assert_eq!((batch.tally.rows_read, batch.tally.rejects.count), (rows, 0), "{unit:?}");
                     assert!(work.iter().all(|work| *work == sum) && work.len() == usize::from(rows > 0), "{work:?}");
                 }
                 (Err(error), Err(place)) => {
@@ -181,7 +184,7 @@ fn a_million_keys_fit() {
         let plan = Plan::new(&spec).unwrap();
         let mut batch = Batch::new(&plan);
         read(&mut batch, "a.csv", rows(1_000_000, |row| format!("Work,1,value-{row},x\n"))).unwrap();
-        assert_eq!((batch.rows_read, batch.file.sums.len()), (1_000_000, 1_000_000));
+        assert_eq!((batch.tally.rows_read, batch.file.sums.len()), (1_000_000, 1_000_000));
     });
 }
 
@@ -229,7 +232,7 @@ fn more_keys_of_bad_rows_than_memory_may_hold_make_a_bad_file() {
             let too_many = "more than 1000000 different keys, 67108864 bytes of them or 8000000 sums in one file";
             let what = format!("a.csv, line 1000002: {too_many}");
             assert_eq!((error.kind(), error.to_string()), (Kind::InvalidSource, what));
-            assert_eq!(batch.rejects.count, 1_000_001);
+            assert_eq!(batch.tally.rejects.count, 1_000_001);
         },
     );
 }

@@ -3,6 +3,7 @@
 mod bad_files;
 mod compressed;
 mod fuzzed;
+mod general;
 mod golden;
 mod hostile;
 mod json;

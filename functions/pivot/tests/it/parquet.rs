@@ -9,7 +9,6 @@ mod writer;
 use crate::reading::places;
 use crate::support::{self, Pivoted, pivot, quarantine_spec, source, spec, spec_of_who};
 use pivot::batch::Batch;
-use pivot::format;
 use pivot::parquet::{MAX_FOOTER_BYTES, ParquetPlan, TAIL_BYTES, Tail};
 use pivot::plan::Plan;
 use pivot::reject;
@@ -56,15 +55,16 @@ fn load(
         }
     };
     for group in plan.groups() {
-        let chunks = group.ranges().map(|range| {
+        let chunk = |range: std::ops::Range<u64>| {
             let [start, end] = [range.start, range.end].map(|place| usize::try_from(place).unwrap());
             &bytes[start..end]
-        });
-        let mut reader = plan.reader(group, chunks)?;
+        };
+        let chunks: Vec<&[u8]> = group.ranges().into_iter().map(chunk).collect();
+        let mut reader = plan.reader(group, &chunks)?;
         while reader.step(&file, batch)? {
-            take(&mut batch.rejects.pending);
+            take(&mut batch.tally.rejects.pending);
         }
-        take(&mut batch.rejects.pending);
+        take(&mut batch.tally.rejects.pending);
     }
     Ok(())
 }
@@ -101,7 +101,7 @@ fn files() -> Vec<PathBuf> {
 }
 
 fn parquet_files() -> impl Iterator<Item = (String, PathBuf, Vec<u8>)> {
-    let files = files().into_iter().filter(|path| format::of(path.to_str().unwrap()) == FileType::Parquet);
+    let files = files().into_iter().filter(|path| FileType::of_key(path.to_str().unwrap()) == FileType::Parquet);
     files.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path.clone(), fs::read(path).unwrap()))
 }
 
@@ -110,7 +110,7 @@ fn spec_of(name: &str) -> Spec {
     let mut spec = spec();
     spec.source.columns.get_mut("date").unwrap().zone = Some("UTC".to_owned());
     if name.starts_with("bool-category") {
-        spec.shape.pivot.into = [("true", "work_minutes"), ("false", "learning_minutes")]
+        spec.shape.pivot.as_mut().unwrap().into = [("true", "work_minutes"), ("false", "learning_minutes")]
             .map(|(category, column)| (category.to_owned(), column.to_owned()))
             .into_iter()
             .collect();
@@ -170,7 +170,7 @@ fn corrupt_files_are_refused_or_read() {
         let mut batch = Batch::new(&plan);
         match load(&mut batch, name, bytes, bytes.len(), Vec::clear) {
             Ok(()) => {
-                assert_eq!(batch.rows_read, rows, "{name}: rows were lost or made up");
+                assert_eq!(batch.tally.rows_read, rows, "{name}: rows were lost or made up");
                 read_count += 1;
             }
             Err(error) => {
@@ -214,7 +214,7 @@ fn what_is_no_parquet_file_is_refused() {
         assert_eq!(refusal(&spec(), KEY, bytes), format!("{KEY}: {reason}"), "{}", bytes.escape_ascii());
     }
     let packed = "a.parquet.gz: a Parquet file must not be compressed as a whole, its pages are; store it as .parquet";
-    assert_eq!(format::of("a.parquet.gz"), FileType::Parquet);
+    assert_eq!(FileType::of_key("a.parquet.gz"), FileType::Parquet);
     assert_eq!(refusal(&spec(), "a.parquet.gz", b"\x1F\x8B"), packed);
     assert_eq!(ParquetPlan::tail_len(12), 12);
     assert_eq!(ParquetPlan::tail_len(1 << 30), TAIL_BYTES);
@@ -289,7 +289,7 @@ fn bad_rows_are_told_by_their_place_and_texts() {
         assert_eq!(found.quarantine, format!("{}{expected}", String::from_utf8_lossy(reject::HEADER)));
     }
     let mut spec = spec();
-    spec.shape.pivot.other = Other::Ignore;
+    spec.shape.pivot.as_mut().unwrap().other = Other::Ignore;
     let found = read(&spec, KEY, &file(&columns(&rows), WHOLE), 8).unwrap();
     // The null is a category that nobody listed, as the empty text is.
     assert_eq!((found.rows_ignored, found.rejects.count), (2, 4));
@@ -327,7 +327,7 @@ fn numbers_that_disagree_with_the_pages_are_refused() {
     let large = file(&columns(&rows), Cut { stated_len: Some(50 << 20), ..WHOLE });
     let plan = Plan::new(&spec()).unwrap();
     let error = ParquetPlan::from_tail(&source(KEY, 1 << 30), &plan, &large).err().unwrap();
-    let reason = "row group 1: its chunks of the three columns have 150 MiB, which must be held at once, and 128 MiB is the \
+    let reason = "row group 1: its chunks of the spec's columns have 150 MiB, which must be held at once, and 128 MiB is the \
                   most that is; write the file with smaller row groups";
     assert_eq!((error.kind(), error.to_string()), (Kind::InvalidSource, format!("{KEY}: {reason}")));
 }
@@ -346,7 +346,7 @@ fn a_flood_of_bad_rows_keeps_memory_bounded() {
         pending.clear();
     };
     load(&mut batch, KEY, &bytes, 8, take).unwrap();
-    assert_eq!((batch.rows_read, batch.rejects.count, lines), (COUNT as u64, COUNT as u64, COUNT + 1));
+    assert_eq!((batch.tally.rows_read, batch.tally.rejects.count, lines), (COUNT as u64, COUNT as u64, COUNT + 1));
     assert!(most < 2 << 20, "{most} bytes waited at once");
 }
 

@@ -66,7 +66,7 @@ fn a_bad_row_makes_its_key_partial() {
 #[test]
 fn an_ignored_row_is_no_bad_row_and_makes_no_key() {
     let mut spec = quarantine_spec();
-    spec.shape.pivot.other = Other::Ignore;
+    spec.shape.pivot.as_mut().unwrap().other = Other::Ignore;
     let rows = [["2024-01-01", "Work", "1"], ["2024-01-01", "Sport", "1"], ["2024-01-02", "Sport", "1"]];
     assert_eq!(states(&spec, &rows), (vec!["2024-01-01 0 1".to_owned()], false));
     let rows = [["2024-01-01", "Work", "1"], ["2024-01-02", "Sport", "x"]];

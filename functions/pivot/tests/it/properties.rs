@@ -113,7 +113,7 @@ proptest! {
 #[test]
 fn an_ignored_category_is_counted() {
     let mut spec = spec();
-    spec.shape.pivot.other = Other::Ignore;
+    spec.shape.pivot.as_mut().unwrap().other = Other::Ignore;
     let text = "Project,Duration (in minutes),Start date\nSport,1,2024-01-01\nWork,2,2024-01-01\nSport,x,2024-01-01\n";
     let pivoted = pivot(&spec, &[("a.csv", text.as_bytes())], 9).unwrap();
     assert_eq!((pivoted.rows_read, pivoted.rows_ignored, pivoted.rejects.count), (3, 1, 1));

@@ -77,7 +77,7 @@ fn a_header_that_comes_again_is_no_row_where_it_could_be_one() {
     for other in [Other::Into("other".to_owned()), Other::Ignore] {
         let mut spec = spec_of_texts();
         spec.source.columns.get_mut("minutes").unwrap().place = Place::Partition("m".to_owned());
-        spec.shape.pivot.other = other.clone();
+        spec.shape.pivot.as_mut().unwrap().other = other.clone();
         let text = "Start date,Project\na,Work\nStart date,Project\na,Work\nProject,Start date\nWork,b\n";
         let found = whole_texts(&spec, &[("m=2/a.csv", text)], 64).unwrap();
         let table = match other {

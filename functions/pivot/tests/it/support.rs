@@ -1,8 +1,10 @@
 //! Runs the core on texts, as the handler runs it on objects.
 
 use bytes::Bytes;
-use pivot::batch::Batch;
+use pivot::batch::{Batch, Tally};
 use pivot::decompressor::Decompressor;
+use pivot::general::batch::GeneralBatch;
+use pivot::general::reader::GeneralReader;
 use pivot::plan::Plan;
 use pivot::reader::FileReader;
 use pivot::reject::Rejects;
@@ -40,7 +42,7 @@ pub(crate) fn spec_of_who() -> Spec {
     let mut spec = spec();
     let column = spec.source.columns["project"].clone();
     spec.source.columns.insert("who".to_owned(), sluice::spec::Column { place: from("Who"), ..column });
-    spec.shape.key = "who".to_owned();
+    spec.shape.keys = vec!["who".to_owned()];
     spec
 }
 
@@ -77,7 +79,7 @@ pub(crate) fn feed(
         decompressor.push(chunk)?;
         while let Some(piece) = decompressor.next_piece()? {
             reader.feed(piece, batch)?;
-            take(&mut batch.rejects.pending);
+            take(&mut batch.tally.rejects.pending);
         }
     }
     reader.finish(batch)
@@ -105,8 +107,8 @@ pub(crate) fn read_files(plan: &Plan, files: &[(&str, &[u8])], chunk_len: usize)
         feed(&file, &mut batch, bytes.chunks(chunk_len), |pending| quarantine.append(pending))?;
         if place + 1 < files.len() { batch.end_file(&file).map(drop) } else { Ok(()) }
     });
-    quarantine.append(&mut batch.rejects.pending);
-    let Batch { file, rejects, rows_read, rows_ignored, .. } = batch;
+    quarantine.append(&mut batch.tally.rejects.pending);
+    let Batch { file, tally: Tally { rejects, rows_read, rows_ignored, .. }, .. } = batch;
     Reading { ended, quarantine, rejects, rows_read, rows_ignored, sums: file.sums }
 }
 
@@ -140,12 +142,12 @@ pub(crate) fn whole(
             Err(error) => return Err(error),
         }
     }
-    batch.check_files()?;
+    batch.tally.check_files()?;
     let (table, shared) = batch.take_merged()?;
     tables.extend(table.map(|table| to_csv(&table)));
-    let quarantine = String::from_utf8_lossy(&batch.rejects.pending).into_owned();
-    let rows = [batch.rows_read, batch.rejects.count, batch.rows_ignored];
-    Ok(Whole { tables, loaded: batch.loaded, bad: batch.bad, shared, quarantine, rows })
+    let quarantine = String::from_utf8_lossy(&batch.tally.rejects.pending).into_owned();
+    let rows = [batch.tally.rows_read, batch.tally.rejects.count, batch.tally.rows_ignored];
+    Ok(Whole { tables, loaded: batch.tally.loaded, bad: batch.tally.bad, shared, quarantine, rows })
 }
 
 /// The same of texts, fed in pieces of `chunk_len` bytes.
@@ -164,7 +166,7 @@ pub(crate) fn pivot(spec: &Spec, files: &[(&str, &[u8])], chunk_len: usize) -> R
         feed(&file, &mut batch, bytes.chunks(chunk_len), |pending| quarantine.append(pending))?;
         batch.end_file(&file)?;
     }
-    quarantine.append(&mut batch.rejects.pending);
+    quarantine.append(&mut batch.tally.rejects.pending);
     pivoted(batch, &quarantine)
 }
 
@@ -175,7 +177,7 @@ pub(crate) fn pivoted(mut batch: Batch<'_>, quarantine: &[u8]) -> Result<Pivoted
         (Some(table), _) => to_csv(&table),
         (None, _) => format!("{},{}\n", plan.key.name, plan.values.join(",")),
     };
-    let Batch { rejects, rows_read, rows_ignored, .. } = batch;
+    let Tally { rejects, rows_read, rows_ignored, .. } = batch.tally;
     let quarantine = String::from_utf8_lossy(quarantine).into_owned();
     Ok(Pivoted { csv, quarantine, rejects, rows_read, rows_ignored })
 }
@@ -197,4 +199,17 @@ fn quoted(field: &str) -> String {
     } else {
         field.to_owned()
     }
+}
+
+/// Reads a file by a spec of the whole language.
+pub(crate) fn read_general<'c>(
+    batch: &mut GeneralBatch<'_>,
+    file: &SourceFile,
+    chunks: impl Iterator<Item = &'c [u8]>,
+) -> Result<()> {
+    let mut reader = GeneralReader::new(file, batch.plan())?;
+    for chunk in chunks {
+        reader.feed(chunk, batch)?;
+    }
+    reader.finish(batch)
 }

@@ -249,7 +249,27 @@ def refused_files():
     (HERE / "refused-missing.txt").write_text(error + "\n")
 
 
+def types_file():
+    """For specs of the whole language: every type, nulls on each level of a nested column. What it comes to stands in
+    tests/it/general/parquet.rs."""
+    at = [datetime.datetime(2024, 3, 1, 23, 30, 0, 500_000), None, datetime.datetime(2024, 7, 1)]
+    nested = pa.struct([("inner", pa.struct([("name", pa.string()), ("n", pa.int16())])), ("tags", pa.list_(pa.string()))])
+    columns = {
+        "nested": pa.array([{"inner": {"name": "a", "n": 1}, "tags": ["x", "y"]}, {"inner": {"name": None, "n": 2}, "tags": []}, {"inner": None}], nested),
+        "utc": pa.array(at, pa.timestamp("us", "UTC")),
+        "wall": pa.array(at, pa.timestamp("ms")),
+        "day": pa.array([moment and moment.date() for moment in at]),
+        "took": pa.array([datetime.timedelta(minutes=90), None, datetime.timedelta(seconds=1)], pa.duration("us")),
+        "seconds": pa.array([1_709_283_600, 0, -1], pa.int64()),
+        "float": pa.array([0.1, 1e300, -2.5]),
+        "flag": pa.array([True, False, None]),
+        "after": pa.array(["p", "q", "r"]),
+    }
+    pq.write_table(pa.table(columns), HERE.parent / "it/general/types.parquet", row_group_size=2)
+
+
 pyarrow_files()
 polars_files()
+types_file()
 duckdb_files()
 refused_files()

@@ -72,7 +72,7 @@ impl<'a> Words<'a> {
 
     /// Whether a table of these columns is about keys of the target's name and type.
     pub(super) fn has_same_key(&self, columns: &BTreeMap<String, String>) -> bool {
-        columns.get(&self.target.spec.shape.key).is_some_and(|kind| kind == self.target.key_type())
+        self.target.layout.keys.iter().all(|key| columns.get(&key.name).is_some_and(|kind| kind == key.kind.sql()))
     }
 
     /// Refuses words of files of another bucket, of which the record of an earlier version says nothing: with those of

@@ -39,7 +39,7 @@ pub(super) async fn find(connection: &mut PgConnection, words: &Words<'_>, start
         OnOverlap::NewestFile => {
             format!("select distinct on ({key}) {key}, {list} from {counting} order by {key}, {newest_first}")
         }
-        OnOverlap::AllFiles | OnOverlap::LastRun => {
+        OnOverlap::AllFiles | OnOverlap::NewestRow | OnOverlap::LastRun => {
             format!("select {key}, {sums}, count(*) as {FILE_COUNT} from {counting} group by {key} order by {key}")
         }
     };

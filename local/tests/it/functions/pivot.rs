@@ -83,7 +83,8 @@ async fn files_are_kept_apart_with_the_states_of_their_keys() {
     let rows = part(&stack, &PER_FILE, &output).await;
     assert_eq!(rows, ["0,1,2024-01-02,0,1", "1,2,2024-01-01,0,0", "1,0,2024-01-02,0,2", "2,0,2024-01-03,0,4"]);
     let result = result(&stack, &payload).await;
-    assert_eq!((&result["per_file"], &result["has_states"]), (&json!(true), &json!(true)));
+    let layout = &result["layout"];
+    assert_eq!((&layout["per_file"], &layout["has_states"]), (&json!(true), &json!(true)));
     let unknown: Vec<bool> =
         result["loaded"].as_array().unwrap().iter().map(|file| file["has_unknown_keys"] == true).collect();
     assert_eq!(unknown, [false, false, true]);

@@ -3,7 +3,7 @@
 use crate::functions::copy_parts;
 use crate::support::*;
 use serde_json::{Value, json};
-use sluice::contract::{STATE_COLUMN, file_number};
+use sluice::contract::{Layout, STATE_COLUMN, file_number};
 use sluice::spec::{OnBad, Parts};
 
 /// A file as pivot found it.
@@ -103,8 +103,7 @@ impl Run {
                            "rows_read": 5, "rows_rejected": 1, "rows_ignored": 0, "rejected": null,
                            "days": rows.len(), "files_loaded": files.len(), "files_changed": changed.len(),
                            "files_bad": bad.len()},
-                "key": {"name": spec.shape.key, "kind": "date"}, "values": spec.shape.value_columns(),
-                "per_file": keeps_words, "has_states": has_states, "loaded": loaded, "changed": changed, "bad": bad,
+                "layout": Layout::of(&spec), "loaded": loaded, "changed": changed, "bad": bad,
                 "shared": if index == 0 { self.shared.clone() } else { json!({"count": 0, "first": []}) },
             });
             put_json(stack, &format!("{prefix}/result-{index:05}.json"), &result).await;

@@ -29,7 +29,7 @@ fn substitutions_of_the_template_are_those_of_the_state_machine() {
 fn a_kind_names_no_column_no_table_and_no_stack_of_its_own() {
     let job = crate::support::reference_job();
     let columns: Vec<&String> = job.spec.source.columns.keys().collect();
-    let table: Vec<String> = job.spec.shape.value_columns();
+    let table: Vec<String> = job.spec.value_columns();
     let paths = KINDS.into_iter().flat_map(|kind| ["asl.json", "yaml"].map(|ext| format!("statemachine/{kind}.{ext}")));
     for path in paths {
         let text = read(&path);

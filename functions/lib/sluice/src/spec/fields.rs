@@ -108,12 +108,7 @@ impl<'p> Fields<'p> {
 
     /// A number within limits; the default, after a problem, if it is something else.
     pub(crate) fn number(&mut self, name: &'static str, default: u32, limits: RangeInclusive<u32>) -> u32 {
-        let Some(given) = self.take(name) else { return default };
-        let number = given.as_u64().and_then(|number| u32::try_from(number).ok());
-        number.filter(|number| limits.contains(number)).unwrap_or_else(|| {
-            self.wrong(name, format!("is {given}, not a number from {} to {}", limits.start(), limits.end()));
-            default
-        })
+        self.number_if_given(name, limits).unwrap_or(default)
     }
 
     /// True or false.
@@ -144,6 +139,31 @@ impl<'p> Fields<'p> {
             self.wrong(name, format!("is {given}, not {}", words.join(" or ")));
         }
         found.or(default)
+    }
+
+    /// A whole number within a range, if the field is there.
+    pub(crate) fn number_if_given(&mut self, name: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
+        let given = self.take(name)?;
+        let found = whole(&given).filter(|number| range.contains(number));
+        if found.is_none() {
+            self.wrong(name, format!("is {given}, not a number from {} to {}", range.start(), range.end()));
+        }
+        found
+    }
+
+    /// A list of at most so many texts, all different.
+    pub(crate) fn distinct_texts(&mut self, name: &'static str, most: usize) -> Option<Vec<String>> {
+        let given = self.take(name)?;
+        let texts = given.as_array().map(|texts| texts.iter().map(|text| text.as_str().map(ToOwned::to_owned)));
+        let Some(texts) = texts.and_then(Iterator::collect::<Option<Vec<String>>>).filter(|texts| texts.len() <= most)
+        else {
+            self.wrong(name, format!("is not a list of at most {most} texts"));
+            return None;
+        };
+        if let Some((place, text)) = texts.iter().enumerate().find(|(place, text)| texts[..*place].contains(text)) {
+            self.wrong_within(&format!("{name}/{place}"), format!("{text:?} is there already"));
+        }
+        Some(texts)
     }
 
     /// That the field `name` is wrong.
@@ -184,6 +204,12 @@ impl<'p> Fields<'p> {
             self.wrong(name, what);
         }
     }
+}
+
+/// A whole number, also if it is written with decimals that are zeros: to JSON Schema 24.0 is an integer.
+pub(crate) fn whole(value: &Value) -> Option<u32> {
+    let text = value.as_number()?.to_string();
+    text.strip_suffix(".0").unwrap_or(&text).parse().ok()
 }
 
 /// The pointer of a part of what stands at `pointer`.

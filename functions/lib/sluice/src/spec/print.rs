@@ -1,8 +1,10 @@
 //! What of a spec decides what a table holds: kept with what is loaded, and compared by the next run.
 
-use super::{OnOverlap, Spec, Suffixes};
+use super::{Aggregate, Format, OnOverlap, Shape, Spec, Suffixes};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// What of a spec decides what a table holds.
@@ -55,9 +57,15 @@ impl Spec {
     pub fn print(&self, bucket: &str, prefix: &str) -> Print {
         let Self { source, shape, target } = self;
         // Maps are sorted, and defaults are written out, so that one meaning has one text.
-        let reading = serde_json::json!({
-            "format": source.format, "columns": source.columns, "shape": shape, "newest_by": target.newest_by,
+        let mut reading = serde_json::json!({
+            "format": format(&source.format), "columns": source.columns, "shape": self::shape(shape),
+            "newest_by": target.newest_by,
         });
+        // All keys are what is usual.
+        if target.newest_per.len() < shape.keys.len() && !target.newest_per.is_empty() {
+            let sorted: BTreeSet<&String> = target.newest_per.iter().collect();
+            reading["newest_per"] = serde_json::json!(sorted);
+        }
         let digest = Sha256::digest(reading.to_string());
         let reading = digest.iter().fold(String::new(), |mut text, byte| {
             let _ = write!(text, "{byte:02x}");
@@ -77,5 +85,25 @@ impl Spec {
             reading,
             on_overlap: target.on_overlap,
         }
+    }
+}
+
+/// A format as it has been written down since there was no more to it than a type.
+fn format(format: &Format) -> Value {
+    let is_plain = Format { kind: format.kind, ..Format::default() } == *format;
+    if is_plain { serde_json::json!(format.kind) } else { serde_json::json!(format) }
+}
+
+/// A shape as it has been written down since there was no other than the sum of a column by one key: tables that were
+/// loaded by one are not loaded again because the language has grown.
+fn shape(shape: &Shape) -> Value {
+    let mut values = shape.values.iter();
+    match (values.next(), values.next(), &shape.keys[..], &shape.pivot) {
+        (Some((value, Aggregate::Sum { of, is_null_if_empty: false })), None, [key], Some(pivot))
+            if shape.filter.is_none() =>
+        {
+            serde_json::json!({"key": key, "value": value, "sum": of, "pivot": pivot})
+        }
+        _ => serde_json::json!(shape),
     }
 }

@@ -1,24 +1,39 @@
 //! The part `shape`: what becomes of the rows.
 
-use super::fields::{Fields, child, kind};
+use super::condition::{self, Condition};
+use super::fields::{Fields, child};
 use super::names::refuse_column;
 use super::near::did_you_mean;
-use super::{ColumnType, Problem, Spec};
+use super::{Aggregate, ColumnType, Parts, Problem, Spec, aggregate};
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// What becomes of the rows: one row per key, one column per category, each the sum of a column.
+/// What becomes of the rows: values, a row of the table per key, or rows, each as it is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Shape {
-    /// The column whose values are the rows of the table.
-    pub key: String,
-    /// The name of the value.
-    pub value: String,
-    /// The column that is summed.
-    pub sum: String,
+    /// Which rows count; `None`: all of them.
+    pub filter: Option<Condition>,
+    /// The columns whose values are the rows of the table, in the order of its unique key.
+    pub keys: Vec<String>,
+    /// What is computed of the rows of a key, by name; empty if there are `rows`.
+    pub values: BTreeMap<String, Aggregate>,
     /// How values are put into columns.
-    pub pivot: Pivot,
+    pub pivot: Option<Pivot>,
+    /// Each row as it is, one per key.
+    pub rows: Option<Rows>,
+}
+
+/// Each row as it is; of several with one key one wins.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Rows {
+    /// The columns to load beside the keys; `None`: all.
+    pub columns: Option<Vec<String>>,
+    /// The row with the greatest of these wins, the first column counting most; then the newest file, then the last
+    /// row.
+    pub order_by: Vec<String>,
+    /// If the winner meets this, its key is deleted from the table.
+    pub delete_when: Option<Condition>,
 }
 
 /// How values are put into columns.
@@ -45,99 +60,68 @@ pub enum Other {
     Into(String),
 }
 
-impl Shape {
-    /// The table's value columns, each once, in the order of their names.
-    pub fn value_columns(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.pivot.into.values().cloned().collect();
-        if let Other::Into(name) = &self.pivot.other {
-            names.push(name.clone());
-        }
-        names.sort();
-        names.dedup();
-        names
-    }
-}
+/// The most keys.
+const MAX_KEYS: usize = 16;
 
-/// Aggregates of the language.
-const AGGREGATES: [&str; 7] = ["sum", "count", "min", "max", "mean", "first", "last"];
+/// The most columns by which rows are ordered.
+const MAX_ORDER: usize = 8;
 
 pub(super) fn read(value: &Value, problems: &mut Vec<Problem>) -> Shape {
     let mut fields = Fields::of("/shape", value, problems);
-    fields.later(&["filter", "rows"]);
-    let keys = fields.required("keys");
-    let key = match &keys {
-        Value::Array(keys) if keys.len() == 1 && keys[0].as_str().is_some_and(|key| !key.is_empty()) => {
-            keys[0].as_str().unwrap_or_default().to_owned()
-        }
-        Value::Array(keys) if keys.len() > 1 => {
-            fields.wrong("keys", "more than one key is not supported yet");
-            String::new()
-        }
-        Value::Null if value.get("keys").is_none() => String::new(),
-        _ => {
-            fields.wrong("keys", "is not a list of a column's name");
-            String::new()
-        }
-    };
+    let filter = fields.take("filter");
+    let filter = filter.and_then(|filter| condition::read_list("/shape/filter", &filter, fields.problems()));
+    let given = fields.required("keys");
+    let keys = if value.get("keys").is_some() { names("keys", &given, &mut fields) } else { Vec::new() };
+    if keys.len() > MAX_KEYS || value.get("keys").is_some_and(|keys| keys.as_array().is_some_and(Vec::is_empty)) {
+        fields.wrong("keys", format!("is not a list of 1 to {MAX_KEYS} columns"));
+    }
     // Of the two a shape has one.
     let has_rows = value.get("rows").is_some();
+    if has_rows && value.get("values").is_some() {
+        fields.wrong("rows", "does not go with values");
+    }
     let values = if has_rows { fields.take("values").unwrap_or_default() } else { fields.required("values") };
-    let (value, sum) = aggregate(&values, &mut fields);
-    let pivot = match fields.take("pivot") {
-        Some(pivot) => read_pivot(&pivot, fields.problems()),
-        None if has_rows => Pivot::default(),
-        None => {
-            fields.wrong("pivot", "is missing; a shape without it is not supported yet");
-            Pivot::default()
-        }
-    };
+    let values = aggregate::read(&values, fields.problems());
+    let pivot = fields.take("pivot").map(|pivot| read_pivot(&pivot, fields.problems()));
+    if has_rows && pivot.is_some() {
+        fields.wrong("pivot", "does not go with rows");
+    }
+    let rows = fields.take("rows").map(|rows| read_rows(&rows, fields.problems()));
     fields.end();
-    Shape { key, value, sum, pivot }
+    Shape { filter, keys, values, pivot, rows }
 }
 
-/// The name of the only value, and which column it sums.
-fn aggregate(values: &Value, fields: &mut Fields<'_>) -> (String, String) {
-    let nothing = (String::new(), String::new());
-    let Value::Object(values) = values else {
-        if !values.is_null() {
-            fields.wrong("values", format!("is {}, not an object", kind(values)));
-        }
-        return nothing;
+/// A list of columns, all different.
+fn names(field: &'static str, value: &Value, fields: &mut Fields<'_>) -> Vec<String> {
+    let texts = value.as_array().and_then(|names| {
+        names.iter().map(|name| name.as_str().filter(|name| !name.is_empty()).map(ToOwned::to_owned)).collect()
+    });
+    let Some(texts): Option<Vec<String>> = texts else {
+        fields.wrong(field, "is not a list of columns");
+        return Vec::new();
     };
-    let mut all = values.iter();
-    let (Some((name, aggregate)), None) = (all.next(), all.next()) else {
-        let what =
-            if values.is_empty() { "names no value" } else { "more than one of the values is not supported yet" };
-        fields.wrong("values", what);
-        return nothing;
-    };
-    let pointer = child("/shape/values", name);
-    if let Some(what) = refuse_column(name) {
-        fields.problems().push(Problem { pointer: pointer.clone(), what });
+    let mut seen = BTreeSet::new();
+    if let Some((place, name)) = texts.iter().enumerate().find(|(_, name)| !seen.insert(name.as_str())) {
+        fields.wrong_within(&format!("{field}/{place}"), format!("{name:?} is there already"));
     }
-    let (word, of) = match aggregate {
-        Value::String(word) => (word.as_str(), Some(name.as_str())),
-        Value::Object(one) if one.len() == 1 => {
-            let (word, of) = one.iter().next().expect("it has one field");
-            (word.as_str(), of.as_str())
+    texts
+}
+
+fn read_rows(value: &Value, problems: &mut Vec<Problem>) -> Rows {
+    let mut fields = Fields::of("/shape/rows", value, problems);
+    let columns = fields.take("columns").map(|given| names("columns", &given, &mut fields));
+    let order_by = fields.take("order_by").map_or_else(Vec::new, |given| {
+        let order_by = names("order_by", &given, &mut fields);
+        if given.as_array().is_some_and(|given| !(1..=MAX_ORDER).contains(&given.len())) {
+            fields.wrong("order_by", format!("is not a list of 1 to {MAX_ORDER} columns"));
         }
-        Value::Object(more) => match more.keys().find(|word| AGGREGATES.contains(&word.as_str())) {
-            Some(word) => (word.as_str(), None),
-            None => ("", None),
-        },
-        _ => ("", None),
-    };
-    let what = match (word, of) {
-        ("sum", Some("")) => "names no column".to_owned(),
-        ("sum", Some(of)) => return (name.clone(), of.to_owned()),
-        ("sum", None) => "is not {\"sum\": column}; its other options are not supported yet".to_owned(),
-        (word, _) if AGGREGATES.contains(&word) => format!("the aggregate {word} is not supported yet"),
-        (word, _) => {
-            format!("{word:?} is not an aggregate{}", did_you_mean(word, AGGREGATES.into_iter()))
-        }
-    };
-    fields.problems().push(Problem { pointer, what });
-    nothing
+        order_by
+    });
+    let delete_when = fields.take("delete_when");
+    let delete_when =
+        delete_when.and_then(|when| condition::read("/shape/rows/delete_when", &when, 0, fields.problems()));
+    fields.end();
+    Rows { columns, order_by, delete_when }
 }
 
 fn read_pivot(value: &Value, problems: &mut Vec<Problem>) -> Pivot {
@@ -189,28 +173,89 @@ fn read_pivot(value: &Value, problems: &mut Vec<Problem>) -> Pivot {
 
 /// What the shape says of the source's columns, as far as both could be read: a name that could not is empty, and
 /// `problems` says so already.
-pub(super) fn compare(spec: &Spec, problems: &mut Vec<Problem>) {
-    let Spec { source, shape, .. } = spec;
-    let mut column = |pointer: String, name: &str, kinds: &[ColumnType], what: &str| {
-        if name.is_empty() || source.columns.is_empty() {
-            return;
-        }
-        match source.columns.get(name) {
-            Some(column) if kinds.contains(&column.kind) || !is_read(name, problems) => {}
-            Some(_) => problems.push(Problem { pointer, what: format!("{name:?} {what}") }),
-            None => {
-                let near = did_you_mean(name, source.columns.keys().map(String::as_str));
-                let what = format!("there is no column {name:?} in source.columns{near}");
-                problems.push(Problem { pointer, what });
-            }
+pub(super) fn compare(parts: &Parts, spec: &Spec, problems: &mut Vec<Problem>) {
+    let (Spec { source, shape, .. }, value) = (spec, &parts.shape);
+    if source.columns.is_empty() {
+        return;
+    }
+    let told = problems.clone();
+    let mut found = Vec::new();
+    // Whether there is such a column whose type is what the spec says.
+    let mut is_there = |pointer: String, name: &str| match source.columns.get(name) {
+        _ if name.is_empty() => false,
+        Some(_) => is_read(name, &told),
+        None => {
+            let near = did_you_mean(name, source.columns.keys().map(String::as_str));
+            let is_count = value["values"][name] == "count";
+            let hint = if is_count { "; to count rows, write {\"count\": \"*\"}".to_owned() } else { near };
+            let what = format!("there is no column {name:?} in source.columns{hint}");
+            found.push(Problem { pointer, what });
+            false
         }
     };
-    let key = [ColumnType::Text, ColumnType::Date];
-    column("/shape/keys/0".to_owned(), &shape.key, &key, "is no text and no date; other keys are not supported yet");
-    let sum = child("/shape/values", &shape.value);
-    column(sum, &shape.sum, &[ColumnType::Number], "is no number; only numbers are summed");
-    column("/shape/pivot/on".to_owned(), &shape.pivot.on, &[ColumnType::Text], "is no text; categories are texts");
-    name_columns(shape, problems);
+    let mut of_kind = |pointer: String, name: &str, fits: fn(ColumnType) -> bool, what: &str| {
+        let kind = source.columns.get(name).map(|column| column.kind);
+        if is_there(pointer.clone(), name) && !kind.is_some_and(fits) {
+            let kind = kind.map_or("", ColumnType::as_str);
+            problems.push(Problem { pointer, what: format!("{name:?} is {kind}; {what}") });
+        }
+    };
+    for (place, name) in shape.keys.iter().enumerate() {
+        let can_be_key = |kind| !matches!(kind, ColumnType::Duration | ColumnType::Json);
+        of_kind(child("/shape/keys", &place.to_string()), name, can_be_key, "that cannot be a key");
+    }
+    for (name, aggregate) in &shape.values {
+        let pointer = child("/shape/values", name);
+        let is_short = value["values"][name].is_string();
+        let of_pointer = if is_short { pointer.clone() } else { child(&pointer, aggregate.name()) };
+        let (fits, what): (fn(ColumnType) -> bool, _) = match aggregate {
+            Aggregate::Sum { .. } | Aggregate::Mean { .. } => {
+                (ColumnType::is_number, "only integer, number and duration are added up")
+            }
+            Aggregate::Min { .. } | Aggregate::Max { .. } => (ColumnType::is_ordered, "it has no order"),
+            _ => (|_| true, ""),
+        };
+        if let Some(of) = aggregate.of() {
+            of_kind(of_pointer, of, fits, what);
+        }
+        if let Some(order_by) = aggregate.order_by() {
+            of_kind(child(&pointer, "order_by"), order_by, ColumnType::is_ordered, "it has no order");
+        }
+    }
+    if let Some(pivot) = &shape.pivot {
+        of_kind("/shape/pivot/on".to_owned(), &pivot.on, |kind| kind == ColumnType::Text, "categories are text");
+    }
+    if let Some(rows) = &shape.rows {
+        for (place, name) in rows.columns.iter().flatten().enumerate() {
+            of_kind(child("/shape/rows/columns", &place.to_string()), name, |_| true, "");
+        }
+        for (place, name) in rows.order_by.iter().enumerate() {
+            of_kind(child("/shape/rows/order_by", &place.to_string()), name, ColumnType::is_ordered, "it has no order");
+        }
+    }
+    if let Some(filter) = &shape.filter {
+        match (filter, value["filter"].is_array()) {
+            // A list stands for an "and" that is not written.
+            (Condition::And(parts), true) => {
+                for (place, part) in parts.iter().enumerate() {
+                    let pointer = child("/shape/filter", &place.to_string());
+                    condition::compare(&pointer, part, source, &mut is_there, problems);
+                }
+            }
+            _ => condition::compare("/shape/filter", filter, source, &mut is_there, problems),
+        }
+    }
+    if let Some(delete_when) = shape.rows.as_ref().and_then(|rows| rows.delete_when.as_ref()) {
+        condition::compare("/shape/rows/delete_when", delete_when, source, &mut is_there, problems);
+    }
+    problems.append(&mut found);
+    for name in &shape.keys {
+        if parts.source["columns"][name]["nullable"] == true {
+            let pointer = child(&child("/source/columns", name), "nullable");
+            problems.push(Problem { pointer, what: "a key is never null; say if_null".to_owned() });
+        }
+    }
+    name_columns(spec, problems);
 }
 
 /// Whether a column of the source is right by itself, so that its type is what the spec says.
@@ -225,21 +270,38 @@ fn is_read(name: &str, problems: &[Problem]) -> bool {
 const MAX_COLUMNS: usize = 1_600;
 
 /// What is wrong with the names of the table's columns.
-fn name_columns(shape: &Shape, problems: &mut Vec<Problem>) {
-    let into = shape.pivot.into.iter().map(|(category, name)| (child("/shape/pivot/into", category), name));
-    let other = match &shape.pivot.other {
-        Other::Into(name) => Some(("/shape/pivot/other/into".to_owned(), name)),
-        Other::BadRow | Other::Ignore => None,
-    };
-    for (pointer, name) in into.chain(other) {
-        if let Some(what) = refuse_column(name) {
-            problems.push(Problem { pointer, what });
-        } else if *name == shape.key {
-            problems.push(Problem { pointer, what: format!("two columns of the table would be called {name:?}") });
+fn name_columns(spec: &Spec, problems: &mut Vec<Problem>) {
+    let shape = &spec.shape;
+    if let Some(pivot) = &shape.pivot {
+        let into = pivot.into.iter().map(|(category, name)| (child("/shape/pivot/into", category), name));
+        let other = match &pivot.other {
+            Other::Into(name) => Some(("/shape/pivot/other/into".to_owned(), name)),
+            Other::BadRow | Other::Ignore => None,
+        };
+        for (pointer, name) in into.chain(other) {
+            if let Some(what) = refuse_column(name) {
+                problems.push(Problem { pointer, what });
+            } else if shape.values.len() == 1 && shape.keys.contains(name) {
+                problems.push(Problem { pointer, what: format!("two columns of the table would be called {name:?}") });
+            }
         }
     }
-    if shape.value_columns().len() >= MAX_COLUMNS {
+    let columns = spec.table_columns();
+    let mut seen = BTreeSet::new();
+    for column in &columns {
+        let is_told = shape.values.len() == 1 && shape.pivot.is_some();
+        if !seen.insert(&column.name) && !is_told {
+            let what = format!("two columns of the table would be called {:?}", column.name);
+            problems.push(Problem { pointer: "/shape".to_owned(), what });
+        }
+        if column.name.len() > 63 && !is_told && shape.pivot.is_some() {
+            let what = format!("{:?} is longer than the 63 bytes of a name in PostgreSQL", column.name);
+            problems.push(Problem { pointer: "/shape/pivot/into".to_owned(), what });
+        }
+    }
+    if columns.len() > MAX_COLUMNS {
         let what = format!("a table of PostgreSQL has at most {MAX_COLUMNS} columns");
-        problems.push(Problem { pointer: "/shape/pivot/into".to_owned(), what });
+        let part = if shape.pivot.is_some() { "/shape/pivot/into" } else { "/shape" };
+        problems.push(Problem { pointer: part.to_owned(), what });
     }
 }

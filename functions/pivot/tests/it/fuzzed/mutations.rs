@@ -57,6 +57,17 @@ const WORDS: &[&[u8]] = &[
     b"null",
     b"\\u0000",
     b"%FF",
+    b";",
+    b"'",
+    b"\\",
+    b"#",
+    b"1.234,5",
+    b"(5)",
+    b"18:25",
+    b"1h 25m",
+    b"PT1H",
+    b"[{\"n\": 1}]",
+    b"\x81",
 ];
 
 /// Runs `check` on every file of a corpus, then on `rounds` mutations of them.

@@ -30,7 +30,7 @@ pub(super) fn check(bytes: &[u8]) {
 
 fn comes_to_one_thing(bytes: &[u8]) {
     let mut of_texts = spec_of_texts();
-    of_texts.shape.pivot.other = Other::Ignore;
+    of_texts.shape.pivot.as_mut().unwrap().other = Other::Ignore;
     of_texts.source.on_bad_row = OnBad::Quarantine;
     let whole = bytes.len().max(1);
     let chunk_lens = [1, 7, 1 + bytes.len() / 3];

@@ -177,6 +177,6 @@ fn a_step_ends_after_some_pages_whatever_they_hold() {
     let mut batch = Batch::new(&plan);
     let mut steps = 0;
     load(&mut batch, KEY, &bytes, 8, |_| steps += 1).unwrap();
-    assert_eq!((batch.rows_read, batch.rejects.count), (ROWS as u64, 0));
+    assert_eq!((batch.tally.rows_read, batch.tally.rejects.count), (ROWS as u64, 0));
     assert!((ROWS + 2..=ROWS + 4).contains(&steps), "{steps} steps");
 }

@@ -102,7 +102,7 @@ fn check_exact(columns: &[(&'static str, &[&str])], expected: &str) {
 fn the_format_of_the_spec_is_that_of_all_files() {
     let spec_of = |format: FileType| -> Spec {
         let mut spec = quarantine_spec();
-        spec.source.format = Some(format);
+        spec.source.format.kind = Some(format);
         spec
     };
     let formats = [FileType::Csv, FileType::Json, FileType::Parquet];

@@ -120,7 +120,7 @@ impl Job {
     /// Whether S3's date decides which file speaks.
     pub(super) fn goes_by_date(&self) -> bool {
         match self.on_overlap {
-            OnOverlap::NewestFile => self.parts.target.get("newest_by").is_none(),
+            OnOverlap::NewestFile | OnOverlap::NewestRow => self.parts.target.get("newest_by").is_none(),
             OnOverlap::AllFiles => self.sets_repeated_aside(),
             OnOverlap::LastRun => false,
         }

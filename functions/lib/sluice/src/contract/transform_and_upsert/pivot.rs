@@ -1,6 +1,7 @@
 //! The state `Pivot`, and what it tells the next one.
 
 use super::detect::BatchIndex;
+use super::layout::Layout;
 use crate::contract::{Execution, ObjectRef, SourceFile};
 use crate::spec;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,9 @@ pub struct PivotOutput {
     pub rows_rejected: u64,
     /// Rows of a category that the spec ignores.
     pub rows_ignored: u64,
+    /// Rows that the spec's filter leaves out.
+    #[serde(default)]
+    pub rows_filtered: u64,
     /// The quarantine file, if a row was rejected.
     pub rejected: Option<ObjectRef>,
     /// Rows of the partial sums.
@@ -50,16 +54,8 @@ pub struct PivotOutput {
 pub struct PivotResult {
     /// The state's output.
     pub output: PivotOutput,
-    /// The key column of the partial sums.
-    pub key: Column,
-    /// Their value columns, in order.
-    pub values: Vec<String>,
-    /// Whether the sums of each file are kept apart; then [`FILE_COLUMN`] is the first column.
-    #[serde(default)]
-    pub per_file: bool,
-    /// Whether rows may be in quarantine; then [`STATE_COLUMN`] is the column before the key.
-    #[serde(default)]
-    pub has_states: bool,
+    /// How its part is made.
+    pub layout: Layout,
     /// The files whose rows are in them.
     pub loaded: Vec<LoadedFile>,
     /// The files that were left out.
@@ -67,7 +63,7 @@ pub struct PivotResult {
     /// The files that were set aside whole.
     #[serde(default)]
     pub bad: Vec<BadFile>,
-    /// Keys that several files of the batch have, if their sums are not kept apart.
+    /// Keys that several files of the batch have, if what they say is not kept apart.
     #[serde(default)]
     pub shared: SharedKeys,
 }
@@ -81,7 +77,8 @@ pub struct LoadedFile {
     /// A row of it is in quarantine whose key could not be read: it may be any.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_unknown_keys: bool,
-    /// The least of its keys, as PostgreSQL shows it, texts in the order of their bytes; `None` if it has none.
+    /// The least of its keys, as PostgreSQL shows it, texts in the order of their bytes; `None` if it has none, or if
+    /// what files say is kept apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_key: Option<String>,
     /// The greatest.
@@ -136,23 +133,4 @@ pub const FILE_COLUMN: &str = "sluice_file";
 /// The number of a file within a run: its batch, and its place in the batch's `loaded`, from 0.
 pub fn file_number(batch: u32, place: u32) -> i64 {
     (i64::from(batch) << 32) | i64::from(place)
-}
-
-/// A column of the partial sums.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub struct Column {
-    /// Its name, also in the target table.
-    pub name: String,
-    /// Its type.
-    pub kind: ColumnKind,
-}
-
-/// The type of a key column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ColumnKind {
-    /// A calendar date.
-    Date,
-    /// Text.
-    Text,
 }

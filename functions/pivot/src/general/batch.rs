@@ -1,0 +1,288 @@
+//! What the files of a batch have come to, by a spec of the whole language: each by itself, and written when it ends.
+
+use super::column::{Raw, Reason};
+use super::plan::{Field, GeneralPlan, OtherStem, Shaping};
+use super::table::{Full, KeyIndex, Rows, Table};
+use super::value::Value;
+use crate::batch::{FileError, Tally};
+use crate::reject::RowNumber;
+use sluice::contract::{LoadedFile, SourceFile};
+use sluice::spec::OnBad;
+use sluice::{Error, Kind, Result};
+use std::borrow::Cow;
+
+/// What a batch has come to so far.
+#[derive(Debug)]
+pub struct GeneralBatch<'p> {
+    plan: &'p GeneralPlan,
+    /// What was read, and what was wrong with it.
+    pub tally: Tally,
+    table: Table<'p>,
+    /// The keys of the file's bad rows, where these may be in quarantine.
+    bad_keys: KeyIndex,
+    /// The key of a bad row could not be read.
+    has_unknown_keys: bool,
+    /// Data rows of the current file.
+    file_rows: u64,
+    /// Memory for the next row.
+    values: Vec<Value<'static>>,
+    key: Vec<u8>,
+    fields: Vec<u8>,
+}
+
+/// A row, wherever it comes from.
+pub(crate) trait Row {
+    /// What stands for a field, by its slot; `number` is the row's number in its file.
+    fn raw(&self, slot: usize, field: &Field, number: u64) -> Raw<'_>;
+    /// Where it is.
+    fn place(&self) -> RowNumber;
+    /// As it is in the file.
+    fn text(&self) -> Cow<'_, [u8]>;
+    /// The number of a column, from 1, and its name in the file; 0 where columns have no order.
+    fn column(&self, slot: usize, field: &Field) -> (usize, String);
+    /// What is wrong with the row as a whole.
+    fn fault(&self) -> Option<String>;
+    /// Whether a field is surely the one that it should be, although something is wrong with the row.
+    fn is_sure(&self, slot: usize) -> bool;
+}
+
+/// What becomes of a row.
+enum Outcome {
+    Added,
+    FilteredOut,
+    Ignored,
+}
+
+/// Why it becomes nothing.
+enum Trouble {
+    /// It is a bad row: of one of its fields, or as a whole.
+    Row(Option<usize>, Reason),
+    /// Its file cannot be loaded.
+    File(Option<usize>, String),
+}
+
+/// An empty list in the memory of another one, whose values are gone.
+fn emptied<'r>(mut values: Vec<Value<'_>>) -> Vec<Value<'r>> {
+    values.clear();
+    // Of the same layout, so that the memory stays: `collect` is in place.
+    values.into_iter().map(|_| Value::Null).collect()
+}
+
+impl<'p> GeneralBatch<'p> {
+    /// Nothing yet.
+    pub fn new(plan: &'p GeneralPlan) -> Self {
+        Self {
+            plan,
+            tally: Tally::new(plan.on_bad_row, plan.on_bad_file),
+            table: Table::new(plan),
+            bad_keys: KeyIndex::default(),
+            has_unknown_keys: false,
+            file_rows: 0,
+            values: Vec::new(),
+            key: Vec::new(),
+            fields: Vec::new(),
+        }
+    }
+
+    /// The checked spec.
+    pub fn plan(&self) -> &'p GeneralPlan {
+        self.plan
+    }
+
+    /// Adds a row, or sets it aside.
+    ///
+    /// # Errors
+    /// What ends the file.
+    pub(crate) fn add(&mut self, file: &SourceFile, row: &impl Row) -> std::result::Result<(), FileError> {
+        self.tally.rows_read += 1;
+        self.file_rows += 1;
+        let mut values = emptied(std::mem::take(&mut self.values));
+        let outcome = self.try_add(row, &mut values);
+        self.values = emptied(values);
+        match outcome {
+            Ok(Outcome::Added) => Ok(()),
+            Ok(Outcome::FilteredOut) => {
+                self.tally.rows_filtered += 1;
+                Ok(())
+            }
+            Ok(Outcome::Ignored) => {
+                self.tally.rows_ignored += 1;
+                Ok(())
+            }
+            Err(Trouble::Row(slot, reason)) => {
+                let column = slot.map(|slot| row.column(slot, &self.plan.fields[slot]));
+                self.tally.rejects.add(file, row.place(), &row.text(), column, &reason);
+                if self.plan.has_states() {
+                    self.mark(row).map_err(|full| FileError::new(row.place(), full.reason()))?;
+                }
+                Ok(())
+            }
+            Err(Trouble::File(slot, reason)) => {
+                let column = slot.map(|slot| row.column(slot, &self.plan.fields[slot]));
+                Err(FileError::in_column(row.place(), column, reason))
+            }
+        }
+    }
+
+    /// The same of a row that can come again: nothing is done, and `None` returned, if there is any trouble with it.
+    pub(crate) fn add_fast(&mut self, row: &impl Row) -> Option<()> {
+        self.file_rows += 1;
+        let mut values = emptied(std::mem::take(&mut self.values));
+        let outcome = self.try_add(row, &mut values);
+        self.values = emptied(values);
+        let tally = &mut self.tally;
+        match outcome {
+            Ok(Outcome::Added) => {}
+            Ok(Outcome::FilteredOut) => tally.rows_filtered += 1,
+            Ok(Outcome::Ignored) => tally.rows_ignored += 1,
+            Err(_) => {
+                self.file_rows -= 1;
+                return None;
+            }
+        }
+        tally.rows_read += 1;
+        Some(())
+    }
+
+    fn try_add<'r>(&mut self, row: &'r impl Row, values: &mut Vec<Value<'r>>) -> std::result::Result<Outcome, Trouble>
+    where
+        'p: 'r,
+    {
+        let plan = self.plan;
+        if let Some(fault) = row.fault() {
+            return Err(Trouble::Row(None, fault.into()));
+        }
+        let number = self.file_rows;
+        for (slot, field) in plan.fields.iter().enumerate() {
+            if slot == plan.filter_fields && plan.filter.as_ref().is_some_and(|filter| !filter.holds(values)) {
+                return Ok(Outcome::FilteredOut);
+            }
+            values.push(read(field, row.raw(slot, field, number)).map_err(|why| Trouble::Row(Some(slot), why))?);
+        }
+        if plan.filter_fields == plan.fields.len() && plan.filter.as_ref().is_some_and(|filter| !filter.holds(values)) {
+            return Ok(Outcome::FilteredOut);
+        }
+        if let Some((slot, _)) = plan.keys.iter().find(|(slot, _)| values[*slot].is_null()) {
+            return Err(Trouble::Row(Some(*slot), "no value, and it is a key".into()));
+        }
+        self.key.clear();
+        for (slot, kind) in &plan.keys {
+            values[*slot]
+                .write(*kind, &mut self.key)
+                .map_err(|why| Trouble::Row(Some(*slot), why.to_string().into()))?;
+        }
+        let full = |full: Full| {
+            let slot = match (full, &plan.shaping) {
+                (Full::SumTooLong(cell), Shaping::Words { cells, .. }) => cells[cell].of,
+                _ => plan.keys.first().map(|(slot, _)| *slot),
+            };
+            Trouble::File(slot, full.reason())
+        };
+        match &plan.shaping {
+            Shaping::Words { pivot: None, .. } => {
+                self.table.add_words(&self.key, None, values, number).map_err(full)?;
+            }
+            Shaping::Words { pivot: Some(pivot), .. } => {
+                let category = match &values[pivot.on] {
+                    Value::Text(text) => text.as_ref(),
+                    _ => "",
+                };
+                let stem = match (pivot.into.get(category), pivot.other) {
+                    (Some(stem), _) => *stem,
+                    (None, OtherStem::Into(stem)) => stem,
+                    (None, OtherStem::Ignore) => return Ok(Outcome::Ignored),
+                    (None, OtherStem::BadRow) if category.is_empty() => {
+                        let reason = "no value, and \"\" is not one of the categories";
+                        return Err(Trouble::Row(Some(pivot.on), reason.into()));
+                    }
+                    (None, OtherStem::BadRow) => return Err(Trouble::Row(Some(pivot.on), "unknown category".into())),
+                };
+                self.table.add_words(&self.key, Some(&pivot.stems[stem]), values, number).map_err(full)?;
+            }
+            Shaping::Rows { columns, .. } => {
+                self.fields.clear();
+                for (slot, kind) in columns {
+                    let reader = &plan.fields[*slot].reader;
+                    let written = match reader.division {
+                        None => values[*slot].write(*kind, &mut self.fields),
+                        Some(_) => {
+                            let value = reader.finished(values[*slot].clone());
+                            value.map_err(|why| Trouble::Row(Some(*slot), why))?.write(*kind, &mut self.fields)
+                        }
+                    };
+                    written.map_err(|why| Trouble::Row(Some(*slot), why.to_string().into()))?;
+                }
+                self.table.add_row(&self.key, values, number, &self.fields).map_err(full)?;
+            }
+        }
+        Ok(Outcome::Added)
+    }
+
+    /// Remembers the key of a bad row: what its file says of it is not whole.
+    fn mark(&mut self, row: &impl Row) -> std::result::Result<(), Full> {
+        self.key.clear();
+        for (slot, kind) in &self.plan.keys {
+            let field = &self.plan.fields[*slot];
+            let value = match row.is_sure(*slot) {
+                true => read(field, row.raw(*slot, field, self.file_rows)).ok(),
+                false => None,
+            };
+            let written = value.filter(|value| !value.is_null()).map(|value| value.write(*kind, &mut self.key));
+            if !matches!(written, Some(Ok(()))) {
+                self.has_unknown_keys = true;
+                return Ok(());
+            }
+        }
+        match self.bad_keys.row(&self.key) {
+            Some(_) => Ok(()),
+            None => self.bad_keys.insert(&self.key).map(|_| ()),
+        }
+    }
+
+    /// Ends a file that was read to its end. Returns the rows of its part, if it has any; none if it is set aside.
+    ///
+    /// # Errors
+    /// `InvalidSource` if there are too many keys, unless bad files are set aside.
+    pub fn end_file(&mut self, file: &SourceFile) -> Result<Option<Rows<'p>>> {
+        if let Some(reason) = self.tally.all_rows_are_bad() {
+            self.set_aside(file, reason);
+            return Ok(None);
+        }
+        let has_unknown_keys = self.has_unknown_keys;
+        let (table, bad_keys) = self.next_file();
+        match table.finish(&bad_keys) {
+            Ok(rows) => {
+                let file = file.clone();
+                self.tally.loaded.push(LoadedFile { file, has_unknown_keys, first_key: None, last_key: None });
+                Ok((rows.len() > 0).then_some(rows))
+            }
+            Err(full) if self.plan.on_bad_file == OnBad::Quarantine => {
+                self.set_aside(file, full.reason());
+                Ok(None)
+            }
+            Err(full) => Err(Error::new(Kind::InvalidSource, format!("{}: {}", file.key, full.reason()))),
+        }
+    }
+
+    /// Ends a file that cannot be loaded: nothing of it will be in the parts.
+    pub fn set_aside(&mut self, file: &SourceFile, reason: String) {
+        self.next_file();
+        self.tally.set_aside(file, reason);
+    }
+
+    /// Makes room for the next file; returns what this one has come to.
+    fn next_file(&mut self) -> (Table<'p>, KeyIndex) {
+        self.tally.next_file();
+        (self.has_unknown_keys, self.file_rows) = (false, 0);
+        (std::mem::replace(&mut self.table, Table::new(self.plan)), std::mem::take(&mut self.bad_keys))
+    }
+}
+
+/// The value of a field. A duration that would be too long in its unit is none.
+fn read<'r>(field: &'r Field, raw: Raw<'r>) -> std::result::Result<Value<'r>, Reason> {
+    let value = field.reader.read(raw)?;
+    if field.reader.division.is_some() {
+        field.reader.finished(value.clone())?;
+    }
+    Ok(value)
+}

@@ -1,0 +1,274 @@
+//! From what stands in a file to the value of a column.
+
+use super::value::Value;
+use crate::plan::NUL;
+use crate::reject::not_utf_8;
+use crate::value::decimal::Decimal;
+use crate::value::duration::DurationForm;
+use crate::value::moment::MomentForm;
+use crate::value::number::{NumberForm, divided, integer};
+use serde::de::IgnoredAny;
+use sluice::spec::{Column, ColumnType, Constant, Unit};
+use std::borrow::Cow;
+
+/// What stands in a file for a column.
+#[derive(Clone, Debug)]
+pub(crate) enum Raw<'r> {
+    /// Nothing: null, or a name or a way that is not there.
+    Null,
+    /// A text, in an encoding that may not be UTF-8.
+    Text(Cow<'r, [u8]>),
+    /// A text of a file that knows its types: dates and times are in ISO form.
+    Typed(&'r [u8]),
+    /// A duration that is counted in a unit of its own.
+    Counted(&'r [u8], Unit),
+    /// A value of JSON, as it is written.
+    Json(&'r str),
+    /// The number of the row.
+    Number(u64),
+    /// What cannot be read, and why.
+    Wrong(&'static str),
+}
+
+/// Reads the values of one column.
+#[derive(Debug)]
+pub(crate) struct ColumnReader {
+    form: Form,
+    trims: bool,
+    null_values: Vec<String>,
+    /// What is taken for a null, as if it stood in the file.
+    if_null: Option<String>,
+    is_nullable: bool,
+    /// A duration in minutes, hours or days: what it is divided by in the end, and its decimals then.
+    pub(crate) division: Option<(u32, u32)>,
+}
+
+#[derive(Debug)]
+enum Form {
+    Text,
+    Json,
+    Boolean { true_values: Option<Vec<String>>, false_values: Option<Vec<String>> },
+    Integer(NumberForm),
+    Number(NumberForm),
+    Moment(MomentForm),
+    Duration(DurationForm),
+}
+
+/// Why there is no value.
+pub(crate) type Reason = Cow<'static, str>;
+
+impl ColumnReader {
+    /// Those of a column.
+    ///
+    /// # Errors
+    /// The field of it that cannot work, and why.
+    pub(crate) fn new(column: &Column) -> Result<Self, (&'static str, String)> {
+        let no_zone = || {
+            let what = "is none of the time zone database of this release; zones are called as in Europe/Berlin";
+            ("zone", what.to_owned())
+        };
+        let form = match column.kind {
+            ColumnType::Text => Form::Text,
+            ColumnType::Json => Form::Json,
+            ColumnType::Boolean => {
+                Form::Boolean { true_values: column.true_values.clone(), false_values: column.false_values.clone() }
+            }
+            ColumnType::Integer => Form::Integer(NumberForm::new(column)),
+            ColumnType::Number => Form::Number(NumberForm::new(column)),
+            ColumnType::Date | ColumnType::Timestamp | ColumnType::Timestamptz => {
+                Form::Moment(MomentForm::new(column).ok_or_else(no_zone)?)
+            }
+            ColumnType::Duration => Form::Duration(DurationForm::new(column)),
+        };
+        let division = column.unit.and_then(|unit| unit.seconds()).zip(column.scale);
+        let reader = Self {
+            form,
+            trims: column.trim || !matches!(column.kind, ColumnType::Text | ColumnType::Json),
+            null_values: column.null_values.clone().unwrap_or_else(|| vec![String::new()]),
+            if_null: column.if_null.as_ref().map(|constant| constant.text().into_owned()),
+            is_nullable: column.is_nullable(),
+            division,
+        };
+        if let Some(text) = &reader.if_null {
+            reader.parse(text.as_bytes(), false).map_err(|why| ("if_null", why.into_owned()))?;
+        }
+        Ok(reader)
+    }
+
+    /// A constant of a condition, as a value of this column: dates and times in ISO form, durations in their unit.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub(crate) fn constant(column: &Column, constant: &Constant) -> Result<Value<'static>, Reason> {
+        let text = constant.text();
+        let form = match column.kind {
+            ColumnType::Text | ColumnType::Json => Form::Text,
+            ColumnType::Boolean => Form::Boolean { true_values: None, false_values: None },
+            ColumnType::Integer => Form::Integer(NumberForm::with_mark(b'.')),
+            ColumnType::Number => Form::Number(NumberForm::with_mark(b'.')),
+            ColumnType::Date | ColumnType::Timestamp | ColumnType::Timestamptz => {
+                Form::Moment(MomentForm::of_constants(column).ok_or("there is no such zone")?)
+            }
+            ColumnType::Duration => {
+                let number = Decimal::parse(text.as_bytes()).map_err(|why| why.to_string())?;
+                let found = DurationForm::new(column).of_unit(number).map_err(|why| why.reason())?;
+                return Ok(Value::Decimal(found.trimmed()));
+            }
+        };
+        form.parse(text.trim().as_bytes(), true).map(|value| value.kept())
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) fn read<'r>(&'r self, raw: Raw<'r>) -> Result<Value<'r>, Reason> {
+        match raw {
+            Raw::Null => self.null(),
+            Raw::Wrong(why) => Err(why.into()),
+            Raw::Counted(text, unit) => {
+                let Form::Duration(form) = &self.form else {
+                    return Err("a duration, not a value of this type".into());
+                };
+                let number = Decimal::parse(text).map_err(|why| why.to_string())?;
+                let found = form.of(number, unit).map_err(|why| why.reason())?;
+                Ok(Value::Decimal(found.trimmed()))
+            }
+            Raw::Number(number) => Ok(Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))),
+            Raw::Typed(text) if self.is_null(text) => self.null(),
+            Raw::Typed(text) => self.parse(text, true),
+            Raw::Text(Cow::Borrowed(text)) => self.read_text(text),
+            Raw::Text(Cow::Owned(text)) => self.read_text(&text).map(|value| value.kept()),
+            Raw::Json(json) => self.read_json(json),
+        }
+    }
+
+    fn read_text<'r>(&'r self, text: &'r [u8]) -> Result<Value<'r>, Reason> {
+        let text = std::str::from_utf8(text).map_err(|_| not_utf_8(text))?;
+        let text = if self.trims { text.trim() } else { text };
+        if self.is_null(text.as_bytes()) { self.null() } else { self.parse(text.as_bytes(), false) }
+    }
+
+    /// A value of JSON means what its text means in any other file.
+    fn read_json<'r>(&'r self, json: &'r str) -> Result<Value<'r>, Reason> {
+        let text: Cow<'r, str> = match json.as_bytes() {
+            [b'n', ..] => return self.null(),
+            [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => Cow::Borrowed(&json[1..json.len() - 1]),
+            // Escapes of half a character.
+            [b'"', ..] => Cow::Owned(serde_json::from_str(json).map_err(|_| "not valid Unicode")?),
+            [b'{' | b'[', ..] if !matches!(self.form, Form::Json) => {
+                return Err(if json.starts_with('{') {
+                    "an object, not a single value"
+                } else {
+                    "an array, not a single value"
+                }
+                .into());
+            }
+            _ => Cow::Borrowed(json),
+        };
+        let trimmed = if self.trims { text.trim() } else { &text };
+        let is_nested = matches!(json.as_bytes().first(), Some(b'{' | b'['));
+        if !is_nested && self.is_null(trimmed.as_bytes()) {
+            return self.null();
+        }
+        if matches!(self.form, Form::Json) {
+            return self.parse(json.as_bytes(), false);
+        }
+        match &text {
+            Cow::Borrowed(text) => {
+                let text: &'r str = text;
+                self.parse(if self.trims { text.trim() } else { text }.as_bytes(), false)
+            }
+            Cow::Owned(_) => self.parse(trimmed.as_bytes(), false).map(|value| value.kept()),
+        }
+    }
+
+    fn is_null(&self, text: &[u8]) -> bool {
+        self.null_values.iter().any(|null| null.as_bytes() == text)
+    }
+
+    fn null(&self) -> Result<Value<'_>, Reason> {
+        match &self.if_null {
+            Some(text) => self.parse(text.as_bytes(), false),
+            None if self.is_nullable => Ok(Value::Null),
+            None => Err("no value, and the column is not nullable".into()),
+        }
+    }
+
+    fn parse<'r>(&self, text: &'r [u8], is_typed: bool) -> Result<Value<'r>, Reason> {
+        self.form.parse(text, is_typed)
+    }
+
+    /// What a value becomes in the table, where it is not added up: a duration in its unit.
+    ///
+    /// # Errors
+    /// It has too many digits.
+    pub(crate) fn finished<'v>(&self, value: Value<'v>) -> Result<Value<'v>, Reason> {
+        match (self.division, value) {
+            (Some((by, scale)), Value::Decimal(number)) => {
+                let found = divided(number, by, scale).ok_or("a duration of more than 38 digits")?;
+                Ok(Value::Decimal(found))
+            }
+            (_, value) => Ok(value),
+        }
+    }
+}
+
+impl Form {
+    fn parse<'r>(&self, text: &'r [u8], is_typed: bool) -> Result<Value<'r>, Reason> {
+        match self {
+            Self::Text => {
+                let text = std::str::from_utf8(text).map_err(|_| not_utf_8(text))?;
+                if text.contains('\0') { Err(NUL.into()) } else { Ok(Value::Text(Cow::Borrowed(text))) }
+            }
+            Self::Json => json(text).map(|json| Value::Text(Cow::Borrowed(json))),
+            Self::Boolean { true_values, false_values } => {
+                let is = |values: &Option<Vec<String>>, usual: &[u8]| match values {
+                    Some(values) => values.iter().any(|value| value.as_bytes() == text),
+                    None => text.eq_ignore_ascii_case(usual),
+                };
+                match (is(true_values, b"true"), is(false_values, b"false")) {
+                    (true, _) => Ok(Value::Boolean(true)),
+                    (false, true) => Ok(Value::Boolean(false)),
+                    (false, false) => Err("neither true nor false".into()),
+                }
+            }
+            Self::Integer(form) => {
+                let number = form.parse_trimmed(text).map_err(|why| why.to_string())?;
+                integer(number).map(Value::Integer).ok_or_else(|| "not a whole number of 64 bits".into())
+            }
+            Self::Number(form) => form.parse_trimmed(text).map(Value::Decimal).map_err(|why| why.to_string().into()),
+            Self::Moment(form) => {
+                let found = if is_typed { form.parse_iso(text) } else { form.parse(text) };
+                found.map(Value::Moment).map_err(|why| why.reason().into())
+            }
+            Self::Duration(form) => {
+                form.parse(text).map(|found| Value::Decimal(found.trimmed())).map_err(|why| why.reason().into())
+            }
+        }
+    }
+}
+
+/// A text that is a value of JSON, and one that PostgreSQL can keep: it has no NUL in a text.
+fn json(text: &[u8]) -> Result<&str, Reason> {
+    let text = std::str::from_utf8(text).map_err(|_| not_utf_8(text))?;
+    let is_json = if text.contains("\\u") {
+        // Half a character is no text either.
+        serde_json::from_str::<serde_json::Value>(text).is_ok()
+    } else {
+        serde_json::from_str::<IgnoredAny>(text).is_ok()
+    };
+    match is_json {
+        false => Err("not JSON".into()),
+        true if has_nul(text) => Err(NUL.into()),
+        true => Ok(text),
+    }
+}
+
+/// Whether an escape of NUL is in a text of JSON: a backslash that is not itself escaped, then `u0000`.
+fn has_nul(json: &str) -> bool {
+    json.match_indices("\\u0000").any(|(at, _)| {
+        let before = json.as_bytes()[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
+        before % 2 == 0
+    })
+}

@@ -1,0 +1,148 @@
+//! Reads one unpacked file of a format that is read from its beginning, whatever its encoding.
+
+use super::batch::GeneralBatch;
+use super::csv::CsvReader;
+use super::given::Given;
+use super::json::JsonReader;
+use super::plan::GeneralPlan;
+use crate::batch::FileError;
+use crate::format::UTF8_MARK;
+use crate::reader::foreign;
+use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use sluice::contract::SourceFile;
+use sluice::spec::FileType;
+use sluice::{Error, Kind, Result};
+
+/// Reads one file, whose bytes arrive in pieces.
+pub struct GeneralReader<'f> {
+    file: &'f SourceFile,
+    rows: Rows,
+    /// What the spec says that the encoding is.
+    stated: Option<&'static Encoding>,
+    /// The first bytes, as long as they are too few to tell what they are.
+    head: Vec<u8>,
+    is_past_head: bool,
+    /// `None`: the bytes are those of UTF-8.
+    decoder: Option<Decoder>,
+    /// A piece in UTF-8.
+    text: Vec<u8>,
+}
+
+/// From bytes to rows.
+#[derive(Debug)]
+enum Rows {
+    Csv(Box<CsvReader>),
+    Json(Box<JsonReader>),
+}
+
+/// In place of what cannot be decoded: no byte of UTF-8, so that the field with it is a text of no encoding.
+const UNDECODABLE: u8 = 0x81;
+
+impl<'f> GeneralReader<'f> {
+    /// Before the first byte of a file. A Parquet file is read from its end; only an empty one comes here.
+    ///
+    /// # Errors
+    /// `InvalidSource` if its key is not as a column needs it.
+    pub fn new(file: &'f SourceFile, plan: &GeneralPlan) -> Result<Self> {
+        let given = Given::new(plan, file)?;
+        let rows = match plan.format_of(&file.key) {
+            FileType::Json => Rows::Json(Box::new(JsonReader::new(plan, given))),
+            FileType::Csv | FileType::Parquet => Rows::Csv(Box::new(CsvReader::new(plan, given))),
+        };
+        let stated = match rows {
+            Rows::Csv(_) => plan.encoding,
+            Rows::Json(_) => None,
+        };
+        Ok(Self { file, rows, stated, head: Vec::new(), is_past_head: false, decoder: None, text: Vec::new() })
+    }
+
+    /// Adds the rows that a piece of the file completes to the batch.
+    ///
+    /// # Errors
+    /// `InvalidSource`, with the place, if the rest of the file cannot be read.
+    pub fn feed(&mut self, piece: &[u8], batch: &mut GeneralBatch<'_>) -> Result<()> {
+        if self.is_past_head {
+            return self.decode(piece, false, batch);
+        }
+        self.head.extend_from_slice(piece);
+        if self.head.len() < foreign::HEAD_BYTES { Ok(()) } else { self.pass_head(batch) }
+    }
+
+    /// Adds what is left at the end of the file.
+    ///
+    /// # Errors
+    /// As [`GeneralReader::feed`].
+    pub fn finish(mut self, batch: &mut GeneralBatch<'_>) -> Result<()> {
+        if !self.is_past_head {
+            self.pass_head(batch)?;
+        }
+        self.decode(&[], true, batch)?;
+        let finished = match &mut self.rows {
+            Rows::Csv(csv) => csv.finish(self.file, batch),
+            Rows::Json(json) => json.finish(self.file, batch),
+        };
+        finished.map_err(|error| error.of(&self.file.key))
+    }
+
+    /// Finds out the encoding, by a byte order mark where nothing is said, and refuses what is surely no text in it.
+    fn pass_head(&mut self, batch: &mut GeneralBatch<'_>) -> Result<()> {
+        self.is_past_head = true;
+        let head = std::mem::take(&mut self.head);
+        let is_csv = matches!(self.rows, Rows::Csv(_));
+        let wrong = |what: String| Error::new(Kind::InvalidSource, format!("{}: {what}", self.file.key));
+        let marked = Encoding::for_bom(&head).filter(|(encoding, _)| is_csv || *encoding == UTF_8);
+        if let (Some((marked, _)), Some(stated)) = (marked, self.stated) {
+            // What is called UTF-16 may begin with either mark.
+            let are_both_wide = [UTF_16LE, UTF_16BE].contains(&marked) && stated == UTF_16LE;
+            if marked != stated && !are_both_wide {
+                let what = "its byte order mark says that it is";
+                return Err(wrong(format!("{what} {}, format.encoding {}", marked.name(), stated.name())));
+            }
+        }
+        let encoding = marked.map(|(encoding, _)| encoding).or(self.stated).unwrap_or(UTF_8);
+        let is_wide = encoding == UTF_16LE || encoding == UTF_16BE;
+        if let Some(kind) = foreign::kind(&head[..head.len().min(foreign::HEAD_BYTES)]).filter(|_| !is_wide) {
+            return Err(wrong(kind.to_owned()));
+        }
+        let text = match marked {
+            Some((_, len)) => &head[len..],
+            None => head.strip_prefix(&UTF8_MARK).unwrap_or(&head),
+        };
+        if encoding != UTF_8 {
+            self.decoder = Some(encoding.new_decoder_without_bom_handling());
+        }
+        self.decode(text, false, batch)
+    }
+
+    /// Passes a piece on in UTF-8.
+    fn decode(&mut self, piece: &[u8], is_end: bool, batch: &mut GeneralBatch<'_>) -> Result<()> {
+        let Some(decoder) = &mut self.decoder else { return self.read(piece, batch) };
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        let mut rest = piece;
+        loop {
+            let room = decoder.max_utf8_buffer_length_without_replacement(rest.len()).unwrap_or(rest.len() * 3 + 16);
+            let start = text.len();
+            text.resize(start + room, 0);
+            let (result, read, written) = decoder.decode_to_utf8_without_replacement(rest, &mut text[start..], is_end);
+            text.truncate(start + written);
+            rest = &rest[read..];
+            match result {
+                DecoderResult::InputEmpty => break,
+                DecoderResult::OutputFull => {}
+                DecoderResult::Malformed(..) => text.push(UNDECODABLE),
+            }
+        }
+        let ended = self.read(&text, batch);
+        self.text = text;
+        ended
+    }
+
+    fn read(&mut self, piece: &[u8], batch: &mut GeneralBatch<'_>) -> Result<()> {
+        let read: std::result::Result<(), FileError> = match &mut self.rows {
+            Rows::Csv(csv) => csv.feed(piece, self.file, batch),
+            Rows::Json(json) => json.feed(piece, self.file, batch),
+        };
+        read.map_err(|error| error.of(&self.file.key))
+    }
+}

@@ -1,0 +1,489 @@
+//! What the rows of a file come to, key by key. Memory grows with the number of keys and with nothing else.
+
+use super::plan::{CellPlan, GeneralPlan, Shaping};
+use super::value::Value;
+use crate::sums::{MAX_KEY_BYTES, MAX_KEYS, MAX_SUMS};
+use crate::value::decimal::{Decimal, Units};
+use crate::value::number::divided;
+use copy_binary::{begin_row, write_bigint, write_boolean, write_numeric, write_smallint};
+use sluice::contract::{BAD_ROWS_ONLY, ColumnKind, PARTIAL, Says, WHOLE};
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+
+/// How many bytes the values that are kept may have together, beside sums and counts.
+pub(crate) const MAX_KEPT_BYTES: usize = 256 << 20;
+
+/// Why a row cannot be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// The sum of this cell has more digits than a decimal holds.
+    SumTooLong(usize),
+    /// There are more keys, or larger ones, than memory is planned for.
+    TooManyKeys,
+}
+
+impl Full {
+    /// The same in words.
+    pub(crate) fn reason(self) -> String {
+        match self {
+            Self::SumTooLong(_) => "the sum that this value belongs to needs more than 38 digits".to_owned(),
+            Self::TooManyKeys => format!(
+                "more than {MAX_KEYS} different keys, {MAX_KEY_BYTES} bytes of them, {MAX_SUMS} cells or {MAX_KEPT_BYTES} \
+                 bytes of values in one file"
+            ),
+        }
+    }
+}
+
+/// Keys, each with the number of its row: as they are written into a part.
+#[derive(Debug, Default)]
+pub(crate) struct KeyIndex {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    /// Rows plus one by the hash of their keys, with open addressing; a power of two.
+    slots: Vec<u32>,
+    hasher: RandomState,
+}
+
+impl KeyIndex {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn key(&self, row: usize) -> &[u8] {
+        let start = row.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[start..self.ends[row]]
+    }
+
+    /// The slot of a key, or the one where it would go.
+    fn slot(&self, key: &[u8]) -> usize {
+        let mask = self.slots.len() - 1;
+        let hash = self.hasher.hash_one(key);
+        // Truncated on purpose: the mask takes the lowest bits.
+        let mut slot = usize::try_from(hash & u64::from(u32::MAX)).unwrap_or_default() & mask;
+        loop {
+            match self.slots[slot] {
+                0 => return slot,
+                row if self.key(row as usize - 1) == key => return slot,
+                _ => slot = (slot + 1) & mask,
+            }
+        }
+    }
+
+    /// The row of a key, if it has one.
+    pub(crate) fn row(&self, key: &[u8]) -> Option<usize> {
+        if self.slots.is_empty() {
+            return None;
+        }
+        (self.slots[self.slot(key)] as usize).checked_sub(1)
+    }
+
+    /// Gives a key that has no row the next one.
+    pub(crate) fn insert(&mut self, key: &[u8]) -> Result<usize, Full> {
+        let row = self.len();
+        if row == MAX_KEYS || self.bytes.len() + key.len() > MAX_KEY_BYTES {
+            return Err(Full::TooManyKeys);
+        }
+        self.bytes.extend_from_slice(key);
+        self.ends.push(self.bytes.len());
+        if self.slots.len() < 2 * self.ends.len() {
+            self.slots = vec![0; (4 * self.ends.len()).next_power_of_two().max(64)];
+            for row in 0..self.ends.len() {
+                let slot = self.slot(self.key(row));
+                self.slots[slot] = number(row);
+            }
+        } else {
+            let slot = self.slot(key);
+            self.slots[slot] = number(row);
+        }
+        Ok(row)
+    }
+}
+
+fn number(row: usize) -> u32 {
+    u32::try_from(row + 1).expect("at most MAX_KEYS")
+}
+
+/// What the rows of a file come to.
+#[derive(Debug)]
+pub(crate) struct Table<'p> {
+    plan: &'p GeneralPlan,
+    keys: KeyIndex,
+    kept: Kept<'p>,
+    /// Bytes of the values that are kept.
+    kept_bytes: usize,
+}
+
+#[derive(Debug)]
+enum Kept<'p> {
+    Words { cells: &'p [CellPlan], columns: Vec<Words> },
+    Rows(Vec<Winner>),
+}
+
+/// One cell of every row.
+#[derive(Debug)]
+enum Words {
+    Sums(Sums),
+    Counts(Vec<u64>),
+    Means(Sums, Vec<u64>),
+    Extremes(Vec<Value<'static>>),
+    Ordered(Vec<OrderedValue>),
+}
+
+/// The value of the first or last row.
+#[derive(Clone, Debug)]
+struct OrderedValue {
+    order: Value<'static>,
+    row: u64,
+    value: Value<'static>,
+}
+
+/// The row that wins so far.
+#[derive(Debug)]
+struct Winner {
+    order: Vec<Value<'static>>,
+    row: u64,
+    is_deleted: bool,
+    /// Its fields as they are written.
+    fields: Vec<u8>,
+}
+
+/// Sums of one cell; a tagged one is kept among the wide ones.
+#[derive(Debug, Default)]
+struct Sums {
+    units: Vec<Units>,
+    wide: Vec<Decimal>,
+    /// Whether anything was added.
+    is_any: Vec<bool>,
+}
+
+impl Sums {
+    fn grow(&mut self) {
+        self.units.push(Units::default());
+        self.is_any.push(false);
+    }
+
+    /// Adds a value without zeros at its end; false if the sum is too long.
+    fn add(&mut self, row: usize, value: Decimal) -> bool {
+        let sum = &mut self.units[row];
+        if let Some(more) = Units::new(value).and_then(|value| sum.checked_add(value)) {
+            *sum = more;
+        } else {
+            let Some(more) = self.get(row).checked_add(value) else { return false };
+            match self.units[row].tag() {
+                Some(index) => self.wide[index as usize] = more.trimmed(),
+                None => {
+                    self.units[row] = Units::tagged(u32::try_from(self.wide.len()).expect("at most MAX_SUMS"));
+                    self.wide.push(more.trimmed());
+                }
+            }
+        }
+        self.is_any[row] = true;
+        true
+    }
+
+    fn get(&self, row: usize) -> Decimal {
+        self.units[row].tag().map_or_else(|| self.units[row].into(), |index| self.wide[index as usize])
+    }
+}
+
+impl<'p> Table<'p> {
+    /// Nothing yet.
+    pub(crate) fn new(plan: &'p GeneralPlan) -> Self {
+        let kept = match &plan.shaping {
+            Shaping::Words { cells, .. } => {
+                let columns = cells.iter().map(|cell| match cell.says {
+                    Says::Sum { .. } => Words::Sums(Sums::default()),
+                    Says::Count => Words::Counts(Vec::new()),
+                    Says::Mean { .. } => Words::Means(Sums::default(), Vec::new()),
+                    Says::Min { .. } | Says::Max { .. } => Words::Extremes(Vec::new()),
+                    Says::First { .. } | Says::Last { .. } => Words::Ordered(Vec::new()),
+                });
+                Kept::Words { cells, columns: columns.collect() }
+            }
+            Shaping::Rows { .. } => Kept::Rows(Vec::new()),
+        };
+        Self { plan, keys: KeyIndex::default(), kept, kept_bytes: 0 }
+    }
+
+    /// The row of a key; a new one if it has none.
+    fn row(&mut self, key: &[u8]) -> Result<usize, Full> {
+        if let Some(row) = self.keys.row(key) {
+            return Ok(row);
+        }
+        let width = match &self.kept {
+            Kept::Words { cells, .. } => cells.len(),
+            Kept::Rows(_) => 1,
+        };
+        if (self.keys.len() + 1) * width > MAX_SUMS {
+            return Err(Full::TooManyKeys);
+        }
+        let row = self.keys.insert(key)?;
+        match &mut self.kept {
+            Kept::Words { columns, .. } => columns.iter_mut().for_each(Words::grow),
+            Kept::Rows(winners) => {
+                winners.push(Winner { order: Vec::new(), row: 0, is_deleted: false, fields: Vec::new() });
+            }
+        }
+        Ok(row)
+    }
+
+    /// Adds the values of a row, which has this number in its file, to some cells of a key.
+    ///
+    /// # Errors
+    /// [`Full`], and then the file cannot be loaded.
+    pub(crate) fn add_words(
+        &mut self,
+        key: &[u8],
+        of_stem: Option<&[usize]>,
+        values: &[Value<'_>],
+        number: u64,
+    ) -> Result<(), Full> {
+        let row = self.row(key)?;
+        let Kept::Words { cells, columns } = &mut self.kept else { return Ok(()) };
+        let mut add = |cell: usize| {
+            let kept = columns[cell].add(&cells[cell], row, values, number).ok_or(Full::SumTooLong(cell))?;
+            self.kept_bytes += kept;
+            if self.kept_bytes > MAX_KEPT_BYTES { Err(Full::TooManyKeys) } else { Ok(()) }
+        };
+        match of_stem {
+            Some(stem) => stem.iter().try_for_each(|cell| add(*cell)),
+            None => (0..cells.len()).try_for_each(add),
+        }
+    }
+
+    /// Lets a row, which has this number in its file, win its key if it does.
+    ///
+    /// # Errors
+    /// [`Full`], and then the file cannot be loaded.
+    pub(crate) fn add_row(&mut self, key: &[u8], values: &[Value<'_>], number: u64, fields: &[u8]) -> Result<(), Full> {
+        let row = self.row(key)?;
+        let (Kept::Rows(winners), Shaping::Rows { order_by, delete_when, .. }) = (&mut self.kept, &self.plan.shaping)
+        else {
+            return Ok(());
+        };
+        let winner = &mut winners[row];
+        if winner.row > 0 {
+            let order = order_by.iter().zip(&winner.order).map(|((slot, _), best)| values[*slot].order(best));
+            // Of equals the last row wins.
+            if order.fold(Ordering::Equal, Ordering::then).is_lt() {
+                return Ok(());
+            }
+        }
+        let bytes = |order: &[Value<'_>]| order.iter().map(Value::heap_bytes).sum::<usize>();
+        let before = winner.fields.capacity() + bytes(&winner.order);
+        winner.order.clear();
+        winner.order.extend(order_by.iter().map(|(slot, _)| values[*slot].kept()));
+        winner.fields.clear();
+        winner.fields.extend_from_slice(fields);
+        winner.row = number;
+        winner.is_deleted = delete_when.as_ref().is_some_and(|when| when.holds(values));
+        let after = winner.fields.capacity() + bytes(&winner.order);
+        self.kept_bytes = (self.kept_bytes + after).saturating_sub(before);
+        let orders = size_of::<Value<'_>>() * order_by.len() * self.keys.len();
+        if self.kept_bytes + orders > MAX_KEPT_BYTES { Err(Full::TooManyKeys) } else { Ok(()) }
+    }
+
+    /// The rows of a part, a piece after the other, at least so many bytes each but the last.
+    ///
+    /// # Errors
+    /// [`Full`], of the keys of bad rows.
+    pub(crate) fn finish(mut self, bad_keys: &KeyIndex) -> Result<Rows<'p>, Full> {
+        let mut states = Vec::new();
+        if self.plan.has_states() {
+            states = vec![WHOLE; self.keys.len()];
+            for bad in 0..bad_keys.len() {
+                let row = self.row(bad_keys.key(bad))?;
+                match states.get_mut(row) {
+                    Some(state) => *state = PARTIAL,
+                    None => states.push(BAD_ROWS_ONLY),
+                }
+            }
+        }
+        Ok(Rows { table: self, states, next: 0 })
+    }
+
+    fn write_row(&self, row: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.keys.key(row));
+        match (&self.kept, &self.plan.shaping) {
+            (Kept::Words { cells, columns }, _) => {
+                for (cell, words) in cells.iter().zip(columns) {
+                    words.write(cell, row, out);
+                }
+            }
+            (Kept::Rows(winners), Shaping::Rows { columns, order_by, .. }) => {
+                let winner = &winners[row];
+                if winner.row == 0 {
+                    // Only bad rows have the key.
+                    (0..columns.len() + order_by.len()).for_each(|_| copy_binary::write_null(out));
+                } else {
+                    out.extend_from_slice(&winner.fields);
+                    for (value, (_, kind)) in winner.order.iter().zip(order_by) {
+                        write(value, *kind, out);
+                    }
+                }
+                write_bigint(i64::try_from(winner.row).unwrap_or(i64::MAX), out);
+                write_boolean(winner.is_deleted, out);
+            }
+            (Kept::Rows(_), Shaping::Words { .. }) => {}
+        }
+    }
+}
+
+/// Writes a value that was read from a row, of which none is too long for a field.
+fn write(value: &Value<'_>, kind: ColumnKind, out: &mut Vec<u8>) {
+    value.write(kind, out).expect("a row has at most a MiB");
+}
+
+impl Words {
+    fn grow(&mut self) {
+        match self {
+            Self::Sums(sums) => sums.grow(),
+            Self::Counts(counts) => counts.push(0),
+            Self::Means(sums, counts) => {
+                sums.grow();
+                counts.push(0);
+            }
+            Self::Extremes(values) => values.push(Value::Null),
+            Self::Ordered(values) => values.push(OrderedValue { order: Value::Null, row: 0, value: Value::Null }),
+        }
+    }
+
+    /// Adds a row's values; `None` if the sum is too long. Returns how many bytes more are kept.
+    fn add(&mut self, cell: &CellPlan, row: usize, values: &[Value<'_>], number: u64) -> Option<usize> {
+        let value = cell.of.map(|slot| &values[slot]);
+        let is_null = value.is_some_and(Value::is_null);
+        match (self, value) {
+            (Self::Ordered(best), Some(value)) => {
+                let order = cell.order.map_or(&Value::Null, |slot| &values[slot]);
+                let best = &mut best[row];
+                // Of equals the first row is first, and the last one last; rows come in their order.
+                let counts = match (best.order.is_null(), cell.says) {
+                    _ if order.is_null() => false,
+                    (true, _) => true,
+                    (false, Says::First { .. }) => order.order(&best.order).is_lt(),
+                    (false, _) => order.order(&best.order).is_ge(),
+                };
+                if counts {
+                    let before = best.order.heap_bytes() + best.value.heap_bytes();
+                    *best = OrderedValue { order: order.kept(), row: number, value: value.kept() };
+                    return Some((best.order.heap_bytes() + best.value.heap_bytes()).saturating_sub(before));
+                }
+            }
+            _ if is_null => {}
+            (Self::Counts(counts), _) => counts[row] += 1,
+            (Self::Sums(sums), Some(value)) => return sums.add(row, decimal(value)).then_some(0),
+            (Self::Means(sums, counts), Some(value)) => {
+                counts[row] += 1;
+                return sums.add(row, decimal(value)).then_some(0);
+            }
+            (Self::Extremes(best), Some(value)) => {
+                let best = &mut best[row];
+                let is_better = |order: Ordering| match cell.says {
+                    Says::Min { .. } => order.is_lt(),
+                    _ => order.is_gt(),
+                };
+                if best.is_null() || is_better(value.order(best)) {
+                    let before = best.heap_bytes();
+                    *best = value.kept();
+                    return Some(best.heap_bytes().saturating_sub(before));
+                }
+            }
+            (_, None) => {}
+        }
+        Some(0)
+    }
+
+    fn write(&self, cell: &CellPlan, row: usize, out: &mut Vec<u8>) {
+        let count = |count: u64, out: &mut Vec<u8>| write_bigint(i64::try_from(count).unwrap_or(i64::MAX), out);
+        let sum = |sums: &Sums, out: &mut Vec<u8>| {
+            let Decimal { mantissa, scale } = sums.get(row);
+            write_numeric(mantissa, scale, out);
+        };
+        match (self, cell.says) {
+            (Self::Sums(sums), Says::Sum { is_null_if_empty: true, .. }) if !sums.is_any[row] => {
+                copy_binary::write_null(out);
+            }
+            (Self::Sums(sums), _) => sum(sums, out),
+            (Self::Counts(counts), _) => count(counts[row], out),
+            (Self::Means(sums, counts), _) => {
+                sum(sums, out);
+                count(counts[row], out);
+            }
+            (Self::Extremes(values), Says::Min { kind } | Says::Max { kind }) => {
+                write(&cell.finished(&values[row]), kind, out)
+            }
+            (Self::Ordered(values), Says::First { kind, order } | Says::Last { kind, order }) => {
+                let best = &values[row];
+                write(&cell.finished(&best.value), kind, out);
+                write(&best.order, order, out);
+                count(best.row, out);
+            }
+            _ => unreachable!("words are made by what they say"),
+        }
+    }
+}
+
+impl CellPlan {
+    /// What a value becomes in the table, if it is not added up: a duration in its unit.
+    fn finished<'v>(&self, value: &'v Value<'static>) -> Cow<'v, Value<'static>> {
+        match (value, self.division) {
+            (Value::Decimal(number), Some((by, scale))) => {
+                let number = divided(*number, by, scale).expect("a row whose durations are too long is a bad row");
+                Cow::Owned(Value::Decimal(number))
+            }
+            _ => Cow::Borrowed(value),
+        }
+    }
+}
+
+/// A value that is added up.
+fn decimal(value: &Value<'_>) -> Decimal {
+    match value {
+        Value::Integer(number) => Decimal { mantissa: i128::from(*number), scale: 0 },
+        Value::Decimal(number) => *number,
+        _ => unreachable!("only numbers are added up"),
+    }
+}
+
+/// The rows of a part.
+#[derive(Debug)]
+pub struct Rows<'p> {
+    table: Table<'p>,
+    states: Vec<i16>,
+    next: usize,
+}
+
+impl Rows<'_> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.table.keys.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Writes the next ones, of the file of this number, until there are so many bytes or none is left; returns how
+    /// many were written.
+    pub fn write(&mut self, file: i64, until: usize, out: &mut Vec<u8>) -> u64 {
+        let width = i16::try_from(self.table.plan.layout.columns().len()).expect("a table has at most 1,600 columns");
+        let first = self.next;
+        while self.next < self.len() && out.len() < until {
+            begin_row(width, out);
+            if self.table.plan.layout.per_file {
+                write_bigint(file, out);
+            }
+            if let Some(state) = self.states.get(self.next) {
+                write_smallint(*state, out);
+            }
+            self.table.write_row(self.next, out);
+            self.next += 1;
+        }
+        (self.next - first) as u64
+    }
+}
