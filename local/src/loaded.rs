@@ -126,9 +126,14 @@ async fn why_gone(
     if is_another {
         return Ok(Some("the table was dropped and made again"));
     }
-    let holds_some: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select exists (select from only {table})")))
-        .fetch_one(connection)
-        .await?;
+    // As `postgres::targets` tells that a table has rows.
+    let holds_some = format!(
+        "select exists (select from only {table}) or exists (
+             select from {table} where (select relkind = 'p' from pg_class where oid = $1::text::regclass)
+         )"
+    );
+    let holds_some: bool =
+        sqlx::query_scalar(sqlx::AssertSqlSafe(holds_some)).bind(&table).fetch_one(connection).await?;
     Ok((has_rows && !holds_some).then_some("the table was emptied"))
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod database_access;
 pub(crate) mod detect_new_files;
 pub(crate) mod detection;
 pub(crate) mod elt;
+pub(crate) mod examples;
 pub(crate) mod fake_aws;
 pub(crate) mod last_run;
 pub(crate) mod leases;
