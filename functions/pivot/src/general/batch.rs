@@ -254,7 +254,7 @@ impl<'p> GeneralBatch<'p> {
             Ok(rows) => {
                 let file = file.clone();
                 self.tally.loaded.push(LoadedFile { file, has_unknown_keys, first_key: None, last_key: None });
-                Ok((rows.len() > 0).then_some(rows))
+                Ok(Some(rows).filter(|rows| !rows.is_empty()))
             }
             Err(full) if self.plan.on_bad_file == OnBad::Quarantine => {
                 self.set_aside(file, full.reason());

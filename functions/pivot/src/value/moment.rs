@@ -4,7 +4,7 @@
 mod written;
 
 use super::number::NumberForm;
-use super::zone::{Twice, Zone};
+use super::zone::{Times, Zone};
 use sluice::spec::{Ambiguous, Column, ColumnType, PatternPart, Truncate, pattern_parts};
 use written::{by_pattern, epoch, iso};
 
@@ -158,11 +158,11 @@ impl MomentForm {
     fn point(&self, wall: i64, zone: &Zone) -> Result<i64, NotMoment> {
         let seconds = wall.div_euclid(MICROS);
         let offset = match (zone.of_wall(seconds), self.ambiguous) {
-            (Twice::Once(offset), _) => offset,
-            (Twice::Never { .. }, _) => return Err(NotMoment::Never),
-            (Twice::Twice { .. }, Ambiguous::BadRow) => return Err(NotMoment::Twice),
-            (Twice::Twice { earlier, .. }, Ambiguous::Earlier) => earlier,
-            (Twice::Twice { later, .. }, Ambiguous::Later) => later,
+            (Times::Once(offset), _) => offset,
+            (Times::Never { .. }, _) => return Err(NotMoment::Never),
+            (Times::Twice { .. }, Ambiguous::BadRow) => return Err(NotMoment::Twice),
+            (Times::Twice { earlier, .. }, Ambiguous::Earlier) => earlier,
+            (Times::Twice { later, .. }, Ambiguous::Later) => later,
         };
         Ok(wall - offset * MICROS)
     }
@@ -177,8 +177,8 @@ impl MomentForm {
         if matches!(to, Truncate::Second | Truncate::Minute | Truncate::Hour) {
             return wall - here;
         }
-        let found = self.zone.as_ref().map_or(Twice::Once(0), |zone| zone.of_wall(wall.div_euclid(MICROS)));
-        let (Twice::Once(offset) | Twice::Twice { earlier: offset, .. } | Twice::Never { before: offset }) = found;
+        let found = self.zone.as_ref().map_or(Times::Once(0), |zone| zone.of_wall(wall.div_euclid(MICROS)));
+        let (Times::Once(offset) | Times::Twice { earlier: offset, .. } | Times::Never { before: offset }) = found;
         wall - offset * MICROS
     }
 }

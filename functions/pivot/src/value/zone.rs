@@ -24,22 +24,22 @@ impl Zone {
     }
 
     /// When its clocks show so many seconds after 1970-01-01.
-    pub(super) fn of_wall(&self, seconds: i64) -> Twice {
+    pub(super) fn of_wall(&self, seconds: i64) -> Times {
         let wall = DateTime::constant(1970, 1, 1, 0, 0, 0, 0).checked_add(SignedDuration::from_secs(seconds));
         // Beyond the library's years, which are those of the calendar, no clock is changed.
-        let Ok(wall) = wall else { return Twice::Once(self.offset(seconds)) };
+        let Ok(wall) = wall else { return Times::Once(self.offset(seconds)) };
         let seconds = |offset: Offset| i64::from(offset.seconds());
         match self.0.to_ambiguous_timestamp(wall).offset() {
-            AmbiguousOffset::Unambiguous { offset } => Twice::Once(seconds(offset)),
-            AmbiguousOffset::Gap { before, .. } => Twice::Never { before: seconds(before) },
-            AmbiguousOffset::Fold { before, after } => Twice::Twice { earlier: seconds(before), later: seconds(after) },
+            AmbiguousOffset::Unambiguous { offset } => Times::Once(seconds(offset)),
+            AmbiguousOffset::Gap { before, .. } => Times::Never { before: seconds(before) },
+            AmbiguousOffset::Fold { before, after } => Times::Twice { earlier: seconds(before), later: seconds(after) },
         }
     }
 }
 
 /// When clocks show something; offsets are how far they are ahead of UTC, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Twice {
+pub(super) enum Times {
     /// Once, with this offset.
     Once(i64),
     /// Never, since they were put forward; before that they had this offset.

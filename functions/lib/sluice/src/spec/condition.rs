@@ -139,6 +139,9 @@ fn parts(pointer: &str, value: &Value, depth: usize, problems: &mut Vec<Problem>
     parts.into_iter().collect()
 }
 
+/// A test against a constant.
+type Compare = fn(Constant) -> Test;
+
 fn read_column(pointer: &str, value: &Value, problems: &mut Vec<Problem>) -> Option<Condition> {
     let before = problems.len();
     let mut fields = Fields::of(pointer, value, problems);
@@ -147,7 +150,7 @@ fn read_column(pointer: &str, value: &Value, problems: &mut Vec<Problem>) -> Opt
         fields.wrong("column", "names no column");
     }
     let mut tests = Vec::new();
-    let constants: [(&'static str, fn(Constant) -> Test); 5] =
+    let constants: [(&'static str, Compare); 5] =
         [("equal", Test::Equal), ("lt", Test::Lt), ("lte", Test::Lte), ("gt", Test::Gt), ("gte", Test::Gte)];
     for (name, test) in constants {
         let Some(given) = fields.take(name) else { continue };

@@ -143,6 +143,7 @@ fn tell_suffixes_without_type(source: &Value, fields: &mut Fields<'_>) {
 /// What the columns say that the format contradicts.
 fn compare(format: &Format, suffix: &Suffixes, columns: &BTreeMap<String, Column>, problems: &mut Vec<Problem>) {
     let is_csv = format::kinds(format, suffix) == [FileType::Csv].into();
+    let lacks = |from: &String| format.csv.header.as_ref().is_some_and(|header| !header.contains(from));
     for (name, column) in columns {
         let pointer = child("/source/columns", name);
         match &column.place {
@@ -150,10 +151,8 @@ fn compare(format: &Format, suffix: &Suffixes, columns: &BTreeMap<String, Column
                 problems
                     .push(Problem { pointer: child(&pointer, "from"), what: "csv has no nested fields".to_owned() });
             }
-            Place::From(from) if !column.optional => {
-                if format.csv.header.as_ref().is_some_and(|header| !header.contains(from)) {
-                    problems.push(Problem { pointer, what: format!("format.header has no {from:?}") });
-                }
+            Place::From(from) if !column.optional && lacks(from) => {
+                problems.push(Problem { pointer, what: format!("format.header has no {from:?}") });
             }
             _ => {}
         }
