@@ -85,10 +85,8 @@ fn told_gone(files: &BTreeSet<String>, on_overlap: OnOverlap) -> String {
     let first = files.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
     let more = if files.len() > NAMED { ", ..." } else { "" };
     let what = match on_overlap {
-        OnOverlap::LastRun => "what they said is lost",
-        OnOverlap::AllFiles | OnOverlap::NewestFile | OnOverlap::NewestRow => {
-            "what they said is lost unless the schema sluice still has it"
-        }
+        OnOverlap::LastRun | OnOverlap::NewestRow => "what they said is lost",
+        OnOverlap::AllFiles | OnOverlap::NewestFile => "what they said is lost unless the schema sluice still has it",
     };
     format!(
         "; {} of those that were loaded are gone from the bucket or no longer selected, and {what}: {first}{more}",
@@ -137,9 +135,14 @@ async fn why_gone(
     if is_another {
         return Ok(Some("the table was dropped and made again"));
     }
-    let holds_some: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select exists (select from only {table})")))
-        .fetch_one(connection)
-        .await?;
+    // As `postgres::targets` tells that a table has rows.
+    let holds_some = format!(
+        "select exists (select from only {table}) or exists (
+             select from {table} where (select relkind = 'p' from pg_class where oid = $1::text::regclass)
+         )"
+    );
+    let holds_some: bool =
+        sqlx::query_scalar(sqlx::AssertSqlSafe(holds_some)).bind(&table).fetch_one(connection).await?;
     Ok((has_rows && !holds_some).then_some("the table was emptied"))
 }
 

@@ -172,10 +172,8 @@ pub(crate) fn refuse_nothing(now: &Print, job: &str) -> String {
 /// `which` names them.
 pub(crate) fn lost_and_gone(now: &Print, which: &str) -> String {
     let what = match now.on_overlap {
-        OnOverlap::LastRun => "what they said is lost",
-        OnOverlap::AllFiles | OnOverlap::NewestFile | OnOverlap::NewestRow => {
-            "what they said is lost unless the schema sluice still has it"
-        }
+        OnOverlap::LastRun | OnOverlap::NewestRow => "what they said is lost",
+        OnOverlap::AllFiles | OnOverlap::NewestFile => "what they said is lost unless the schema sluice still has it",
     };
     format!(
         "{} has lost what was loaded into it (it is gone, was emptied or made again, or the database is another one); \

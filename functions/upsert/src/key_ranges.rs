@@ -1,13 +1,15 @@
 //! Which files may have filled which keys: the table `sluice.key_ranges`, from which key to which each loaded file
 //! goes. Where nothing else is kept of files, it is what a run can say before it overwrites what others have written.
 
+use crate::files::{self, FILES};
 use crate::load::Load;
 use crate::merged::{Keys, NAMED, named, select_keys};
+use crate::staging::STAGING;
 use crate::target::Target;
 use postgres::identifiers::Names;
 use postgres::sql_error::classify;
 use sluice::Result;
-use sluice::contract::LoadedFile;
+use sluice::contract::{FILE_COLUMN, LoadedFile};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 /// Files that this run has not loaded, of a target, a state machine and a `detected_at`.
@@ -38,7 +40,15 @@ pub(crate) async fn forget(
 ///
 /// # Errors
 /// As [`classify`], and [`Results::files`](crate::results::Results::files).
-pub(crate) async fn write(connection: &mut PgConnection, target: &Target<'_>, load: &Load<'_>) -> Result<()> {
+pub(crate) async fn write(
+    connection: &mut PgConnection,
+    target: &Target<'_>,
+    load: &Load<'_>,
+    bucket: &str,
+) -> Result<()> {
+    if target.layout.per_file {
+        return write_staged(connection, target, load, bucket).await;
+    }
     for result in &load.results.batches {
         let files = load.results.files(result.output.index).await?;
         let (mut names, mut first_keys, mut last_keys) = (Vec::new(), Vec::new(), Vec::new());
@@ -71,6 +81,29 @@ pub(crate) async fn write(connection: &mut PgConnection, target: &Target<'_>, lo
         .map_err(|error| classify("write down the ranges of keys", error))?;
     }
     Ok(())
+}
+
+/// The same of files that are kept apart, whose keys are staged.
+async fn write_staged(connection: &mut PgConnection, target: &Target<'_>, load: &Load<'_>, bucket: &str) -> Result<()> {
+    let shown = format!("{} collate \"C\"", target.names.shown("staged"));
+    sqlx::query(AssertSqlSafe(format!(
+        "insert into sluice.key_ranges as known (target, machine, detected_at, file, first_key, last_key)
+         select $1, $2, $3::timestamptz, substr(file.name, $4), min({shown}), max({shown})
+         from {STAGING} staged join {FILES} file on file.number = staged.{FILE_COLUMN}
+         group by file.name
+         on conflict (target, machine, file) do update set
+             detected_at = excluded.detected_at,
+             first_key = least(known.first_key, excluded.first_key),
+             last_key = greatest(known.last_key, excluded.last_key)"
+    )))
+    .bind(&target.full_name)
+    .bind(load.input.execution.state_machine_name())
+    .bind(&load.manifest.detected_at)
+    .bind(i32::try_from(files::name(bucket, "").chars().count() + 1).unwrap_or(i32::MAX))
+    .execute(connection)
+    .await
+    .map_err(|error| classify("write down the ranges of keys", error))
+    .map(|_| ())
 }
 
 /// What is to be said before the rows of `source` overwrite those of the target: which of them other files may have
@@ -128,17 +161,19 @@ pub(crate) async fn note(
     .execute(&mut *connection)
     .await
     .map_err(failed)?;
-    let (Names { table, key, .. }, select) = (&target.names, select_keys(&target.names.key));
+    let (Names { rows, .. }, select) = (&target.names, select_keys(&target.names));
+    let (keys, same_key, shown) =
+        (target.names.keys_of("known"), target.names.same_key("known", "staged"), target.names.shown("known"));
     sqlx::raw_sql("alter table pg_temp.sluice_filled add primary key (first_key); analyze pg_temp.sluice_filled")
         .execute(&mut *connection)
         .await
         .map_err(failed)?;
     let filled = sqlx::query_as(AssertSqlSafe(format!(
         "with found as (
-             select known.{key} from {source} staged join only {table} known on known.{key} = staged.{key}
-             where known.{key}::text collate \"C\" <= (
+             select {keys} from {source} staged join {rows} known on {same_key}
+             where {shown} collate \"C\" <= (
                  select filled.last_key from pg_temp.sluice_filled filled
-                 where filled.first_key <= known.{key}::text collate \"C\"
+                 where filled.first_key <= {shown} collate \"C\"
                  order by filled.first_key desc limit 1
              )
          )

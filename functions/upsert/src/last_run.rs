@@ -1,5 +1,9 @@
-//! `on_overlap: last_run`: a known key gets the values that this run's files say. What that may lose is said.
+//! `on_overlap: last_run`: a known key gets the values, or the row, that this run's files say. What that may lose is
+//! said.
 
+use crate::casts;
+use crate::content::Group;
+use crate::files::{self, FILES};
 use crate::key_ranges;
 use crate::load::Load;
 use crate::merged::{Keys, Merged, NAMED, select_keys};
@@ -7,11 +11,10 @@ use crate::staging::{self, STAGING};
 use crate::start::Start;
 use crate::target::Target;
 use crate::words;
-use postgres::identifiers::Names;
 use postgres::merge::{Merge, Written};
 use postgres::sql_error::classify;
 use postgres::targets;
-use sluice::contract::{BAD_ROWS_ONLY, PARTIAL, STATE_COLUMN, SharedKey, WHOLE};
+use sluice::contract::{BAD_ROWS_ONLY, DELETED_COLUMN, FILE_COLUMN, STATE_COLUMN, SharedKey, WHOLE};
 use sluice::store::Store;
 use sluice::{Error, Kind, Result};
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -34,31 +37,38 @@ pub(crate) async fn load(
     start: &Start,
 ) -> Result<(u64, Merged)> {
     drop_words(connection, target, start).await?;
+    if target.layout.per_file {
+        files::stage(connection, store.bucket(), load.results).await?;
+    }
     let rows_staged = staging::stage(connection, store, target, load.results).await?;
     let part_count = load.results.batches.iter().filter(|result| result.output.pivoted.is_some()).count();
-    // One part has each key once.
+    // One part has each key once, where files are not kept apart, and two keys do not become one.
     let (keys, source) = match part_count {
-        1 => (rows_staged, STAGING),
+        1 if !target.layout.per_file && !target.casts_keys() => (rows_staged, STAGING),
         _ => (sum_up(connection, target).await?, SUMS),
     };
     let mut merged = Merged { keys, ..Merged::default() };
-    let across_parts = match rows_staged > keys {
+    let across_parts = match source == SUMS && rows_staged > keys {
         true => count_keys(connection, target, SUMS, &format!("{PART_COUNT} > 1")).await?,
         false => Keys::default(),
     };
-    merged.notes.extend(shared(load, &across_parts));
+    merged.notes.extend(shared(load, target, &across_parts));
     if target.has_states() {
         keep_whole(connection, target, load, start, source, &mut merged).await?;
     }
     if start.is_new || start.is_reload {
         key_ranges::forget(connection, target, load, start.is_reload).await?;
     }
-    key_ranges::write(connection, target, load).await?;
+    key_ranges::write(connection, target, load, store.bucket()).await?;
     merged.notes.extend(key_ranges::note(connection, target, load, source).await?);
+    casts::fit(connection, target, source, casts::Of::Values).await?;
+    if target.deletes_rows() {
+        delete(connection, target, source, &mut merged).await?;
+    }
     let Written { inserted, updated } = Merge { names: &target.names, source }.run(connection).await?;
     (merged.inserted, merged.updated) = (inserted, updated);
     if start.is_reload {
-        merged.went(&target.delete_keys_not_in(connection, source, "").await?);
+        merged.went(&target.delete_keys_not_in(connection, source, "").await?, "");
         let jobs = targets::forget_others(connection, &target.spec.target, &load.input.execution).await?;
         merged.notes.extend(forgotten(&jobs));
     }
@@ -80,29 +90,56 @@ async fn drop_words(connection: &mut PgConnection, target: &Target<'_>, start: &
 
 /// Returns how many keys there are.
 async fn sum_up(connection: &mut PgConnection, target: &Target<'_>) -> Result<u64> {
-    let (Names { key, .. }, sums) = (&target.names, target.names.sums());
-    let state = match target.has_states() {
-        true => format!(
-            "case when bool_and({STATE_COLUMN} = {WHOLE}) then {WHOLE}
-                  when bool_and({STATE_COLUMN} = {BAD_ROWS_ONLY}) then {BAD_ROWS_ONLY}
-                  else {PARTIAL} end as {STATE_COLUMN},"
-        ),
-        false => String::new(),
+    let keys = target.names.keys_of("staged");
+    let (from, files): (_, &[&str]) = match target.layout.per_file {
+        true => {
+            let from = format!("{STAGING} staged join {FILES} file on file.number = staged.{FILE_COLUMN}");
+            (from, &["file.modified", "file.name"])
+        }
+        false => (format!("{STAGING} staged"), &[]),
     };
-    sqlx::query(AssertSqlSafe(format!(
-        "create temporary table sluice_sums on commit drop as
-             select {key}, {state} {sums}, count(*) as {PART_COUNT} from {STAGING} group by {key} order by {key}"
+    let group = Group { by: &keys, from: &from, alias: "staged", files };
+    let totals = target.content.totals(group, &target.names.values, |over| {
+        format!("{}count(*){over} as {PART_COUNT}, ", staging::state(target, "staged", over))
+    });
+    sqlx::query(AssertSqlSafe(format!("create temporary table sluice_sums on commit drop as {totals}")))
+        .execute(connection)
+        .await
+        .map_err(|error| classify("add up the parts", error))
+        .map(|summed| summed.rows_affected())
+}
+
+/// Deletes the keys whose winner says so, from the target and from `source`.
+///
+/// # Errors
+/// As [`classify`].
+pub(crate) async fn delete(
+    connection: &mut PgConnection,
+    target: &Target<'_>,
+    source: &str,
+    merged: &mut Merged,
+) -> Result<()> {
+    let (rows, same_key) = (&target.names.rows, target.names.same_key("known", "staged"));
+    let failed = |error| classify("delete the keys whose rows say so", error);
+    let deleted = sqlx::query(AssertSqlSafe(format!(
+        "delete from {rows} known using {source} staged where {same_key} and staged.{DELETED_COLUMN}"
     )))
-    .execute(connection)
+    .execute(&mut *connection)
     .await
-    .map_err(|error| classify("add up the parts", error))
-    .map(|summed| summed.rows_affected())
+    .map_err(failed)?;
+    let out = sqlx::query(AssertSqlSafe(format!("delete from {source} where {DELETED_COLUMN}")))
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    merged.keys -= out.rows_affected();
+    merged.deleted = deleted.rows_affected();
+    Ok(())
 }
 
 /// Counts the keys of `source` for which a condition holds.
 async fn count_keys(connection: &mut PgConnection, target: &Target<'_>, source: &str, condition: &str) -> Result<Keys> {
-    let (key, select) = (&target.names.key, select_keys(&target.names.key));
-    sqlx::query_as(AssertSqlSafe(format!("with found as (select {key} from {source} where {condition}) {select}")))
+    let (keys, select) = (target.names.key_list(), select_keys(&target.names));
+    sqlx::query_as(AssertSqlSafe(format!("with found as (select {keys} from {source} where {condition}) {select}")))
         .fetch_one(connection)
         .await
         .map(Keys::new)
@@ -110,7 +147,7 @@ async fn count_keys(connection: &mut PgConnection, target: &Target<'_>, source: 
 }
 
 /// What is to be said of keys that several files of the run have. Those of one part were counted by pivot.
-fn shared(load: &Load<'_>, across_parts: &Keys) -> Option<String> {
+fn shared(load: &Load<'_>, target: &Target<'_>, across_parts: &Keys) -> Option<String> {
     let batches = || load.results.batches.iter().map(|result| &result.shared);
     let within_parts: u64 = batches().map(|shared| shared.count).sum();
     // A key may be in two files of one part, and in another part as well.
@@ -123,8 +160,12 @@ fn shared(load: &Load<'_>, across_parts: &Keys) -> Option<String> {
     let by_file = by_file.map(|SharedKey { key, files: [one, other] }| format!("{key} ({one}, {other})"));
     let first: Vec<String> = by_file.chain(across_parts.first.iter().cloned()).take(NAMED).collect();
     let keys = Keys { count, first };
+    let together = match target.content.has_rows() {
+        true => "loaded as the row has it that wins",
+        false => "added up",
+    };
     Some(format!(
-        "{prefix}{} that several files of this run have {} added up: {}",
+        "{prefix}{} that several files of this run have {} {together}: {}",
         keys.counted(),
         keys.were(),
         keys.named()
@@ -152,7 +193,7 @@ async fn keep_whole(
     source: &str,
     merged: &mut Merged,
 ) -> Result<()> {
-    let Names { table, key, .. } = &target.names;
+    let (rows, same_key) = (&target.names.rows, target.names.same_key("known", "staged"));
     let is_partial = match load.results.has_unknown_keys {
         true => "true".to_owned(),
         false => format!("{STATE_COLUMN} <> {WHOLE}"),
@@ -165,8 +206,8 @@ async fn keep_whole(
     let failed = |error| classify("keep the keys that are whole", error);
     if !start.is_reload {
         sqlx::query(AssertSqlSafe(format!(
-            "delete from {source} staged using only {table} known
-             where known.{key} = staged.{key} and {is_partial}"
+            "delete from {source} staged using {rows} known
+             where {same_key} and {is_partial}"
         )))
         .execute(&mut *connection)
         .await

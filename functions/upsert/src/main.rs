@@ -1,4 +1,4 @@
-//! Loads the partial sums of a run into its PostgreSQL table, in one transaction.
+//! Loads what the parts of a run say into its PostgreSQL table, in one transaction.
 //!
 //! # Layout
 //! - [`handler`]: the order of it all.
@@ -7,18 +7,25 @@
 //! - [`transaction`]: all of it, or nothing.
 //! - [`target`]: does the spec fit the parts, and the table the spec?
 //! - [`start`]: is the target what detection assumed?
+//! - [`content`]: what the parts say, in SQL.
+//! - [`casts`]: from there to the types of the table.
 //! - [`runs`]: the table `sluice.runs`, which makes a run's effects happen once.
 //! - [`staging`]: the parts in a temporary table.
-//! - [`last_run`], [`words`]: what the staged rows mean for the target, by `on_overlap`.
+//! - [`files`]: the run's files in one.
+//! - [`last_run`], [`newest_row`], [`words`]: what the staged rows mean for the target, by `on_overlap`.
 //! - [`key_ranges`]: which files may have filled which keys.
 //! - [`merged`]: what that did.
 //! - [`prepare`]: makes the role that loads.
 
+mod casts;
+mod content;
+mod files;
 mod handler;
 mod key_ranges;
 mod last_run;
 mod load;
 mod merged;
+mod newest_row;
 mod prepare;
 mod results;
 mod runs;

@@ -1,5 +1,6 @@
 //! What a load has done to the target.
 
+use postgres::identifiers::Names;
 use sluice::{Error, Kind, Result};
 
 /// How many keys and files a note names.
@@ -39,12 +40,12 @@ impl Merged {
         })
     }
 
-    /// Counts the keys that went, and says so.
-    pub(crate) fn went(&mut self, keys: &Keys) {
-        self.deleted = keys.count;
+    /// Counts the keys that went, and says so; `or` has another reason for it.
+    pub(crate) fn went(&mut self, keys: &Keys, or: &str) {
+        self.deleted += keys.count;
         if keys.count > 0 {
             self.notes.push(format!(
-                "{} went, since no file that counts has them any more: {}",
+                "{} went, since no file that counts has them any more{or}: {}",
                 keys.counted(),
                 keys.named()
             ));
@@ -111,9 +112,10 @@ pub(crate) fn named(first: &[String], count: usize) -> String {
     format!("{}{more}", first.join(", "))
 }
 
-/// What counts and names the rows of a query `found`, whose only column is `key`.
-pub(crate) fn select_keys(key: &str) -> String {
-    format!("select count(*), array(select {key}::text from found order by {key} limit {NAMED}) from found")
+/// What counts and names the rows of a query `found`, whose columns are the keys.
+pub(crate) fn select_keys(names: &Names) -> String {
+    let (shown, keys) = (names.shown("found"), names.keys_of("found"));
+    format!("select count(*), array(select {shown} from found order by {keys} limit {NAMED}) from found")
 }
 
 #[cfg(test)]
@@ -124,10 +126,10 @@ mod tests {
     fn the_first_ones_are_named() {
         let first = vec!["a".to_owned(), "b".to_owned()];
         let mut merged = Merged::default();
-        merged.went(&Keys::default());
+        merged.went(&Keys::default(), "");
         merged.got_smaller(&Keys::default());
         assert!(merged.notes.is_empty());
-        merged.went(&Keys { count: 2, first: first.clone() });
+        merged.went(&Keys { count: 2, first: first.clone() }, "");
         merged.are_partial(&Keys { count: 3, first });
         assert!(
             merged.notes[0].starts_with("2 keys went") && merged.notes[0].ends_with(": a, b"),

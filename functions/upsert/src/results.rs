@@ -87,6 +87,11 @@ impl<'a> Results<'a> {
         self.batches.iter().map(|result| result.output.files_bad).sum()
     }
 
+    /// Whether a file or a row is in quarantine.
+    pub(crate) fn sets_aside(&self) -> bool {
+        self.batches.iter().any(|result| result.output.files_bad + result.output.rows_rejected > 0)
+    }
+
     /// How many files changed or vanished after they were listed.
     pub(crate) fn files_changed(&self) -> u64 {
         self.batches.iter().map(|result| result.output.files_changed).sum()

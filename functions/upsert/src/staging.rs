@@ -1,11 +1,13 @@
-//! The partial sums of a run, in a temporary table that is gone with the transaction.
+//! What the parts of a run say, in a temporary table that is gone with the transaction.
 
+use crate::casts::{self, Cast};
+use crate::content::Group;
 use crate::results::Results;
 use crate::target::Target;
-use postgres::arrays::{self, Element, SMALL_ROWS};
-use postgres::identifiers::Names;
+use postgres::arrays::{self, SMALL_ROWS};
+use postgres::identifiers::{Names, quoted};
 use postgres::sql_error::classify;
-use sluice::contract::{ColumnKind, FILE_COLUMN, ObjectRef, STATE_COLUMN};
+use sluice::contract::{BAD_ROWS_ONLY, ColumnKind, FILE_COLUMN, ObjectRef, PARTIAL, STATE_COLUMN, WHOLE};
 use sluice::store::{Pinned, Store};
 use sluice::{Error, Kind, Result};
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -13,11 +15,13 @@ use sqlx::{AssertSqlSafe, PgConnection};
 /// The staging table. It lives in the session's own schema, under a name that no target can shadow.
 pub(crate) const STAGING: &str = "pg_temp.sluice_staging";
 
-/// Puts the parts of a run into a staging table, once the target is there. Returns how many rows there are in it.
+/// Puts the parts of a run into a staging table, once the target is there, with each key once: of each file, where they
+/// are kept apart, else of each part. Returns how many rows the parts have.
 ///
 /// # Errors
 /// `Misconfigured` if a part is not there any more, `TransientFailure` if its bytes stop coming, `InvariantBroken` if
-/// it has not the rows that pivot counted; others as [`classify`].
+/// it has not the rows that pivot counted, `InvalidSource` if a key does not fit the target's type; others as
+/// [`classify`].
 pub(crate) async fn stage(
     connection: &mut PgConnection,
     store: &Store,
@@ -36,24 +40,65 @@ pub(crate) async fn stage(
         }
         rows_staged += rows;
     }
+    casts::fit(connection, target, STAGING, casts::Of::Keys).await?;
+    if target.casts_keys() || !target.spec.is_usual() {
+        group(connection, target).await?;
+    }
     Ok(rows_staged)
 }
 
 async fn create(connection: &mut PgConnection, target: &Target<'_>) -> Result<()> {
-    let (Names { table, key, .. }, list) = (&target.names, target.names.list());
-    let file = if target.keeps_words() { format!("0::bigint as {FILE_COLUMN}, ") } else { String::new() };
-    let state = if target.has_states() { format!("0::smallint as {STATE_COLUMN}, ") } else { String::new() };
-    let not_null = target.names.each(|name| format!("alter {name} set not null"));
+    let Names { table, .. } = &target.names;
+    let file = target.layout.per_file.then(|| format!("0::bigint as {FILE_COLUMN}"));
+    let state = target.has_states().then(|| format!("0::smallint as {STATE_COLUMN}"));
     // From the target's own columns, whose collations a comparison needs.
+    let keys = target.columns.iter().filter(|column| column.is_key).map(|column| match column.cast {
+        Cast::None => column.quoted.clone(),
+        Cast::All | Cast::If(_) => format!("null::{} as {}", column.kind.sql(), column.quoted),
+    });
+    let content = target.content.columns.iter().map(|column| format!("null::{} as {}", column.sql(), column.quoted));
+    let columns = file.into_iter().chain(state).chain(keys).chain(content).collect::<Vec<_>>().join(", ");
+    let never_null = target.content.columns.iter().filter(|column| column.is_zero_if_empty);
+    let never_null = target.names.keys.iter().chain(never_null.map(|column| &column.quoted));
+    let not_null = never_null.map(|name| format!("alter {name} set not null")).collect::<Vec<_>>().join(", ");
     sqlx::raw_sql(AssertSqlSafe(format!(
-        "create temporary table sluice_staging on commit drop as
-             select {file}{state}{key}, {list} from {table} with no data;
-         alter table {STAGING} alter {key} set not null, {not_null}"
+        "create temporary table sluice_staging on commit drop as select {columns} from {table} with no data;
+         alter table {STAGING} {not_null}"
     )))
     .execute(connection)
     .await
     .map_err(|error| classify("create the staging table", error))
     .map(|_| ())
+}
+
+/// Makes one row of all that one file, or one run, says of a key.
+async fn group(connection: &mut PgConnection, target: &Target<'_>) -> Result<()> {
+    let file = if target.layout.per_file { format!("staged.{FILE_COLUMN}, ") } else { String::new() };
+    let by = format!("{file}{}", target.names.keys_of("staged"));
+    let group = Group { by: &by, from: &format!("{STAGING} staged"), alias: "staged", files: &[] };
+    let grouped = target.content.combined(group, |over| state(target, "staged", over));
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "create temporary table sluice_grouped on commit drop as {grouped};
+         drop table {STAGING};
+         alter table pg_temp.sluice_grouped rename to sluice_staging"
+    )))
+    .execute(connection)
+    .await
+    .map_err(|error| classify("put together what the parts say of a key", error))
+    .map(|_| ())
+}
+
+/// Whether all rows of a key are in what several rows say together, as a column with a comma behind it; nothing where
+/// all are. `over`: of which rows.
+pub(crate) fn state(target: &Target<'_>, alias: &str, over: &str) -> String {
+    match target.has_states() {
+        true => format!(
+            "(case when bool_and({alias}.{STATE_COLUMN} = {WHOLE}){over} then {WHOLE}
+                   when bool_and({alias}.{STATE_COLUMN} = {BAD_ROWS_ONLY}){over} then {BAD_ROWS_ONLY}
+                   else {PARTIAL} end)::smallint as {STATE_COLUMN}, "
+        ),
+        false => String::new(),
+    }
 }
 
 /// Streams a part into the staging table. Returns how many rows it has.
@@ -72,13 +117,16 @@ async fn add(
             return Err(Error::new(Kind::Misconfigured, format!("{} is no longer what pivot wrote", part.key)));
         }
     };
-    let columns = columns(target);
-    let (names, elements): (Vec<&str>, Vec<Element>) = columns.iter().copied().unzip();
+    let (mut names, mut kinds) = (Vec::new(), Vec::<ColumnKind>::new());
+    for column in target.layout.columns() {
+        names.push(quoted(&column.name)?);
+        kinds.push(column.kind);
+    }
     let list = names.join(", ");
     if rows <= SMALL_ROWS {
         let bytes = body.collect().await.map_err(interrupted)?.into_bytes();
-        if let Some(columns) = arrays::columns(&bytes, &elements) {
-            let arrays = (1..=elements.len()).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ");
+        if let Some(columns) = arrays::columns(&bytes, &kinds) {
+            let arrays = (1..=kinds.len()).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ");
             let insert = format!("insert into {STAGING} ({list}) select * from unnest({arrays})");
             let insert =
                 columns.into_iter().fold(sqlx::query(AssertSqlSafe(insert)), |insert, column| insert.bind(column));
@@ -101,16 +149,4 @@ async fn add(
         }
     }
     copy.finish().await.map_err(failed)
-}
-
-/// The columns of a part, quoted, with their types.
-fn columns<'t>(target: &'t Target<'_>) -> Vec<(&'t str, Element)> {
-    let file = target.keeps_words().then_some((FILE_COLUMN, Element::Integer));
-    let state = target.has_states().then_some((STATE_COLUMN, Element::Smallint));
-    let key = match target.layout.keys.first().map(|key| key.kind) {
-        Some(ColumnKind::Date) => Element::Date,
-        _ => Element::Text,
-    };
-    let values = target.names.values.iter().map(|name| (name.as_str(), Element::Numeric));
-    file.into_iter().chain(state).chain([(target.names.key.as_str(), key)]).chain(values).collect()
 }

@@ -3,6 +3,7 @@
 use crate::load::Load;
 use postgres::targets::{self, Known};
 use sluice::contract::{Loaded, Manifest};
+use sluice::spec::OnOverlap;
 use sluice::{Error, Kind, Result};
 use sqlx::PgConnection;
 
@@ -72,8 +73,8 @@ pub(crate) fn is_as_assumed(loaded: Option<&Loaded>, manifest: &Manifest) -> boo
 /// Refuses a reload that cannot be all of what there is.
 ///
 /// # Errors
-/// `StaleRun` if a file changed meanwhile; `Misconfigured` if nobody asked for it, and no words are kept by which to
-/// tell what would be lost.
+/// `StaleRun` if a file changed meanwhile; `Misconfigured` if nobody asked for it, and nothing is kept by which to tell
+/// what would be lost.
 pub(crate) fn refuse_reload(load: &Load<'_>) -> Result<()> {
     let Load { manifest, results, spec, .. } = load;
     if !manifest.reload {
@@ -83,10 +84,17 @@ pub(crate) fn refuse_reload(load: &Load<'_>) -> Result<()> {
         let what = format!("{changed}; a reload takes all files or none: start again");
         return Err(Error::new(Kind::StaleRun, what));
     }
-    if manifest.is_reload_by_itself && !spec.target.on_overlap.keeps_words() {
+    let is_known = match spec.target.on_overlap {
+        OnOverlap::AllFiles | OnOverlap::NewestFile => true,
+        // A row that is set aside may have won before.
+        OnOverlap::NewestRow => !results.sets_aside(),
+        OnOverlap::LastRun => false,
+    };
+    if manifest.is_reload_by_itself && !is_known {
         let what = format!(
-            "target {}: with on_overlap last_run a reload has to be asked for: {{\"reload\": true}}",
-            spec.target.full_name()
+            "target {}: with on_overlap {} a reload has to be asked for: {{\"reload\": true}}",
+            spec.target.full_name(),
+            spec.target.on_overlap.as_str()
         );
         return Err(Error::new(Kind::Misconfigured, what));
     }

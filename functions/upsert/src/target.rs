@@ -1,14 +1,17 @@
 //! The target of a load: does the spec fit the parts, and what are the names? Made if it is missing, and checked before
 //! a byte is loaded.
 
+use crate::casts::{self, Cast, cast};
+use crate::content::Content;
 use crate::merged::{Keys, select_keys};
-use postgres::identifiers::Names;
-use postgres::preflight::Wanted;
+use postgres::identifiers::{Names, quoted};
+use postgres::preflight::{Existing, Wanted, WantedColumn};
 use postgres::sql_error::classify;
-use sluice::contract::{ColumnKind, Layout, PivotResult};
-use sluice::spec::Spec;
+use sluice::contract::{Layout, PartContent, PivotResult, Says};
+use sluice::spec::{ColumnKind, Spec, TableColumn};
 use sluice::{Error, Kind, Result};
 use sqlx::{AssertSqlSafe, PgConnection};
+use std::collections::BTreeMap;
 
 /// A target, for parts as pivot describes them.
 #[derive(Debug)]
@@ -21,8 +24,31 @@ pub(crate) struct Target<'a> {
     pub full_name: String,
     /// How the parts are made.
     pub layout: Layout,
-    /// Its value columns, not quoted.
-    pub values: Vec<String>,
+    /// What they say of a key.
+    pub content: Content,
+    /// The columns that are loaded: the keys in their order, then the others by name. What the table has is known once
+    /// it was prepared.
+    pub columns: Vec<TargetColumn>,
+}
+
+/// A column of the target.
+#[derive(Debug)]
+pub(crate) struct TargetColumn {
+    /// Its name, not quoted.
+    pub name: String,
+    /// The same, quoted.
+    pub quoted: String,
+    /// The type of what is loaded.
+    pub kind: ColumnKind,
+    /// Whether it is a key.
+    pub is_key: bool,
+    /// Its type, as `format_type` has it.
+    pub sql_type: String,
+    /// Its collation, quoted.
+    pub collation: Option<String>,
+    /// How values become those of its type.
+    pub cast: Cast,
+    is_not_null: bool,
 }
 
 impl<'a> Target<'a> {
@@ -31,15 +57,28 @@ impl<'a> Target<'a> {
     /// # Errors
     /// `Misconfigured` for parts that are not what pivot makes of this spec.
     pub(crate) fn new(spec: &'a Spec, parts: &[PivotResult]) -> Result<Self> {
-        let (target, values) = (&spec.target, spec.value_columns());
-        // Others than one key are refused when the spec is checked.
-        let key = spec.shape.keys.first().map_or("", String::as_str);
+        let (target, keys, layout) = (&spec.target, &spec.shape.keys, Layout::of(spec));
+        let column = |column: TableColumn<'_>| -> Result<TargetColumn> {
+            let wanted = target.types.get(&column.name).map(|kind| casts::format_type(*kind));
+            let sql_type = wanted.unwrap_or_else(|| casts::format_kind(column.kind).to_owned());
+            Ok(TargetColumn {
+                quoted: quoted(&column.name)?,
+                is_key: keys.contains(&column.name),
+                kind: column.kind,
+                cast: cast(column.kind, &sql_type).unwrap_or(Cast::None),
+                name: column.name,
+                sql_type,
+                collation: None,
+                is_not_null: column.is_not_null,
+            })
+        };
         let target = Self {
             spec,
-            names: Names::new(&target.schema, &target.table, key, &values)?,
+            names: Names::new(&target.schema, &target.table, keys, &spec.value_columns())?,
             full_name: target.full_name(),
-            layout: Layout::of(spec),
-            values,
+            content: Content::new(&layout)?,
+            layout,
+            columns: spec.table_columns().into_iter().map(column).collect::<Result<_>>()?,
         };
         match parts.iter().find(|part| part.layout != target.layout) {
             None => Ok(target),
@@ -60,24 +99,69 @@ impl<'a> Target<'a> {
         self.layout.has_states
     }
 
-    /// The type of its key column in SQL.
-    pub(crate) fn key_type(&self) -> &'static str {
-        self.layout.keys.first().map_or(ColumnKind::Text, |key| key.kind).sql()
+    /// The columns of sums and counts, which can get smaller only if what files say does; quoted.
+    pub(crate) fn added_up(&self) -> impl Iterator<Item = &String> {
+        let is_added_up = |says: Says| matches!(says, Says::Sum { .. } | Says::Count);
+        let words = match &self.layout.content {
+            PartContent::Values(words) => &words[..],
+            PartContent::Rows { .. } => &[],
+        };
+        words.iter().zip(&self.names.values).filter(move |(word, _)| is_added_up(word.says)).map(|(_, name)| name)
     }
 
-    /// Makes the table if the spec asks for that and it is missing, then checks it. `deletes`: the load may have to
-    /// delete rows.
+    /// Whether a row may say that its key is to be deleted.
+    pub(crate) fn deletes_rows(&self) -> bool {
+        self.spec.shape.rows.as_ref().is_some_and(|rows| rows.delete_when.is_some())
+    }
+
+    /// The columns, quoted, in which keys agree for which the newest file speaks alone; `None`: all keys.
+    pub(crate) fn newest_per(&self) -> Option<Vec<String>> {
+        let per = &self.spec.target.newest_per;
+        let group = self.columns.iter().filter(|column| per.contains(&column.name)).map(|column| column.quoted.clone());
+        Some(group.collect()).filter(|group: &Vec<String>| !group.is_empty() && group.len() < self.names.keys.len())
+    }
+
+    /// Whether keys get another type, in which two of them may be one.
+    pub(crate) fn casts_keys(&self) -> bool {
+        self.columns.iter().any(|column| column.is_key && column.cast != Cast::None)
+    }
+
+    /// Whether a table of these columns is about keys of the target's names and types.
+    pub(crate) fn has_same_key(&self, columns: &BTreeMap<String, String>) -> bool {
+        let mut keys = self.columns.iter().filter(|column| column.is_key);
+        keys.all(|key| columns.get(&key.name).is_some_and(|sql_type| *sql_type == key.sql_type))
+    }
+
+    /// Makes the table if the spec asks for that and it is missing, gives it the columns that it lacks if the spec asks
+    /// for that, then checks it. `deletes`: the load may have to delete rows.
     ///
     /// # Errors
     /// `Misconfigured`, with everything that an operator has to put right.
-    pub(crate) async fn prepare(&self, connection: &mut PgConnection, deletes: bool) -> Result<()> {
+    pub(crate) async fn prepare(&mut self, connection: &mut PgConnection, deletes: bool) -> Result<()> {
         let Spec { target, shape, .. } = self.spec;
+        // A type that takes none of the values is refused before it is made.
+        let misfits = self.columns.iter().filter(|column| cast(column.kind, &column.sql_type).is_none());
+        let misfits: Vec<String> = misfits
+            .map(|column| {
+                let (name, kind) = (&column.name, column.kind.sql());
+                format!("the column {name:?} cannot be {}, for its values are {kind}", column.sql_type)
+            })
+            .collect();
+        self.refuse(&misfits)?;
+        let columns = self.columns.iter().map(|column| {
+            let (kind, sql_type) = (column.kind, column.sql_type.clone());
+            let is_given = target.types.contains_key(&column.name);
+            let accepts = {
+                let wanted = sql_type.clone();
+                move |there: &str| if is_given { there == wanted } else { cast(kind, there).is_some() }
+            };
+            (column.name.clone(), WantedColumn { sql_type, accepts: Box::new(accepts) })
+        });
+        let columns: BTreeMap<String, WantedColumn> = columns.collect();
         let wanted = Wanted {
             schema: &target.schema,
             table: &target.table,
-            columns: (self.values.iter().map(|name| (name.as_str(), "numeric")))
-                .chain(shape.keys.iter().map(|key| (key.as_str(), self.key_type())))
-                .collect(),
+            columns: columns.iter().map(|(name, column)| (name.as_str(), column)).collect(),
             key: &shape.keys,
             privileges: match deletes {
                 false => &["SELECT", "INSERT", "UPDATE"],
@@ -89,7 +173,28 @@ impl<'a> Target<'a> {
             self.create(connection).await?;
             relation = wanted.relation(connection).await?;
         }
-        let problems = wanted.problems(connection, relation.as_deref()).await?;
+        let is_table = matches!(relation.as_deref(), Some("r" | "p"));
+        let mut existing = wanted.existing_columns(connection).await?;
+        if target.add_columns && is_table && self.add_columns(connection, &existing).await? {
+            existing = wanted.existing_columns(connection).await?;
+        }
+        self.refuse(&wanted.problems(connection, relation.as_deref()).await?)?;
+        if relation.as_deref() == Some("p") {
+            self.names.set_partitioned();
+        }
+        for column in &mut self.columns {
+            if let Some(there) = existing.get(&column.name) {
+                column.cast = cast(column.kind, &there.sql_type).unwrap_or(Cast::None);
+                column.sql_type.clone_from(&there.sql_type);
+                column.collation.clone_from(&there.collation);
+            }
+        }
+        let json = self.columns.iter().filter(|column| column.sql_type == "json");
+        self.names.json = json.map(|column| column.quoted.clone()).collect();
+        Ok(())
+    }
+
+    fn refuse(&self, problems: &[String]) -> Result<()> {
         match problems.is_empty() {
             true => Ok(()),
             false => {
@@ -110,12 +215,13 @@ impl<'a> Target<'a> {
         source: &str,
         condition: &str,
     ) -> Result<Keys> {
-        let (Names { table, key, .. }, select) = (&self.names, select_keys(&self.names.key));
+        let (Names { rows, .. }, select) = (&self.names, select_keys(&self.names));
+        let (returned, same_key) = (self.names.keys_of("known"), self.names.same_key("other", "known"));
         sqlx::query_as(AssertSqlSafe(format!(
             "with found as (
-                 delete from only {table} known
-                 where not exists (select from {source} other where other.{key} = known.{key}) {condition}
-                 returning known.{key}
+                 delete from {rows} known
+                 where not exists (select from {source} other where {same_key}) {condition}
+                 returning {returned}
              )
              {select}"
         )))
@@ -126,13 +232,37 @@ impl<'a> Target<'a> {
     }
 
     async fn create(&self, connection: &mut PgConnection) -> Result<()> {
-        let (Names { table, key, .. }, key_type) = (&self.names, self.key_type());
-        let values = self.names.each(|name| format!("{name} numeric not null"));
-        sqlx::query(AssertSqlSafe(format!("create table {table} ({key} {key_type} not null unique, {values})")))
+        let (Names { table, .. }, keys) = (&self.names, self.names.key_list());
+        let columns = self.columns.iter().map(|column| {
+            let not_null = if column.is_not_null { " not null" } else { "" };
+            format!("{} {}{not_null}", column.quoted, column.sql_type)
+        });
+        let columns = columns.collect::<Vec<_>>().join(", ");
+        sqlx::query(AssertSqlSafe(format!("create table {table} ({columns}, primary key ({keys}))")))
             .execute(connection)
             .await
             .map_err(|error| classify(format!("create the table {}", self.full_name), error))
             .map(|_| ())
+    }
+
+    /// Adds what the table lacks beside its keys. Says whether that was anything.
+    async fn add_columns(&self, connection: &mut PgConnection, existing: &BTreeMap<String, Existing>) -> Result<bool> {
+        let missing = self.columns.iter().filter(|column| !column.is_key && !existing.contains_key(&column.name));
+        let missing: Vec<String> = missing
+            .map(|column| {
+                // Of rows that are there no file says anything, which is 0 of a sum or count.
+                let empty = if column.is_not_null { " not null default 0" } else { "" };
+                format!("add column {} {}{empty}", column.quoted, column.sql_type)
+            })
+            .collect();
+        if missing.is_empty() {
+            return Ok(false);
+        }
+        sqlx::raw_sql(AssertSqlSafe(format!("alter table {} {}", self.names.table, missing.join(", "))))
+            .execute(connection)
+            .await
+            .map_err(|error| classify(format!("add columns to the table {}", self.full_name), error))
+            .map(|_| true)
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::last_run;
 use crate::load::Load;
 use crate::merged::Merged;
+use crate::newest_row;
 use crate::runs::{self, Recorded, Run};
 use crate::start::{Start, is_as_assumed, refuse_reload};
 use crate::target::Target;
@@ -13,6 +14,7 @@ use postgres::sql_error::classify;
 use postgres::targets;
 use sluice::contract::{Loaded, Mode, PivotResult, UpsertOutput};
 use sluice::ledger::Certainty;
+use sluice::spec::OnOverlap;
 use sluice::store::Store;
 use sluice::{Error, Kind, Result};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -38,7 +40,7 @@ pub(crate) enum Done {
 ///
 /// # Errors
 /// `StaleRun` if a newer run is in the table, `Misconfigured` if the table does not fit; others as
-/// [`refuse_reload`], [`words::load`], [`last_run::load`] and [`classify`].
+/// [`refuse_reload`], [`words::load`], [`newest_row::load`], [`last_run::load`] and [`classify`].
 pub(crate) async fn load(
     connection: &mut PgConnection,
     store: &Store,
@@ -49,10 +51,11 @@ pub(crate) async fn load(
         return Err(Error::new(Kind::InvalidEvent, "a manifest without batches"));
     }
     let Load { input, spec, manifest, results } = load;
-    let target = Target::new(spec, &results.batches)?;
+    let mut target = Target::new(spec, &results.batches)?;
+    let full_name = target.full_name.clone();
     let run = Run {
         execution: &input.execution,
-        target: &target.full_name,
+        target: &full_name,
         detected_at: &manifest.detected_at,
         skipped: manifest.skipped,
     };
@@ -72,7 +75,8 @@ pub(crate) async fn load(
     if let Some(recorded) = recorded {
         return Ok(Done::Committed { recorded: Box::new(recorded), loaded: known.written });
     }
-    target.prepare(&mut transaction, target.keeps_words() || manifest.reload).await?;
+    let deletes = target.keeps_words() || target.deletes_rows() || manifest.reload;
+    target.prepare(&mut transaction, deletes).await?;
     let record = known.record();
     if !is_as_assumed(record.loaded.as_ref(), manifest) {
         return Ok(Done::Nothing(UpsertOutput { mode: input.mode, record: Some(record), ..UpsertOutput::default() }));
@@ -80,9 +84,12 @@ pub(crate) async fn load(
     refuse_reload(load)?;
     targets::claim(&mut transaction, &spec.target, &input.execution, &known).await?;
     let start = Start::new(&mut transaction, &known, load).await?;
-    let (rows_staged, merged) = match target.keeps_words() {
-        true => words::load(&mut transaction, store, &target, load, &start).await?,
-        false => last_run::load(&mut transaction, store, &target, load, &start).await?,
+    let (rows_staged, merged) = match spec.target.on_overlap {
+        OnOverlap::AllFiles | OnOverlap::NewestFile => {
+            words::load(&mut transaction, store, &target, load, &start).await?
+        }
+        OnOverlap::NewestRow => newest_row::load(&mut transaction, store, &target, load, &start).await?,
+        OnOverlap::LastRun => last_run::load(&mut transaction, store, &target, load, &start).await?,
     };
     let output = output(load, rows_staged, &merged)?;
     let Start { generation, after, .. } = start;

@@ -5,7 +5,6 @@
 //!
 //! # Layout
 //! - `table`: the table of words.
-//! - `files`: the run's files.
 //! - `replace`: from the words before to those after the run.
 //! - `loss`: what a reload that nobody asked for would lose.
 //! - `pairs`: files that say the same of a key.
@@ -14,7 +13,6 @@
 //! - `total`: from words to rows of the target.
 
 mod alike;
-mod files;
 mod loss;
 mod pairs;
 mod repeated;
@@ -22,8 +20,10 @@ mod replace;
 mod table;
 mod total;
 
-pub(crate) use table::{Words, drop_words};
+pub(crate) use table::{Words, columns, drop_words, table_name};
 
+use crate::casts;
+use crate::files;
 use crate::load::Load;
 use crate::merged::Merged;
 use crate::staging;
@@ -66,6 +66,7 @@ pub(crate) async fn load(
         merged.notes.push(note);
     }
     (merged.bad, merged.repeated) = (repeats.bad_count(), repeats.own_count());
+    casts::fit(connection, target, total::TOTALS, casts::Of::Values).await?;
     // With all_files, files that come for the first time only add to what others say.
     let is_newest_file = target.spec.target.on_overlap == OnOverlap::NewestFile;
     if !start.is_new && (is_newest_file || has_come_again || merged.bad > 0 || start.is_reload) {

@@ -3,6 +3,7 @@
 //! delayed acknowledgements; the driver does not turn the first one off).
 
 use copy_binary::Columns;
+use sluice::spec::ColumnKind;
 use sqlx::Postgres;
 use sqlx::encode::{Encode, IsNull};
 use sqlx::error::BoxDynError;
@@ -15,34 +16,22 @@ pub const SMALL_ROWS: u64 = 1_000;
 /// A column as PostgreSQL takes an array: its dimensions, the type of its elements, then each with its length, as COPY
 /// has it too.
 pub struct Array {
-    element: Element,
+    kind: ColumnKind,
     bytes: Vec<u8>,
 }
 
-/// The type of a column: OIDs of the type and of its array (`pg_type.dat` of PostgreSQL's source).
-#[derive(Clone, Copy, Debug)]
-pub enum Element {
-    /// `bigint`.
-    Integer,
-    /// `date`.
-    Date,
-    /// `numeric`.
-    Numeric,
-    /// `smallint`.
-    Smallint,
-    /// `text`.
-    Text,
-}
-
-impl Element {
-    fn oids(self) -> (u32, u32) {
-        match self {
-            Self::Integer => (20, 1016),
-            Self::Date => (1082, 1182),
-            Self::Numeric => (1700, 1231),
-            Self::Smallint => (21, 1005),
-            Self::Text => (25, 1009),
-        }
+/// The OIDs of a type and of its array (`pg_type.dat` of PostgreSQL's source).
+fn oids(kind: ColumnKind) -> (u32, u32) {
+    match kind {
+        ColumnKind::Bigint => (20, 1016),
+        ColumnKind::Boolean => (16, 1000),
+        ColumnKind::Date => (1082, 1182),
+        ColumnKind::Jsonb => (3802, 3807),
+        ColumnKind::Numeric => (1700, 1231),
+        ColumnKind::Smallint => (21, 1005),
+        ColumnKind::Text => (25, 1009),
+        ColumnKind::Timestamp => (1114, 1115),
+        ColumnKind::Timestamptz => (1184, 1185),
     }
 }
 
@@ -60,17 +49,17 @@ impl Encode<'_, Postgres> for Array {
     }
 
     fn produces(&self) -> Option<PgTypeInfo> {
-        Some(PgTypeInfo::with_oid(Oid(self.element.oids().1)))
+        Some(PgTypeInfo::with_oid(Oid(oids(self.kind).1)))
     }
 }
 
 /// Turns the rows of a part into an array per column; `None` if it is not a part with these columns, about which COPY
 /// has more to say.
-pub fn columns(part: &[u8], elements: &[Element]) -> Option<Vec<Array>> {
-    let Columns { row_count, fields } = copy_binary::columns(part, elements.len())?;
+pub fn columns(part: &[u8], kinds: &[ColumnKind]) -> Option<Vec<Array>> {
+    let Columns { row_count, fields } = copy_binary::columns(part, kinds.len())?;
     let dimensions = i32::from(row_count > 0);
-    let arrays = elements.iter().zip(fields).map(|(&element, fields)| {
-        let (oid, _) = element.oids();
+    let arrays = kinds.iter().zip(fields).map(|(&kind, fields)| {
+        let (oid, _) = oids(kind);
         let mut bytes = Vec::with_capacity(20 + fields.len());
         bytes.extend_from_slice(&dimensions.to_be_bytes());
         // No nulls.
@@ -81,7 +70,7 @@ pub fn columns(part: &[u8], elements: &[Element]) -> Option<Vec<Array>> {
             bytes.extend_from_slice(&1_i32.to_be_bytes());
         }
         bytes.extend_from_slice(&fields);
-        Array { element, bytes }
+        Array { kind, bytes }
     });
     Some(arrays.collect())
 }
@@ -99,10 +88,10 @@ mod tests {
             row.iter().for_each(|text| write_text(text, &mut part).unwrap());
         }
         part.extend_from_slice(END);
-        let arrays = columns(&part, &[Element::Text, Element::Text]).unwrap();
+        let arrays = columns(&part, &[ColumnKind::Text, ColumnKind::Text]).unwrap();
         let head = [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 25, 0, 0, 0, 2, 0, 0, 0, 1];
         assert_eq!(arrays[0].bytes, [&head[..], &[0, 0, 0, 1, b'a', 0, 0, 0, 0]].concat());
         assert_eq!(arrays[1].bytes, [&head[..], &[0, 0, 0, 0, 0, 0, 0, 2, b'b', b'c']].concat());
-        assert!(columns(&part, &[Element::Text]).is_none());
+        assert!(columns(&part, &[ColumnKind::Text]).is_none());
     }
 }

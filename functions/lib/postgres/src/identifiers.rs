@@ -1,6 +1,7 @@
 //! Names in SQL text: checked and quoted. Values are never part of it: they are bound.
 
 use sluice::{Error, Kind, Result};
+use std::collections::BTreeSet;
 
 /// PostgreSQL cuts longer names short, in bytes ("SQL Syntax, Identifiers and Key Words").
 pub const MAX_IDENTIFIER_BYTES: usize = 63;
@@ -18,28 +19,65 @@ pub fn quoted(name: &str) -> Result<String> {
     Ok(format!("\"{}\"", name.replace('"', "\"\"")))
 }
 
-/// The names of a table with one key column, quoted.
+/// The names of a table with its key columns, quoted.
 #[derive(Clone, Debug)]
 pub struct Names {
     /// The table with its schema.
     pub table: String,
-    /// The key column.
-    pub key: String,
-    /// The value columns.
+    /// The same as rows are looked for in it: without those of tables that inherit from it, but with those of its
+    /// partitions.
+    pub rows: String,
+    /// The key columns, one at least.
+    pub keys: Vec<String>,
+    /// The other columns that are loaded.
     pub values: Vec<String>,
+    /// Those of them that are `json`, which knows no equality.
+    pub json: BTreeSet<String>,
 }
 
 impl Names {
-    /// Quotes them.
+    /// Quotes them. Of a table that has no partitions, and no columns of the type `json`.
     ///
     /// # Errors
     /// As [`quoted`].
-    pub fn new(schema: &str, table: &str, key: &str, values: &[String]) -> Result<Self> {
-        Ok(Self {
-            table: format!("{}.{}", quoted(schema)?, quoted(table)?),
-            key: quoted(key)?,
-            values: values.iter().map(|name| quoted(name)).collect::<Result<_>>()?,
-        })
+    pub fn new(schema: &str, table: &str, keys: &[String], values: &[String]) -> Result<Self> {
+        let all = |names: &[String]| names.iter().map(|name| quoted(name)).collect::<Result<Vec<_>>>();
+        let table = format!("{}.{}", quoted(schema)?, quoted(table)?);
+        let rows = format!("only {table}");
+        Ok(Self { table, rows, keys: all(keys)?, values: all(values)?, json: BTreeSet::new() })
+    }
+
+    /// Says that the table has partitions.
+    pub fn set_partitioned(&mut self) {
+        self.rows.clone_from(&self.table);
+    }
+
+    /// The key columns with commas between.
+    pub fn key_list(&self) -> String {
+        self.keys.join(", ")
+    }
+
+    /// The key columns of a table or alias, with commas between.
+    pub fn keys_of(&self, alias: &str) -> String {
+        qualified(alias, &self.keys)
+    }
+
+    /// The key of a row of a table or alias as people read it, a text: one column as it is, several with commas
+    /// between.
+    pub fn shown(&self, alias: &str) -> String {
+        match &self.keys[..] {
+            [key] => format!("{alias}.{key}::text"),
+            keys => {
+                let keys: Vec<String> = keys.iter().map(|key| format!("{alias}.{key}::text collate \"C\"")).collect();
+                format!("concat_ws(', ', {})", keys.join(", "))
+            }
+        }
+    }
+
+    /// That two rows have the same key.
+    pub fn same_key(&self, one: &str, other: &str) -> String {
+        let same: Vec<String> = self.keys.iter().map(|key| format!("{one}.{key} = {other}.{key}")).collect();
+        same.join(" and ")
     }
 
     /// The value columns with commas between.
@@ -54,18 +92,26 @@ impl Names {
 
     /// The value columns of a table or alias, with commas between.
     pub fn of(&self, alias: &str) -> String {
-        self.each(|name| format!("{alias}.{name}"))
+        qualified(alias, &self.values)
     }
 
-    /// The sums of the value columns, under their names. Zeros at the end go: 1.50 and 1.5 are to be one value.
-    pub fn sums(&self) -> String {
-        self.each(|name| format!("trim_scale(sum({name})) as {name}"))
+    /// The same, as they can be compared.
+    pub fn compared(&self, alias: &str) -> String {
+        self.each(|name| match self.json.contains(name) {
+            true => format!("{alias}.{name}::jsonb"),
+            false => format!("{alias}.{name}"),
+        })
     }
 
     /// Sets each value column to that of a table or alias.
     pub fn set_from(&self, alias: &str) -> String {
         self.each(|name| format!("{name} = {alias}.{name}"))
     }
+}
+
+/// Columns of a table or alias, with commas between.
+pub fn qualified(alias: &str, columns: &[String]) -> String {
+    columns.iter().map(|name| format!("{alias}.{name}")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -75,11 +121,23 @@ mod tests {
     #[test]
     fn names_are_quoted() {
         let nasty = "x\"; drop table y; --";
-        let names = Names::new(nasty, nasty, nasty, &[nasty.to_owned()]).unwrap();
+        let nasties = [nasty.to_owned()];
+        let names = Names::new(nasty, nasty, &nasties, &nasties).unwrap();
         let quoted = "\"x\"\"; drop table y; --\"";
         assert_eq!(names.table, format!("{quoted}.{quoted}"));
-        assert_eq!([names.key.clone(), names.list()], [quoted, quoted]);
+        assert_eq!([names.key_list(), names.list()], [quoted, quoted]);
         assert_eq!(names.set_from("staged"), format!("{quoted} = staged.{quoted}"));
+    }
+
+    #[test]
+    fn keys_of_several_columns_are_one_key() {
+        let keys = ["a", "b"].map(str::to_owned);
+        let names = Names::new("s", "t", &keys, &[]).unwrap();
+        assert_eq!(names.keys_of("x"), "x.\"a\", x.\"b\"");
+        assert_eq!(names.same_key("x", "y"), "x.\"a\" = y.\"a\" and x.\"b\" = y.\"b\"");
+        let shown = "concat_ws(', ', x.\"a\"::text collate \"C\", x.\"b\"::text collate \"C\")";
+        assert_eq!(names.shown("x"), shown);
+        assert_eq!(Names::new("s", "t", &keys[..1], &[]).unwrap().shown("x"), "x.\"a\"::text");
     }
 
     #[test]

@@ -32,8 +32,13 @@ pub struct Written {
     pub updated: u64,
 }
 
+/// The table, and its partitions if it has any.
+const TREE: &str =
+    "select $1::text::regclass::oid as oid union select relid::oid from pg_partition_tree($1::text::regclass)";
+
 /// What the server counts for this transaction: it needs no second look at the rows.
-const COUNTS: &str = "pg_stat_get_xact_tuples_inserted(c.oid), pg_stat_get_xact_tuples_updated(c.oid)";
+const COUNTS: &str =
+    "sum(pg_stat_get_xact_tuples_inserted(c.oid))::bigint, sum(pg_stat_get_xact_tuples_updated(c.oid))::bigint";
 
 impl Merge<'_> {
     /// Merges. Both ways take the rows in the order of the key, so that concurrent writers of other tools meet them in
@@ -45,22 +50,21 @@ impl Merge<'_> {
         let (can_merge, inserted, updated): (bool, i64, i64) = sqlx::query_as(AssertSqlSafe(format!(
             "select current_setting('server_version_num')::int >= 150000
                     and current_setting('track_counts')::bool
-                    and not c.relhastriggers and not c.relhasrules,
+                    and not bool_or(c.relhastriggers) and not bool_or(c.relhasrules),
                     {COUNTS}
-             from pg_class c where c.oid = $1::text::regclass"
+             from ({TREE}) tree join pg_class c on c.oid = tree.oid"
         )))
         .bind(&self.names.table)
         .fetch_one(&mut *connection)
         .await
         .map_err(|error| self.failed(error))?;
         if can_merge && let Some(total) = self.merge(connection).await? {
-            let (inserted_now, updated_now): (i64, i64) = sqlx::query_as(AssertSqlSafe(format!(
-                "select {COUNTS} from pg_class c where c.oid = $1::text::regclass"
-            )))
-            .bind(&self.names.table)
-            .fetch_one(connection)
-            .await
-            .map_err(|error| self.failed(error))?;
+            let (inserted_now, updated_now): (i64, i64) =
+                sqlx::query_as(AssertSqlSafe(format!("select {COUNTS} from ({TREE}) c")))
+                    .bind(&self.names.table)
+                    .fetch_one(connection)
+                    .await
+                    .map_err(|error| self.failed(error))?;
             let counts = [inserted_now - inserted, updated_now - updated].map(u64::try_from);
             let [Ok(inserted), Ok(updated)] = counts else { return Err(miscounted(total, counts)) };
             return match inserted + updated == total {
@@ -73,17 +77,25 @@ impl Merge<'_> {
 
     /// Returns how many rows were written; `None`, and none were, if another writer inserted a key meanwhile.
     async fn merge(&self, connection: &mut PgConnection) -> Result<Option<u64>> {
-        let (Names { table, key, .. }, source) = (self.names, self.source);
-        let (list, known, staged) = (self.names.list(), self.names.of("known"), self.names.of("staged"));
-        let set = self.names.set_from("staged");
+        let (Names { rows, values, .. }, source) = (self.names, self.source);
+        let (keys, columns, new) = (self.names.key_list(), self.columns(""), self.columns("staged."));
+        let (same_key, known, staged) =
+            (self.names.same_key("known", "staged"), self.names.compared("known"), self.names.compared("staged"));
+        let update = match values.is_empty() {
+            true => String::new(),
+            false => format!(
+                "when matched and ({known}) is distinct from ({staged}) then
+                 update set {}",
+                self.names.set_from("staged")
+            ),
+        };
         let merge = format!(
-            "merge into only {table} known
-             using (select {key}, {list} from {source} order by {key}) staged
-             on known.{key} = staged.{key}
-             when matched and ({known}) is distinct from ({staged}) then
-                 update set {set}
+            "merge into {rows} known
+             using (select {columns} from {source} order by {keys}) staged
+             on {same_key}
+             {update}
              when not matched then
-                 insert ({key}, {list}) values (staged.{key}, {staged})"
+                 insert ({columns}) values ({new})"
         );
         // A hash join would give up the order. Compiling the statement takes longer than it saves.
         let prepare = "savepoint sluice_merge; set local enable_hashjoin = off; set local jit = off";
@@ -102,26 +114,49 @@ impl Merge<'_> {
 
     /// A row that is there already is not even proposed, since a conflict locks its row whether it is updated or not.
     async fn insert(&self, connection: &mut PgConnection) -> Result<Written> {
-        let (Names { table, key, .. }, source) = (self.names, self.source);
-        let (list, known, staged) = (self.names.list(), self.names.of("known"), self.names.of("staged"));
-        let (excluded, set) = (self.names.of("excluded"), self.names.set_from("excluded"));
+        let (Names { table, rows, values, .. }, source) = (self.names, self.source);
+        let (keys, columns) = (self.names.key_list(), self.columns(""));
+        let (known, staged, excluded) =
+            (self.names.compared("known"), self.names.compared("staged"), self.names.compared("excluded"));
+        let (is_same, action) = match values.is_empty() {
+            true => (String::new(), "nothing".to_owned()),
+            false => (
+                format!("and ({known}) is not distinct from ({staged})"),
+                format!("update set {} where ({known}) is distinct from ({excluded})", self.names.set_from("excluded")),
+            ),
+        };
+        // Rows of partitions have no `xmax` to be told; there a row is new if the statement does not see it yet.
+        let is_new = match rows == table {
+            true => format!(
+                "not exists (select from {table} before where {}) as is_new",
+                self.names.same_key("before", "known")
+            ),
+            false => "(xmax = 0) as is_new".to_owned(),
+        };
         let insert = format!(
             "with written as (
-                 insert into {table} as known ({key}, {list})
-                 select {key}, {list} from {source} staged
+                 insert into {table} as known ({columns})
+                 select {columns} from {source} staged
                  where not exists (
-                     select from only {table} known
-                     where known.{key} = staged.{key} and ({known}) is not distinct from ({staged})
+                     select from {rows} known
+                     where {same_key} {is_same}
                  )
-                 order by {key}
-                 on conflict ({key}) do update set {set} where ({known}) is distinct from ({excluded})
-                 returning (xmax = 0) as is_new
+                 order by {keys}
+                 on conflict ({keys}) do {action}
+                 returning {is_new}
              )
-             select count(*) filter (where is_new), count(*) filter (where not is_new) from written"
+             select count(*) filter (where is_new), count(*) filter (where not is_new) from written",
+            same_key = self.names.same_key("known", "staged")
         );
         let (inserted, updated): (i64, i64) =
             sqlx::query_as(AssertSqlSafe(insert)).fetch_one(connection).await.map_err(|error| self.failed(error))?;
         Ok(Written { inserted: inserted.unsigned_abs(), updated: updated.unsigned_abs() })
+    }
+
+    /// All columns, each after `prefix`, with commas between.
+    fn columns(&self, prefix: &str) -> String {
+        let Names { keys, values, .. } = self.names;
+        keys.iter().chain(values).map(|name| format!("{prefix}{name}")).collect::<Vec<_>>().join(", ")
     }
 
     fn failed(&self, error: sqlx::Error) -> Error {

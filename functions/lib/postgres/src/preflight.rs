@@ -2,8 +2,10 @@
 
 use crate::sql_error::classify;
 use sluice::Result;
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// What a load needs of its target.
 #[derive(Debug)]
@@ -12,17 +14,36 @@ pub struct Wanted<'a> {
     pub schema: &'a str,
     /// Its name.
     pub table: &'a str,
-    /// The columns that are loaded, with their types.
-    pub columns: BTreeMap<&'a str, &'static str>,
+    /// The columns that are loaded.
+    pub columns: BTreeMap<&'a str, &'a WantedColumn>,
     /// The columns of a unique constraint.
     pub key: &'a [String],
     /// What the user must be allowed to do with the table.
     pub privileges: &'a [&'a str],
 }
 
+/// What a load needs of a column.
+pub struct WantedColumn {
+    /// The type that is best, as `format_type` has it.
+    pub sql_type: String,
+    /// Whether a column of that type takes the values, if need be by a cast that is exact or refused.
+    pub accepts: Box<dyn Fn(&str) -> bool + Send + Sync>,
+}
+
+// Without the function.
+impl fmt::Debug for WantedColumn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.sql_type.fmt(f)
+    }
+}
+
 /// A column of the target.
-struct Existing {
-    sql_type: String,
+#[derive(Clone, Debug)]
+pub struct Existing {
+    /// Its type, as `format_type` has it.
+    pub sql_type: String,
+    /// Its collation, quoted; `None` if its type has none.
+    pub collation: Option<String>,
     must_be_given: bool,
 }
 
@@ -34,8 +55,7 @@ impl Wanted<'_> {
     pub async fn problems(&self, connection: &mut PgConnection, relation: Option<&str>) -> Result<Vec<String>> {
         Ok(match relation {
             None => vec!["does not exist; create it, or set \"create\": true in the spec".to_owned()],
-            Some("p") => vec!["is partitioned, which a load cannot count its rows in; load a plain table".to_owned()],
-            Some("r") => {
+            Some("r" | "p") => {
                 let mut problems = self.column_problems(&self.existing_columns(connection).await?);
                 problems.extend(self.missing_constraint(connection).await?);
                 problems.extend(self.missing_privileges(connection).await?);
@@ -62,10 +82,16 @@ impl Wanted<'_> {
         .map_err(|error| classify("look up the target", error))
     }
 
-    async fn existing_columns(&self, connection: &mut PgConnection) -> Result<BTreeMap<String, Existing>> {
+    /// The columns that the target has; none if there is nothing of its name.
+    ///
+    /// # Errors
+    /// As [`classify`].
+    pub async fn existing_columns(&self, connection: &mut PgConnection) -> Result<BTreeMap<String, Existing>> {
         let rows = sqlx::query(
             "select a.attname::text, format_type(a.atttypid, a.atttypmod),
-                    a.attnotnull and not a.atthasdef and a.attidentity = ''
+                    a.attnotnull and not a.atthasdef and a.attidentity = '',
+                    (select format('%I.%I', s.nspname, l.collname)
+                     from pg_collation l join pg_namespace s on s.oid = l.collnamespace where l.oid = a.attcollation)
              from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
              where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped",
         )
@@ -74,18 +100,16 @@ impl Wanted<'_> {
         .fetch_all(connection)
         .await
         .map_err(|error| classify("look up the target's columns", error))?;
-        Ok(rows.iter().map(|row| (row.get(0), Existing { sql_type: row.get(1), must_be_given: row.get(2) })).collect())
+        let column = |row: &PgRow| Existing { sql_type: row.get(1), must_be_given: row.get(2), collation: row.get(3) };
+        Ok(rows.iter().map(|row| (row.get(0), column(row))).collect())
     }
 
     fn column_problems(&self, existing: &BTreeMap<String, Existing>) -> Vec<String> {
         let mut problems = Vec::new();
-        for (name, sql_type) in &self.columns {
+        for (name, WantedColumn { sql_type, accepts }) in &self.columns {
             match existing.get(*name).map(|column| column.sql_type.as_str()) {
                 None => problems.push(format!("the column {name:?} ({sql_type}) is missing")),
-                Some(there) if there == *sql_type => {}
-                Some(there) if there.starts_with("numeric(") => {
-                    problems.push(format!("the column {name:?} is {there}, which rounds; it must be numeric"));
-                }
+                Some(there) if accepts(there) => {}
                 Some(there) => problems.push(format!("the column {name:?} is {there}, not {sql_type}")),
             }
         }

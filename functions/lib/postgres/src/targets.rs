@@ -91,7 +91,14 @@ pub async fn look(connection: &mut PgConnection, target: &Target, execution: &Ex
 
 async fn has_rows(connection: &mut PgConnection, target: &Target) -> Result<bool> {
     let table = format!("{}.{}", quoted(&target.schema)?, quoted(&target.table)?);
-    sqlx::query_scalar(AssertSqlSafe(format!("select exists (select from only {table})")))
+    // Those of partitions are its own, those of tables that inherit from it are not.
+    let has_rows = format!(
+        "select exists (select from only {table}) or exists (
+             select from {table} where (select relkind = 'p' from pg_class where oid = $1::text::regclass)
+         )"
+    );
+    sqlx::query_scalar(AssertSqlSafe(has_rows))
+        .bind(&table)
         .fetch_one(connection)
         .await
         .map_err(|error| classify(format!("look for rows of {}", target.full_name()), error))

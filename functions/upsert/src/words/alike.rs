@@ -2,9 +2,9 @@
 //! says, and count all the same: by chance two parts of one day come to the same, or a file came again under another
 //! name. Which it is cannot be told from what they say, so a person is asked.
 
-use super::files::{self, FILES};
 use super::pairs::PAIRS;
 use super::table::Words;
+use crate::files::{self, FILES};
 use crate::merged::{NAMED, named};
 use postgres::sql_error::classify;
 use sluice::Result;
@@ -17,7 +17,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 /// # Errors
 /// As [`classify`].
 pub(super) async fn note(connection: &mut PgConnection, words: &Words<'_>, bucket: &str) -> Result<Option<String>> {
-    let (key, table) = (&words.target.names.key, &words.table);
+    let (keys, table) = (words.target.names.key_list(), &words.table);
     let found: Vec<(String, String, String, i64)> = sqlx::query_as(AssertSqlSafe(format!(
         "with alike as (
              select distinct on (pair.one) pair.one, pair.other, pair.first_key
@@ -30,7 +30,7 @@ pub(super) async fn note(connection: &mut PgConnection, words: &Words<'_>, bucke
          select alike.one, alike.other, alike.first_key, count(*) over ()
          from alike
          where (
-             select count(*) from {table} one join {table} other using ({key})
+             select count(*) from {table} one join {table} other using ({keys})
              where one.{FILE_COLUMN} = alike.one and other.{FILE_COLUMN} = alike.other
          ) = 1
          order by alike.one limit {NAMED}"

@@ -1,12 +1,11 @@
 //! What a reload that nobody asked for would lose: what the table holds of a file that is set aside by now, and a whole
 //! value in whose place a part would come. What was set aside or partial before stays so, and is no loss.
 
-use super::files::{self, FILES};
 use super::table::{IS_WHOLE, Words};
+use crate::files::{self, FILES};
 use crate::load::Load;
 use crate::merged::NAMED;
 use crate::staging::STAGING;
-use postgres::identifiers::Names;
 use postgres::sql_error::classify;
 use sluice::contract::{FILE_COLUMN, STATE_COLUMN, WHOLE};
 use sluice::{Error, Kind, Result};
@@ -47,7 +46,7 @@ pub(super) async fn refuse(
     set_aside(connection, words, bucket, load, &mut lost).await?;
     if words.target.has_states() {
         let is_whole = if before.contains_key(IS_WHOLE) { format!("word.{IS_WHOLE}") } else { "true".to_owned() };
-        partial(connection, words, bucket, &is_whole, words.has_same_key(&before), &mut lost).await?;
+        partial(connection, words, bucket, &is_whole, words.target.has_same_key(&before), &mut lost).await?;
     }
     if lost.count == 0 {
         return Ok(());
@@ -107,9 +106,9 @@ async fn partial(
     has_same_key: bool,
     lost: &mut Lost,
 ) -> Result<()> {
-    let (Names { key, .. }, table) = (&words.target.names, &words.table);
+    let (names, table) = (&words.target.names, &words.table);
     let (first, of_key) = match has_same_key {
-        true => (format!("min(word.{key})::text"), format!("and staged.{key} = word.{key}")),
+        true => (format!("min({})", names.shown("word")), format!("and {}", names.same_key("staged", "word"))),
         false => ("''".to_owned(), String::new()),
     };
     let files: Vec<(String, i64, String, i64)> = sqlx::query_as(AssertSqlSafe(format!(

@@ -1,9 +1,8 @@
 //! Pairs of files that say the same of a key.
 
-use super::files::FILES;
 use super::table::{REPEATS, Words};
 use super::total::{FILE_COUNT, TOTALS};
-use postgres::identifiers::Names;
+use crate::files::FILES;
 use postgres::sql_error::classify;
 use sluice::Result;
 use sluice::contract::FILE_COLUMN;
@@ -20,9 +19,8 @@ pub(super) const PAIRS: &str = "pg_temp.sluice_pairs";
 /// # Errors
 /// As [`classify`].
 pub(super) async fn find(connection: &mut PgConnection, words: &Words<'_>, again: &BTreeSet<String>) -> Result<()> {
-    let (names, table) = (&words.target.names, &words.table);
-    let (Names { key, .. }, one, other) = (names, names.of("one"), names.of("other"));
-    let figures = names.values.iter().map(|value| format!("(one.{value} <> 0)::int")).collect::<Vec<_>>().join(" + ");
+    let (names, content, table) = (&words.target.names, &words.target.content, &words.table);
+    let (figures, says_same, first) = (content.figures("one"), content.says_same("one", "other"), names.shown("one"));
     let failed = |error| classify("look for files that say the same", error);
     sqlx::raw_sql(AssertSqlSafe(format!(
         "analyze {TOTALS};
@@ -39,15 +37,17 @@ pub(super) async fn find(connection: &mut PgConnection, words: &Words<'_>, again
     sqlx::query(AssertSqlSafe(format!(
         "with compared as (select name from {FILES} union select unnest($1::text[]))
          insert into {PAIRS}
-         select one.{FILE_COLUMN}, other.{FILE_COLUMN}, count(*), sum({figures}), min(one.{key})::text
+         select one.{FILE_COLUMN}, other.{FILE_COLUMN}, count(*), sum({figures}), min({first})
          from {TOTALS} total
-         join {table} one on one.{key} = total.{key}
+         join {table} one on {of_total}
          join compared on compared.name = one.{FILE_COLUMN}
          join {table} other
-             on other.{key} = one.{key} and ({other}) = ({one}) and other.{FILE_COLUMN} <> one.{FILE_COLUMN}
+             on {same_key} and {says_same} and other.{FILE_COLUMN} <> one.{FILE_COLUMN}
          where total.{FILE_COUNT} > 1 and one.{REPEATS} is null and other.{REPEATS} is null
          group by 1, 2
-         having count(*) > 1 or sum({figures}) > 0"
+         having count(*) > 1 or sum({figures}) > 0",
+        of_total = names.same_key("one", "total"),
+        same_key = names.same_key("other", "one"),
     )))
     .bind(again.iter().collect::<Vec<_>>())
     .execute(connection)

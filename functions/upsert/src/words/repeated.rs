@@ -8,14 +8,13 @@
 //! which does not. Only a change of either can undo that, so no other marked file needs to be compared again.
 
 use super::alike;
-use super::files::{self, FILES};
 use super::pairs::{self, PAIRS};
 use super::replace::TOUCHED;
 use super::table::{MODIFIED, REPEATS, Words};
 use super::total::{self, FILE_COUNT, TOTALS};
+use crate::files::{self, FILES};
 use crate::merged::{NAMED, named};
 use crate::start::Start;
-use postgres::identifiers::Names;
 use postgres::sql_error::classify;
 use sluice::contract::FILE_COLUMN;
 use sluice::spec::{OnBad, OnOverlap, OnRepeatedFile};
@@ -103,15 +102,16 @@ async fn find(
 /// The pairs of which one repeats the other, in the order of the later one's date.
 async fn repeated(connection: &mut PgConnection, words: &Words<'_>) -> Result<Vec<Repeated>> {
     let (names, table) = (&words.target.names, &words.table);
-    let (Names { key, .. }, one, other) = (names, names.of("one"), names.of("other"));
+    let (keys, of_one, shown) = (names.key_list(), names.keys_of("one"), names.shown("one"));
+    let says_same = words.target.content.says_same("one", "other");
     sqlx::query(AssertSqlSafe(format!(
         "with repeated as (
              select pair.*, shared.shared, shared.first
              from {PAIRS} pair, lateral (
                  select count(*) as shared,
-                        (array_agg(one.{key}::text order by one.{key})
-                            filter (where ({other}) = ({one})))[1:{NAMED}] as first
-                 from {table} one join {table} other using ({key})
+                        (array_agg({shown} order by {of_one})
+                            filter (where {says_same}))[1:{NAMED}] as first
+                 from {table} one join {table} other using ({keys})
                  where one.{FILE_COLUMN} = pair.one and other.{FILE_COLUMN} = pair.other
              ) as shared
              where pair.equal > 1 and 2 * pair.equal > shared.shared
@@ -211,7 +211,8 @@ pub(super) async fn find_totals(
         total::find(connection, words, start).await?;
         return Ok(repeats);
     }
-    if target.on_repeated_file == OnRepeatedFile::Allow {
+    // Counts are often equal by chance.
+    if target.on_repeated_file == OnRepeatedFile::Allow || words.target.content.only_counts() {
         repeats.before = unmark(connection, words, &Of::All).await?;
         total::find(connection, words, start).await?;
         return Ok(repeats);
@@ -252,7 +253,7 @@ enum Of {
 
 /// Takes marks away: what these files say counts, unless they are marked again. Returns their names.
 async fn unmark(connection: &mut PgConnection, words: &Words<'_>, of: &Of) -> Result<BTreeSet<String>> {
-    let (Names { key, .. }, table) = (&words.target.names, &words.table);
+    let (keys, table) = (words.target.names.key_list(), &words.table);
     let files = format!("(select name from {FILES})");
     let (which, names) = match of {
         Of::All => (String::new(), None),
@@ -261,9 +262,9 @@ async fn unmark(connection: &mut PgConnection, words: &Words<'_>, of: &Of) -> Re
     };
     let unmark = AssertSqlSafe(format!(
         "with counting as (
-             update {table} set {REPEATS} = null where {REPEATS} is not null {which} returning {FILE_COLUMN}, {key}
+             update {table} set {REPEATS} = null where {REPEATS} is not null {which} returning {FILE_COLUMN}, {keys}
          ),
-         touched as (insert into {TOUCHED} select {key} from counting)
+         touched as (insert into {TOUCHED} select {keys} from counting)
          select distinct {FILE_COLUMN} from counting"
     ));
     let unmark = names.into_iter().fold(sqlx::query_scalar(unmark), |unmark, names| unmark.bind(names));
@@ -276,7 +277,7 @@ async fn unmark(connection: &mut PgConnection, words: &Words<'_>, of: &Of) -> Re
 
 /// Marks files: what they say does not count.
 async fn mark(connection: &mut PgConnection, words: &Words<'_>, found: &[Repeated]) -> Result<()> {
-    let (Names { key, .. }, table) = (&words.target.names, &words.table);
+    let (keys, of_word, table) = (words.target.names.key_list(), words.target.names.keys_of("word"), &words.table);
     let (later, earlier): (Vec<&str>, Vec<&str>) =
         found.iter().map(|file| (file.later.as_str(), file.earlier.as_str())).unzip();
     sqlx::query(AssertSqlSafe(format!(
@@ -284,9 +285,9 @@ async fn mark(connection: &mut PgConnection, words: &Words<'_>, found: &[Repeate
              update {table} word set {REPEATS} = found.earlier
              from unnest($1::text[], $2::text[]) as found (later, earlier)
              where word.{FILE_COLUMN} = found.later
-             returning word.{key}
+             returning {of_word}
          )
-         insert into {TOUCHED} select {key} from gone"
+         insert into {TOUCHED} select {keys} from gone"
     )))
     .bind(later)
     .bind(earlier)

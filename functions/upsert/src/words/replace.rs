@@ -3,11 +3,10 @@
 //! - else, a whole word that was there before stays: a right value is not replaced by a part of one;
 //! - else, the new word replaces the one before, if there is one.
 
-use super::files::FILES;
 use super::table::{IS_WHOLE, MODIFIED, Words};
+use crate::files::FILES;
 use crate::merged::{Keys, select_keys};
 use crate::staging::STAGING;
-use postgres::identifiers::Names;
 use postgres::sql_error::classify;
 use sluice::Result;
 use sluice::contract::{BAD_ROWS_ONLY, FILE_COLUMN, STATE_COLUMN, WHOLE};
@@ -26,15 +25,15 @@ pub(super) async fn partial_keys(connection: &mut PgConnection, words: &Words<'_
     if !words.target.has_states() {
         return Ok(Keys::default());
     }
-    let (Names { key, .. }, table) = (&words.target.names, &words.table);
-    let select = select_keys(key);
+    let (names, table) = (&words.target.names, &words.table);
+    let (staged, word, select) = (names.keys_of("staged"), names.keys_of("word"), select_keys(names));
     sqlx::query_as(AssertSqlSafe(format!(
         "with found as (
-             select staged.{key}
+             select {staged}
              from {STAGING} staged join {FILES} file on file.number = staged.{FILE_COLUMN}
              where staged.{STATE_COLUMN} <> {WHOLE} or file.has_unknown_keys
              union
-             select word.{key} from {table} word join {FILES} file on file.name = word.{FILE_COLUMN}
+             select {word} from {table} word join {FILES} file on file.name = word.{FILE_COLUMN}
              where file.has_unknown_keys
          )
          {select}"
@@ -70,10 +69,10 @@ async fn has_come_again(connection: &mut PgConnection, words: &Words<'_>) -> Res
 }
 
 async fn begin(connection: &mut PgConnection, words: &Words<'_>) -> Result<()> {
-    let (Names { key, .. }, table) = (&words.target.names, &words.table);
+    let (word, table) = (words.target.names.keys_of("word"), &words.table);
     sqlx::raw_sql(AssertSqlSafe(format!(
         "create temporary table sluice_touched on commit drop as
-             select word.{key} from {table} word join {FILES} file on file.name = word.{FILE_COLUMN}
+             select {word} from {table} word join {FILES} file on file.name = word.{FILE_COLUMN}
              where file.has_unknown_keys;
          analyze {STAGING};
          analyze {TOUCHED}"
@@ -86,18 +85,19 @@ async fn begin(connection: &mut PgConnection, words: &Words<'_>) -> Result<()> {
 
 /// Deletes what the files no longer say.
 async fn delete(connection: &mut PgConnection, words: &Words<'_>) -> Result<()> {
-    let (Names { key, .. }, table) = (&words.target.names, &words.table);
+    let (names, table) = (&words.target.names, &words.table);
+    let (keys, word, same_key) = (names.key_list(), names.keys_of("word"), names.same_key("staged", "word"));
     sqlx::query(AssertSqlSafe(format!(
         "with gone as (
              delete from {table} word using {FILES} file
              where file.name = word.{FILE_COLUMN} and not file.has_unknown_keys
              and not exists (
                  select from {STAGING} staged
-                 where staged.{FILE_COLUMN} = file.number and staged.{key} = word.{key}
+                 where staged.{FILE_COLUMN} = file.number and {same_key}
              )
-             returning word.{key}
+             returning {word}
          )
-         insert into {TOUCHED} select {key} from gone"
+         insert into {TOUCHED} select {keys} from gone"
     )))
     .execute(connection)
     .await
@@ -107,9 +107,10 @@ async fn delete(connection: &mut PgConnection, words: &Words<'_>) -> Result<()> 
 
 async fn write(connection: &mut PgConnection, words: &Words<'_>) -> Result<()> {
     let (target, table) = (words.target, &words.table);
-    let (names, Names { key, .. }) = (&target.names, &target.names);
-    let (list, staged) = (names.list(), names.each(|name| format!("trim_scale(staged.{name})")));
-    let (known, excluded, set) = (names.of("known"), names.of("excluded"), names.set_from("excluded"));
+    let (names, content) = (&target.names, &target.content);
+    let (keys, staged_keys, list, staged) =
+        (names.key_list(), names.keys_of("staged"), content.list(), content.trimmed("staged"));
+    let (known, excluded, set) = (content.of("known"), content.of("excluded"), content.set_from("excluded"));
     let (is_whole, has_word) = match target.has_states() {
         true => (
             format!("staged.{STATE_COLUMN} = {WHOLE} and not file.has_unknown_keys"),
@@ -118,12 +119,12 @@ async fn write(connection: &mut PgConnection, words: &Words<'_>) -> Result<()> {
         false => ("true".to_owned(), String::new()),
     };
     sqlx::query(AssertSqlSafe(format!(
-        "insert into {table} as known ({FILE_COLUMN}, {key}, {IS_WHOLE}, {MODIFIED}, {list})
-         select file.name, staged.{key}, {is_whole}, file.modified, {staged}
+        "insert into {table} as known ({FILE_COLUMN}, {keys}, {IS_WHOLE}, {MODIFIED}, {list})
+         select file.name, {staged_keys}, {is_whole}, file.modified, {staged}
          from {STAGING} staged join {FILES} file on file.number = staged.{FILE_COLUMN}
          {has_word}
-         order by staged.{key}, file.name
-         on conflict ({key}, {FILE_COLUMN}) do update
+         order by {staged_keys}, file.name
+         on conflict ({keys}, {FILE_COLUMN}) do update
          set {IS_WHOLE} = excluded.{IS_WHOLE}, {MODIFIED} = excluded.{MODIFIED}, {set}
          where (excluded.{IS_WHOLE} or not known.{IS_WHOLE})
          and (known.{IS_WHOLE}, known.{MODIFIED}, {known})

@@ -47,7 +47,7 @@ impl<'a> Words<'a> {
     pub(crate) async fn ensure_table(&self, connection: &mut PgConnection, start: &Start) -> Result<()> {
         let mut columns = self.known_columns(connection).await?;
         // Words from before there was a record are kept if they are about such keys.
-        if !columns.is_empty() && (start.drops_words || !self.has_same_key(&columns)) {
+        if !columns.is_empty() && (start.drops_words || !self.target.has_same_key(&columns)) {
             drop_words(connection, &self.target.full_name).await?;
             columns.clear();
         }
@@ -68,11 +68,6 @@ impl<'a> Words<'a> {
     /// As [`classify`].
     pub(super) async fn known_columns(&self, connection: &mut PgConnection) -> Result<BTreeMap<String, String>> {
         columns(connection, &self.target.full_name).await
-    }
-
-    /// Whether a table of these columns is about keys of the target's name and type.
-    pub(super) fn has_same_key(&self, columns: &BTreeMap<String, String>) -> bool {
-        self.target.layout.keys.iter().all(|key| columns.get(&key.name).is_some_and(|kind| kind == key.kind.sql()))
     }
 
     /// Refuses words of files of another bucket, of which the record of an earlier version says nothing: with those of
@@ -105,11 +100,12 @@ impl<'a> Words<'a> {
     }
 
     async fn create(&self, connection: &mut PgConnection) -> Result<()> {
-        let (Names { table: target, key, .. }, words) = (&self.target.names, &self.table);
+        let (Names { table: target, .. }, words) = (&self.target.names, &self.table);
+        let keys = self.target.names.key_list();
         // From the target's own column, whose collation a comparison needs. The names of files go by their bytes.
         sqlx::raw_sql(AssertSqlSafe(format!(
-            "create table {words} as select ''::text collate \"C\" as {FILE_COLUMN}, {key} from {target} with no data;
-             alter table {words} add primary key ({key}, {FILE_COLUMN});
+            "create table {words} as select ''::text collate \"C\" as {FILE_COLUMN}, {keys} from {target} with no data;
+             alter table {words} add primary key ({keys}, {FILE_COLUMN});
              create index on {words} ({FILE_COLUMN})"
         )))
         .execute(connection)
@@ -126,8 +122,8 @@ impl<'a> Words<'a> {
             (MODIFIED, format!("{MODIFIED} timestamptz not null default '-infinity'")),
             (REPEATS, format!("{REPEATS} text collate \"C\"")),
         ];
-        let values = self.target.values.iter().zip(&self.target.names.values);
-        let values = values.map(|(name, quoted)| (name.as_str(), format!("{quoted} numeric not null default 0")));
+        let values = self.target.content.columns.iter();
+        let values = values.map(|column| (column.name.as_str(), format!("{} {}", column.quoted, column.definition())));
         let missing: Vec<String> = (bookkeeping.into_iter().chain(values))
             .filter(|(name, _)| !known.contains_key(*name))
             .map(|(_, column)| format!("add column {column}"))
@@ -146,11 +142,12 @@ impl<'a> Words<'a> {
     }
 
     async fn refuse_rows_of_nobody(&self, connection: &mut PgConnection) -> Result<()> {
-        let (Names { table: target, key, .. }, words) = (&self.target.names, &self.table);
+        let (Names { rows, .. }, words) = (&self.target.names, &self.table);
+        let same_key = self.target.names.same_key("word", "known");
         let has_rows: bool = sqlx::query_scalar(AssertSqlSafe(format!(
             "select exists (
-                 select from only {target} known
-                 where not exists (select from {words} word where word.{key} = known.{key})
+                 select from {rows} known
+                 where not exists (select from {words} word where {same_key})
              )"
         )))
         .fetch_one(connection)
@@ -173,10 +170,13 @@ impl<'a> Words<'a> {
 }
 
 /// The name of the table of words of a target, quoted.
-fn table_name(target: &str) -> Result<String> {
+///
+/// # Errors
+/// `Misconfigured` if it would be too long.
+pub(crate) fn table_name(target: &str) -> Result<String> {
     let quoted = quoted(target).map_err(|_| {
         let what = format!(
-            "{target:?}: with on_overlap all_files or newest_file, schema and table have up to {MAX_IDENTIFIER_BYTES} \
+            "{target:?}: with on_overlap all_files, newest_file or newest_row, schema and table have up to {MAX_IDENTIFIER_BYTES} \
              bytes together, with the dot between"
         );
         Error::new(Kind::Misconfigured, what)
@@ -198,7 +198,10 @@ pub(crate) async fn drop_words(connection: &mut PgConnection, target: &str) -> R
 }
 
 /// The columns of the table of words, with their types; none if there is no such table.
-async fn columns(connection: &mut PgConnection, target: &str) -> Result<BTreeMap<String, String>> {
+///
+/// # Errors
+/// As [`classify`].
+pub(crate) async fn columns(connection: &mut PgConnection, target: &str) -> Result<BTreeMap<String, String>> {
     let columns: Vec<(String, String)> = sqlx::query_as(
         "select a.attname::text, format_type(a.atttypid, a.atttypmod)
          from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace

@@ -215,14 +215,18 @@ async fn an_upsert_that_is_killed_every_time_fails_the_run_and_the_database_is_p
 #[tokio::test(flavor = "multi_thread")]
 async fn a_target_that_does_not_fit_fails_the_run_and_the_database_is_private_again() {
     let stack = fixture().await;
-    sql(&stack, "create table pomodoro_day_catg (date date, learning_minutes float8, work_minutes numeric(8,2), note text not null)").await;
+    sql(
+        &stack,
+        "create table pomodoro_day_catg (date date, learning_minutes text, work_minutes date, note text not null)",
+    )
+    .await;
     stack.upload("a.csv", csv(&[("Work", "1", "2024-01-01")])).await.unwrap();
     let (error, cause) = run_badly(&stack, json!({})).await;
     assert_eq!(error, "Misconfigured");
     for part in [
         "target public.pomodoro_day_catg",
-        "\"learning_minutes\" is double precision, not numeric",
-        "\"work_minutes\" is numeric(8,2), which rounds",
+        "\"learning_minutes\" is text, not numeric",
+        "\"work_minutes\" is date, not numeric",
         "\"note\" is NOT NULL without a default",
         "no unique constraint on exactly (date)",
     ] {

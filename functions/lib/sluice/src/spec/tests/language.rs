@@ -277,10 +277,10 @@ fn what_is_read_is_what_was_said() {
 /// Of the parts that the functions do not follow yet.
 #[test]
 fn what_comes_later_is_refused_by_its_field() {
-    let found = changed("/target/add_columns", json!(true)).check().unwrap_err();
+    let found = changed("/source/format", json!({"delimiter": "§"})).check().unwrap_err();
     assert_eq!(
         found.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["/target/add_columns: is not supported yet"]
+        ["/source/format/delimiter: is not supported yet"]
     );
     assert!(parts().check().is_ok());
 }

@@ -7,13 +7,13 @@ use sluice::contract::{LoadedFile, file_number};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 /// The table.
-pub(super) const FILES: &str = "pg_temp.sluice_files";
+pub(crate) const FILES: &str = "pg_temp.sluice_files";
 
 /// Makes the table, with the files of all batches.
 ///
 /// # Errors
 /// As [`Results::files`] and [`classify`].
-pub(super) async fn stage(connection: &mut PgConnection, bucket: &str, results: &Results<'_>) -> Result<()> {
+pub(crate) async fn stage(connection: &mut PgConnection, bucket: &str, results: &Results<'_>) -> Result<()> {
     sqlx::query(
         "create temporary table sluice_files (
              number bigint primary key,
@@ -57,12 +57,12 @@ async fn add(connection: &mut PgConnection, bucket: &str, batch: u32, files: &[L
 }
 
 /// What the words of a file are called: with its bucket, as words have always been.
-pub(super) fn name(bucket: &str, key: &str) -> String {
+pub(crate) fn name(bucket: &str, key: &str) -> String {
     format!("{bucket}/{key}")
 }
 
 /// The key of the object whose words are called so.
-pub(super) fn key<'n>(bucket: &str, name: &'n str) -> &'n str {
+pub(crate) fn key<'n>(bucket: &str, name: &'n str) -> &'n str {
     name.strip_prefix(bucket).and_then(|rest| rest.strip_prefix('/')).unwrap_or(name)
 }
 

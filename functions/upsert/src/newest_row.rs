@@ -1,0 +1,156 @@
+//! `on_overlap: newest_row`: of each key the row that wins among all rows of all versions ever loaded. A table beside
+//! the target keeps what the winner of each key goes by, also of keys that are deleted; so a row that comes late does
+//! not take the place of a newer one, and the files come in any order.
+
+use crate::casts;
+use crate::content::Group;
+use crate::files::{self, FILES};
+use crate::last_run;
+use crate::load::Load;
+use crate::merged::Merged;
+use crate::staging::{self, STAGING};
+use crate::start::Start;
+use crate::target::Target;
+use crate::words;
+use postgres::merge::{Merge, Written};
+use postgres::sql_error::classify;
+use sluice::Result;
+use sluice::contract::{BAD_ROWS_ONLY, FILE_COLUMN, ROW_COLUMN, STATE_COLUMN};
+use sluice::spec::NewestBy;
+use sluice::store::Store;
+use sqlx::{AssertSqlSafe, PgConnection};
+
+/// The rows of the run that win.
+const WINNERS: &str = "pg_temp.sluice_winners";
+
+/// The column that says when S3 dates the version whose row it is.
+const MODIFIED: &str = "sluice_modified";
+
+/// Loads a run. Returns how many rows were staged, and what that did.
+///
+/// # Errors
+/// As [`staging::stage`], [`casts::fit`] and [`classify`].
+pub(crate) async fn load(
+    connection: &mut PgConnection,
+    store: &Store,
+    target: &Target<'_>,
+    load: &Load<'_>,
+    start: &Start,
+) -> Result<(u64, Merged)> {
+    files::stage(connection, store.bucket(), load.results).await?;
+    let rows_staged = staging::stage(connection, store, target, load.results).await?;
+    let ranks = ensure_ranks(connection, target, start).await?;
+    let mut merged = Merged { keys: find_winners(connection, target).await?, ..Merged::default() };
+    drop_losers(connection, target, &ranks).await?;
+    write_ranks(connection, target, &ranks).await?;
+    casts::fit(connection, target, WINNERS, casts::Of::Values).await?;
+    if target.deletes_rows() {
+        last_run::delete(connection, target, WINNERS, &mut merged).await?;
+    }
+    let Written { inserted, updated } = Merge { names: &target.names, source: WINNERS }.run(connection).await?;
+    (merged.inserted, merged.updated) = (inserted, updated);
+    if start.is_reload {
+        merged.went(&target.delete_keys_not_in(connection, WINNERS, "").await?, "");
+    }
+    Ok((rows_staged, merged))
+}
+
+/// Makes the table of ranks where it is missing; anew, if nothing is loaded yet. Returns its name.
+async fn ensure_ranks(connection: &mut PgConnection, target: &Target<'_>, start: &Start) -> Result<String> {
+    let ranks = words::table_name(&target.full_name)?;
+    if start.is_new || start.is_reload {
+        words::drop_words(connection, &target.full_name).await?;
+    }
+    if !words::columns(connection, &target.full_name).await?.is_empty() {
+        return Ok(ranks);
+    }
+    let (keys, table) = (target.names.key_list(), &target.names.table);
+    let order: String = target.content.order().map(|(name, sql)| format!("null::{sql} as {name}, ")).collect();
+    // From the target's own columns, whose collations a comparison needs.
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "create table {ranks} as
+             select {keys}, {order}now() as {MODIFIED}, ''::text collate \"C\" as {FILE_COLUMN}, 0::bigint as {ROW_COLUMN}
+             from {table} with no data;
+         alter table {ranks} add primary key ({keys})"
+    )))
+    .execute(connection)
+    .await
+    .map_err(|error| classify(format!("make the table of ranks {ranks}"), error))?;
+    Ok(ranks)
+}
+
+/// Which of two files is the older one, of a table that knows both.
+fn by_file(target: &Target<'_>, modified: &str, name: &str) -> [String; 2] {
+    let (modified, name) = (modified.to_owned(), format!("{name} collate \"C\""));
+    match target.spec.target.newest_by {
+        NewestBy::Modified => [modified, name],
+        NewestBy::Key => [name, modified],
+    }
+}
+
+/// Finds the row of each key that wins among those of the run. Returns how many keys there are.
+async fn find_winners(connection: &mut PgConnection, target: &Target<'_>) -> Result<u64> {
+    let (by, [first, second]) = (target.names.keys_of("staged"), by_file(target, "file.modified", "file.name"));
+    // A bad row is no row.
+    let good = match target.has_states() {
+        true => format!("where staged.{STATE_COLUMN} <> {BAD_ROWS_ONLY}"),
+        false => String::new(),
+    };
+    let from = format!("{STAGING} staged join {FILES} file on file.number = staged.{FILE_COLUMN} {good}");
+    let group = Group { by: &by, from: &from, alias: "staged", files: &[&first, &second] };
+    let winners = target
+        .content
+        .combined(group, |_| format!("file.modified as {MODIFIED}, file.name collate \"C\" as {FILE_COLUMN}, "));
+    sqlx::query(AssertSqlSafe(format!("create temporary table sluice_winners on commit drop as {winners}")))
+        .execute(connection)
+        .await
+        .map_err(|error| classify("find the rows that win", error))
+        .map(|found| found.rows_affected())
+}
+
+/// Drops the rows of the run that lose against one that was loaded before.
+async fn drop_losers(connection: &mut PgConnection, target: &Target<'_>, ranks: &str) -> Result<()> {
+    let (keys, of_all) = (target.names.key_list(), target.names.keys_of("candidate"));
+    let rank = ranked(target);
+    let [first, second] = by_file(target, &format!("candidate.{MODIFIED}"), &format!("candidate.{FILE_COLUMN}"));
+    let order = target.content.rank("candidate", &[&first, &second]);
+    let same_key = target.names.same_key("winner", "decided");
+    sqlx::query(AssertSqlSafe(format!(
+        "with candidates as (
+             select {keys}, {rank}, true as sluice_is_new from {WINNERS}
+             union all
+             select {keys}, {rank}, false from {ranks} where ({keys}) in (select {keys} from {WINNERS})
+         ),
+         decided as (
+             select distinct on ({of_all}) {of_all}, candidate.sluice_is_new
+             from candidates candidate
+             order by {of_all}, {order}, candidate.sluice_is_new
+         )
+         delete from {WINNERS} winner using decided where {same_key} and not decided.sluice_is_new"
+    )))
+    .execute(connection)
+    .await
+    .map_err(|error| classify("compare with the rows before", error))
+    .map(|_| ())
+}
+
+/// The columns that rows go by.
+fn ranked(target: &Target<'_>) -> String {
+    let order = target.content.order().map(|(name, _)| name.to_owned());
+    let columns = [MODIFIED, FILE_COLUMN, ROW_COLUMN].map(str::to_owned);
+    order.chain(columns).collect::<Vec<_>>().join(", ")
+}
+
+async fn write_ranks(connection: &mut PgConnection, target: &Target<'_>, ranks: &str) -> Result<()> {
+    let (keys, rank) = (target.names.key_list(), ranked(target));
+    let set: Vec<String> = rank.split(", ").map(|name| format!("{name} = excluded.{name}")).collect();
+    sqlx::query(AssertSqlSafe(format!(
+        "insert into {ranks} ({keys}, {rank}) select {keys}, {rank} from {WINNERS} order by {keys}
+         on conflict ({keys}) do update set {}",
+        set.join(", ")
+    )))
+    .execute(connection)
+    .await
+    .map_err(|error| classify("write down what the rows that win go by", error))
+    .map(|_| ())
+}
