@@ -77,9 +77,7 @@ pub fn found(app: &App, stack: &Stack, reader: &Reader, path: &str, query: &[(St
             look(Look::Run((*name).to_owned(), (*run).to_owned()));
             match job.run(run) {
                 Some(run) => of_run(app, stack, (job, run), reader, rest, query),
-                None if job.runs.is_none() => {
-                    Found::View(views::action::sorry(stack, "Reading this run", "Its job's runs are being listed."))
-                }
+                None if job.runs.is_none() => reading(stack, "Reading this run", "Its job's runs are being listed."),
                 None => missing(
                     stack,
                     "There is no such run",
@@ -125,12 +123,13 @@ fn missing(stack: &Stack, title: &str, text: &str) -> Found {
     if stack.is_read || !stack.notices.is_empty() {
         Found::Missing(views::action::sorry(stack, title, text))
     } else {
-        Found::View(views::action::sorry(
-            stack,
-            "Reading the stack",
-            "Its jobs are being read; this page comes again by itself.",
-        ))
+        reading(stack, "Reading the stack", "Its jobs are being read.")
     }
+}
+
+/// What is not there yet, and comes by itself.
+fn reading(stack: &Stack, title: &str, text: &str) -> Found {
+    Found::View(View { is_live: true, is_running: true, ..views::action::sorry(stack, title, text) })
 }
 
 /// What a form says, by the pairs that it was sent as.
@@ -146,6 +145,7 @@ pub(crate) fn form_of(pairs: &[(String, String)]) -> Form {
     }
 }
 
+/// The view of an action, with a value that is good for one press.
 pub(crate) fn form(
     app: &App,
     stack: &Stack,

@@ -35,10 +35,10 @@ pub async fn config(profile: Option<&str>, region: Option<&str>) -> SdkConfig {
         loader = loader.region(Region::new(region.to_owned()));
     }
     // Keys in the environment go before a profile, as everywhere in AWS.
-    if profile.is_some() || std::env::var_os("AWS_ACCESS_KEY_ID").is_none() {
-        if let Some(credentials) = exported(profile).await {
-            loader = loader.credentials_provider(SharedCredentialsProvider::new(credentials));
-        }
+    if (profile.is_some() || std::env::var_os("AWS_ACCESS_KEY_ID").is_none())
+        && let Some(credentials) = exported(profile).await
+    {
+        loader = loader.credentials_provider(SharedCredentialsProvider::new(credentials));
     }
     loader.load().await
 }

@@ -18,9 +18,6 @@ const FRAME: f64 = 9.0;
 const HEAD: f64 = 32.0;
 /// How far a channel is from the column at its right.
 const CHANNEL: f64 = 12.0;
-/// Radius of corners.
-const CORNER: f64 = 7.0;
-
 /// A state that has a place.
 #[derive(Clone, Debug)]
 pub struct Placed {
@@ -76,29 +73,30 @@ struct Cell {
 /// Lays a definition out.
 pub fn layout(definition: &Definition) -> Graph {
     let plan = Plan::new(definition);
-    let sized: BTreeMap<&str, (f64, f64, Vec<(f64, f64, Graph)>)> =
+    let sized: BTreeMap<&str, Size> =
         definition.states.iter().map(|state| (state.name.as_str(), size(state))).collect();
     let (columns, layers) = plan.extent();
     let mut widths = vec![0.0_f64; columns];
     let mut heights = vec![0.0_f64; layers];
     for (name, cell) in &plan.cells {
-        let (width, height, _) = &sized[name];
-        widths[cell.column] = widths[cell.column].max(*width);
-        heights[cell.layer] = heights[cell.layer].max(*height);
+        let Size { width, height, .. } = sized[name];
+        widths[cell.column] = widths[cell.column].max(width);
+        heights[cell.layer] = heights[cell.layer].max(height);
     }
     let lefts = starts(&widths, ASIDE);
     let tops = starts(&heights, GAP);
-    let states: Vec<Placed> = definition
+    let floors: Vec<f64> = tops.iter().zip(&heights).map(|(top, height)| top + height).collect();
+    let mut states: Vec<Placed> = definition
         .states
         .iter()
         .map(|state| {
             let cell = plan.cells[state.name.as_str()];
-            let (width, height, inner) = sized[state.name.as_str()].clone();
+            let Size { width, height, inner } = sized[state.name.as_str()].clone();
             let x = lefts[cell.column] + (widths[cell.column] - width) / 2.0;
             Placed { name: state.name.clone(), kind: state.kind, x, y: tops[cell.layer], width, height, inner }
         })
         .collect();
-    let router = Router { plan: &plan, states: &states, lefts: &lefts };
+    let router = Router { plan: &plan, states: &states, lefts: &lefts, floors: &floors };
     let mut lines = Vec::new();
     for state in &definition.states {
         for (way, to) in &state.ways {
@@ -108,13 +106,24 @@ pub fn layout(definition: &Definition) -> Graph {
     }
     let end =
         |starts: &[f64], sizes: &[f64]| starts.last().copied().unwrap_or(0.0) + sizes.last().copied().unwrap_or(0.0);
-    Graph { width: end(&lefts, &widths), height: end(&tops, &heights), states, lines }
+    // What leads by the left of the first column needs room there.
+    let least = lines.iter().flat_map(|line| &line.points).map(|point| point.0).fold(0.0, f64::min);
+    states.iter_mut().for_each(|state| state.x -= least);
+    lines.iter_mut().flat_map(|line| &mut line.points).for_each(|point| point.0 -= least);
+    Graph { width: end(&lefts, &widths) - least, height: end(&tops, &heights), states, lines }
 }
 
-/// How large a state is, with what is inside.
-fn size(state: &State) -> (f64, f64, Vec<(f64, f64, Graph)>) {
+/// How large a state is, and what is inside, each with its left and upper edge.
+#[derive(Clone)]
+struct Size {
+    width: f64,
+    height: f64,
+    inner: Vec<(f64, f64, Graph)>,
+}
+
+fn size(state: &State) -> Size {
     if state.inner.is_empty() {
-        return (WIDTH, HEIGHT, Vec::new());
+        return Size { width: WIDTH, height: HEIGHT, inner: Vec::new() };
     }
     let graphs: Vec<Graph> = state.inner.iter().map(layout).collect();
     let height = graphs.iter().map(|graph| graph.height).fold(0.0, f64::max);
@@ -125,7 +134,7 @@ fn size(state: &State) -> (f64, f64, Vec<(f64, f64, Graph)>) {
         inner.push((left, HEAD, graph));
         left += width + ASIDE;
     }
-    (left - ASIDE + FRAME, HEAD + height + FRAME, inner)
+    Size { width: left - ASIDE + FRAME, height: HEAD + height + FRAME, inner }
 }
 
 /// Where each of these begins, with a gap between two.
@@ -341,6 +350,8 @@ struct Router<'a> {
     plan: &'a Plan<'a>,
     states: &'a [Placed],
     lefts: &'a [f64],
+    /// Where the tallest state of each layer ends.
+    floors: &'a [f64],
 }
 
 impl Router<'_> {
@@ -374,7 +385,7 @@ impl Router<'_> {
             let x = channel(start.column);
             return vec![(a.x, side(a)), (x, side(a)), (x, side(b)), (b.x - 7.0, side(b))];
         }
-        let across = bottom + GAP / 2.0;
+        let across = self.floors[start.layer] + GAP / 2.0;
         if !self.plan.is_blocked(end.column, start.layer, end.layer) {
             return vec![(middle(a), bottom), (middle(a), across), (middle(b), across), (middle(b), top)];
         }
@@ -382,49 +393,6 @@ impl Router<'_> {
         let above = b.y - GAP / 2.0;
         vec![(middle(a), bottom), (middle(a), across), (x, across), (x, above), (middle(b), above), (middle(b), top)]
     }
-}
-
-/// A line as the path of an SVG, its corners rounded.
-pub fn path(points: &[(f64, f64)]) -> String {
-    let Some((first, rest)) = points.split_first() else { return String::new() };
-    let mut path = format!("M{:.1} {:.1}", first.0, first.1);
-    let mut before = *first;
-    for (place, point) in rest.iter().enumerate() {
-        match rest.get(place + 1) {
-            None => path.push_str(&format!("L{:.1} {:.1}", point.0, point.1)),
-            Some(next) => {
-                let near = toward(*point, before);
-                let far = toward(*point, *next);
-                path.push_str(&format!(
-                    "L{:.1} {:.1}Q{:.1} {:.1} {:.1} {:.1}",
-                    near.0, near.1, point.0, point.1, far.0, far.1
-                ));
-            }
-        }
-        before = *point;
-    }
-    path
-}
-
-/// The point a corner's radius from one toward another, or half the way if that is less.
-fn toward(from: (f64, f64), to: (f64, f64)) -> (f64, f64) {
-    let (dx, dy) = (to.0 - from.0, to.1 - from.1);
-    let length = dx.hypot(dy);
-    if length == 0.0 {
-        return from;
-    }
-    let part = (CORNER.min(length / 2.0)) / length;
-    (from.0 + dx * part, from.1 + dy * part)
-}
-
-/// The head of the arrow at the end of a line.
-pub fn tip(points: &[(f64, f64)]) -> String {
-    let [.., before, (x, y)] = points else { return String::new() };
-    let (dx, dy) = (x - before.0, y - before.1);
-    let (ux, uy) = if dx.abs() > dy.abs() { (dx.signum(), 0.0) } else { (0.0, dy.signum()) };
-    // The line ends where the arrow's head begins.
-    let (left, right) = ((x - 4.0 * uy, y - 4.0 * ux), (x + 4.0 * uy, y + 4.0 * ux));
-    format!("M{:.1} {:.1}L{:.1} {:.1}L{:.1} {:.1}z", left.0, left.1, right.0, right.1, x + 7.0 * ux, y + 7.0 * uy)
 }
 
 #[cfg(test)]
@@ -507,11 +475,5 @@ mod tests {
             assert!(graph.states.iter().all(|state| state.x <= failed.x), "errors stand at the right");
             assert_eq!(of(order[1]).x + of(order[1]).width / 2.0, of(order[2]).x + of(order[2]).width / 2.0);
         }
-    }
-
-    #[test]
-    fn corners_are_round_and_tips_point_where_the_line_goes() {
-        assert_eq!(path(&[(0.0, 0.0), (0.0, 20.0), (20.0, 20.0)]), "M0.0 0.0L0.0 13.0Q0.0 20.0 7.0 20.0L20.0 20.0");
-        assert_eq!(tip(&[(5.0, 0.0), (5.0, 9.0)]), "M1.0 9.0L9.0 9.0L5.0 16.0z");
     }
 }

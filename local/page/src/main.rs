@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 /// logs:FilterLogEvents, s3:ListBucket and s3:GetObject. DATABASE_URL, if set, names the database of the jobs, which
 /// only counts and calendars of windows are read from.
 #[derive(Parser)]
-#[command(name = "page", version)]
+#[command(name = "page", bin_name = "cargo local page", version)]
 struct Arguments {
     /// The stack.
     #[arg(long, default_value = "sluice")]

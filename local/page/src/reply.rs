@@ -1,13 +1,16 @@
 //! What is answered: whole, or as a stream of events.
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use std::convert::Infallible;
+
+/// After how many milliseconds a browser that has lost its stream asks again: after six of them it says so.
+const RETRY: &[u8] = b"retry: 1000\n\n";
 
 /// An answer.
 pub type Reply = Response<UnsyncBoxBody<Bytes, Infallible>>;
@@ -44,7 +47,8 @@ pub fn events(events: impl Stream<Item = (&'static str, String)> + Send + 'stati
         let data = data.replace(['\r', '\n'], " ");
         Ok(Frame::data(Bytes::from(format!("event: {name}\ndata: {data}\n\n"))))
     });
-    let mut reply = Response::new(StreamBody::new(frames).boxed_unsync());
+    let first = stream::once(async { Ok(Frame::data(Bytes::from_static(RETRY))) });
+    let mut reply = Response::new(StreamBody::new(first.chain(frames)).boxed_unsync());
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     reply
 }

@@ -327,8 +327,7 @@ impl Source {
 fn looked_from(job: &Job, spec: &sluice::spec::Spec) -> Option<i64> {
     let mut runs = job.runs.iter().flatten();
     let last = runs.find(|run| matches!(run.outcome(), Outcome::Loaded | Outcome::NothingNew))?;
-    let lookback = i64::try_from(spec.source.lookback_hours).unwrap_or(i64::MAX / 3_600_000);
-    Some(last.head.started - lookback.saturating_mul(3_600_000))
+    Some(last.head.started - i64::from(spec.source.lookback_hours) * 3_600_000)
 }
 
 /// As much of an execution as says where a job's documents are.

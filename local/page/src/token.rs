@@ -53,7 +53,7 @@ mod tests {
     fn a_token_is_only_itself() {
         let token = Token::new().unwrap();
         assert_eq!(token.text().len(), 64);
-        assert!(token.is(&token.text().to_owned()));
+        assert!(token.is(token.text()));
         for other in ["", &token.text()[..63], &format!("{}0", token.text()), Token::new().unwrap().text()] {
             assert!(!token.is(other), "{other}");
         }

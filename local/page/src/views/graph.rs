@@ -2,6 +2,7 @@
 
 use super::frame::icon;
 use super::marks::{fixed, of_mark};
+use crate::curve;
 use crate::definition::{Definition, StateKind};
 use crate::layout::{self, Graph, Placed};
 use crate::marks::{Mark, Marks};
@@ -43,13 +44,13 @@ fn drawn(graph: &Graph, marks: &Marks) -> Markup {
     let on = on.into_iter().filter(|line| drawn.insert((&line.from, &line.to)));
     html! {
         @for line in off {
-            path class="edge" d=(layout::path(&line.points)) {}
-            path class="tip" d=(layout::tip(&line.points)) {}
+            path class="edge" d=(curve::path(&line.points)) {}
+            path class="tip" d=(curve::tip(&line.points)) {}
         }
         @for line in on {
             @let class = if taken(line) == Some(true) { "err" } else { "on" };
-            path class={ "edge " (class) } data-way={ (line.from) ">" (line.to) } d=(layout::path(&line.points)) {}
-            path class={ "tip " (class) } d=(layout::tip(&line.points)) {}
+            path class={ "edge " (class) } data-way={ (line.from) ">" (line.to) } d=(curve::path(&line.points)) {}
+            path class={ "tip " (class) } d=(curve::tip(&line.points)) {}
         }
         @for state in &graph.states { (one(state, marks)) }
     }

@@ -68,7 +68,9 @@ if (live && pause) {
     || (getSelection().toString() && part.contains(getSelection().anchorNode));
   const swap = async (name) => {
     const old = document.getElementById(`part-${name}`);
-    if (!old || busy(old)) return;
+    // It is another view now: what was being read is there.
+    if (!old) { location.reload(); return; }
+    if (busy(old)) return;
     const url = new URL(location.href);
     url.searchParams.set('part', name);
     url.hash = '';

@@ -39,7 +39,12 @@ fn what_is_amiss_is_said_and_passes_by_itself() {
         FAILED,
         "document.body.innerText.includes('logs:FilterLogEvents') && document.querySelector('.places') !== null && document.querySelector('.nodes .bad') !== null",
     );
-    // One that hangs.
+}
+
+/// One that does not answer at all is told, and passes too.
+#[test]
+fn an_aws_that_hangs_is_told() {
+    let (aws, mut browser) = (Aws::start(), browser());
     aws.set_mood(Mood::Hangs);
     let page = Page::local(&aws);
     browser.open(&page.address);

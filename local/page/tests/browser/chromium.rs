@@ -53,6 +53,11 @@ impl Chromium {
 
     /// Asks, and waits for the answer.
     pub(crate) fn ask(&mut self, method: &str, params: Value) -> Value {
+        self.try_ask(method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// As [`Chromium::ask`], of a page that may be left meanwhile.
+    fn try_ask(&mut self, method: &str, params: Value) -> Result<Value, Value> {
         self.next += 1;
         let id = self.next;
         let mut message = json!({"id": id, "method": method, "params": params});
@@ -67,8 +72,10 @@ impl Chromium {
             let left = end.saturating_duration_since(Instant::now());
             let message = self.messages.recv_timeout(left).unwrap_or_else(|error| panic!("{method}: {error}"));
             if message["id"] == id {
-                assert!(message.get("error").is_none(), "{method}: {message}");
-                return message["result"].clone();
+                return match message.get("error") {
+                    Some(error) => Err(error.clone()),
+                    None => Ok(message["result"].clone()),
+                };
             }
             self.told.push(message);
         }
@@ -105,7 +112,7 @@ impl Chromium {
         let end = Instant::now() + PATIENCE;
         loop {
             let params = json!({"expression": expression, "returnByValue": true});
-            if self.ask("Runtime.evaluate", params)["result"]["value"] == true {
+            if self.try_ask("Runtime.evaluate", params).is_ok_and(|answer| answer["result"]["value"] == true) {
                 return;
             }
             let text = "document.body ? document.body.innerText.slice(0, 3000) : ''";

@@ -14,9 +14,9 @@ fn a_failed_run_says_where_and_what_to_do_without_scrolling() {
     enter(&mut browser, &page);
     // Six outcomes: pictures and words.
     browser.until("document.querySelector('.bars')?.getAttribute('aria-label').startsWith('6 runs')");
-    browser.until("document.querySelector('.bars').getAttribute('aria-label').includes('1 dry run')");
+    browser.until("document.querySelector('.bars').getAttribute('aria-label').includes('2 nothing new')");
     let told = browser.evaluate("document.querySelector('.bars').getAttribute('aria-label')");
-    for part in ["1 loaded", "1 failed", "1 stopped", "2 nothing new"] {
+    for part in ["1 loaded", "1 failed", "1 stopped", "1 dry run"] {
         assert!(told.as_str().unwrap().contains(part), "{told}");
     }
     // The failed run is not the last one here: the stopped one is.
@@ -149,5 +149,7 @@ fn a_run_at_work_is_live() {
     browser.until("document.querySelector('h1 .chip')?.textContent === 'Stopped'");
     // Somebody who has stopped the page is told.
     drop(page);
+    let ended = Instant::now();
     browser.until("!document.getElementById('gone').hidden");
+    assert!(ended.elapsed() < Duration::from_secs(10), "{:?}", ended.elapsed());
 }

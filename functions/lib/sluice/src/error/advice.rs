@@ -120,14 +120,16 @@ pub const OF_COPIES: [Advice; 5] = [
     row(
         "`LockHeld`",
         "a window is not settled: the cause names the process that holds a transaction open, and its user; or \
-         another run copies it. Tried again after half a minute on average, for about an hour",
+         another run copies it. The function looks again every five seconds, for about an hour in all; in a run \
+         that has copied nothing for an hour, no window is waited for any longer",
         "",
         "end that transaction, or choose `settle` `lag`",
     ),
     row(
         "`InvalidSource`",
-        "the target refuses a row by a constraint that is named; rows without a time; or `verify` found a \
-         difference, with the counts of both sides",
+        "the target refuses a row by a constraint that is named, in the end or [on the \
+         way](#constraints-of-the-target); rows without a time; or `verify` found a difference, with the counts of \
+         both sides",
         "",
         "correct the rows; for a difference, run a backfill of that range",
     ),
@@ -160,7 +162,11 @@ pub const FROM_MYSQL: [Advice; 5] = [
          not take on or that may not read the parts, an unknown workgroup; a key that is in the target more than \
          once, written there by another way: delete the rows that are too many. Nothing was loaded",
     ),
-    todo_of("`StaleRun`", "a later reading of the same window is in; nothing to do"),
+    todo_of(
+        "`StaleRun`",
+        "a later reading of the same window is in: nothing to do. Or, with `depends_on_past`, the window before is not: \
+         the cause names it, load it first",
+    ),
     todo_of(
         "`InvariantBroken`",
         "what came is not what was read; nothing was loaded. Start the same range again; if it comes again, tell \
@@ -173,8 +179,12 @@ pub const FROM_MYSQL: [Advice; 5] = [
 ];
 
 /// Of the kind `athena-elt`: section "When it goes wrong".
-pub const BY_SQL: [Advice; 6] = [
+pub const BY_SQL: [Advice; 9] = [
     todo_of("`InvalidSource` names a file", "correct or remove it, start a run: every run makes all of it anew"),
+    todo_of(
+        "`InvalidSource`: a Parquet file has no column, or another type",
+        "have it written with the others' columns, or say in `Sources` what all of them have",
+    ),
     todo_of("`InvalidSource`: no row", "is the variable's value one that there is? What was published stays"),
     todo_of(
         "`TransientFailure`: files changed while they were read",
@@ -190,6 +200,16 @@ pub const BY_SQL: [Advice; 6] = [
         "choose another name, or drop it: nothing of somebody else's is replaced",
     ),
     todo_of("`StaleRun`", "a newer run has published, or this one lost its lock; nothing to do"),
+    todo_of(
+        "`LockHeld` after two hours",
+        "another run is still at work: see it in the console, stop it if it must end (a rule stops its query), start \
+         yours again",
+    ),
+    todo_of(
+        "`TransientFailure`: attempt 3 of 3",
+        "Athena failed the query by its own fault three times: start a run later; if it stays so, the SELECT may need \
+         too much memory",
+    ),
 ];
 
 /// What to do about the error of this name in a job of a kind, such as `copy-table`: what is said of the kind, without
