@@ -436,7 +436,7 @@ mod tests {
                     assert!(apart, "{kind:?}: {name} and {other} overlap");
                 }
             }
-            assert!(graph.width < 1_100.0 && graph.height < 1_700.0, "{kind:?}: {} x {}", graph.width, graph.height);
+            assert!(graph.width < 1_200.0 && graph.height < 1_700.0, "{kind:?}: {} x {}", graph.width, graph.height);
         }
     }
 
