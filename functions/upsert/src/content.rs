@@ -346,8 +346,8 @@ impl Value {
     }
 }
 
-/// A sum over a count and a divisor. Exact: whole numbers are divided, and the rest is cut off (`div`), never a quotient
-/// that was rounded before. Half of the divisor is added for halves to be rounded away from zero.
+/// A sum over a count and a divisor. Exact: whole numbers are divided, and the rest is cut off (`div`), never a
+/// quotient that was rounded before. Half of the divisor is added for halves to be rounded away from zero.
 fn divided(sum: &str, count: &str, Division { by, scale }: Division) -> String {
     let digits = usize::try_from(scale).unwrap_or(usize::MAX);
     let unit = format!("1{}", "0".repeat(digits));

@@ -1,9 +1,9 @@
 //! `on_overlap: last_run`: a known key gets the values, or the row, that this run's files say. What that may lose is
 //! said.
 
-use crate::casts;
 use crate::content::Group;
 use crate::files::{self, FILES};
+use crate::fitting;
 use crate::key_ranges;
 use crate::load::Load;
 use crate::merged::{Keys, Merged, NAMED, select_keys};
@@ -61,7 +61,7 @@ pub(crate) async fn load(
     }
     key_ranges::write(connection, target, load, store.bucket()).await?;
     merged.notes.extend(key_ranges::note(connection, target, load, source).await?);
-    casts::fit(connection, target, source, casts::Of::Values).await?;
+    fitting::fit(connection, target, source, fitting::Of::Values).await?;
     if target.deletes_rows() {
         delete(connection, target, source, &mut merged).await?;
     }

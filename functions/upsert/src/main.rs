@@ -8,7 +8,8 @@
 //! - [`target`]: does the spec fit the parts, and the table the spec?
 //! - [`start`]: is the target what detection assumed?
 //! - [`content`]: what the parts say, in SQL.
-//! - [`casts`]: from there to the types of the table.
+//! - [`casts`]: which values become those of which types.
+//! - [`fitting`]: staged values become those of the table's types.
 //! - [`runs`]: the table `sluice.runs`, which makes a run's effects happen once.
 //! - [`staging`]: the parts in a temporary table.
 //! - [`files`]: the run's files in one.
@@ -20,6 +21,7 @@
 mod casts;
 mod content;
 mod files;
+mod fitting;
 mod handler;
 mod key_ranges;
 mod last_run;

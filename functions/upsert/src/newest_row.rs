@@ -2,9 +2,9 @@
 //! the target keeps what the winner of each key goes by, also of keys that are deleted; so a row that comes late does
 //! not take the place of a newer one, and the files come in any order.
 
-use crate::casts;
 use crate::content::Group;
 use crate::files::{self, FILES};
+use crate::fitting;
 use crate::last_run;
 use crate::load::Load;
 use crate::merged::Merged;
@@ -29,7 +29,7 @@ const MODIFIED: &str = "sluice_modified";
 /// Loads a run. Returns how many rows were staged, and what that did.
 ///
 /// # Errors
-/// As [`staging::stage`], [`casts::fit`] and [`classify`].
+/// As [`staging::stage`], [`fitting::fit`] and [`classify`].
 pub(crate) async fn load(
     connection: &mut PgConnection,
     store: &Store,
@@ -43,7 +43,7 @@ pub(crate) async fn load(
     let mut merged = Merged { keys: find_winners(connection, target).await?, ..Merged::default() };
     drop_losers(connection, target, &ranks).await?;
     write_ranks(connection, target, &ranks).await?;
-    casts::fit(connection, target, WINNERS, casts::Of::Values).await?;
+    fitting::fit(connection, target, WINNERS, fitting::Of::Values).await?;
     if target.deletes_rows() {
         last_run::delete(connection, target, WINNERS, &mut merged).await?;
     }

@@ -1,7 +1,8 @@
 //! What the parts of a run say, in a temporary table that is gone with the transaction.
 
-use crate::casts::{self, Cast};
+use crate::casts::Cast;
 use crate::content::Group;
+use crate::fitting;
 use crate::results::Results;
 use crate::target::Target;
 use postgres::arrays::{self, SMALL_ROWS};
@@ -40,7 +41,7 @@ pub(crate) async fn stage(
         }
         rows_staged += rows;
     }
-    casts::fit(connection, target, STAGING, casts::Of::Keys).await?;
+    fitting::fit(connection, target, STAGING, fitting::Of::Keys).await?;
     if target.casts_keys() || !target.spec.is_usual() {
         group(connection, target).await?;
     }

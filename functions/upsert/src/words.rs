@@ -22,8 +22,8 @@ mod total;
 
 pub(crate) use table::{Words, columns, drop_words, table_name};
 
-use crate::casts;
 use crate::files;
+use crate::fitting;
 use crate::load::Load;
 use crate::merged::Merged;
 use crate::staging;
@@ -66,7 +66,7 @@ pub(crate) async fn load(
         merged.notes.push(note);
     }
     (merged.bad, merged.repeated) = (repeats.bad_count(), repeats.own_count());
-    casts::fit(connection, target, total::TOTALS, casts::Of::Values).await?;
+    fitting::fit(connection, target, total::TOTALS, fitting::Of::Values).await?;
     // With all_files, files that come for the first time only add to what others say.
     let is_newest_file = target.spec.target.on_overlap == OnOverlap::NewestFile;
     if !start.is_new && (is_newest_file || has_come_again || merged.bad > 0 || start.is_reload) {
