@@ -44,7 +44,7 @@ impl Speaker {
     fn staging(self) -> &'static str {
         match self {
             Self::AllFiles | Self::NewestFile => {
-                r#"upsert sql insert into pg_temp.sluice_staging (sluice_file, "date", "learning_minutes","#
+                r#"upsert sql insert into pg_temp.sluice_staging ("sluice_file", "date", "learning_minutes","#
             }
             Self::LastRun => {
                 r#"upsert sql insert into pg_temp.sluice_staging ("date", "learning_minutes", "work_minutes")"#
