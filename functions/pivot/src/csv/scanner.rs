@@ -165,22 +165,38 @@ impl RecordScanner {
         ahead: &[u8],
         rows: &mut impl RowSink<E>,
     ) -> Result<usize, E> {
-        let dialect = Dialect::default();
-        let Some(found) = find_record(window, is_end, dialect, &mut self.fields) else { return Ok(0) };
-        let raw = &window[..found.content_len];
-        let line = self.next_line;
-        if raw.len() > MAX_ROW_BYTES || self.fields.len() > MAX_FIELDS {
-            return Err(TooLarge { line }.into());
-        }
-        self.next_line += 1;
-        if found.is_multiline {
-            self.next_line += memchr_iter(b'\n', raw).count() as u64;
-        }
-        if !raw.is_empty() {
-            rows.take_record(Record { line, raw, fields: &self.fields, fault: found.fault, ahead, dialect })?;
-        }
-        Ok(found.len)
+        let Self { fields, next_line, .. } = self;
+        take_record(window, is_end, Dialect::default(), ahead, (fields, next_line), rows)
     }
+}
+
+/// Hands on the record that begins `bytes`, and counts its lines; empty ones are passed over. Returns its length, 0 if
+/// its end is not there yet.
+///
+/// # Errors
+/// [`TooLarge`]; what `rows` makes of it.
+pub(crate) fn take_record<E: From<TooLarge>>(
+    bytes: &[u8],
+    is_end: bool,
+    dialect: Dialect,
+    ahead: &[u8],
+    (fields, next_line): (&mut Vec<FieldRange>, &mut u64),
+    rows: &mut impl RowSink<E>,
+) -> Result<usize, E> {
+    let Some(found) = find_record(bytes, is_end, dialect, fields) else { return Ok(0) };
+    let raw = &bytes[..found.content_len];
+    let line = *next_line;
+    if raw.len() > MAX_ROW_BYTES || fields.len() > MAX_FIELDS {
+        return Err(TooLarge { line }.into());
+    }
+    *next_line += 1;
+    if found.is_multiline {
+        *next_line += memchr_iter(b'\n', raw).count() as u64;
+    }
+    if !raw.is_empty() {
+        rows.take_record(Record { line, raw, fields, fault: found.fault, ahead, dialect })?;
+    }
+    Ok(found.len)
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 //! line that ends the rows.
 
 use crate::batch::{FileError, MAX_ROW_BYTES};
-use crate::csv::record::{Dialect, FieldRange, MAX_FIELDS, Record, find_record};
-use crate::csv::scanner::{RowSink, TooLarge};
-use memchr::{memchr, memchr_iter};
+use crate::csv::record::{Dialect, FieldRange};
+use crate::csv::scanner::{RowSink, TooLarge, take_record};
+use memchr::memchr;
 use sluice::spec::Csv;
 
 /// Cuts a stream into records; only what is not yet complete is kept.
@@ -106,20 +106,6 @@ impl LineScanner {
             self.is_over = true;
             return Ok(bytes.len());
         }
-        let Some(found) = find_record(bytes, is_end, self.dialect, &mut self.fields) else { return Ok(0) };
-        let raw = &bytes[..found.content_len];
-        let line = self.next_line;
-        if raw.len() > MAX_ROW_BYTES || self.fields.len() > MAX_FIELDS {
-            return Err(TooLarge { line }.into());
-        }
-        self.next_line += 1;
-        if found.is_multiline {
-            self.next_line += memchr_iter(b'\n', raw).count() as u64;
-        }
-        if !raw.is_empty() {
-            let (fields, dialect) = (&self.fields, self.dialect);
-            rows.take_record(Record { line, raw, fields, fault: found.fault, ahead: &[], dialect })?;
-        }
-        Ok(found.len)
+        take_record(bytes, is_end, self.dialect, &[], (&mut self.fields, &mut self.next_line), rows)
     }
 }
