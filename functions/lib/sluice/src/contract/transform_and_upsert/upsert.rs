@@ -60,7 +60,7 @@ pub struct Prepare {
     /// May the function create the table?
     #[serde(default = "yes")]
     pub create: bool,
-    /// May it delete rows? All but `last_run` need that, and so does a reload.
+    /// May it delete rows? All but `last_run` need that, and so do `delete_when` and a reload.
     #[serde(default = "yes")]
     pub delete: bool,
 }
