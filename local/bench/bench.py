@@ -13,7 +13,8 @@ that are not installed are left out, and named. Exit code 1: a result was wrong,
     start      cold starts                       modes    words of files, and what they come to
     job        everything, on small files            copy     a table into another database, narrow and wide rows
     window     a day of a table, twice               windows  thirty days, one after the other and four at a time
-    export     a table of MySQL into parts in S3
+    export     a table of MySQL into parts in S3   shapes   what only the general way of the core knows
+    rows       a million rows by key, in each mode
 
 Environment: DATABASE_URL; PG_BIN, the folder of psql; PG_PID, the server's process, found out without it; DUCKDB_PYTHON, a
 Python whose duckdb has the postgres extension, if this one's has not; MYSQL_URL, and MYSQL_CLIENTS, a folder into which Debian's
@@ -23,7 +24,8 @@ packages of libmariadb and of the client were unpacked, if they are not installe
     runtime.py  functions.py                         Lambda, and the functions' processes
     database.py  tls.py                              PostgreSQL, and its TLS
     peers.py  measure.py                             the other tools; rounds and tables
-    pivoting.py  upserting.py  modes.py  running.py  copying.py  exporting.py  the parts
+    pivoting.py  upserting.py  modes.py  shapes.py  plain_upsert.py  running.py  copying.py
+    exporting.py                                     the parts
 """
 import argparse
 import json
@@ -39,7 +41,9 @@ import copying
 import exporting
 import modes
 import pivoting
+import plain_upsert
 import running
+import shapes
 import upserting
 from database import Database
 from functions import FakeAws, Functions
@@ -51,9 +55,9 @@ PARTS = {
     "upsert": upserting.upsert, "noop": upserting.noop, "modes": modes.modes,
     "detect": running.detect, "start": running.start, "job": running.job,
     "copy": copying.copy, "window": copying.window, "windows": copying.windows,
-    "export": exporting.export,
+    "export": exporting.export, "shapes": shapes.shapes, "rows": plain_upsert.rows,
 }
-NEED_DATABASE = {"upsert", "noop", "modes", "job", "copy", "window", "windows"}
+NEED_DATABASE = {"upsert", "noop", "modes", "rows", "job", "copy", "window", "windows"}
 
 
 class Bench:

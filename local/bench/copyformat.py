@@ -1,6 +1,7 @@
-"""PostgreSQL's binary COPY format, both ways, for the types that a part of sums has: date, numeric, text, bigint.
+"""PostgreSQL's binary COPY format, both ways, for the types that the parts have: date, timestamp, numeric, text,
+bigint, boolean.
 
-In Python a date is its ISO text, a numeric a `Decimal` (or, to encode, its plain text), a text a `str`, a bigint an `int`.
+In Python a date or timestamp is its ISO text, a numeric a `Decimal` (or, to encode, its plain text), a text a `str`, a bigint an `int`.
 See the PostgreSQL documentation of COPY, "Binary Format", and the numeric type's `numeric_send`.
 """
 import csv
@@ -52,6 +53,8 @@ ENCODE = {
 }
 DECODE = {
     "date": lambda data: datetime.date.fromordinal(struct.unpack(">i", data)[0] + EPOCH).isoformat(),
+    "timestamp": lambda data: str(datetime.datetime(2000, 1, 1) + datetime.timedelta(microseconds=struct.unpack(">q", data)[0])),
+    "boolean": lambda data: data == b"\x01",
     "numeric": decode_numeric,
     "text": bytes.decode,
     "bigint": lambda data: struct.unpack(">q", data)[0],

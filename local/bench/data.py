@@ -4,6 +4,8 @@
     data.py pivot  FOLDER --rows N [--files K] [--days D] [--crlf]   part-000.csv ...: sessions of two projects
     data.py upsert FOLDER --rows N                                   new.csv: N dates with their sums; base.csv: half of
                                                                      these dates with other sums; expect.txt: the check sums
+    data.py payments FOLDER --rows N                                 part-000.csv: what a European bank exports
+    data.py customers FOLDER --rows N                                new.csv: N customers; base.csv: half of them as they were
 """
 import argparse
 import datetime
@@ -65,13 +67,54 @@ def days(folder, rows):
     (folder / "expect.txt").write_text("|".join(map(str, [rows, *checks])) + "\n")
 
 
+def payments(folder, rows):
+    """Payments of three years, in five categories: semicolons, days first, decimal commas, a quoted text in one of four."""
+    source, first = random.Random(3), datetime.date(2022, 1, 1)
+    dates = [f"{first + datetime.timedelta(day):%d.%m.%Y}" for day in range(1096)]
+    payees = ['"Bau; Holz"', "Stadtwerke", "M\u00fcller", "Caf\u00e9 Central"]
+    categories = ["Miete", "Gehalt", "Einkauf", "Reise", "Strom"]
+    with open(folder / "part-000.csv", "w") as file:
+        file.write("Buchungstag;Zahlungsempf\u00e4nger;Kategorie;Betrag\n")
+        for left in range(rows, 0, -PIECE):
+            file.write("".join(
+                f"{dates[r % 1096]};{payees[r >> 11 & 3]};{categories[(r >> 13) % 5]};{european((r >> 32) % 10**6 - 400_000)}\n"
+                for r in numbers(source, min(left, PIECE))))
+
+
+def european(cents):
+    """Such as -1.234,50."""
+    return f"{cents / 100:,.2f}".translate(str.maketrans(",.", ".,"))
+
+
+def customers(folder, rows):
+    """Customers by number. The table holds half of them, with another country."""
+    source = random.Random(4)
+    known = set(source.sample(range(rows), rows // 2))
+    countries, first = ["DE", "FR", "IT", "PT", "SE"], datetime.datetime(2024, 1, 1)
+    with open(folder / "new.csv", "w") as new, open(folder / "base.csv", "w") as base:
+        for file in new, base:
+            file.write("id,name,country,since,spent,seen\n")
+        for customer, number in enumerate(numbers(source, rows)):
+            since, seen = dates_of(number, first)
+            spent = f"{number % 10**7 / 100:.2f}"
+            line = f"{customer},Customer {number >> 40},{{}},{since},{spent},{seen}\n"
+            new.write(line.format(countries[number % 5]))
+            if customer in known:
+                base.write(line.format("XX"))
+
+
+def dates_of(number, first):
+    seen = first + datetime.timedelta(seconds=number % 31_000_000)
+    return datetime.date(2000 + number % 24, number % 12 + 1, number % 28 + 1), seen
+
+
 def decimal(value):
     return f"{value // 10_000}.{value % 10_000:04}"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=["pivot", "upsert"])
+    parser.add_argument("kind", choices=["pivot", "upsert", "payments", "customers"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rows", type=int, required=True)
     parser.add_argument("--files", type=int, default=1)
@@ -82,7 +125,7 @@ def main():
     if given.kind == "pivot":
         sessions(given.folder, given.rows, given.files, given.days, given.crlf)
     else:
-        days(given.folder, given.rows)
+        {"upsert": days, "payments": payments, "customers": customers}[given.kind](given.folder, given.rows)
 
 
 if __name__ == "__main__":

@@ -76,6 +76,22 @@ class Database:
         copy = f"\\copy {TABLE} from '{rows}' (format csv, header)\n" if rows else ""
         self.sql(f"{CREATE}{copy}{FORGET}vacuum (analyze) {TABLE};\ncheckpoint;")
 
+    def keep(self, tables):
+        """Keeps these tables as they are, to be brought back. Nothing but what is measured may work in them, hence no autovacuum."""
+        for number, table in enumerate(tables):
+            kept = f"kept_{number}"
+            self.sql(f"drop table if exists {kept}; create table {kept} as table {table};\n"
+                     f"alter table {table} set (autovacuum_enabled = false);")
+
+    def bring_back(self, tables):
+        """Gives tables their kept rows; vacuumed and checkpointed."""
+        statements = [f"truncate {table}; insert into {table} select * from kept_{number};" for number, table in enumerate(tables)]
+        vacuum = [f"vacuum (analyze) {table};" for table in tables]
+        self.sql("\n".join([*statements, *vacuum, "checkpoint;"]))
+
+    def drop_kept(self, tables):
+        self.sql("".join(f"drop table if exists kept_{number};" for number in range(len(tables))))
+
     def forget(self):
         self.sql(FORGET)
 

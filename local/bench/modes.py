@@ -12,7 +12,7 @@ from measure import Wrong, command, ratio, rounds
 MODES = ("all_files", "newest_file")
 LIMIT, OURS = "psql, the same writes", "sluice, upsert"
 WORDS = f'sluice."public.{TABLE}"'
-KEPT = [(TABLE, "kept_target"), (WORDS, "kept_words"), ("sluice.targets", "kept_targets"), ("sluice.runs", "kept_runs")]
+KEPT = [TABLE, WORDS, "sluice.targets", "sluice.runs"]
 SUMS = {
     "all_files": f"select date, sum(learning_minutes), sum(work_minutes) from {WORDS} where date in (select date from stage) group by date",
     "newest_file": f"select distinct on (date) date, learning_minutes, work_minutes from {WORDS} where date in (select date from stage) "
@@ -47,7 +47,7 @@ class Files:
             self.expected[1:] = [both + one for both, one in zip(self.expected[1:], self.database.sums()[1:])]
         self.modified = self.database.sql(f"select max(sluice_modified) from {WORDS}")
         self.next = self.detected("new", self.new)
-        self.keep()
+        self.database.keep(KEPT)
 
     def detected(self, name, rows):
         """A small file is detected and pivoted as an execution's, and then these rows are said to be its sums."""
@@ -85,16 +85,6 @@ class Files:
     def load(self, detected):
         return self.run("upsert", "Upsert", new_execution(), manifest=detected["manifest"], mode=detected["mode"])
 
-    def keep(self):
-        """Keeps the tables as they are. Nothing but what is measured may work in them, hence no autovacuum."""
-        statements = [f"drop table if exists {kept}; create table {kept} as table {table};" for table, kept in KEPT]
-        self.database.sql("\n".join([*statements, f"alter table {WORDS} set (autovacuum_enabled = false);"]))
-
-    def bring_back(self):
-        statements = [f"truncate {table}; insert into {table} select * from {kept};" for table, kept in KEPT]
-        vacuum = [f"vacuum (analyze) {table};" for table, _ in KEPT]
-        self.database.sql("\n".join([*statements, *vacuum, "checkpoint;"]))
-
     def limit(self):
         """What psql takes for the same, in one transaction."""
         file = self.bench.work / "words.sql"
@@ -112,7 +102,7 @@ class Files:
 
     def measured(self, action):
         def run():
-            self.bring_back()
+            self.database.bring_back(KEPT)
             outcome = self.database.measured(action)
             if not outcome.problem:
                 self.database.check(self.expected)
@@ -140,4 +130,4 @@ def modes(bench):
         for quantity, word in ("total", "CPU"), ("wall", "wall"):
             bench.report.bar(f"{mode}, {word}", ratio(results, ours, LIMIT, quantity), 1.1, " x psql")
         bench.report.add("")
-    bench.database.sql("".join(f"drop table if exists {kept};" for _, kept in KEPT))
+    bench.database.drop_kept(KEPT)

@@ -3,6 +3,7 @@
 
     peers.py available                     the names of those that can run here, with what they need, as JSON
     peers.py pivot_... OUT.csv IN.csv...   CSV files to one row of sums per date
+    peers.py shape_... SHAPE OUT.csv IN.csv  one of the three other shapes of `shapes.py`
     peers.py upsert_... NEW.csv            such rows into the table, by DATABASE_URL
     peers.py job_... IN.csv...             all of it
     peers.py list_... BUCKET PREFIX        a listing, counted
@@ -21,6 +22,7 @@ from pathlib import Path
 
 URL, SOURCE_URL = (os.environ.get(name, "").replace("postgres://", "postgresql://") for name in ("DATABASE_URL", "SOURCE_DATABASE_URL"))
 TABLE, MINUTES = "pomodoro_day_catg", "Duration (in minutes)"
+PAYMENTS = {"Einkauf": "shopping", "Gehalt": "salary", "Miete": "rent", "Reise": "travel", "Strom": "power"}
 ON_CONFLICT = """ON CONFLICT (date) DO UPDATE SET
     learning_minutes = EXCLUDED.learning_minutes, work_minutes = EXCLUDED.work_minutes"""
 
@@ -73,6 +75,39 @@ def pandas_sums(files):
 def pivot_pandas(out, *files):
     """pandas, as people write it"""
     pandas_sums(files).to_csv(out, index=False)
+
+
+def shape_polars(shape, out, file):
+    """polars, streaming, one thread"""
+    import polars as pl
+    if shape == "sessions":
+        rows = pl.scan_csv(file).group_by(date=pl.col("Start date").str.head(10), project="Project").agg(
+            longest=pl.col(MINUTES).max(), minutes=pl.col(MINUTES).sum(), sessions=pl.len())
+    elif shape == "payments":
+        amount = pl.col("Betrag").str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True).cast(pl.Float64)
+        sums = lambda category: amount.filter(pl.col("Kategorie") == category).sum().alias(PAYMENTS[category])
+        rows = pl.scan_csv(file, separator=";", schema_overrides={"Betrag": pl.String}).group_by(
+            date=pl.col("Buchungstag").str.to_date("%d.%m.%Y")).agg(*map(sums, PAYMENTS))
+    else:
+        rows = pl.scan_csv(file, try_parse_dates=True).unique("id", keep="last")
+        rows = rows.select("id", "country", "name", "seen", "since", "spent")
+    rows.collect(engine="streaming").write_csv(out, datetime_format="%Y-%m-%d %H:%M:%S")
+
+
+def shape_duckdb(shape, out, file):
+    """DuckDB, one thread"""
+    import duckdb
+    if shape == "sessions":
+        rows = f"""SELECT "Start date"[:10] AS date, Project AS project, max("{MINUTES}") AS longest, sum("{MINUTES}") AS minutes,
+            count(*) AS sessions FROM read_csv('{file}', types={{'Start date': 'VARCHAR'}}) GROUP BY ALL"""
+    elif shape == "payments":
+        amount = "replace(replace(Betrag, '.', ''), ',', '.')::DECIMAL(18, 2)"
+        sums = [f"coalesce(sum({amount}) FILTER (Kategorie = '{category}'), 0) AS {column}" for category, column in PAYMENTS.items()]
+        rows = f"""SELECT strptime(Buchungstag, '%d.%m.%Y')::DATE AS date, {', '.join(sums)}
+            FROM read_csv('{file}', delim=';', all_varchar=true) GROUP BY ALL"""
+    else:
+        rows = f"SELECT id, country, name, seen, since, spent FROM read_csv('{file}') QUALIFY row_number() OVER (PARTITION BY id) = 1"
+    duckdb.connect(config={"threads": 1}).execute(f"COPY ({rows}) TO '{out}' (HEADER)")
 
 
 def pandas_rows(new):
@@ -336,6 +371,7 @@ def export_sling(table):
 
 NEEDS = {
     pivot_polars: ["polars"], pivot_duckdb: ["duckdb"], pivot_pandas_tuned: ["pandas", "pyarrow"], pivot_pandas: ["pandas"],
+    shape_polars: ["polars"], shape_duckdb: ["duckdb"],
     upsert_psycopg2: ["psycopg2-binary"], upsert_adbc: ["adbc-driver-postgresql", "pyarrow"], upsert_duckdb: ["duckdb"],
     upsert_awswrangler: ["awswrangler", "pg8000"], upsert_dlt: ["dlt", "pyarrow"], upsert_sling: [],
     upsert_pandas: ["pandas", "SQLAlchemy", "psycopg2-binary"],

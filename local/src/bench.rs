@@ -24,7 +24,7 @@ pub(crate) struct BenchArguments {
     #[arg(long)]
     large: bool,
     /// Only these parts, with commas between: pivot, function, memory, upsert, noop, modes, detect, start, job,
-    /// copy, window, windows, export.
+    /// copy, window, windows, export, shapes, rows.
     #[arg(long, value_name = "PARTS")]
     only: Option<String>,
     /// How many rounds; 5 where nothing is said.

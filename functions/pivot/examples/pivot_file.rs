@@ -1,6 +1,6 @@
 //! Pivots files of this machine with the function's own core. `pivot_file FILE...` prints the table by the spec of the
 //! reference job; `pivot_file --spec SPEC FILE...` goes the general way by a spec of JSON, with `source`, `shape` and
-//! `target`, and prints how many rows and bytes the parts have.
+//! `target`, prints the rows of the parts in PostgreSQL's binary format for COPY, and says how many there are.
 
 use bytes::Bytes;
 use pivot::batch::Batch;
@@ -57,7 +57,9 @@ fn general(spec: &str, paths: impl Iterator<Item = String>) -> Outcome<()> {
     let spec = parts.read().map_err(|problems| format!("{problems:?}"))?;
     let plan = GeneralPlan::new(&spec)?;
     let mut batch = GeneralBatch::new(&plan);
-    let (mut rows, mut bytes) = (0, 0);
+    let mut rows = 0;
+    let mut stdout = std::io::stdout().lock();
+    let mut out = copy_binary::HEADER.to_vec();
     for path in paths {
         let mut input = File::open(&path).map_err(|error| format!("{path}: {error}"))?;
         let file = SourceFile { key: path, etag: String::new(), size: 0, last_modified: String::new() };
@@ -73,16 +75,20 @@ fn general(spec: &str, paths: impl Iterator<Item = String>) -> Outcome<()> {
         }
         reader.finish(&mut batch)?;
         if let Some(mut part) = batch.end_file(&file)? {
-            let mut out = Vec::new();
             while part.write(0, CHUNK_BYTES, &mut out) > 0 {
-                bytes += out.len();
+                stdout.write_all(&out)?;
                 out.clear();
             }
             rows += part.len();
         }
     }
-    println!("{} rows read, {} bad; {rows} rows of {bytes} bytes", batch.tally.rows_read, batch.tally.rejects.count);
-    Ok(())
+    out.extend_from_slice(copy_binary::END);
+    stdout.write_all(&out)?;
+    eprintln!("{} rows read, {rows} written", batch.tally.rows_read);
+    match batch.tally.rejects.count {
+        0 => Ok(()),
+        _ => Err(batch.tally.rejects.summary().into()),
+    }
 }
 
 /// How much is read at once.

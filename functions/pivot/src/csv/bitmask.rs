@@ -1,4 +1,4 @@
-//! Where commas, line feeds and quotes are among sixty-four bytes, as one bit each.
+//! Where delimiters, line feeds and quotes are among sixty-four bytes, as one bit each.
 
 use wide::u8x32;
 
@@ -8,7 +8,7 @@ pub(super) const CHUNK_BYTES: usize = 64;
 /// The separators of a chunk; the first byte's bit is the lowest.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bitmask {
-    /// Commas and line feeds.
+    /// Delimiters and line feeds.
     pub(super) ends: u64,
     /// Line feeds.
     pub(super) line_feeds: u64,
@@ -19,13 +19,13 @@ pub(super) struct Bitmask {
 impl Bitmask {
     /// Finds the separators of a chunk.
     #[inline(always)]
-    pub(super) fn of(chunk: &[u8; CHUNK_BYTES]) -> Self {
+    pub(super) fn of(chunk: &[u8; CHUNK_BYTES], delimiter: u8) -> Self {
         let (halves, _) = chunk.as_chunks::<32>();
         let (mut ends, mut line_feeds, mut unusual) = (0, 0, u8x32::ZERO);
         for (number, half) in halves.iter().enumerate() {
             let half = u8x32::new(*half);
             let are_line_feeds = half.simd_eq(u8x32::splat(b'\n'));
-            let are_ends = half.simd_eq(u8x32::splat(b',')) | are_line_feeds;
+            let are_ends = half.simd_eq(u8x32::splat(delimiter)) | are_line_feeds;
             // A byte that is not ASCII has its uppermost bit set, which is the one that `to_bitmask` takes.
             unusual = unusual | half.simd_eq(u8x32::splat(b'"')) | half;
             let bits = |mask: u8x32| u64::from(mask.to_bitmask()) << (32 * number);

@@ -1,7 +1,7 @@
 //! The fast path: where fields and lines end in a block of text. All of it is found, chunk by chunk, before any line is
 //! read, so the next line need not wait for the end of this one.
 //!
-//! For the block `ab,c\nd,e\n` and a width of two, `ends` is `[-1, 2, 4, 6, 8]`: the offsets of commas and line feeds,
+//! For the block `ab,c\nd,e\n` and a width of two, `ends` is `[-1, 2, 4, 6, 8]`: the offsets of delimiters and line feeds,
 //! after a sentinel. Field `f` of line `l` lies between `ends[2 * l + f] + 1` and `ends[2 * l + f + 1]`.
 
 use super::bitmask::{Bitmask, CHUNK_BYTES};
@@ -37,6 +37,8 @@ const MIN_CHUNKS: usize = 4;
 /// Finds the lines of one block after the other.
 #[derive(Debug)]
 pub(super) struct BlockScanner {
+    /// What separates fields.
+    delimiter: u8,
     /// Where fields end, counted from the start of the block; the first one is the sentinel.
     ends: Box<Offsets>,
     /// How many chunks are scanned: few where line after line has to take the slow path.
@@ -65,23 +67,22 @@ pub struct FastRow<'a> {
     end: usize,
 }
 
-impl Default for BlockScanner {
-    fn default() -> Self {
+impl BlockScanner {
+    /// Of lines whose fields this separates.
+    pub(super) fn new(delimiter: u8) -> Self {
         let mut ends: Box<Offsets> = Box::new([0; _]);
         ends[0] = BEFORE_THE_FIRST;
-        Self { ends, chunks: MAX_CHUNKS, last: Box::new([0; _]) }
+        Self { delimiter, ends, chunks: MAX_CHUNKS, last: Box::new([0; _]) }
     }
-}
 
-impl BlockScanner {
     /// The lines at the head of `ahead` that have `width` fields: those of one block, up to one that is different.
     #[inline(always)]
     pub(super) fn lines<'a>(&'a mut self, ahead: &'a [u8], width: usize) -> BlockLines<'a> {
-        let Self { ends, chunks, last } = self;
+        let Self { delimiter, ends, chunks, last } = self;
         let block = ahead.first_chunk().unwrap_or_else(|| padded(ahead, last));
-        let mut found = find(block, ends, *chunks);
+        let mut found = find(block, *delimiter, ends, *chunks);
         if found.line_feeds == 0 && *chunks < MAX_CHUNKS {
-            found = find_all(block, ends);
+            found = find_all(block, *delimiter, ends);
         }
         let mut count = found.line_feeds;
         *chunks = (2 * *chunks).min(MAX_CHUNKS);
@@ -107,12 +108,12 @@ struct Found {
 
 /// Finds where fields end in the first `chunks` of a block.
 #[inline(always)]
-fn find(block: &Block, ends: &mut Offsets, chunks: usize) -> Found {
+fn find(block: &Block, delimiter: u8, ends: &mut Offsets, chunks: usize) -> Found {
     let (all, _) = block.as_chunks::<CHUNK_BYTES>();
     let mut found = Found { offsets: 1, line_feeds: 0, is_ascii: true };
     let mut base = 0;
     for chunk in &all[..chunks] {
-        let here = Bitmask::of(chunk);
+        let here = Bitmask::of(chunk, delimiter);
         if here.is_unusual {
             found.is_ascii = false;
             if let Some(quote) = chunk.iter().position(|byte| *byte == b'"') {
@@ -128,8 +129,8 @@ fn find(block: &Block, ends: &mut Offsets, chunks: usize) -> Found {
 
 /// The same in all of it. Not inlined, so that the loop of the common case keeps its values in registers.
 #[cold]
-fn find_all(block: &Block, ends: &mut Offsets) -> Found {
-    find(block, ends, MAX_CHUNKS)
+fn find_all(block: &Block, delimiter: u8, ends: &mut Offsets) -> Found {
+    find(block, delimiter, ends, MAX_CHUNKS)
 }
 
 impl Found {

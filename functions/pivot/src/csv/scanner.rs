@@ -48,14 +48,27 @@ pub struct TooLarge {
 }
 
 /// Cuts a stream into records.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Scanner {
     carry: Vec<u8>,
     block: BlockScanner,
     records: RecordScanner,
 }
 
+/// Of records as RFC 4180 has them.
+impl Default for Scanner {
+    fn default() -> Self {
+        Self::new(Dialect::default())
+    }
+}
+
 impl Scanner {
+    /// Of records of this dialect, whose quote, if it has one, is `"`: the fast path looks for no other.
+    pub(crate) fn new(dialect: Dialect) -> Self {
+        let records = RecordScanner { dialect, next_line: 1, fields: Vec::new() };
+        Self { carry: Vec::new(), block: BlockScanner::new(dialect.delimiter), records }
+    }
+
     /// Hands every record that is complete by the end of `chunk` over.
     ///
     /// # Errors
@@ -145,14 +158,9 @@ impl Scanner {
 /// The slow path.
 #[derive(Debug)]
 struct RecordScanner {
+    dialect: Dialect,
     next_line: u64,
     fields: Vec<FieldRange>,
-}
-
-impl Default for RecordScanner {
-    fn default() -> Self {
-        Self { next_line: 1, fields: Vec::new() }
-    }
 }
 
 impl RecordScanner {
@@ -165,8 +173,8 @@ impl RecordScanner {
         ahead: &[u8],
         rows: &mut impl RowSink<E>,
     ) -> Result<usize, E> {
-        let Self { fields, next_line, .. } = self;
-        take_record(window, is_end, Dialect::default(), ahead, (fields, next_line), rows)
+        let Self { dialect, fields, next_line } = self;
+        take_record(window, is_end, *dialect, ahead, (fields, next_line), rows)
     }
 }
 

@@ -144,9 +144,24 @@ impl ColumnReader {
     }
 
     fn read_text<'r>(&'r self, text: &'r [u8]) -> Result<Value<'r>, Reason> {
+        if let Some(value) = self.read_quickly(text) {
+            return Ok(value);
+        }
         let text = std::str::from_utf8(text).map_err(|_| not_utf_8(text))?;
         let text = if self.trims { text.trim() } else { text };
         if self.is_null(text.as_bytes()) { self.null() } else { self.parse(text.as_bytes(), false) }
+    }
+
+    /// The value of what is no text, if there is nothing to trim and nothing is wrong with it: what its form takes is
+    /// UTF-8.
+    #[inline]
+    fn read_quickly<'r>(&self, text: &'r [u8]) -> Option<Value<'r>> {
+        let [first, .., last] = text else { return None };
+        let is_trimmed = first.is_ascii_graphic() && last.is_ascii_graphic();
+        if !is_trimmed || matches!(self.form, Form::Text | Form::Json) || self.is_null(text) {
+            return None;
+        }
+        self.form.parse(text, false).ok()
     }
 
     /// A value of JSON means what its text means in any other file.

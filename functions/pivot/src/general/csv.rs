@@ -1,6 +1,7 @@
 //! CSV of any dialect, row by row: its lines by `lines`, its columns by the header, its rows into the batch.
 //!
-//! Where a file is written in the usual dialect, its rows come from the scanner of the usual way, a block at a time.
+//! Where all lines of a file are rows and the quote is the usual one, they come from the scanner of the usual way, a
+//! block at a time.
 
 mod lines;
 
@@ -35,9 +36,9 @@ pub(crate) struct CsvReader {
 /// From bytes to records.
 #[derive(Debug)]
 enum Cutter {
-    /// In the usual dialect.
+    /// Where all lines are rows, and the quote is the usual one.
     Usual(Box<Scanner>),
-    /// In any.
+    /// In any dialect.
     Lines(LineScanner),
 }
 
@@ -72,9 +73,9 @@ impl CsvReader {
             Skip::Lines(lines) => lines,
             Skip::ToHeader => 0,
         };
-        let is_usual = dialect == Dialect::default() && lines == 0 && csv.comment.is_none() && csv.end_at.is_empty();
-        let cutter = match is_usual {
-            true => Cutter::Usual(Box::default()),
+        let are_all_rows = lines == 0 && csv.comment.is_none() && csv.end_at.is_empty();
+        let cutter = match are_all_rows && dialect.quote.is_none_or(|quote| quote == b'"') {
+            true => Cutter::Usual(Box::new(Scanner::new(dialect))),
             false => Cutter::Lines(LineScanner::new(dialect, lines, csv)),
         };
         let binding = csv.header.as_ref().map(|header| listed(plan, header));

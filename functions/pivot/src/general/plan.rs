@@ -89,7 +89,7 @@ pub(crate) struct PivotPlan {
     /// The slot of the category.
     pub(crate) on: usize,
     /// The stem of each category.
-    pub(crate) into: HashMap<String, usize>,
+    pub(crate) into: HashMap<String, usize, foldhash::quality::RandomState>,
     /// What to do with any other one.
     pub(crate) other: OtherStem,
     /// The cells of each stem.

@@ -6,10 +6,10 @@ use crate::sums::{MAX_KEY_BYTES, MAX_KEYS, MAX_SUMS};
 use crate::value::decimal::{Decimal, Units};
 use crate::value::number::divided;
 use copy_binary::{begin_row, write_bigint, write_boolean, write_numeric, write_smallint};
+use foldhash::quality::RandomState;
 use sluice::contract::{BAD_ROWS_ONLY, ColumnKind, PARTIAL, Says, WHOLE};
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
 /// How many bytes the values that are kept may have together, beside sums and counts.

@@ -13,6 +13,8 @@ pub(crate) struct NumberForm {
     strip: Vec<String>,
     accounting: bool,
     is_plain: bool,
+    /// The only mark between groups of digits, if it is ASCII; else the decimal mark, which is none of them.
+    short_group: u8,
 }
 
 /// Characters of a number in its plain form, at most: what is longer has more digits than a decimal, or is padded.
@@ -38,12 +40,17 @@ impl NumberForm {
         let decimal = if column.has_decimal_comma { b',' } else { b'.' };
         let group: Vec<String> = column.group.chars().map(String::from).collect();
         let is_plain = decimal == b'.' && group.is_empty() && column.strip.is_empty() && !column.accounting;
-        Self { decimal, group, strip: column.strip.clone(), accounting: column.accounting, is_plain }
+        let short_group = match group.as_slice() {
+            [mark] if mark.len() == 1 => mark.as_bytes()[0],
+            _ => decimal,
+        };
+        Self { decimal, group, strip: column.strip.clone(), accounting: column.accounting, is_plain, short_group }
     }
 
     /// With this decimal mark, and nothing else.
     pub(crate) fn with_mark(decimal: u8) -> Self {
-        Self { decimal, group: Vec::new(), strip: Vec::new(), accounting: false, is_plain: decimal == b'.' }
+        let is_plain = decimal == b'.';
+        Self { decimal, group: Vec::new(), strip: Vec::new(), accounting: false, is_plain, short_group: decimal }
     }
 
     /// The number of a text, without zeros at the end of its decimals.
@@ -52,7 +59,7 @@ impl NumberForm {
     /// Why it is none.
     #[inline]
     pub(crate) fn parse_trimmed(&self, text: &[u8]) -> Result<Decimal, NotDecimal> {
-        match short(text, self.decimal) {
+        match short(text, self.decimal, self.short_group) {
             Some(number) => Ok(number),
             None => self.parse(text).map(Decimal::trimmed),
         }
@@ -154,34 +161,44 @@ impl NumberForm {
     }
 }
 
-/// Fast path for what means the same in every form: a minus sign, digits, perhaps the decimal mark and more digits; 18
-/// digits at most.
+/// Fast path for what means the same in every form: a minus sign, digits, perhaps with the mark between groups of three,
+/// perhaps the decimal mark and more digits; 18 digits at most.
 #[inline]
-fn short(text: &[u8], mark: u8) -> Option<Decimal> {
+fn short(text: &[u8], mark: u8, group: u8) -> Option<Decimal> {
     let (is_negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
         rest => (false, rest),
     };
-    // The mark and 18 digits.
-    if !(1..=19).contains(&digits.len()) || !digits[0].is_ascii_digit() {
+    // The marks and 18 digits.
+    if !(1..=24).contains(&digits.len()) || !digits[0].is_ascii_digit() {
         return None;
     }
     let (mut value, mut point, mut zeros) = (0_u64, None, 0_u32);
+    let (mut marks, mut last_mark) = (0, None);
     for (place, &byte) in digits.iter().enumerate() {
         match byte {
             b'0'..=b'9' => {
-                value = value * 10 + u64::from(byte - b'0');
+                // What wraps around has too many digits.
+                value = value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
                 zeros = if byte == b'0' { zeros + 1 } else { 0 };
             }
             _ if byte == mark && point.is_none() => (point, zeros) = (Some(place), 0),
+            // Only what no rule of groups could object to.
+            _ if byte == group && point.is_none() => {
+                let is_right = last_mark.map_or(place <= 3 && digits[0] != b'0', |last| place - last == 4);
+                if !is_right {
+                    return None;
+                }
+                (marks, last_mark) = (marks + 1, Some(place));
+            }
             _ => return None,
         }
     }
-    let decimals = match point {
-        None if digits.len() > 18 => return None,
-        None => 0,
-        Some(point) => u32::try_from(digits.len() - point - 1).ok()?,
-    };
+    let whole = point.unwrap_or(digits.len());
+    if digits.len() - marks - usize::from(point.is_some()) > 18 || last_mark.is_some_and(|last| whole - last != 4) {
+        return None;
+    }
+    let decimals = u32::try_from(point.map_or(0, |point| digits.len() - point - 1)).ok()?;
     let zeros = zeros.min(decimals);
     let magnitude = i128::from(value / 10_u64.pow(zeros));
     Some(Decimal { mantissa: if is_negative { -magnitude } else { magnitude }, scale: decimals - zeros })
@@ -293,6 +310,18 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn short_numbers_with_groups_take_the_fast_path_to_the_same(text in "-?[0-9]{0,4}([.,'][0-9]{1,4}){0,6}[.,]?[0-9]{0,4}") {
+            for (has_decimal_comma, group) in [(true, "."), (true, ".'"), (false, ","), (false, "'")] {
+                let form = form(|column| {
+                    column.has_decimal_comma = has_decimal_comma;
+                    column.group = group.to_owned();
+                });
+                let slow = form.parse(text.as_bytes()).map(Decimal::trimmed);
+                proptest::prop_assert_eq!(form.parse_trimmed(text.as_bytes()), slow, "{}", text);
+            }
+        }
+
         #[test]
         fn short_numbers_take_the_fast_path_to_the_same(text in "-?[0-9]{0,12}[.,]?[0-9]{0,12}[ e,.-]?[0-9]?") {
             for mark in [b'.', b','] {
