@@ -94,7 +94,7 @@ def records(source, columns, key, data):
 
 
 class Number(str):
-    """A JSON number as it is written."""
+    """A JSON number as it is written: with a point, whatever the marks of texts are."""
 
 
 def written(value):
@@ -186,11 +186,11 @@ def value_of(column, get, file):
             raw = raw[len(before):len(raw) - len(after)]
     else:
         raw = get(column["from"])
-    if isinstance(raw, str) and (column.get("trim") or column["type"] not in ("text", "json")):
+    if isinstance(raw, str) and not isinstance(raw, Number) and (column.get("trim") or column["type"] not in ("text", "json")):
         raw = raw.strip()
     if raw is None or raw in column.get("null_values", [""]):
         if "if_null" in column:
-            return read(column, str(column["if_null"]) if not isinstance(column["if_null"], bool) else column["if_null"])
+            return read(column, column["if_null"])
         if not column["nullable"]:
             raise Bad("null")
         return None
@@ -212,7 +212,7 @@ def read(column, raw):
                 return answer
         raise Bad(f"{raw!r} is no boolean")
     if kind in ("integer", "number"):
-        number = decimal(column, str(raw))
+        number = decimal(column, raw)
         if kind == "integer" and (number != int(number) or not -2**63 <= number < 2**63):
             raise Bad(f"{raw!r} is no integer")
         return number
@@ -221,8 +221,10 @@ def read(column, raw):
     return moment(column, raw)
 
 
-def decimal(column, text):
-    text, negative = text.strip(), False
+def decimal(column, raw):
+    if isinstance(raw, Number) or not isinstance(raw, str):
+        column = {}  # a number already, not a text of one
+    text, negative = str(raw).strip(), False
     if column.get("accounting") and re.fullmatch(r"\(.*\)|.*-", text):
         negative, text = True, text.strip("()") if text[0] == "(" else text[:-1]
     for affix in column.get("strip", []):
@@ -243,7 +245,7 @@ def duration(column, raw):
         return Fraction(raw // dt.timedelta(microseconds=1), 10**6)
     text, form = str(raw), column.get("format")
     if form in SECONDS:
-        return decimal(column, text) * SECONDS[form]
+        return decimal(column, raw) * SECONDS[form]
     sign, text = (-1, text[1:]) if text[:1] == "-" else (1, text)
     if found := re.fullmatch(r"([0-9]+):([0-5]?[0-9]):([0-5]?[0-9](?:[.,][0-9]+)?)", text):
         h, m, s = found.groups()

@@ -2,7 +2,7 @@
 //! spec names, and nothing else.
 //!
 //! A row means what it would mean in a CSV file, so values are turned into texts first, and these are parsed as any
-//! others:
+//! others; but of numbers it is known how they are written:
 //! - integers, decimals, booleans and dates exactly; floats and doubles as the shortest text that parses to the same
 //!   number;
 //! - timestamps as date and time, those that are points in time, INT96 among them, with the `Z` of UTC;
@@ -64,6 +64,7 @@ use sluice::spec::{Place, Unit};
 use sluice::{Error, Kind, Result};
 use std::borrow::Cow;
 use std::ops::Range;
+use text::Form;
 use values::ColumnReader;
 
 /// How much of a file's end is read at first, in bytes: the metadata of most files.
@@ -387,10 +388,11 @@ impl Row for ParquetRow<'_, '_, '_> {
             return given;
         }
         let Some(text) = self.reader.columns[slot].as_ref().and_then(ColumnReader::text) else { return Raw::Null };
-        let is_time = self.reader.plan.columns[slot].as_ref().is_some_and(|column| column.layout.form.is_time());
+        let form = self.reader.plan.columns[slot].as_ref().map(|column| column.layout.form);
         match self.reader.plan.durations[slot] {
             Some(unit) => Raw::Counted(text, unit),
-            None if is_time => Raw::Typed(text),
+            None if form.is_some_and(Form::is_time) => Raw::Typed(text),
+            None if form.is_some_and(Form::is_number) => Raw::Numeric(text),
             None => Raw::Text(Cow::Borrowed(text)),
         }
     }

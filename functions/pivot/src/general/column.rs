@@ -6,7 +6,7 @@ use crate::reject::not_utf_8;
 use crate::value::decimal::Decimal;
 use crate::value::duration::DurationForm;
 use crate::value::moment::MomentForm;
-use crate::value::number::{NumberForm, divided, integer};
+use crate::value::number::{NumberForm, divided, integer, parse_plain};
 use serde::de::IgnoredAny;
 use sluice::spec::{Column, ColumnType, Constant, Unit};
 use std::borrow::Cow;
@@ -20,6 +20,8 @@ pub(crate) enum Raw<'r> {
     Text(Cow<'r, [u8]>),
     /// A text of a file that knows its types: dates and times are in ISO form.
     Typed(&'r [u8]),
+    /// A number of a file that knows its types: with a point, and no other mark, whatever the spec says of texts.
+    Numeric(&'r [u8]),
     /// A duration that is counted in a unit of its own.
     Counted(&'r [u8], Unit),
     /// A value of JSON, as it is written.
@@ -37,7 +39,7 @@ pub(crate) struct ColumnReader {
     trims: bool,
     null_values: Vec<String>,
     /// What is taken for a null, as if it stood in the file.
-    if_null: Option<String>,
+    if_null: Option<(String, Written)>,
     is_nullable: bool,
     /// A duration in minutes, hours or days: what it is divided by in the end, and its decimals then.
     pub(crate) division: Option<(u32, u32)>,
@@ -52,6 +54,24 @@ enum Form {
     Number(NumberForm),
     Moment(MomentForm),
     Duration(DurationForm),
+}
+
+/// How a value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    /// As the spec says of its column.
+    AsStated,
+    /// Dates and times in ISO form.
+    Iso,
+    /// As a number whose marks nobody has to state.
+    Number,
+}
+
+impl Written {
+    /// How a constant of a spec is: a number of JSON is one.
+    fn of(constant: &Constant) -> Self {
+        if matches!(constant, Constant::Number(_)) { Self::Number } else { Self::AsStated }
+    }
 }
 
 /// Why there is no value.
@@ -85,12 +105,12 @@ impl ColumnReader {
             form,
             trims: column.trim || !matches!(column.kind, ColumnType::Text | ColumnType::Json),
             null_values: column.null_values.clone().unwrap_or_else(|| vec![String::new()]),
-            if_null: column.if_null.as_ref().map(|constant| constant.text().into_owned()),
+            if_null: column.if_null.as_ref().map(|it| (it.text().into_owned(), Written::of(it))),
             is_nullable: column.is_nullable(),
             division,
         };
-        if let Some(text) = &reader.if_null {
-            reader.parse(text.as_bytes(), false).map_err(|why| ("if_null", why.into_owned()))?;
+        if let Some((text, written)) = &reader.if_null {
+            reader.parse(text.as_bytes(), *written).map_err(|why| ("if_null", why.into_owned()))?;
         }
         Ok(reader)
     }
@@ -115,7 +135,7 @@ impl ColumnReader {
                 return Ok(Value::Decimal(found.trimmed()));
             }
         };
-        form.parse(text.trim().as_bytes(), true).map(|value| value.kept())
+        form.parse(text.trim().as_bytes(), Written::Iso).map(|value| value.kept())
     }
 
     /// The value.
@@ -135,8 +155,9 @@ impl ColumnReader {
                 Ok(Value::Decimal(found.trimmed()))
             }
             Raw::Number(number) => Ok(Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))),
-            Raw::Typed(text) if self.is_null(text) => self.null(),
-            Raw::Typed(text) => self.parse(text, true),
+            Raw::Typed(text) | Raw::Numeric(text) if self.is_null(text) => self.null(),
+            Raw::Typed(text) => self.parse(text, Written::Iso),
+            Raw::Numeric(text) => self.parse(text, Written::Number),
             Raw::Text(Cow::Borrowed(text)) => self.read_text(text),
             Raw::Text(Cow::Owned(text)) => self.read_text(&text).map(|value| value.kept()),
             Raw::Json(json) => self.read_json(json),
@@ -149,7 +170,7 @@ impl ColumnReader {
         }
         let text = std::str::from_utf8(text).map_err(|_| not_utf_8(text))?;
         let text = if self.trims { text.trim() } else { text };
-        if self.is_null(text.as_bytes()) { self.null() } else { self.parse(text.as_bytes(), false) }
+        if self.is_null(text.as_bytes()) { self.null() } else { self.parse(text.as_bytes(), Written::AsStated) }
     }
 
     /// The value of what is no text, if there is nothing to trim and nothing is wrong with it: what its form takes is
@@ -161,10 +182,10 @@ impl ColumnReader {
         if !is_trimmed || matches!(self.form, Form::Text | Form::Json) || self.is_null(text) {
             return None;
         }
-        self.form.parse(text, false).ok()
+        self.form.parse(text, Written::AsStated).ok()
     }
 
-    /// A value of JSON means what its text means in any other file.
+    /// A text of JSON means what it means in any other file; a number is one already.
     fn read_json<'r>(&'r self, json: &'r str) -> Result<Value<'r>, Reason> {
         let text: Cow<'r, str> = match json.as_bytes() {
             [b'n', ..] => return self.null(),
@@ -187,14 +208,18 @@ impl ColumnReader {
             return self.null();
         }
         if matches!(self.form, Form::Json) {
-            return self.parse(json.as_bytes(), false);
+            return self.parse(json.as_bytes(), Written::AsStated);
         }
+        let written = match json.as_bytes() {
+            [b'-' | b'0'..=b'9', ..] => Written::Number,
+            _ => Written::AsStated,
+        };
         match &text {
             Cow::Borrowed(text) => {
                 let text: &'r str = text;
-                self.parse(if self.trims { text.trim() } else { text }.as_bytes(), false)
+                self.parse(if self.trims { text.trim() } else { text }.as_bytes(), written)
             }
-            Cow::Owned(_) => self.parse(trimmed.as_bytes(), false).map(|value| value.kept()),
+            Cow::Owned(_) => self.parse(trimmed.as_bytes(), written).map(|value| value.kept()),
         }
     }
 
@@ -204,14 +229,14 @@ impl ColumnReader {
 
     fn null(&self) -> Result<Value<'_>, Reason> {
         match &self.if_null {
-            Some(text) => self.parse(text.as_bytes(), false),
+            Some((text, written)) => self.parse(text.as_bytes(), *written),
             None if self.is_nullable => Ok(Value::Null),
             None => Err("no value, and the column is not nullable".into()),
         }
     }
 
-    fn parse<'r>(&self, text: &'r [u8], is_typed: bool) -> Result<Value<'r>, Reason> {
-        self.form.parse(text, is_typed)
+    fn parse<'r>(&self, text: &'r [u8], written: Written) -> Result<Value<'r>, Reason> {
+        self.form.parse(text, written)
     }
 
     /// What a value becomes in the table, where it is not added up: a duration in its unit.
@@ -230,7 +255,11 @@ impl ColumnReader {
 }
 
 impl Form {
-    fn parse<'r>(&self, text: &'r [u8], is_typed: bool) -> Result<Value<'r>, Reason> {
+    fn parse<'r>(&self, text: &'r [u8], written: Written) -> Result<Value<'r>, Reason> {
+        let number = |form: &NumberForm| match written {
+            Written::Number => parse_plain(text),
+            Written::AsStated | Written::Iso => form.parse_trimmed(text),
+        };
         match self {
             Self::Text => {
                 let text = std::str::from_utf8(text).map_err(|_| not_utf_8(text))?;
@@ -249,16 +278,17 @@ impl Form {
                 }
             }
             Self::Integer(form) => {
-                let number = form.parse_trimmed(text).map_err(|why| why.to_string())?;
+                let number = number(form).map_err(|why| why.to_string())?;
                 integer(number).map(Value::Integer).ok_or_else(|| "not a whole number of 64 bits".into())
             }
-            Self::Number(form) => form.parse_trimmed(text).map(Value::Decimal).map_err(|why| why.to_string().into()),
+            Self::Number(form) => number(form).map(Value::Decimal).map_err(|why| why.to_string().into()),
             Self::Moment(form) => {
-                let found = if is_typed { form.parse_iso(text) } else { form.parse(text) };
+                let found = if written == Written::Iso { form.parse_iso(text) } else { form.parse(text) };
                 found.map(Value::Moment).map_err(|why| why.reason().into())
             }
             Self::Duration(form) => {
-                form.parse(text).map(|found| Value::Decimal(found.trimmed())).map_err(|why| why.reason().into())
+                let found = if written == Written::Number { form.parse_number(text) } else { form.parse(text) };
+                found.map(|found| Value::Decimal(found.trimmed())).map_err(|why| why.reason().into())
             }
         }
     }

@@ -4,7 +4,7 @@ use super::column::Raw;
 use super::plan::GeneralPlan;
 use crate::plan::partition;
 use sluice::contract::SourceFile;
-use sluice::spec::{FilePart, Place};
+use sluice::spec::{Constant, FilePart, Place};
 use sluice::{Error, Kind, Result};
 use std::borrow::Cow;
 
@@ -16,6 +16,8 @@ pub(crate) struct Given(Vec<Option<GivenField>>);
 enum GivenField {
     Null,
     Text(Vec<u8>),
+    /// A number of the spec.
+    Number(Vec<u8>),
     /// Of S3's listing, RFC 3339.
     Date(Vec<u8>),
     /// The number of the row.
@@ -31,7 +33,11 @@ impl Given {
         let field = |place: &Place| {
             Ok(match place {
                 Place::From(_) | Place::Way(_) => None,
-                Place::Constant(constant) => Some(GivenField::Text(constant.text().into_owned().into_bytes())),
+                Place::Constant(constant) => {
+                    let text = constant.text().into_owned().into_bytes();
+                    let is_number = matches!(constant, Constant::Number(_));
+                    Some(if is_number { GivenField::Number(text) } else { GivenField::Text(text) })
+                }
                 Place::Partition(name) => Some(match partition(&file.key, name)? {
                     Some(text) => GivenField::Text(text),
                     None => GivenField::Null,
@@ -57,6 +63,7 @@ impl Given {
         self.0[slot].as_ref().map(|field| match field {
             GivenField::Null => Raw::Null,
             GivenField::Text(text) => Raw::Text(Cow::Borrowed(text)),
+            GivenField::Number(text) => Raw::Numeric(text),
             GivenField::Date(text) => Raw::Typed(text),
             GivenField::Row => Raw::Number(number),
         })

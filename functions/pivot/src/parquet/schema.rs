@@ -63,7 +63,7 @@ impl Role {
     }
 
     fn takes(self, form: Form) -> bool {
-        let is_number = matches!(form, Form::Signed | Form::Unsigned | Form::Float | Form::Decimal { .. });
+        let is_number = form.is_number();
         if let Role::Any(kind) = self {
             return match kind {
                 _ if matches!(form, Form::Text | Form::Null) => true,

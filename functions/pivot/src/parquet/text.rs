@@ -55,6 +55,11 @@ impl Form {
         matches!(self, Form::Date | Form::Time { .. } | Form::Instant96)
     }
 
+    /// Whether it is a number, whose text has a point, if anything, and no other mark.
+    pub(super) fn is_number(self) -> bool {
+        matches!(self, Form::Signed | Form::Unsigned | Form::Float | Form::Decimal { .. })
+    }
+
     /// How long the text of a value may be at most, in bytes.
     pub(super) fn max_len(self, value: &[u8]) -> usize {
         match self {

@@ -75,6 +75,16 @@ impl DurationForm {
         self.in_unit(seconds)
     }
 
+    /// The duration of a number with a point, if anything, and no other mark.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub(crate) fn parse_number(&self, text: &[u8]) -> Result<Decimal, NotDuration> {
+        let number = Decimal::parse(text).map_err(|_| NotDuration::Malformed)?;
+        let Stated::Number(unit) = self.stated else { return Err(NotDuration::NoUnit) };
+        self.of(number, unit)
+    }
+
     /// So many of the unit, as of a constant in a spec.
     pub(crate) fn of_unit(&self, number: Decimal) -> Result<Decimal, NotDuration> {
         self.in_unit(seconds(number, self.unit)?)

@@ -161,6 +161,18 @@ impl NumberForm {
     }
 }
 
+/// The number of a text that has a point, if anything, and no other mark; without zeros at the end of its decimals.
+///
+/// # Errors
+/// Why it is none.
+#[inline]
+pub(crate) fn parse_plain(text: &[u8]) -> Result<Decimal, NotDecimal> {
+    match short(text, b'.', b'.') {
+        Some(number) => Ok(number),
+        None => Decimal::parse(text).map(Decimal::trimmed),
+    }
+}
+
 /// Fast path for what means the same in every form: a minus sign, digits, perhaps with the mark between groups of three,
 /// perhaps the decimal mark and more digits; 18 digits at most.
 #[inline]

@@ -266,6 +266,15 @@ def types_file():
         "after": pa.array(["p", "q", "r"]),
     }
     pq.write_table(pa.table(columns), HERE.parent / "it/general/types.parquet", row_group_size=2)
+    # Every type of number, as a column with marks of texts could misread it.
+    numbers = {
+        "decimal": pa.array(["1.500", "-0.250"], pa.string()).cast(pa.decimal128(10, 3)),
+        "double": pa.array([1.234, 1234.5], pa.float64()),
+        "float": pa.array([0.125, 2.5], pa.float32()),
+        "long": pa.array([1500, -1], pa.int64()),
+        "text": pa.array(["1.500", "0,25"], pa.string()),
+    }
+    pq.write_table(pa.table(numbers), HERE.parent / "it/general/numbers.parquet")
 
 
 pyarrow_files()

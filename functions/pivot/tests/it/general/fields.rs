@@ -109,6 +109,45 @@ fn what_a_column_does_not_take_makes_a_bad_row() {
     }
 }
 
+#[test]
+fn marks_of_texts_are_none_of_the_numbers_of_json() {
+    let number = json!({"type": "number", "decimal": ",", "group": "."});
+    let with = |field: &str, value: Value| {
+        let mut column = number.clone();
+        column[field] = value;
+        column
+    };
+    let minutes = json!({"type": "duration", "decimal": ",", "group": ".", "format": "minutes", "unit": "seconds"});
+    for (column, raw, expected) in [
+        (number.clone(), "1.234", "1.234"),
+        (number.clone(), "\"1.234\"", "1234"),
+        (number.clone(), "1234.5", "1234.5"),
+        (number.clone(), "-1.5e3", "-1500"),
+        (number.clone(), "\"1.234,5\"", "1234.5"),
+        (with("strip", json!(["-"])), "-7", "-7"),
+        (with("null_values", json!(["0"])), "0", "no value"),
+        (json!({"type": "integer", "decimal": ",", "group": "."}), "1.500", "not a whole number"),
+        (json!({"type": "integer", "decimal": ",", "group": "."}), "\"1.500\"", "1500"),
+        (minutes.clone(), "1.234", "74.04"),
+        (minutes.clone(), "\"1.234\"", "74040"),
+        (json!({"type": "duration", "unit": "seconds", "decimal": ","}), "1.5", "a number without a unit"),
+        (json!({"type": "timestamptz", "format": "epoch_s"}), "1709283600.5", "2024-03-01 09:00:00.5+00"),
+        (json!({}), "1.50", "1.50"),
+        // Numbers of the spec are those of JSON.
+        (with("constant", json!(1.234)), "0", "1.234"),
+        (with("constant", json!("1.234")), "0", "1234"),
+        (with("if_null", json!(1.234)), "null", "1.234"),
+        (with("if_null", json!("1.234")), "null", "1234"),
+    ] {
+        let columns = json!({"k": {"constant": "k"}, "x": column});
+        let source = json!({"columns": columns, "suffix": ".json"});
+        let spec = spec(source, json!({"keys": ["k"], "rows": {}}), "last_run");
+        let found = outcome_of(&spec, "a.json", &format!("{{\"x\": {raw}}}"));
+        let found = found.rows.first().map(|row| row[1].clone()).unwrap_or_else(|| found.bad_files.join(" "));
+        assert!(found == expected || found.contains("line 1") && found.contains(expected), "{column} {raw}: {found}");
+    }
+}
+
 /// The table of `k` and the sum of `n`, or why the file or its first row is bad.
 fn csv(format: Value, bytes: &[u8]) -> String {
     let columns = json!({"k": {}, "n": {"type": "integer", "optional": true, "nullable": true}});

@@ -200,23 +200,45 @@ fn case(seed: u64) -> (Value, &'static str, String) {
             shape["pivot"] = json!({"on": "name", "into": {"a": "a", "b": "c", "": "c"}, "other": other});
         }
     }
+    let is_json = random.below(4) == 0;
     let mut text = pool.iter().map(|(name, ..)| *name).collect::<Vec<_>>().join(delimiter) + "\n";
+    if is_json {
+        text.clear();
+    }
     for _ in 0..random.below(9) {
         let fields: Vec<String> = pool
             .iter()
             .map(|(_, _, values)| {
                 // Mostly such as can be read.
                 let value = values[if random.below(3) > 0 { random.below(2) } else { random.below(values.len()) }];
-                if random.below(9) == 0 { format!("\"{value}\"") } else { value.to_owned() }
+                match is_json {
+                    true => json_of(value, random.below(2) == 0),
+                    false if random.below(9) == 0 => format!("\"{value}\""),
+                    false => value.to_owned(),
+                }
             })
             .collect();
+        if is_json {
+            let fields: Vec<String> =
+                pool.iter().zip(fields).map(|((name, ..), value)| format!("\"{name}\": {value}")).collect();
+            text += &format!("{{{}}}\n", fields.join(", "));
+            continue;
+        }
         text += &(fields.join(delimiter) + *random.of(&["\n", "\n", "\r\n"]));
     }
     let source = json!({
-        "suffix": ".csv", "format": {"delimiter": delimiter}, "columns": columns, "on_bad_row": "quarantine", "on_bad_file": "quarantine",
+        "suffix": [".csv", ".json"], "format": {"delimiter": delimiter}, "columns": columns, "on_bad_row": "quarantine", "on_bad_file": "quarantine",
     });
     let target = json!({"table": "t", "on_overlap": mode});
-    (json!({"prefix": "in/", "source": source, "shape": shape, "target": target}), "in/a.csv", text)
+    let key = if is_json { "in/a.json" } else { "in/a.csv" };
+    (json!({"prefix": "in/", "source": source, "shape": shape, "target": target}), key, text)
+}
+
+/// A value in JSON: a text, or, if it can be one and is to be, a number, true, false or null.
+fn json_of(value: &str, is_typed: bool) -> String {
+    let typed = if value.is_empty() { "null" } else { value };
+    let is_one = serde_json::from_str::<Value>(typed).is_ok_and(|found| !found.is_string() && !found.is_object());
+    if is_typed && is_one { typed.to_owned() } else { json!(value).to_string() }
 }
 
 /// The rows of a table that the rows of a part come to, where each key comes once.

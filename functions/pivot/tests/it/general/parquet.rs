@@ -47,10 +47,15 @@ fn outcome(spec: &Spec, key: &str, bytes: &[u8]) -> Result<Outcome, String> {
 
 /// What a column of the file of all types is read as, row by row.
 fn read(column: Value) -> Result<Vec<String>, String> {
+    read_of("types.parquet", column)
+}
+
+/// What a column of a file is read as, row by row.
+fn read_of(name: &str, column: Value) -> Result<Vec<String>, String> {
     let columns = json!({"row": {"file": "row"}, "x": column});
     let source = json!({"suffix": ".parquet", "columns": columns});
     let spec = spec(source, json!({"keys": ["row"], "rows": {}}), "last_run");
-    let bytes = fs::read(package().join("tests/it/general/types.parquet")).unwrap();
+    let bytes = fs::read(package().join("tests/it/general").join(name)).unwrap();
     let found = outcome(&spec, "a.parquet", &bytes)?;
     match found.bad_files.first().or(found.bad_rows.first()) {
         Some(reason) => Err(reason.clone()),
@@ -117,6 +122,36 @@ fn every_type_is_read() {
         let found = read(column.clone());
         assert!(found.as_ref().is_err_and(|reason| reason.contains(part)), "{column}: {found:?}");
     }
+}
+
+#[test]
+fn marks_of_texts_are_none_of_numbers() {
+    let marked = |mut column: Value| {
+        for (field, value) in [("decimal", json!(",")), ("group", json!("."))] {
+            column[field] = value;
+        }
+        column
+    };
+    for (column, expected) in [
+        (json!({"from": "decimal", "type": "number"}), ["1.5", "-0.25"]),
+        (json!({"from": "double", "type": "number"}), ["1.234", "1234.5"]),
+        (json!({"from": "float", "type": "number"}), ["0.125", "2.5"]),
+        (json!({"from": "long", "type": "integer"}), ["1500", "-1"]),
+        (json!({"from": "double", "type": "duration", "format": "minutes", "unit": "seconds"}), ["74.04", "74070"]),
+        (json!({"from": "text", "type": "number"}), ["1500", "0.25"]),
+        (json!({"from": "long", "type": "number", "null_values": ["-1"], "if_null": 1.234}), ["1500", "1.234"]),
+        (json!({"from": "long", "type": "number", "null_values": ["-1"], "if_null": "1.234"}), ["1500", "1234"]),
+    ] {
+        let column = marked(column);
+        assert_eq!(
+            read_of("numbers.parquet", column.clone()),
+            Ok(expected.map(ToOwned::to_owned).to_vec()),
+            "{column}"
+        );
+    }
+    // Nor is anything else that may stand around the text of one.
+    let column = json!({"from": "long", "type": "integer", "strip": ["-"], "accounting": true});
+    assert_eq!(read_of("numbers.parquet", column), Ok(vec!["1500".to_owned(), "-1".to_owned()]));
 }
 
 fn parquet_below(folder: &Path, found: &mut Vec<PathBuf>) {
