@@ -381,8 +381,8 @@ class Version:
     bad_keys: set = made(default_factory=set)
     may_be_any: bool = False
 
-    def is_whole(self, key):
-        return not self.may_be_any and key not in self.bad_keys
+    def is_whole(self, group, group_of):
+        return not self.may_be_any and group not in map(group_of, self.bad_keys)
 
 
 def fitting(key):
@@ -524,13 +524,15 @@ def key_of(shape, row):
     return tuple(row[name] for name in shape["keys"])
 
 
-def words(shape, versions):
-    """A file's word on each key: (version that speaks, whether it is whole, its rows)."""
+def words(shape, versions, group_of):
+    """A file's word on each key: (version that speaks, whether it is whole, its rows). A version is whole on a group of keys or on none of it."""
     result, of = {}, lambda version, key: [pair for pair in version.rows if key_of(shape, pair[0]) == key]
     for key in {key_of(shape, row) for version in versions for row, _ in version.rows}:
-        whole = max((place for place, version in enumerate(versions) if version.is_whole(key)), default=-1)
-        if whole >= 0 and of(versions[whole], key):
-            result[key] = (versions[whole], True, of(versions[whole], key))
+        group = group_of(key)
+        whole = max((place for place, version in enumerate(versions) if version.is_whole(group, group_of)), default=-1)
+        if whole >= 0 and any(group_of(key_of(shape, row)) == group for row, _ in versions[whole].rows):
+            if rows := of(versions[whole], key):
+                result[key] = (versions[whole], True, rows)
         elif later := [version for version in versions[whole + 1:] if of(version, key)]:
             result[key] = (later[-1], False, of(later[-1], key))
     return result
@@ -580,8 +582,10 @@ def table(spec, runs):
             seen += new.rows
         if mode == "last_run":
             spoken = speak(columns, shape, [pair for new in fresh.values() for pair in new.rows])
-            state.update({key: line for key, line in spoken.items() if key not in state or all(new.is_whole(key) for new in fresh.values())})
-    said = {name: words(shape, versions) for name, versions in files.items()}
+            state.update({key: line for key, line in spoken.items() if key not in state or all(new.is_whole(key, tuple) for new in fresh.values())})
+    places = [shape["keys"].index(name) for name in target.get("newest_per", shape["keys"])]
+    group_of = lambda key: tuple(key[place] for place in places)
+    said = {name: words(shape, versions, group_of) for name, versions in files.items()}
     if mode == "all_files":
         bad = repeated(columns, shape, said) if target.get("on_repeated_file", "fail") == "fail" else {}
         if bad and source.get("on_bad_file", "fail") == "fail":
@@ -591,11 +595,10 @@ def table(spec, runs):
     elif mode == "newest_row":
         state = speak(columns, shape, seen)
     elif mode == "newest_file":
-        places = [shape["keys"].index(name) for name in target.get("newest_per", shape["keys"])]
         groups = {}
         for name, file in said.items():
             for key, word in file.items():
-                groups.setdefault(tuple(key[place] for place in places), {}).setdefault(name, []).append(word)
+                groups.setdefault(group_of(key), {}).setdefault(name, []).append(word)
         speaking = [max(group.items(), key=lambda of: (all(word[1] for word in of[1]), rank((max(word[0].date for word in of[1]), of[0])))) for group in groups.values()]
         state = speak(columns, shape, [pair for _, spoken in speaking for word in spoken for pair in word[2]])
     lines = [list(key) + [line[name] for name in sorted(line)] for key, line in state.items() if line is not None]

@@ -51,6 +51,7 @@ pub(crate) async fn load(
     let words = Words::new(target)?;
     files::stage(connection, store.bucket(), load.results).await?;
     let rows_staged = staging::stage(connection, store, target, load.results).await?;
+    replace::mark_groups(connection, &words).await?;
     if load.manifest.is_reload_by_itself {
         loss::refuse(connection, &words, store.bucket(), load).await?;
     }

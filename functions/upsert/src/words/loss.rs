@@ -2,6 +2,7 @@
 //! value in whose place a part would come. What was set aside or partial before stays so, and is no loss.
 
 use super::table::{IS_WHOLE, Words};
+use super::total::same;
 use crate::files::{self, FILES};
 use crate::load::Load;
 use crate::merged::NAMED;
@@ -108,7 +109,11 @@ async fn partial(
 ) -> Result<()> {
     let (names, table) = (&words.target.names, &words.table);
     let (first, of_key) = match has_same_key {
-        true => (format!("min({})", names.shown("word")), format!("and {}", names.same_key("staged", "word"))),
+        true => {
+            let group = words.target.newest_per().map(|group| same(&group, "staged", "word"));
+            let of_key = group.unwrap_or_else(|| names.same_key("staged", "word"));
+            (format!("min({})", names.shown("word")), format!("and {of_key}"))
+        }
         false => ("''".to_owned(), String::new()),
     };
     let files: Vec<(String, i64, String, i64)> = sqlx::query_as(AssertSqlSafe(format!(

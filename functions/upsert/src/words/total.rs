@@ -103,7 +103,7 @@ fn affected_keys(columns: &[String]) -> String {
 }
 
 /// That two rows agree in these columns.
-fn same(columns: &[String], one: &str, other: &str) -> String {
+pub(super) fn same(columns: &[String], one: &str, other: &str) -> String {
     let same: Vec<String> = columns.iter().map(|column| format!("{one}.{column} = {other}.{column}")).collect();
     same.join(" and ")
 }

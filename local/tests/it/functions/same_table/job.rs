@@ -40,6 +40,8 @@ pub(super) struct Job {
     /// What of it may be wrong without a run's failing.
     pub set_aside: Content,
     key: Key,
+    /// The newest file of a week speaks alone for its days.
+    is_by_week: bool,
     /// Rows of other categories are bad rows.
     refuses_others: bool,
     /// The table's value columns, in the order of their names.
@@ -101,8 +103,15 @@ impl Job {
             OnOverlap::AllFiles if random.below(2) == 0 => target["on_repeated_file"] = json!("allow"),
             _ => {}
         }
+        // Of the four days the last one is of another week.
+        let is_by_week = on_overlap == OnOverlap::NewestFile && key == Key::Date && random.below(2) == 0;
+        if is_by_week {
+            source["columns"]["week"] = json!({"from": "Day", "type": "date", "truncate": "week"});
+            shape["keys"] = json!(["day", "week"]);
+            target["newest_per"] = json!(["week"]);
+        }
         let parts = Parts { source, shape, target };
-        Self { parts, on_overlap, set_aside, key, refuses_others, columns }
+        Self { parts, on_overlap, set_aside, key, is_by_week, refuses_others, columns }
     }
 
     /// From now on no run ends because a file says what another one says.
@@ -135,6 +144,9 @@ impl Job {
     pub(super) fn go_by_date(&mut self) {
         self.on_overlap = OnOverlap::NewestFile;
         self.parts.target = json!({"table": TABLE, "create": true, "on_overlap": self.on_overlap});
+        if self.is_by_week {
+            self.parts.target["newest_per"] = json!(["week"]);
+        }
     }
 
     /// The spec as the model takes it.
@@ -147,7 +159,8 @@ impl Job {
     /// A statement for the rows of the table, a list of texts each.
     pub(super) fn select(&self) -> String {
         let columns = self.columns.iter().map(|column| format!(", trim_scale({column})::text"));
-        format!("select array[day::text{}] from public.{TABLE}", columns.collect::<String>())
+        let week = if self.is_by_week { ", week::text" } else { "" };
+        format!("select array[day::text{week}{}] from public.{TABLE}", columns.collect::<String>())
     }
 
     /// Categories go into each other's columns from now on.
