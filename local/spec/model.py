@@ -147,7 +147,8 @@ def csv_records(options, columns, data):
     first = set(header)
     for row in rows:
         again = [bare_name(name) for name in row]
-        if options.get("header", True) is True and 2 * sum(name in first for name in again) > len(again):
+        has_all = len(set(needed)) > 1 and set(needed) <= set(again)
+        if options.get("header", True) is True and (has_all or 2 * sum(name in first for name in again) > len(again)):
             if not set(needed) <= set(again):
                 raise BadFile(f"a header again, without {sorted(set(needed) - set(again))}")
             header = again

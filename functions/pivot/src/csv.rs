@@ -119,11 +119,11 @@ impl RowSink<FileError> for Table<'_, '_> {
         let header = unmarked.as_ref().unwrap_or(&record);
         let Some(positions) = *self.positions else { return self.bind(header) };
         let row = WholeRow { row: &record, width: positions.width, given: self.given };
-        if self.takes_header && header::is_header(header, self.names) {
+        if self.takes_header && self.is_header(header) {
             return self.bind(header);
         }
         let added = add_record(self.batch, positions, &row);
-        if added.is_err() && header::is_header(header, self.names) {
+        if added.is_err() && self.is_header(header) {
             return self.bind(header);
         }
         let Self { file, batch, .. } = self;
@@ -155,6 +155,13 @@ impl<'t, 'a> Table<'t, 'a> {
     fn know_header(&mut self) {
         self.takes_header = self.batch.plan().reads_names(self.names);
         self.is_plain = self.given.is_empty() && !self.takes_header;
+    }
+
+    /// Whether a row is a header again.
+    fn is_header(&self, row: &Record<'_>) -> bool {
+        let needed = self.batch.plan().columns();
+        let needed: Vec<&str> = needed.into_iter().flatten().collect();
+        header::is_header(row, self.names, &needed)
     }
 
     /// Fast path of rows that are not all in the file; those that may be a header have none. Not inlined, and given

@@ -7,6 +7,7 @@ use crate::reject::not_utf_8;
 use sluice::spec::did_you_mean;
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::Range;
 
 /// Finds the columns of the spec in a header.
 ///
@@ -76,10 +77,22 @@ pub(super) fn names(header: &Record<'_>) -> HashSet<Vec<u8>> {
     fields(header).map(|name| key_of(&name).to_vec()).filter(|name| !name.is_empty()).collect()
 }
 
-/// Whether a row is a header again: more than half of its fields are names of the one before.
-pub(super) fn is_header(row: &Record<'_>, names: &HashSet<Vec<u8>>) -> bool {
+/// Whether a row is a header again: more than half of its fields are names of the one before, or it has all names that
+/// are `needed`, of an export with other columns beside them.
+pub(super) fn is_header(row: &Record<'_>, names: &HashSet<Vec<u8>>, needed: &[impl AsRef<[u8]>]) -> bool {
     let count = fields(row).filter(|field| names.contains(key_of(field))).count();
-    row.fault.is_none() && 2 * count > row.len()
+    row.fault.is_none() && (2 * count > row.len() || has_all(row, needed))
+}
+
+/// Whether a row has all of these names. One alone may well be a value.
+fn has_all(row: &Record<'_>, needed: &[impl AsRef<[u8]>]) -> bool {
+    let has = |name: &[u8]| fields(row).any(|field| key_of(&field) == name);
+    are_several(needed) && needed.iter().all(|name| has(name.as_ref()))
+}
+
+/// Whether there are two or more.
+fn are_several(names: &[impl AsRef<[u8]>]) -> bool {
+    names.iter().any(|name| name.as_ref() != names[0].as_ref())
 }
 
 /// The names of a header, to tell one that comes again.
@@ -88,33 +101,42 @@ pub(crate) struct Names {
     names: HashSet<Vec<u8>>,
     /// With which bytes one of them, or blanks before one, may begin: few rows need to be looked at any closer.
     begin: [bool; 256],
+    /// Those that a header must have.
+    needed: Vec<Vec<u8>>,
 }
 
 impl Default for Names {
     fn default() -> Self {
-        Self { names: HashSet::new(), begin: [false; 256] }
+        Self { names: HashSet::new(), begin: [false; 256], needed: Vec::new() }
     }
 }
 
 impl Names {
-    /// Those of a header.
-    pub(crate) fn of(header: &Record<'_>) -> Self {
+    /// Those of a header that has all that are `needed`.
+    pub(crate) fn of(header: &Record<'_>, needed: &[&str]) -> Self {
         let names = names(header);
         let begins = |byte: u8| names.iter().any(|name| name.first() == Some(&byte));
         let begin = std::array::from_fn(|byte| {
             let byte = u8::try_from(byte).unwrap_or_default();
             !names.is_empty() && (byte.is_ascii_whitespace() || !byte.is_ascii() || begins(byte))
         });
-        Self { names, begin }
+        let needed = needed.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Self { names, begin, needed }
+    }
+
+    /// The first of the names by all of which a header is told.
+    fn first_needed(&self) -> Option<&[u8]> {
+        self.needed.first().filter(|_| are_several(&self.needed)).map(Vec::as_slice)
     }
 
     /// Whether a row is the header again.
     pub(crate) fn are_in(&self, row: &Record<'_>) -> bool {
-        !self.names.is_empty() && is_header(row, &self.names)
+        !self.names.is_empty() && is_header(row, &self.names, &self.needed)
     }
 
     /// Whether a row, of `width` fields without quotes, may be the header again. Of one that is, more than half of the
-    /// fields are names, so that one of them is among the first half.
+    /// fields are names, so that one of them is among the first half; or it has all that are needed, so that it has the
+    /// first of them.
     pub(crate) fn may_be_in<'a>(&self, row: &impl RawFields<'a>, width: usize) -> bool {
         let is_name = |position: usize| {
             let field = row.text(position).unwrap_or_default();
@@ -125,8 +147,19 @@ impl Names {
                 self.names.contains(key_of(field))
             }
         };
-        (0..width.div_ceil(2)).any(is_name)
+        let half = width.div_ceil(2);
+        (0..half).any(is_name) || self.first_needed().is_some_and(|needed| is_among(row, half..width, needed))
     }
+}
+
+/// Whether a name stands in one of these fields of a row, which few rows get further than the first byte of.
+fn is_among<'a>(row: &impl RawFields<'a>, mut positions: Range<usize>, name: &[u8]) -> bool {
+    let begins = name.first().copied();
+    positions.any(|position| {
+        let field = row.text(position).unwrap_or_default();
+        let may_be = field.first().is_some_and(|byte| Some(*byte) == begins || !byte.is_ascii_graphic());
+        may_be && key_of(field) == name
+    })
 }
 
 fn fields<'a>(record: &Record<'a>) -> impl Iterator<Item = Cow<'a, [u8]>> {

@@ -215,7 +215,8 @@ impl Rows<'_, '_> {
         let plan = self.batch.plan();
         let binding = bound(plan, header);
         self.state.binding = Some(binding.map_err(|reason| FileError::new(RowNumber::Line(header.line), reason))?);
-        self.state.names = Names::of(header);
+        let needed: Vec<&str> = plan.fields.iter().filter_map(required).collect();
+        self.state.names = Names::of(header, &needed);
         Ok(())
     }
 }

@@ -88,6 +88,29 @@ fn a_header_that_comes_again_is_no_row_where_it_could_be_one() {
     }
 }
 
+/// Most of its fields may be columns that the first one did not have.
+#[test]
+fn a_header_that_comes_again_with_other_columns_binds_anew() {
+    let rows = "2024-03-01,Work,2,a,b,c\nStart date,Project,Rate,Client,Email,Duration (in minutes)\n\
+                2024-03-01,Work,50,d,e,4\nTax,Client,Project,Email,Duration (in minutes),Start date\n7,f,Work,g,8,2024-03-02\n";
+    let text = format!("Start date,Project,Duration (in minutes),Tags,User,Note\n{rows}");
+    let table = "date,learning_minutes,work_minutes\n2024-03-01,0,6\n2024-03-02,0,8\n";
+    for chunk_len in [7, 1_000] {
+        let found = whole_texts(&spec(), &[("a.csv", &text)], chunk_len).unwrap();
+        assert_eq!((found.tables, found.rows), (vec![table.to_owned()], [3, 0, 0]));
+    }
+    // One name alone may be a value: there it takes more of them.
+    let mut spec = spec_of_texts();
+    for (name, place) in [("date", "d"), ("minutes", "m")] {
+        spec.source.columns.get_mut(name).unwrap().place = Place::Partition(place.to_owned());
+    }
+    spec.shape.pivot.as_mut().unwrap().other = Other::Into("other".to_owned());
+    let text = "Project,x\nWork,1\nProject,2\n1,Project\n";
+    let found = whole_texts(&spec, &[("d=a/m=2/a.csv", text)], 64).unwrap();
+    let table = "date,learning_minutes,other,work_minutes\na,0,4,2\n";
+    assert_eq!((found.tables, found.rows), (vec![table.to_owned()], [3, 0, 0]));
+}
+
 /// Names that are numbers, as those of columns for years are, may stand where a value is expected.
 #[test]
 fn a_header_that_comes_again_in_another_order_is_no_row_where_it_could_be_one() {

@@ -232,6 +232,25 @@ fn csv_is_read_in_every_dialect() {
     }
 }
 
+/// Where the columns that are read are texts, any header could be a row.
+#[test]
+fn a_header_again_may_have_other_columns_in_any_place() {
+    let columns = json!({"k": {}, "n": {}, "z": {"optional": true}});
+    let shape = json!({"keys": ["k", "n"], "values": {"z": {"count": "z"}}});
+    let spec = spec(json!({"columns": columns, "format": {"delimiter": ";"}}), shape, "last_run");
+    for (text, expected) in [
+        ("k;n;u;v;w\na;1;;;\nx;y;q;n;k\n9;9;9;2;b\n", "a=1=0 b=2=0"),
+        ("k;n;u;v;w\na;1;;;\nx;y;q; n ;\"k\"\n9;9;9;2;b\n", "a=1=0 b=2=0"),
+        ("k;n;u;v;w\na;1;;;\nz;y;q;k;n\n9;9;9;b;2\n", "a=1=0 b=2=1"),
+        // Not all that are needed, and no more than half.
+        ("k;n;u;v;w\na;1;;;\nx;y;k;v;q\n", "a=1=0 x=y=0"),
+    ] {
+        let found = outcome_of(&spec, "a.csv", text);
+        let rows: Vec<String> = found.rows.iter().map(|row| row.join("=")).collect();
+        assert_eq!((rows.join(" "), found.bad_rows), (expected.to_owned(), Vec::new()), "{text}");
+    }
+}
+
 #[test]
 fn json_is_read_by_ways() {
     let columns = json!({

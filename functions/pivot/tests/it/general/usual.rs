@@ -18,7 +18,13 @@ fn field() -> impl Strategy<Value = String> {
 fn text() -> impl Strategy<Value = String> {
     let row = prop::collection::vec(field(), 2..5).prop_map(|fields| fields.join(","));
     let good = ("2024-0[12]-[0-2][1-9]", "[a-c]", "-?[0-9]{1,3}").prop_map(|(date, on, n)| format!("{date},{on},{n}"));
-    let line = prop_oneof![8 => good, 3 => row, 1 => Just("on,k,n".to_owned()), 1 => Just("k,on,n".to_owned())];
+    // Of an export with other columns beside them.
+    let wide =
+        ("2024-0[12]-[0-2][1-9]", "[a-c]", "-?[0-9]{1,3}").prop_map(|(date, on, n)| format!("1,2,{on},,x,{n},{date}"));
+    let line = prop_oneof![
+        8 => good, 3 => row, 3 => wide, 1 => Just("on,k,n".to_owned()), 1 => Just("k,on,n".to_owned()),
+        1 => Just("u,v,on,w,x,n,k".to_owned()),
+    ];
     (prop::collection::vec(line, 0..12), prop_oneof![Just("\n"), Just("\r\n")])
         .prop_map(|(lines, end)| format!("k,on,n{end}{}", lines.join(end)))
 }
