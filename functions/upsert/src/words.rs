@@ -9,7 +9,7 @@
 //! - `loss`: what a reload that nobody asked for would lose.
 //! - `pairs`: files that say the same of a key.
 //! - `repeated`: files that say what others say, and do not count.
-//! - `alike`: files that say of one key what others say, and count.
+//! - `alike`: files that say what others say of half of what they share, and count.
 //! - `total`: from words to rows of the target.
 
 mod alike;

@@ -1,6 +1,6 @@
-//! Files that say of the only key that they share, in one value or as a part of what they say, just what another one
-//! says, and count all the same: by chance two parts of one day come to the same, or a file came again under another
-//! name. Which it is cannot be told from what they say, so a person is asked.
+//! Files that say just what another one says of half or more of the keys that both have, and count all the same: by
+//! chance two parts of one day come to the same, a file came again under another name, or exports overlap and were
+//! corrected in between. Which it is cannot be told from what they say, so a person is asked.
 
 use super::pairs::PAIRS;
 use super::table::Words;
@@ -12,28 +12,31 @@ use sluice::contract::FILE_COLUMN;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 /// What a person should know of such files of the run, once it is known what counts; nothing if there are none. Of the
-/// others that a file is like, the one that comes first by its name is looked at.
+/// others that a file is like, the one that comes first by its name is told.
 ///
 /// # Errors
 /// As [`classify`].
 pub(super) async fn note(connection: &mut PgConnection, words: &Words<'_>, bucket: &str) -> Result<Option<String>> {
     let (keys, table) = (words.target.names.key_list(), &words.table);
-    let found: Vec<(String, String, String, i64)> = sqlx::query_as(AssertSqlSafe(format!(
-        "with alike as (
-             select distinct on (pair.one) pair.one, pair.other, pair.first_key
-             from {PAIRS} pair join {FILES} file on file.name = pair.one
-             where pair.equal = 1
+    // No more keys are looked at than it takes to see that they are too many.
+    let found: Vec<(String, String, i64, i64, String, i64)> = sqlx::query_as(AssertSqlSafe(format!(
+        "with run as (select distinct pair.one from {PAIRS} pair join {FILES} file on file.name = pair.one)
+         select run.one, alike.other, alike.equal, alike.shared, alike.first_key, count(*) over ()
+         from run cross join lateral (
+             select pair.other, pair.equal, shared.count as shared, pair.first_key
+             from {PAIRS} pair cross join lateral (
+                 select count(*) from (
+                     select from {table} one join {table} other using ({keys})
+                     where one.{FILE_COLUMN} = pair.one and other.{FILE_COLUMN} = pair.other
+                     limit 2 * pair.equal + 1
+                 ) as key
+             ) as shared
+             where pair.one = run.one and 2 * pair.equal >= shared.count
              -- Of two files of the run one is told.
              and (pair.other < pair.one or not exists (select from {FILES} own where own.name = pair.other))
-             order by pair.one, pair.other
-         )
-         select alike.one, alike.other, alike.first_key, count(*) over ()
-         from alike
-         where (
-             select count(*) from {table} one join {table} other using ({keys})
-             where one.{FILE_COLUMN} = alike.one and other.{FILE_COLUMN} = alike.other
-         ) = 1
-         order by alike.one limit {NAMED}"
+             order by pair.other limit 1
+         ) as alike
+         order by run.one limit {NAMED}"
     )))
     .fetch_all(connection)
     .await
@@ -41,13 +44,14 @@ pub(super) async fn note(connection: &mut PgConnection, words: &Words<'_>, bucke
     let Some(count) = found.first().map(|(.., count)| usize::try_from(*count).unwrap_or(usize::MAX)) else {
         return Ok(None);
     };
-    let pairs: Vec<String> = found
-        .iter()
-        .map(|(one, other, key, _)| format!("{} and {} of {key}", files::key(bucket, one), files::key(bucket, other)))
-        .collect();
+    let told = |(one, other, equal, shared, key, _): &(String, String, i64, i64, String, i64)| {
+        let [one, other] = [one, other].map(|name| files::key(bucket, name));
+        format!("{one} and {other} ({equal} of {shared}: {key})")
+    };
+    let pairs: Vec<String> = found.iter().map(told).collect();
     Ok(Some(format!(
-        "files say the same of the only key that they share, and both count: {}; if one is the other under a new name, \
-         upload it without rows",
+        "files say the same of half or more of the keys that they share, and both count: {}; if exports overlap, \
+         \"on_overlap\": \"newest_file\" is for them; if one is the other under a new name, upload it without rows",
         named(&pairs, count)
     )))
 }

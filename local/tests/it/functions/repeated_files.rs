@@ -202,45 +202,72 @@ async fn another_version_of_a_file_is_no_other_file_and_equal_files_may_be_allow
     assert_eq!(rows_of(&stack, "newest").await, ["2024-01-01 1 1", "2024-01-02 2 2"]);
 }
 
-/// One value of one key may be equal by chance: both count, and a person is told.
+/// One value of one key, or half of all, may be equal by chance: both count, and a person is told.
 #[tokio::test(flavor = "multi_thread")]
-async fn files_that_say_the_same_of_the_only_key_that_they_share_are_named() {
+async fn files_that_say_the_same_of_half_of_what_they_share_are_named() {
     let stack = fixture().await;
     let parts = all_files("t", "fail");
     let alike = |pairs: &str| {
         format!(
-            "files say the same of the only key that they share, and both count: {pairs}; if one is the other under a \
-             new name, upload it without rows"
+            "files say the same of half or more of the keys that they share, and both count: {pairs}; if exports \
+             overlap, \"on_overlap\": \"newest_file\" is for them; if one is the other under a new name, upload it \
+             without rows"
         )
     };
     // Of both in one run it is said once.
     let files = vec![file("a.csv", 1, &["2024-01-01 0 7"]), file("b.csv", 2, &["2024-01-01 0 7"])];
     let output = Run::new(1, &parts, vec![files]).load(&stack).await.unwrap();
-    assert_eq!(notes(&output), [alike("input_data/b.csv and input_data/a.csv of 2024-01-01")]);
+    assert_eq!(notes(&output), [alike("input_data/b.csv and input_data/a.csv (1 of 1: 2024-01-01)")]);
     assert_eq!(rows_of(&stack, "t").await, ["2024-01-01 0 14"]);
-    // A file that comes later, and shares but that key; what is 0 in both says nothing, nor what is equal on one key of
-    // several that are shared.
+    // A file that comes later, and shares but that key, or another one, too; what is 0 in both says nothing, nor what is
+    // equal on one key of many that are shared.
     let files = vec![
         file("c.csv", 3, &["2024-01-01 0 7", "2024-01-02 5 5"]),
         file("d.csv", 4, &["2024-01-01 1 1", "2024-01-03 0 0"]),
         file("e.csv", 5, &["2024-01-03 0 0"]),
         file("f.csv", 6, &["2024-01-02 5 5", "2024-01-01 3 3"]),
+        file("h.csv", 7, &["2024-01-02 6 6", "2024-01-01 3 3", "2024-01-03 1 1"]),
     ];
     let output = Run::new(2, &parts, vec![files]).load(&stack).await.unwrap();
-    assert_eq!(notes(&output), [alike("input_data/c.csv and input_data/a.csv of 2024-01-01")]);
+    assert_eq!(
+        notes(&output),
+        [alike(
+            "input_data/c.csv and input_data/a.csv (1 of 1: 2024-01-01), \
+             input_data/f.csv and input_data/c.csv (1 of 2: 2024-01-02), \
+             input_data/h.csv and input_data/f.csv (1 of 2: 2024-01-01)"
+        )]
+    );
     // It is not said again by a run of other files.
-    let output = Run::new(3, &parts, vec![vec![file("g.csv", 7, &["2024-01-01 8 8"])]]).load(&stack).await.unwrap();
+    let output =
+        Run::new(3, &parts, vec![vec![file("g.csv", 8, &["2024-01-01 8 8", "2024-01-02 6 6", "2024-01-03 8 8"])]])
+            .load(&stack)
+            .await
+            .unwrap();
     assert_eq!(notes(&output), Vec::<String>::new());
     // Many are counted in the end.
     let files = (0..100).map(|number| file(&format!("{number:02}.csv"), 9, &["2024-01-09 0 3"])).collect();
     let output = Run::new(4, &parts, vec![files]).load(&stack).await.unwrap();
     let [note] = &notes(&output)[..] else { panic!("{output}") };
-    let told = "input_data/01.csv and input_data/00.csv of 2024-01-09, input_data/02.csv and";
+    let told = "input_data/01.csv and input_data/00.csv (1 of 1: 2024-01-09), input_data/02.csv and";
     assert!(note.contains(told) && note.contains(", ...; if one"), "{note}");
+    // Month-to-date exports, one with a correction: more than is said of both would be refused.
+    let month = |days: &[u32], changed: u32| -> Vec<String> {
+        let value = |day: u32| if day == changed { 25 } else { 10 * day };
+        days.iter().map(|day| format!("2024-02-{day:02} 0 {}", value(*day))).collect()
+    };
+    let files = [("mtd-02.csv", month(&[1, 2], 0)), ("mtd-03.csv", month(&[1, 2, 3], 2))];
+    let mut notes_of = Vec::new();
+    for (number, (name, rows)) in (5..).zip(&files) {
+        let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+        let output = Run::new(number, &parts, vec![vec![file(name, 20 + number, &rows)]]).load(&stack).await.unwrap();
+        notes_of.push(notes(&output));
+    }
+    let told = alike("input_data/mtd-03.csv and input_data/mtd-02.csv (1 of 2: 2024-02-01)");
+    assert_eq!(notes_of, [Vec::new(), vec![told]]);
     // None of it where equal files are wanted.
     let mut allowing = all_files("u", "fail");
     allowing.target["on_repeated_file"] = json!("allow");
     let files = vec![file("a.csv", 1, &["2024-01-01 0 7"]), file("b.csv", 2, &["2024-01-01 0 7"])];
-    let output = Run::new(5, &allowing, vec![files]).load(&stack).await.unwrap();
+    let output = Run::new(7, &allowing, vec![files]).load(&stack).await.unwrap();
     assert_eq!(notes(&output), Vec::<String>::new());
 }
