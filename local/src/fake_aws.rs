@@ -25,7 +25,7 @@ pub use objects::{Keeps, Object, OnRange};
 
 use http::{Request, Response, Server};
 use objects::s3_error;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -55,6 +55,8 @@ pub struct World {
     pub refuses: Option<fn(&Query) -> bool>,
     /// What happens when a range of an object is read.
     pub on_range: Option<Box<OnRange>>,
+    /// Keys of objects that are encrypted with keys that no reader has.
+    pub sealed: BTreeSet<String>,
     /// Sees what is written, and says whether the body is kept; without it all of them are.
     pub keeps: Option<Box<Keeps>>,
     /// What was read of objects.

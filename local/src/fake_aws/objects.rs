@@ -176,6 +176,9 @@ impl World {
             }
             _ => {
                 let Some(object) = self.objects.get(key) else { return s3_error(404, "NoSuchKey") };
+                if self.sealed.contains(key) {
+                    return s3_error(400, "InvalidRequest");
+                }
                 let answer = object.answer(range).cut_off(is_cut_off);
                 if request.method == "GET" && answer.status < 300 {
                     self.reads.requests += 1;

@@ -4,7 +4,7 @@ use crate::contract::ObjectRef;
 use crate::{Error, Kind, Result};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::Object;
 use serde::Serialize;
@@ -68,7 +68,7 @@ impl Store {
     /// Opens the object at `key` if it still has the tag `etag`.
     ///
     /// # Errors
-    /// As [`Error::aws`]. An object in an archive class is `InvalidSource`.
+    /// As [`Error::aws`]. An object that S3 hands over to nobody, or only to who has its key, is `InvalidSource`.
     pub async fn open(&self, key: &str, etag: &str) -> Result<Pinned> {
         self.open_part(key, etag, None).await
     }
@@ -86,10 +86,13 @@ impl Store {
             Ok(output) => Ok(Pinned::Body(output.body)),
             Err(error) if status(&error) == Some(412) => Ok(Pinned::Changed),
             Err(error) if error.as_service_error().is_some_and(|service| service.is_no_such_key()) => Ok(Pinned::Gone),
-            Err(error) if error.as_service_error().is_some_and(|service| service.is_invalid_object_state()) => {
-                Err(Error::caused(Kind::InvalidSource, format!("{key}: in an archive storage class"), error))
+            Err(error) => {
+                let code = error.as_service_error().and_then(|service| service.code());
+                match unreadable(status(&error), code) {
+                    Some(what) => Err(Error::caused(Kind::InvalidSource, format!("{key}: {what}"), error)),
+                    None => Err(Error::aws(format!("read {key}"), error)),
+                }
             }
-            Err(error) => Err(Error::aws(format!("read {key}"), error)),
         }
     }
 
@@ -175,6 +178,16 @@ fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
+/// Why an object cannot be read, if that is a matter of this object alone: how it is stored.
+fn unreadable(status: Option<u16>, code: Option<&str>) -> Option<&'static str> {
+    match (status?, code?) {
+        (_, "InvalidObjectState") => Some("in an archive storage class"),
+        // S3 wants the parameters of the encryption; nothing else of a plain read can be wrong.
+        (400, "InvalidRequest") => Some("encrypted with a key of the sender's (SSE-C)"),
+        _ => None,
+    }
+}
+
 fn gone(key: &str) -> Error {
     let what = format!("{key} no longer exists; check whether a lifecycle rule expires objects during a run");
     Error::new(Kind::Misconfigured, what)
@@ -192,4 +205,24 @@ async fn decode<T: DeserializeOwned>(key: &str, body: ByteStream) -> Result<T> {
         .into_bytes();
     serde_json::from_slice(&bytes)
         .map_err(|error| Error::caused(Kind::InvariantBroken, format!("{key}: invalid JSON document"), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_object_is_no_reason_to_read_no_other() {
+        for (status, code, is_of_object) in [
+            (403, "InvalidObjectState", true),
+            (400, "InvalidRequest", true),
+            (403, "AccessDenied", false),
+            (400, "InvalidArgument", false),
+            (400, "KMS.DisabledException", false),
+            (503, "SlowDown", false),
+        ] {
+            assert_eq!(unreadable(Some(status), Some(code)).is_some(), is_of_object, "{status} {code}");
+        }
+        assert_eq!(unreadable(None, None), None);
+    }
 }

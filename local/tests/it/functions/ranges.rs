@@ -1,7 +1,7 @@
 //! A large file comes in ranges, several of them under way: whatever becomes of one of them, no row is lost, none is
 //! read twice, and all are of one version. The test plays S3.
 
-use crate::functions::fake_aws::{FakeAws, Function, OnRange};
+use crate::functions::fake_aws::{FakeAws, Function, OnRange, World};
 use crate::support::{reference_job, with_spec};
 use serde_json::{Value, json};
 use sluice::contract::{BatchIndex, BatchManifest, Manifest, ObjectRef, SourceFile};
@@ -26,6 +26,16 @@ fn rows() -> Vec<String> {
 /// Puts files of some rows each and a manifest of them, and pivots them while `on_range` has its way. Returns the
 /// answer and the bucket.
 fn pivot(rows: &[String], rows_of_a_file: usize, on_range: Box<OnRange>) -> (Result<Value, (String, String)>, FakeAws) {
+    pivot_as(rows, rows_of_a_file, on_range, |_, _| ())
+}
+
+/// The same, once `change` had its way with the bucket and the event.
+fn pivot_as(
+    rows: &[String],
+    rows_of_a_file: usize,
+    on_range: Box<OnRange>,
+    change: impl FnOnce(&mut World, &mut Value),
+) -> (Result<Value, (String, String)>, FakeAws) {
     let aws = FakeAws::start();
     let mut function = Function::start("pivot", &aws);
     let manifest = {
@@ -65,6 +75,13 @@ fn pivot(rows: &[String], rows_of_a_file: usize, on_range: Box<OnRange>) -> (Res
         )
     };
     aws.world().on_range = Some(on_range);
+    let mut event = event(&manifest);
+    change(&mut aws.world(), &mut event);
+    (function.invoke(&event), aws)
+}
+
+/// The event for the only batch of a manifest.
+fn event(manifest: &ObjectRef) -> Value {
     let arn = |kind: &str| format!("arn:aws:states:us-east-1:123456789012:{kind}:m");
     let execution = json!({
         "job": "m", "id": format!("{}:one", arn("execution")), "name": "one", "started_at": "2024-01-01T00:00:00.000Z",
@@ -73,7 +90,7 @@ fn pivot(rows: &[String], rows_of_a_file: usize, on_range: Box<OnRange>) -> (Res
     let mut event = with_spec(json!({"execution": execution, "manifest": manifest, "batch": BatchIndex { index: 0 }}));
     // The sums of all files together, however many these are.
     event["target"]["on_overlap"] = json!("last_run");
-    (function.invoke(&event), aws)
+    event
 }
 
 fn key(number: usize) -> String {
@@ -159,6 +176,31 @@ fn a_file_that_vanishes_before_the_first_range_is_left_out() {
         (&output["rows_read"], &output["files_loaded"], &output["files_changed"]),
         (&json!(0), &json!(0), &json!(1))
     );
+}
+
+/// It is refused by the first range of it that is read.
+#[test]
+fn a_file_whose_key_only_its_sender_has_blocks_no_other() {
+    let rows = rows();
+    for is_set_aside in [true, false] {
+        let (output, aws) = pivot_as(&rows, rows.len() / 2, Box::new(|_, _| false), |world, event| {
+            world.sealed.insert(key(0));
+            event["source"]["on_bad_file"] = json!(if is_set_aside { "quarantine" } else { "fail" });
+        });
+        let what = "encrypted with a key of the sender's (SSE-C)";
+        if !is_set_aside {
+            let (error, cause) = output.unwrap_err();
+            assert_eq!(error, "InvalidSource", "{cause}");
+            assert!(cause.starts_with(&format!("{}: {what}", key(0))), "{cause}");
+            check_nothing_is_left(&aws);
+            continue;
+        }
+        let output = output.unwrap();
+        assert_eq!((&output["files_loaded"], &output["files_bad"]), (&json!(1), &json!(1)), "{output}");
+        let world = aws.world();
+        let mut written = world.objects.values().map(|object| String::from_utf8_lossy(&object.body));
+        assert!(written.any(|text| text.contains(&format!("\"reason\":\"{what}"))), "nobody says why");
+    }
 }
 
 /// No result that upsert could load.
