@@ -328,6 +328,8 @@ def assembled(parts, raw):
     if "z" in parts:
         z = parts["z"].replace(":", "")
         minutes = 0 if z in ("Z", "UTC", "GMT") else (int(z[1:3]) * 60 + int(z[3:5] or 0)) * (-1 if z[0] == "-" else 1)
+        if not -720 <= minutes <= 840 or minutes % 15 or z[3:5] > "59":
+            raise Bad(f"{raw!r}: no clock has this offset")
         at = at.replace(tzinfo=dt.timezone(dt.timedelta(minutes=minutes)))
     return at
 

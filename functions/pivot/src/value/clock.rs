@@ -17,6 +17,9 @@ const MAX_FRACTION: usize = 9;
 /// Those that may be other than zero: microseconds.
 const FINEST: usize = 6;
 
+/// How far clocks are ahead of UTC, in seconds: from -12:00, at sea, to +14:00, on the Line Islands.
+const OFFSETS: std::ops::RangeInclusive<i64> = -12 * 3_600..=14 * 3_600;
+
 /// Reads ` ` or `T`, then a time: `HH[:MM[:SS[.fraction]]]`, then perhaps an offset, `Z` or `UTC`; `None` if it is
 /// something else.
 pub(super) fn read(text: &[u8]) -> Option<Time> {
@@ -66,11 +69,18 @@ fn offset(text: &[u8]) -> Option<Option<i64>> {
                     rest.is_empty().then_some(minutes)?
                 }
             };
-            let seconds = 3_600 * hours + 60 * minutes;
-            Some(Some(if *sign == b'-' { -seconds } else { seconds }))
+            offset_of(*sign == b'-', hours, minutes).map(Some)
         }
         _ => None,
     }
+}
+
+/// An offset in seconds, if clocks anywhere have it; behind a time there may also be another one, to which something
+/// lasts.
+pub(super) fn offset_of(is_negative: bool, hours: i64, minutes: i64) -> Option<i64> {
+    let seconds = (hours * 60 + minutes) * 60;
+    let seconds = if is_negative { -seconds } else { seconds };
+    (matches!(minutes, 0 | 15 | 30 | 45) && OFFSETS.contains(&seconds)).then_some(seconds)
 }
 
 /// A number of two digits below `end`, and what follows it.
@@ -107,6 +117,11 @@ mod tests {
             (" 10:00UTC", TEN, Some(0)),
             ("T10:00:00+02:00", TEN, Some(7_200)),
             ("T10:00-0530", TEN, Some(-19_800)),
+            (" 10:00+14:00", TEN, Some(50_400)),
+            (" 10:00-12", TEN, Some(-43_200)),
+            (" 10:00+05:45", TEN, Some(20_700)),
+            // To half past nine, or on the Marquesas: as ISO 8601 has it.
+            (" 10:00-09:30", TEN, Some(-34_200)),
             ("T10:00:00.5 +02", TEN, Some(7_200)),
         ] {
             assert_eq!(read(text.as_bytes()), Some(Time { seconds, offset, is_too_fine: false }), "{text:?}");
@@ -139,6 +154,12 @@ mod tests {
             " 10:00+",
             " 10:00+2",
             " 10:00+24",
+            " 10:00+14:15",
+            " 10:00-12:15",
+            " 10:00-21:30",
+            " 10:00-11:20",
+            " 10:00-1050",
+            " 10:00 -18",
             " 10:00+02:",
             " 10:00+02:60",
             " 10:00+02:000",

@@ -309,6 +309,7 @@ mod tests {
             ("%Y-%m-%d %H:%M:%S", "2024-03-01 24:00:00", Err(NotMoment::NotInCalendar)),
             ("%Y-%m-%d %H:%M:%S", "2024-03-01 23:59:60", Err(NotMoment::NotInCalendar)),
             ("%Y-%m-%d %H:%M %z", "2024-03-01 10:00 +0100", Err(NotMoment::NoZone)),
+            ("%Y-%m-%d %H:%M%z", "2024-03-01 10:00-2130", Err(NotMoment::Malformed)),
         ];
         for (pattern, text, expected) in cases {
             let form = form(ColumnType::Timestamp, |column| column.format = Some(pattern.to_owned()));
@@ -330,6 +331,10 @@ mod tests {
             ("2024-10-27 02:30", Ambiguous::Later, Ok("2024-10-27 01:30:00")),
             ("2024-03-31 02:30", Ambiguous::Later, Err(NotMoment::Never)),
             ("2024-10-27 02:30+01:00", Ambiguous::BadRow, Ok("2024-10-27 01:30:00")),
+            ("2024-03-01 20:00-21:30", Ambiguous::BadRow, Err(NotMoment::Malformed)),
+            ("2024-03-01 08:00-09:20", Ambiguous::BadRow, Err(NotMoment::Malformed)),
+            ("2024-03-01 08:00-09:30", Ambiguous::BadRow, Ok("2024-03-01 17:30:00")),
+            ("2024-03-01 08:00+14", Ambiguous::BadRow, Ok("2024-02-29 18:00:00")),
             ("9999-12-31T23:00-02", Ambiguous::BadRow, Err(NotMoment::OutOfYears)),
         ] {
             assert_eq!(shown(&berlin(ambiguous), text).as_deref(), expected.as_ref().map(|text| *text), "{text}");

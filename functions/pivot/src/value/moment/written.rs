@@ -1,5 +1,6 @@
 //! What a text says of a moment, in each of the forms.
 
+use super::super::clock::offset_of;
 use super::super::decimal::Decimal;
 use super::super::number::NumberForm;
 use super::super::trimmed;
@@ -128,8 +129,7 @@ fn iso_offset(text: &[u8]) -> Option<(i64, usize)> {
                 Some((minutes, len)) => (minutes, 3 + len + (behind.len() - digits.len())),
                 None => (0, 3),
             };
-            let seconds = (hours < 24 && minutes < 60).then_some((hours * 60 + minutes) * 60)?;
-            Some((if *sign == b'-' { -seconds } else { seconds }, len))
+            Some((offset_of(*sign == b'-', hours, minutes)?, len))
         }
         _ => None,
     }
