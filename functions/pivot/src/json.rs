@@ -7,7 +7,7 @@ pub(crate) mod splitter;
 
 use crate::batch::{Batch, FileError, RowError};
 use crate::plan::{Given, Positions};
-use crate::reject::RowNumber;
+use crate::reject::{RowNumber, not_utf_8};
 use object::JsonValue;
 use sluice::contract::SourceFile;
 use splitter::{RecordSink, Splitter};
@@ -57,7 +57,7 @@ struct Table<'t, 'a> {
 
 impl RecordSink for Table<'_, '_> {
     fn take(&mut self, row: RowNumber, text: &[u8]) -> Result<(), FileError> {
-        let cells = std::str::from_utf8(text).map_err(|_| RowError::row("not UTF-8")).and_then(|json| {
+        let cells = std::str::from_utf8(text).map_err(|_| RowError::row(not_utf_8(text))).and_then(|json| {
             object::read(json, self.batch.plan().columns())
                 .map_err(|error| RowError::row(object::not_an_object(text, &error)))
         });

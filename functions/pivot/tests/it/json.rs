@@ -220,7 +220,11 @@ fn a_line_that_is_no_object_is_told_in_the_words_of_the_parser() {
     ] {
         assert_eq!(fault(line.as_bytes()), format!(": {expected}"), "{line}");
     }
-    assert_eq!(fault(b"{\"Project\": \"\xFF\"}"), ": not UTF-8");
+    assert_eq!(
+        fault(b"{\"Project\": \"\xFF\"}"),
+        ": not UTF-8; is it Windows-1252 (Latin-1)? Export the file as UTF-8"
+    );
+    assert_eq!(fault(b"{\"Project\": \"\x81\"}"), ": not UTF-8");
 }
 
 #[test]
