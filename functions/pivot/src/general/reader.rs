@@ -90,6 +90,9 @@ impl<'f> GeneralReader<'f> {
         let head = std::mem::take(&mut self.head);
         let is_csv = matches!(self.rows, Rows::Csv(_));
         let wrong = |what: String| Error::new(Kind::InvalidSource, format!("{}: {what}", self.file.key));
+        if let Some(kind) = foreign::utf_32(&head) {
+            return Err(wrong(kind.to_owned()));
+        }
         let marked = Encoding::for_bom(&head).filter(|(encoding, _)| is_csv || *encoding == UTF_8);
         if let (Some((marked, _)), Some(stated)) = (marked, self.stated) {
             // What is called UTF-16 may begin with either mark.

@@ -9,7 +9,7 @@ pub(crate) const HEAD_BYTES: usize = 4_096;
 const MOST_PER_NARROW: usize = 20;
 
 /// What a file begins with, and what it is then.
-const KINDS: [(&[u8], &str); 14] = [
+const KINDS: [(&[u8], &str); 15] = [
     (b"PK\x03\x04", "a ZIP file or workbook; convert it to CSV"),
     (b"PK\x05\x06", "a ZIP file without content"),
     (b"PK\x07\x08", "a ZIP file in parts; convert it to CSV"),
@@ -18,6 +18,7 @@ const KINDS: [(&[u8], &str); 14] = [
     (b"\xFD7zXZ\0", "compressed with xz; compress it with gzip or zstd, or not at all"),
     (b"7z\xBC\xAF\x27\x1C", "a 7z file; compress it with gzip or zstd, or not at all"),
     (b"\x04\x22\x4D\x18", "compressed with LZ4; compress it with gzip or zstd, or not at all"),
+    (b"\x1F\x9D", "compressed with compress, as .Z; compress it with gzip or zstd, or not at all"),
     (b"\x1F\x8B", "compressed twice; compress it once"),
     (b"\x28\xB5\x2F\xFD", "compressed twice; compress it once"),
     (b"PAR1\x15", "a Parquet file; give it the suffix .parquet"),
@@ -31,6 +32,9 @@ const BZIP2_BLOCKS: [&[u8]; 2] = [b"1AY&SY", b"\x17rE8P\x90"];
 
 /// What a file is that begins with `head`, if it is surely none that can be read.
 pub(crate) fn kind(head: &[u8]) -> Option<&'static str> {
+    if let Some(kind) = utf_32(head) {
+        return Some(kind);
+    }
     if head.starts_with(&[0xFF, 0xFE]) || head.starts_with(&[0xFE, 0xFF]) {
         return Some("not UTF-8: the file begins with a UTF-16 byte order mark; export it as UTF-8");
     }
@@ -44,6 +48,12 @@ pub(crate) fn kind(head: &[u8]) -> Option<&'static str> {
     let rest = head.get(4..).unwrap_or_default();
     let is_one = *magic != b"BZh" || BZIP2_BLOCKS.iter().any(|block| rest.starts_with(block));
     is_one.then_some(kind)
+}
+
+/// That it begins with a byte order mark of UTF-32, which in one order of bytes begins with that of UTF-16.
+pub(crate) fn utf_32(head: &[u8]) -> Option<&'static str> {
+    let is_marked = head.starts_with(b"\xFF\xFE\0\0") || head.starts_with(b"\0\0\xFE\xFF");
+    is_marked.then_some("not UTF-8: the file begins with a UTF-32 byte order mark; export it as UTF-8")
 }
 
 /// Whether it looks like characters in two bytes each.

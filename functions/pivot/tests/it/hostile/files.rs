@@ -223,12 +223,14 @@ fn encodings() -> Vec<Case> {
     let big_endian: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
     let cyrillic = "Проект,Начало\nРабота,2024-01-01\n".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
     let utf_16 = "not UTF-8: the file begins with a UTF-16 byte order mark; export it as UTF-8";
+    let utf_32 = "not UTF-8: the file begins with a UTF-32 byte order mark; export it as UTF-8";
     let refused_whole = |name: &str, bytes: &[u8], what: &str| ended(name, bytes, &[], &format!("{KEY}: {what}"));
     vec![
         refused_whole("UTF-16, little end first", &[&[0xFF, 0xFE][..], &little_endian].concat(), utf_16),
         refused_whole("UTF-16, big end first", &[&[0xFE, 0xFF][..], &big_endian].concat(), utf_16),
         refused_whole("the mark of UTF-16 alone", b"\xFF\xFE", utf_16),
-        refused_whole("the mark of UTF-32", b"\xFF\xFE\0\0P\0\0\0", utf_16),
+        refused_whole("the mark of UTF-32", b"\xFF\xFE\0\0P\0\0\0", utf_32),
+        refused_whole("the other mark of UTF-32", b"\0\0\xFE\xFF\0\0\0P", utf_32),
         refused_whole("UTF-16 without a mark, little end first", &little_endian, NO_MARK),
         refused_whole("UTF-16 without a mark, big end first", &big_endian, NO_MARK),
         refused_whole("UTF-16 without a mark, its header in Cyrillic", &cyrillic, NO_MARK),
@@ -352,6 +354,7 @@ fn other_formats() -> Vec<Case> {
         ),
         foreign("bzip2", b"BZh91AY&SY\x94\xA9", &format!("compressed with bzip2; {other_packing}")),
         foreign("bzip2 of nothing", b"BZh9\x17rE8P\x90\0\0\0\0", &format!("compressed with bzip2; {other_packing}")),
+        foreign("compress", b"\x1F\x9D\x90\x53\xE8", &format!("compressed with compress, as .Z; {other_packing}")),
         foreign("xz", b"\xFD7zXZ\0\0\x04", &format!("compressed with xz; {other_packing}")),
         foreign("Parquet under another name", b"PAR1\x15\x04\x15\x10", "a Parquet file; give it the suffix .parquet"),
         loaded("names like the first bytes of others", format!("BZh,PK,{HEADER}0,0,{GOOD}"), 1, &[], &[GOOD_SUM]),
