@@ -24,6 +24,7 @@ pub(crate) fn not_an_object(json: &[u8], error: &serde_json::Error) -> String {
     let what = match json.first() {
         Some(b'{') => error.to_string(),
         Some(b'[') => return "an array, expected a JSON object".to_owned(),
+        Some(b',') => return "a comma between objects that are not in an array".to_owned(),
         Some(b'"') => return "a text, expected a JSON object".to_owned(),
         Some(b'-' | b'0'..=b'9') => return "a number, expected a JSON object".to_owned(),
         _ => return "not a JSON object".to_owned(),

@@ -32,6 +32,8 @@ pub(crate) struct Splitter {
     in_line: u64,
     /// The brackets that are open within a record.
     open: Vec<u8>,
+    /// A comma between objects outside of an array has been handed over: no other one is.
+    has_told_comma: bool,
 }
 
 /// What comes next.
@@ -59,7 +61,7 @@ enum End {
 
 impl Default for Splitter {
     fn default() -> Self {
-        Self { carry: Vec::new(), state: State::Start, line: 1, in_line: 0, open: Vec::new() }
+        Self { carry: Vec::new(), state: State::Start, line: 1, in_line: 0, open: Vec::new(), has_told_comma: false }
     }
 }
 
@@ -164,6 +166,9 @@ impl Splitter {
             _ => line_len(rest, is_end).map_or(End::Open, End::Broken),
         };
         match end {
+            End::Broken(len) if trimmed(&rest[..len]) == b"," && std::mem::replace(&mut self.has_told_comma, true) => {
+                Ok(len)
+            }
             End::Whole(len) | End::Broken(len) => self.hand_over(&rest[..len], records),
             End::Open => self.wait(rest),
         }
@@ -401,6 +406,18 @@ mod tests {
         check("{\"a\": \"x\\\n{}", &[("line 1", "{\"a\": \"x\\"), ("line 2", "{}")]);
         check("{]\n{}\n{{}}\n{}", &[("line 1", "{]"), ("line 2", "{}"), ("line 3", "{{}}"), ("line 4", "{}")]);
         check("{\"a\": [1\n", &[("line 1", "{\"a\": [1")]);
+        // Of commas that belong to no array the first one stands for all.
+        check(
+            "{},\r\n{},\n{\n}, \n{},{}\n,",
+            &[
+                ("line 1", "{}"),
+                ("line 1, record 2", ","),
+                ("line 2", "{}"),
+                ("line 3", "{\n}"),
+                ("line 5", "{}"),
+                ("line 5, record 2", ",{}"),
+            ],
+        );
     }
 
     #[test]

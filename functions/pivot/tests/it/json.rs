@@ -217,6 +217,7 @@ fn a_line_that_is_no_object_is_told_in_the_words_of_the_parser() {
         ("null", "not a JSON object"),
         ("a,b", "not a JSON object"),
         ("}", "not a JSON object"),
+        (",{}", "a comma between objects that are not in an array"),
     ] {
         assert_eq!(fault(line.as_bytes()), format!(": {expected}"), "{line}");
     }
@@ -225,6 +226,18 @@ fn a_line_that_is_no_object_is_told_in_the_words_of_the_parser() {
         ": not UTF-8; is it Windows-1252 (Latin-1)? Export the file as UTF-8"
     );
     assert_eq!(fault(b"{\"Project\": \"\x81\"}"), ": not UTF-8");
+}
+
+/// As of an array that lost its brackets: no object is lost, and what is wrong is said once.
+#[test]
+fn commas_between_objects_are_told_once() {
+    let text = format!("{GOOD},\n{GOOD},\r\n{GOOD},\n");
+    for chunk_len in [1, 7, text.len()] {
+        let pivoted = pivot(&spec(), &[(KEY, text.as_bytes())], chunk_len).unwrap();
+        let told = format!("{KEY}, line 1, record 2: a comma between objects that are not in an array");
+        assert_eq!((pivoted.rejects.first, pivoted.rejects.count, pivoted.rows_read), (vec![told], 1, 4));
+        assert_eq!(pivoted.csv, "date,learning_minutes,work_minutes\n2024-01-01,0,3\n");
+    }
 }
 
 #[test]
