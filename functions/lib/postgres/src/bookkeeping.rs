@@ -17,7 +17,7 @@ pub async fn ensure(connection: &mut PgConnection) -> Result<()> {
     let is_there: bool = sqlx::query_scalar(
         "select exists (
              select from pg_attribute
-             where attrelid = to_regclass('sluice.targets') and attname = 'record_oid' and not attisdropped
+             where attrelid = to_regclass('sluice.runs') and attname = 'ended_at' and not attisdropped
          )",
     )
     .fetch_one(&mut *connection)

@@ -60,6 +60,7 @@ fn pivot(rows: &[String], rows_of_a_file: usize, on_range: Box<OnRange>) -> (Res
                 print: reference_job().spec.print("lake", "input_data/"),
                 reload: false,
                 is_reload_by_itself: false,
+                ended_badly: Vec::new(),
                 batches: vec![batch]
             }),
         )
