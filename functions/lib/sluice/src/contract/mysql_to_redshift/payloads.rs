@@ -213,7 +213,7 @@ pub struct ConcludeLoadInput {
     pub plan: ObjectRef,
 }
 
-/// Output of the state `ConcludeLoad`, kept as the run's record.
+/// Output of the state `ConcludeLoad`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct ConcludeLoadOutput {
     /// How many windows are loaded.
@@ -223,6 +223,20 @@ pub struct ConcludeLoadOutput {
     pub counts: LoadCounts,
     /// What policies changed, all windows together.
     pub changed: Changed,
+}
+
+/// What a run did: `state/<job>/runs/<execution>.json`, written once everything is loaded.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct LoadRun {
+    /// ARN of the execution.
+    pub execution: String,
+    /// When it was started, RFC 3339.
+    pub started_at: String,
+    /// When this was written.
+    pub finished_at: String,
+    /// What it did.
+    #[serde(flatten)]
+    pub did: ConcludeLoadOutput,
 }
 
 #[cfg(test)]
