@@ -24,7 +24,7 @@ const RECORD: &str = "
     )
     insert into sluice.runs (execution, job, target, started_at, detected_at, committed_at, status, ended_at, error,
         files, files_changed, rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated, rows_unchanged)
-    select execution, $2, $3, started_at, started_at - interval '1 microsecond', null, status, ended_at, error, 0, 0, 0, 0, 0, 0, 0, 0
+    select execution, $2, $3, started_at, started_at - interval '1 microsecond', null::timestamptz, status, ended_at, error, 0, 0, 0, 0, 0, 0, 0, 0
     from handed
     where not exists (
         select from sluice.runs as run

@@ -39,7 +39,8 @@ alter table sluice.runs
 alter table sluice.runs alter column committed_at drop not null;
 create index if not exists runs_order on sluice.runs (target, detected_at);
 comment on table sluice.runs is
-    'One row per committed run of a Sluice job, and, without committed_at, per run that ended without. Rows are written by the loading transaction.';
+    'One row per committed run of a Sluice job, and, without committed_at, per run that ended without. '
+    'Rows are written by the loading transaction.';
 
 -- The same as the document loaded.json in the bucket.
 create table if not exists sluice.targets (

@@ -245,6 +245,20 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn the_record_of_a_run_has_the_counts_beside_the_times() {
+        let counts = LoadCounts { rows: 7, rows_inserted: 7, ..LoadCounts::default() };
+        let did = ConcludeLoadOutput { windows: 2, counts, ..ConcludeLoadOutput::default() };
+        let at = "2024-01-01T00:00:00.000Z".to_owned();
+        let run = LoadRun { execution: "arn:x".to_owned(), started_at: at.clone(), finished_at: at, did };
+        let written = json!(run);
+        assert_eq!(
+            (&written["windows"], &written["rows"], &written["started_at"]),
+            (&json!(2), &json!(7), &json!(run.started_at))
+        );
+        assert_eq!(serde_json::from_value::<LoadRun>(written).unwrap(), run);
+    }
+
+    #[test]
     fn the_action_chooses() {
         let execution = json!({
             "job": "nps", "id": "arn:aws:states:eu-central-1:1:execution:dev-nps:x", "name": "x",

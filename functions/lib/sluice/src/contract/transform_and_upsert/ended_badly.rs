@@ -88,7 +88,7 @@ mod tests {
 
     fn manifest(ended_badly: Option<Value>) -> Value {
         let print = json!({"target": "public.t", "on_overlap": "all_files", "reading": "r",
-                           "selection": {"bucket": "b", "prefix": "in/", "suffixes": [".csv"]}});
+                           "selection": {"bucket": "b", "prefix": "in/", "suffixes": [".csv"], "read_hidden": false}});
         let mut manifest = json!({"detected_at": "2024-01-02T00:00:00.000Z", "new_file_count": 0, "new_bytes": 0,
                                   "print": print, "batches": []});
         if let Some(ended_badly) = ended_badly {
