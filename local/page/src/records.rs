@@ -75,7 +75,7 @@ mod tests {
         job.runs = Some(vec![Run::new(head("a", Status::Succeeded, 5))]);
         let keys = ["state/j/runs/a.json", "state/j/runs/old.json", "state/j/runs/older.json"];
         let windows = ["state/j/runs/a/window-00000.json", "state/k/runs/x.json", "state/j/runs/.json"];
-        let objects = keys.iter().chain(&windows).enumerate().map(|(place, key)| object(key, -(place as i64)));
+        let objects = keys.iter().chain(&windows).zip(0_i64..).map(|(key, place)| object(key, -place));
         let found: Vec<String> = unknown(&job, objects.collect()).into_iter().map(|(execution, _)| execution).collect();
         assert_eq!(found, ["arn:aws:states:x:1:execution:m:old", "arn:aws:states:x:1:execution:m:older"]);
         let many = (0..300).map(|number| object(&format!("state/j/runs/{number}.json"), number));
