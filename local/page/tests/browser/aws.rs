@@ -216,7 +216,7 @@ async fn answer(world: &Mutex<World>, request: Request<Incoming>) -> Response {
             return said(StatusCode::BAD_REQUEST, "text/xml", text);
         }
         if action == "ListObjectsV2" {
-            let text = "<Error><Code>AccessDenied</Code><Message>m</Message></Error>";
+            let text = format!("<Error><Code>{error}</Code><Message>m</Message></Error>");
             return said(StatusCode::FORBIDDEN, "text/xml", text);
         }
         return refused(error);
