@@ -53,6 +53,8 @@ pub struct World {
     pub listings: Vec<Query>,
     /// By their queries, the listings that are refused.
     pub refuses: Option<fn(&Query) -> bool>,
+    /// The status whose executions are not listed: that is refused.
+    pub refuses_status: Option<&'static str>,
     /// What happens when a range of an object is read.
     pub on_range: Option<Box<OnRange>>,
     /// Keys of objects that are encrypted with keys that no reader has.

@@ -4,7 +4,7 @@
 use crate::selection::Batcher;
 use aws_sdk_s3::primitives::DateTime;
 use sluice::contract::{
-    BatchIndex, BatchManifest, DetectOutput, Execution, Loaded, Manifest, ObjectRef, SourceFile, keys,
+    BatchIndex, BatchManifest, DetectOutput, EndedBadly, Execution, Loaded, Manifest, ObjectRef, SourceFile, keys,
 };
 use sluice::input::Skipped;
 use sluice::spec::Print;
@@ -33,6 +33,8 @@ pub(crate) struct Heading {
     pub reload: bool,
     /// Nobody asked for that.
     pub is_reload_by_itself: bool,
+    /// Runs that ended badly.
+    pub ended_badly: Vec<EndedBadly>,
 }
 
 /// The batches of one run.
@@ -74,6 +76,11 @@ impl Batches {
         }
     }
 
+    /// Whether no file was added.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.file_count == 0
+    }
+
     async fn write(&mut self, mut files: Vec<SourceFile>) -> Result<()> {
         // Whichever page came first: an error names the first bad rows of a batch.
         files.sort_by(|one, next| one.key.cmp(&next.key));
@@ -106,7 +113,7 @@ impl Batches {
         }
         while self.end_a_write().await? {}
         let batches = (0..).take(self.written.len()).map(|index| BatchIndex { index }).collect();
-        let Heading { detected_at, skipped, assumed, print, reload, is_reload_by_itself } = heading;
+        let Heading { detected_at, skipped, assumed, print, reload, is_reload_by_itself, ended_badly } = heading;
         let manifest = Manifest {
             detected_at: format_time(detected_at),
             new_file_count: self.file_count,
@@ -116,6 +123,7 @@ impl Batches {
             print,
             reload,
             is_reload_by_itself,
+            ended_badly,
             batches: self.written.into_values().collect(),
         };
         let manifest = match manifest.new_file_count {

@@ -8,7 +8,7 @@ use crate::missing::KeySet;
 use crate::search::{self, Search};
 use crate::selection::Window;
 use crate::trigger::{self, Trigger};
-use crate::{again, amounts, watermark};
+use crate::{again, amounts, ended_badly, watermark};
 use aws_sdk_s3::primitives::DateTime;
 use serde::Serialize;
 use sluice::contract::{Detect, DetectInput, DetectOutput, Execution, Loaded, Mode, Release, ReleaseOutput, keys};
@@ -154,8 +154,20 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
     }
     let reload = matches!(change, Change::Reload { .. });
     let is_reload_by_itself = reload && !trigger.reload;
-    let heading =
-        Heading { detected_at, skipped, assumed: assumed.cloned(), print: print.clone(), reload, is_reload_by_itself };
+    // A run that loads nothing writes nothing down; the next one that does looks for them itself.
+    let ended_badly = match trigger.mode == Mode::Load && !batches.is_empty() {
+        true => ended_badly::newest(executions, execution, document.as_ref().map(|latest| &latest.document)).await,
+        false => Vec::new(),
+    };
+    let heading = Heading {
+        detected_at,
+        skipped,
+        assumed: assumed.cloned(),
+        print: print.clone(),
+        reload,
+        is_reload_by_itself,
+        ended_badly,
+    };
     let output = batches.finish(heading).await?;
     if trigger.reload && output.new_file_count == 0 {
         let what = format!("reload: there is no file to load under {prefix}, and a table is not emptied by that");

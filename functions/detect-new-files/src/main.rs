@@ -11,6 +11,7 @@
 //! - [`search`]: finds the new ones among them.
 //! - [`batches`]: the new files, written down.
 //! - [`watermark`]: the last success.
+//! - [`ended_badly`]: runs that did not end well, for the history.
 //! - [`again`]: one run more, for what came while a run was at work.
 //! - [`explain`]: why a file is new or not.
 //! - [`handler`]: the order of it all.
@@ -19,6 +20,7 @@ mod again;
 mod amounts;
 mod batches;
 mod change;
+mod ended_badly;
 mod explain;
 mod handler;
 mod listing;

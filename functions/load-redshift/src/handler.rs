@@ -9,7 +9,7 @@ use redshift::warehouse::{Batch, Place, State, Warehouse};
 use serde::Serialize;
 use sluice::contract::keys;
 use sluice::contract::mysql_to_redshift::{
-    ConcludeLoadInput, ConcludeLoadOutput, Export, LoadCounts, LoadInput, LoadOutput, LoadRedshiftInput, Plan,
+    ConcludeLoadInput, ConcludeLoadOutput, Export, LoadCounts, LoadInput, LoadOutput, LoadRedshiftInput, LoadRun, Plan,
     WindowRecord,
 };
 use sluice::edge::Invocation;
@@ -201,7 +201,13 @@ impl Context {
             output.changed.truncated += changed.truncated;
             output.changed.nuls += changed.nuls;
         }
-        self.store.write_json(&keys::run_record(&input.execution), &output).await?;
+        let run = LoadRun {
+            execution: input.execution.id.clone(),
+            started_at: input.execution.started_at.clone(),
+            finished_at: format_time(SystemTime::now().into()),
+            did: output.clone(),
+        };
+        self.store.write_json(&keys::run_record(&input.execution), &run).await?;
         info!(
             windows = output.windows,
             rows.read = output.counts.rows,

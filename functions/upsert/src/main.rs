@@ -11,6 +11,7 @@
 //! - [`casts`]: which values become those of which types.
 //! - [`fitting`]: staged values become those of the table's types.
 //! - [`runs`]: the table `sluice.runs`, which makes a run's effects happen once.
+//! - [`ended_badly`]: runs that ended badly, in that table too.
 //! - [`staging`]: the parts in a temporary table.
 //! - [`files`]: the run's files in one.
 //! - [`last_run`], [`newest_row`], [`words`]: what the staged rows mean for the target, by `on_overlap`.
@@ -20,6 +21,7 @@
 
 mod casts;
 mod content;
+mod ended_badly;
 mod files;
 mod fitting;
 mod handler;

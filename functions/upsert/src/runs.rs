@@ -1,5 +1,6 @@
 //! The table `sluice.runs`: one row per committed run, written by the transaction that loads it. So a run that is tried
-//! again finds its own row, and a run that was overtaken finds a newer one.
+//! again finds its own row, and a run that was overtaken finds a newer one. Beside these, without `committed_at`, the
+//! runs that [`ended_badly`](crate::ended_badly), which nothing here looks at.
 
 use postgres::sql_error::classify;
 use sluice::contract::{Execution, Mode, UpsertOutput};
@@ -40,7 +41,8 @@ pub(crate) async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Re
     let row = sqlx::query(
         "select files, files_changed, rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated, rows_unchanged,
                 rows_deleted, rows_ignored, files_bad, keys_partial, notes, generation, came_after
-         from sluice.runs where execution = $1 and detected_at = $2::timestamptz",
+         from sluice.runs
+         where execution = $1 and detected_at = $2::timestamptz and committed_at is not null",
     )
     .bind(&run.execution.id)
     .bind(run.detected_at)
@@ -78,6 +80,7 @@ pub(crate) async fn refuse_stale(connection: &mut PgConnection, run: &Run<'_>) -
         // Of the same state machine, the seventh part of an execution's ARN: two stacks may have a job of one name.
         "select execution from sluice.runs
          where target = $1 and split_part(execution, ':', 7) = $2 and detected_at > $3::timestamptz
+           and committed_at is not null
          order by detected_at desc limit 1",
     )
     .bind(run.target)

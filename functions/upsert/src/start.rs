@@ -145,6 +145,7 @@ mod tests {
                 print: print.clone(),
                 reload,
                 is_reload_by_itself: false,
+                ended_badly: Vec::new(),
                 batches: Vec::new(),
             };
             assert_eq!(is_as_assumed(is.as_ref(), &manifest), expected, "{is:?} {manifest:?}");

@@ -1,5 +1,6 @@
 //! The transaction: either all of it happens, or nothing.
 
+use crate::ended_badly;
 use crate::last_run;
 use crate::load::Load;
 use crate::merged::Merged;
@@ -100,6 +101,7 @@ pub(crate) async fn load(
         print: manifest.print.clone(),
     };
     runs::record(&mut transaction, &run, &recorded).await?;
+    ended_badly::record(&mut transaction, &run, &manifest.ended_badly).await?;
     targets::write(&mut transaction, &spec.target, &input.execution, &loaded).await?;
     if input.mode == Mode::DryRun {
         transaction.rollback().await.map_err(|error| classify("roll back", error))?;

@@ -81,7 +81,7 @@ pub fn found(app: &App, stack: &Stack, reader: &Reader, path: &str, query: &[(St
                 None => missing(
                     stack,
                     "There is no such run",
-                    "Step Functions keeps runs for 90 days, and sluice.runs those that loaded something.",
+                    "Step Functions keeps runs for 90 days. Of older ones the page of their job says which are known, and which are not.",
                 ),
             }
         }

@@ -1,6 +1,8 @@
 //! What is asked of the database of the jobs: counts, and which windows are there.
 
-use crate::model::{LoadedWindow, Row};
+use crate::facts::count;
+use crate::model::{LoadedWindow, Origin, Row};
+use crate::outcome::Status;
 use crate::trouble::{Answer, Trouble};
 use serde_json::Value;
 use sqlx::postgres::PgConnectOptions;
@@ -35,16 +37,27 @@ impl Database {
         }
     }
 
-    /// The newest rows of `sluice.runs` of these jobs; none if nothing was ever loaded.
+    /// The newest rows of `sluice.runs` of these jobs, and the newest runs of which `sluice.windows` has a window; none
+    /// if nothing was ever loaded.
     pub(crate) async fn rows(&self, jobs: &[String]) -> Answer<Vec<Row>> {
         let mut connection = self.connect().await?;
         // As JSON: older tables lack columns.
         let ask = sqlx::query_scalar::<_, String>(
             "select to_jsonb(run)::text from sluice.runs as run where job = any($1) order by detected_at desc limit 1000",
         );
-        let texts = within(ask.bind(jobs).fetch_all(&mut connection)).await?;
+        let runs = within(ask.bind(jobs).fetch_all(&mut connection)).await?;
+        let ask = sqlx::query_scalar::<_, String>(
+            "select to_jsonb(run)::text from (
+                 select execution, min(copied_at) as started_at, max(copied_at) as committed_at, count(*) as windows,
+                        sum(rows)::bigint as rows, sum(bytes)::bigint as bytes
+                 from sluice.windows where job = any($1) group by execution order by max(copied_at) desc limit 1000
+             ) as run",
+        );
+        let windows = within(ask.bind(jobs).fetch_all(&mut connection)).await?;
         let _ = connection.close().await;
-        Ok(texts.iter().flatten().filter_map(|text| row(&serde_json::from_str(text).ok()?)).collect())
+        let all = [(Origin::Runs, runs), (Origin::Windows, windows)];
+        let texts = all.iter().flat_map(|(origin, texts)| texts.iter().flatten().map(|text| (*origin, text)));
+        Ok(texts.filter_map(|(origin, text)| row(origin, &serde_json::from_str(text).ok()?)).collect())
     }
 
     /// The windows of a job that are in its target and begin within these milliseconds since 1970.
@@ -88,26 +101,51 @@ async fn within<T>(query: impl Future<Output = Result<Vec<T>, sqlx::Error>>) -> 
     }
 }
 
-/// A row of `sluice.runs`.
-fn row(value: &Value) -> Option<Row> {
+/// What is read of a row, and how it is called.
+const RUNS: [(&str, &str); 6] = [
+    ("files", "files"),
+    ("rows_read", "rows read"),
+    ("rows_inserted", "rows inserted"),
+    ("rows_updated", "rows updated"),
+    ("rows_deleted", "rows deleted"),
+    ("rows_rejected", "rows in quarantine"),
+];
+const WINDOWS: [(&str, &str); 3] = [("windows", "windows"), ("rows", "rows"), ("bytes", "bytes")];
+
+/// What is shown even if it is none.
+const ALWAYS: [&str; 5] = ["files", "rows read", "rows inserted", "windows", "rows"];
+
+/// A run, as the database has it.
+fn row(origin: Origin, value: &Value) -> Option<Row> {
     let text = |field: &str| value[field].as_str().map(ToOwned::to_owned);
-    let number = |field: &str| value[field].as_u64().unwrap_or_default();
     let time = |field: &str| {
         let at = value[field].as_str()?.replacen(' ', "T", 1).parse::<jiff::Timestamp>().ok()?;
         Some(at.as_millisecond())
     };
+    let status = match value["status"].as_str() {
+        Some("FAILED") => Status::Failed,
+        Some("TIMED_OUT") => Status::TimedOut,
+        Some("ABORTED") => Status::Aborted,
+        _ => Status::Succeeded,
+    };
+    // One that ended badly was committed only if it says so.
+    let committed = time("committed_at").or_else(|| time("detected_at").filter(|_| status == Status::Succeeded));
+    let (places, rows): (&[(&str, &str)], &str) = match origin {
+        Origin::Windows => (&WINDOWS, "rows"),
+        _ => (&RUNS, "rows_read"),
+    };
+    let counted = places.iter().map(|(field, what)| count(what, value[*field].as_u64().unwrap_or_default()));
+    let counted = counted.filter(|count| count.number > 0 || ALWAYS.contains(&count.what.as_str()));
     Some(Row {
         execution: text("execution")?,
-        target: text("target").unwrap_or_default(),
+        origin,
         started: time("started_at")?,
-        committed: time("committed_at").or_else(|| time("detected_at"))?,
-        status: text("status").unwrap_or_else(|| "SUCCEEDED".to_owned()),
+        ended: time("ended_at").or(committed)?,
+        committed,
+        status,
         error: text("error"),
-        files: number("files"),
-        rows_read: number("rows_read"),
-        rows_rejected: number("rows_rejected"),
-        rows_inserted: number("rows_inserted"),
-        rows_updated: number("rows_updated"),
+        counts: counted.filter(|_| committed.is_some()).collect(),
+        rows: value[rows].as_u64().unwrap_or_default(),
     })
 }
 
@@ -118,11 +156,25 @@ mod tests {
 
     #[test]
     fn a_row_of_an_older_table_is_read_too() {
-        let read = row(&json!({"execution": "arn:x", "started_at": "2026-11-26T02:45:29.994+00:00",
-                               "detected_at": "2026-11-26T02:45:30.3+00:00", "rows_read": 5}))
-        .unwrap();
-        assert_eq!((read.rows_read, read.status.as_str()), (5, "SUCCEEDED"));
+        let old = json!({"execution": "arn:x", "started_at": "2026-11-26T02:45:29.994+00:00",
+                         "detected_at": "2026-11-26T02:45:30.3+00:00", "rows_read": 5});
+        let read = row(Origin::Runs, &old).unwrap();
+        assert_eq!((read.rows, read.status, read.committed.is_some()), (5, Status::Succeeded, true));
         assert_eq!(read.started, 1_795_661_129_994);
-        assert!(row(&json!({"execution": "arn:x"})).is_none());
+        assert!(row(Origin::Runs, &json!({"execution": "arn:x"})).is_none());
+    }
+
+    #[test]
+    fn a_run_that_did_not_load_has_an_end_and_no_counts() {
+        let bad = json!({"execution": "arn:x", "started_at": "2026-11-26T02:45:29.994+00:00", "status": "TIMED_OUT",
+                         "detected_at": "2026-11-26T02:45:29.993999+00:00", "committed_at": null, "error": null,
+                         "ended_at": "2026-11-26T02:45:30.994+00:00", "files": 0, "rows_read": 0});
+        let read = row(Origin::Runs, &bad).unwrap();
+        assert_eq!((read.status, read.committed, read.counts.len()), (Status::TimedOut, None, 0));
+        assert_eq!(read.ended - read.started, 1_000);
+        let windows = json!({"execution": "arn:y", "started_at": "2026-11-26T02:45:29.994+00:00", "windows": 3,
+                             "committed_at": "2026-11-26T02:46:29.994+00:00", "rows": 70, "bytes": 700});
+        let read = row(Origin::Windows, &windows).unwrap();
+        assert_eq!((read.rows, read.counts.len(), read.ended - read.started), (70, 3, 60_000));
     }
 }

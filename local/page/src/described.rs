@@ -26,6 +26,7 @@ pub(crate) fn job(machine: &str, prefix: &str, text: &str) -> Option<Job> {
         shape: part("shape"),
         target: part("target"),
         windows: part("windows"),
+        is_toggled: is_toggled(&value),
     };
     Some(Job {
         name,
@@ -38,6 +39,12 @@ pub(crate) fn job(machine: &str, prefix: &str, text: &str) -> Option<Job> {
         files: None,
         windows: None,
     })
+}
+
+/// Whether a definition says that its network mode is `toggle`.
+fn is_toggled(value: &Value) -> bool {
+    let mut states = value["States"].as_object().into_iter().flat_map(serde_json::Map::values);
+    states.any(|state| state["Parameters"]["network_mode"] == "toggle")
 }
 
 /// What the tasks of a definition hand to their functions.
@@ -71,8 +78,15 @@ mod tests {
     #[test]
     fn a_job_is_known_by_what_its_states_say() {
         let prefix = "arn:aws:states:x:1:stateMachine:sluice-";
+        let toggled = text("sales").replacen(
+            "\"States\":{",
+            "\"States\":{\"KeepInput\":{\"Type\":\"Pass\",\"Parameters\":{\"network_mode\":\"toggle\"},\"End\":true},",
+            1,
+        );
+        assert!(job(&format!("{prefix}sales"), prefix, &toggled).unwrap().spec.is_toggled);
         let found = job(&format!("{prefix}sales"), prefix, &text("sales")).unwrap();
         assert_eq!((found.name.as_str(), found.kind), ("sales", Kind::TransformAndUpsert));
+        assert!(!found.spec.is_toggled);
         assert_eq!((found.spec.prefix.as_str(), found.spec.table().as_str()), ("in/", "public.t"));
         // The job sales of a stack sluice-prod is not the job prod-sales of the stack sluice.
         assert!(job(&format!("{prefix}prod-sales"), prefix, &text("sales")).is_none());

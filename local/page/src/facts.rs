@@ -189,7 +189,8 @@ fn counts(kind: Kind, output: &Value) -> Vec<Count> {
     counted.map(|(what, number)| count(what, number)).collect()
 }
 
-fn count(what: &str, number: u64) -> Count {
+/// So many of something; of bytes, if its name begins so.
+pub(crate) fn count(what: &str, number: u64) -> Count {
     Count { what: what.to_owned(), number, is_bytes: what.starts_with("bytes") }
 }
 

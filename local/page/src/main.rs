@@ -23,8 +23,8 @@ use tokio::net::TcpListener;
 /// Credentials and region are those of the usual profile. It needs the permissions to read: states:ListStateMachines,
 /// states:DescribeStateMachine, states:ListExecutions, states:DescribeExecution, states:GetExecutionHistory,
 /// cloudformation:DescribeStacks, scheduler:ListSchedules, scheduler:GetSchedule, and, for what else it shows,
-/// logs:FilterLogEvents, s3:ListBucket and s3:GetObject. DATABASE_URL, if set, names the database of the jobs, which
-/// only counts and calendars of windows are read from.
+/// logs:FilterLogEvents, s3:ListBucket and s3:GetObject (also on state/*/runs/*). DATABASE_URL, if set, names the database of the jobs, which
+/// counts, older runs and calendars of windows are read from (select on sluice.runs and sluice.windows).
 #[derive(Parser)]
 #[command(name = "page", bin_name = "cargo local page", version)]
 struct Arguments {
@@ -75,6 +75,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         place: if arguments.local { "this machine".to_owned() } else { region.clone() },
         is_account: !arguments.local,
         allows_actions: arguments.local || arguments.allow_actions,
+        has_database: database.is_some(),
         ..Stack::default()
     };
     let shared = Arc::new(Shared::new(stack));

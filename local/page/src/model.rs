@@ -1,7 +1,7 @@
 //! What is known of a stack, its jobs and their runs: plain data, which the views show and the cache keeps.
 
 use crate::definition::Definition;
-use crate::facts::Facts;
+use crate::facts::{Count, Facts};
 use crate::files::Files;
 use crate::fold::Story;
 use crate::kind::Kind;
@@ -47,7 +47,7 @@ pub struct Run {
     pub story: Option<Arc<Story>>,
     /// Its log lines, if somebody looked at them.
     pub lines: Option<Arc<Lines>>,
-    /// The row of `sluice.runs`, if there is one.
+    /// What was written down of it, if that was read.
     pub row: Option<Arc<Row>>,
     /// Step Functions has forgotten it: it is known by that row alone.
     pub is_forgotten: bool,
@@ -75,35 +75,54 @@ impl Run {
     /// How many rows it loaded, if that is known.
     pub fn rows(&self) -> Option<u64> {
         let told = self.facts.as_ref().and_then(|facts| facts.rows);
-        told.or_else(|| self.row.as_ref().map(|row| row.rows_read))
+        told.or_else(|| self.row.as_ref().filter(|row| row.committed.is_some()).map(|row| row.rows))
     }
 }
 
-/// A row of `sluice.runs`: a run that is committed, or one that was handed on as ended otherwise.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// Where what is known of an older run is from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// A row of `sluice.runs`.
+    #[default]
+    Runs,
+    /// Rows of `sluice.windows`.
+    Windows,
+    /// A document in `state/<job>/runs/`.
+    Document,
+}
+
+impl Origin {
+    /// Where that of a job of this kind is from.
+    pub fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::TransformAndUpsert => Self::Runs,
+            Kind::CopyTable => Self::Windows,
+            Kind::AthenaElt | Kind::MysqlToRedshift => Self::Document,
+        }
+    }
+}
+
+/// What was written down of a run, to stay when Step Functions has forgotten it.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Row {
     /// ARN of the execution.
     pub execution: String,
-    /// The table.
-    pub target: String,
+    /// Where this is from.
+    pub origin: Origin,
     /// When it was started, in milliseconds since 1970.
     pub started: i64,
-    /// When it was committed, or ended.
-    pub committed: i64,
-    /// How it ended, as Step Functions says: `SUCCEEDED` of one that loaded.
-    pub status: String,
+    /// When it ended, as far as that is known.
+    pub ended: i64,
+    /// When what it loaded was committed; `None` if it loaded nothing.
+    pub committed: Option<i64>,
+    /// How it ended.
+    pub status: Status,
     /// The name of the error that ended it.
     pub error: Option<String>,
-    /// Files that were loaded.
-    pub files: u64,
-    /// Rows that were read.
-    pub rows_read: u64,
-    /// Rows that went to quarantine.
-    pub rows_rejected: u64,
-    /// Rows that were new.
-    pub rows_inserted: u64,
-    /// Rows that changed.
-    pub rows_updated: u64,
+    /// What it did, in the order in which a person reads it.
+    pub counts: Vec<Count>,
+    /// Rows that it loaded, copied or published.
+    pub rows: u64,
 }
 
 /// A window that is in the target, as `sluice.windows` has it.
@@ -164,6 +183,8 @@ pub struct JobSpec {
     pub target: Value,
     /// Its part `windows`.
     pub windows: Value,
+    /// Whether its database is open only while a run loads.
+    pub is_toggled: bool,
 }
 
 impl JobSpec {
@@ -216,6 +237,8 @@ pub struct Stack {
     pub machine_prefix: String,
     /// Whether files that arrive start runs.
     pub runs_on_upload: bool,
+    /// Whether the page was told where the database of the jobs is.
+    pub has_database: bool,
     /// Its jobs, by their names; empty until they are read.
     pub jobs: BTreeMap<String, Job>,
     /// Whether its jobs were read.

@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 /// What Step Functions says of an execution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
     /// It runs.
     Running,
     /// It ended well.
+    #[default]
     Succeeded,
     /// It ended with an error.
     Failed,

@@ -5,7 +5,7 @@ use crate::cache::{Cache, Kept};
 use crate::fold::Story;
 use crate::kind::Kind;
 use crate::log::{self, LogEvent};
-use crate::model::{Head, Job, Notice, Row, Run};
+use crate::model::{Head, Job, Notice, Origin, Row, Run};
 use crate::outcome::Status;
 use crate::pace::Pace;
 use crate::runs::{join, merge};
@@ -145,7 +145,9 @@ impl Poller {
                 let job = stack.jobs.get(name)?;
                 let windows = job.kind == Kind::CopyTable && self.source.has_database();
                 let windows = windows.then(|| due(Task::Windows(name.clone()))).flatten();
-                windows.or_else(|| self.untold_run(job, at))
+                let has_records = Origin::of(job.kind) == Origin::Document && job.runs.is_some();
+                let records = has_records.then(|| due(Task::Records(name.clone()))).flatten();
+                windows.or_else(|| self.untold_run(job, at)).or(records)
             }
             Look::Files(name) => stack
                 .jobs
@@ -284,6 +286,7 @@ impl Poller {
             Task::Lines(job, run, function) => self.ask_lines(job, run, function).await,
             Task::Files(job) => self.ask_files(job).await,
             Task::Rows => self.ask_rows().await,
+            Task::Records(job) => self.ask_records(job).await,
             Task::Windows(job) => self.ask_windows(job).await,
         }
     }
@@ -489,6 +492,28 @@ impl Poller {
             }
         });
         Ok(1_000)
+    }
+
+    async fn ask_records(&mut self, name: &str) -> Answer<i64> {
+        let (bucket, job) = {
+            let stack = self.shared.stack();
+            (stack.bucket.clone(), stack.jobs.get(name).cloned())
+        };
+        let Some(job) = job else { return Ok(60_000) };
+        let pace = &mut self.pace;
+        let wait = async || {
+            while let Err(wait) = pace.take(now()) {
+                tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())).await;
+            }
+        };
+        let (rows, has_more) = self.source.records(&bucket, &job, wait).await?;
+        self.shared.change(|stack| {
+            if let Some(job) = stack.jobs.get_mut(name) {
+                join(job, rows);
+            }
+        });
+        // What is new is listed by Step Functions for 90 days.
+        Ok(if has_more { 0 } else { 3_600_000 })
     }
 
     async fn ask_windows(&mut self, name: &str) -> Answer<i64> {

@@ -57,35 +57,44 @@ pub(crate) fn merge(job: &mut Job, heads: Vec<Head>, cache: Option<&Cache>) -> b
     has_ended
 }
 
-/// Puts rows of `sluice.runs` to the runs that they are of; those of runs that Step Functions has forgotten become runs
-/// of their own.
+/// By how much the start that was written down may differ from the one that Step Functions says, in milliseconds.
+const DAY: i64 = 86_400_000;
+
+/// Puts what was written down to the runs that it is of; that of runs that Step Functions has forgotten become runs of
+/// their own. The name of an execution may be used again after 90 days: by its time it is another run.
 pub(crate) fn join(job: &mut Job, rows: Vec<Row>) {
     let runs = job.runs.get_or_insert_default();
     for row in rows {
-        let row = Arc::new(row);
-        match runs.iter_mut().find(|run| run.head.arn == row.execution) {
-            Some(run) => run.row = Some(row),
-            None => {
-                let status = match row.status.as_str() {
-                    "FAILED" => Status::Failed,
-                    "TIMED_OUT" => Status::TimedOut,
-                    "ABORTED" => Status::Aborted,
-                    _ => Status::Succeeded,
-                };
-                let name = row.execution.rsplit(':').next().unwrap_or_default().to_owned();
-                let (started, ended) = (row.started, Some(row.committed));
-                let mut run = Run::new(Head { name, arn: row.execution.clone(), status, started, ended });
-                run.is_forgotten = true;
-                run.row = Some(row);
-                runs.push(run);
+        let is_of = |run: &Run| {
+            let until = run.head.ended.unwrap_or_else(now).max(run.head.started) + DAY;
+            run.head.arn == row.execution && (run.head.started - DAY..=until).contains(&row.started)
+        };
+        match runs.iter_mut().find(|run| is_of(run)) {
+            // One that failed, was tried again and has loaded has two: the one that loaded says more.
+            Some(run) if run.row.as_ref().is_some_and(|known| known.committed.is_some() && row.committed.is_none()) => {
             }
+            Some(run) => {
+                if run.is_forgotten && run.row.as_ref().is_some_and(|known| known.committed != row.committed) {
+                    run.head = forgotten(row.clone()).head;
+                }
+                run.row = Some(Arc::new(row));
+            }
+            None => runs.push(forgotten(row)),
         }
     }
     runs.sort_by_key(|run| std::cmp::Reverse(run.head.started));
 }
 
+/// A run that is known by what was written down alone.
+fn forgotten(row: Row) -> Run {
+    let name = row.execution.rsplit(':').next().unwrap_or_default().to_owned();
+    let (started, ended) = (row.started, Some(row.ended));
+    let head = Head { name, arn: row.execution.clone(), status: row.status, started, ended };
+    Run { is_forgotten: true, row: Some(Arc::new(row)), ..Run::new(head) }
+}
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::definition::tests::of_kind;
     use crate::fold::Story;
@@ -93,12 +102,12 @@ mod tests {
     use crate::model::JobSpec;
     use crate::outcome::Outcome;
 
-    fn head(name: &str, status: Status, started: i64) -> Head {
+    pub(crate) fn head(name: &str, status: Status, started: i64) -> Head {
         let ended = (status != Status::Running).then_some(started + 5);
         Head { name: name.into(), arn: format!("arn:aws:states:x:1:execution:m:{name}"), status, started, ended }
     }
 
-    fn job() -> Job {
+    pub(crate) fn job() -> Job {
         Job {
             name: "j".into(),
             kind: Kind::TransformAndUpsert,
@@ -136,26 +145,67 @@ mod tests {
         assert!(job.run("page-1").is_none());
     }
 
+    fn row(name: &str, status: Status, started: i64) -> Row {
+        Row {
+            execution: format!("arn:aws:states:x:1:execution:m:{name}"),
+            committed: (status == Status::Succeeded).then_some(started + 3),
+            ended: started + 3,
+            status,
+            started,
+            rows: 7,
+            ..Row::default()
+        }
+    }
+
+    fn outcomes(job: &Job) -> Vec<(&str, Outcome, bool)> {
+        let runs = job.runs.iter().flatten();
+        runs.map(|run| (run.head.name.as_str(), run.outcome(), run.is_forgotten)).collect()
+    }
+
     #[test]
     fn rows_of_forgotten_runs_are_runs_and_stay_when_the_list_comes_again() {
         let mut job = job();
-        merge(&mut job, vec![head("a", Status::Succeeded, 10)], None);
-        let row = |name: &str, status: &str, started| Row {
-            execution: format!("arn:aws:states:x:1:execution:m:{name}"),
-            status: status.into(),
-            started,
-            committed: started + 3,
-            rows_read: 7,
-            ..Row::default()
+        let rows = || {
+            let (failed, late) = (row("bad", Status::Failed, 2), row("late", Status::TimedOut, 3));
+            vec![row("a", Status::Succeeded, 10), row("old", Status::Succeeded, 1), failed, late]
         };
-        join(&mut job, vec![row("a", "SUCCEEDED", 10), row("old", "SUCCEEDED", 1), row("bad", "FAILED", 2)]);
         merge(&mut job, vec![head("a", Status::Succeeded, 10)], None);
-        let outcomes: Vec<(&str, Outcome, bool)> =
-            job.runs.iter().flatten().map(|run| (run.head.name.as_str(), run.outcome(), run.is_forgotten)).collect();
-        assert_eq!(
-            outcomes,
-            [("a", Outcome::EndedWell, false), ("bad", Outcome::Failed, true), ("old", Outcome::Loaded, true)]
-        );
-        assert_eq!(job.run("old").unwrap().rows(), Some(7));
+        // Twice: the database is asked again when a run has ended.
+        join(&mut job, rows());
+        join(&mut job, rows());
+        merge(&mut job, vec![head("a", Status::Succeeded, 10)], None);
+        let expected = [
+            ("a", Outcome::EndedWell, false),
+            ("late", Outcome::TimedOut, true),
+            ("bad", Outcome::Failed, true),
+            ("old", Outcome::Loaded, true),
+        ];
+        assert_eq!(outcomes(&job), expected);
+        assert_eq!((job.run("old").unwrap().rows(), job.run("bad").unwrap().rows()), (Some(7), None));
+    }
+
+    #[test]
+    fn a_run_in_both_is_one_as_step_functions_has_it() {
+        let mut job = job();
+        merge(&mut job, vec![head("b", Status::Failed, 20), head("a", Status::Aborted, 10)], None);
+        join(&mut job, vec![row("b", Status::Failed, 20), row("a", Status::Aborted, 10)]);
+        assert_eq!(outcomes(&job), [("b", Outcome::Failed, false), ("a", Outcome::Stopped, false)]);
+        // It is forgotten when it is no longer listed, and then known by its row.
+        merge(&mut job, vec![head("b", Status::Failed, 20)], None);
+        assert_eq!(outcomes(&job)[1], ("a", Outcome::Stopped, true));
+        join(&mut job, vec![row("a", Status::Aborted, 10)]);
+        assert_eq!(outcomes(&job).len(), 2);
+    }
+
+    #[test]
+    fn a_name_that_is_used_again_is_another_run_and_a_second_row_of_one_says_less() {
+        let mut job = job();
+        merge(&mut job, vec![head("a", Status::Succeeded, 200 * DAY)], None);
+        join(&mut job, vec![row("a", Status::Failed, 1)]);
+        assert_eq!(outcomes(&job), [("a", Outcome::EndedWell, false), ("a", Outcome::Failed, true)]);
+        join(&mut job, vec![row("r", Status::Succeeded, 50), row("r", Status::Failed, 49)]);
+        assert_eq!(outcomes(&job)[1], ("r", Outcome::Loaded, true));
+        join(&mut job, vec![row("s", Status::Failed, 60), row("s", Status::Succeeded, 61)]);
+        assert_eq!(outcomes(&job)[1], ("s", Outcome::Loaded, true));
     }
 }

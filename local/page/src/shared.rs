@@ -15,6 +15,9 @@ pub const RUNS_READ: usize = 40;
 /// What stands for the permission of the database.
 pub const DATABASE: &str = "the database";
 
+/// The permissions for the records of older runs.
+pub const RECORDS: &str = "s3:ListBucket and s3:GetObject on state/*/runs/*";
+
 /// A view that is open.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Look {

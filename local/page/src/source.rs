@@ -9,6 +9,7 @@ use crate::kind::Kind;
 use crate::log::LogEvent;
 use crate::model::{Head, Job, LoadedWindow, Row};
 use crate::outcome::{Outcome, Status};
+use crate::records;
 use crate::schedule::Schedule;
 use crate::trouble::{Answer, Trouble};
 use aws_config::SdkConfig;
@@ -225,7 +226,7 @@ impl Source {
         stop.send().await.map(|_| ()).map_err(|error| Trouble::of(&error))
     }
 
-    /// A quarantine file, as it is.
+    /// An object, as it is: a quarantine file, or the record of a run.
     pub async fn quarantine(&self, bucket: &str, key: &str) -> Answer<Vec<u8>> {
         let answer = self.s3.get_object().bucket(bucket).key(key).send().await;
         let answer = answer.map_err(|error| Trouble::of(&error))?;
@@ -250,15 +251,43 @@ impl Source {
     ) -> Answer<(Vec<Object>, Option<String>)> {
         let ask = self.s3.list_objects_v2().bucket(bucket).prefix(prefix).set_continuation_token(next);
         let answer = ask.send().await.map_err(|error| Trouble::of(&error))?;
-        let objects = answer.contents.unwrap_or_default().into_iter().filter_map(|object| {
-            Some(Object {
-                key: object.key?,
-                etag: object.e_tag.unwrap_or_default(),
-                size: object.size.unwrap_or_default().unsigned_abs(),
-                modified: object.last_modified.and_then(|at| at.to_millis().ok()).unwrap_or_default(),
-            })
-        });
+        let objects = answer.contents.unwrap_or_default().into_iter().filter_map(object);
         Ok((objects.collect(), answer.next_continuation_token))
+    }
+
+    /// The objects of a folder, without those of folders in it: at most so many, and whether there are more. Before each
+    /// call but the first, `wait` is asked.
+    async fn list_folder(
+        &self,
+        bucket: &str,
+        folder: &str,
+        wait: &mut impl AsyncFnMut(),
+    ) -> Answer<(Vec<Object>, bool)> {
+        let (mut found, mut next) = (Vec::new(), None);
+        loop {
+            let ask = self.s3.list_objects_v2().bucket(bucket).prefix(folder).delimiter("/");
+            let answer = ask.set_continuation_token(next).send().await.map_err(|error| Trouble::of(&error))?;
+            found.extend(answer.contents.unwrap_or_default().into_iter().filter_map(object));
+            next = answer.next_continuation_token;
+            if next.is_none() || found.len() >= MOST_OBJECTS {
+                return Ok((found, next.is_some()));
+            }
+            wait().await;
+        }
+    }
+
+    /// What runs of a job wrote down that are not known: some of it, and whether there is more.
+    pub async fn records(&self, bucket: &str, job: &Job, mut wait: impl AsyncFnMut()) -> Answer<(Vec<Row>, bool)> {
+        let (objects, _) = self.list_folder(bucket, &records::folder(&job.name), &mut wait).await?;
+        let unknown = records::unknown(job, objects);
+        let has_more = unknown.len() > records::AT_ONCE;
+        let mut rows = Vec::new();
+        for (execution, object) in unknown.into_iter().take(records::AT_ONCE) {
+            wait().await;
+            let bytes = self.quarantine(bucket, &object.key).await?;
+            rows.push(records::row(job.kind, execution, &object, &String::from_utf8_lossy(&bytes)));
+        }
+        Ok((rows, has_more))
     }
 
     /// What is in the bucket for a job. Before each call but the first, `wait` is asked.
@@ -311,7 +340,7 @@ impl Source {
 }
 
 impl Source {
-    /// The newest rows of `sluice.runs` of these jobs; none if nothing was ever loaded.
+    /// What the database says of the newest runs of these jobs; none if nothing was ever loaded.
     pub async fn rows(&self, jobs: &[String]) -> Answer<Vec<Row>> {
         self.database.as_ref().ok_or(Trouble::Missing)?.rows(jobs).await
     }
@@ -339,6 +368,15 @@ fn execution(job: &Job) -> Execution {
         started_at: String::new(),
         state_machine: job.machine.clone(),
     }
+}
+
+fn object(object: aws_sdk_s3::types::Object) -> Option<Object> {
+    Some(Object {
+        key: object.key?,
+        etag: object.e_tag.unwrap_or_default(),
+        size: object.size.unwrap_or_default().unsigned_abs(),
+        modified: object.last_modified.and_then(|at| at.to_millis().ok()).unwrap_or_default(),
+    })
 }
 
 fn status(status: &ExecutionStatus) -> Status {

@@ -1,6 +1,6 @@
 //! The questions that are asked of AWS and the database.
 
-use crate::shared::DATABASE;
+use crate::shared::{DATABASE, RECORDS};
 
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -25,8 +25,10 @@ pub(crate) enum Task {
     Lines(String, String, &'static str),
     /// A job's files.
     Files(String),
-    /// The rows of `sluice.runs`.
+    /// The rows of `sluice.runs`, and the runs of `sluice.windows`.
     Rows,
+    /// The records of a job's older runs.
+    Records(String),
     /// Those of `sluice.windows`.
     Windows(String),
 }
@@ -45,6 +47,7 @@ impl Task {
             Self::History(..) => "states:GetExecutionHistory",
             Self::Lines(..) => "logs:FilterLogEvents",
             Self::Files(_) => "s3:ListBucket and s3:GetObject",
+            Self::Records(_) => RECORDS,
             Self::Rows | Self::Windows(_) => DATABASE,
         }
     }

@@ -6,6 +6,7 @@ mod files;
 mod frame;
 mod graph;
 mod grid;
+mod history;
 mod job;
 mod jobs;
 mod logs;

@@ -15,6 +15,8 @@ mod chromium;
 mod everybody;
 #[path = "browser/many.rs"]
 mod many;
+#[path = "browser/older.rs"]
+mod older;
 #[path = "browser/page.rs"]
 mod page;
 #[path = "browser/safe.rs"]

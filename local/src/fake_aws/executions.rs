@@ -27,7 +27,7 @@ pub struct Run {
     pub started_at: i64,
     /// When it ended, if it has.
     pub stopped_at: Option<i64>,
-    /// What an execution that loaded ends with, or one that did something else.
+    /// What an execution that loaded ends with, or one that did something else; its field `error` is how it failed.
     pub output: Value,
     /// How much of it is shown.
     pub seen: Seen,
@@ -53,6 +53,11 @@ impl World {
     pub(super) fn step_functions(&mut self, target: &str, input: &Value) -> Response {
         let text = |name: &str| input[name].as_str().unwrap_or_default();
         match target {
+            "AWSStepFunctions.ListExecutions"
+                if self.refuses_status.is_some_and(|status| text("statusFilter") == status) =>
+            {
+                Response::new(400, r#"{"__type": "AccessDeniedException"}"#)
+            }
             "AWSStepFunctions.ListExecutions" => {
                 let wanted = |run: &&Run| {
                     run.seen >= Seen::Listed
@@ -81,6 +86,9 @@ impl World {
                 };
                 let mut output = run.json();
                 output["output"] = json!(run.output.to_string());
+                if let Some(error) = run.output["error"].as_str() {
+                    output["error"] = json!(error);
+                }
                 Response::new(200, output.to_string())
             }
             "AWSStepFunctions.StartExecution" => {

@@ -9,6 +9,7 @@ mod elt_publishing;
 mod elt_sources;
 mod elt_stand_in;
 mod elt_workgroups;
+pub(crate) mod ended_badly;
 pub(crate) mod freshness;
 pub(crate) mod jobs;
 pub(crate) mod looks;

@@ -7,6 +7,7 @@ pub(crate) mod detect_new_files;
 pub(crate) mod detection;
 pub(crate) mod elt;
 pub(crate) mod elt_permissions;
+pub(crate) mod ended_badly;
 pub(crate) mod examples;
 pub(crate) mod fake_aws;
 pub(crate) mod last_run;

@@ -15,10 +15,9 @@ const CREATE: &str = include_str!("bookkeeping.sql");
 pub async fn ensure(connection: &mut PgConnection) -> Result<()> {
     // What came last; all of it is made at once.
     let is_there: bool = sqlx::query_scalar(
-        "select exists (
-             select from pg_attribute
-             where attrelid = to_regclass('sluice.targets') and attname = 'record_oid' and not attisdropped
-         )",
+        "select count(*) = 2 from pg_attribute
+         where not attisdropped and (attrelid = to_regclass('sluice.targets') and attname = 'record_oid'
+                                     or attrelid = to_regclass('sluice.runs') and attname = 'ended_at')",
     )
     .fetch_one(&mut *connection)
     .await

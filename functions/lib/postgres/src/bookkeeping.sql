@@ -31,10 +31,16 @@ alter table sluice.runs
     add column if not exists keys_partial bigint not null default 0,
     add column if not exists notes text[] not null default '{}',
     add column if not exists generation text not null default '',
-    add column if not exists came_after text;
+    add column if not exists came_after text,
+    add column if not exists status text not null default 'LOADED',
+    add column if not exists ended_at timestamptz,
+    add column if not exists error text;
+-- A run that ended without loading is written down by a later one, and is never committed.
+alter table sluice.runs alter column committed_at drop not null;
 create index if not exists runs_order on sluice.runs (target, detected_at);
 comment on table sluice.runs is
-    'One row per committed run of a Sluice job. Rows are written by the loading transaction.';
+    'One row per committed run of a Sluice job, and, without committed_at, per run that ended without. '
+    'Rows are written by the loading transaction.';
 
 -- The same as the document loaded.json in the bucket.
 create table if not exists sluice.targets (

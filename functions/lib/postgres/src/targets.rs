@@ -150,7 +150,7 @@ pub async fn has_words_of_earlier_version(
 ) -> Result<bool> {
     sqlx::query_scalar(
         "select coalesce(bool_and(generation = '' and split_part(execution, ':', 7) = $2), false)
-         from sluice.runs where target = $1",
+         from sluice.runs where target = $1 and committed_at is not null",
     )
     .bind(target.full_name())
     .bind(execution.state_machine_name())

@@ -2,7 +2,7 @@
 
 use super::frame::{crumbs, icon, outcome_class, outcome_icon, time};
 use super::notices::amiss;
-use super::{Block, Reader, View, calendar, grid, jobs, path, plots};
+use super::{Block, Reader, View, calendar, grid, history, jobs, path, plots};
 use crate::actions::Action;
 use crate::errors;
 use crate::kind::Kind;
@@ -38,6 +38,7 @@ pub fn job(stack: &Stack, job: &Job, reader: &Reader, query: &[(String, String)]
             html! {}
         },
     ));
+    blocks.push(Block::Part("history", history::section(stack, job, reader)));
     let is_running = job.runs.is_none() || runs.iter().any(|run| run.outcome().is_running());
     View {
         title: words::visible(&job.name, 80),

@@ -3,7 +3,7 @@
 use super::frame::icon;
 use super::{Block, Reader};
 use crate::model::{Notice, Stack};
-use crate::shared::{DATABASE, RUNS_READ};
+use crate::shared::{DATABASE, RECORDS, RUNS_READ};
 use crate::trouble::Trouble;
 use crate::words;
 use maud::{Markup, html};
@@ -65,6 +65,7 @@ fn text(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
         };
         return html! {
             strong { "The database" (why) "." }
+            @if stack.jobs.values().any(|job| job.spec.is_toggled) && notice.trouble != Trouble::Denied { " With the network mode toggle it is open only while a run loads." }
             " Counts come from the executions; calendars and runs older than 90 days are not shown."
         };
     }
@@ -108,6 +109,7 @@ fn what(action: &str) -> &'static str {
         "states:ListExecutions" => "The list of runs",
         "scheduler:ListSchedules" | "scheduler:GetSchedule" => "Schedules",
         "states:DescribeStateMachine" | "states:ListStateMachines" => "State machines",
+        RECORDS => "Older runs",
         action if action.starts_with("s3:") => "Files",
         _ => "The stack",
     }

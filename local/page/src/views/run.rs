@@ -3,7 +3,7 @@
 use super::frame::{crumbs, icon, key, outcome_class, outcome_icon, prose, time};
 use super::logs::short;
 use super::notices::amiss;
-use super::{Block, Reader, View, graph, logs, path, timeline};
+use super::{Block, Reader, View, graph, history, logs, path, timeline};
 use crate::errors::{self, Failure};
 use crate::facts::Facts;
 use crate::marks::{Mark, Marks, marks};
@@ -39,7 +39,7 @@ pub fn run(stack: &Stack, job: &Job, run: &Run, reader: &Reader, query: &RunQuer
     let mut blocks = vec![
         Block::Part("head", head(stack, job, run, reader)),
         amiss(stack, reader),
-        part("forgotten", run.is_forgotten.then(forgotten)),
+        part("forgotten", run.is_forgotten.then(|| history::forgotten(run))),
         part("error", error),
         Block::Part("facts", facts(job, run, reader)),
         part("counts", counts(run)),
@@ -66,18 +66,6 @@ pub fn run(stack: &Stack, job: &Job, run: &Run, reader: &Reader, query: &RunQuer
     }
 }
 
-fn forgotten() -> Markup {
-    html! {
-        div class="note" {
-            (icon("none"))
-            div {
-                strong { "This run is older than 90 days, or its state machine was made anew." }
-                " Step Functions has forgotten its states and lines; its counts are from " code { "sluice.runs" } "."
-            }
-        }
-    }
-}
-
 /// Of a run that did not end well, before anything else is known.
 fn unread_error(run: &Run) -> Markup {
     let name = run.row.as_ref().and_then(|row| row.error.as_deref());
@@ -85,7 +73,7 @@ fn unread_error(run: &Run) -> Markup {
         section class="error" {
             div class="what" {
                 (icon("bad"))
-                div { h2 { @match name { Some(name) => { "The run ended with " (words::visible(name, 80)) }, None => { "Why is being read …" } } } }
+                div { h2 { @match name { Some(name) => { "The run ended with " (words::visible(name, 80)) }, None if run.is_forgotten => { "Why was not written down" }, None => { "Why is being read …" } } } }
             }
         }
     }
@@ -215,14 +203,14 @@ fn facts(job: &Job, run: &Run, reader: &Reader) -> Markup {
             dl class="facts" {
                 div { dt { "Started" } dd { (time(run.head.started, &reader.clock.full(run.head.started))) " " (reader.clock.name) } }
                 div { dt { "Took" } dd { (words::duration(run.head.took(reader.clock.now))) } }
-                @if outcome.is_bad() || outcome == Outcome::Stopped { div { dt { "Loaded" } dd { @if job.kind.has_windows() { "what is in " code { "sluice.windows" } } @else { "nothing" } } } }
+                @if outcome.is_bad() || outcome == Outcome::Stopped { div { dt { "Loaded" } dd { @if job.kind.has_windows() { "what is in " code { "sluice.windows" } } @else if run.row.as_ref().is_some_and(|row| row.committed.is_some()) { "everything, before that" } @else { "nothing" } } } }
                 @if let Some(good) = good {
                     div {
                         dt { "Last good run" }
                         dd { a href=(path(&["jobs", &job.name, "runs", &good.head.name])) { (reader.clock.near(good.head.started)) } ", " (words::about(run.head.started - good.head.started)) " before" }
                     }
                 }
-                @if let Some(row) = &run.row { div { dt { "Committed" } dd { (time(row.committed, &reader.clock.near(row.committed))) } } }
+                @if let Some(at) = run.row.as_ref().and_then(|row| row.committed) { div { dt { "Committed" } dd { (time(at, &reader.clock.near(at))) } } }
                 @if outcome.is_running() && let Some(progress) = super::jobs::progress(run) { div { dt { "So far" } dd { (progress) } } }
             }
         }
@@ -231,25 +219,18 @@ fn facts(job: &Job, run: &Run, reader: &Reader) -> Markup {
 
 /// What a run did, in numbers.
 fn counts(run: &Run) -> Option<Markup> {
-    let counts: Vec<(String, String)> = match (&run.facts, &run.row) {
-        (Some(facts), _) if !facts.counts.is_empty() => {
-            let text = |count: &crate::facts::Count| {
-                if count.is_bytes { words::size(count.number) } else { words::number(count.number) }
-            };
-            facts.counts.iter().map(|count| (text(count), count.what.clone())).collect()
-        }
-        (_, Some(row)) if run.outcome() == Outcome::Loaded => vec![
-            (words::number(row.files), "files".to_owned()),
-            (words::number(row.rows_read), "rows read".to_owned()),
-            (words::number(row.rows_inserted), "rows inserted".to_owned()),
-            (words::number(row.rows_updated), "rows updated".to_owned()),
-        ],
+    let counts = match (&run.facts, &run.row) {
+        (Some(facts), _) if !facts.counts.is_empty() => &facts.counts,
+        (_, Some(row)) if !row.counts.is_empty() => &row.counts,
         _ => return None,
+    };
+    let text = |count: &crate::facts::Count| {
+        if count.is_bytes { words::size(count.number) } else { words::number(count.number) }
     };
     let notes = run.facts.as_ref().map(|facts| facts.notes.as_slice()).unwrap_or_default();
     Some(html! {
         section class="card" aria-label="What it did" {
-            ul class="counts" { @for (number, what) in counts { li { b { (number) } span { (what) } } } }
+            ul class="counts" { @for count in counts { li { b { (text(count)) } span { (count.what) } } } }
             @for note in notes { p class="pad" { (words::visible(note, 2_000)) } }
         }
     })

@@ -6,8 +6,10 @@ use crate::facts::{Facts, Texts};
 use crate::fold::tests::{fixture, story};
 use crate::kind::Kind;
 use crate::log::{Level, Line, Lines};
-use crate::model::{Head, Job, JobSpec, Run, Stack};
+use crate::model::{Head, Job, JobSpec, Notice, Origin, Row, Run, Stack};
 use crate::outcome::{Outcome, Status};
+use crate::shared::{DATABASE, RECORDS};
+use crate::trouble::Trouble;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -190,6 +192,87 @@ fn nothing_of_others_can_be_more_than_text() {
         assert!(!html.contains("href=\"javascript:") && !html.contains("\"'><"), "{}", view.title);
         assert!(html.len() < 400_000, "{}", html.len());
     }
+}
+
+/// A job with a run that Step Functions has forgotten.
+fn with_older(kind: Kind, row: Row) -> Stack {
+    let mut stack = stack();
+    stack.has_database = true;
+    let job = stack.jobs.get_mut("pomodoro").unwrap();
+    job.kind = kind;
+    crate::runs::join(job, vec![row]);
+    stack
+}
+
+fn older(origin: Origin, status: Status) -> Row {
+    Row {
+        execution: "arn:aws:states:us-east-1:000000000000:execution:sluice-pomodoro:old".into(),
+        origin,
+        started: 1_700_000_000_000,
+        ended: 1_700_000_060_000,
+        committed: (status == Status::Succeeded).then_some(1_700_000_060_000),
+        status,
+        error: (status == Status::Failed).then(|| "InvalidSource".to_owned()),
+        counts: vec![crate::facts::count("rows", 4_711)],
+        rows: 4_711,
+    }
+}
+
+#[test]
+fn older_runs_are_listed_with_what_was_written_down() {
+    for (kind, origin, told) in [
+        (Kind::TransformAndUpsert, Origin::Runs, "Those that found nothing new are not there."),
+        (Kind::CopyTable, Origin::Windows, "which no later run has copied again"),
+        (Kind::AthenaElt, Origin::Document, "Those that failed, were stopped or had nothing to do are not there."),
+        (Kind::MysqlToRedshift, Origin::Document, "state/pomodoro/runs/"),
+    ] {
+        let stack = with_older(kind, older(origin, Status::Succeeded));
+        let job = &stack.jobs["pomodoro"];
+        let html = text(&stack, &super::job(&stack, job, &reader(), &[]));
+        let section = &html[html.find("id=\"history\"").unwrap()..];
+        assert!(section.contains("1 run<") && section.contains("/jobs/pomodoro/runs/old"), "{kind:?}");
+        assert!(section.contains(told) && section.contains("Loaded") && !section.contains("not shown"), "{kind:?}");
+        let html = text(&stack, &super::run(&stack, job, job.run("old").unwrap(), &reader(), &RunQuery::default()));
+        assert!(html.contains("older than 90 days") && html.contains("4\u{202f}711"), "{kind:?}: {html}");
+        assert!(html.contains("Committed") && !html.contains("Why is being read"), "{kind:?}");
+    }
+    let stack = with_older(Kind::TransformAndUpsert, older(Origin::Runs, Status::Failed));
+    let job = &stack.jobs["pomodoro"];
+    let html = text(&stack, &super::job(&stack, job, &reader(), &[]));
+    assert!(html[html.find("id=\"history\"").unwrap()..].contains("InvalidSource"));
+    let html = text(&stack, &super::run(&stack, job, job.run("old").unwrap(), &reader(), &RunQuery::default()));
+    assert!(html.contains("The run ended with InvalidSource") && !html.contains("Committed"));
+}
+
+#[test]
+fn where_older_runs_cannot_be_read_is_said() {
+    let told = |kind: Kind, is_toggled: bool, has_database: bool, trouble: Option<(&'static str, Trouble)>| {
+        let mut stack = stack();
+        stack.has_database = has_database;
+        if let Some((action, trouble)) = trouble {
+            stack.notices.insert(action, Notice { trouble, action, again: 0 });
+        }
+        let job = stack.jobs.get_mut("pomodoro").unwrap();
+        job.kind = kind;
+        job.spec = Arc::new(JobSpec { is_toggled, ..(*job.spec).clone() });
+        let html = text(&stack, &super::job(&stack, &stack.jobs["pomodoro"], &reader(), &[]));
+        html[html.find("id=\"history\"").unwrap()..].to_owned()
+    };
+    let (files, database) = (Kind::TransformAndUpsert, DATABASE);
+    for (html, part) in [
+        (told(files, false, false, None), "the page knows no database"),
+        (told(files, true, true, Some((database, Trouble::Late))), "the database is closed."),
+        (told(files, true, true, Some((database, Trouble::Gone))), "only while a run loads"),
+        (told(files, false, true, Some((database, Trouble::Gone))), "cannot be reached from here"),
+        (told(files, true, true, Some((database, Trouble::Denied))), "may not select from <code>sluice.runs</code>"),
+        (told(Kind::CopyTable, true, true, Some((database, Trouble::Denied))), "from <code>sluice.windows</code>"),
+        (told(Kind::AthenaElt, false, false, Some((RECORDS, Trouble::Denied))), "these credentials may not read"),
+    ] {
+        assert!(html.contains("Older runs are not shown") && html.contains(part), "{part}");
+    }
+    // It has no database, and needs none.
+    let html = told(Kind::MysqlToRedshift, false, false, Some((database, Trouble::Gone)));
+    assert!(!html.contains("not shown"));
 }
 
 /// Text reaches HTML through the template engine; this is the one constant that does not.

@@ -215,6 +215,10 @@ async fn answer(world: &Mutex<World>, request: Request<Incoming>) -> Response {
             );
             return said(StatusCode::BAD_REQUEST, "text/xml", text);
         }
+        if action == "ListObjectsV2" {
+            let text = format!("<Error><Code>{error}</Code><Message>m</Message></Error>");
+            return said(StatusCode::FORBIDDEN, "text/xml", text);
+        }
         return refused(error);
     }
     let asked: Value = serde_json::from_str(&text).unwrap_or_default();

@@ -21,6 +21,7 @@
 //! Histories of another kind change what is around the files: the spec, the table, the database.
 
 mod changes;
+mod ended_badly;
 mod history;
 mod lost;
 mod million;

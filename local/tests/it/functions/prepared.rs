@@ -47,6 +47,8 @@ pub(crate) struct Run {
     pub assumed: Option<Value>,
     /// Keys that pivot found in several files of the first batch.
     pub shared: Value,
+    /// Runs that ended badly, as detection hands them on.
+    pub ended_badly: Value,
 }
 
 /// The reference job's spec with another table and another `on_overlap`; rows may be in quarantine.
@@ -72,6 +74,7 @@ impl Run {
             changed: Vec::new(),
             assumed: None,
             shared: json!({"count": 0, "first": []}),
+            ended_badly: json!([]),
         }
     }
 
@@ -118,7 +121,7 @@ impl Run {
         let manifest = json!({
             "detected_at": self.detected_at, "new_file_count": 1, "new_bytes": 1, "batches": batches,
             "assumed": assumed, "print": spec.print(&stack.bucket, &stack.prefix), "reload": self.reload,
-            "is_reload_by_itself": self.is_reload_by_itself,
+            "is_reload_by_itself": self.is_reload_by_itself, "ended_badly": self.ended_badly,
         });
         let manifest = put_json(stack, &format!("{prefix}/manifest.json"), &manifest).await;
         payload(stack, &self.name, &self.parts, json!({"manifest": manifest}))

@@ -70,6 +70,7 @@ fn pivot_as(
                 print: reference_job().spec.print("lake", "input_data/"),
                 reload: false,
                 is_reload_by_itself: false,
+                ended_badly: Vec::new(),
                 batches: vec![batch]
             }),
         )

@@ -326,7 +326,7 @@ impl Machine {
         if !has_runs {
             return false;
         }
-        sqlx::query_scalar("select exists (select from sluice.runs where execution = $1)")
+        sqlx::query_scalar("select exists (select from sluice.runs where execution = $1 and committed_at is not null)")
             .bind(&execution.id)
             .fetch_one(connection)
             .await

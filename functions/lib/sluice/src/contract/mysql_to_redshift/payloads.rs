@@ -213,7 +213,7 @@ pub struct ConcludeLoadInput {
     pub plan: ObjectRef,
 }
 
-/// Output of the state `ConcludeLoad`, kept as the run's record.
+/// Output of the state `ConcludeLoad`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct ConcludeLoadOutput {
     /// How many windows are loaded.
@@ -225,10 +225,38 @@ pub struct ConcludeLoadOutput {
     pub changed: Changed,
 }
 
+/// What a run did: `state/<job>/runs/<execution>.json`, written once everything is loaded.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct LoadRun {
+    /// ARN of the execution.
+    pub execution: String,
+    /// When it was started, RFC 3339.
+    pub started_at: String,
+    /// When this was written.
+    pub finished_at: String,
+    /// What it did.
+    #[serde(flatten)]
+    pub did: ConcludeLoadOutput,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn the_record_of_a_run_has_the_counts_beside_the_times() {
+        let counts = LoadCounts { rows: 7, rows_inserted: 7, ..LoadCounts::default() };
+        let did = ConcludeLoadOutput { windows: 2, counts, ..ConcludeLoadOutput::default() };
+        let at = "2024-01-01T00:00:00.000Z".to_owned();
+        let run = LoadRun { execution: "arn:x".to_owned(), started_at: at.clone(), finished_at: at, did };
+        let written = json!(run);
+        assert_eq!(
+            (&written["windows"], &written["rows"], &written["started_at"]),
+            (&json!(2), &json!(7), &json!(run.started_at))
+        );
+        assert_eq!(serde_json::from_value::<LoadRun>(written).unwrap(), run);
+    }
 
     #[test]
     fn the_action_chooses() {

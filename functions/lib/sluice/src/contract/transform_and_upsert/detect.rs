@@ -1,5 +1,6 @@
 //! The states `DetectNewFiles`, `ReleaseLock` and `ReleaseAfterFailure`, and the documents that their function writes.
 
+use super::ended_badly::{self, EndedBadly};
 use crate::contract::{Execution, ObjectRef, Owner, SourceFile};
 use crate::input::Skipped;
 use crate::spec;
@@ -142,6 +143,9 @@ pub struct Manifest {
     /// Nobody asked for the reload: it is because of a change of the spec.
     #[serde(default)]
     pub is_reload_by_itself: bool,
+    /// The newest runs that ended badly, of which the load writes down those that are not yet: for the history alone.
+    #[serde(default, deserialize_with = "ended_badly::lenient")]
+    pub ended_badly: Vec<EndedBadly>,
     /// The [`BatchManifest`]s, by index.
     pub batches: Vec<ObjectRef>,
 }
