@@ -9,7 +9,7 @@ mod general_file;
 mod moments;
 mod mutations;
 mod numbers;
-pub(crate) mod plain;
+mod plain;
 mod scanner;
 mod ways;
 mod whole_file;

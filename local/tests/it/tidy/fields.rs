@@ -18,7 +18,7 @@ fn every_field_of_the_schema_has_cases() {
     let (known, cases) = (schema.fields(), fields());
     let with_cases: BTreeSet<&str> = cases.iter().map(|field| field.pattern.as_str()).collect();
     assert_eq!(cases.len(), with_cases.len(), "a field has its cases at one place");
-    assert_eq!(with_cases, known.keys().map(String::as_str).collect());
+    assert_eq!(with_cases, known.keys().map(String::as_str).collect::<BTreeSet<_>>());
     assert!(known.len() > 80, "{} fields", known.len());
     for Field { pattern, takes, refuses } in &cases {
         let mut seen = Vec::new();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 type Number = (i128, u32);
 
 /// Digits of a number that this adds up without an overflow.
-const MOST_DIGITS: usize = 15;
+const MOST_DIGITS: usize = 10;
 
 /// Fails if a text is read as another duration than it shows. The first byte chooses what the spec says of the form.
 pub(super) fn check(bytes: &[u8]) {

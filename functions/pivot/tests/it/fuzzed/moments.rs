@@ -112,8 +112,8 @@ fn take(field: u8, head: &str, mut said: Said) -> Option<Said> {
         }
         b'b' => said.month = named(&MONTHS, 3)?,
         b'B' => said.month = named(&MONTHS, 9)?,
-        b'a' => drop(named(&WEEKDAYS, 3)?),
-        b'A' => drop(named(&WEEKDAYS, 9)?),
+        b'a' => _ = named(&WEEKDAYS, 3)?,
+        b'A' => _ = named(&WEEKDAYS, 9)?,
         b'z' => {
             said.offset = match head.as_bytes() {
                 b"Z" | b"UTC" | b"GMT" => "Z".to_owned(),
