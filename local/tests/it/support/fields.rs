@@ -243,8 +243,10 @@ impl Schema {
         let (node, pattern) = self.resolved(node, pattern);
         for (name, field) in Self::below(node) {
             let given = value.as_object().into_iter().flatten();
-            let is_named = |given: &String| node["properties"].get(given).is_some();
-            let of_field = given.filter(|(given, _)| if name == "*" { !is_named(given) } else { *given == name });
+            let of_field = given.filter(|(given, _)| match name {
+                "*" => node["properties"].get(given.as_str()).is_none(),
+                name => given.as_str() == name,
+            });
             for (_, value) in of_field {
                 let inner = format!("{pattern}/{name}");
                 found.entry(inner.clone()).or_default().push(value.clone());

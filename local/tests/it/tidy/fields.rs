@@ -110,11 +110,8 @@ fn every_refusal_names_its_field_and_the_line_in_the_template() {
                 _ => format!("template.yaml:{}: job fields, {at}: ", line_of(spec, at)),
             };
             let told: Vec<&str> = error.lines().collect();
-            let is_it = |told: &&str| told.starts_with(&begin) && told.contains(says);
-            assert!(
-                told.iter().filter(|told| is_it(told)).count() == 1,
-                "{pattern}: {begin} ... {says}, but:\n{error}"
-            );
+            let count = told.iter().filter(|told| told.starts_with(&begin) && told.contains(says)).count();
+            assert!(count == 1, "{pattern}: {begin} ... {says}, but:\n{error}");
             assert_eq!(told.len(), 1, "{pattern}: {at} is all that is wrong, but:\n{error}");
         }
     }

@@ -65,7 +65,7 @@ fn has_name_twice(text: &str, documents: &[Value]) -> bool {
             _ => {}
         }
     }
-    colons > documents.iter().map(names).sum()
+    colons > documents.iter().map(names).sum::<usize>()
 }
 
 fn names(value: &Value) -> usize {

@@ -124,17 +124,17 @@ fn csv(random: &mut Random, rows: &[[&str; 3]]) -> (Value, Vec<u8>) {
         lines.push(line(&["Total", "x", "y"]));
     }
     let text = lines.join(*random.of(&["\n", "\r\n"])) + "\n";
-    let utf_16 = text.encode_utf16().flat_map(u16::to_le_bytes);
-    let bytes = match random.below(5) {
+    let utf_16 = || text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let bytes: Vec<u8> = match random.below(5) {
         0 => {
             format["encoding"] = json!("windows-1252");
             text.chars().map(|letter| u8::try_from(u32::from(letter)).unwrap()).collect()
         }
         1 => {
             format["encoding"] = json!("utf-16");
-            utf_16.collect()
+            utf_16()
         }
-        2 => [0xFF, 0xFE].into_iter().chain(utf_16).collect(),
+        2 => [&[0xFF, 0xFE][..], &utf_16()].concat(),
         3 => [&b"\xEF\xBB\xBF"[..], text.as_bytes()].concat(),
         _ => text.into_bytes(),
     };
