@@ -127,6 +127,10 @@ def source_rules(source, columns):
             yield pointer("source", "format", option), f"is for {needs}, and no file is"
     if options.get("quote", '"') == options.get("delimiter", ","):
         yield pointer("source", "format", "delimiter"), "is the quote too"
+    if "escape" in options and (options.get("quote", '"') is None or options["escape"] in (options.get("quote", '"'), options.get("delimiter", ","))):
+        yield pointer("source", "format", "escape"), "stands before a quote, so that it is neither the quote nor the delimiter, and there is a quote"
+    if options.get("skip") == "to_header" and isinstance(options.get("header"), list):
+        yield pointer("source", "format", "skip"), "to_header is for files with a header"
     for name, column in columns.items():
         path = ("source", "columns", name)
         given = source["columns"][name]

@@ -97,6 +97,10 @@ class Number(str):
     """A JSON number as it is written: with a point, whatever the marks of texts are."""
 
 
+class Field(str):
+    """A field of csv, which may be the text of a JSON value."""
+
+
 def written(value):
     if isinstance(value, dict):
         return "{" + ", ".join(f"{json.dumps(k)}: {written(v)}" for k, v in value.items()) + "}"
@@ -163,7 +167,7 @@ def csv_records(options, columns, data):
 def field(row, header, wanted):
     if len(row) != len(header):
         raise Bad(f"{len(row)} fields, the header has {len(header)}: {row}")
-    return row[header.index(wanted)] if wanted in header else None
+    return Field(row[header.index(wanted)]) if wanted in header else None
 
 
 # Values
@@ -187,8 +191,8 @@ def value_of(column, get, file):
             raw = raw[len(before):len(raw) - len(after)]
     else:
         raw = get(column["from"])
-    if isinstance(raw, str) and not isinstance(raw, Number) and (column.get("trim") or column["type"] not in ("text", "json")):
-        raw = raw.strip()
+    if isinstance(raw, str) and (column.get("trim") or column["type"] not in ("text", "json")):
+        raw = type(raw)(raw.strip())
     if raw is None or raw in column.get("null_values", [""]):
         if "if_null" in column:
             return read(column, column["if_null"])
@@ -205,7 +209,10 @@ def read(column, raw):
             raise Bad("a nested value is no text")
         return ("true" if raw else "false") if isinstance(raw, bool) else str(raw)
     if kind == "json":
-        return written(raw)
+        try:
+            return written(json.loads(raw, parse_float=Number, parse_int=Number) if isinstance(raw, Field) else raw)
+        except ValueError:
+            raise Bad(f"{raw!r} is no JSON") from None
     if kind == "boolean":
         word = "true" if raw is True else "false" if raw is False else str(raw)
         for answer, words in ((True, column.get("true_values")), (False, column.get("false_values"))):

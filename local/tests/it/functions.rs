@@ -10,6 +10,7 @@ pub(crate) mod elt_permissions;
 pub(crate) mod ended_badly;
 pub(crate) mod examples;
 pub(crate) mod fake_aws;
+pub(crate) mod fields;
 pub(crate) mod last_run;
 pub(crate) mod leases;
 pub(crate) mod merging;

@@ -1,5 +1,6 @@
 //! The shared stack, and what tests keep asking of a deployment.
 
+pub(crate) mod fields;
 pub(crate) mod files;
 pub(crate) mod lake;
 pub(crate) mod parquet;

@@ -2,9 +2,11 @@
 //! seconds.
 
 pub(crate) mod combinations;
+mod fields;
 mod kinds;
 mod language;
 mod modules;
+mod recipes;
 mod repository;
 pub(crate) mod resolved;
 mod roles;

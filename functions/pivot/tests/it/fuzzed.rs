@@ -2,9 +2,16 @@
 
 mod date;
 mod decimal;
+mod dialects;
+mod durations;
+mod encodings;
 mod general_file;
+mod moments;
 mod mutations;
+mod numbers;
+mod plain;
 mod scanner;
+mod ways;
 mod whole_file;
 
 use std::fs;
@@ -56,4 +63,34 @@ fn any_file_is_read_the_same_however_it_is_cut_or_packed() {
 #[test]
 fn any_file_is_read_the_same_by_any_spec() {
     over("general_file", 400, general_file::check);
+}
+
+#[test]
+fn any_number_with_marks_is_the_same_without() {
+    over("numbers", 2_000, numbers::check);
+}
+
+#[test]
+fn any_moment_by_a_pattern_is_the_same_in_iso_form() {
+    over("moments", 2_000, moments::check);
+}
+
+#[test]
+fn any_duration_is_the_same_number_of_seconds() {
+    over("durations", 2_000, durations::check);
+}
+
+#[test]
+fn any_file_in_a_dialect_has_the_rows_of_the_usual_one() {
+    over("dialects", 2_000, dialects::check);
+}
+
+#[test]
+fn any_file_in_an_encoding_says_what_its_text_says() {
+    over("encodings", 2_000, encodings::check);
+}
+
+#[test]
+fn any_nested_field_is_what_its_way_leads_to() {
+    over("ways", 2_000, ways::check);
 }

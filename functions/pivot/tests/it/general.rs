@@ -2,9 +2,9 @@
 
 mod fields;
 mod model;
-mod parquet;
+pub(crate) mod parquet;
 mod shaping;
-mod usual;
+pub(crate) mod usual;
 
 use crate::support::{self, source};
 use pivot::general::batch::GeneralBatch;

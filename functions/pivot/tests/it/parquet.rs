@@ -1,6 +1,7 @@
 //! Parquet files of several writers and of our own: they come to what the same rows come to as CSV, and what is wrong
 //! with one is said.
 
+mod both_ways;
 mod inconsistent_metadata;
 mod partitions;
 mod points_in_time;

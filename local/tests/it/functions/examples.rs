@@ -2,10 +2,12 @@
 //! examples of the language expect, whose tables the naive model of the language has made.
 
 use crate::functions::prepared::notes;
+use crate::support::fields::{line, sorted};
 use crate::support::*;
 use local::binaries;
 use serde_json::{Value, json};
 use sluice::spec::Parts;
+use sqlx::{AssertSqlSafe, PgConnection, Row};
 use std::fs;
 use std::path::Path;
 
@@ -60,31 +62,22 @@ impl<'a> Job<'a> {
     async fn table(&self) -> Vec<String> {
         let table = self.parts.target["table"].as_str().unwrap();
         let mut connection = self.stack.connect().await.unwrap();
-        let columns: Vec<String> = sqlx::query_scalar(
-            "select attname::text from pg_attribute where attrelid = $1::text::regclass and attnum > 0 order by attnum",
-        )
-        .bind(table)
-        .fetch_all(&mut connection)
-        .await
-        .unwrap();
-        let fields: Vec<String> = columns.iter().map(|column| format!("format('%s', {column:?})")).collect();
-        let rows = format!("select array[{}] from {table}", fields.join(", "));
-        let rows: Vec<Vec<String>> =
-            sqlx::query_scalar(sqlx::AssertSqlSafe(rows)).fetch_all(&mut connection).await.unwrap();
-        let quoted = |field: &String| match field.contains([',', '"', '\n']) {
-            true => format!("\"{}\"", field.replace('"', "\"\"")),
-            false => field.clone(),
-        };
-        let rows = rows.iter().map(|row| row.iter().map(quoted).collect::<Vec<_>>().join(","));
-        sorted([columns.join(",")].into_iter().chain(rows))
+        sorted(lines_of(&mut connection, table).await)
     }
 }
 
-/// The header, then the rows in the order of their texts.
-fn sorted(lines: impl Iterator<Item = String>) -> Vec<String> {
-    let mut lines: Vec<String> = lines.collect();
-    lines[1..].sort();
-    lines
+/// A table, whose name is quoted where it needs to be, as `psql --csv` has it: the header, then the rows.
+pub(crate) async fn lines_of(connection: &mut PgConnection, table: &str) -> Vec<String> {
+    let columns = "select array_agg(attname::text order by attnum), array_agg(quote_ident(attname) order by attnum)
+         from pg_attribute where attrelid = $1::text::regclass and attnum > 0 and not attisdropped";
+    let (columns, quoted): (Vec<String>, Vec<String>) =
+        sqlx::query_as(columns).bind(table).fetch_one(&mut *connection).await.unwrap();
+    let fields: Vec<String> = quoted.iter().map(|column| format!("format('%s', {column})")).collect();
+    // Not as a prepared statement: the table may be another one the next time.
+    let rows = AssertSqlSafe(format!("select array[{}] from {table}", fields.join(", ")));
+    let rows = sqlx::raw_sql(rows).fetch_all(connection).await.unwrap();
+    let rows = rows.iter().map(|row| line(&row.get::<Vec<String>, _>(0)));
+    std::iter::once(columns.join(",")).chain(rows).collect()
 }
 
 /// The files below a folder, by their names in it.
@@ -132,7 +125,7 @@ async fn examples_of_the_language_load_as_they_say() {
             job.run().await.unwrap_or_else(|(error, cause)| panic!("{name}: {error}: {cause}"));
         }
         let expected = fs::read_to_string(folder.join("expected.csv")).unwrap();
-        assert_eq!(job.table().await, sorted(expected.lines().map(ToOwned::to_owned)), "{name}");
+        assert_eq!(job.table().await, sorted(expected.lines().map(ToOwned::to_owned).collect()), "{name}");
     }
 }
 

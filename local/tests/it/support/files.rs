@@ -17,7 +17,7 @@ pub(super) fn write(folder: &Path, files: &Files) {
 }
 
 /// The files in a folder and in those within, by their paths below it.
-pub(super) fn read(root: &Path) -> Files {
+pub(crate) fn read(root: &Path) -> Files {
     let (mut files, mut folders) = (Files::new(), vec![root.to_owned()]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {

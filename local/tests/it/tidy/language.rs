@@ -95,3 +95,17 @@ for folder in sorted(Path(sys.argv[1], 'examples').iterdir()):
     let status = std::process::Command::new(python).args(["-c", CHECK]).arg(workspace().join("local/spec")).status();
     assert!(status.unwrap().success());
 }
+
+/// Editors find the schema: VS Code by its settings, which are for all examples.
+#[test]
+fn editors_know_the_schema_of_the_examples() {
+    let settings: Value = serde_json::from_str(&read(".vscode/settings.json")).unwrap();
+    let [schema] = &settings["json.schemas"].as_array().unwrap()[..] else { panic!("one schema") };
+    let path = schema["url"].as_str().unwrap().trim_start_matches("./");
+    let schema_of_settings: Value = serde_json::from_str(&read(path)).unwrap();
+    assert_eq!(schema_of_settings["title"], "Spec of a transform-and-upsert job");
+    assert_eq!(schema["fileMatch"], serde_json::json!(["/local/spec/examples/*/spec.json"]));
+    // A spec says nothing but itself: where its schema is, editors are told elsewhere.
+    let is_closed = schema_of_settings["additionalProperties"] == false;
+    assert!(is_closed && schema_of_settings["properties"].get("$schema").is_none());
+}

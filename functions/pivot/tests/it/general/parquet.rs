@@ -16,9 +16,11 @@ fn package() -> PathBuf {
     PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap())
 }
 
+/// What a file comes to.
+///
 /// # Errors
 /// What makes it a bad file.
-fn outcome(spec: &Spec, key: &str, bytes: &[u8]) -> Result<Outcome, String> {
+pub(crate) fn outcome(spec: &Spec, key: &str, bytes: &[u8]) -> Result<Outcome, String> {
     let plan = GeneralPlan::new(spec).unwrap();
     let mut batch = GeneralBatch::new(&plan);
     let file = SourceFile { last_modified: "2024-06-01T00:00:00Z".to_owned(), ..source(key, bytes.len()) };
@@ -35,13 +37,16 @@ fn outcome(spec: &Spec, key: &str, bytes: &[u8]) -> Result<Outcome, String> {
     };
     read(&mut batch).map_err(|error| error.to_string())?;
     let mut outcome = Outcome::default();
-    if let Some(mut rows) = batch.end_file(&file).unwrap() {
+    if let Some(mut rows) = batch.end_file(&file).map_err(|error| error.to_string())? {
         let mut part = Vec::new();
         while rows.write(0, part.len() + 1, &mut part) > 0 {}
         outcome.rows = decoded(&Layout::of(spec), &part);
     }
-    outcome.bad_rows = batch.tally.rejects.first.clone();
-    outcome.bad_files = batch.tally.bad.iter().map(|bad| bad.reason.clone()).collect();
+    let tally = &batch.tally;
+    outcome.bad_rows = tally.rejects.first.clone();
+    outcome.bad_files = tally.bad.iter().map(|bad| bad.reason.clone()).collect();
+    (outcome.filtered, outcome.ignored) = (tally.rows_filtered, tally.rows_ignored);
+    outcome.quarantine = String::from_utf8_lossy(&tally.rejects.pending).into_owned();
     Ok(outcome)
 }
 

@@ -1,9 +1,11 @@
 //! Where both ways apply, they come to the same.
 
-use super::{outcome, spec};
-use crate::support::whole_texts;
+use super::{Outcome, outcome, spec};
+use crate::support::{Whole, whole_texts};
 use proptest::prelude::*;
 use serde_json::json;
+use sluice::spec::Spec;
+use sluice::{Error, Result};
 
 fn field() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -29,29 +31,117 @@ fn text() -> impl Strategy<Value = String> {
         .prop_map(|(lines, end)| format!("k,on,n{end}{}", lines.join(end)))
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-    #[test]
-    fn the_general_way_is_the_usual_one(text in text(), is_date in any::<bool>(), other in 0..3_usize, chunk_len in 1_usize..40) {
-        let kind = if is_date { "date" } else { "text" };
-        let columns = json!({"k": {"type": kind}, "on": {}, "n": {"type": "number"}});
-        let other = [json!("bad_row"), json!("ignore"), json!({"into": "c"})][other].clone();
-        let shape = json!({"keys": ["k"], "values": {"n": "sum"}, "pivot": {"on": "on", "into": ["a", "b"], "other": other}});
-        let spec = spec(json!({"columns": columns}), shape, "all_files");
-        prop_assert!(spec.is_usual());
-        let general = outcome(&spec, &[("x.csv", text.as_bytes())], chunk_len).unwrap();
-        let usual = whole_texts(&spec, &[("x.csv", &text)], chunk_len).unwrap();
-        // A key of texts with commas and line ends is more than this reads.
-        if !text.contains('"') {
-            let usual_rows = usual.tables.iter().flat_map(|table| table.lines().skip(2)).map(rows_of);
-            let mut usual_rows: Vec<Vec<String>> = usual_rows.collect();
-            usual_rows.sort();
-            prop_assert_eq!(&general.rows, &usual_rows, "{}", text);
+/// A value of JSON: such as the columns are read from, and some that they are not.
+fn value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => "\"2024-0[12]-[0-2][1-9](T1[0-9]:[0-5][0-9]Z?)?\"",
+        4 => "\"[a-c]\"",
+        4 => "-?[1-9][0-9]{0,2}(\\.[0-9]{1,3})?(e[0-2])?",
+        1 => "\"[ -!#-\\[\\]-~]{0,6}\"",
+        1 => "null|true|\\[1\\]|\\{\"a\": 1\\}|\"\\\\u0061\"|\"\\\\u0000\"| \"1\"",
+    ]
+}
+
+fn object() -> impl Strategy<Value = String> {
+    let good = ("2024-0[12]-[0-2][1-9]", "[a-c]", "-?[1-9][0-9]{0,2}")
+        .prop_map(|(date, on, n)| format!("{{\"k\": \"{date}\", \"on\": \"{on}\", \"n\": {n}}}"));
+    let names = prop::sample::select(vec!["k", "on", "n", "k", "on", "n", "more"]);
+    let any = prop::collection::vec((names, value()), 0..6).prop_map(|fields| {
+        let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
+        format!("{{{}}}", fields.join(", "))
+    });
+    prop_oneof![6 => good, 4 => any, 1 => Just("5".to_owned())]
+}
+
+/// Objects one per line, run together, or in one array.
+fn documents() -> impl Strategy<Value = String> {
+    (prop::collection::vec(object(), 0..10), 0..3_usize).prop_map(|(objects, form)| match form {
+        0 => objects.iter().map(|object| format!("{object}\n")).collect(),
+        1 => objects.concat(),
+        _ => format!("[{}]", objects.join(",\n")),
+    })
+}
+
+/// A spec of the usual kind.
+#[derive(Debug)]
+pub(crate) struct Usual {
+    is_date: bool,
+    has_zone: bool,
+    other: usize,
+    on_bad_file: &'static str,
+}
+
+pub(crate) fn usual() -> impl Strategy<Value = Usual> {
+    (any::<bool>(), any::<bool>(), 0..3_usize, prop::sample::select(vec!["fail", "quarantine"]))
+        .prop_map(|(is_date, has_zone, other, on_bad_file)| Usual { is_date, has_zone, other, on_bad_file })
+}
+
+impl Usual {
+    /// The spec, with the key out of a column or, in place of it, out of the object's key.
+    pub(crate) fn spec(&self, suffix: &str, is_partition: bool) -> Spec {
+        let mut key = json!({"type": if self.is_date { "date" } else { "text" }});
+        if self.is_date && self.has_zone {
+            key["zone"] = json!("America/New_York");
         }
-        prop_assert_eq!(general.ignored, usual.rows[2]);
-        prop_assert_eq!(general.bad_files.len(), usual.bad.len());
-        prop_assert_eq!(lines(&general.quarantine), lines(&usual.quarantine));
+        if is_partition {
+            key["partition"] = json!("k");
+        }
+        let columns = json!({"k": key, "on": {}, "n": {"type": "number"}});
+        let other = [json!("bad_row"), json!("ignore"), json!({"into": "c"})][self.other].clone();
+        let shape =
+            json!({"keys": ["k"], "values": {"n": "sum"}, "pivot": {"on": "on", "into": ["a", "b"], "other": other}});
+        let source = json!({"columns": columns, "suffix": suffix, "on_bad_file": self.on_bad_file});
+        let spec = spec(source, shape, "all_files");
+        assert!(spec.is_usual());
+        spec
     }
+}
+
+/// Fails if the two ways differ on a file.
+pub(crate) fn compare(general: Result<Outcome>, usual: Result<Whole>) {
+    let (general, usual) = match (general, usual) {
+        (Ok(general), Ok(usual)) => (general, usual),
+        (general, usual) => {
+            // Of two faults either may be told.
+            assert_eq!(general.as_ref().err().map(Error::kind), usual.as_ref().err().map(Error::kind));
+            return;
+        }
+    };
+    let is_plain = |table: &String| !table.contains('"');
+    // A key of texts with commas and line ends is more than this reads.
+    if usual.tables.iter().all(is_plain) {
+        let usual_rows = usual.tables.iter().flat_map(|table| table.lines().skip(2)).map(rows_of);
+        let mut usual_rows: Vec<Vec<String>> = usual_rows.collect();
+        usual_rows.sort();
+        assert_eq!(general.rows, usual_rows);
+    }
+    assert_eq!(general.ignored, usual.rows[2]);
+    assert_eq!(general.bad_files.len(), usual.bad.len());
+    assert_eq!(lines(&general.quarantine), lines(&usual.quarantine));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases(400)))]
+    #[test]
+    fn the_general_way_is_the_usual_one(text in text(), of in usual(), chunk_len in 1_usize..40) {
+        for (key, is_partition) in [("x.csv", false), ("k=2024-03-01/x.csv", true), ("k=a%20b/x.csv", true)] {
+            let spec = of.spec(".csv", is_partition);
+            let general = outcome(&spec, &[(key, text.as_bytes())], chunk_len);
+            compare(general, whole_texts(&spec, &[(key, &text)], chunk_len));
+        }
+    }
+
+    #[test]
+    fn the_general_way_is_the_usual_one_in_json(text in documents(), of in usual(), chunk_len in 1_usize..40) {
+        let spec = of.spec(".json", false);
+        let general = outcome(&spec, &[("x.json", text.as_bytes())], chunk_len);
+        compare(general, whole_texts(&spec, &[("x.json", &text)], chunk_len));
+    }
+}
+
+/// How many cases a property is tried on; `SLUICE_CAMPAIGN=full` takes more.
+pub(crate) fn cases(few: u32) -> u32 {
+    if std::env::var("SLUICE_CAMPAIGN").is_ok_and(|campaign| campaign == "full") { 50 * few } else { few }
 }
 
 /// A line of the usual way's table as the general way shows it: the state behind, numbers without zeros at the end.

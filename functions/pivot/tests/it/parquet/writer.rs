@@ -2,6 +2,7 @@
 //! and pages of any other kind can be put in place of its own.
 
 /// A column as it is to be written.
+#[derive(Debug)]
 pub(super) struct Column {
     pub name: &'static str,
     /// The number of its physical type.

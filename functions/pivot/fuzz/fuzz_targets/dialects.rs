@@ -1,0 +1,13 @@
+//! CSV in other dialects.
+
+#![no_main]
+#![allow(dead_code, reason = "the tests use more of what they share")]
+
+#[path = "../../tests/it/fuzzed/dialects.rs"]
+mod dialects;
+#[path = "../../tests/it/fuzzed/plain.rs"]
+mod plain;
+#[path = "../../tests/it/support.rs"]
+mod support;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| dialects::check(bytes));

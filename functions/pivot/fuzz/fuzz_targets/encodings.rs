@@ -1,0 +1,13 @@
+//! CSV in other encodings.
+
+#![no_main]
+#![allow(dead_code, reason = "the tests use more of what they share")]
+
+#[path = "../../tests/it/fuzzed/encodings.rs"]
+mod encodings;
+#[path = "../../tests/it/fuzzed/plain.rs"]
+mod plain;
+#[path = "../../tests/it/support.rs"]
+mod support;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| encodings::check(bytes));

@@ -1,0 +1,13 @@
+//! Dates and times by patterns.
+
+#![no_main]
+#![allow(dead_code, reason = "the tests use more of what they share")]
+
+#[path = "../../tests/it/fuzzed/moments.rs"]
+mod moments;
+#[path = "../../tests/it/fuzzed/plain.rs"]
+mod plain;
+#[path = "../../tests/it/support.rs"]
+mod support;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| moments::check(bytes));

@@ -1,0 +1,13 @@
+//! Numbers with marks.
+
+#![no_main]
+#![allow(dead_code, reason = "the tests use more of what they share")]
+
+#[path = "../../tests/it/fuzzed/numbers.rs"]
+mod numbers;
+#[path = "../../tests/it/fuzzed/plain.rs"]
+mod plain;
+#[path = "../../tests/it/support.rs"]
+mod support;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| numbers::check(bytes));

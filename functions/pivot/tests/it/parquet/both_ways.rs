@@ -1,0 +1,63 @@
+//! Parquet where the usual way and the general one both apply: they come to the same.
+
+use super::writer::{
+    BYTE_ARRAY, Column, DATE, DECIMAL, DOUBLE, INT32, INT64, TIMESTAMP_MICROS, UTF8, column, file, text,
+};
+use super::{Cut, WHOLE, load};
+use crate::general::parquet::outcome;
+use crate::general::usual::{cases, compare, usual};
+use crate::support::whole;
+use proptest::prelude::*;
+use sluice::Kind;
+
+/// Values of a column in one of several types, and nulls.
+fn values(rows: usize, name: &'static str) -> impl Strategy<Value = Column> {
+    let numbers = prop::collection::vec(prop::option::weighted(0.9, -200_i32..20_000), rows);
+    (numbers, 0..5_usize).prop_map(move |(numbers, kind)| {
+        let (physical, converted) =
+            [(BYTE_ARRAY, UTF8), (INT32, DATE), (INT64, DECIMAL), (DOUBLE, None), (INT64, TIMESTAMP_MICROS)][kind];
+        let of = |number: i32| match kind {
+            0 => text(["a", "b", "c", "2024-03-01", "1.50", "x, y", ""][number.unsigned_abs() as usize % 7]),
+            1 => number.to_le_bytes().to_vec(),
+            2 => i64::from(number).to_le_bytes().to_vec(),
+            3 => (f64::from(number) / 8.0).to_le_bytes().to_vec(),
+            _ => (i64::from(number) * 3_600_000_000).to_le_bytes().to_vec(),
+        };
+        let values = numbers.into_iter().map(|number| number.map(of)).collect();
+        let scale = if kind == 2 { 2 } else { 0 };
+        Column { scale, is_optional: true, values, ..column(name, physical, converted, Vec::new()) }
+    })
+}
+
+/// Texts of categories.
+fn categories(rows: usize) -> impl Strategy<Value = Column> {
+    prop::collection::vec(prop::option::weighted(0.9, prop::sample::select(vec!["a", "b", "c"])), rows).prop_map(|on| {
+        let values = on.into_iter().map(|on| on.map(text)).collect();
+        Column { is_optional: true, values, ..column("on", BYTE_ARRAY, UTF8, Vec::new()) }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases(400)))]
+    #[test]
+    fn the_general_way_is_the_usual_one_in_parquet(
+        columns in (1..12_usize).prop_flat_map(|rows| (values(rows, "k"), categories(rows), values(rows, "n"))),
+        of in usual(), group_rows in 1..8_usize, page_rows in 1..8_usize,
+    ) {
+        let bytes = file(&[columns.0, columns.1, columns.2], Cut { group_rows, page_rows, ..WHOLE });
+        let spec = of.spec(".parquet", false);
+        let general = outcome(&spec, "x.parquet", &bytes);
+        let usual = whole(&spec, &[("x.parquet", &bytes)], |file, bytes, batch| load(batch, &file.key, bytes, bytes.len(), |_| ()));
+        match general {
+            Ok(mut general) => {
+                general.rows.sort();
+                compare(Ok(general), usual);
+            }
+            // A bad file fails the run, or is set aside.
+            Err(reason) => match usual {
+                Ok(usual) => prop_assert_eq!(usual.bad.len(), 1, "{}", reason),
+                Err(error) => prop_assert_eq!(error.kind(), Kind::InvalidSource, "{}", reason),
+            },
+        }
+    }
+}
