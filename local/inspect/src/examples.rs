@@ -97,8 +97,9 @@ fn the_table_that_is_shown_is_the_one_that_is_loaded() {
     }
 }
 
-/// The examples whose files do not tell all, and why.
-const NEED_HELP: [(&str, &str); 0] = [];
+/// A column whose type a person has to say, and why.
+const NEED_HELP: [(&str, &str, &str); 1] =
+    [("json-events", "meta.at", "rows that the filter leaves out have no time there, but another text")];
 
 #[test]
 fn what_is_proposed_reads_all_rows() {
@@ -109,10 +110,6 @@ fn what_is_proposed_reads_all_rows() {
         let read = |parts: &Parts| read(&Read { parts: parts.clone(), files: files.clone() });
         let reading =
             read(&proposal.parts).unwrap_or_else(|why| panic!("{}: {why} {:?}", example.name, proposal.parts));
-        if NEED_HELP.iter().any(|(name, _)| *name == example.name) {
-            assert!(reading.files.iter().any(|file| file.bad_rows > 0 || file.bad_file.is_some()), "{}", example.name);
-            continue;
-        }
         assert_good(&example.name, &reading);
         // As many rows as those that know better read.
         let known = read(&example.parts).unwrap();
@@ -143,6 +140,14 @@ fn what_is_proposed_reads_all_rows() {
                     let groups = [["date", "timestamp", "timestamptz"], ["integer", "number", ""]];
                     one == other || groups.iter().any(|group| group.contains(&one) && group.contains(&other))
                 };
+                let way = from.as_str().map_or_else(
+                    || from.as_array().unwrap().iter().map(|step| step.as_str().unwrap()).collect::<Vec<_>>().join("."),
+                    ToOwned::to_owned,
+                );
+                if NEED_HELP.iter().any(|(name, column, _)| *name == example.name && *column == way) {
+                    assert_eq!(proposed, "text", "{}: {from} needs no help", example.name);
+                    continue;
+                }
                 assert!(are_alike(&kind, &proposed), "{}: {from} is {kind}, proposed {proposed}", example.name);
             }
         }

@@ -3,7 +3,7 @@
 //! # Layout
 //! - `text`, `dialect`: how a file is written: its encoding, its marks, where its rows begin and end.
 //! - `sample`: its columns, with what stands in the first rows of each, as the function reads it.
-//! - `typing`, with `numbers` and `moments`: what the values of a column are.
+//! - `typing`, with `numbers` and `moments`: what the values of a column are, `typed`.
 //! - `shape`: what could become of the rows.
 
 mod dialect;
@@ -12,6 +12,7 @@ mod numbers;
 mod sample;
 mod shape;
 mod text;
+mod typed;
 mod typing;
 
 use local::inspection::{Proposal, Propose};

@@ -12,6 +12,7 @@ mod elt_workgroups;
 pub(crate) mod freshness;
 pub(crate) mod jobs;
 pub(crate) mod looks;
+mod new_job;
 pub(crate) mod not_built;
 pub(crate) mod nps;
 pub(crate) mod queued;

@@ -1,6 +1,6 @@
 //! Dates and times, in the ways people write them.
 
-use super::typing::{Typed, first, fits, probe, quoted};
+use super::typed::{Typed, example, fits, probe, quoted};
 use pivot::general::probe::Probe;
 use serde_json::{Value, json};
 use sluice::spec::ColumnType;
@@ -102,7 +102,7 @@ impl Moments {
             let mut typed = Typed::new(ColumnType::Date, as_date);
             typed.unsure.push(format!(
                 "{} is read as a date. Write \"type\": \"integer\" and no \"format\" if it is a number",
-                quoted(&first(cells))
+                quoted(&[example(cells)])
             ));
             return Some(typed);
         }
@@ -119,7 +119,7 @@ impl Moments {
             return None;
         }
         let mut typed = Typed::new(ColumnType::Timestamptz, json!({"format": format}));
-        typed.unsure.push(format!("{} is read as a time that counts from 1970 ({format}). Write \"type\": \"integer\" and no \"format\" if it is a number", quoted(&first(cells))));
+        typed.unsure.push(format!("{} is read as a time that counts from 1970 ({format}). Write \"type\": \"integer\" and no \"format\" if it is a number", quoted(&[example(cells)])));
         Some(typed)
     }
 
@@ -152,7 +152,7 @@ impl Moments {
             let count = cells.len();
             typed.unsure.push(format!(
                 "{} may be day/month or month/day; {} fit both; read as {}. Write {:?} if the {} comes first",
-                first(cells).join(", "),
+                example(cells),
                 if count == 1 { "the only value".to_owned() } else { format!("all {count} values") },
                 chosen.format,
                 other.format,

@@ -1,6 +1,6 @@
 //! Numbers, in the ways people write them.
 
-use super::typing::{Typed, first, fits, quoted};
+use super::typed::{Typed, example, fits, quoted};
 use serde_json::{Value, json};
 use sluice::spec::ColumnType;
 use std::collections::BTreeSet;
@@ -11,6 +11,12 @@ const MARKS: [(&str, &str); 7] =
 
 /// The most texts that stand beside numbers.
 const MOST_AFFIXES: usize = 6;
+
+/// The most letters of a unit.
+const MOST_LETTERS: usize = 4;
+
+/// Signs that may stand at numbers.
+const SIGNS: &str = "$€£¥₹₽%";
 
 /// Columns that number something: their zeros at the front are a part of them.
 const CODES: [&str; 7] = ["zip", "plz", "postal", "phone", "tel", "code", "iban"];
@@ -88,15 +94,14 @@ fn typed(mut fields: Value, found: &[Value], cells: &[&str]) -> Typed {
     });
     if other.is_some() {
         let mark = decimal.to_string();
-        let example: Vec<&str> =
-            first(&cells.iter().copied().filter(|cell| cell.contains(decimal)).collect::<Vec<_>>());
+        let with_mark: Vec<&str> = cells.iter().copied().filter(|cell| cell.contains(decimal)).collect::<Vec<_>>();
         let as_thousands = decimal == ',';
         if as_thousands {
             fields = json!({"type": "integer", "group": ","});
         }
         unsure.push(format!(
             "{} may have thousands or decimals behind its {mark:?}; read as {}. Write {} if it is the other",
-            quoted(&example),
+            quoted(&[example(&with_mark)]),
             if as_thousands { "thousands" } else { "decimals" },
             if as_thousands {
                 "\"type\": \"number\", \"decimal\": \",\" and no \"group\""
@@ -154,13 +159,19 @@ fn affixes(cells: &[&str]) -> Vec<String> {
         };
         for outside in [&cell[..start], &cell[end + 1..]] {
             let text = outside.trim_matches(is_of_number);
-            if !text.is_empty() {
-                found.insert(text.to_owned());
+            if text.is_empty() {
+                continue;
             }
+            // A unit in letters stands apart; a1 is a name.
+            let is_apart = outside.contains(char::is_whitespace) && text.chars().all(char::is_alphabetic);
+            let is_sign = text.chars().all(|character| SIGNS.contains(character));
+            if text.chars().count() > MOST_LETTERS || !is_apart && !is_sign {
+                return Vec::new();
+            }
+            found.insert(text.to_owned());
         }
     }
-    let is_unit = |text: &String| text.chars().count() <= 4 && !text.contains(char::is_whitespace);
-    if found.len() > MOST_AFFIXES || !found.iter().all(is_unit) { Vec::new() } else { found.into_iter().collect() }
+    if found.len() > MOST_AFFIXES { Vec::new() } else { found.into_iter().collect() }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What could become of the rows: values by key, or each row as it is.
 
 use super::sample::{Column, Sample, free, plain};
-use super::typing::Typed;
+use super::typed::Typed;
 use local::inspection::Wishes;
 use serde_json::{Value, json};
 use sluice::spec::{ColumnType, did_you_mean};
@@ -229,8 +229,11 @@ impl Table<'_> {
         let mut taken: BTreeSet<String> = self.names(keys).into_iter().collect();
         let categories = self.categories(column);
         let mut into = json!({});
+        // Those that differ in the case of their letters alone share a column.
+        let mut shared: BTreeMap<String, String> = BTreeMap::new();
         for category in categories.keys().take(MOST_WRITTEN) {
-            into[*category] = free(&plain(category), &mut taken).into();
+            let name = shared.entry(category.to_lowercase()).or_insert_with(|| free(&plain(category), &mut taken));
+            into[*category] = name.as_str().into();
         }
         let other = free("other", &mut taken);
         unsure.push(format!(

@@ -3,9 +3,10 @@
 use super::moments::Moments;
 use super::numbers;
 use super::sample::{Column, Sample};
+use super::typed::{Typed, example, fits, probe, quoted};
 use pivot::general::probe::Probe;
 use serde_json::{Value, json};
-use sluice::spec::{ColumnType, Parts};
+use sluice::spec::ColumnType;
 use std::collections::BTreeSet;
 
 /// What may stand where there is no value.
@@ -20,31 +21,6 @@ const TRUTHS: [(&str, &str); 5] = [("yes", "no"), ("y", "n"), ("ja", "nein"), ("
 
 /// The most rows at the end that are none.
 const MOST_FOOTERS: usize = 3;
-
-/// How many texts a sentence names.
-const NAMED: usize = 3;
-
-/// A column, and what its values are.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Typed {
-    /// The fields of the column that say it; empty: texts.
-    pub(super) fields: Value,
-    /// The type.
-    pub(super) kind: ColumnType,
-    /// Whether there are nulls.
-    pub(super) has_nulls: bool,
-    /// What is not told.
-    pub(super) unsure: Vec<String>,
-}
-
-impl Typed {
-    pub(super) fn new(kind: ColumnType, mut fields: Value) -> Self {
-        if kind != ColumnType::Text {
-            fields["type"] = kind.as_str().into();
-        }
-        Self { fields, kind, has_nulls: false, unsure: Vec::new() }
-    }
-}
 
 /// Knows all forms.
 pub(super) struct Typing {
@@ -166,7 +142,7 @@ fn duration(title: &str, cells: &[&str]) -> Option<Typed> {
         }
         typed.unsure.push(format!(
             "{} is read as a duration, in seconds. Write \"unit\": \"hours\" and \"scale\": 2 for hours with two decimals",
-            quoted(&first(cells))
+            quoted(&[example(cells)])
         ));
         return Some(typed);
     }
@@ -176,7 +152,7 @@ fn duration(title: &str, cells: &[&str]) -> Option<Typed> {
         typed.unsure.push(format!(
             "{} may be hours and minutes or minutes and seconds; read as hours and minutes. Write \"format\": \"m:s\" if it is \
              the other",
-            quoted(&first(cells))
+            quoted(&[example(cells)])
         ));
         return Some(typed);
     }
@@ -197,38 +173,6 @@ fn text(cells: &[&str]) -> Typed {
         typed.unsure.push(format!("{} is read as null. Drop it from \"null_values\" if it is a text", quoted(&nulls)));
     }
     typed
-}
-
-/// Reads values of a column with these fields; `None` if there can be no such column.
-pub(super) fn probe(fields: &Value) -> Option<Probe> {
-    let parts = Parts {
-        source: json!({"suffix": ".csv", "columns": {"x": fields, "k": {}}}),
-        shape: json!({"keys": ["k"], "values": {"n": {"count": "x"}}}),
-        target: json!({"table": "t", "on_overlap": "last_run"}),
-    };
-    Probe::new(parts.check().ok()?.source.columns.get("x")?)
-}
-
-/// Whether a column with these fields reads all of them.
-pub(super) fn fits(fields: &Value, cells: &[&str]) -> bool {
-    probe(fields).is_some_and(|probe| cells.iter().all(|cell| probe.takes(cell)))
-}
-
-/// The first few of them that differ.
-pub(super) fn first<'t>(cells: &[&'t str]) -> Vec<&'t str> {
-    let mut found = Vec::new();
-    for cell in cells.iter().map(|cell| cell.trim()) {
-        if !found.contains(&cell) && found.len() < NAMED {
-            found.push(cell);
-        }
-    }
-    found.truncate(1);
-    found
-}
-
-/// Texts in quotation marks.
-pub(super) fn quoted(texts: &[&str]) -> String {
-    texts.iter().map(|text| format!("{text:?}")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
