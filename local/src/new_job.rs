@@ -71,6 +71,8 @@ pub(crate) fn new_job(arguments: &NewJobArguments) -> Result<(), Failure> {
     let comments = comments(&found, &unsure);
     let addition = Addition { name: &name, prefix: &prefix, parts: &files.parts, comments: &comments };
     let (new, block) = template::add(&text, &addition)?;
+    // What the comments say is told by itself.
+    let block: String = block.split_inclusive('\n').filter(|line| !line.trim_start().starts_with('#')).collect();
     let reading = run::read(&files, &found)?;
     out(format_args!("{}\n", run::text(&files, &reading)));
     if !unsure.is_empty() {

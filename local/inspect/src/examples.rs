@@ -89,7 +89,9 @@ fn the_table_that_is_shown_is_the_one_that_is_loaded() {
         let expected: Vec<String> = example
             .expected
             .lines()
-            .map(|text| line(&text.split(',').map(|cell| cell.trim_matches('"').to_owned()).collect::<Vec<_>>()))
+            .map(|text| {
+                line(&text.split(',').map(|cell| cell.trim_matches('"').replace("\"\"", "\"")).collect::<Vec<_>>())
+            })
             .collect();
         assert_eq!(found, expected, "{}", example.name);
         assert_eq!(reading.table_rows + 1, u64::try_from(expected.len()).unwrap(), "{}", example.name);

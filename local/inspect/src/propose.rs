@@ -17,7 +17,7 @@ mod typing;
 
 use local::inspection::{Proposal, Propose};
 use serde_json::json;
-use sluice::spec::Parts;
+use sluice::spec::{FileType, Parts};
 use typing::Typing;
 
 /// A spec that reads files.
@@ -27,9 +27,12 @@ use typing::Typing;
 pub fn propose(wanted: &Propose) -> Result<Proposal, String> {
     let mut sample = sample::sample(&wanted.files)?;
     let typing = Typing::new();
-    let footer = typing.footer(&sample);
-    if footer > 0 {
-        sample.drop_last(footer);
+    // Only of CSV the last lines may be no rows; and of one file only it is known which are its last ones.
+    if sample.kind == FileType::Csv && wanted.files.len() == 1 {
+        let footer = typing.footer(&sample);
+        if footer > 0 {
+            sample.drop_last(footer);
+        }
     }
     let typed = sample.columns.iter().map(|column| typing.of(column)).collect::<Vec<_>>();
     let shaped = shape::shape(&sample, &typed, &wanted.wishes)?;

@@ -101,8 +101,22 @@ fn block(root: &Value, id: &str, Addition { name, prefix, parts, comments }: &Ad
 }
 
 /// The fields that come first in an object, in this order.
-const FIRST: [&str; 11] =
-    ["suffix", "format", "from", "partition", "file", "type", "keys", "values", "rows", "table", "create"];
+const FIRST: [&str; 14] = [
+    "suffix",
+    "from",
+    "partition",
+    "file",
+    "type",
+    "format",
+    "keys",
+    "values",
+    "rows",
+    "on",
+    "into",
+    "table",
+    "create",
+    "columns",
+];
 
 /// A value as JSON that people read: in one line if that is short, else a line per field, beginning in this column.
 fn json(value: &Value, column: usize) -> String {

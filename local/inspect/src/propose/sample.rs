@@ -25,6 +25,8 @@ const MOST_STEPS: usize = 8;
 
 /// The columns of some files.
 pub(super) struct Sample {
+    /// What the files hold.
+    pub(super) kind: FileType,
     /// The part `source` as far as it is known: all but its columns.
     pub(super) source: Value,
     /// The columns, in their order.
@@ -122,7 +124,7 @@ pub(super) fn sample(files: &[File]) -> Result<Sample, String> {
     }
     let mut columns = columns(&titles, files, &mut unsure);
     fill(&mut columns, &source, kind, files, &mut unsure)?;
-    Ok(Sample { source, columns, unsure })
+    Ok(Sample { kind, source, columns, unsure })
 }
 
 /// Adds what another file says of its format.
@@ -233,7 +235,11 @@ fn json_columns(text: &str) -> Option<(Value, Vec<Vec<String>>)> {
         }
     }
     let mut ways = Vec::new();
-    documents.iter().filter_map(Value::as_object).for_each(|object| find_ways(object, &mut Vec::new(), &mut ways));
+    let mut nested = BTreeSet::new();
+    let objects = documents.iter().filter_map(Value::as_object);
+    objects.for_each(|object| find_ways(object, &mut Vec::new(), &mut ways, &mut nested));
+    // What is nested in some row is no plain value in others, but a null.
+    ways.retain(|way| !nested.contains(way));
     (!ways.is_empty()).then_some((format, ways))
 }
 
@@ -255,12 +261,25 @@ fn documents(text: &str) -> Vec<Value> {
     serde_json::Deserializer::from_str(text.trim_start_matches('\u{feff}')).into_iter().map_while(Result::ok).collect()
 }
 
-fn find_ways(object: &Map<String, Value>, way: &mut Vec<String>, ways: &mut Vec<Vec<String>>) {
+/// Adds the ways to the plain values of an object, and those to objects and arrays.
+fn find_ways(
+    object: &Map<String, Value>,
+    way: &mut Vec<String>,
+    ways: &mut Vec<Vec<String>>,
+    nested: &mut BTreeSet<Vec<String>>,
+) {
     for (name, value) in object {
         way.push(name.clone());
         match value {
-            Value::Object(inner) if way.len() < MOST_STEPS => find_ways(inner, way, ways),
-            Value::Object(_) | Value::Array(_) => {}
+            Value::Object(inner) => {
+                nested.insert(way.clone());
+                if way.len() < MOST_STEPS {
+                    find_ways(inner, way, ways, nested);
+                }
+            }
+            Value::Array(_) => {
+                nested.insert(way.clone());
+            }
             _ if ways.contains(way) => {}
             _ => ways.push(way.clone()),
         }
@@ -409,6 +428,8 @@ mod tests {
         let way = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let lines = "{\"a\": 1, \"b\": {\"c\": \"x\", \"d\": [1]}}\n{\"a\": 2, \"e\": null}\n{\"a\"";
         assert_eq!(json_columns(lines), Some((json!({}), vec![way(&["a"]), way(&["b", "c"]), way(&["e"])])));
+        let mixed = "{\"a\": null, \"b\": 1}\n{\"a\": {\"c\": 1}, \"b\": [1]}";
+        assert_eq!(json_columns(mixed), Some((json!({}), vec![way(&["a", "c"])])));
         let cut = "[{\"a\": 1}, {\"a\": 2}, {\"b\"";
         assert_eq!(json_columns(cut), Some((json!({}), vec![way(&["a"])])));
         let within = "{\"count\": 2, \"data\": [{\"a\": 1}, {\"b\": 2}]}";

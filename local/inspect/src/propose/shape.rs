@@ -154,11 +154,21 @@ impl Table<'_> {
         (0..self.columns.len()).find(|column| self.has_word(*column, &IDS) && self.is_unique(&[*column]))
     }
 
+    /// The time by which the newest of several rows is known.
+    fn newest(&self) -> Option<usize> {
+        let is_time = |kind| matches!(kind, ColumnType::Timestamp | ColumnType::Timestamptz | ColumnType::Date);
+        (0..self.columns.len()).find(|column| is_time(self.kind(*column)) && self.has_word(*column, &NEWEST))
+    }
+
     /// The columns that are a key: one, or else two.
-    fn unique(&self) -> Option<Vec<usize>> {
+    fn key_of_rows(&self) -> Option<Vec<usize>> {
         let measures = self.measures();
-        let plain: Vec<usize> = (0..self.columns.len()).filter(|column| !measures.contains(column)).collect();
+        let mut plain: Vec<usize> = (0..self.columns.len()).filter(|column| !measures.contains(column)).collect();
+        plain.sort_by_key(|column| !self.has_word(*column, &IDS));
         let one = self.id().or_else(|| plain.iter().copied().find(|column| self.is_unique(&[*column])));
+        // What changes from time to time has an id, and comes several times.
+        let is_changing = |column: &usize| self.has_word(*column, &IDS) && self.is_key(*column);
+        let one = one.or_else(|| self.newest().and_then(|_| plain.iter().copied().find(is_changing)));
         one.map(|column| vec![column]).or_else(|| {
             let mut pairs = plain
                 .iter()
@@ -249,7 +259,7 @@ impl Table<'_> {
     fn all_rows(mut self, given: Vec<usize>) -> Shaped {
         let mut unsure = Vec::new();
         let is_given = !given.is_empty();
-        let found = if is_given { Some(given) } else { self.unique() };
+        let found = if is_given { Some(given) } else { self.key_of_rows() };
         let all: Vec<usize> = (0..self.columns.len()).collect();
         let Some(keys) = found else {
             let mut taken: BTreeSet<String> = self.names(&all).into_iter().collect();
@@ -268,16 +278,13 @@ impl Table<'_> {
         }
         if !is_given {
             let titles: Vec<String> = keys.iter().map(|key| format!("{:?}", self.columns[*key].title)).collect();
-            unsure.push(format!(
-                "the key is {}, since no two of the first {} rows have the same. Write other \"keys\" if rows may",
-                titles.join(" with "),
-                self.rows
-            ));
+            let why = match self.is_unique(&keys) {
+                true => format!("since no two of the first {} rows have the same", self.rows),
+                false => "which several rows may have".to_owned(),
+            };
+            unsure.push(format!("the key is {}, {why}. Write other \"keys\" if it is not", titles.join(" with ")));
         }
-        let is_time = |column: &usize| {
-            matches!(self.kind(*column), ColumnType::Timestamp | ColumnType::Timestamptz | ColumnType::Date)
-        };
-        let newest = all.iter().copied().find(|column| is_time(column) && self.has_word(*column, &NEWEST));
+        let newest = self.newest();
         let mut rows = json!({});
         match newest {
             Some(column) => {

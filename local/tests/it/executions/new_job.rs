@@ -74,8 +74,8 @@ fn a_job_is_proposed_and_added_and_loads_what_was_shown() {
     let (shown, _) = desk.run(&["new-job", &exports], 0);
     let table = [
         "public.sales, as these files would make it",
-        "2024-02-01  1234.50     0  2.25",
-        "2024-02-02     0.75     0  -10",
+        "2024-02-01  1234.5      0  2.25",
+        "2024-02-02    0.75      0   -10",
         "2 rows",
     ];
     assert_parts(&shown, &table);
@@ -98,7 +98,7 @@ fn a_job_is_proposed_and_added_and_loads_what_was_shown() {
     assert_eq!(desk.template(), new);
 
     let (loaded, _) = desk.run(&["--job", "sales", "--input", &exports], 0);
-    assert_parts(&loaded, &["1 new file", "2 inserted", "1234.50", "-10"]);
+    assert_parts(&loaded, &["1 new file", "2 inserted", "1234.5", "-10"]);
 }
 
 #[test]
