@@ -91,12 +91,19 @@ pub(crate) fn text(files: &Files, reading: &Reading) -> String {
             text.push_str(&format!("  a bad file: {why}\n"));
         }
     }
-    let bad: u64 = reading.files.iter().map(|file| file.bad_rows).sum();
-    if bad > 0 {
+    if !reading.bad_rows.is_empty() {
         text.push_str("\nbad rows, by reason\n");
-        text.push_str(&report::rows(&reading.reasons, &format!("{bad} bad")));
+        for row in reading.reasons.iter().skip(1) {
+            if let [column, reason, count] = &row[..] {
+                text.push_str(&format!("  {count:>6}  {}{reason}\n", place(column)));
+            }
+        }
         text.push_str("\nthe first of them\n");
-        text.push_str(&report::rows(&reading.bad_rows, ""));
+        for row in reading.bad_rows.iter().skip(1) {
+            if let [file, line, column, reason] = &row[..] {
+                text.push_str(&format!("  {file}, line {line}, {}{reason}\n", place(column)));
+            }
+        }
     }
     text.push_str("\nthe first rows, as they are read\n");
     text.push_str(&report::rows(&reading.rows, ""));
@@ -105,4 +112,9 @@ pub(crate) fn text(files: &Files, reading: &Reading) -> String {
     let rows = if reading.table_rows == 1 { "row" } else { "rows" };
     text.push_str(&report::rows(&reading.table, &format!("{} {rows}", reading.table_rows)));
     text
+}
+
+/// The column of a bad row, before its reason; nothing for a row that is bad as a whole.
+fn place(column: &str) -> String {
+    if column.is_empty() { String::new() } else { format!("column {column}: ") }
 }

@@ -163,7 +163,15 @@ fn a_spec_is_checked_without_loading_anything() {
         &out,
         &["input_data/b.csv  3 rows, 3 bad", "a bad file: line 1: the column \"Duration (in minutes)\" is missing"],
     );
-    assert_parts(&out, &["input_data/b.csv     2  Duration (in minutes)", "unknown category", "3 bad", "2 rows"]);
+    assert_parts(
+        &out,
+        &[
+            "input_data/b.csv, line 2, column Duration (in minutes): not a number",
+            "     1  column Project: unknown category",
+            "3 bad",
+            "2 rows",
+        ],
+    );
     assert_parts(&error, &["a run would fail: bad rows, and on_bad_row is fail"]);
     let (_, error) = desk.run(&["--check", "--dry-run"], 2);
     assert_parts(&error, &["--check", "--dry-run"]);
