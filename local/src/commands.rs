@@ -1,8 +1,9 @@
-//! The command line: `cargo local [up | page | bench | reset]`.
+//! The command line: `cargo local [new-job | up | page | bench | reset]`.
 
 use crate::bench::{BenchArguments, bench};
 use crate::binaries::workspace;
 use crate::failure::{Failure, chain, named};
+use crate::new_job::{NewJobArguments, new_job};
 use crate::page::{self, PageArguments};
 use crate::report::out;
 use crate::run::{RunArguments, run_once};
@@ -32,6 +33,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Propose a job that loads files like these, show what it makes of them, and add it to template.yaml.
+    NewJob(NewJobArguments),
     /// Keep the stack running in the foreground, and print the shell exports by which other programs find it.
     Up(UpArguments),
     /// Serve the page on which the runs of a stack on AWS are seen, by the usual profile and region.
@@ -60,6 +63,7 @@ pub async fn run() -> ExitCode {
     let Arguments { command, run } = Arguments::parse();
     let result = match command {
         None => run_once(&run, &state_dir()).await,
+        Some(Command::NewJob(arguments)) => new_job(&arguments),
         Some(Command::Up(arguments)) => up(&arguments, &state_dir()).await,
         Some(Command::Page(arguments)) => page::serve(&arguments),
         Some(Command::Bench(arguments)) => bench(&arguments, &state_dir()),

@@ -6,6 +6,7 @@
 //!   its table is still the one that was loaded, `source` is the database that its table is copied from, [`lake`] is
 //!   what jobs by SQL need), `up` keeps the stack in the foreground (with `relay`, by which containers get in, and
 //!   `events`, the examples that it fills in), `page` serves the page of runs, as `up` does, too;
+//!   `new_job` adds a job that it finds out from files, of which, as of a spec that is checked, [`inspection`] tells;
 //!   `bench` measures. `failure` is what ends them.
 //! - [`stack`]: PostgreSQL and the local AWS, started together; they end with this process, however it ends.
 //! - [`deployment`]: the template, deployed once more under another name, with a database of its own.
@@ -33,9 +34,11 @@ pub mod fake_aws;
 mod fingerprint;
 mod guard;
 mod input;
+pub mod inspection;
 pub mod lake;
 mod loaded;
 pub mod mysql;
+mod new_job;
 mod packages;
 mod page;
 mod port;

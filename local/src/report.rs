@@ -247,14 +247,14 @@ pub(crate) async fn table_by(
     Ok(format!("{schema}.{table}\n{}", render(&names, &rows, &totals)))
 }
 
-/// Rows of texts, of which the first one is the names of the columns; `total` stands below them.
+/// Rows of texts, of which the first one is the names of the columns; `total` stands below them, if there is one.
 pub(crate) fn rows(rows: &[Vec<String>], total: &str) -> String {
     let Some((names, rows)) = rows.split_first() else { return format!("  {total}\n") };
     let in_lines = |row: &Vec<String>| row.iter().map(|cell| in_one_line(cell)).collect();
     let rows: Vec<Vec<String>> = rows.iter().map(in_lines).collect();
     let mut totals = vec![String::new(); names.len()];
     totals[0] = total.to_owned();
-    let text = render(names, &rows, &[totals]);
+    let text = render(names, &rows, if total.is_empty() { &[] } else { std::slice::from_ref(&totals) });
     text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
@@ -303,7 +303,8 @@ fn render(names: &[String], rows: &[Vec<String>], totals: &[Vec<String>]) -> Str
             )
             .collect();
         text.push_str(&format!("  {}\n", cells.join("  ")));
-        if number == 0 || number + 1 == lines.len() - totals.len() {
+        let is_last = number + 1 == lines.len() - totals.len();
+        if number == 0 || is_last && !totals.is_empty() {
             let rule: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
             text.push_str(&format!("  {}\n", rule.join("  ")));
         }

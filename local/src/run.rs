@@ -2,16 +2,19 @@
 //!
 //! # Layout
 //! - `arguments`: what may be asked of it.
+//! - `check`: what is said of a job that is not run.
 //! - `files`, `windows`, `lake`, `transfer`: a run of a job that loads files, of one that copies a table, of one that
 //!   runs SQL in the lake, and of one that takes a table of MySQL to Redshift.
 
 mod arguments;
+mod check;
 mod files;
 mod lake;
 mod transfer;
 mod windows;
 
 pub(crate) use arguments::RunArguments;
+pub(crate) use check::{read, text};
 
 use crate::BoxError;
 use crate::binaries::workspace;
@@ -29,6 +32,9 @@ pub(crate) async fn run_once(arguments: &RunArguments, state_dir: &Path) -> Resu
     let root = template::root()?;
     let jobs = template::all_jobs()?;
     let job = chosen(&jobs, arguments.job.as_deref())?;
+    if arguments.check {
+        return check::check(arguments, job);
+    }
     match &job.kind {
         Kind::TransformAndUpsert(loaded) => files::run(arguments, state_dir, &root, &jobs, (job, loaded)).await,
         Kind::CopyTable(spec) => windows::run(arguments, state_dir, &root, &jobs, (job, spec)).await,

@@ -8,7 +8,9 @@
 //! - `lines`: on which line a field of a spec stands; `places`: the same within a JSON text.
 //! - `flatten`: a job's child template, written out in the root.
 //! - `selection`: what some of the jobs need.
+//! - `addition`: a job more, written into its text.
 
+mod addition;
 mod flatten;
 mod jobs;
 mod kinds;
@@ -17,7 +19,9 @@ mod places;
 mod selection;
 mod spec;
 
+pub(crate) use addition::{Addition, add};
 pub use flatten::flatten;
+pub(crate) use jobs::checked_name;
 pub use jobs::{Job, REFERENCE_JOB, jobs, reference};
 pub use kinds::{Files, Kind};
 pub use selection::{binaries, binaries_of, with_followers};
@@ -32,9 +36,9 @@ use std::path::{Path, PathBuf};
 /// A nested stack.
 const APPLICATION: &str = "AWS::Serverless::Application";
 
-/// The template's file.
+/// The template's file: `template.yaml`, unless `SLUICE_TEMPLATE` names another one.
 pub fn path() -> PathBuf {
-    workspace().join("template.yaml")
+    std::env::var_os("SLUICE_TEMPLATE").map_or_else(|| workspace().join("template.yaml"), PathBuf::from)
 }
 
 /// The template's text.

@@ -7,6 +7,7 @@
 //! - `given`: what is known of a file without its rows.
 //! - `column`, `condition`, `value`: what stands in a file to the value of a column, and whether a row counts.
 //! - [`batch`], with [`table`]: the rows of a file to what they come to, key by key.
+//! - [`probe`]: one value alone, for those who look for a spec.
 //!
 //! # As a row
 //! 1. A reader hands it over as a `Row`, of which any field can be had.
@@ -18,6 +19,7 @@
 
 pub mod batch;
 pub mod plan;
+pub mod probe;
 pub mod reader;
 pub mod table;
 

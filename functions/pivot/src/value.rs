@@ -4,11 +4,11 @@
 pub mod date;
 pub mod decimal;
 pub mod field;
+pub mod number;
 pub mod zone;
 
 pub(crate) mod duration;
 pub(crate) mod moment;
-pub(crate) mod number;
 
 mod clock;
 mod simd_digits;

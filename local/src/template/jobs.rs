@@ -130,7 +130,11 @@ fn read(id: &str, properties: &Value, lines: &Lines<'_>) -> Result<Job, Vec<Stri
     })
 }
 
-fn checked_name(name: &str) -> Result<&str, String> {
+/// The name of a job.
+///
+/// # Errors
+/// Why no job can be called so.
+pub(crate) fn checked_name(name: &str) -> Result<&str, String> {
     let first = name.bytes().next().unwrap_or_default();
     let is_plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if !(1..=30).contains(&name.len()) || !first.is_ascii_lowercase() || !is_plain {

@@ -13,6 +13,7 @@ pub(crate) mod ended_badly;
 pub(crate) mod freshness;
 pub(crate) mod jobs;
 pub(crate) mod looks;
+mod new_job;
 pub(crate) mod not_built;
 pub(crate) mod nps;
 pub(crate) mod queued;

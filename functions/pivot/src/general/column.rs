@@ -246,7 +246,7 @@ impl ColumnReader {
     pub(crate) fn finished<'v>(&self, value: Value<'v>) -> Result<Value<'v>, Reason> {
         match (self.division, value) {
             (Some((by, scale)), Value::Decimal(number)) => {
-                let found = divided(number, by, scale).ok_or("a duration of more than 38 digits")?;
+                let found = divided(number, u64::from(by), scale).ok_or("a duration of more than 38 digits")?;
                 Ok(Value::Decimal(found))
             }
             (_, value) => Ok(value),

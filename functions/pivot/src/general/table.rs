@@ -432,7 +432,8 @@ impl CellPlan {
     fn finished<'v>(&self, value: &'v Value<'static>) -> Cow<'v, Value<'static>> {
         match (value, self.division) {
             (Value::Decimal(number), Some((by, scale))) => {
-                let number = divided(*number, by, scale).expect("a row whose durations are too long is a bad row");
+                let number =
+                    divided(*number, u64::from(by), scale).expect("a row whose durations are too long is a bad row");
                 Cow::Owned(Value::Decimal(number))
             }
             _ => Cow::Borrowed(value),

@@ -232,7 +232,7 @@ pub(crate) fn integer(number: Decimal) -> Option<i64> {
 }
 
 /// A number over another, with so many decimals, halves rounded away from zero; `None` if that has too many digits.
-pub(crate) fn divided(number: Decimal, by: u32, scale: u32) -> Option<Decimal> {
+pub fn divided(number: Decimal, by: u64, scale: u32) -> Option<Decimal> {
     let Decimal { mantissa, scale: decimals } = number.trimmed();
     let divisor = u128::from(by).checked_mul(10_u128.checked_pow(decimals)?)?;
     // Ten times a remainder must not overflow.

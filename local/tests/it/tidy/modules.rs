@@ -300,7 +300,7 @@ fn packages() -> Vec<PathBuf> {
     let folders = ["functions", "functions/lib"].map(|folder| fs::read_dir(workspace().join(folder)).unwrap());
     let folders = folders.into_iter().flatten().map(|entry| entry.unwrap().path());
     folders
-        .chain([workspace().join("local"), workspace().join("local/page")])
+        .chain(["local", "local/inspect", "local/page"].map(|folder| workspace().join(folder)))
         .filter(|folder| folder.join("src").is_dir())
         .collect()
 }
