@@ -88,10 +88,16 @@ pub(crate) fn new_job(arguments: &NewJobArguments) -> Result<(), Failure> {
     fs::write(&path, new).map_err(|error| named(&path, &error))?;
     out(format_args!(
         "{block}\nadded to {}; try it with: cargo local --job {name} --input {}\n",
-        path.display(),
+        here(&path).display(),
         shown(arguments)
     ));
     Ok(())
+}
+
+/// A path as it is seen from the folder of the terminal.
+fn here(path: &Path) -> PathBuf {
+    let folder = std::env::current_dir().ok();
+    folder.and_then(|folder| path.strip_prefix(folder).ok().map(Path::to_owned)).unwrap_or_else(|| path.to_owned())
 }
 
 /// What `--input` takes of the files that were given.

@@ -4,8 +4,8 @@
 //! - [`reading`]: files by a spec: counts, bad rows, the table. It goes by the functions' own code, [`pivot`]: `file`
 //!   hands a file over to it, `part` takes what it leaves, `field` shows a field of that.
 //! - [`propose`]: a spec from files. What stands in them is read by the same code, all columns as texts (`sample`).
-//!   Before that, `dialect` and `text` find out how a file is written; then `typing`, with `numbers` and `moments`, what
-//!   its columns are, and `shape` what could become of them. `unsure` is how it is told what files do not tell.
+//!   Before that, `dialect` and `text` find out how a file is written; then `typing` with `numbers` and `moments`
+//!   what its columns are (`typed`), and `shape` what could become of the rows.
 
 pub mod propose;
 pub mod reading;

@@ -53,7 +53,7 @@ fn first_rows(parts: &Parts, spec: &Spec, files: &[File], most: usize) -> Result
     let keys = spec.shape.keys.iter().map(String::as_str);
     let others = used.iter().copied().filter(|name| !spec.shape.keys.iter().any(|key| key == name));
     let names: Vec<&str> = keys.chain(others).collect();
-    let mut rows = all_rows(&parts.source, &names, files, most)?;
+    let (mut rows, _) = all_rows(&parts.source, &names, files, most)?;
     rows.truncate(most);
     let names = names.into_iter().map(ToOwned::to_owned).collect();
     Ok(std::iter::once(names).chain(rows.into_iter().map(texts)).collect())
@@ -63,8 +63,12 @@ fn texts(row: Vec<Option<String>>) -> Vec<String> {
     row.into_iter().map(Option::unwrap_or_default).collect()
 }
 
+/// Rows, as texts; `None`: null.
+pub(crate) type Rows = Vec<Vec<Option<String>>>;
+
 /// The good rows of files, in their order, each by itself and with these columns; some more than `most` if there are.
-/// Rows are as the function reads them: of a spec that keeps every row, its number being the key.
+/// Rows are as the function reads them: of a spec that keeps every row, its number being the key. And what is wrong
+/// with the first bad file, if there is one.
 ///
 /// # Errors
 /// As [`read`].
@@ -73,7 +77,7 @@ pub(crate) fn all_rows(
     names: &[&str],
     files: &[File],
     most: usize,
-) -> Result<Vec<Vec<Option<String>>>, String> {
+) -> Result<(Rows, Option<String>), String> {
     let mut number = "row".to_owned();
     while names.contains(&number.as_str()) {
         number.push('_');
@@ -85,6 +89,7 @@ pub(crate) fn all_rows(
     let spec = checked(&tolerant(&Parts { source, shape, target }))?;
     let plan = GeneralPlan::new(&spec).map_err(told)?;
     let mut rows = Vec::new();
+    let mut bad_file = None;
     for file in files {
         let mut batch = GeneralBatch::new(&plan);
         let listed = file::listed(file).map_err(told)?;
@@ -94,7 +99,10 @@ pub(crate) fn all_rows(
             batch.tally.rows_read - batch.tally.rejects.count < enough
         });
         match fed {
-            Err(error) if error.kind() == Kind::InvalidSource => continue,
+            Err(error) if error.kind() == Kind::InvalidSource => {
+                bad_file.get_or_insert(error.to_string());
+                continue;
+            }
             fed => fed.map_err(told)?,
         }
         let part = Part::of(&Layout::of(&spec), batch.end_file(&listed).map_err(told)?);
@@ -111,7 +119,7 @@ pub(crate) fn all_rows(
             break;
         }
     }
-    Ok(rows)
+    Ok((rows, bad_file))
 }
 
 fn read_file(file: &File, plan: &GeneralPlan, bad_rows: &mut BadRows) -> Result<FileReading, String> {

@@ -50,7 +50,8 @@ pub(crate) struct RunArguments {
     /// Set a variable of the job, such as genre=Drama, to one of its allowed values. May be repeated.
     #[arg(long, value_name = "NAME=VALUE")]
     pub(super) set: Vec<String>,
-    /// Run nothing: check the job's spec and, with --input, say what it would read, and the table that would come of it.
+    /// Run nothing: check the job's spec and, with --input, say what it would read, and the table that would come of
+    /// it.
     #[arg(long, conflicts_with_all = ["add", "since", "forget", "reload", "dry_run", "explain", "from", "to", "verify", "full", "set", "json"])]
     pub(super) check: bool,
     /// Print one JSON object per execution, and nothing else, on standard output.

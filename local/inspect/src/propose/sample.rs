@@ -72,7 +72,15 @@ impl Sample {
 /// # Errors
 /// They do not agree, or cannot be read.
 pub(super) fn sample(files: &[File]) -> Result<Sample, String> {
-    let first = files.first().ok_or("there is no file")?;
+    let mut filled = Vec::new();
+    for file in files {
+        // An empty file is a good one, and tells nothing.
+        if !file::head(file, 1).map_err(told)?.0.is_empty() {
+            filled.push(file.clone());
+        }
+    }
+    let files = &filled[..];
+    let first = files.first().ok_or("the files are empty")?;
     let suffixes: BTreeSet<String> = files.iter().map(|file| suffix(&file.key)).collect();
     let mut unsure = Vec::new();
     let (kind, mut format, mut titles) = written(first, &mut unsure)?;
@@ -86,7 +94,7 @@ pub(super) fn sample(files: &[File]) -> Result<Sample, String> {
             )
         };
         if kind != other_kind {
-            return Err(differs("the type", &format!("is {kind:?}"), &format!("{other_kind:?}")));
+            return Err(differs("the type", &format!("is {}", json!(kind)), &json!(other_kind).to_string()));
         }
         match kind {
             FileType::Json => {
@@ -375,11 +383,11 @@ fn fill(
     let mut readable = all.clone();
     if kind == FileType::Parquet {
         // One that cannot be read would keep all others from being read.
-        readable.retain(|place| read(columns, &[*place]).is_ok_and(|rows| !rows.is_empty()));
+        readable.retain(|place| read(columns, &[*place]).is_ok_and(|(rows, _)| !rows.is_empty()));
     }
-    let rows = read(columns, &readable)?;
+    let (rows, bad_file) = read(columns, &readable)?;
     if rows.is_empty() {
-        return Err(format!("{}: no row in it can be read", files[0].key));
+        return Err(bad_file.unwrap_or_else(|| format!("{}: no row in it can be read", files[0].key)));
     }
     for (place, column) in readable.iter().enumerate() {
         columns[*column].cells = rows.iter().map(|row| row[place].clone()).collect();

@@ -19,6 +19,9 @@ const SURE_NULLS: [&str; 5] = ["#N/A", "NULL", "\\N", "(null)", "N/A"];
 /// Words for true and false, in small letters.
 const TRUTHS: [(&str, &str); 5] = [("yes", "no"), ("y", "n"), ("ja", "nein"), ("t", "f"), ("on", "off")];
 
+/// How many values stand beside one word in a column that is none of texts.
+const LEAST_VALUES: usize = 9;
+
 /// The most rows at the end that are none.
 const MOST_FOOTERS: usize = 3;
 
@@ -39,7 +42,7 @@ impl Typing {
         let typed = |dropped: usize| {
             let of = |column: &&Column| {
                 let kept = Column { cells: column.cells[..rows - dropped].to_vec(), ..(*column).clone() };
-                self.of(&kept).kind != ColumnType::Text
+                self.found(&kept, false).kind != ColumnType::Text
             };
             sample.columns.iter().filter(of).count()
         };
@@ -47,12 +50,17 @@ impl Typing {
             return 0;
         }
         let all = typed(0);
-        // One column alone may have a bad value in its last row; if it has a type without it, it is the row that is odd.
+        // A column that has a type only without the last row: it is the row that is odd.
         (1..=MOST_FOOTERS).find(|dropped| rows - dropped > 3 && typed(*dropped) > all).unwrap_or(0)
     }
 
     /// What the values of a column are.
     pub(super) fn of(&self, column: &Column) -> Typed {
+        self.found(column, true)
+    }
+
+    /// The same; a few words among many values are bad ones if it `takes_most`.
+    fn found(&self, column: &Column, takes_most: bool) -> Typed {
         let cells: Vec<&str> = column.cells.iter().flatten().map(String::as_str).collect();
         let has_nulls = cells.len() < column.cells.len();
         let is_null = |cell: &str| NULLS.contains(&cell.trim());
@@ -70,6 +78,7 @@ impl Typing {
                 typed
             });
         }
+        let typed = typed.or_else(|| if takes_most { self.most(&column.title, &cells) } else { None });
         let mut typed = typed.unwrap_or_else(|| text(&cells));
         typed.has_nulls |= has_nulls;
         if typed.has_nulls && typed.kind != ColumnType::Text {
@@ -79,6 +88,24 @@ impl Typing {
             *line = format!("column {:?}: {line}", column.title);
         }
         typed
+    }
+
+    /// The type of nearly all values, where the others are words.
+    fn most(&self, title: &str, cells: &[&str]) -> Option<Typed> {
+        let (values, words): (Vec<&str>, Vec<&str>) =
+            cells.iter().copied().partition(|cell| cell.bytes().any(|byte| byte.is_ascii_digit()));
+        if words.is_empty() || values.len() < LEAST_VALUES * words.len() {
+            return None;
+        }
+        let mut typed = self.typed(title, &values)?;
+        typed.unsure.push(format!(
+            "{} of {} values are of no {}, such as {}: their rows are bad rows. Write \"null_values\" with them if they mean null",
+            words.len(),
+            cells.len(),
+            typed.kind.as_str(),
+            quoted(&[example(&words)])
+        ));
+        Some(typed)
     }
 
     /// The type of texts that are none; `None`: they are texts.
@@ -204,6 +231,8 @@ mod tests {
             ("x", vec!["a", "NULL"], json!({"null_values": ["", "NULL"]})),
             ("x", vec!["", ""], json!({})),
             ("x", vec!["a", "-"], json!({})),
+            ("x", vec!["1", "2", "3", "4", "5", "6", "7", "8", "9", "oops"], json!({"type": "integer"})),
+            ("x", vec!["1", "2", "3", "oops"], json!({})),
         ] {
             assert_eq!(typing.of(&column(title, &cells)).fields, fields, "{title} {cells:?}");
         }
