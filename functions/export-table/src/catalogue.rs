@@ -6,6 +6,7 @@ use sluice::contract::mysql_to_redshift::{SourceColumn, SourceTable, Spec};
 use sluice::{Error, Kind, Result};
 use sqlx::mysql::{MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, Executor, Row};
+use std::collections::BTreeMap;
 
 /// Reads the table's columns, and how many rows have no cursor.
 ///
@@ -28,10 +29,16 @@ pub async fn inspect(connection: &mut MySqlConnection, spec: &Spec) -> Result<So
     if columns.is_empty() {
         return Err(Error::new(Kind::Misconfigured, format!("MySQL has no table {name}, or it may not be read")));
     }
-    let query = "select distinct cast(column_name as char) from information_schema.statistics
-                 where table_schema = ? and table_name = ? and seq_in_index = 1";
+    let query = "select cast(index_name as char), cast(column_name as char), cast(seq_in_index as char),
+                        cast(non_unique as char)
+                 from information_schema.statistics
+                 where table_schema = ? and table_name = ?
+                 order by index_name, seq_in_index";
     let rows = sqlx::query(query).bind(&spec.source.schema).bind(&spec.source.table).fetch_all(&mut *connection).await;
-    let indexed = rows.map_err(|error| classify(&what, error))?.iter().filter_map(|row| text(row, 0)).collect();
+    let rows = rows.map_err(|error| classify(&what, error))?;
+    let indexed =
+        rows.iter().filter(|row| text(row, 2).as_deref() == Some("1")).filter_map(|row| text(row, 1)).collect();
+    let unique = unique(&rows);
     let query = "select cast(table_rows as char) from information_schema.tables
                  where table_schema = ? and table_name = ?";
     let row =
@@ -39,7 +46,20 @@ pub async fn inspect(connection: &mut MySqlConnection, spec: &Spec) -> Result<So
     let row = row.map_err(|error| classify(&what, error))?;
     let rows_estimated = row.and_then(|row| text(&row, 0)).and_then(|text| text.parse().ok());
     let rows_without_window = without_window(connection, spec, &columns).await?;
-    Ok(SourceTable { columns, rows_estimated, indexed, rows_without_window })
+    Ok(SourceTable { columns, rows_estimated, indexed, unique, rows_without_window })
+}
+
+/// The columns of each unique index. One over an expression has none that a key could be held against.
+fn unique(rows: &[MySqlRow]) -> Vec<Vec<String>> {
+    let mut found: BTreeMap<String, Option<Vec<String>>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| text(row, 3).as_deref() == Some("0")) {
+        let columns = found.entry(text(row, 0).unwrap_or_default()).or_insert_with(|| Some(Vec::new()));
+        *columns = columns.take().zip(text(row, 1)).map(|(mut columns, name)| {
+            columns.push(name);
+            columns
+        });
+    }
+    found.into_values().flatten().collect()
 }
 
 /// How many rows have no cursor.

@@ -126,10 +126,15 @@ impl<'a> Reading<'a> {
     /// A row's values of the columns that order the rows.
     fn place(&self, query: &Query, row: &MySqlRow, rows: u64) -> Result<Vec<String>> {
         let table = self.plan.source.join(".");
-        if query.order.is_empty() {
+        // Of rows that are equal in this order a call may have read one and not the others.
+        if query.order.is_empty() || !self.plan.is_order_unique {
+            let why = match query.order.is_empty() {
+                true => "without a key in the spec".to_owned(),
+                false => format!("without a unique index in MySQL of the key, {},", self.plan.key.join(", ")),
+            };
             let what = format!(
-                "{table}: {rows} rows were read before the deadline and more are to come; without a key in the spec \
-                 they cannot be gone on with: give one, choose shorter windows, or give the function more memory"
+                "{table}: {rows} rows were read before the deadline and more are to come; {why} they cannot be gone on \
+                 with: give one, choose shorter windows, or give the function more memory"
             );
             return Err(Error::new(Kind::Misconfigured, what));
         }

@@ -85,10 +85,7 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: Export
             }
         }
     };
-    let time = invocation.time_left(GIVEN_UP).max(Duration::from_secs(1));
-    tokio::time::timeout(time, work).await.unwrap_or_else(|_| {
-        Err(Error::new(Kind::TransientFailure, format!("MySQL did not answer within {} s", time.as_secs())))
-    })
+    invocation.within(GIVEN_UP, "MySQL", work).await
 }
 
 impl Context {

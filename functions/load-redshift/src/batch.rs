@@ -250,7 +250,9 @@ impl Load<'_> {
         let target = self.target();
         self.stage(all);
         let on = self.same_key(&target, STAGE);
-        if let Some(version) = &self.plan.version {
+        // Which of two rows is newer the cursor says too: a row that has changed was read in a later window, and an
+        // older reading of the window that it was in before may be loaded after that one.
+        if let Some(version) = self.plan.version.as_ref().or(self.plan.cursor.as_ref()) {
             let version = quoted(&version.to_lowercase());
             let newer =
                 format!("delete from {STAGE} using {target} where {on} and {target}.{version} > {STAGE}.{version}");
@@ -372,6 +374,7 @@ mod tests {
                 column("note", Form::Text { bytes: 9 }),
             ],
             key: vec!["id".into()],
+            is_order_unique: true,
             version: None,
             cursor: Some("created_at".into()),
             null_marker: "null0123".into(),
@@ -417,7 +420,11 @@ mod tests {
         let checked = ["copy", "rows_loaded", "sums_differ", "null_key", "duplicate_keys"];
         for (mode, own, behind) in [
             (Mode::Replace, vec!["shrinks", "delete from"], vec![]),
-            (Mode::Upsert, vec!["create temp"], vec!["key_audit", "delete from", "delete from", "insert into"]),
+            (
+                Mode::Upsert,
+                vec!["create temp"],
+                vec!["key_audit", "delete from", "delete from", "delete from", "insert into"],
+            ),
             (
                 Mode::ReplaceWindow,
                 vec!["create temp"],
@@ -443,14 +450,24 @@ mod tests {
 
     #[test]
     fn texts_that_differ_by_blanks_at_the_end_are_different() {
-        let found = statements(Mode::Upsert, |plan, _| plan.version = Some("created_at".into()));
+        let found = statements(Mode::Upsert, |plan, _| plan.version = Some("note".into()));
         let text = &found.iter().find(|statement| statement.rows == Rows::Unchanged).unwrap().text;
         assert!(
             text.contains("octet_length(\"public\".\"nps\".\"note\") = octet_length(sluice_stage.\"note\")"),
             "{text}"
         );
-        let newer = &found.iter().find(|statement| statement.rows == Rows::Newer).unwrap().text;
-        assert!(newer.ends_with("\"created_at\" > sluice_stage.\"created_at\""), "{newer}");
+    }
+
+    #[test]
+    fn a_row_is_newer_by_its_version_or_else_by_its_cursor() {
+        for (version, column) in [(Some("id"), "id"), (None, "created_at")] {
+            let found = statements(Mode::Upsert, |plan, _| plan.version = version.map(ToOwned::to_owned));
+            let newer = &found.iter().find(|statement| statement.rows == Rows::Newer).unwrap().text;
+            let expected = format!("and \"public\".\"nps\".\"{column}\" > sluice_stage.\"{column}\"");
+            assert!(newer.ends_with(&expected), "{newer}");
+        }
+        let found = statements(Mode::Upsert, |plan, _| plan.cursor = None);
+        assert!(!found.iter().any(|statement| statement.rows == Rows::Newer), "a table without windows is read whole");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::batch::{Load, Statement};
 use crate::outcome::{self, Failure};
+use crate::pauses::pause_seconds;
 use crate::submission::{self, Submitted};
 use redshift::failure::told;
 use redshift::text::literal;
@@ -71,17 +72,24 @@ pub enum Output {
     Conclude(ConcludeLoadOutput),
 }
 
+/// How long before Lambda's deadline a call is given up, so that its error reaches the state machine. The batch that it
+/// has submitted the next one finds.
+const DEADLINE_MARGIN: Duration = Duration::from_secs(5);
+
 /// Answers the states `LoadRedshift`, `CheckLoad` and `ConcludeLoad`.
 ///
 /// # Errors
-/// As [`outcome::failure`] and [`submission::submit`].
-pub async fn handle(context: Arc<Context>, _: Invocation, input: LoadRedshiftInput) -> Result<Output> {
-    match input {
-        LoadRedshiftInput::Load(input) | LoadRedshiftInput::Status(input) => {
-            context.load(&input).await.map(Output::Load)
+/// As [`outcome::failure`] and [`submission::submit`]; `TransientFailure` if it takes too long.
+pub async fn handle(context: Arc<Context>, invocation: Invocation, input: LoadRedshiftInput) -> Result<Output> {
+    let work = async {
+        match &input {
+            LoadRedshiftInput::Load(input) | LoadRedshiftInput::Status(input) => {
+                context.load(input).await.map(Output::Load)
+            }
+            LoadRedshiftInput::Conclude(input) => context.conclude(input).await.map(Output::Conclude),
         }
-        LoadRedshiftInput::Conclude(input) => context.conclude(&input).await.map(Output::Conclude),
-    }
+    };
+    invocation.within(DEADLINE_MARGIN, "Redshift", work).await
 }
 
 impl Context {
@@ -95,7 +103,10 @@ impl Context {
         let statements = load.statements();
         let Submitted { batch, attempt } = self.batch(input, &load, &statements).await?;
         let counts = match &batch.state {
-            State::Running => return Ok(LoadOutput { statement: batch.id, is_loaded: false }),
+            State::Running => {
+                let pause_seconds = pause_seconds(plan.windows.len(), batch.age());
+                return Ok(LoadOutput { statement: batch.id, is_loaded: false, pause_seconds });
+            }
             State::Finished(rows) => outcome::counts(&load, &statements, rows),
             State::Aborted => {
                 return Err(Error::new(Kind::TransientFailure, format!("the batch {} was ended", batch.id)));
@@ -106,7 +117,7 @@ impl Context {
             },
         };
         self.record(&load, &batch, counts).await?;
-        Ok(LoadOutput { statement: batch.id, is_loaded: true })
+        Ok(LoadOutput { statement: batch.id, is_loaded: true, pause_seconds: 0 })
     }
 
     /// The batch that an earlier answer named, unless that has failed in a way that may pass; else that of the load.

@@ -7,11 +7,13 @@
 //! - [`guards`]: queries that fail a batch if something is not as it must be. Pure.
 //! - [`sums`]: what Redshift adds up of a column, to be compared with what was read. Pure.
 //! - [`outcome`]: what the end of a batch means. Pure.
+//! - [`pauses`]: when to ask again. Pure.
 //! - [`submission`]: a batch is submitted once, also when answers are lost.
 
 pub mod batch;
 pub mod guards;
 pub mod handler;
 pub mod outcome;
+pub mod pauses;
 pub mod submission;
 pub mod sums;

@@ -8,18 +8,23 @@ use redshift::text::{literal, on_one_line};
 use redshift::warehouse::Warehouse;
 use sluice::contract::mysql_to_redshift::PlannedWindow;
 use sluice::{Error, Kind, Result};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// A database of Redshift, and how long its answers may take.
+/// A database of Redshift, and until when it may answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Catalogue<'a> {
     /// Where it is.
     pub warehouse: &'a Warehouse,
-    /// How long a statement may take.
-    pub time_left: Duration,
+    /// Until when all statements together may take.
+    pub deadline: Instant,
 }
 
 impl Catalogue<'_> {
+    /// How long the next statement may take.
+    fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
     /// The columns of a table, in their order; none if it is not there, or may not be seen.
     ///
     /// # Errors
@@ -34,7 +39,7 @@ impl Catalogue<'_> {
             literal(&schema.to_lowercase()),
             literal(&table.to_lowercase())
         );
-        let rows = self.warehouse.run("look up the target's columns", &[query], self.time_left).await?;
+        let rows = self.warehouse.run("look up the target's columns", &[query], self.time_left()).await?;
         rows.into_iter().map(column).collect()
     }
 
@@ -48,7 +53,7 @@ impl Catalogue<'_> {
              where table_schema = 'sluice' and table_name in ('loads', {})",
             literal(&bookkeeping::lock_name(job))
         );
-        let rows = self.warehouse.run("look up the table of loads", &[query], self.time_left).await?;
+        let rows = self.warehouse.run("look up the table of loads", &[query], self.time_left()).await?;
         Ok(rows.len() == 2)
     }
 
@@ -57,7 +62,7 @@ impl Catalogue<'_> {
     /// # Errors
     /// `Misconfigured`, with the statements that an administrator runs instead, if it may not be done.
     pub async fn create(&self, what: &str, statements: &[String]) -> Result<()> {
-        match self.warehouse.run(what, statements, self.time_left).await {
+        match self.warehouse.run(what, statements, self.time_left()).await {
             Err(error) if error.kind() == Kind::Misconfigured => {
                 let statements: Vec<_> = statements.iter().map(|text| on_one_line(text)).collect();
                 Err(Error::new(
@@ -84,7 +89,7 @@ impl Catalogue<'_> {
             literal(target)
         );
         let mut loaded = Loaded::default();
-        for row in self.warehouse.run("look up what is loaded", &[query], self.time_left).await? {
+        for row in self.warehouse.run("look up what is loaded", &[query], self.time_left()).await? {
             match row.as_slice() {
                 [Some(from), Some(to), _] => loaded.windows.push([from.clone(), to.clone()]),
                 [None, None, Some(at)] => {
@@ -119,7 +124,7 @@ impl Catalogue<'_> {
             literal(target),
             ways.collect::<String>()
         );
-        let rows = self.warehouse.run("look up the newest loads", &[query], self.time_left).await?;
+        let rows = self.warehouse.run("look up the newest loads", &[query], self.time_left()).await?;
         rows.into_iter().map(load).collect()
     }
 }

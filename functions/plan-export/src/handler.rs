@@ -21,11 +21,14 @@ use sluice::env::Env;
 use sluice::store::Store;
 use sluice::{Error, Kind, Result, aws};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 /// How long before Lambda's deadline a question to Redshift is given up.
 const DEADLINE_MARGIN: Duration = Duration::from_secs(40);
+
+/// How long before the deadline the call is given up, whatever it waits for.
+const GIVEN_UP: Duration = Duration::from_secs(10);
 
 /// What one function instance keeps.
 pub struct Context {
@@ -84,7 +87,8 @@ pub enum Output {
 pub async fn handle(context: Arc<Context>, invocation: Invocation, event: PlanExportEvent) -> Result<Output> {
     match event {
         PlanExportEvent::Plan(input) => {
-            plan(&context, &invocation, &input).await.map(|output| Output::Plan(Box::new(output)))
+            let planned = invocation.within(GIVEN_UP, "Redshift", plan(&context, &invocation, &input)).await;
+            planned.map(|output| Output::Plan(Box::new(output)))
         }
         PlanExportEvent::Prepare(input) => Ok(Output::Prepare(prepare(&context.users, &input))),
     }
@@ -102,8 +106,8 @@ pub async fn plan(context: &Context, invocation: &Invocation, input: &PlanExport
     let spec = input.parts.spec(&execution.job)?;
     let mode = mode(&spec, &trigger.range)?;
     let table: SourceTable = context.store.read_json(&input.table).await?;
-    let time_left = invocation.time_left(DEADLINE_MARGIN).max(Duration::from_secs(1));
-    let catalogue = Catalogue { warehouse: &context.warehouse, time_left };
+    let deadline = Instant::now() + invocation.time_left(DEADLINE_MARGIN);
+    let catalogue = Catalogue { warehouse: &context.warehouse, deadline };
     if let (Range::Named(named), Some(windows)) = (&trigger.range, &spec.windows) {
         return explained(&catalogue, execution, &spec, (windows, &table), named).await;
     }
@@ -131,7 +135,7 @@ pub async fn plan(context: &Context, invocation: &Invocation, input: &PlanExport
             chosen
         }
     };
-    let plan = planned(execution, &spec, mode, &mapping, chosen.windows);
+    let plan = planned(execution, &spec, (mode, &table), &mapping, chosen.windows);
     let mut output = output(&spec, &table, mapping, &plan, chosen.left, trigger.purpose);
     for warning in &output.warnings {
         warn!("{warning}");
@@ -170,7 +174,9 @@ async fn explained(
 ) -> Result<PlanExportOutput> {
     let grid = Grid::new(windows, cursor(table, &windows.cursor))?;
     let around: Vec<PlannedWindow> = named.iter().filter_map(|moment| grid.around(moment)).collect();
-    let loads = match catalogue.is_prepared(&execution.job).await? {
+    // What is recorded of a table that is gone says nothing of the next one.
+    let is_there = !catalogue.columns(&spec.target.schema, &spec.target.table).await?.is_empty();
+    let loads = match is_there && catalogue.is_prepared(&execution.job).await? {
         true => catalogue.newest(&execution.job, &spec.target_name(), &around.iter().collect::<Vec<_>>()).await?,
         false => Vec::new(),
     };
@@ -194,8 +200,8 @@ fn mode(spec: &Spec, range: &Range) -> Result<Mode> {
     }
 }
 
-/// The mapping of the columns, and whether the tables of loads are there; both tables are made if they are missing and
-/// may be.
+/// The mapping of the columns, and whether loads of this target may be recorded; both tables are made if they are
+/// missing and may be.
 async fn ready(
     catalogue: &Catalogue<'_>,
     execution: &Execution,
@@ -217,7 +223,7 @@ async fn ready(
     }
     let mapping = mapping::matched(spec, table, &target).map_err(problems)?;
     if purpose == LoadPurpose::DryRun {
-        return Ok((mapping, is_prepared));
+        return Ok((mapping, is_prepared && missing.is_none()));
     }
     if !is_prepared {
         let made = catalogue.create("make the table of loads", &bookkeeping::statements(&execution.job)).await;
@@ -229,9 +235,12 @@ async fn ready(
     }
     if let Some(statement) = missing {
         let schema = format!("create schema if not exists {}", redshift::text::quoted(&spec.target.schema));
+        // A table of this name that is gone took its rows with it. In the transaction that makes the new one, so no
+        // run ever sees this one with records of that one; if a twin has made it, that fails as a whole.
+        let forget = bookkeeping::forget(&execution.job, &spec.target_name());
         let statements = match spec.target.schema.as_str() {
-            "public" => vec![statement],
-            _ => vec![schema, statement],
+            "public" => vec![statement, forget],
+            _ => vec![schema, statement, forget],
         };
         if let Err(error) = catalogue.create("make the target", &statements).await {
             let found = catalogue.columns(&spec.target.schema, &spec.target.table).await?;
@@ -262,19 +271,28 @@ fn now(execution: &Execution, range: &Range) -> Result<Timestamp> {
     text.parse().map_err(|error| Error::caused(Kind::InvalidEvent, "when the execution was to start", error))
 }
 
-fn planned(execution: &Execution, spec: &Spec, mode: Mode, mapping: &Mapping, windows: Vec<PlannedWindow>) -> Plan {
+fn planned(
+    execution: &Execution,
+    spec: &Spec,
+    (mode, table): (Mode, &SourceTable),
+    mapping: &Mapping,
+    windows: Vec<PlannedWindow>,
+) -> Plan {
     // Of the run's own, so that no text that people keep is likely to be it; letters and digits only, which mean
     // nothing else in CSV, in SQL or to COPY.
     let digest = Sha256::digest(execution.id.as_bytes());
     let marker = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>();
+    let cursor = spec.windows.as_ref().filter(|_| mode != Mode::Replace).map(|windows| windows.cursor.clone());
+    let order: Vec<String> = spec.target.key.iter().chain(&cursor).cloned().collect();
     Plan {
         source: [spec.source.schema.clone(), spec.source.table.clone()],
         target: [spec.target.schema.to_lowercase(), spec.target.table.to_lowercase()],
         mode,
         columns: mapping.columns.clone(),
         key: spec.target.key.clone(),
+        is_order_unique: table.is_unique(&order),
         version: spec.target.version.clone(),
-        cursor: spec.windows.as_ref().filter(|_| mode != Mode::Replace).map(|windows| windows.cursor.clone()),
+        cursor,
         null_marker: format!("null{marker}"),
         max_shrink_percent: spec.target.max_shrink_percent,
         policies: Policies { zero_dates: spec.source.zero_dates, too_long: spec.source.too_long, nul: spec.source.nul },
@@ -301,6 +319,13 @@ fn output(
     if plan.cursor.is_some() && table.rows_without_window > 0 {
         let (name, rows) = (spec.source_name(), table.rows_without_window);
         warnings.push(format!("{rows} rows of {name} have no cursor, so they belong to no window and are not loaded"));
+    }
+    if !plan.key.is_empty() && !plan.is_order_unique {
+        let (name, key) = (spec.source_name(), plan.key.join(", "));
+        warnings.push(format!(
+            "no unique index of {name} is one of the key, {key}: what one call cannot read ends the run, and so does a key \
+             that comes twice"
+        ));
     }
     if plan.mode == Mode::Upsert {
         warnings.push("upsert does not see rows that are no longer in MySQL".to_owned());

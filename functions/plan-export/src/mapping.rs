@@ -50,7 +50,7 @@ pub fn derived(spec: &Spec, table: &SourceTable) -> Result<(Vec<TargetColumn>, S
     let order =
         spec.windows.as_ref().map(|windows| format!(" sortkey ({})", text::quoted(&windows.cursor.to_lowercase())));
     let statement = format!(
-        "create table if not exists {} ({}){}{}",
+        "create table {} ({}){}{}",
         text::table(&spec.target.schema, &spec.target.table),
         lines.join(", "),
         distribution.unwrap_or_default(),
@@ -190,13 +190,13 @@ mod tests {
             column("created_at", "timestamp", true),
             column("score", "smallint", true),
         ];
-        SourceTable { columns, rows_estimated: None, indexed: Vec::new(), rows_without_window: 0 }
+        SourceTable { columns, rows_estimated: None, indexed: Vec::new(), unique: Vec::new(), rows_without_window: 0 }
     }
 
     #[test]
     fn a_table_that_is_made_is_one_that_fits() {
         let (columns, statement) = derived(&spec(|_| ()), &nps()).unwrap();
-        let expected = "create table if not exists \"public\".\"nps\" (\"id\" integer not null, \"created_at\" timestamp, \
+        let expected = "create table \"public\".\"nps\" (\"id\" integer not null, \"created_at\" timestamp, \
                         \"score\" smallint, primary key (\"id\")) distkey (\"id\") sortkey (\"created_at\")";
         assert_eq!(statement, expected);
         let mapping = matched(&spec(|_| ()), &nps(), &columns).unwrap();

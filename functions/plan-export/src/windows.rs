@@ -5,8 +5,8 @@
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
-use sluice::contract::copy_table::{CatchUp, MAX_WINDOWS, Moment, Unit, Window};
-use sluice::contract::mysql_to_redshift::{Past, PlannedWindow, Range, Windows};
+use sluice::contract::copy_table::{CatchUp, Moment, Unit, Window};
+use sluice::contract::mysql_to_redshift::{MAX_WINDOWS, Past, PlannedWindow, Range, Windows};
 use sluice::{Error, Kind, Result};
 
 /// What a cursor's values are.
@@ -206,7 +206,11 @@ impl Grid {
                     let last = self.boundary(complete).map_or_else(|| "none".to_owned(), |end| end.to_string());
                     Some(format!("not all of these windows are over: the last one that is ends at {last}"))
                 } else if count > most && !only_missing {
-                    Some(format!("these are {count} windows, and an execution has {most} at most: start several"))
+                    let middle = self.boundary(from + most).map_or_else(String::new, |middle| middle.to_string());
+                    Some(format!(
+                        "these are {count} windows, and an execution has {most} at most: start several, of which the first \
+                         ends at {middle} and the next one begins there; or send only_missing, again and again"
+                    ))
                 } else {
                     None
                 };
@@ -345,7 +349,16 @@ mod tests {
         let minutes = spec(json!({"window": "1 minute"}));
         let input = json!({"from": "2018-07-01", "to": "2018-07-02"});
         let error = chosen(&minutes, Cursor::Timestamp, input, "2018-08-01T12:00:00Z", &Loaded::default()).unwrap_err();
-        assert!(error.to_string().contains("1440 windows"), "{error}");
+        let expected = "these are 1440 windows, and an execution has 366 at most: start several, of which the first ends at \
+                        2018-07-01T06:06:00Z";
+        assert!(error.to_string().contains(expected), "{error}");
+        // A year is one run, and so is a beginning of what is missing.
+        let now = "2020-08-01T12:00:00Z";
+        let year = json!({"from": "2018-07-01", "to": "2019-07-01"});
+        assert_eq!(chosen(&windows, Cursor::Timestamp, year, now, &Loaded::default()).unwrap().0.len(), 365);
+        let input = json!({"from": "2018-07-01", "to": "2018-07-02", "only_missing": true});
+        let (found, left) = chosen(&minutes, Cursor::Timestamp, input, now, &Loaded::default()).unwrap();
+        assert_eq!((found.len(), left), (366, 1_440 - 366));
     }
 
     #[test]

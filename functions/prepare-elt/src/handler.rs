@@ -15,7 +15,7 @@ use sluice::time::format_time;
 use sluice::{Error, Kind, Result, aws};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tracing::info;
 
 /// What one function instance keeps.
@@ -51,14 +51,20 @@ pub(crate) enum Output {
     Release(ReleaseOutput),
 }
 
+/// How long before Lambda's deadline a call is given up, so that its error reaches the state machine.
+const DEADLINE_MARGIN: Duration = Duration::from_secs(5);
+
 /// Answers the states `CheckCatalog`, `CreateDatabase`, `CreateSourceTables`, `Release` and `ReleaseAfterFailure`.
-pub(crate) async fn handle(context: Arc<Context>, _: Invocation, input: PrepareEltInput) -> Result<Output> {
-    match input {
-        PrepareEltInput::Check(input) => check(&context, &input).await.map(Output::Check),
-        PrepareEltInput::CreateDatabase(input) => create_database(&context, &input).await.map(Output::Database),
-        PrepareEltInput::CreateSources(input) => create_sources(&context, &input).await.map(Output::Sources),
-        PrepareEltInput::Release(input) => release(&context, &input).await.map(Output::Release),
-    }
+pub(crate) async fn handle(context: Arc<Context>, invocation: Invocation, input: PrepareEltInput) -> Result<Output> {
+    let work = async {
+        match &input {
+            PrepareEltInput::Check(input) => check(&context, input).await.map(Output::Check),
+            PrepareEltInput::CreateDatabase(input) => create_database(&context, input).await.map(Output::Database),
+            PrepareEltInput::CreateSources(input) => create_sources(&context, input).await.map(Output::Sources),
+            PrepareEltInput::Release(input) => release(&context, input).await.map(Output::Release),
+        }
+    };
+    invocation.within(DEADLINE_MARGIN, "S3 and Glue", work).await
 }
 
 async fn check(context: &Context, input: &CheckInput) -> Result<CheckOutput> {

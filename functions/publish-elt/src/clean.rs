@@ -17,11 +17,27 @@ use tracing::info;
 /// How many objects one request deletes at most (Amazon S3 API, `DeleteObjects`).
 const MAX_KEYS: usize = 1_000;
 
-/// Cleans up for all targets of a job, and after the run itself, if it has the job's lock.
+/// Whether files that nobody published are deleted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sweeps {
+    /// All of them that are old enough.
+    Unpublished,
+    /// None: the next good run does it.
+    Nothing,
+}
+
+/// Cleans up for all targets of a job, and after the run itself, if it has the job's lock. Files that nobody published
+/// are swept after a run that has published all its targets; after one that failed, a function may still be publishing
+/// another target.
 ///
 /// # Errors
 /// As [`Error::aws`].
-pub(crate) async fn clean(context: &Context, execution: &Execution, spec: &Spec) -> Result<CleanOutput> {
+pub(crate) async fn clean(
+    context: &Context,
+    execution: &Execution,
+    spec: &Spec,
+    sweeps: Sweeps,
+) -> Result<CleanOutput> {
     if !lock::is_of(&context.store, execution).await? {
         // Another run is at work on the same tables.
         return Ok(CleanOutput::default());
@@ -31,7 +47,7 @@ pub(crate) async fn clean(context: &Context, execution: &Execution, spec: &Spec)
         drop_definition(context, &spec.database, &name).await?;
         output.tables_dropped += 1;
     }
-    for target in &spec.targets {
+    for target in spec.targets.iter().filter(|_| sweeps == Sweeps::Unpublished) {
         output.objects_deleted += sweep(context, execution, spec, target).await?;
     }
     // Results of a run that failed: they were to be copied, or were counts.

@@ -1,6 +1,6 @@
 //! The edge: a target, the end of a run, or the end of one that failed.
 
-use crate::clean::clean;
+use crate::clean::{Sweeps, clean};
 use crate::context::Context;
 use crate::publish::Publication;
 use aws_sdk_s3::primitives::DateTime;
@@ -13,7 +13,7 @@ use sluice::contract::keys;
 use sluice::edge::Invocation;
 use sluice::time::format_time;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tracing::{info, warn};
 
 /// The answer to a state.
@@ -26,13 +26,20 @@ pub(crate) enum Output {
     Clean(CleanOutput),
 }
 
+/// How long before Lambda's deadline a call is given up, so that its error reaches the state machine. A copy that S3
+/// goes on with is one request, which holds or does not.
+const DEADLINE_MARGIN: Duration = Duration::from_secs(5);
+
 /// Answers the states `Publish`, `CleanUp` and `CleanUpAfterFailure`.
 pub(crate) async fn handle(context: Arc<Context>, invocation: Invocation, input: PublishEltInput) -> Result<Output> {
-    match input {
-        PublishEltInput::Publish(input) => publish(&context, &invocation, &input).await.map(Output::Publish),
-        PublishEltInput::Conclude(input) => conclude(&context, &input).await.map(Output::Clean),
-        PublishEltInput::Clean(input) => clean_up(&context, &input).await.map(Output::Clean),
-    }
+    let work = async {
+        match &input {
+            PublishEltInput::Publish(input) => publish(&context, &invocation, input).await.map(Output::Publish),
+            PublishEltInput::Conclude(input) => conclude(&context, &invocation, input).await.map(Output::Clean),
+            PublishEltInput::Clean(input) => clean_up(&context, input).await.map(Output::Clean),
+        }
+    };
+    invocation.within(DEADLINE_MARGIN, "S3 and Glue", work).await
 }
 
 async fn publish(context: &Context, invocation: &Invocation, input: &PublishInput) -> Result<Published> {
@@ -50,7 +57,7 @@ async fn publish(context: &Context, invocation: &Invocation, input: &PublishInpu
 }
 
 /// Writes the run down. What cannot be cleaned up the next run cleans up, so that fails nothing.
-async fn conclude(context: &Context, input: &ConcludeInput) -> Result<CleanOutput> {
+async fn conclude(context: &Context, invocation: &Invocation, input: &ConcludeInput) -> Result<CleanOutput> {
     let execution = &input.execution;
     let run = EltRun {
         execution: execution.id.clone(),
@@ -62,7 +69,8 @@ async fn conclude(context: &Context, input: &ConcludeInput) -> Result<CleanOutpu
     };
     context.store.write_json(&keys::elt_run(execution), &run).await?;
     let spec = input.parts.spec(&execution.job)?;
-    Ok(clean(context, execution, &spec).await.unwrap_or_else(|problem| {
+    let cleaned = clean(context, execution, &spec, Sweeps::Unpublished);
+    Ok(invocation.within(2 * DEADLINE_MARGIN, "S3 and Glue", cleaned).await.unwrap_or_else(|problem| {
         warn!(error.kind = %problem.kind(), "left to the next run to clean up: {problem}");
         CleanOutput::default()
     }))
@@ -70,5 +78,5 @@ async fn conclude(context: &Context, input: &ConcludeInput) -> Result<CleanOutpu
 
 async fn clean_up(context: &Context, input: &CatalogInput) -> Result<CleanOutput> {
     let spec = input.parts.spec(&input.execution.job)?;
-    clean(context, &input.execution, &spec).await
+    clean(context, &input.execution, &spec, Sweeps::Nothing).await
 }

@@ -8,6 +8,7 @@ use sluice::contract::athena_elt::{RunInput, RunOutput, RunQueryInput, Step, Sto
 use sluice::edge::Invocation;
 use sluice::{Error, Kind, Result};
 use std::sync::Arc;
+use std::time::Duration;
 use tracing::info;
 
 /// The answer to a state, or to the rule on runs that ended badly.
@@ -20,16 +21,23 @@ pub(crate) enum Output {
     Stop(StopOutput),
 }
 
+/// How long before Lambda's deadline a call is given up, so that its error reaches the state machine. The query that it
+/// has started the next one finds.
+const DEADLINE_MARGIN: Duration = Duration::from_secs(5);
+
 /// Answers the states `BuildTable`, `ExportFile` and `VerifyTable`, and the rule on runs that ended badly.
-pub(crate) async fn handle(context: Arc<Context>, _: Invocation, input: RunQueryInput) -> Result<Output> {
-    match input {
-        RunQueryInput::Run(input) => run(&context, &input).await.map(Output::Run),
-        RunQueryInput::Stop(input) => {
-            let stopped = stop::stop(&context.athena, &context.workgroup, &input.execution.id).await?;
-            info!(queries.stopped = stopped.len(), "queries of an ended run stopped");
-            Ok(Output::Stop(StopOutput { stopped }))
+pub(crate) async fn handle(context: Arc<Context>, invocation: Invocation, input: RunQueryInput) -> Result<Output> {
+    let work = async {
+        match &input {
+            RunQueryInput::Run(input) => run(&context, input).await.map(Output::Run),
+            RunQueryInput::Stop(input) => {
+                let stopped = stop::stop(&context.athena, &context.workgroup, &input.execution.id).await?;
+                info!(queries.stopped = stopped.len(), "queries of an ended run stopped");
+                Ok(Output::Stop(StopOutput { stopped }))
+            }
         }
-    }
+    };
+    invocation.within(DEADLINE_MARGIN, "Athena", work).await
 }
 
 async fn run(context: &Context, input: &RunInput) -> Result<RunOutput> {

@@ -32,44 +32,87 @@ pub(crate) fn build(spec: &Spec, target: &Target, staging: &str) -> String {
 /// the types that the file has, and its names.
 fn typed_sources(database: &str, sources: &BTreeMap<String, Source>) -> String {
     let each = sources.iter().map(|(name, source)| {
-        let (columns, only): (Vec<String>, _) = match source.format {
-            Format::Csv => {
-                let columns = source.columns.iter().map(|column| typed(&column.name, &column.kind));
-                (columns.collect(), format!("\n  WHERE {}", is_whole(source)))
-            }
+        let table = format!("{}.{}", quoted(database), quoted(name));
+        let select = match source.format {
+            Format::Csv => of_csv(source, &table),
             Format::Parquet => {
                 let columns = source.columns.iter();
                 let columns = columns.map(|it| format!("{} AS {}", quoted(&it.stored_name()), quoted(&it.name)));
-                (columns.collect(), String::new())
+                format!("  SELECT {}\n  FROM {table}", columns.collect::<Vec<_>>().join(",\n    "))
             }
         };
-        let (columns, table) = (columns.join(",\n    "), quoted(name));
-        format!("{table} AS (\n  SELECT {columns}\n  FROM {}.{table}{only}\n)", quoted(database))
+        format!("{} AS (\n{select}\n)", quoted(name))
     });
     each.collect::<Vec<_>>().join(",\n")
 }
 
-/// A text as what the spec says that it is; an empty one is NULL. One that it cannot be fails the query, with the file
-/// and the column in the error, and without the text.
-fn typed(name: &str, kind: &str) -> String {
-    let column = quoted(name);
-    if kind == "varchar" {
-        return column;
-    }
+/// The verdict on a line.
+const LINE: &str = "\"sluice_line\"";
+
+/// The lines of CSV files, typed. Each column hangs on the verdict on its line, and so does the line: whatever a SELECT
+/// filters by, and however few columns it reads, no line is left out that was not judged.
+fn of_csv(source: &Source, table: &str) -> String {
+    let columns = source.columns.iter().map(|column| {
+        let name = quoted(&column.name);
+        format!("CASE WHEN {LINE} THEN {} END AS {name}", typed(&name, &column.kind))
+    });
+    let texts = source.columns.iter().map(|column| quoted(&column.name));
     format!(
-        "coalesce(TRY_CAST(NULLIF({column}, '') AS {kind}), \
-         CASE WHEN {column} <> '' THEN CAST({} AS {kind}) END) AS {column}",
-        complaint(&format!("in the column {name} stands what is no {kind}"))
+        "  SELECT {}\n  FROM (\n    SELECT {},\n    {} AS {LINE}\n    FROM {table}\n  )\n  WHERE {LINE}",
+        columns.collect::<Vec<_>>().join(",\n    "),
+        texts.collect::<Vec<_>>().join(", "),
+        is_whole(source)
     )
 }
 
-/// Holds for a line that has a field for every column and no more; fails for any other. The serde makes NULL of fields
-/// that are missing, also where a line break within quotation marks tears a record in two, and of an empty one it does
-/// not.
+/// A text as what the spec says that it is; an empty one is NULL. One that it cannot be is in no line: see [`is_whole`].
+fn typed(column: &str, kind: &str) -> String {
+    match kind {
+        "varchar" => column.to_owned(),
+        _ => format!("TRY_CAST(NULLIF({column}, '') AS {kind})"),
+    }
+}
+
+/// Holds for a line that has a field for every column and no more, and whose texts are what the columns are; fails for
+/// any other, with the file and the column in the error, and without the text.
+///
+/// The serde makes NULL of fields that are missing, also where a line break within quotation marks tears a record in
+/// two, and of an empty one it does not.
 fn is_whole(source: &Source) -> String {
     let last = source.columns.last().map_or_else(|| quoted(REST), |column| quoted(&column.name));
-    let complaint = complaint("a line is empty, torn, or has another number of fields than there are columns");
-    format!("CASE WHEN {last} IS NULL OR {} IS NOT NULL THEN CAST({complaint} AS boolean) ELSE true END", quoted(REST))
+    let torn = complaint("a line is empty, torn, or has another number of fields than there are columns");
+    let torn = format!("{last} IS NULL OR {} IS NOT NULL THEN CAST({torn} AS boolean)", quoted(REST));
+    let kinds = source.columns.iter().filter(|column| column.kind != "varchar").map(|column| {
+        let what = complaint(&format!("in the column {} stands what is no {}", column.name, column.kind));
+        format!("{} THEN CAST({what} AS boolean)", is_none_of(&quoted(&column.name), &column.kind))
+    });
+    let cases: String = [torn].into_iter().chain(kinds).map(|case| format!("\n      WHEN {case}")).collect();
+    format!("CASE{cases}\n      ELSE true END")
+}
+
+/// That a text is none of a type. A cast alone would round decimals and times that have more places than the type, and
+/// take a time for a date. Without question marks: those of a statement are its parameters.
+fn is_none_of(column: &str, kind: &str) -> String {
+    let is_none = format!("TRY_CAST({column} AS {kind}) IS NULL");
+    let form = match kind {
+        "date" => Some(DATE.to_owned()),
+        "timestamp" => {
+            Some(format!("{DATE}( [0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]{{1,3}}0*){{0,1}}){{0,1}}){{0,1}}"))
+        }
+        _ => scale(kind).map(|scale| format!("[+-]{{0,1}}[0-9]*([.][0-9]{{0,{scale}}}0*){{0,1}}")),
+    };
+    match form {
+        None => format!("{column} <> '' AND {is_none}"),
+        Some(form) => format!("{column} <> '' AND ({is_none} OR NOT regexp_like({column}, '^{form}$'))"),
+    }
+}
+
+/// The form of a day.
+const DATE: &str = "[0-9]{4}-[0-9]{2}-[0-9]{2}";
+
+/// How many places behind the point a decimal has, and `None` for any other type.
+fn scale(kind: &str) -> Option<u32> {
+    kind.strip_prefix("decimal(")?.strip_suffix(')')?.split_once(',')?.1.trim().parse().ok()
 }
 
 /// Where a complaint of ours begins in the reason of a query that failed.
@@ -150,15 +193,37 @@ mod tests {
         let sql = build(&spec, &spec.targets[0], "t__0123456789ab_0");
         let expected = r#"CREATE TABLE "lake"."t__0123456789ab_0" WITH (format = 'PARQUET') AS
 WITH "movies" AS (
-  SELECT coalesce(TRY_CAST(NULLIF("id", '') AS bigint), CASE WHEN "id" <> '' THEN CAST('sluice: in the column id stands what is no bigint: ' || "$path" AS bigint) END) AS "id",
-    "title"
-  FROM "lake"."movies"
-  WHERE CASE WHEN "title" IS NULL OR "sluice_rest" IS NOT NULL THEN CAST('sluice: a line is empty, torn, or has another number of fields than there are columns: ' || "$path" AS boolean) ELSE true END
+  SELECT CASE WHEN "sluice_line" THEN TRY_CAST(NULLIF("id", '') AS bigint) END AS "id",
+    CASE WHEN "sluice_line" THEN "title" END AS "title"
+  FROM (
+    SELECT "id", "title",
+    CASE
+      WHEN "title" IS NULL OR "sluice_rest" IS NOT NULL THEN CAST('sluice: a line is empty, torn, or has another number of fields than there are columns: ' || "$path" AS boolean)
+      WHEN "id" <> '' AND TRY_CAST("id" AS bigint) IS NULL THEN CAST('sluice: in the column id stands what is no bigint: ' || "$path" AS boolean)
+      ELSE true END AS "sluice_line"
+    FROM "lake"."movies"
+  )
+  WHERE "sluice_line"
 )
 SELECT * FROM (
 SELECT title FROM movies WHERE title = ?
 )"#;
         assert_eq!(sql, expected);
+    }
+
+    #[test]
+    fn what_a_cast_would_round_is_none_of_the_type() {
+        for (kind, form) in [
+            ("decimal(4,2)", "[+-]{0,1}[0-9]*([.][0-9]{0,2}0*){0,1}"),
+            ("decimal(12, 0)", "[+-]{0,1}[0-9]*([.][0-9]{0,0}0*){0,1}"),
+            ("date", "[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+            ("timestamp", "[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,3}0*){0,1}){0,1}){0,1}"),
+        ] {
+            let expected =
+                format!(r#""c" <> '' AND (TRY_CAST("c" AS {kind}) IS NULL OR NOT regexp_like("c", '^{form}$'))"#);
+            assert_eq!(is_none_of("\"c\"", kind), expected);
+        }
+        assert_eq!(is_none_of("c", "double"), "c <> '' AND TRY_CAST(c AS double) IS NULL");
     }
 
     #[test]

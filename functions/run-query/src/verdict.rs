@@ -36,7 +36,7 @@ const TRANSIENT: [&str; 6] = [
 ];
 
 /// Names of errors that data cause (Trino, `StandardErrorCode` and `HiveErrorCode`). Their texts may hold a value.
-const OF_DATA: [&str; 8] = [
+const OF_DATA: [&str; 11] = [
     "INVALID_CAST_ARGUMENT",
     "INVALID_FUNCTION_ARGUMENT",
     "HIVE_BAD_DATA",
@@ -45,7 +45,13 @@ const OF_DATA: [&str; 8] = [
     "HIVE_FILE_NOT_FOUND",
     "NUMERIC_VALUE_OUT_OF_RANGE",
     "DIVISION_BY_ZERO",
+    "JSON_INPUT_CONVERSION_ERROR",
+    "JSON_OUTPUT_CONVERSION_ERROR",
+    "PATH_EVALUATION_ERROR",
 ];
+
+/// The name of an error that may have any cause, a value among them.
+const INTERNAL: &str = "GENERIC_INTERNAL_ERROR";
 
 /// Names of errors by which an earlier query of the same attempt shows, whose token Athena has forgotten.
 const LEFT_BEHIND: [&str; 2] = ["TABLE_ALREADY_EXISTS", "HIVE_PATH_ALREADY_EXISTS"];
@@ -94,8 +100,18 @@ fn complaint(reason: &str) -> Option<&str> {
     Some(&rest[..rest.rfind(['\'', '"']).unwrap_or(rest.len())])
 }
 
-/// The reason, but for what stands in quotation marks: that may be a value.
+/// What may be told of a reason. Of one that data have caused it is the error's name alone: its text names a value in
+/// quotation marks or without any. What Hive says of a file names the file. Of others it is all but what stands in
+/// quotation marks.
 fn without_values(reason: &str) -> String {
+    let name = OF_DATA.iter().chain([&INTERNAL]).find(|name| reason.starts_with(**name));
+    if let Some(name) = name {
+        let file = reason.split_whitespace().find(|word| word.starts_with("s3://"));
+        let file =
+            file.filter(|_| name.starts_with("HIVE_")).map(|file| file.trim_end_matches(['.', ',', ':', ';', ')']));
+        let file = file.map_or_else(String::new, |file| format!(" ({file})"));
+        return format!("{name}{file}; its text may hold a value, and stands with the query in Athena");
+    }
     match (reason.find(['\'', '"']), reason.rfind(['\'', '"'])) {
         (Some(first), Some(last)) if first < last => format!("{}...{}", &reason[..=first], &reason[last..]),
         _ => reason.to_owned(),
@@ -113,13 +129,11 @@ mod tests {
 
     #[test]
     fn what_may_pass_is_tried_again() {
-        for reason in [
-            "Query exhausted resources at this scale factor",
-            "GENERIC_INTERNAL_ERROR: x",
-            "Please reduce your request rate",
-        ] {
+        for reason in ["Query exhausted resources at this scale factor", "Please reduce your request rate"] {
             assert_eq!(failed(reason, 2, false), Again(reason.to_owned()));
         }
+        assert!(matches!(failed("GENERIC_INTERNAL_ERROR: Value 4711 exceeds MAX_BYTE", 2, false),
+            Again(text) if text.starts_with("GENERIC_INTERNAL_ERROR;") && !text.contains("4711")));
         assert_eq!(failed("whatever", 1, false), Again("whatever".to_owned()));
         assert_eq!(failed("whatever", 3, true), Again("whatever".to_owned()));
         assert!(matches!(failed("TABLE_ALREADY_EXISTS: line 1:1: Table 'a.b' already exists", 2, false), Again(_)));
@@ -137,11 +151,21 @@ mod tests {
             let of_ours = format!("INVALID_CAST_ARGUMENT: Cannot cast 'sluice: {told}{behind}");
             assert_eq!(failed(&of_ours, 2, false), Failed(Kind::InvalidSource, told));
         }
-        let foreign = "INVALID_CAST_ARGUMENT: Cannot cast 'it's secret' to INTEGER";
-        let told = "INVALID_CAST_ARGUMENT: Cannot cast '...' to INTEGER";
-        assert_eq!(failed(foreign, 2, false), Failed(Kind::InvalidSource, told.to_owned()));
-        assert!(matches!(failed("HIVE_BAD_DATA: Error reading field value: For input string: \"secret\"", 2, false),
-            Failed(Kind::InvalidSource, text) if !text.contains("secret")));
+        for reason in [
+            "INVALID_CAST_ARGUMENT: Cannot cast 'it's secret' to INTEGER",
+            "INVALID_CAST_ARGUMENT: Value cannot be cast to date: secret",
+            "INVALID_CAST_ARGUMENT: Value cannot be cast to timestamp: 10:00: secret",
+            "NUMERIC_VALUE_OUT_OF_RANGE: bigint addition overflow: secret + 1",
+            "INVALID_FUNCTION_ARGUMENT: Invalid format: \"secret\"",
+            "HIVE_BAD_DATA: Error reading field value: For input string: \"secret\"",
+            "HIVE_BAD_DATA: Malformed Parquet file. Field rating's type INT64 in s3://b/in/r.parquet: secret",
+            "JSON_INPUT_CONVERSION_ERROR: conversion to JSON failed: secret",
+        ] {
+            let Failed(Kind::InvalidSource, told) = failed(reason, 2, false) else { panic!("{reason}") };
+            let (name, _) = reason.split_once(':').unwrap();
+            assert!(told.starts_with(name) && !told.contains("secret"), "{told}");
+            assert_eq!(told.contains(" (s3://b/in/r.parquet)"), reason.contains("s3://"), "{told}");
+        }
     }
 
     #[test]

@@ -61,6 +61,7 @@ pub fn jobs(root: &Value, text: &str) -> Result<Vec<Job>, BoxError> {
             problems.push(format!("template.yaml: {}: there are two jobs called {}", job.id, job.name));
         }
     }
+    problems.extend(double_targets(root, &found));
     let after: BTreeMap<&str, &str> =
         found.iter().filter_map(|job| Some((job.name.as_str(), job.after.as_deref()?))).collect();
     for (job, first) in &after {
@@ -73,6 +74,24 @@ pub fn jobs(root: &Value, text: &str) -> Result<Vec<Job>, BoxError> {
         }
     }
     if problems.is_empty() { Ok(found) } else { Err(problems.join("\n").into()) }
+}
+
+/// A problem for each job that loads the same table of Redshift as another one: locks and records are a job's own, so
+/// neither would wait for the other one, nor see what it has loaded.
+fn double_targets(root: &Value, jobs: &[Job]) -> Vec<String> {
+    let mut seen: BTreeMap<(String, String), &str> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for job in jobs {
+        let Kind::MysqlToRedshift(spec) = &job.kind else { continue };
+        let parameters = &root["Resources"][&job.id]["Properties"]["Parameters"];
+        let place = ["RedshiftWorkgroup", "RedshiftCluster", "RedshiftDatabase"].map(|name| &parameters[name]);
+        let target = spec.target_name();
+        if let Some(other) = seen.insert((serde_json::json!(place).to_string(), target.to_lowercase()), &job.name) {
+            let what = format!("{} loads {target}, as {other} does; one table belongs to one job", job.name);
+            problems.push(format!("template.yaml: {}: {what}", job.id));
+        }
+    }
+    problems
 }
 
 /// The job that is meant where none is named: `pomodoro`, or else the first one.

@@ -211,6 +211,25 @@ Resources:
     }
 
     #[test]
+    fn two_jobs_that_load_one_table_of_redshift_are_told() {
+        let text = COPY.replace("copy-table.yaml", "mysql-to-redshift.yaml");
+        let text = text.replace("\"key\": [\"id\"]", "\"key\": [\"id\"], \"mode\": \"upsert\"");
+        let mut root = parse(&text).unwrap();
+        let resources = root["Resources"].as_object_mut().unwrap();
+        let (id, mut other) = resources.iter().next().map(|(id, one)| (id.clone(), one.clone())).unwrap();
+        other["Properties"]["Parameters"]["Job"] = "again".into();
+        resources.insert(format!("{id}Again"), other.clone());
+        let told = jobs(&root, "").unwrap_err().to_string();
+        assert_eq!(
+            told,
+            format!("template.yaml: {id}Again: again loads public.users, as copied does; one table belongs to one job")
+        );
+        other["Properties"]["Parameters"]["RedshiftDatabase"] = "another".into();
+        root["Resources"][&format!("{id}Again")] = other;
+        assert_eq!(jobs(&root, "").unwrap().len(), 2, "in another database it is another table");
+    }
+
+    #[test]
     fn what_is_wrong_with_its_spec_is_told_by_line_and_field() {
         for (old, new, expected) in [
             ("\"key\"", "\"keys\"", "template.yaml:13: job copied, /target/keys: there is no such field; did you mean"),

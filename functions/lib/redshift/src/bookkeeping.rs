@@ -1,5 +1,7 @@
 //! What loads keep for themselves in the schema `sluice`: a row per load, and an empty table per job that a load locks.
 
+use crate::text::literal;
+
 /// The table of loads.
 pub const LOADS: &str = "sluice.loads";
 
@@ -11,6 +13,11 @@ pub fn lock_table(job: &str) -> String {
 /// Its name without the schema.
 pub fn lock_name(job: &str) -> String {
     format!("lock_{}", job.replace('-', "_"))
+}
+
+/// Takes out what is recorded of a job's loads into a target, given as `schema.table` in small letters.
+pub fn forget(job: &str, target: &str) -> String {
+    format!("delete from {LOADS} where job = {} and target = {}", literal(job), literal(target))
 }
 
 /// What has to be there before the first load of a job. A table that a load itself would make takes a snapshot before

@@ -7,7 +7,7 @@ use aws_sdk_redshiftdata::primitives::DateTime;
 use aws_sdk_redshiftdata::types::{Field, StatusString};
 use sluice::env::Env;
 use sluice::{Error, Kind, Result};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long one call waits for an end, in seconds. The Data API takes 30 at most, and so long the HTTP client waits for
 /// an answer.
@@ -84,6 +84,14 @@ pub struct Batch {
     pub state: State,
     /// When it was submitted, by the Data API's clock.
     pub created_at: Option<DateTime>,
+}
+
+impl Batch {
+    /// For how long it has been there, by this machine's clock.
+    pub fn age(&self) -> Option<Duration> {
+        let created = SystemTime::try_from(self.created_at?).ok()?;
+        Some(SystemTime::now().duration_since(created).unwrap_or_default())
+    }
 }
 
 /// How a batch stands.

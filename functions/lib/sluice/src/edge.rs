@@ -24,6 +24,19 @@ impl Invocation {
         let end = UNIX_EPOCH + Duration::from_millis(self.deadline_ms);
         end.duration_since(SystemTime::now() + margin).unwrap_or_default()
     }
+
+    /// Does something, or gives it up `margin` before Lambda ends the invocation, but not within the first second.
+    /// `who` is waited for.
+    ///
+    /// # Errors
+    /// `TransientFailure` if it was given up; others as the work itself.
+    pub async fn within<T>(&self, margin: Duration, who: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let time = self.time_left(margin).max(Duration::from_secs(1));
+        tokio::time::timeout(time, work).await.unwrap_or_else(|_| {
+            let what = format!("{who} did not answer within {} s", time.as_secs());
+            Err(Error::new(Kind::TransientFailure, what))
+        })
+    }
 }
 
 /// Runs a function until Lambda stops it.
@@ -119,4 +132,26 @@ fn panicked(failure: tokio::task::JoinError) -> Error {
 /// `InvalidEvent`, naming the field.
 fn decode<I: DeserializeOwned>(payload: serde_json::Value) -> Result<I> {
     serde_json::from_value(payload).map_err(|error| Error::caused(Kind::InvalidEvent, "event", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_given_up_as_what_may_pass() {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let deadline_ms = u64::try_from(now.as_millis()).unwrap() + 5_000;
+        let invocation = Invocation { attempt: "a".into(), deadline_ms };
+        let margin = Duration::from_secs(5);
+        assert_eq!(invocation.within(margin, "S3", async { Ok(7) }).await.unwrap(), 7);
+        let own = async { Err::<(), _>(Error::new(Kind::StaleRun, "late")) };
+        assert_eq!(invocation.within(margin, "S3", own).await.unwrap_err().kind(), Kind::StaleRun);
+        let endless = std::future::pending::<Result<()>>();
+        let error = invocation.within(margin, "S3", endless).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (Kind::TransientFailure, "S3 did not answer within 1 s")
+        );
+    }
 }

@@ -194,10 +194,19 @@ impl Lab {
     /// Changes the settings of the stand-in for this database, and what is to befall its next calls.
     pub(crate) fn settings(&self, mut settings: Value) {
         settings["database"] = json!(self.name);
-        let body = settings.to_string();
+        self.post("/_settings", "", &settings);
+    }
+
+    /// Ends a batch, as somebody does in the console.
+    pub(crate) fn cancel(&self, id: &str) {
+        self.post("/", "X-Amz-Target: RedshiftData.CancelStatement\r\n", &json!({"Id": id}));
+    }
+
+    fn post(&self, path: &str, headers: &str, body: &Value) {
+        let body = body.to_string();
         let mut stream = TcpStream::connect(self.servers().address()).unwrap();
         let head =
-            format!("POST /_settings HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}", body.len());
+            format!("POST {path} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\nContent-Length: {}", body.len());
         write!(stream, "{head}\r\n\r\n{body}").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
@@ -215,7 +224,7 @@ impl Lab {
         assert_eq!(source.await, target.await);
     }
 
-    fn load_context(&self) -> Arc<load_redshift::handler::Context> {
+    pub(crate) fn load_context(&self) -> Arc<load_redshift::handler::Context> {
         let context =
             load_redshift::handler::Context::of(self.store.clone(), self.warehouse.clone(), self.role.clone());
         Arc::new(context)
@@ -258,7 +267,13 @@ impl Lab {
         self.plan_as(&execution(&format!("x{}", next())), parts, input).await
     }
 
-    pub(crate) async fn plan_as(&self, execution: &Execution, parts: &Value, trigger: Value) -> Result<Run> {
+    /// The state `InspectSource`: the input of the next one.
+    pub(crate) async fn inspected(
+        &self,
+        execution: &Execution,
+        parts: &Value,
+        trigger: Value,
+    ) -> Result<PlanExportInput> {
         let parts: Parts = serde_json::from_value(parts.clone()).unwrap();
         let inspect = InspectInput { execution: execution.clone(), parts: parts.clone() };
         let inspect = ExportTableInput::State(ExportTableState::Inspect(inspect));
@@ -266,7 +281,11 @@ impl Lab {
             export_table::handler::Output::Inspect(output) => output.table,
             other => panic!("it was not asked for: {other:?}"),
         };
-        let input = PlanExportInput { execution: execution.clone(), parts, table, trigger };
+        Ok(PlanExportInput { execution: execution.clone(), parts, table, trigger })
+    }
+
+    pub(crate) async fn plan_as(&self, execution: &Execution, parts: &Value, trigger: Value) -> Result<Run> {
+        let input = self.inspected(execution, parts, trigger).await?;
         let output = plan_export::handler::plan(&self.plan_context, &invocation(), &input).await?;
         Ok(Run { execution: execution.clone(), plan: output.plan.clone(), output })
     }
@@ -370,7 +389,12 @@ pub(crate) fn execution(name: &str) -> Execution {
 
 /// One call of a function, with a quarter of an hour.
 pub(crate) fn invocation() -> Invocation {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(900);
+    invocation_of(Duration::from_secs(900))
+}
+
+/// One call of a function with this long to go.
+pub(crate) fn invocation_of(time: Duration) -> Invocation {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + time;
     Invocation { attempt: format!("attempt-{}", next()), deadline_ms: u64::try_from(now.as_millis()).unwrap() }
 }
 

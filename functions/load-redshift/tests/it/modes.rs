@@ -1,13 +1,15 @@
 //! The table `nps` of the original in all three modes.
 
 use crate::lab::*;
+use export_table::export::Reading;
 use serde_json::json;
 use sluice::Kind;
-use sluice::contract::mysql_to_redshift::{ConcludeLoadOutput, Export};
-use sqlx::Connection;
+use sluice::contract::mysql_to_redshift::{ConcludeLoadOutput, Export, Plan};
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 /// Rows of the source, inserted, deleted, unchanged.
 fn counts(output: &ConcludeLoadOutput) -> [u64; 4] {
@@ -83,6 +85,20 @@ async fn a_newer_row_of_the_target_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_older_reading_of_one_day_leaves_a_row_that_has_moved_to_a_later_one() {
+    let lab = Lab::new().await;
+    lab.make_nps(72).await;
+    let parts = lab.nps("upsert");
+    let old = lab.plan(&parts, json!({"from": "2018-07-01", "to": "2018-07-02"})).await.unwrap();
+    let export = lab.export(&old, 0).await.unwrap();
+    lab.in_mysql("update nps set created_at = '2018-07-02 12:00:00', score = 99 where id = 5").await;
+    lab.run(&parts, json!({"from": "2018-07-02", "to": "2018-07-03"})).await.unwrap();
+    lab.load(&old, 0, &export).await.unwrap();
+    assert_eq!(lab.conclude(&old).await.unwrap().counts.rows_newer, 1);
+    lab.assert_nps_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_window_is_replaced_with_its_deletions() {
     let lab = Lab::new().await;
     lab.make_nps(108).await;
@@ -124,11 +140,12 @@ async fn a_window_without_rows_empties_its_own_day_and_no_other() {
 async fn a_table_that_is_read_in_many_calls_is_read_once() {
     let lab = Lab::new().await;
     lab.in_mysql(
-        "create table nps (team varchar(20) charset latin1 not null, kind enum('z', 'a', 'm') not null, id int not null, \
-         note varchar(200), primary key (team, kind, id))",
+        "create table nps (team varchar(20) character set latin1 collate latin1_bin not null, kind enum('z', 'a', 'm') not null, \
+         id int not null, note varchar(200), primary key (team, kind, id))",
     )
     .await;
-    for team in ["o'clock", "ä\\b", "", "z"] {
+    // Two of them differ by their case only, and the key tells them apart.
+    for team in ["o'clock", "ä\\b", "", "abX", "aBx"] {
         let team = team.replace('\\', "\\\\").replace('\'', "''");
         let kind = |id: usize| ["z", "a", "m"][id % 3];
         let rows: Vec<String> =
@@ -140,7 +157,7 @@ async fn a_table_that_is_read_in_many_calls_is_read_once() {
     parts["target"]["key"] = json!(["team", "kind", "id"]);
     let run = lab.plan(&parts, json!({})).await.unwrap();
     let (export, calls) = lab.export_bit_by_bit(&run, 1 << 20).await;
-    assert!(calls > 3 && !export.is_consistent && export.rows == 10_000, "{calls} calls, {} rows", export.rows);
+    assert!(calls > 3 && !export.is_consistent && export.rows == 12_500, "{calls} calls, {} rows", export.rows);
     assert_eq!(export.parts.len(), calls);
     let bucket = lab.store.bucket();
     let entries: Vec<_> = export
@@ -158,6 +175,72 @@ async fn a_table_that_is_read_in_many_calls_is_read_once() {
         lab.source(&query("hex(team)")).await,
         lab.target(&query("encode(convert_to(team, 'UTF8'), 'hex')")).await
     );
+}
+
+/// The reading stops at a row until the writer is done: what comes behind it is as old as what came before.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_while_a_call_reads_is_not_in_it() {
+    let lab = Arc::new(Lab::new().await);
+    lab.make_nps(200).await;
+    let gate = lab.name.clone();
+    let mut holder = lab.mysql().await;
+    let in_session = async |holder: &mut MySqlConnection, text: String| {
+        sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(holder).await.unwrap()
+    };
+    in_session(&mut holder, format!("select get_lock('{gate}', 0)")).await;
+    lab.in_mysql(&format!(
+        "create view slow as select id, created_at, score + if(id = 101, 0 * get_lock('{gate}', 120), 0) as score from nps"
+    ))
+    .await;
+    let before = lab.source("select concat_ws(' ', id, created_at, score) from nps order by id").await;
+    let mut parts = lab.nps("replace");
+    parts["source"]["table"] = json!("slow");
+    let run = Arc::new(lab.plan(&parts, json!({})).await.unwrap());
+    let reading = tokio::spawn({
+        let (lab, run) = (lab.clone(), run.clone());
+        async move { lab.export(&run, 0).await.unwrap() }
+    });
+    let waits = format!(
+        "select cast(count(*) as char) from information_schema.processlist where state = 'User lock' and db = '{gate}'"
+    );
+    while lab.source(&waits).await != ["1"] {
+        assert!(!reading.is_finished(), "it has not waited");
+    }
+    lab.in_mysql("update nps set score = 99; delete from nps where id > 150; insert into nps values (999, now(), 1)")
+        .await;
+    in_session(&mut holder, format!("select release_lock('{gate}')")).await;
+    let export = reading.await.unwrap();
+    lab.load(&run, 0, &export).await.unwrap();
+    assert_eq!(lab.target("select concat_ws(' ', id, created_at, score) from nps order by id").await, before);
+}
+
+/// What ends one call and begins the next is one row; of others with the same key some would be lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_whose_key_is_no_unique_index_are_not_gone_on_with() {
+    let lab = Lab::new().await;
+    lab.in_mysql(
+        "create table nps (id int not null primary key, team int not null, note varchar(200), unique key (note(9), id), key (team))",
+    )
+    .await;
+    let rows: Vec<String> = (0..5_000).map(|id| format!("({id}, {id}, repeat('{id} ', 30))")).collect();
+    lab.in_mysql(&format!("insert into nps values {}", rows.join(", "))).await;
+    let mut parts = lab.nps("replace");
+    parts["target"]["key"] = json!(["team"]);
+    let run = lab.plan(&parts, json!({})).await.unwrap();
+    assert!(run.output.warnings.iter().any(|warning| warning.contains("no unique index")), "{:?}", run.output.warnings);
+    let plan: Plan = lab.store.read_json(run.plan.as_ref().unwrap()).await.unwrap();
+    let reading = Reading::new(&lab.store, "bits/".to_owned(), &plan, &plan.windows[0], Instant::now());
+    let error = reading.run(&mut lab.mysql().await, None).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Misconfigured, "{error}");
+    assert!(error.to_string().contains("without a unique index in MySQL of the key, team,"), "{error}");
+    // All the same a table that one call reads is loaded.
+    lab.run(&parts, json!({})).await.unwrap();
+    // The index of a part of the key is one of the key too.
+    for key in [json!(["team", "id"]), json!(["note", "id"])] {
+        parts["target"]["key"] = key;
+        let run = lab.plan(&parts, json!({})).await.unwrap();
+        assert!(!run.output.warnings.iter().any(|warning| warning.contains("no unique index")));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

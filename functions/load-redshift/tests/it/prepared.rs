@@ -66,7 +66,10 @@ async fn what_an_administrator_is_told_to_run_in_redshift_is_enough_and_no_more(
     let event: PlanExportEvent = serde_json::from_value(event).unwrap();
     let output = plan_export::handler::handle(lab.plan_context(), invocation(), event).await.unwrap();
     let plan_export::handler::Output::Prepare(output) = output else { panic!("it was asked to prepare") };
-    let catalogue = Catalogue { warehouse: &lab.warehouse, time_left: std::time::Duration::from_secs(60) };
+    let catalogue = Catalogue {
+        warehouse: &lab.warehouse,
+        deadline: std::time::Instant::now() + std::time::Duration::from_secs(60),
+    };
     assert!(!catalogue.is_prepared("nps").await.unwrap());
     let mut redshift = lab.redshift().await;
     sqlx::raw_sql(

@@ -1,7 +1,7 @@
 //! What queries have left and nobody published is deleted, and nothing else.
 
 use crate::support::keys;
-use crate::support::lake::{Lake, sample};
+use crate::support::lake::{Lake, RATINGS, sample};
 use serde_json::json;
 
 const ID: &str = "0c2f1b6e-1111-4a2b-9c3d-0123456789ab";
@@ -31,6 +31,12 @@ async fn a_run_deletes_what_queries_left_and_nothing_else() {
     for sql in [staging, theirs] {
         lake.rows(&sql).await.unwrap();
     }
+    // A run that fails may still be publishing another target: what nobody has published yet stays.
+    lake.put("ratings/bad.csv", format!("{RATINGS}1,1,bad,1\n")).await;
+    lake.run_badly(json!({})).await;
+    let after_failure = keys(&lake, &format!("tables/{job}/")).await;
+    assert!(left.iter().all(|key| after_failure.contains(key)), "{after_failure:#?}");
+    lake.delete("ratings/bad.csv").await;
     lake.run_well(json!({})).await;
     lake.holds(&sample(), "Sci-Fi").await;
     assert_eq!(lake.tables().await, ["movies", "ratings", "scifi", "scifi_0123456789ab_2"]);

@@ -1,7 +1,7 @@
 //! What is wrong with the files or the tables that a run finds publishes nothing, and is named.
 
-use crate::support::keys;
 use crate::support::lake::{Lake, RATINGS, change, sample};
+use crate::support::{keys, read};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -11,6 +11,9 @@ async fn a_line_that_is_wrong_is_told_with_its_file_and_without_its_text() {
     for (line, what) in [
         ("1,1,secret,1\n", "in the column rating stands what is no double"),
         ("1,secret,4.5,1\n", "in the column movie_id stands what is no bigint"),
+        // Columns that no SELECT of the job reads, and a film that is of no genre it asks for.
+        ("secret,1,4.5,1\n", "in the column user_id stands what is no bigint"),
+        ("1,999999,4.5,secret\n", "in the column rated_at stands what is no bigint"),
         ("1,\"secret\n2\",4.5,1\n", "a line is empty, torn"),
         ("1,1,4.5\n", "a line is empty, torn"),
         ("1,1,4.5,1,secret\n", "a line is empty, torn"),
@@ -25,6 +28,59 @@ async fn a_line_that_is_wrong_is_told_with_its_file_and_without_its_text() {
     lake.delete("ratings/bad.csv").await;
     lake.run_well(json!({})).await;
     lake.is_published(&sample(), "Sci-Fi").await;
+}
+
+/// Of a decimal, a date or a time no place is lost: what the type cannot hold is no value of it. Also where the SELECT
+/// leaves the row out, by what it reads of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_type_cannot_hold_is_refused_and_not_rounded() {
+    let lake = Lake::with(|parameters| {
+        change(parameters, "Sources", |sources| {
+            sources["ratings"]["columns"][2]["type"] = json!("decimal(2,1)");
+            sources["movies"]["columns"][1]["type"] = json!("date");
+            sources["movies"]["columns"][2]["type"] = json!("timestamp");
+        });
+        change(parameters, "Targets", |targets| {
+            targets[0]["select"] = json!(
+                "SELECT cast(m.title as varchar) AS day, cast(m.genres as varchar) AS at, cast(r.rating as varchar) AS rating
+                 FROM movies AS m JOIN ratings AS r ON r.movie_id = m.movie_id WHERE m.movie_id < 9"
+            );
+            targets[0]["parameters"] = json!([]);
+            targets[0]["export"] = json!({"to": "scifi.csv", "order_by": ["day"]});
+        });
+    })
+    .await;
+    let movies = "movieId,title,genres\n";
+    let good =
+        ["1,2020-02-29,2020-02-29 10:00:00.123000", "2,2021-01-01,2021-01-01", "3,2022-01-01,2022-01-01 10:00:59"];
+    lake.put("movies/good.csv", format!("{movies}{}\n", good.join("\n"))).await;
+    lake.put("ratings/good.csv", format!("{RATINGS}1,1,4.50,1\n1,2,.5,1\n1,3,-1,1\n")).await;
+    lake.run_well(json!({})).await;
+    let file = read(&lake, lake.export()).await;
+    let lines: Vec<&str> = file.lines().collect();
+    let expected = [
+        r#""2020-02-29","2020-02-29 10:00:00.123","4.5""#,
+        r#""2021-01-01","2021-01-01 00:00:00.000","0.5""#,
+        r#""2022-01-01","2022-01-01 10:00:59.000","-1.0""#,
+    ];
+    assert_eq!(lines[1..], expected, "{file}");
+    for (file, line, column) in [
+        ("ratings", "1,1,4.55,1", "rating stands what is no decimal(2,1)"),
+        ("ratings", "1,1,4.5e0,1", "rating stands what is no decimal(2,1)"),
+        ("ratings", "1,1,45.5,1", "rating stands what is no decimal(2,1)"),
+        ("movies", "9,2020-01-01 10:00:00,2020-01-01", "title stands what is no date"),
+        ("movies", "9,2020-1-1,2020-01-01", "title stands what is no date"),
+        ("movies", "9,2020-02-30,2020-01-01", "title stands what is no date"),
+        ("movies", "9,2020-01-01,2020-01-01 10:00:00.123456", "genres stands what is no timestamp"),
+        ("movies", "9,2020-01-01,2020-01-01T10:00:00", "genres stands what is no timestamp"),
+    ] {
+        let (name, head) = (format!("{file}/bad.csv"), if file == "movies" { movies } else { RATINGS });
+        lake.put(&name, format!("{head}{line}\n")).await;
+        let (error, cause) = lake.run_badly(json!({})).await;
+        assert_eq!(error, "InvalidSource", "{cause}");
+        assert!(cause.contains(&name) && cause.contains(column), "{line}: {cause}");
+        lake.delete(&name).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

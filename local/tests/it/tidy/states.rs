@@ -42,8 +42,8 @@ const SERVICE_ERRORS: [&str; 10] = [
 /// The kinds whose runs wait for one another. In `mysql-to-redshift` the warehouse's own lock sees to it.
 const LOCKS: [&str; 3] = ["transform-and-upsert", "copy-table", "athena-elt"];
 
-/// States of which a run may have a thousand: see `a_thousand_windows_fit_into_a_history_however_they_fail`.
-const OF_A_WINDOW: [&str; 2] = ["CopyWindow", "CopyNextWindow"];
+/// States of which a run may have a thousand, or hundreds: see `windows_fit_into_a_history_however_they_fail`.
+const OF_A_WINDOW: [&str; 5] = ["CopyWindow", "CopyNextWindow", "ExportTable", "LoadRedshift", "CheckLoad"];
 
 /// All states, those within a Map included.
 fn states(definition: &Value) -> BTreeMap<String, Value> {
@@ -89,8 +89,9 @@ fn rules_and_payloads_that_stand_in_every_state_are_the_same_in_all() {
     for (errors, rules) in &rules {
         assert_eq!(rules.len(), 1, "{errors:?}: {rules:#?}");
     }
-    // The services' two, one of them also in its patient form; closing, whatever the error; and the locks.
-    assert_eq!(rules.len(), 4 + LOCKS.len(), "{:#?}", rules.keys());
+    // The services' two, one of them also in its patient form, and both as one; closing, whatever the error; and the
+    // locks.
+    assert_eq!(rules.len(), 5 + LOCKS.len(), "{:#?}", rules.keys());
     assert_eq!(executions.len(), 1, "{executions:#?}");
 }
 
@@ -353,22 +354,62 @@ fn a_thousand_windows_that_fail_fit_into_a_payload() {
 
 /// An execution ends when its history has so many events ("Step Functions service quotas"). Others than the windows'
 /// have a thousand: opening the database asks for it again and again.
+const MAX_EVENTS: u64 = 25_000 - 1_000;
+
+/// A try is scheduled, begins and ends.
+const EVENTS_OF_A_TRY: u64 = 3;
+
+/// How often a state is tried again at most.
+fn retries(state: &Value) -> u64 {
+    state["Retry"].as_array().into_iter().flatten().map(|rule| rule["MaxAttempts"].as_u64().unwrap()).sum()
+}
+
 #[test]
-fn a_thousand_windows_fit_into_a_history_however_they_fail() {
-    const MAX_EVENTS: u64 = 25_000 - 1_000;
-    // An iteration begins and ends, its task and what comes after it are entered and exited; a try is scheduled, begins
-    // and ends.
+fn windows_fit_into_a_history_however_they_fail() {
+    // An iteration begins and ends, its task and what comes after it are entered and exited.
     const EVENTS: u64 = 6;
-    const EVENTS_OF_A_TRY: u64 = 3;
     let states = states(&definition("copy-table"));
-    for name in OF_A_WINDOW {
-        let rules = states[name]["Retry"].as_array().unwrap();
-        let tries = 1 + rules.iter().map(|rule| rule["MaxAttempts"].as_u64().unwrap()).sum::<u64>();
+    for name in ["CopyWindow", "CopyNextWindow"] {
+        let tries = 1 + retries(&states[name]);
         let events = u64::from(sluice::contract::copy_table::MAX_WINDOWS) * (EVENTS + EVENTS_OF_A_TRY * tries);
         assert!(events <= MAX_EVENTS, "{name}: {events} events");
         let retried = names_of(&states[name]["Retry"]);
         assert!(SLOW_ERRORS.iter().all(|slow| retried.contains(slow)), "{name}");
     }
+}
+
+/// The events of states that follow one another: each is entered and exited, and a task is tried once between.
+fn events(states: &BTreeMap<String, Value>, names: &[&str]) -> u64 {
+    let of = |name: &&str| if states[*name]["Type"] == "Task" { 2 + EVENTS_OF_A_TRY } else { 2 };
+    names.iter().map(of).sum()
+}
+
+/// How long loads are waited for, by the numbers that are held against the definition here, `load-redshift` sees to.
+#[test]
+fn windows_that_go_to_redshift_fit_into_a_history_however_they_fail() {
+    let definition = definition("mysql-to-redshift");
+    let states = states(&definition);
+    // And an iteration begins and ends.
+    let of_a_window = 2 + events(&states, &["ExportTable", "IsExported", "LoadRedshift", "IsLoaded", "WindowLoaded"]);
+    let of_a_question = events(&states, &["WaitForLoad", "CheckLoad", "IsLoaded"]);
+    let template = kind("mysql-to-redshift");
+    let numbers = [
+        ("EVENTS_OF_A_WINDOW", of_a_window),
+        ("EVENTS_OF_A_QUESTION", of_a_question),
+        ("TIMEOUT_SECONDS", definition["TimeoutSeconds"].as_u64().unwrap()),
+        ("MOST_SIDE_BY_SIDE", template["Parameters"]["ExportConcurrency"]["MaxValue"].as_u64().unwrap()),
+    ];
+    let source = read("functions/load-redshift/src/pauses.rs").replace('_', "");
+    for (name, number) in numbers {
+        let line = format!("const {}: u64 = {number};", name.replace('_', ""));
+        assert!(source.contains(&line), "{name} is {number}");
+    }
+    assert_eq!(states["WaitForLoad"]["SecondsPath"], "$.load.pause_seconds");
+    // All three fail as often as they may in every window, and all loads are over when they are asked for.
+    let all: u64 = ["ExportTable", "LoadRedshift", "CheckLoad"].iter().map(|name| retries(&states[*name])).sum();
+    let windows = u64::from(sluice::contract::mysql_to_redshift::MAX_WINDOWS);
+    let events = windows * (of_a_window + of_a_question + EVENTS_OF_A_TRY * all);
+    assert!(events <= MAX_EVENTS, "{events} events");
 }
 
 /// On request, whatever a job's `CopyConcurrency` says; and a window that fails ends it.

@@ -5,6 +5,10 @@ use crate::contract::ObjectRef;
 use crate::contract::copy_table::{Mode, Window};
 use serde::{Deserialize, Serialize};
 
+/// How many windows an execution may have, a year of days: each is 18 events of a history that holds 25,000, and nine
+/// more each time somebody asks for its load.
+pub const MAX_WINDOWS: u32 = 366;
+
 /// The table in MySQL, by its catalogue.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct SourceTable {
@@ -14,8 +18,18 @@ pub struct SourceTable {
     pub rows_estimated: Option<u64>,
     /// Whether an index begins with the column, by name: without one a window reads the whole table.
     pub indexed: Vec<String>,
+    /// The columns of each unique index.
+    #[serde(default)]
+    pub unique: Vec<Vec<String>>,
     /// Rows that belong to no window, because their cursor is NULL.
     pub rows_without_window: u64,
+}
+
+impl SourceTable {
+    /// Whether MySQL keeps two rows from having the same values in these columns.
+    pub fn is_unique(&self, columns: &[String]) -> bool {
+        self.unique.iter().any(|unique| unique.iter().all(|name| columns.contains(name)))
+    }
 }
 
 /// A column in MySQL, as `information_schema.columns` has it.
@@ -55,6 +69,10 @@ pub struct Plan {
     pub columns: Vec<PlannedColumn>,
     /// Columns of the key.
     pub key: Vec<String>,
+    /// Whether the rows of a window have an order by cursor and key in which no two are equal: of equal ones some may
+    /// be lost between two calls.
+    #[serde(default)]
+    pub is_order_unique: bool,
     /// The column that tells which of two rows is newer.
     pub version: Option<String>,
     /// The column of time; `None` if the whole table is replaced.

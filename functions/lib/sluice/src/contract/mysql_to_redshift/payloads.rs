@@ -202,6 +202,8 @@ pub struct LoadOutput {
     pub statement: String,
     /// Whether it has loaded the window.
     pub is_loaded: bool,
+    /// When to ask again, if it has not: in so many seconds.
+    pub pause_seconds: u64,
 }
 
 /// Input of the state `ConcludeLoad`.

@@ -327,8 +327,8 @@ mod tests {
                 "/windows/start: is a day that not every month has",
             ),
             (
-                vec![("/windows/max_windows", json!(900)), ("/windows/recheck_windows", json!(200))],
-                "/windows/recheck_windows: is more than 1000 together",
+                vec![("/windows/max_windows", json!(300)), ("/windows/recheck_windows", json!(67))],
+                "/windows/recheck_windows: is more than 366 together",
             ),
             (vec![("/target/on_deleted", json!("delete"))], "/target/on_deleted: is \"delete\", but target/deleted"),
             (vec![("/target/deleted", json!("gone"))], "/target/deleted: is for on_deleted"),

@@ -1,7 +1,8 @@
 //! The fields of each part, one after the other.
 
 use super::{OnDeleted, OnNul, OnTooLong, OnZeroDate, Source, Target, Verify, Windows};
-use crate::contract::copy_table::{CatchUp, Columns, Day, Length, MAX_WINDOWS, Mode, NewColumn, Unit};
+use crate::contract::copy_table::{CatchUp, Columns, Day, Length, Mode, NewColumn, Unit};
+use crate::contract::mysql_to_redshift::MAX_WINDOWS;
 use crate::spec::Problem;
 use crate::spec::fields::{Fields, child, kind};
 use serde_json::Value;
