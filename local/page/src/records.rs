@@ -66,7 +66,7 @@ mod tests {
     use crate::runs::tests::{head, job};
 
     fn object(key: &str, modified: i64) -> Object {
-        Object { key: key.to_owned(), modified, ..Object::default() }
+        Object { key: key.to_owned(), etag: String::new(), size: 0, modified }
     }
 
     #[test]
