@@ -1,8 +1,8 @@
 //! The fast path: where fields and lines end in a block of text. All of it is found, chunk by chunk, before any line is
 //! read, so the next line need not wait for the end of this one.
 //!
-//! For the block `ab,c\nd,e\n` and a width of two, `ends` is `[-1, 2, 4, 6, 8]`: the offsets of delimiters and line feeds,
-//! after a sentinel. Field `f` of line `l` lies between `ends[2 * l + f] + 1` and `ends[2 * l + f + 1]`.
+//! For the block `ab,c\nd,e\n` and a width of two, `ends` is `[-1, 2, 4, 6, 8]`: the offsets of delimiters and line
+//! feeds, after a sentinel. Field `f` of line `l` lies between `ends[2 * l + f] + 1` and `ends[2 * l + f + 1]`.
 
 use super::bitmask::{Bitmask, CHUNK_BYTES};
 use super::record::RawFields;

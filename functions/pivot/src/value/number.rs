@@ -173,8 +173,8 @@ pub(crate) fn parse_plain(text: &[u8]) -> Result<Decimal, NotDecimal> {
     }
 }
 
-/// Fast path for what means the same in every form: a minus sign, digits, perhaps with the mark between groups of three,
-/// perhaps the decimal mark and more digits; 18 digits at most.
+/// Fast path for what means the same in every form: a minus sign, digits, perhaps with the mark between groups of
+/// three, perhaps the decimal mark and more digits; 18 digits at most.
 #[inline]
 fn short(text: &[u8], mark: u8, group: u8) -> Option<Decimal> {
     let (is_negative, digits) = match text {

@@ -1,8 +1,7 @@
 //! What a reload that nobody asked for would lose: what the table holds of a file that is set aside by now, and a whole
 //! value in whose place a part would come. What was set aside or partial before stays so, and is no loss.
 
-use super::table::{IS_WHOLE, Words};
-use super::total::same;
+use super::table::{IS_WHOLE, Words, same};
 use crate::files::{self, FILES};
 use crate::load::Load;
 use crate::merged::NAMED;

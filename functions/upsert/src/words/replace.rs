@@ -3,11 +3,10 @@
 //! - else, a whole word that was there before stays: a right value is not replaced by a part of one;
 //! - else, the new word replaces the one before, if there is one.
 //!
-//! Where one file speaks alone for a group of keys, a row in quarantine may be of any of them: the group is whole or not
+//! Where one file speaks alone for a group of keys, a row in quarantine concerns all of them: the group is whole or not
 //! as one, and beside whole words no part says anything of it.
 
-use super::table::{IS_WHOLE, MODIFIED, Words};
-use super::total::same;
+use super::table::{IS_WHOLE, MODIFIED, Words, same};
 use crate::files::FILES;
 use crate::merged::{Keys, select_keys};
 use crate::staging::STAGING;

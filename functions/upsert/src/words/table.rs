@@ -169,6 +169,12 @@ impl<'a> Words<'a> {
     }
 }
 
+/// That two rows agree in these columns.
+pub(super) fn same(columns: &[String], one: &str, other: &str) -> String {
+    let same: Vec<String> = columns.iter().map(|column| format!("{one}.{column} = {other}.{column}")).collect();
+    same.join(" and ")
+}
+
 /// The name of the table of words of a target, quoted.
 ///
 /// # Errors

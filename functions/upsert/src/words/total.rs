@@ -2,7 +2,7 @@
 //! one.
 
 use super::replace::TOUCHED;
-use super::table::{IS_WHOLE, MODIFIED, REPEATS, Words};
+use super::table::{IS_WHOLE, MODIFIED, REPEATS, Words, same};
 use crate::content::Group;
 use crate::merged::{Keys, Merged, select_keys};
 use crate::staging::STAGING;
@@ -100,12 +100,6 @@ fn speaking(words: &Words<'_>, group: &[String], start: &Start) -> String {
 fn affected_keys(columns: &[String]) -> String {
     let columns = columns.join(", ");
     format!("select {columns} from {STAGING} union all select {columns} from {TOUCHED}")
-}
-
-/// That two rows agree in these columns.
-pub(super) fn same(columns: &[String], one: &str, other: &str) -> String {
-    let same: Vec<String> = columns.iter().map(|column| format!("{one}.{column} = {other}.{column}")).collect();
-    same.join(" and ")
 }
 
 /// Keys of the target of which a value is about to become smaller.

@@ -219,8 +219,8 @@ async fn files_that_say_the_same_of_half_of_what_they_share_are_named() {
     let output = Run::new(1, &parts, vec![files]).load(&stack).await.unwrap();
     assert_eq!(notes(&output), [alike("input_data/b.csv and input_data/a.csv (1 of 1: 2024-01-01)")]);
     assert_eq!(rows_of(&stack, "t").await, ["2024-01-01 0 14"]);
-    // A file that comes later, and shares but that key, or another one, too; what is 0 in both says nothing, nor what is
-    // equal on one key of many that are shared.
+    // Files that come later, and share but that key, or one more; what is 0 in both says nothing, nor what is equal on
+    // one key of many that are shared.
     let files = vec![
         file("c.csv", 3, &["2024-01-01 0 7", "2024-01-02 5 5"]),
         file("d.csv", 4, &["2024-01-01 1 1", "2024-01-03 0 0"]),
@@ -249,7 +249,7 @@ async fn files_that_say_the_same_of_half_of_what_they_share_are_named() {
     let output = Run::new(4, &parts, vec![files]).load(&stack).await.unwrap();
     let [note] = &notes(&output)[..] else { panic!("{output}") };
     let told = "input_data/01.csv and input_data/00.csv (1 of 1: 2024-01-09), input_data/02.csv and";
-    assert!(note.contains(told) && note.contains(", ...; if one"), "{note}");
+    assert!(note.contains(told) && note.contains(", ...; if exports overlap"), "{note}");
     // Month-to-date exports, one with a correction: more than is said of both would be refused.
     let month = |days: &[u32], changed: u32| -> Vec<String> {
         let value = |day: u32| if day == changed { 25 } else { 10 * day };
