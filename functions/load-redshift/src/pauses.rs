@@ -37,7 +37,7 @@ mod tests {
         assert_eq!((pause_seconds(0, None), pause_seconds(2, None)), (100, 200));
     }
 
-    /// The most that windows can wait: all that are read side by side, in turn, until the execution itself is timed out.
+    /// The most that windows can wait: all that are read side by side, in turn, until the execution is timed out.
     /// That the numbers are those of the definition, a test of the definitions says.
     #[test]
     fn all_questions_of_an_execution_fit_into_its_history() {

@@ -65,7 +65,7 @@ fn of_csv(source: &Source, table: &str) -> String {
     )
 }
 
-/// A text as what the spec says that it is; an empty one is NULL. One that it cannot be is in no line: see [`is_whole`].
+/// A text as what the spec says that it is; an empty one is NULL. One that it cannot be no line has: see [`is_whole`].
 fn typed(column: &str, kind: &str) -> String {
     match kind {
         "varchar" => column.to_owned(),

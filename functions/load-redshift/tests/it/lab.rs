@@ -199,7 +199,8 @@ impl Lab {
 
     /// Ends a batch, as somebody does in the console.
     pub(crate) fn cancel(&self, id: &str) {
-        self.post("/", "X-Amz-Target: RedshiftData.CancelStatement\r\n", &json!({"Id": id}));
+        let headers = "X-Amz-Target: RedshiftData.CancelStatement\r\nAuthorization: AWS4-HMAC-SHA256 any\r\n";
+        self.post("/", headers, &json!({"Id": id}));
     }
 
     fn post(&self, path: &str, headers: &str, body: &Value) {

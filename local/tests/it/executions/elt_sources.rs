@@ -42,7 +42,8 @@ async fn what_a_type_cannot_hold_is_refused_and_not_rounded() {
         });
         change(parameters, "Targets", |targets| {
             targets[0]["select"] = json!(
-                "SELECT cast(m.title as varchar) AS day, cast(m.genres as varchar) AS at, cast(r.rating as varchar) AS rating
+                "SELECT cast(m.title as varchar) AS day, date_diff('millisecond', TIMESTAMP '2020-01-01 00:00:00', m.genres) AS after,
+                        cast(r.rating as varchar) AS rating
                  FROM movies AS m JOIN ratings AS r ON r.movie_id = m.movie_id WHERE m.movie_id < 9"
             );
             targets[0]["parameters"] = json!([]);
@@ -59,9 +60,9 @@ async fn what_a_type_cannot_hold_is_refused_and_not_rounded() {
     let file = read(&lake, lake.export()).await;
     let lines: Vec<&str> = file.lines().collect();
     let expected = [
-        r#""2020-02-29","2020-02-29 10:00:00.123","4.5""#,
-        r#""2021-01-01","2021-01-01 00:00:00.000","0.5""#,
-        r#""2022-01-01","2022-01-01 10:00:59.000","-1.0""#,
+        r#""2020-02-29","5133600123","4.5""#,
+        r#""2021-01-01","31622400000","0.5""#,
+        r#""2022-01-01","63194459000","-1.0""#,
     ];
     assert_eq!(lines[1..], expected, "{file}");
     for (file, line, column) in [
