@@ -186,8 +186,7 @@ mod tests {
         let text = template::text().unwrap();
         let (new, block) = added(&text, "day-notes").unwrap();
         assert_eq!(new.replacen(&format!("\n{block}"), "", 1), text);
-        let expected = "\
-  # Of one file.
+        let expected = "  # Of one file.
   DayNotes:
     Type: AWS::Serverless::Application
     Properties:

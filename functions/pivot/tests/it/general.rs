@@ -68,6 +68,7 @@ pub(crate) fn outcome(spec: &Spec, files: &[(&str, &[u8])], chunk_len: usize) ->
             Err(error) => return Err(error),
         }
     }
+    batch.tally.check_files()?;
     outcome.rows.sort();
     let tally = &batch.tally;
     outcome.bad_files = tally.bad.iter().map(|bad| bad.reason.clone()).collect();

@@ -110,7 +110,11 @@ fn rows(dialect: &Dialect, bytes: &[u8]) -> Option<Vec<Vec<String>>> {
         return None;
     }
     let mut rest = text;
-    for _ in 0..dialect.skip {
+    let is_comment = |rest: &str| dialect.comment.is_some_and(|comment| rest.starts_with(comment));
+    let mut above = dialect.skip;
+    // Comments are no lines, above the rows either.
+    while above > 0 && !rest.is_empty() {
+        above -= usize::from(!is_comment(rest));
         rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
     }
     let mut rows = Vec::new();
@@ -118,7 +122,7 @@ fn rows(dialect: &Dialect, bytes: &[u8]) -> Option<Vec<Vec<String>>> {
         if dialect.end_at.is_some_and(|end| rest.starts_with(end)) {
             break;
         }
-        if rest.starts_with('\n') || dialect.comment.is_some_and(|comment| rest.starts_with(comment)) {
+        if rest.starts_with('\n') || is_comment(rest) {
             rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
             continue;
         }
