@@ -42,6 +42,7 @@ pub(crate) fn outcome(spec: &Spec, key: &str, bytes: &[u8]) -> Result<Outcome, S
         while rows.write(0, part.len() + 1, &mut part) > 0 {}
         outcome.rows = decoded(&Layout::of(spec), &part);
     }
+    batch.tally.check_files().map_err(|error| error.to_string())?;
     let tally = &batch.tally;
     outcome.bad_rows = tally.rejects.first.clone();
     outcome.bad_files = tally.bad.iter().map(|bad| bad.reason.clone()).collect();

@@ -77,6 +77,11 @@ pub(crate) fn usual() -> impl Strategy<Value = Usual> {
 }
 
 impl Usual {
+    /// Whether the key is a date, and not a text.
+    pub(crate) fn is_date(&self) -> bool {
+        self.is_date
+    }
+
     /// The spec, with the key out of a column or, in place of it, out of the object's key.
     pub(crate) fn spec(&self, suffix: &str, is_partition: bool) -> Spec {
         let mut key = json!({"type": if self.is_date { "date" } else { "text" }});
