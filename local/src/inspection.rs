@@ -1,5 +1,6 @@
 //! What files hold and what a spec makes of them: asked of a program of its own, `inspect`, which reads them by the
-//! code of the function `pivot`. It is built only where it is asked, since whoever only runs a job should not wait for it.
+//! code of the function `pivot`. It is built only where it is asked, since whoever only runs a job should not wait for
+//! it.
 
 use crate::binaries;
 use crate::failure::Failure;

@@ -8,10 +8,10 @@ use sluice::{Error, Kind, Result};
 use sqlx::{Connection, PgConnection};
 use tracing::{info, warn};
 
-/// Of a run that has loaded, and failed behind that, the row is there and says now how it ended. Names of executions may
-/// be used again after 90 days, so one of another day is another one. What the load before has written down stays as it
-/// is. They are detected when they were started: that is before this run, whatever reads the order; less a microsecond,
-/// so that it is that of no load, which has whole milliseconds.
+/// Of a run that has loaded, and failed behind that, the row is there and says now how it ended. Names of executions
+/// may be used again after 90 days, so one of another day is another one. What the load before has written down stays
+/// as it is. They are detected when they were started: that is before this run, whatever reads the order; less a
+/// microsecond, so that it is that of no load, which has whole milliseconds.
 const RECORD: &str = "
     with handed as (
         select * from jsonb_to_recordset($1::jsonb)

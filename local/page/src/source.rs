@@ -255,8 +255,8 @@ impl Source {
         Ok((objects.collect(), answer.next_continuation_token))
     }
 
-    /// The objects of a folder, without those of folders in it: at most so many, and whether there are more. Before each
-    /// call but the first, `wait` is asked.
+    /// The objects of a folder, without those of folders in it: at most so many, and whether there are more. Before
+    /// each call but the first, `wait` is asked.
     async fn list_folder(
         &self,
         bucket: &str,

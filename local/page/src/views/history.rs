@@ -1,4 +1,5 @@
-//! Runs that Step Functions has forgotten: what was written down of them, and, in words, what was not or cannot be read.
+//! Runs that Step Functions has forgotten: what was written down of them, and, in words, what was not or cannot be
+//! read.
 
 use super::frame::{icon, outcome_class, outcome_icon, time};
 use super::{Reader, path};

@@ -129,11 +129,19 @@ impl Campaign {
 
     /// The requests of a run in which nothing goes wrong.
     async fn points(&self, speaker: Speaker) -> Vec<String> {
-        let deployment = self.deploy(speaker).await;
-        self.faults.arm(&deployment.name, None);
-        let outcome = self.run_all(&deployment).await;
-        assert!(outcome.succeeded(), "{}", failure(&outcome));
-        self.faults.seen(&deployment.name)
+        let mut seen = Vec::new();
+        // Whose a connection is, is asked of the kernel, now and then in vain: then no statement has a name.
+        for _ in 0..3 {
+            let deployment = self.deploy(speaker).await;
+            self.faults.arm(&deployment.name, None);
+            let outcome = self.run_all(&deployment).await;
+            assert!(outcome.succeeded(), "{}", failure(&outcome));
+            seen = self.faults.seen(&deployment.name);
+            if seen.iter().any(|point| point.starts_with("upsert sql")) {
+                break;
+            }
+        }
+        seen
     }
 
     /// Runs with a fault, then without, and demands that all is as if there had been none.

@@ -1,5 +1,6 @@
 //! Runs that ended badly, as detection hands them on in the manifest: the load that comes next writes them down. Only
-//! history: nothing reads them back to decide anything, so what is not understood of them is left out, and refuses nothing.
+//! history: nothing reads them back to decide anything, so what is not understood of them is left out, and refuses
+//! nothing.
 
 use crate::contract::plain_state_machine;
 use crate::time::{format_time, parse_time};

@@ -1,5 +1,5 @@
-//! The same rows written in random ways: dialects and encodings of CSV, JSON with nested fields; with columns that are in
-//! no file, and options for all columns.
+//! The same rows written in random ways: dialects and encodings of CSV, JSON with nested fields; with columns that are
+//! in no file, and options for all columns.
 
 use super::{Case, Random, come_to_what_the_model_says};
 use serde_json::{Map, Value, json};
