@@ -8,9 +8,10 @@
 //! output, [`errors`] causes, [`log`] lines, [`files`] listings, [`schedule`] a clock's rule;
 //! [`words`] and [`zone`] write numbers and times for people.
 //!
-//! At AWS and the disk: [`source`] and `database` ask, `described` reads what a state machine says of its job, [`poll`]
-//! decides which `task` comes next, [`pace`] how often, `runs` puts lists and rows together, `records` are those of
-//! kinds without a database, [`cache`] keeps what has ended; [`credentials`] are who asks, [`trouble`] is why there is no answer.
+//! At AWS and the disk: [`source`] and `database` ask, `described` reads what a state machine says of its job,
+//! [`poll`] decides which `task` comes next, [`pace`] how often, `runs` puts lists and rows together, `records` are
+//! those of kinds without a database, [`cache`] keeps what has ended; [`credentials`] are who asks, [`trouble`] is why
+//! there is no answer.
 //!
 //! In the browser: [`views`] writes the HTML from what is [`shared`], [`addresses`] says which, [`live`] tells a tab
 //! what changed, [`actions`] is what may be started, [`guard`] lets only this machine's user in, by a [`token`];
