@@ -46,7 +46,7 @@ impl Typing {
             };
             sample.columns.iter().filter(of).count()
         };
-        if rows < MOST_FOOTERS + 1 || rows >= 10_000 {
+        if !(MOST_FOOTERS + 1..10_000).contains(&rows) {
             return 0;
         }
         let all = typed(0);

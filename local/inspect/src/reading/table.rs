@@ -51,7 +51,7 @@ impl Found {
             rows.extend(of_part.iter().map(|row| (part, *row)));
         }
         let keys = |(part, row): &(&Part, usize)| part.key(*row, 0..kinds.len());
-        let mut rows: Vec<(Vec<Vec<u8>>, (&Part, usize))> = rows.into_iter().map(|row| (keys(&row), row)).collect();
+        let mut rows: Vec<_> = rows.into_iter().map(|row| (keys(&row), row)).collect();
         rows.sort_by(|(one, _), (other, _)| {
             let fields = kinds.iter().zip(one.iter().zip(other));
             fields.fold(Ordering::Equal, |found, (kind, (one, other))| {
