@@ -67,8 +67,9 @@ def by_key(rows, shape):
 
 
 def ours_by_key(path, shape):
-    rows = copyformat.decode(path.read_bytes(), list(shape.columns.values()))
-    return by_key((dict(zip(shape.columns, row)) for row in rows), shape)
+    # In front stands the number of the file.
+    rows = copyformat.decode(path.read_bytes(), ["bigint", *shape.columns.values()])
+    return by_key((dict(zip(shape.columns, row[1:])) for row in rows), shape)
 
 
 def theirs_by_key(path, shape):
