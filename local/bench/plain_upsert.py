@@ -54,18 +54,18 @@ class Customers:
 
     def limit(self):
         """What psql takes for the same, in one transaction."""
-        upsert = self.upsert(TABLE, "stage", COLUMNS, ["id"])
+        beside, wins = "", "stage"
         if KEPT_BESIDE in self.tables:
-            beside = self.database.sql(f"select attname from pg_attribute where attrelid = '{KEPT_BESIDE}'::regclass and attnum > 0").split()
-            keys = [key for key in beside if key in ("id", "sluice_file")] if self.mode == "newest_file" else ["id"]
+            columns = self.database.sql(f"select attname from pg_attribute where attrelid = '{KEPT_BESIDE}'::regclass and attnum > 0").split()
+            keys = [key for key in columns if key in ("id", "sluice_file")] if self.mode == "newest_file" else ["id"]
             values = {"sluice_file": "'lake/input_data/new.csv'", "sluice_modified": "now()", "sluice_is_whole": "true",
                       "sluice_row": "id + 1", "sluice_deleted": "false"}
-            rows = f"(select {', '.join(f'{values[name]} as {name}' if name in values else name for name in beside)} from stage) as rows"
-            upsert = self.upsert(KEPT_BESIDE, rows, beside, keys) + upsert
+            rows = f"(select {', '.join(f'{values[name]} as {name}' if name in values else name for name in columns)} from stage) as rows"
+            beside = self.upsert(KEPT_BESIDE, rows, columns, keys)
             if self.mode == "newest_file":
-                newest = (f"(select distinct on (id) {', '.join(COLUMNS)} from {KEPT_BESIDE} where id in (select id from stage) "
-                          "order by id, sluice_is_whole desc, sluice_modified desc, sluice_file desc) as newest")
-                upsert = self.upsert(KEPT_BESIDE, rows, beside, keys) + self.upsert(TABLE, newest, COLUMNS, ["id"])
+                wins = (f"(select distinct on (id) {', '.join(COLUMNS)} from {KEPT_BESIDE} where id in (select id from stage) "
+                        "order by id, sluice_is_whole desc, sluice_modified desc, sluice_file desc) as newest")
+        upsert = beside + self.upsert(TABLE, wins, COLUMNS, ["id"])
         file = self.bench.work / "rows.sql"
         file.write_text(f"begin;\n{STAGE}\n\\copy stage from '{self.new}' (format csv, header)\n{upsert}commit;\n")
         return command(self.database.command(file), self.bench.work / "psql.out")

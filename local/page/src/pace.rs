@@ -1,5 +1,8 @@
 //! How often AWS may be asked: a bucket of tokens, of which each call takes one.
 
+use crate::zone::now;
+use std::time::Duration;
+
 /// A bucket of tokens.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -37,6 +40,13 @@ impl Pace {
         #[allow(clippy::cast_possible_truncation, reason = "less than a second")]
         let missing = ((1.0 - self.tokens) * 1_000.0).ceil() as i64;
         Err(missing.max(1))
+    }
+
+    /// Takes a token, and waits for it as long as there is none.
+    pub async fn token(&mut self) {
+        while let Err(wait) = self.take(now()) {
+            tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())).await;
+        }
     }
 }
 

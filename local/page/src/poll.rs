@@ -218,16 +218,9 @@ impl Poller {
         tasks.find(|task| self.is_due(task, at))
     }
 
-    /// Waits until there may be one more call.
-    async fn token(&mut self) {
-        while let Err(wait) = self.pace.take(now()) {
-            tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())).await;
-        }
-    }
-
     async fn perform(&mut self, task: Task) {
         if task.action() != DATABASE {
-            self.token().await;
+            self.pace.token().await;
         }
         let answer = self.ask(&task).await;
         let (action, at) = (task.action(), now());

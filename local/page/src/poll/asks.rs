@@ -12,7 +12,6 @@ use crate::trouble::Answer;
 use crate::zone::now;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 impl Poller {
     pub(super) async fn ask_root(&mut self) -> Answer<i64> {
@@ -186,11 +185,7 @@ impl Poller {
         };
         let Some(job) = job else { return Ok(60_000) };
         let pace = &mut self.pace;
-        let wait = async || {
-            while let Err(wait) = pace.take(now()) {
-                tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())).await;
-            }
-        };
+        let wait = async || pace.token().await;
         let files = Arc::new(self.source.files(&bucket, &job, now(), wait).await?);
         self.shared.change(|stack| {
             if let Some(job) = stack.jobs.get_mut(name) {
@@ -225,11 +220,7 @@ impl Poller {
         };
         let Some(job) = job else { return Ok(60_000) };
         let pace = &mut self.pace;
-        let wait = async || {
-            while let Err(wait) = pace.take(now()) {
-                tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())).await;
-            }
-        };
+        let wait = async || pace.token().await;
         let (rows, has_more) = self.source.records(&bucket, &job, wait).await?;
         self.shared.change(|stack| {
             if let Some(job) = stack.jobs.get_mut(name) {
