@@ -242,6 +242,7 @@ mod tests {
             runs: None,
             files: None,
             windows: None,
+            unread_windows: 0,
         }
     }
 

@@ -3,15 +3,17 @@
 
 use crate::facts::Facts;
 use crate::fold::Story;
+use crate::model::LoadedWindow;
 use serde::{Deserialize, Serialize};
 use sluice::digest;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// The form of the files; those of another one are thrown away.
-const VERSION: &str = "page 1";
+const VERSION: &str = "page 2";
 
 /// What is kept of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -53,7 +55,24 @@ impl Cache {
     /// Keeps what is known of the execution `arn`. That it cannot is no trouble: it is asked for again.
     pub fn write(&self, arn: &str, kept: &Kept) {
         let Ok(text) = serde_json::to_string(kept) else { return };
-        let path = self.path(arn);
+        self.keep(&self.path(arn), &text);
+    }
+
+    /// The records of windows that were read of the job of a state machine, by their keys; `None` for what is not
+    /// understood.
+    pub fn read_windows(&self, machine: &str) -> BTreeMap<String, Option<LoadedWindow>> {
+        let text = fs::read_to_string(self.path(machine)).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// Keeps them.
+    pub fn write_windows(&self, machine: &str, windows: &BTreeMap<String, Option<LoadedWindow>>) {
+        if let Ok(text) = serde_json::to_string(windows) {
+            self.keep(&self.path(machine), &text);
+        }
+    }
+
+    fn keep(&self, path: &Path, text: &str) {
         let partial = path.with_extension("partial");
         if fs::write(&partial, text).is_ok() {
             let _ = fs::rename(partial, path);
@@ -83,9 +102,16 @@ mod tests {
         cache.write(arn, &kept);
         assert_eq!(Cache::open(&folder).unwrap().read(arn), kept);
         assert_eq!(cache.read("other"), Kept::default());
+        let window = LoadedWindow { start: 1, end: 2, rows: 3, execution: arn.to_owned(), is_verified: true };
+        let windows =
+            BTreeMap::from([("state/j/runs/x/window-00000.json".to_owned(), Some(window)), ("x".to_owned(), None)]);
+        cache.write_windows("arn:aws:states:x:1:stateMachine:m", &windows);
+        assert_eq!(cache.read_windows("arn:aws:states:x:1:stateMachine:m"), windows);
+        assert!(cache.read_windows("other").is_empty());
         assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
         fs::write(folder.join("version"), "page 0").unwrap();
         assert_eq!(Cache::open(&folder).unwrap().read(arn), Kept::default());
+        assert!(cache.read_windows("arn:aws:states:x:1:stateMachine:m").is_empty());
         fs::remove_dir_all(folder).unwrap();
     }
 }

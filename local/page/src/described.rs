@@ -38,6 +38,7 @@ pub(crate) fn job(machine: &str, prefix: &str, text: &str) -> Option<Job> {
         runs: None,
         files: None,
         windows: None,
+        unread_windows: 0,
     })
 }
 

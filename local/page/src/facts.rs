@@ -26,6 +26,8 @@ pub struct Facts {
     pub explained: Vec<Explained>,
     /// Rows that it loaded, copied or published.
     pub rows: Option<u64>,
+    /// Of a load into Redshift, what of the source is in the target when it has ended well.
+    pub windows: Option<Windows>,
     /// Rows that it set aside.
     pub rejected: u64,
     /// The input, of which only known fields are shown; not kept on the disk.
@@ -34,6 +36,16 @@ pub struct Facts {
     /// The output, in the same way.
     #[serde(skip)]
     pub output: Option<String>,
+}
+
+/// What of a source is in the target.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Windows {
+    /// All windows from a time on and before another one, in milliseconds since 1970: the run has loaded them, or has
+    /// passed over those that were there.
+    Between(i64, i64),
+    /// All that were over when it began.
+    All,
 }
 
 /// What started a run.
@@ -97,6 +109,7 @@ impl Facts {
             notes: notes(&output),
             explained: explained(&output),
             rows: of("rows read").or_else(|| of("rows")),
+            windows: windows(kind, &output),
             rejected: of("rows in quarantine").unwrap_or(0),
             counts,
             input: texts.input.map(|text| shown(&input, text)),
@@ -192,6 +205,19 @@ fn counts(kind: Kind, output: &Value) -> Vec<Count> {
 /// So many of something; of bytes, if its name begins so.
 pub(crate) fn count(what: &str, number: u64) -> Count {
     Count { what: what.to_owned(), number, is_bytes: what.starts_with("bytes") }
+}
+
+fn windows(kind: Kind, output: &Value) -> Option<Windows> {
+    if kind != Kind::MysqlToRedshift || !output["conclusion"].is_object() || output["window_count"] == 0 {
+        return None;
+    }
+    let at = |field: &str| Some(output[field].as_str()?.parse::<jiff::Timestamp>().ok()?.as_millisecond());
+    match (at("from"), at("to")) {
+        (Some(from), Some(to)) => Some(Windows::Between(from, to)),
+        // The whole table has no bounds.
+        _ if output["window_count"] == 1 => Some(Windows::All),
+        _ => None,
+    }
 }
 
 fn notes(output: &Value) -> Vec<String> {

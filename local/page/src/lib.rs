@@ -5,8 +5,8 @@
 //! Pure, each a function of plain data: [`model`] is what is shown, of a [`kind`] and with an [`outcome`];
 //! [`definition`] is a state machine, [`fold`] makes the story of a run out of its history, [`marks`] says of each
 //! state what became of it, [`layout`] places the states and [`curve`] draws between them, [`facts`] reads input and
-//! output, [`errors`] causes, [`log`] lines, [`files`] listings, [`schedule`] a clock's rule;
-//! [`words`] and [`zone`] write numbers and times for people.
+//! output, [`errors`] causes, [`changes`] what two runs ran with, [`log`] lines, [`files`] listings, [`schedule`] a
+//! clock's rule; [`words`] and [`zone`] write numbers and times for people.
 //!
 //! At AWS and the disk: [`source`] and `database` ask, `described` reads what a state machine says of its job,
 //! [`poll`] decides which `task` comes next, [`pace`] how often, `runs` puts lists and rows together, `records` are
@@ -21,6 +21,7 @@ pub mod actions;
 pub mod addresses;
 pub mod app;
 pub mod cache;
+pub mod changes;
 pub mod credentials;
 pub mod curve;
 mod database;

@@ -23,9 +23,9 @@ use tokio::net::TcpListener;
 /// Credentials and region are those of the usual profile. It needs the permissions to read: states:ListStateMachines,
 /// states:DescribeStateMachine, states:ListExecutions, states:DescribeExecution, states:GetExecutionHistory,
 /// cloudformation:DescribeStacks, scheduler:ListSchedules, scheduler:GetSchedule, and, for what else it shows,
-/// logs:FilterLogEvents, s3:ListBucket and s3:GetObject (also on state/*/runs/*). DATABASE_URL, if set, names the
-/// database of the jobs, which counts, older runs and calendars of windows are read from (select on sluice.runs and
-/// sluice.windows).
+/// logs:FilterLogEvents, states:DescribeStateMachineForExecution, s3:ListBucket and s3:GetObject (also on
+/// state/*/runs/*). DATABASE_URL, if set, names the database of the jobs, which counts, older runs and calendars of
+/// windows are read from (select on sluice.runs and sluice.windows).
 #[derive(Parser)]
 #[command(name = "page", bin_name = "cargo local page", version)]
 struct Arguments {

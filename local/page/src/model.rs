@@ -9,6 +9,8 @@ use crate::log::Lines;
 use crate::outcome::{Outcome, Status};
 use crate::schedule::Schedule;
 use crate::trouble::Trouble;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -49,6 +51,8 @@ pub struct Run {
     pub lines: Option<Arc<Lines>>,
     /// What was written down of it, if that was read.
     pub row: Option<Arc<Row>>,
+    /// What it ran with, if somebody asked.
+    pub ran_with: Option<RanWith>,
     /// Step Functions has forgotten it: it is known by that row alone.
     pub is_forgotten: bool,
 }
@@ -56,7 +60,7 @@ pub struct Run {
 impl Run {
     /// A run of which nothing else is known.
     pub fn new(head: Head) -> Self {
-        Self { head, facts: None, story: None, lines: None, row: None, is_forgotten: false }
+        Self { head, facts: None, story: None, lines: None, row: None, ran_with: None, is_forgotten: false }
     }
 
     /// What became of it.
@@ -77,6 +81,15 @@ impl Run {
         let told = self.facts.as_ref().and_then(|facts| facts.rows);
         told.or_else(|| self.row.as_ref().filter(|row| row.committed.is_some()).map(|row| row.rows))
     }
+}
+
+/// What a run ran with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RanWith {
+    /// This definition of its state machine, which carries the job's spec.
+    Definition(Arc<Value>),
+    /// Nobody can say that any more.
+    Unknown,
 }
 
 /// Where what is known of an older run is from.
@@ -125,8 +138,8 @@ pub struct Row {
     pub rows: u64,
 }
 
-/// A window that is in the target, as `sluice.windows` has it.
-#[derive(Clone, Debug, PartialEq)]
+/// A window that is in the target, as `sluice.windows` or the record of its load has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LoadedWindow {
     /// Its first instant, in milliseconds since 1970.
     pub start: i64,
@@ -159,14 +172,23 @@ pub struct Job {
     pub runs: Option<Vec<Run>>,
     /// What is in its bucket, if somebody looked.
     pub files: Option<Arc<Files>>,
-    /// The windows that are in its target; `None` until they are read, or where that cannot be.
+    /// The windows that are in its target; `None` until they are read, or where that cannot be. Of a job that loads
+    /// Redshift those of which a record is in the bucket: what its executions say comes on top.
     pub windows: Option<Arc<Vec<LoadedWindow>>>,
+    /// How many records of windows are still to be read.
+    pub unread_windows: usize,
 }
 
 impl Job {
     /// A run, by the name of its execution.
     pub fn run(&self, name: &str) -> Option<&Run> {
         self.runs.iter().flatten().find(|run| run.head.name == name)
+    }
+
+    /// The newest run before this one that loaded something.
+    pub fn last_good(&self, run: &Run) -> Option<&Run> {
+        let older = self.runs.iter().flatten().skip_while(|known| known.head.arn != run.head.arn).skip(1);
+        older.into_iter().find(|run| run.outcome() == Outcome::Loaded)
     }
 }
 
@@ -201,6 +223,17 @@ impl JobSpec {
     /// The zone of its windows.
     pub fn zone(&self) -> Option<&str> {
         self.windows["zone"].as_str()
+    }
+
+    /// The first day of its windows.
+    pub fn first_day(&self) -> Option<Date> {
+        self.windows["start"].as_str()?.get(..10)?.parse().ok()
+    }
+
+    /// The first instant of that day in the zone of the windows, in milliseconds since 1970.
+    pub fn first_instant(&self) -> Option<i64> {
+        let zone = TimeZone::get(&crate::schedule::zone_of(self.zone())).ok()?;
+        Some(self.first_day()?.to_zoned(zone).ok()?.timestamp().as_millisecond())
     }
 }
 
@@ -237,6 +270,8 @@ pub struct Stack {
     pub machine_prefix: String,
     /// Whether files that arrive start runs.
     pub runs_on_upload: bool,
+    /// When it was deployed last, in milliseconds since 1970.
+    pub deployed_at: Option<i64>,
     /// Whether the page was told where the database of the jobs is.
     pub has_database: bool,
     /// Its jobs, by their names; empty until they are read.

@@ -2,12 +2,13 @@
 //! puts what it hears into [`Shared`], from where views are written; so no view ever waits for AWS.
 
 mod asks;
+mod window_records;
 
 use crate::cache::Cache;
 use crate::fold::Story;
 use crate::kind::Kind;
 use crate::log::LogEvent;
-use crate::model::{Head, Job, Notice, Origin};
+use crate::model::{Head, Job, Notice, Origin, Run};
 use crate::outcome::Status;
 use crate::pace::Pace;
 use crate::shared::{DATABASE, Look, RUNS_READ, Shared};
@@ -15,9 +16,11 @@ use crate::source::Source;
 use crate::task::Task;
 use crate::trouble::{Answer, Trouble};
 use crate::zone::now;
+use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
+use window_records::WindowRecords;
 
 /// How far the lines of a run are read.
 #[derive(Default)]
@@ -43,6 +46,10 @@ pub struct Poller {
     stories: HashMap<String, (Story, Option<String>)>,
     readings: HashMap<String, Reading>,
     looked_up: HashSet<String>,
+    /// Definitions that runs ran with, by their digests: most are the same.
+    definitions: HashMap<String, Arc<Value>>,
+    /// By job: the records of its windows.
+    records: HashMap<String, WindowRecords>,
     ended_since_rows: bool,
 }
 
@@ -63,6 +70,8 @@ impl Poller {
             stories: HashMap::new(),
             readings: HashMap::new(),
             looked_up: HashSet::new(),
+            definitions: HashMap::new(),
+            records: HashMap::new(),
             ended_since_rows: true,
         }
     }
@@ -147,7 +156,9 @@ impl Poller {
                 let windows = windows.then(|| due(Task::Windows(name.clone()))).flatten();
                 let has_records = Origin::of(job.kind) == Origin::Document && job.runs.is_some();
                 let records = has_records.then(|| due(Task::Records(name.clone()))).flatten();
-                windows.or_else(|| self.untold_run(job, at)).or(records)
+                let has_days = job.kind == Kind::MysqlToRedshift && job.runs.is_some() && !job.spec.windows.is_null();
+                let days = has_days.then(|| due(Task::WindowRecords(name.clone()))).flatten();
+                windows.or_else(|| self.untold_run(job, at)).or(days).or(records)
             }
             Look::Files(name) => stack
                 .jobs
@@ -180,6 +191,14 @@ impl Poller {
             && let Some(task) = due(Task::History(job.name.clone(), name.to_owned()))
         {
             return Some(task);
+        }
+        if run.outcome().is_bad() {
+            let mut both = [Some(run), job.last_good(run)].into_iter().flatten();
+            let unasked = both.find(|run| run.ran_with.is_none() && !run.is_forgotten);
+            let ask = |run: &Run| due(Task::RanWith(job.name.clone(), run.head.name.clone()));
+            if let Some(task) = unasked.and_then(ask) {
+                return Some(task);
+            }
         }
         if run.lines.as_ref().is_some_and(|lines| lines.is_complete) && !is_running {
             return None;
@@ -276,11 +295,13 @@ impl Poller {
             Task::List(job) => self.ask_list(job).await,
             Task::Describe(job, run) => self.ask_facts(job, run).await,
             Task::History(job, run) => self.ask_history(job, run).await,
+            Task::RanWith(job, run) => self.ask_ran_with(job, run).await,
             Task::Lines(job, run, function) => self.ask_lines(job, run, function).await,
             Task::Files(job) => self.ask_files(job).await,
             Task::Rows => self.ask_rows().await,
             Task::Records(job) => self.ask_records(job).await,
             Task::Windows(job) => self.ask_windows(job).await,
+            Task::WindowRecords(job) => self.ask_window_records(job).await,
         }
     }
 }

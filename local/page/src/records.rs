@@ -1,16 +1,21 @@
-//! What runs write down in `state/<job>/runs/`, of kinds that load no PostgreSQL: an object per run that ended well.
+//! What runs write down in `state/<job>/runs/`, of kinds that load no PostgreSQL: an object per run that ended well, and
+//! of loads into Redshift one per window, whatever became of its run.
 
-use crate::facts::{Facts, Texts};
+use crate::facts::{Facts, Texts, Windows};
 use crate::files::Object;
 use crate::kind::Kind;
-use crate::model::{Job, Origin, Row};
+use crate::model::{Job, LoadedWindow, Origin, Row, Run};
 use crate::outcome::Status;
 use serde_json::{Value, json};
+use sluice::contract::mysql_to_redshift::WindowRecord;
 use std::collections::HashSet;
 
 /// How many older runs of a job are read at most, the newest, and how many of them before something else is asked.
 pub(crate) const MOST: usize = 200;
 pub(crate) const AT_ONCE: usize = 10;
+
+/// How many records of windows of a job are read at most, the newest.
+pub(crate) const MOST_WINDOWS: usize = 1_000;
 
 /// Where the records of a job are; windows have folders below it.
 pub(crate) fn folder(job: &str) -> String {
@@ -59,10 +64,60 @@ pub(crate) fn row(kind: Kind, execution: String, object: &Object, text: &str) ->
     }
 }
 
+/// The run of a record of a window: `state/<job>/runs/<run>/window-00000.json`.
+fn run_of_window<'a>(job: &Job, key: &'a str) -> Option<&'a str> {
+    let (run, file) = key.strip_prefix(&folder(&job.name))?.split_once('/')?;
+    let number = file.strip_prefix("window-")?.strip_suffix(".json")?;
+    number.bytes().all(|byte| byte.is_ascii_digit()).then_some(run)
+}
+
+/// Which of the objects are records of windows that no output of a run tells of, the newest first.
+pub(crate) fn of_windows(job: &Job, objects: Vec<Object>) -> Vec<Object> {
+    let has_told = |run: &&Run| run.facts.as_ref().is_some_and(|facts| facts.windows.is_some());
+    let told: HashSet<&str> = job.runs.iter().flatten().filter(has_told).map(|run| run.head.name.as_str()).collect();
+    let is_wanted = |object: &Object| run_of_window(job, &object.key).is_some_and(|run| !told.contains(run));
+    let mut wanted: Vec<Object> = objects.into_iter().filter(is_wanted).collect();
+    wanted.sort_by_key(|object| std::cmp::Reverse(object.modified));
+    wanted.truncate(MOST_WINDOWS);
+    wanted
+}
+
+/// The window of a record; of a load of the whole table all that was over when it was read. `None` if the record is not
+/// understood.
+pub(crate) fn window(job: &Job, key: &str, text: &str) -> Option<LoadedWindow> {
+    let record: WindowRecord = serde_json::from_str(text).ok()?;
+    let at = |text: &str| Some(text.parse::<jiff::Timestamp>().ok()?.as_millisecond());
+    let (start, end) = match &record.window {
+        Some(window) => (at(&window.start)?, at(&window.end)?),
+        None => (job.spec.first_instant()?, at(&format!("{}Z", record.exported_at.replacen(' ', "T", 1)))?),
+    };
+    let machine = job.machine.replacen(":stateMachine:", ":execution:", 1);
+    let execution = format!("{machine}:{}", run_of_window(job, key)?);
+    Some(LoadedWindow { start, end, rows: record.counts.rows, execution, is_verified: true })
+}
+
+/// The windows that are in the target of a job that loads Redshift, as far as outputs of its runs and records say so,
+/// by their start.
+pub(crate) fn loaded(job: &Job) -> Vec<LoadedWindow> {
+    let of_run = |run: &Run| {
+        let told = run.facts.as_ref()?.windows.as_ref()?;
+        let (start, end) = match told {
+            Windows::Between(from, to) => (*from, *to),
+            Windows::All => (job.spec.first_instant()?, run.head.started),
+        };
+        let rows = run.rows().unwrap_or_default();
+        Some(LoadedWindow { start, end, rows, execution: run.head.arn.clone(), is_verified: true })
+    };
+    let recorded = job.windows.iter().flat_map(|windows| windows.iter().cloned());
+    let mut loaded: Vec<LoadedWindow> = job.runs.iter().flatten().filter_map(of_run).chain(recorded).collect();
+    loaded.sort_by_key(|window| window.start);
+    loaded
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Run;
+    use crate::model::JobSpec;
     use crate::runs::tests::{head, job};
 
     fn object(key: &str, modified: i64) -> Object {
@@ -100,5 +155,52 @@ mod tests {
         assert_eq!((read.rows, read.started, read.ended), (8, 9, 9));
         let read = row(Kind::AthenaElt, "arn:x".into(), &object("k", 9), "no JSON");
         assert_eq!((read.rows, read.started, read.counts.len()), (0, 9, 0));
+    }
+
+    /// As `load-redshift` writes it.
+    fn record(window: Option<[&str; 2]>, rows: u64) -> String {
+        use sluice::contract::copy_table::Window;
+        use sluice::contract::mysql_to_redshift::{Changed, LoadCounts};
+        let record = WindowRecord {
+            window: window.map(|[start, end]| Window { start: start.into(), end: end.into() }),
+            exported_at: "2026-01-09 02:00:00.000000".into(),
+            is_consistent: true,
+            counts: LoadCounts { rows, ..LoadCounts::default() },
+            changed: Changed::default(),
+            statement: "s".into(),
+            manifest: None,
+            loaded_at: "2026-01-09T02:01:00.000Z".into(),
+        };
+        serde_json::to_string(&record).unwrap()
+    }
+
+    #[test]
+    fn days_are_loaded_if_a_record_or_an_output_says_so() {
+        let mut job = job();
+        job.kind = Kind::MysqlToRedshift;
+        job.spec = JobSpec { windows: json!({"zone": "UTC", "start": "2026-01-01"}), ..JobSpec::default() }.into();
+        let output = json!({"purpose": "load", "window_count": 2, "from": "2026-01-03T00:00:00Z",
+                            "to": "2026-01-05T00:00:00Z", "conclusion": {"windows": 2, "rows": 9}});
+        let texts = [output.to_string()];
+        let facts = Facts::read(
+            Kind::MysqlToRedshift,
+            Status::Succeeded,
+            Texts { output: Some(&texts[0]), ..Texts::default() },
+        );
+        let told = Run { facts: Some(facts.into()), ..Run::new(head("told", Status::Succeeded, 5)) };
+        job.runs = Some(vec![Run::new(head("bad", Status::Failed, 6)), told]);
+        let objects = ["told/window-00000.json", "bad/window-00001.json", "bad/window-x.json", "bad.json"];
+        let objects = objects.iter().zip(1..).map(|(key, at)| object(&format!("state/j/runs/{key}"), at)).collect();
+        let found: Vec<String> = of_windows(&job, objects).into_iter().map(|object| object.key).collect();
+        assert_eq!(found, ["state/j/runs/bad/window-00001.json"]);
+        let day = Some(["2026-01-07T00:00:00Z", "2026-01-08T00:00:00Z"]);
+        let window = super::window(&job, &found[0], &record(day, 7)).unwrap();
+        assert_eq!((window.rows, window.execution.as_str()), (7, "arn:aws:states:x:1:execution:m:bad"));
+        assert!(super::window(&job, &found[0], "{}").is_none());
+        let whole = super::window(&job, &found[0], &record(None, 7)).unwrap();
+        assert_eq!((whole.end - whole.start) / 3_600_000, 8 * 24 + 2, "from the first day to when it was read");
+        job.windows = Some(vec![window].into());
+        let days: Vec<i64> = loaded(&job).iter().map(|window| (window.end - window.start) / 86_400_000).collect();
+        assert_eq!(days, [2, 1]);
     }
 }

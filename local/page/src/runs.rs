@@ -118,6 +118,7 @@ pub(crate) mod tests {
             runs: None,
             files: None,
             windows: None,
+            unread_windows: 0,
         }
     }
 

@@ -18,6 +18,9 @@ pub const DATABASE: &str = "the database";
 /// The permissions for the records of older runs.
 pub const RECORDS: &str = "s3:ListBucket and s3:GetObject on state/*/runs/*";
 
+/// The permission to ask what a run ran with.
+pub const RAN_WITH: &str = "states:DescribeStateMachineForExecution";
+
 /// A view that is open.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Look {

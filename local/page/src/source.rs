@@ -49,6 +49,8 @@ pub struct Root {
     pub machine_prefix: String,
     /// Whether files that arrive start runs.
     pub runs_on_upload: bool,
+    /// When it was deployed last, in milliseconds since 1970.
+    pub deployed_at: Option<i64>,
 }
 
 /// A page of a history.
@@ -107,6 +109,7 @@ impl Source {
             bucket: output("BucketName").unwrap_or_default(),
             machine_prefix: output("StateMachineArnPrefix").ok_or(Trouble::Missing)?,
             runs_on_upload: has("S3TriggerState", "ENABLED"),
+            deployed_at: stack.last_updated_time().or(stack.creation_time()).and_then(|at| at.to_millis().ok()),
         })
     }
 
@@ -123,6 +126,16 @@ impl Source {
         let answer = self.sfn.describe_state_machine().state_machine_arn(machine).send().await;
         let answer = answer.map_err(|error| Trouble::of(&error))?;
         Ok(described::job(machine, prefix, &answer.definition))
+    }
+
+    /// The definition that an execution ran with; `None` if it is not known any more.
+    pub async fn ran_with(&self, arn: &str) -> Answer<Option<String>> {
+        let answer = self.sfn.describe_state_machine_for_execution().execution_arn(arn).send().await;
+        match answer.map_err(|error| Trouble::of(&error)) {
+            Ok(answer) => Ok(Some(answer.definition)),
+            Err(Trouble::Missing) => Ok(None),
+            Err(trouble) => Err(trouble),
+        }
     }
 
     /// The schedules of the group `group`, by the ARN of the state machine that they start: the names.
@@ -288,6 +301,19 @@ impl Source {
             rows.push(records::row(job.kind, execution, &object, &String::from_utf8_lossy(&bytes)));
         }
         Ok((rows, has_more))
+    }
+
+    /// Which records of windows of a job there are, the newest first. Before each call but the first, `wait` is asked.
+    pub async fn window_records(&self, bucket: &str, job: &Job, mut wait: impl AsyncFnMut()) -> Answer<Vec<Object>> {
+        let folder = records::folder(&job.name);
+        let (mut objects, mut next) = self.list(bucket, &folder, None).await?;
+        while next.is_some() && objects.len() < MOST_OBJECTS {
+            wait().await;
+            let (more, behind) = self.list(bucket, &folder, next).await?;
+            objects.extend(more);
+            next = behind;
+        }
+        Ok(records::of_windows(job, objects))
     }
 
     /// What is in the bucket for a job. Before each call but the first, `wait` is asked.

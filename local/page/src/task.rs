@@ -1,6 +1,6 @@
 //! The questions that are asked of AWS and the database.
 
-use crate::shared::{DATABASE, RECORDS};
+use crate::shared::{DATABASE, RAN_WITH, RECORDS};
 
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +21,8 @@ pub(crate) enum Task {
     Describe(String, String),
     /// Which states it went through.
     History(String, String),
+    /// What it ran with.
+    RanWith(String, String),
     /// The lines of one of its functions.
     Lines(String, String, &'static str),
     /// A job's files.
@@ -31,6 +33,8 @@ pub(crate) enum Task {
     Records(String),
     /// Those of `sluice.windows`.
     Windows(String),
+    /// The records of a job's windows.
+    WindowRecords(String),
 }
 
 impl Task {
@@ -45,9 +49,10 @@ impl Task {
             Self::List(_) => "states:ListExecutions",
             Self::Describe(..) => "states:DescribeExecution",
             Self::History(..) => "states:GetExecutionHistory",
+            Self::RanWith(..) => RAN_WITH,
             Self::Lines(..) => "logs:FilterLogEvents",
             Self::Files(_) => "s3:ListBucket and s3:GetObject",
-            Self::Records(_) => RECORDS,
+            Self::Records(_) | Self::WindowRecords(_) => RECORDS,
             Self::Rows | Self::Windows(_) => DATABASE,
         }
     }

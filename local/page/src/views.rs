@@ -2,6 +2,7 @@
 
 pub mod action;
 mod calendar;
+mod changed;
 mod files;
 mod frame;
 mod graph;

@@ -11,6 +11,8 @@ mod amiss;
 mod aws;
 #[path = "browser/chromium.rs"]
 mod chromium;
+#[path = "browser/days.rs"]
+mod days;
 #[path = "browser/everybody.rs"]
 mod everybody;
 #[path = "browser/many.rs"]
@@ -23,6 +25,8 @@ mod page;
 mod safe;
 #[path = "browser/seen.rs"]
 mod seen;
+#[path = "browser/since.rs"]
+mod since;
 
 use aws::{Aws, definition, running};
 use chromium::Chromium;

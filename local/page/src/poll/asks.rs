@@ -4,12 +4,14 @@ use super::Poller;
 use crate::cache::Kept;
 use crate::kind::Kind;
 use crate::log::{self, LogEvent};
-use crate::model::{Head, Row, Run};
+use crate::model::{Head, RanWith, Row, Run};
 use crate::runs::{join, merge};
 use crate::schedule::Schedule;
 use crate::task::Task;
 use crate::trouble::Answer;
 use crate::zone::now;
+use sluice::digest;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -21,8 +23,9 @@ impl Poller {
             stack.bucket = root.bucket;
             stack.machine_prefix = root.machine_prefix;
             stack.runs_on_upload = root.runs_on_upload;
+            stack.deployed_at = root.deployed_at;
         });
-        Ok(300_000)
+        Ok(if self.shared.stack().is_account { 300_000 } else { 10_000 })
     }
 
     pub(super) async fn ask_machines(&mut self) -> Answer<i64> {
@@ -142,6 +145,27 @@ impl Poller {
         };
         let story = run.story.as_deref().filter(|story| story.ended.is_some()).cloned();
         cache.write(&run.head.arn, &Kept { facts: run.facts.as_deref().cloned(), story });
+    }
+
+    /// What a run ran with. The engine of this machine says of all runs what is deployed now: that is what a run ran
+    /// with if nothing was deployed since it began.
+    pub(super) async fn ask_ran_with(&mut self, job: &str, run: &str) -> Answer<i64> {
+        let Some((head, _)) = self.head(job, run) else { return Ok(60_000) };
+        let text = self.source.ran_with(&head.arn).await?;
+        let is_its_own = {
+            let stack = self.shared.stack();
+            stack.is_account || stack.deployed_at.is_some_and(|at| at <= head.started)
+        };
+        let definition = text.filter(|_| is_its_own).and_then(|text| {
+            let known = self.definitions.entry(digest::of([&text]));
+            match known {
+                Entry::Occupied(known) => Some(known.get().clone()),
+                Entry::Vacant(place) => Some(place.insert(Arc::new(serde_json::from_str(&text).ok()?)).clone()),
+            }
+        });
+        let ran_with = definition.map_or(RanWith::Unknown, RanWith::Definition);
+        self.change_run(job, run, |run| run.ran_with = Some(ran_with));
+        Ok(60_000)
     }
 
     pub(super) async fn ask_lines(&mut self, job: &str, run: &str, function: &'static str) -> Answer<i64> {

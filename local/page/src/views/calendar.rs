@@ -1,8 +1,12 @@
-//! Which days a job has, and which are missing: of copies, by what `sluice.windows` says.
+//! Which days a job has, and which are missing: of copies, by what `sluice.windows` says; of loads into Redshift, by
+//! what runs say of themselves and the records of their windows.
 
-use super::{Reader, path};
-use crate::model::{Job, LoadedWindow, Run, Stack};
+use super::{Reader, history, path};
+use crate::kind::Kind;
+use crate::model::{Job, LoadedWindow, Origin, Run, Stack};
 use crate::outcome::Outcome;
+use crate::records::{self, MOST_WINDOWS};
+use crate::shared::RECORDS;
 use crate::words;
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
@@ -25,52 +29,70 @@ enum Day {
     Outside,
 }
 
+/// A day, and the run that it is from.
+#[derive(Clone, Debug)]
+struct Found {
+    what: Day,
+    execution: Option<String>,
+    /// How long the window is that it is from, in milliseconds.
+    length: i64,
+}
+
 /// The days of a job.
-pub(super) struct Days {
-    days: BTreeMap<Date, (Day, Option<String>)>,
+struct Days {
+    days: BTreeMap<Date, Found>,
     /// Those that are missing, in their order.
-    pub missing: Vec<Date>,
+    missing: Vec<Date>,
     zone: String,
 }
 
-/// The days that the windows cover, in the job's zone.
-pub(super) fn days(job: &Job, windows: &[LoadedWindow], now: i64) -> Days {
+/// The days that the windows cover, in the job's zone. The windows are in the order of their starts.
+fn days(job: &Job, windows: &[LoadedWindow], now: i64) -> Days {
     let name = crate::schedule::zone_of(job.spec.zone());
     let zone = TimeZone::get(&name).unwrap_or(TimeZone::UTC);
     let day_of =
         |at: i64| Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(zone.clone()).date();
     let start_of = |day: Date| day.to_zoned(zone.clone()).map(|at| at.timestamp().as_millisecond()).unwrap_or_default();
-    let mut days: BTreeMap<Date, (Day, Option<String>)> = BTreeMap::new();
+    let mut days: BTreeMap<Date, Found> = BTreeMap::new();
     for window in windows {
         let (first, last) = (day_of(window.start), day_of(window.end - 1));
         let mut day = first;
         while day <= last && days.len() < 20_000 {
             let Ok(next) = day.tomorrow() else { break };
             let is_whole = window.start <= start_of(day) && window.end >= start_of(next);
-            let found = match (is_whole, window.is_verified) {
+            let what = match (is_whole, window.is_verified) {
                 (true, true) => Day::Verified,
                 (true, false) => Day::Copied,
                 (false, _) => Day::Partly,
             };
-            let known = days.entry(day).or_insert((found, Some(window.execution.clone())));
-            if known.0 == Day::Partly && found == Day::Partly {
+            let execution = Some(window.execution.clone());
+            let found = Found { what, execution, length: window.end - window.start };
+            match days.get_mut(&day) {
+                None => drop(days.insert(day, found)),
                 // Parts of a day that make a whole: one of them would have to be missing to be told.
-                known.0 = if covers(windows, start_of(day), start_of(next)) { Day::Copied } else { Day::Partly };
+                Some(known) if known.what == Day::Partly && what == Day::Partly => {
+                    let is_covered = covers(windows, start_of(day), start_of(next));
+                    known.what = if is_covered { Day::Copied } else { Day::Partly };
+                }
+                // The shorter a window, the more it says of the day.
+                Some(known) if what != Day::Partly && (known.what == Day::Partly || found.length <= known.length) => {
+                    *known = found;
+                }
+                Some(_) => {}
             }
             day = next;
         }
     }
     let mut missing = Vec::new();
-    let start = job.spec.windows["start"].as_str().and_then(|text| text.get(..10)?.parse::<Date>().ok());
-    let first = [start, days.keys().next().copied()].into_iter().flatten().min();
+    let first = [job.spec.first_day(), days.keys().next().copied()].into_iter().flatten().min();
     let today = day_of(now);
     // What is newer than the newest one may still come.
     let last = days.keys().next_back().copied().filter(|last| *last <= today);
     if let (Some(mut day), Some(last)) = (first, last) {
         while day <= last {
-            if days.get(&day).is_none_or(|(found, _)| *found == Day::Partly) {
+            if days.get(&day).is_none_or(|found| found.what == Day::Partly) {
                 missing.push(day);
-                days.entry(day).or_insert((Day::Missing, None));
+                days.entry(day).or_insert(Found { what: Day::Missing, execution: None, length: 0 });
             }
             let Ok(next) = day.tomorrow() else { break };
             day = next;
@@ -90,12 +112,77 @@ fn covers(windows: &[LoadedWindow], from: i64, to: i64) -> bool {
     at >= to
 }
 
+/// How days are spoken of.
+struct Words {
+    /// Where it is written down which are there.
+    origin: Markup,
+    whole: &'static str,
+    whole_unverified: Option<&'static str>,
+    partly: &'static str,
+    missing: &'static str,
+    /// Behind how many are missing: `3 days ...`.
+    are_missing: [&'static str; 2],
+    none_missing: &'static str,
+}
+
+impl Words {
+    fn of(kind: Kind) -> Self {
+        if kind == Kind::CopyTable {
+            return Self {
+                origin: html! { code { "sluice.windows" } },
+                whole: "copied and verified",
+                whole_unverified: Some("copied"),
+                partly: "copied in part",
+                missing: "missing",
+                are_missing: ["is missing", "are missing"],
+                none_missing: "No day is missing",
+            };
+        }
+        Self {
+            origin: html! { "the outputs of runs and the records of their windows" },
+            whole: "loaded and compared",
+            whole_unverified: None,
+            partly: "loaded in part",
+            missing: "no record of a load",
+            are_missing: ["has no record of a load", "have no record of a load"],
+            none_missing: "Every day has a record of its load",
+        }
+    }
+}
+
+/// Whether a job has days: one that takes a table whole has none.
+pub(super) fn has_days(job: &Job) -> bool {
+    job.kind.has_windows() && !job.spec.windows.is_null()
+}
+
+/// The windows of a job, or why they are not known.
+fn windows(stack: &Stack, job: &Job) -> Result<Vec<LoadedWindow>, Markup> {
+    let reading = |what: Markup| html! { "Reading which days are there, from " (what) " …" };
+    let cannot = |why: Markup| html! { strong { "Which days are there is not shown" } ": " (why) };
+    if job.kind == Kind::CopyTable {
+        let known = job.windows.as_ref().map(|windows| windows.as_ref().clone());
+        let why = || history::amiss(stack, job, Origin::Windows).map(cannot);
+        return known.ok_or_else(|| why().unwrap_or_else(|| reading(Words::of(job.kind).origin)));
+    }
+    match (&job.runs, stack.notices.contains_key("states:ListExecutions")) {
+        (Some(_), _) => Ok(records::loaded(job)),
+        (None, true) => Err(cannot(html! { "the runs of this job cannot be read now." })),
+        (None, false) => Err(reading(Words::of(job.kind).origin)),
+    }
+}
+
 /// The section; `year` is the one that is chosen.
 pub(super) fn section(stack: &Stack, job: &Job, reader: &Reader, year: Option<i16>) -> Markup {
-    let Some(windows) = job.windows.as_deref() else {
-        return html! { section class="card" { p class="pad soft" { "Reading which days are there, from " code { "sluice.windows" } " …" } } };
+    let windows = match windows(stack, job) {
+        Ok(windows) => windows,
+        Err(why) => {
+            return html! {
+                section class="card" aria-labelledby="h-days" { header { h2 id="h-days" { "Days" } } p class="pad" { (why) } }
+            };
+        }
     };
-    let days = days(job, windows, reader.clock.now);
+    let days = days(job, &windows, reader.clock.now);
+    let words = Words::of(job.kind);
     let newest = days.days.keys().next_back().map(|day| day.year());
     let this =
         Timestamp::from_millisecond(reader.clock.now).map(|at| at.to_zoned(TimeZone::UTC).year()).unwrap_or(2024);
@@ -108,31 +195,49 @@ pub(super) fn section(stack: &Stack, job: &Job, reader: &Reader, year: Option<i1
         section class="card" aria-labelledby="h-days" {
             header {
                 h2 id="h-days" { "Days" }
-                span class="soft" { @if !cursor.is_empty() { "by " code { (words::visible(cursor, 60)) } " " } "in " (days.zone) ", from " code { "sluice.windows" } }
+                span class="soft" { @if !cursor.is_empty() { "by " code { (words::visible(cursor, 60)) } " " } "in " (days.zone) ", from " (words.origin) }
                 span class="nav-months" { a href={ (address) "?year=" (year - 1) "#h-days" } { "‹ " (year - 1) } " · " strong { (year) } " · " a href={ (address) "?year=" (year + 1) "#h-days" } { (year + 1) " ›" } }
             }
             @if months.is_empty() { p class="pad soft" { "No day of " (year) " is there." } }
-            @else { div class="months" { @for month in months { (self::month(job, &days, year, month)) } } }
+            @else { div class="months" { @for month in months { (self::month(job, &days, &words, year, month)) } } }
             div class="gaps" {
-                @if days.missing.is_empty() { strong { "No day is missing" } @if !days.days.is_empty() { " between the first and the last one." } }
+                @if days.missing.is_empty() { @if !days.days.is_empty() { strong { (words.none_missing) } " between the first and the last one." } }
                 @else {
-                    span { strong { (words::count(days.missing.len() as u64, "day")) " " (if days.missing.len() == 1 { "is" } else { "are" }) " missing:" } " " (gaps(&days.missing)) }
+                    span { strong { (words::count(days.missing.len() as u64, "day")) " " (words.are_missing[usize::from(days.missing.len() > 1)]) ":" } " " (gaps(&days.missing)) }
                     @if stack.allows_actions {
                         a class="btn" href={ (address) "/backfill?from=" (days.missing[0]) "&to=" (days.missing[days.missing.len() - 1]) } { "Backfill " (if days.missing.len() == 1 { "this day…".to_owned() } else { format!("these {} days…", days.missing.len()) }) }
                     }
                 }
-                (legend())
+                (legend(&words))
             }
+            @if job.kind == Kind::MysqlToRedshift { p class="pad soft" { (told(stack, job)) } }
         }
     }
 }
 
-fn legend() -> Markup {
+/// What the days of loads into Redshift do not say.
+fn told(stack: &Stack, job: &Job) -> Markup {
+    let is_cut = job.windows.as_ref().is_some_and(|windows| windows.len() >= MOST_WINDOWS);
+    html! {
+        @if stack.notices.contains_key(RECORDS) {
+            strong { "Days of older and of failed runs are not shown" } ": the records of their windows cannot be read now (" code { (RECORDS) } "). "
+        } @else if job.windows.is_none() {
+            "The records of windows that older and failed runs have left are being read. "
+        } @else if job.unread_windows > 0 {
+            (words::count(job.unread_windows as u64, "record")) " of windows " (if job.unread_windows == 1 { "is" } else { "are" }) " still to be read; their days come then. "
+        } @else if is_cut {
+            "Of older windows, only the newest " (words::number(MOST_WINDOWS as u64)) " records are read. "
+        }
+        "Redshift itself is not asked: a day that was loaded by other means, or whose record was deleted, has none here. A run loads none twice: it goes by what Redshift says."
+    }
+}
+
+fn legend(words: &Words) -> Markup {
     html! {
         ul class="legend" {
-            li { span class="swatch day ver" { "7" } "copied and verified" }
-            li { span class="swatch day done" { "7" } "copied" }
-            li { span class="swatch day mis" { "7" } "missing" }
+            li { span class="swatch day ver" { "7" } (words.whole) }
+            @if let Some(whole) = words.whole_unverified { li { span class="swatch day done" { "7" } (whole) } }
+            li { span class="swatch day mis" { "7" } (words.missing) }
             li { span class="swatch day out" { "7" } "not asked for, or not over" }
         }
     }
@@ -154,7 +259,7 @@ fn gaps(missing: &[Date]) -> String {
     if more > 0 { format!("{}, and {more} more gaps", texts.join(", ")) } else { words::list(&texts) }
 }
 
-fn month(job: &Job, days: &Days, year: i16, month: i8) -> Markup {
+fn month(job: &Job, days: &Days, words: &Words, year: i16, month: i8) -> Markup {
     let first = date(year, month, 1);
     let lead = first.weekday().to_monday_zero_offset();
     let length = first.days_in_month();
@@ -168,7 +273,7 @@ fn month(job: &Job, days: &Days, year: i16, month: i8) -> Markup {
                 @for week in cells.chunks(7) {
                     tr {
                         @for cell in week {
-                            @match cell { None => td {}, Some(day) => (one(job, days, *day)) }
+                            @match cell { None => td {}, Some(day) => (one(job, days, words, *day)) }
                         }
                     }
                 }
@@ -177,16 +282,17 @@ fn month(job: &Job, days: &Days, year: i16, month: i8) -> Markup {
     }
 }
 
-fn one(job: &Job, days: &Days, day: Date) -> Markup {
-    let (found, execution) = days.days.get(&day).cloned().unwrap_or((Day::Outside, None));
-    let (class, word) = match found {
-        Day::Verified => ("ver", "copied and verified"),
-        Day::Copied => ("done", "copied"),
-        Day::Partly => ("mis", "copied in part"),
-        Day::Missing => ("mis", "missing"),
+fn one(job: &Job, days: &Days, words: &Words, day: Date) -> Markup {
+    let found = days.days.get(&day);
+    let execution = found.and_then(|found| found.execution.as_ref());
+    let (class, word) = match found.map_or(Day::Outside, |found| found.what) {
+        Day::Verified => ("ver", words.whole),
+        Day::Copied => ("done", words.whole_unverified.unwrap_or(words.whole)),
+        Day::Partly => ("mis", words.partly),
+        Day::Missing => ("mis", words.missing),
         Day::Outside => ("out", ""),
     };
-    let run = execution.as_deref().and_then(|arn| arn.rsplit(':').next());
+    let run = execution.and_then(|arn| arn.rsplit(':').next());
     html! {
         td class={ "day " (class) } {
             @match run {
@@ -213,7 +319,6 @@ pub(super) fn last_week(now: i64) -> (Date, Date) {
 mod tests {
     use super::*;
     use crate::definition::tests::of_kind;
-    use crate::kind::Kind;
     use crate::model::JobSpec;
     use serde_json::json;
 
@@ -235,6 +340,7 @@ mod tests {
             runs: None,
             files: None,
             windows: None,
+            unread_windows: 0,
         };
         let windows = [
             window("2024-02-11T23:00:00Z", "2024-02-12T23:00:00Z", true),
@@ -248,8 +354,8 @@ mod tests {
         let found = days(&job, &windows, now);
         let missing: Vec<String> = found.missing.iter().map(ToString::to_string).collect();
         assert_eq!(missing, ["2024-02-14", "2024-02-15", "2024-02-16"]);
-        assert_eq!(found.days[&date(2024, 2, 12)].0, Day::Verified);
-        assert_eq!(found.days[&date(2024, 2, 17)].0, Day::Copied, "two halves");
+        assert_eq!(found.days[&date(2024, 2, 12)].what, Day::Verified);
+        assert_eq!(found.days[&date(2024, 2, 17)].what, Day::Copied, "two halves");
         assert_eq!(gaps(&found.missing), "2024-02-14 to 2024-02-16");
     }
 }

@@ -71,7 +71,7 @@ fn records(job: &Job) -> Markup {
 }
 
 /// Why what was written down cannot be read.
-fn amiss(stack: &Stack, job: &Job, origin: Origin) -> Option<Markup> {
+pub(super) fn amiss(stack: &Stack, job: &Job, origin: Origin) -> Option<Markup> {
     let table = if origin == Origin::Windows { "sluice.windows" } else { "sluice.runs" };
     if origin == Origin::Document {
         let trouble = &stack.notices.get(RECORDS)?.trouble;

@@ -5,7 +5,6 @@ use super::notices::amiss;
 use super::{Block, Reader, View, calendar, grid, history, jobs, path, plots};
 use crate::actions::Action;
 use crate::errors;
-use crate::kind::Kind;
 use crate::model::{Job, Stack};
 use crate::words;
 use maud::{Markup, html};
@@ -24,7 +23,7 @@ pub fn job(stack: &Stack, job: &Job, reader: &Reader, query: &[(String, String)]
     let year = chosen(query, "year").next().and_then(|value| value.parse().ok());
     let runs = job.runs.as_deref().unwrap_or_default();
     let mut blocks = vec![Block::Part("head", head(stack, job, reader)), amiss(stack, reader)];
-    if job.kind == Kind::CopyTable {
+    if calendar::has_days(job) {
         blocks.push(Block::Part("days", calendar::section(stack, job, reader, year)));
     }
     blocks.push(Block::Part("grid", grid::section(job, reader, &wanted)));

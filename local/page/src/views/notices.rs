@@ -3,7 +3,7 @@
 use super::frame::icon;
 use super::{Block, Reader};
 use crate::model::{Notice, Stack};
-use crate::shared::{DATABASE, RECORDS, RUNS_READ};
+use crate::shared::{DATABASE, RAN_WITH, RECORDS, RUNS_READ};
 use crate::trouble::Trouble;
 use crate::words;
 use maud::{Markup, html};
@@ -106,6 +106,7 @@ fn what(action: &str) -> &'static str {
         "logs:FilterLogEvents" => "Log lines",
         "states:GetExecutionHistory" => "The states of runs",
         "states:DescribeExecution" => "What runs did",
+        RAN_WITH => "What runs ran with",
         "states:ListExecutions" => "The list of runs",
         "scheduler:ListSchedules" | "scheduler:GetSchedule" => "Schedules",
         "states:DescribeStateMachine" | "states:ListStateMachines" => "State machines",

@@ -3,7 +3,7 @@
 use super::frame::{crumbs, icon, key, outcome_class, outcome_icon, prose, time};
 use super::logs::short;
 use super::notices::amiss;
-use super::{Block, Reader, View, graph, history, logs, path, timeline};
+use super::{Block, Reader, View, changed, graph, history, logs, path, timeline};
 use crate::errors::{self, Failure};
 use crate::facts::Facts;
 use crate::marks::{Mark, Marks, marks};
@@ -41,7 +41,7 @@ pub fn run(stack: &Stack, job: &Job, run: &Run, reader: &Reader, query: &RunQuer
         amiss(stack, reader),
         part("forgotten", run.is_forgotten.then(|| history::forgotten(run))),
         part("error", error),
-        Block::Part("facts", facts(job, run, reader)),
+        Block::Part("facts", facts(stack, job, run, reader)),
         part("counts", counts(run)),
         part("explained", explained),
     ];
@@ -193,10 +193,8 @@ fn error(job: &Job, run: &Run, failure: &Failure, marks: &Marks) -> Markup {
     }
 }
 
-fn facts(job: &Job, run: &Run, reader: &Reader) -> Markup {
-    let runs = job.runs.as_deref().unwrap_or_default();
-    let older = runs.iter().skip_while(|known| known.head.arn != run.head.arn).skip(1);
-    let good = older.into_iter().find(|run| run.outcome() == Outcome::Loaded);
+fn facts(stack: &Stack, job: &Job, run: &Run, reader: &Reader) -> Markup {
+    let good = job.last_good(run);
     let outcome = run.outcome();
     html! {
         section class="card" {
@@ -209,6 +207,7 @@ fn facts(job: &Job, run: &Run, reader: &Reader) -> Markup {
                         dt { "Last good run" }
                         dd { a href=(path(&["jobs", &job.name, "runs", &good.head.name])) { (reader.clock.near(good.head.started)) } ", " (words::about(run.head.started - good.head.started)) " before" }
                     }
+                    @if outcome.is_bad() { div { dt { "Changed since the last good run" } dd class="break" { (changed::since(stack, run, good, reader)) } } }
                 }
                 @if let Some(at) = run.row.as_ref().and_then(|row| row.committed) { div { dt { "Committed" } dd { (time(at, &reader.clock.near(at))) } } }
                 @if outcome.is_running() && let Some(progress) = super::jobs::progress(run) { div { dt { "So far" } dd { (progress) } } }

@@ -60,6 +60,7 @@ pub(crate) fn stack() -> Stack {
         runs: Some(runs),
         files: None,
         windows: None,
+        unread_windows: 0,
     };
     Stack {
         name: "sluice".into(),

@@ -36,6 +36,8 @@ pub(crate) enum Mood {
 pub(crate) struct Run {
     pub described: Value,
     pub events: Vec<Value>,
+    /// What it ran with, if that is not what its job has now.
+    pub definition: Option<String>,
 }
 
 /// What it holds.
@@ -50,6 +52,8 @@ pub(crate) struct World {
     /// Executions that were started: name and input.
     pub started: Vec<(String, Value)>,
     pub stopped: Vec<String>,
+    /// When the stack was deployed last.
+    pub deployed_at: &'static str,
 }
 
 /// A running one.
@@ -69,7 +73,7 @@ pub(crate) fn fixture(name: &str) -> Value {
 pub(crate) fn recorded(name: &str) -> Run {
     let recorded = fixture(name);
     let events = recorded["get_execution_history"]["events"].as_array().unwrap().clone();
-    Run { described: recorded["describe_execution"].clone(), events }
+    Run { described: recorded["describe_execution"].clone(), events, definition: None }
 }
 
 /// The state machine that the recorded runs are of, as it would be deployed for a job of this name.
@@ -124,7 +128,7 @@ pub(crate) fn running(job: &str, name: &str, started: f64, states: &[(&str, &str
     }
     let described = json!({"executionArn": format!("{EXECUTIONS}{job}:{name}"), "name": name, "status": "RUNNING",
                            "stateMachineArn": format!("{MACHINES}{job}"), "startDate": started, "input": "{}"});
-    Run { described, events }
+    Run { described, events, definition: None }
 }
 
 impl Aws {
@@ -149,6 +153,7 @@ impl Aws {
             objects: BTreeMap::new(),
             started: Vec::new(),
             stopped: Vec::new(),
+            deployed_at: "2026-11-26T02:45:11Z",
         };
         let world = Arc::new(Mutex::new(world));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -224,7 +229,7 @@ async fn answer(world: &Mutex<World>, request: Request<Incoming>) -> Response {
     let asked: Value = serde_json::from_str(&text).unwrap_or_default();
     let mut world = world.lock().unwrap();
     match action.as_str() {
-        "DescribeStacks" => xml(&stack()),
+        "DescribeStacks" => xml(&stack(world.deployed_at)),
         "ListSchedules" => json_answer(&json!({"Schedules": []})),
         "ListObjectsV2" => xml(&world.listed(&uri)),
         "FilterLogEvents" => json_answer(&world.lines(&asked)),
@@ -253,13 +258,13 @@ fn xml(text: &str) -> Response {
     said(StatusCode::OK, "text/xml", text.to_owned())
 }
 
-fn stack() -> String {
+fn stack(deployed_at: &str) -> String {
     let output = |key: &str, value: &str| {
         format!("<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>")
     };
     format!(
         "<DescribeStacksResponse xmlns=\"http://cloudformation.amazonaws.com/doc/2010-05-15/\"><DescribeStacksResult><Stacks><member>\
-         <StackName>sluice</StackName><StackStatus>CREATE_COMPLETE</StackStatus><CreationTime>2026-11-26T02:45:11Z</CreationTime>\
+         <StackName>sluice</StackName><StackStatus>CREATE_COMPLETE</StackStatus><CreationTime>2026-11-26T02:45:11Z</CreationTime><LastUpdatedTime>{deployed_at}</LastUpdatedTime>\
          <Outputs>{}{}</Outputs><Parameters><member><ParameterKey>S3TriggerState</ParameterKey>\
          <ParameterValue>ENABLED</ParameterValue></member></Parameters>\
          </member></Stacks></DescribeStacksResult></DescribeStacksResponse>",
@@ -300,6 +305,14 @@ impl World {
                     item
                 };
                 json!({"executions": self.jobs.get(&job)?.1.iter().take(1_000).map(one).collect::<Vec<_>>()})
+            }
+            "DescribeStateMachineForExecution" => {
+                let arn = text("executionArn");
+                let is_it = |run: &&Run| run.described["executionArn"] == arn.as_str();
+                let (job, run) = self.jobs.values().find_map(|(job, runs)| Some((job, runs.iter().find(is_it)?)))?;
+                let definition = run.definition.as_ref().unwrap_or(job);
+                json!({"stateMachineArn": "arn:m", "name": "x", "roleArn": "arn:r", "definition": definition,
+                       "updateDate": 1.0})
             }
             "DescribeExecution" => self.run(&text("executionArn"))?.described.clone(),
             "GetExecutionHistory" => {
