@@ -268,6 +268,10 @@ impl Poller {
 }
 
 fn dedup(events: &mut Vec<LogEvent>) {
-    let mut seen = HashSet::new();
-    events.retain(|event| event.id.is_empty() || seen.insert(event.id.clone()));
+    let is_first: Vec<bool> = {
+        let mut seen = HashSet::new();
+        events.iter().map(|event| seen.insert(event.identity())).collect()
+    };
+    let mut is_first = is_first.into_iter();
+    events.retain(|_| is_first.next() == Some(true));
 }
