@@ -1,5 +1,5 @@
-//! The page in a real browser, a Chromium without a window, before an AWS that answers what a test puts into it. One
-//! browser for all cases; a page of its own for each.
+//! The page in a real browser, a Chromium without a window, before an AWS that answers what a test puts into it, and
+//! before a real stack. One browser for all cases; a page of its own for each.
 
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "times and sizes of this century")]
 
@@ -21,6 +21,8 @@ mod many;
 mod older;
 #[path = "browser/page.rs"]
 mod page;
+#[path = "browser/real.rs"]
+mod real;
 #[path = "browser/safe.rs"]
 mod safe;
 #[path = "browser/seen.rs"]

@@ -1,0 +1,218 @@
+//! The page before a real stack: a real PostgreSQL, a local AWS, the repository's state machines and functions. What
+//! runs there is started, held up and stopped, and the page has to say so.
+
+use crate::page::Page;
+use crate::{browser, enter, is_quiet, see};
+use local::deployment::{Deployment, Options};
+use local::stack::Stack;
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+use std::time::{Duration, Instant};
+
+const HEADER: &str = "Project,Duration (in minutes),Start date,End date\n";
+
+/// How long each step may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn csv(rows: &[[&str; 3]]) -> Vec<u8> {
+    let lines = rows.iter().map(|[project, minutes, day]| format!("{project},{minutes},{day} 10:00,{day} 11:00\n"));
+    format!("{HEADER}{}", lines.collect::<String>()).into_bytes()
+}
+
+/// A page, and what it shows.
+struct Seen {
+    page: Page,
+    runtime: tokio::runtime::Runtime,
+    deployment: Deployment,
+}
+
+impl Seen {
+    fn upload(&self, name: &str, rows: &[[&str; 3]]) {
+        self.runtime.block_on(self.deployment.upload(name, csv(rows))).unwrap();
+    }
+
+    /// Waits until a view says this, and returns it.
+    fn until(&self, path: &str, says: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let (_, _, body) = self.page.get(path);
+            if body.contains(says) {
+                return body;
+            }
+            let shown = body.split("<main").nth(1).unwrap_or_default().chars().take(3_000).collect::<String>();
+            assert!(Instant::now() < end, "{path} does not say {says}: {shown}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Presses the button of a form; returns where that leads.
+    fn press(&self, path: &str) -> String {
+        let (_, _, form) = self.page.get(path);
+        let once = form.split("name=\"once\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect(path);
+        let (status, head, body) = self.page.post(path, &format!("once={once}"));
+        assert_eq!(status, 303, "{path}: {body}");
+        head.split("location: ").nth(1).and_then(|rest| rest.split('\r').next()).expect(path).to_owned()
+    }
+
+    /// Waits until a run is what it is to become: its picture, and its word beside it.
+    fn becomes(&self, run: &str, picture: &str, word: &str) -> String {
+        self.until(run, &format!("href=\"#i-{picture}\"></use></svg>{word}</span></h1>"))
+    }
+
+    /// A transaction that lets nobody write into the target.
+    fn hold_target(&self) -> PgConnection {
+        self.runtime.block_on(async {
+            let mut connection = self.deployment.connect().await.unwrap();
+            let hold = "begin; lock table pomodoro_day_catg in exclusive mode";
+            sqlx::raw_sql(hold).execute(&mut connection).await.unwrap();
+            connection
+        })
+    }
+
+    /// Waits until a load waits for that transaction.
+    fn until_a_load_waits(&self) {
+        let end = Instant::now() + PATIENCE;
+        let waits = "select exists (select from pg_stat_activity where wait_event_type = 'Lock' \
+                     and application_name like 'sluice %' and datname = current_database())";
+        let is_waiting = async || {
+            let mut connection = self.deployment.connect().await.unwrap();
+            sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut connection).await.unwrap()
+        };
+        while !self.runtime.block_on(is_waiting()) {
+            assert!(Instant::now() < end, "no load waits");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// How each run of the job ended, the oldest first: the picture and the hidden word.
+const ENDS: &str = "[...document.querySelectorAll('.grid tbody tr:last-child td')].map((n) =>
+    [n.querySelector('use').getAttribute('href').slice(3), n.querySelector('.vh').textContent])";
+
+/// Acceptance 1 and 4.
+#[test]
+fn what_happens_in_a_real_stack_is_seen() {
+    let stack = Stack::for_tests().unwrap_or_else(|error| panic!("{error}\n{:?}", error.source));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let options = Options { parameters: [("NetworkMode", "vpc".to_owned())].into(), ..Options::default() };
+    let deployment = runtime.block_on(stack.deploy("sluice", &options)).unwrap();
+    let page = Page::start(&stack.endpoint(), &["--local"], &[("DATABASE_URL", &deployment.database_url)]);
+    let seen = Seen { page, runtime, deployment };
+    let job = "/jobs/pomodoro";
+    let press = |action: &str| seen.press(&format!("{job}/{action}"));
+    seen.until("/", "class=\"job\" href=\"/jobs/pomodoro\"");
+
+    seen.upload("sessions-2024-01.csv", &[["Work", "10", "2024-01-01"], ["Learning", "20", "2024-01-02"]]);
+    let loaded = press("run");
+    seen.becomes(&loaded, "ok", "Loaded");
+    seen.becomes(&press("run"), "none", "Nothing new");
+    seen.upload("sessions-2024-02.csv", &[["Work", "30", "2024-02-01"]]);
+    seen.becomes(&press("dry-run"), "dry", "Dry run");
+
+    // One that has to wait for the table, and meanwhile one that has to wait for that one.
+    let mut holder = seen.hold_target();
+    let stopped = press("run");
+    seen.until_a_load_waits();
+    seen.becomes(&stopped, "run", "Running");
+    let waiting = press("run");
+    seen.until(&waiting, "class=\"f-wait\"");
+    let mut browser = browser();
+    enter(&mut browser, &seen.page);
+    see(&mut browser, &seen.page, job, "document.querySelectorAll('.colh').length === 5");
+    browser.until(&format!("{ENDS}.filter(([picture, word]) => picture === 'run' && word === 'Running').length === 2"));
+    seen.press(&format!("{stopped}/stop"));
+    seen.becomes(&stopped, "stop", "Stopped");
+    seen.runtime.block_on(sqlx::raw_sql("rollback").execute(&mut holder)).unwrap();
+    // The stopped one's function goes on, and commits what it was about to load: that is passed over.
+    seen.becomes(&waiting, "none", "Nothing new");
+
+    seen.upload(
+        "sessions-2024-04.csv",
+        &[
+            ["Work", "1", "2024-04-01"],
+            ["Work", "twelve", "2024-04-02"],
+            ["Work", "3", "2024-04-03"],
+            ["Work", "4", "2024-04-31"],
+        ],
+    );
+    let failed = press("run");
+    let view = seen.becomes(&failed, "bad", "Failed");
+    assert!(!view.contains("twelve") && !view.contains("2024-04-31"), "no value of a cell");
+    acceptance_1(&seen, &mut browser, &failed);
+    acceptance_4(&seen, &mut browser, &loaded, &waiting);
+}
+
+/// The outcomes, as pictures and words, and why the last run failed.
+fn acceptance_1(seen: &Seen, browser: &mut crate::chromium::Chromium, failed: &str) {
+    let page = &seen.page;
+    see(browser, page, "/jobs/pomodoro", "document.querySelectorAll('.colh').length === 6");
+    browser.until(&format!("{ENDS}.every(([picture]) => picture !== 'run')"));
+    let ends = browser.evaluate(ENDS);
+    let known = [
+        ["ok", "Loaded"],
+        ["none", "Nothing new"],
+        ["dry", "Dry run"],
+        ["stop", "Stopped"],
+        ["none", "Nothing new"],
+        ["bad", "Failed"],
+    ];
+    assert_eq!(ends, json!(known));
+    is_quiet(browser, page, "job");
+
+    let row = "document.querySelector('a.job[href=\"/jobs/pomodoro\"]').closest('tbody')";
+    see(browser, page, "/", &format!("{row}.querySelector('.oneerror')?.innerText.includes('cannot be read')"));
+    let why = browser.evaluate(&format!("{row}.querySelector('.oneerror').innerText"));
+    assert!(why.as_str().unwrap().contains("sessions-2024-04.csv, lines 3 and 5 cannot be read"), "{why}");
+    let end = browser.evaluate(&format!(
+        "[{row}.querySelector('.st').textContent, {row}.querySelector('.st use').getAttribute('href')]"
+    ));
+    assert_eq!(end, json!(["Failed", "#i-bad"]));
+    let told = browser.evaluate(&format!("{row}.querySelector('.bars').getAttribute('aria-label')"));
+    for part in ["6 runs: ", "1 failed", "1 stopped", "1 dry run", " loaded", " nothing new", "the last one failed"] {
+        assert!(told.as_str().unwrap().contains(part), "{told}");
+    }
+    is_quiet(browser, page, "jobs");
+    // Where, and what has changed since it was last good: nothing.
+    see(browser, page, failed, "document.querySelectorAll('.places tbody tr').length === 2");
+    let places = browser.evaluate("[...document.querySelectorAll('.places tbody tr')].map((r) => [...r.cells].slice(0, 3).map((c) => c.innerText.trim()))");
+    assert_eq!(
+        places,
+        json!([
+            ["input_data/sessions-2024-04.csv", "3", "2 (Duration (in minutes))"],
+            ["input_data/sessions-2024-04.csv", "5", "3 (Start date)"]
+        ])
+    );
+    browser.until("document.querySelector('.facts').innerText.includes('nothing: spec and states are the same, and nothing was deployed')");
+}
+
+/// A run that waited for another one has its attempts and the pauses between them; the items of a Map are there, as the
+/// lines of its functions say.
+fn acceptance_4(seen: &Seen, browser: &mut crate::chromium::Chromium, loaded: &str, waiting: &str) {
+    see(browser, &seen.page, waiting, "document.querySelector('.f-wait') !== null");
+    let row = "document.querySelector('.f-wait').closest('tr')";
+    let shown = browser.evaluate(&format!(
+        "({{name: {row}.querySelector('.name').innerText.trim(),
+            pauses: {row}.querySelectorAll('.f-wait').length, failed: {row}.querySelectorAll('rect.f-bad').length,
+            done: {row}.querySelectorAll('rect.f-ok').length, attempts: parseInt({row}.querySelector('.num .soft').innerText)}})"
+    ));
+    let attempts = shown["attempts"].as_u64().unwrap();
+    assert!(attempts >= 2 && shown["name"].as_str().unwrap().ends_with("DetectNewFiles"), "{shown}");
+    let pieces = ["pauses", "failed", "done"].map(|what| shown[what].as_u64().unwrap());
+    assert_eq!(pieces, [attempts - 1, attempts - 1, 1], "{shown}");
+
+    see(browser, &seen.page, loaded, "document.querySelectorAll('table.time tr.sub2').length === 1");
+    let item: Value = browser.evaluate(
+        "({name: document.querySelector('table.time tr.sub2 .name').innerText.trim(),
+           bars: document.querySelectorAll('table.time tr.sub2 rect.f-ok').length,
+           from: document.querySelector('#h-time').parentElement.innerText})",
+    );
+    assert!(item["name"].as_str().unwrap().contains("batch"), "{item}");
+    assert!(item["bars"] == 1 && item["from"].as_str().unwrap().contains("items from log lines"), "{item}");
+    // Lines are read again and again while a run is at work, and each is there once.
+    see(browser, &seen.page, waiting, "document.querySelectorAll('#log tbody tr').length > 5");
+    let twice = browser.evaluate(
+        "[...document.querySelectorAll('#log tbody tr')].map((r) => r.textContent).filter((text, at, all) => all.indexOf(text) !== at)",
+    );
+    assert_eq!(twice, json!([]));
+    is_quiet(browser, &seen.page, "run");
+}
