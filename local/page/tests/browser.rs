@@ -9,6 +9,8 @@ mod acting;
 mod amiss;
 #[path = "browser/aws.rs"]
 mod aws;
+#[path = "browser/axe.rs"]
+mod axe;
 #[path = "browser/chromium.rs"]
 mod chromium;
 #[path = "browser/days.rs"]
@@ -66,10 +68,11 @@ fn see(browser: &mut Chromium, page: &Page, path: &str, expression: &str) {
     browser.until(expression);
 }
 
-/// Nothing that is wrong with the page that is open.
-fn audit(browser: &mut Chromium, what: &str) {
+/// Nothing that is wrong with the page that is open: by rules of our own, and by those of axe.
+fn audit(browser: &mut Chromium, what: &str, are_all: bool) {
     let wrong = browser.evaluate(include_str!("browser/audit.js"));
     assert_eq!(wrong, json!([]), "{what}");
+    assert_eq!(axe::violations(browser, are_all), json!([]), "{what}");
 }
 
 /// The view asked nobody else, and nobody complained.
@@ -79,6 +82,14 @@ fn is_quiet(browser: &mut Chromium, page: &Page, what: &str) {
     let others: Vec<&String> =
         requests.iter().filter(|url| !url.starts_with(&own) && !url.starts_with("data:")).collect();
     assert!(others.is_empty() && complaints.is_empty(), "{what}: {others:?} {complaints:?}");
+}
+
+/// Three days of January 2024 that a run has loaded; three between them are missing.
+fn with_days(aws: &Aws) {
+    for (window, day) in [(0, 1), (1, 2), (2, 6)] {
+        let key = format!("state/nps-to-redshift/runs/old/window-{window:05}.json");
+        aws.world().objects.insert(key, days::record(day));
+    }
 }
 
 /// The other kinds, each with a run that is at work.
