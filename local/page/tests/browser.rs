@@ -17,6 +17,8 @@ mod chromium;
 mod days;
 #[path = "browser/everybody.rs"]
 mod everybody;
+#[path = "browser/forced.rs"]
+mod forced;
 #[path = "browser/many.rs"]
 mod many;
 #[path = "browser/older.rs"]
