@@ -125,10 +125,10 @@ fn table(job: &Job, shown: &[&Run], reader: &Reader, wanted: &Wanted) -> Markup 
         }
     }
     html! {
-        div class="scroll newest" tabindex="0" role="region" aria-label="Runs and states" {
+        div class="scroll newest" tabindex="0" role="region" aria-label="Table of runs and states" {
             table class="grid" {
                 thead {
-                    tr { th class="rh" {} @for (month, count) in &months { th class="day" colspan=(count) scope="colgroup" { @if *count > 2 { (month) } @else { span class="vh" { (month) } } } } }
+                    tr { th class="rh" scope="row" { span class="vh" { "Month" } } @for (month, count) in &months { th class="day" colspan=(count) scope="colgroup" { @if *count > 2 { (month) } @else { span class="vh" { (month) } } } } }
                     tr {
                         th class="rh" scope="col" { "took" }
                         @for run in shown {

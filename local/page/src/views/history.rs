@@ -30,7 +30,7 @@ pub(super) fn section(stack: &Stack, job: &Job, reader: &Reader) -> Markup {
 
 fn table(job: &Job, older: &[&Run], reader: &Reader) -> Markup {
     html! {
-        div class="scroll" tabindex="0" role="region" aria-label="Older runs" {
+        div class="scroll" tabindex="0" role="region" aria-label="Table of older runs" {
             table class="list cards" {
                 thead { tr { th scope="col" { "Run" } th scope="col" { "What became of it" } th scope="col" class="num" { "Rows" } } }
                 tbody {

@@ -77,7 +77,7 @@ fn where_colours_are_forced_forms_tell_what_colours_did() {
 }
 
 fn jobs(browser: &mut Chromium, page: &Page, scheme: &str) {
-    let bars = "document.querySelector('.bars')?.getAttribute('aria-label').startsWith('6 runs: 2 nothing new')";
+    let bars = "[...document.querySelectorAll('.bars')].some((n) => n.getAttribute('aria-label').startsWith('6 runs: 2 nothing new'))";
     whole(browser, page, "/", bars);
     browser.picture(&format!("forced-{scheme}-jobs"));
     are_seen(browser, "td .st .i", 4);
