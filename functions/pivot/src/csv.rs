@@ -23,12 +23,12 @@ use crate::value::date::Date;
 use crate::value::decimal::{Decimal, Units};
 use crate::value::field::FieldPrefix;
 use block::FastRow;
+use header::NameSet;
 use line_ends::LineEnds;
 use record::{Fault, MAX_FIELDS, RawFields, Record};
 use scanner::{RowSink, Scanner, TooLarge};
 use sluice::contract::SourceFile;
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 /// Reads one CSV file.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(crate) struct CsvReader {
     /// `None` before the header.
     positions: Option<Positions>,
     /// The names of the header.
-    names: HashSet<Vec<u8>>,
+    names: NameSet,
 }
 
 impl CsvReader {
@@ -50,7 +50,7 @@ impl CsvReader {
             scanner: Scanner::default(),
             given,
             positions: None,
-            names: HashSet::new(),
+            names: NameSet::default(),
         }
     }
 
@@ -95,7 +95,7 @@ struct Table<'t, 'a> {
     /// It could not, and all of the rows' fields are in the file.
     is_plain: bool,
     positions: &'t mut Option<Positions>,
-    names: &'t mut HashSet<Vec<u8>>,
+    names: &'t mut NameSet,
 }
 
 impl RowSink<FileError> for Table<'_, '_> {
@@ -144,7 +144,7 @@ impl<'t, 'a> Table<'t, 'a> {
         batch: &'t mut Batch<'a>,
         given: &'t Given,
         positions: &'t mut Option<Positions>,
-        names: &'t mut HashSet<Vec<u8>>,
+        names: &'t mut NameSet,
     ) -> Self {
         let mut table = Self { file, batch, given, takes_header: false, is_plain: false, positions, names };
         table.know_header();

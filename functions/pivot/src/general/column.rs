@@ -1,5 +1,6 @@
 //! From what stands in a file to the value of a column.
 
+use super::batch::Fields;
 use super::value::Value;
 use crate::plan::NUL;
 use crate::reject::not_utf_8;
@@ -38,6 +39,8 @@ pub(crate) struct ColumnReader {
     form: Form,
     trims: bool,
     null_values: Vec<String>,
+    /// No text but the empty one means that there is no value.
+    is_empty_null: bool,
     /// What is taken for a null, as if it stood in the file.
     if_null: Option<(String, Written)>,
     is_nullable: bool,
@@ -101,10 +104,12 @@ impl ColumnReader {
             ColumnType::Duration => Form::Duration(DurationForm::new(column)),
         };
         let division = column.unit.and_then(|unit| unit.seconds()).zip(column.scale);
+        let null_values = column.null_values.clone().unwrap_or_else(|| vec![String::new()]);
         let reader = Self {
             form,
             trims: column.trim || !matches!(column.kind, ColumnType::Text | ColumnType::Json),
-            null_values: column.null_values.clone().unwrap_or_else(|| vec![String::new()]),
+            is_empty_null: null_values.iter().all(String::is_empty),
+            null_values,
             if_null: column.if_null.as_ref().map(|it| (it.text().into_owned(), Written::of(it))),
             is_nullable: column.is_nullable(),
             division,
@@ -164,25 +169,35 @@ impl ColumnReader {
         }
     }
 
-    fn read_text<'r>(&'r self, text: &'r [u8]) -> Result<Value<'r>, Reason> {
-        if let Some(value) = self.read_quickly(text) {
-            return Ok(value);
+    /// The value of a field that stands in the file as it is, where that is quickly told; `None` if it takes
+    /// [`ColumnReader::read`] to tell, or there is none.
+    #[inline(always)]
+    pub(crate) fn read_quickly<'r>(&self, fields: &'r impl Fields, slot: usize) -> Option<Value<'r>> {
+        if !self.is_empty_null && self.is_null(fields.text(slot)?) {
+            return None;
         }
+        match &self.form {
+            Form::Text => {
+                let text = fields.text(slot)?;
+                let (first, last) = (text.first()?, text.last()?);
+                let is_trimmed = !self.trims || first.is_ascii_graphic() && last.is_ascii_graphic();
+                let text = std::str::from_utf8(text).ok().filter(|_| is_trimmed)?;
+                (!text.as_bytes().contains(&0)).then_some(Value::Text(Cow::Borrowed(text)))
+            }
+            Form::Integer(form) => {
+                let Decimal { mantissa, scale } = form.parse_quickly(fields.prefix(slot)?)?;
+                i64::try_from(mantissa).ok().filter(|_| scale == 0).map(Value::Integer)
+            }
+            Form::Number(form) => form.parse_quickly(fields.prefix(slot)?).map(Value::Decimal),
+            Form::Moment(form) => form.parse_quickly(fields.prefix(slot)?).map(Value::Moment),
+            Form::Json | Form::Boolean { .. } | Form::Duration(_) => None,
+        }
+    }
+
+    fn read_text<'r>(&'r self, text: &'r [u8]) -> Result<Value<'r>, Reason> {
         let text = std::str::from_utf8(text).map_err(|_| not_utf_8(text))?;
         let text = if self.trims { text.trim() } else { text };
         if self.is_null(text.as_bytes()) { self.null() } else { self.parse(text.as_bytes(), Written::AsStated) }
-    }
-
-    /// The value of what is no text, if there is nothing to trim and nothing is wrong with it: what its form takes is
-    /// UTF-8.
-    #[inline]
-    fn read_quickly<'r>(&self, text: &'r [u8]) -> Option<Value<'r>> {
-        let [first, .., last] = text else { return None };
-        let is_trimmed = first.is_ascii_graphic() && last.is_ascii_graphic();
-        if !is_trimmed || matches!(self.form, Form::Text | Form::Json) || self.is_null(text) {
-            return None;
-        }
-        self.form.parse(text, Written::AsStated).ok()
     }
 
     /// A text of JSON means what it means in any other file; a number is one already.
