@@ -12,11 +12,14 @@
 use crate::checksum::{Checksum, Summing};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use futures_util::stream::BoxStream;
 use sluice::{Error, Kind};
 use sqlx::PgConnection;
 use sqlx::postgres::PgCopyIn;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::{mpsc, oneshot};
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
 
 /// The size of a piece, in bytes.
 const PIECE_BYTES: usize = 64 << 10;
@@ -104,7 +107,7 @@ impl Pump<'_> {
         let (empty, mut emptied) = mpsc::channel::<Vec<u8>>(2);
         let read = async move {
             let mut summing = Summing::new(self.is_text);
-            let mut rows = source.copy_out_raw(copy_out).await.map_err(Failure::Source)?;
+            let mut rows = rows(source, copy_out).await.map_err(Failure::Source)?;
             let new = || Vec::with_capacity(2 * PIECE_BYTES);
             let mut piece = new();
             while let Some(row) = rows.try_next().await.map_err(Failure::Source)? {
@@ -170,7 +173,7 @@ impl Pump<'_> {
     /// Those of the database.
     pub(crate) async fn drain(&self, connection: &mut PgConnection, copy_out: &str) -> Result<Checksum, sqlx::Error> {
         let mut summing = Summing::new(self.is_text);
-        let mut rows = connection.copy_out_raw(copy_out).await?;
+        let mut rows = rows(connection, copy_out).await?;
         while let Some(row) = rows.try_next().await? {
             summing.add(&row);
             self.progress.measure(row.len());
@@ -189,6 +192,14 @@ impl Pump<'_> {
         );
         Err(Failure::Own(Error::new(Kind::Misconfigured, what)))
     }
+}
+
+/// What a statement sends. The driver would enter the span that it begins in anew for every row, so there is none.
+async fn rows<'c>(
+    connection: &'c mut PgConnection,
+    copy_out: &str,
+) -> Result<BoxStream<'c, Result<Bytes, sqlx::Error>>, sqlx::Error> {
+    connection.copy_out_raw(copy_out).with_subscriber(NoSubscriber::default()).await
 }
 
 /// A row in pieces.
