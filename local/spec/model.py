@@ -76,8 +76,7 @@ def records(source, columns, key, data):
         yield from csv_records(options, columns, data)
         return
     if kind == "parquet":
-        import pyarrow.parquet
-        rows = pyarrow.parquet.ParquetFile(io.BytesIO(data)).read().to_pylist()
+        rows = parquet_rows(data)
     else:
         rows, text, decoder = [], data.decode("utf-8-sig").strip(), json.JSONDecoder(parse_float=Number, parse_int=Number)
         while text:
@@ -91,6 +90,18 @@ def records(source, columns, key, data):
             text = text[end:].lstrip(" \t\r\n\ufeff")
     for row in rows:
         yield lambda wanted, row=row: walk(row, wanted)
+
+
+def parquet_rows(data):
+    import pyarrow.parquet
+    file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
+    rows = file.read().to_pylist()
+    # What INT96 holds is a point in time, which its type does not say.
+    leaves = [file.schema.column(number) for number in range(len(file.schema))]
+    for name in (leaf.path for leaf in leaves if leaf.physical_type == "INT96"):
+        for row in rows:
+            row[name] = row[name] and row[name].replace(tzinfo=dt.timezone.utc)
+    return rows
 
 
 class Number(str):
