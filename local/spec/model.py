@@ -150,7 +150,10 @@ def csv_records(options, columns, data):
     quote = options.get("quote", '"')
     dialect = dict(delimiter=options.get("delimiter", ","), quotechar=quote, quoting=csv.QUOTE_NONE if quote is None else csv.QUOTE_MINIMAL,
                    escapechar=options.get("escape"), doublequote="escape" not in options, strict=True)
-    rows = [row for row in csv.reader(lines, **dialect) if row]
+    try:
+        rows = [row for row in csv.reader(lines, **dialect) if row]
+    except csv.Error as error:
+        raise BadFile(str(error)) from None
     header, needed = options.get("header", True), [c["from"] for c in columns.values() if "from" in c and not c.get("optional")]
     if header is True:
         while skip == "to_header" and rows and not set(needed) <= {name.strip() for name in rows[0]}:
@@ -188,7 +191,7 @@ def value_of(column, get, file):
     if "constant" in column:
         raw = column["constant"]
     elif "partition" in column:
-        parts = dict(part.split("=", 1) for part in key.split("/") if "=" in part)
+        parts = dict(part.split("=", 1) for part in key.split("/")[:-1] if "=" in part)
         if column["partition"] not in parts:
             raise BadFile(f"{key} has no {column['partition']}=")
         raw = unquote(parts[column["partition"]])

@@ -25,7 +25,7 @@ use crate::value::field::FieldPrefix;
 use block::FastRow;
 use header::NameSet;
 use line_ends::LineEnds;
-use record::{Fault, MAX_FIELDS, RawFields, Record};
+use record::{Fault, MAX_FIELDS, RawFields, Record, UNCLOSED_QUOTE};
 use scanner::{RowSink, Scanner, TooLarge};
 use sluice::contract::SourceFile;
 use std::borrow::Cow;
@@ -118,6 +118,9 @@ impl RowSink<FileError> for Table<'_, '_> {
         let unmarked = header::without_mark(&record, &mut fields);
         let header = unmarked.as_ref().unwrap_or(&record);
         let Some(positions) = *self.positions else { return self.bind(header) };
+        if record.fault == Some(Fault::UnclosedQuote) {
+            return Err(FileError::new(RowNumber::Line(record.line), UNCLOSED_QUOTE));
+        }
         let row = WholeRow { row: &record, width: positions.width, given: self.given };
         if self.takes_header && self.is_header(header) {
             return self.bind(header);
@@ -225,10 +228,8 @@ impl<'g> WholeRow<'g, Record<'_>> {
 
 /// Slow path: adds any valid row, and says what is wrong with any other.
 fn add_record(batch: &mut Batch<'_>, positions: Positions, row: &WholeRow<'_, Record<'_>>) -> Result<(), RowError> {
-    match row.row.fault {
-        None => {}
-        Some(Fault::UnclosedQuote) => return Err(RowError::row("a quote that is never closed")),
-        Some(Fault::TextAfterQuote) => return Err(RowError::row("text after a closing quote")),
+    if row.row.fault.is_some() {
+        return Err(RowError::row("text after a closing quote"));
     }
     if row.row.len() != positions.width {
         return Err(RowError::row(format!("{} fields, the header has {}", row.row.len(), positions.width)));

@@ -13,7 +13,7 @@ use crate::batch::FileError;
 use crate::csv::block::FastRow;
 use crate::csv::header::{Names, check, find, missing, without_mark};
 use crate::csv::line_ends::LineEnds;
-use crate::csv::record::{Dialect, Fault, RawFields, Record, find_record};
+use crate::csv::record::{Dialect, Fault, RawFields, Record, UNCLOSED_QUOTE, find_record};
 use crate::csv::scanner::{RowSink, Scanner};
 use crate::reject::RowNumber;
 use crate::value::field::FieldPrefix;
@@ -157,6 +157,9 @@ impl RowSink<FileError> for Rows<'_, '_> {
     }
 
     fn take_record(&mut self, record: Record<'_>) -> Result<(), FileError> {
+        if record.fault == Some(Fault::UnclosedQuote) && self.state.binding.is_some() {
+            return Err(FileError::new(RowNumber::Line(record.line), UNCLOSED_QUOTE));
+        }
         if self.state.binding.is_none() || self.csv.skip_end == 0 {
             return self.take(&record);
         }
@@ -183,11 +186,7 @@ impl Rows<'_, '_> {
         if self.state.names.are_in(header) {
             return self.bind(header);
         }
-        let fault = match record.fault {
-            None => None,
-            Some(Fault::UnclosedQuote) => Some("a quote that is never closed".to_owned()),
-            Some(Fault::TextAfterQuote) => Some("text after a closing quote".to_owned()),
-        };
+        let fault = record.fault.map(|_| "text after a closing quote".to_owned());
         let is_ragged = self.csv.ragged;
         let fault = fault.or_else(|| wrong_width(record, binding.width, is_ragged));
         let row = CsvRow { record, binding, given: &self.state.given, is_ragged, fault };
