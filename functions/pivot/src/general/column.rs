@@ -332,3 +332,77 @@ fn has_nul(json: &str) -> bool {
         before % 2 == 0
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::general::plan::Field;
+    use crate::value::field::FieldPrefix;
+    use proptest::prelude::*;
+    use serde_json::json;
+    use sluice::spec::Parts;
+
+    /// A field and what follows it in its file.
+    struct Alone {
+        ahead: Vec<u8>,
+        len: usize,
+    }
+
+    impl Fields for Alone {
+        fn raw(&self, _: usize, _: &Field, _: u64) -> Raw<'_> {
+            Raw::Text(Cow::Borrowed(&self.ahead[..self.len]))
+        }
+
+        fn text(&self, _: usize) -> Option<&[u8]> {
+            Some(&self.ahead[..self.len])
+        }
+
+        fn prefix(&self, _: usize) -> Option<FieldPrefix<'_>> {
+            FieldPrefix::new(&self.ahead, self.len)
+        }
+    }
+
+    fn readers() -> Vec<ColumnReader> {
+        let columns = [
+            json!({}),
+            json!({"trim": true, "null_values": ["", "ab", "-"]}),
+            json!({"type": "integer"}),
+            json!({"type": "integer", "null_values": ["0", "17"], "if_null": 5, "decimal": ","}),
+            json!({"type": "number"}),
+            json!({"type": "number", "decimal": ",", "group": ".", "strip": ["EUR"], "accounting": true}),
+            json!({"type": "number", "strip": ["."]}),
+            json!({"type": "number", "group": "' ", "null_values": ["1"]}),
+            json!({"type": "date"}),
+            json!({"type": "date", "format": "%d.%m.%Y", "null_values": ["01.01.1970"]}),
+            json!({"type": "date", "format": "%d.%m.%Y "}),
+            json!({"type": "date", "truncate": "month"}),
+            json!({"type": "timestamp"}),
+            json!({"type": "timestamptz", "zone": "Europe/Berlin"}),
+            json!({"type": "boolean"}),
+            json!({"type": "duration", "unit": "minutes", "scale": 2}),
+            json!({"type": "json"}),
+        ];
+        let names = (0..columns.len()).map(|number| format!("c{number}"));
+        let columns: serde_json::Map<_, _> = names.zip(columns).chain([("k".to_owned(), json!({}))]).collect();
+        let source = json!({"suffix": ".csv", "columns": columns});
+        let shape = json!({"keys": ["k"], "rows": {}});
+        let spec = Parts { source, shape, target: json!({"table": "t", "on_overlap": "last_run"}) }.read().unwrap();
+        spec.source.columns.values().map(|column| ColumnReader::new(column).unwrap()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_quickly_is_read_by_the_book(
+            text in "[ \\t]?[-+(]?[0-9]{0,9}[.,' ]?[0-9]{0,4}([.,][0-9]{0,9})?( ?EUR|[%) a])?|[.,-]?[0-9]{1,2}|\
+                     [0-3][0-9]{3}-[01][0-9]-[0-3][0-9]([ T][0-2][0-9]:[0-5][0-9](:[0-5][0-9]([.]5|Z)?)?)?|\
+                     [0-3][0-9][.][01][0-9][.][0-2][0-9]{3} ?|[ab\u{e9}\u{0} -]{0,4}",
+        ) {
+            let field = Alone { ahead: format!("{text}1.5 and what follows, up to the length that is loaded").into(), len: text.len() };
+            for reader in readers() {
+                if let Some(found) = reader.read_quickly(&field, 0) {
+                    prop_assert_eq!(reader.read(Raw::Text(Cow::Borrowed(text.as_bytes()))), Ok(found), "{:?}", reader);
+                }
+            }
+        }
+    }
+}

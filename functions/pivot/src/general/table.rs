@@ -195,7 +195,7 @@ impl<'p> Table<'p> {
         let order = order_by.iter().map(|(slot, _)| &values[*slot]);
         let is_deleted = delete_when.as_ref().is_some_and(|when| when.holds(values));
         winners.set(row, order, number, is_deleted, fields);
-        if winners.bytes() > MAX_KEPT_BYTES { Err(Full::TooManyKeys) } else { Ok(()) }
+        if winners.are_more_than(MAX_KEPT_BYTES) { Err(Full::TooManyKeys) } else { Ok(()) }
     }
 
     /// The rows of a part, a piece after the other, at least so many bytes each but the last.

@@ -52,8 +52,16 @@ impl Winners {
         self.orders.extend((0..self.order_len).map(|_| Value::Null));
     }
 
-    /// How many bytes are kept.
-    pub(crate) fn bytes(&self) -> usize {
+    /// Whether more bytes are kept than `most`, of rows that won. Those of rows that were beaten go as soon as they are
+    /// an eighth of all: else each row near the bound would have all others copied.
+    pub(crate) fn are_more_than(&mut self, most: usize) -> bool {
+        if self.bytes() > most && 8 * self.beaten_bytes > self.field_bytes {
+            self.compact();
+        }
+        self.bytes() > most
+    }
+
+    fn bytes(&self) -> usize {
         self.field_bytes + self.text_bytes + size_of_val(&self.orders[..])
     }
 
@@ -71,6 +79,9 @@ impl Winners {
     /// The fields of a key's winner.
     pub(crate) fn fields(&self, row: usize) -> &[u8] {
         let Winner { chunk, start, len, .. } = self.rows[row];
+        if len == 0 {
+            return &[];
+        }
         &self.chunks[chunk as usize][start as usize..][..len as usize]
     }
 
@@ -158,9 +169,29 @@ mod tests {
             // Those that are kept, as many that were beaten, and a chunk.
             assert!(winners.bytes() < 2 * keys * 9_000 + 2 * CHUNK_BYTES, "{}", winners.bytes());
         }
+        let texts: usize = (0..keys).map(|row| winners.order(row).unwrap()[0].heap_bytes()).sum();
+        assert_eq!(winners.text_bytes, texts);
         let long = vec![7; 3 * CHUNK_BYTES];
         winners.set(0, [&Value::Null].into_iter(), 1, false, &long);
         assert_eq!(winners.fields(0), long);
         assert_eq!(winners.fields(1), fields(1, 199));
+    }
+
+    #[test]
+    fn rows_that_were_beaten_do_not_count() {
+        let mut winners = Winners::new(0);
+        (0..100).for_each(|_| winners.grow());
+        let none = || std::iter::empty::<&Value<'_>>();
+        (0..100).for_each(|row| winners.set(row, none(), 1, false, &[1; 1_000]));
+        let most = 115_000;
+        for round in 1..=50 {
+            for row in 0..20 {
+                winners.set(row, none(), 2, false, &vec![2; 1_000 + round]);
+                assert!(!winners.are_more_than(most), "{round} {row}: {}", winners.bytes());
+            }
+        }
+        assert_eq!((winners.fields(19).len(), winners.fields(20).len()), (1_050, 1_000));
+        winners.set(99, none(), 2, false, &[3; 20_000]);
+        assert!(winners.are_more_than(most));
     }
 }

@@ -112,7 +112,7 @@ impl MomentForm {
 
     /// The same for constants, which are in ISO form and as exact as they are written.
     pub(crate) fn of_constants(column: &Column) -> Option<Self> {
-        Some(Self { written: Written::Iso, truncate: None, ..Self::new(column)? })
+        Some(Self { written: Written::Iso, truncate: None, fixed: None, ..Self::new(column)? })
     }
 
     /// Microseconds since 1970-01-01: of a date its beginning, of a timestamp on its own clock, of a timestamptz in

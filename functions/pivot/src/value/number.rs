@@ -16,6 +16,8 @@ pub(crate) struct NumberForm {
     strip: Vec<String>,
     accounting: bool,
     is_plain: bool,
+    /// The decimal mark may also be what stands around a number.
+    strips_mark: bool,
     /// The only mark between groups of digits, if it is ASCII; else the decimal mark, which is none of them.
     short_group: u8,
 }
@@ -47,19 +49,25 @@ impl NumberForm {
             [mark] if mark.len() == 1 => mark.as_bytes()[0],
             _ => decimal,
         };
-        Self { decimal, group, strip: column.strip.clone(), accounting: column.accounting, is_plain, short_group }
+        let strips_mark = column.strip.iter().any(|affix| affix.as_bytes() == [decimal]);
+        let (strip, accounting) = (column.strip.clone(), column.accounting);
+        Self { decimal, group, strip, accounting, is_plain, strips_mark, short_group }
     }
 
     /// With this decimal mark, and nothing else.
     pub(crate) fn with_mark(decimal: u8) -> Self {
         let is_plain = decimal == b'.';
-        Self { decimal, group: Vec::new(), strip: Vec::new(), accounting: false, is_plain, short_group: decimal }
+        let (group, strip) = (Vec::new(), Vec::new());
+        Self { decimal, group, strip, accounting: false, is_plain, strips_mark: false, short_group: decimal }
     }
 
     /// The number of a text that means the same in every form with these marks: a minus sign, digits, perhaps with a mark
     /// between groups of three, perhaps the decimal mark and more digits. `None` if it is anything else, or a long one.
     #[inline(always)]
     pub(crate) fn parse_quickly(&self, prefix: FieldPrefix<'_>) -> Option<Decimal> {
+        if self.strips_mark {
+            return None;
+        }
         at_once(prefix, self.decimal).or_else(|| self.parse_groups(prefix))
     }
 

@@ -36,6 +36,12 @@ impl FixedDate {
 
     /// That of a pattern of year, month and day in numbers, with marks of ASCII; `None` if it is another one.
     pub(super) fn of(pattern: &[PatternPart]) -> Option<Self> {
+        // Of a text blanks are no part, so that such a pattern fits none.
+        let is_blank =
+            |part: Option<&PatternPart>| matches!(part, Some(PatternPart::Text(letter)) if letter.is_whitespace());
+        if is_blank(pattern.first()) || is_blank(pattern.last()) {
+            return None;
+        }
         let (mut digits, mut marks, mut mark_bits, mut len) = ([NONE; 16], [0; 16], 0, 0_u8);
         for part in pattern {
             match part {
@@ -133,9 +139,17 @@ mod tests {
         for text in ["2.1.1970", "02.01.1970 10:00", "02-01-1970", "29.02.2023", "00.01.2024", "01.13.2024", ""] {
             assert_eq!(parse(&german, text), None, "{text}");
         }
-        for pattern in
-            ["%Y-%m", "%y-%m-%d", "%d. %B %Y", "%Y-%m-%d-%d", "%Y…%m…%d", "%Y-%m-%d was that day", "%Y%Y%m%d"]
-        {
+        for pattern in [
+            "%Y-%m",
+            "%y-%m-%d",
+            "%d. %B %Y",
+            "%Y-%m-%d-%d",
+            "%Y…%m…%d",
+            "%Y-%m-%d was that day",
+            "%Y%Y%m%d",
+            "%Y-%m-%d ",
+            " %Y%m%d",
+        ] {
             assert!(FixedDate::of(&pattern_parts(pattern).unwrap()).is_none(), "{pattern}");
         }
     }
