@@ -2,7 +2,7 @@
 //! once, and then nothing is done twice.
 
 use crate::support::lake::{Lake, sample};
-use crate::support::{Answer, execution, invoke, keys, put_json, read};
+use crate::support::{Answer, execution, invoke, keys, put_json, read, until};
 use local::template;
 use serde_json::{Value, json};
 
@@ -134,6 +134,34 @@ async fn who_has_lost_the_lock_or_is_older_publishes_nothing_and_cleans_nothing(
     let (error, text) = run.ask("publish-elt", older).await.unwrap_err();
     assert_eq!(error, "StaleRun", "{text}");
     assert_eq!(read(&lake, lake.export()).await, file);
+}
+
+/// A function of an earlier run may still be about to copy its result; one of a newer run works with what is younger
+/// than the lock.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_publishes_takes_the_results_of_earlier_runs_away() {
+    let lake = Lake::with_sample().await;
+    let [earlier, newer] = ["earlier", "newer"].map(|name| format!("intermediate_data/{}/{name}/a.csv", lake.job));
+    let put = async |key: &str| {
+        lake.s3().put_object().bucket(&lake.bucket).key(key).body(b"x".to_vec().into()).send().await.unwrap();
+    };
+    let date = async |key: &str| {
+        let head = lake.s3().head_object().bucket(&lake.bucket).key(key).send().await.unwrap();
+        head.last_modified.unwrap().secs()
+    };
+    put(&earlier).await;
+    let run = run(&lake, "tidy");
+    let publish = run.prepared().await;
+    let locked = date(&format!("state/{}/lock.json", lake.job)).await;
+    until("a second has gone by", async || {
+        put(&newer).await;
+        Ok(date(&newer).await > locked)
+    })
+    .await;
+    run.ask("publish-elt", publish).await.unwrap();
+    let left = keys(&lake, &format!("intermediate_data/{}/", lake.job)).await;
+    assert!(left.contains(&newer) && !left.contains(&earlier), "{left:#?}");
+    lake.holds(&sample(), "Sci-Fi").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
