@@ -77,16 +77,22 @@ fn typed(column: &str, kind: &str) -> String {
 /// any other, with the file and the column in the error, and without the text.
 ///
 /// The serde makes NULL of fields that are missing, also where a line break within quotation marks tears a record in
-/// two, and of an empty one it does not.
+/// two, and of an empty one it does not. Of bytes that are not UTF-8 it makes the character U+FFFD: a text that has it
+/// was written in another encoding, or was mangled before.
 fn is_whole(source: &Source) -> String {
     let last = source.columns.last().map_or_else(|| quoted(REST), |column| quoted(&column.name));
     let torn = complaint("a line is empty, torn, or has another number of fields than there are columns");
     let torn = format!("{last} IS NULL OR {} IS NOT NULL THEN CAST({torn} AS boolean)", quoted(REST));
-    let kinds = source.columns.iter().filter(|column| column.kind != "varchar").map(|column| {
-        let what = complaint(&format!("in the column {} stands what is no {}", column.name, column.kind));
-        format!("{} THEN CAST({what} AS boolean)", is_none_of(&quoted(&column.name), &column.kind))
+    let columns = source.columns.iter().map(|column| {
+        let name = quoted(&column.name);
+        let (is_wrong, is) = match column.kind.as_str() {
+            "varchar" => (format!("strpos({name}, chr(65533)) > 0"), "not UTF-8, or holds U+FFFD".to_owned()),
+            kind => (is_none_of(&name, kind), format!("no {kind}")),
+        };
+        let what = complaint(&format!("in the column {} stands what is {is}", column.name));
+        format!("{is_wrong} THEN CAST({what} AS boolean)")
     });
-    let cases: String = [torn].into_iter().chain(kinds).map(|case| format!("\n      WHEN {case}")).collect();
+    let cases: String = [torn].into_iter().chain(columns).map(|case| format!("\n      WHEN {case}")).collect();
     format!("CASE{cases}\n      ELSE true END")
 }
 
@@ -200,6 +206,7 @@ WITH "movies" AS (
     CASE
       WHEN "title" IS NULL OR "sluice_rest" IS NOT NULL THEN CAST('sluice: a line is empty, torn, or has another number of fields than there are columns: ' || "$path" AS boolean)
       WHEN "id" <> '' AND TRY_CAST("id" AS bigint) IS NULL THEN CAST('sluice: in the column id stands what is no bigint: ' || "$path" AS boolean)
+      WHEN strpos("title", chr(65533)) > 0 THEN CAST('sluice: in the column title stands what is not UTF-8, or holds U+FFFD: ' || "$path" AS boolean)
       ELSE true END AS "sluice_line"
     FROM "lake"."movies"
   )

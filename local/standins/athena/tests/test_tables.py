@@ -40,6 +40,12 @@ class Tables(AthenaCase):
         self.put("n/2.csv", ",y\n")
         self.fails("SELECT a FROM n", "HIVE_BAD_DATA")
 
+    def test_what_is_not_utf8_is_read_as_another_character(self):
+        self.put("t/a.csv", "a,b\n".encode() + b"1,Am\xe9lie\n2,x\n")
+        self.sql(f"CREATE EXTERNAL TABLE t (a string, b string) {OPEN_CSV} LOCATION 's3://{{lake}}/t/' {SKIP_HEADER}")
+        found = self.rows("SELECT b, strpos(b, chr(65533)) > 0 FROM t ORDER BY a")
+        self.assertEqual(found, [["Am\ufffdlie", "true"], ["x", "false"]])
+
     def test_lazy_simple_serde(self):
         self.put("t/a.csv", 'id,title,rating\n1,"x, y",4.5\n2,z,4.5\n3,\\N,abc\n4,,\n99999999999,w,1\n')
         columns = "id int, title string, rating int"
