@@ -50,9 +50,12 @@ pub fn is_hidden(object: &Listed, prefix: &str) -> bool {
     object.size == 0 || below.split('/').any(|part| part.starts_with(['_', '.']))
 }
 
-/// What was there: keys, sizes and entity tags of all objects, as a SHA-256 in hexadecimal digits.
+/// What was there: keys, sizes, entity tags and dates of all objects, as a SHA-256 in hexadecimal digits. By its date an
+/// object shows that was changed and changed back.
 pub fn fingerprint(objects: &[Listed]) -> String {
-    let parts = objects.iter().flat_map(|object| [object.key.clone(), object.size.to_string(), object.etag.clone()]);
+    let parts = objects.iter().flat_map(|Listed { key, etag, size, modified }| {
+        [key.clone(), size.to_string(), etag.clone(), modified.as_nanos().to_string()]
+    });
     sluice::digest::of(parts)
 }
 
@@ -92,5 +95,7 @@ mod tests {
             assert_ne!(fingerprint(&after), print, "{after:?}");
         }
         assert_eq!(fingerprint(&before.clone()), print);
+        let put_again = Listed { modified: DateTime::from_secs(1), ..before[1].clone() };
+        assert_ne!(fingerprint(&[before[0].clone(), put_again]), print);
     }
 }

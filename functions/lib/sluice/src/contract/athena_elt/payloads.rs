@@ -90,7 +90,7 @@ pub struct SourceState {
     pub files: u64,
     /// Their size together, in bytes.
     pub bytes: u64,
-    /// Keys, sizes and entity tags of all objects below its location, as a SHA-256 in hexadecimal digits.
+    /// Keys, sizes, entity tags and dates of all objects below its location, as a SHA-256 in hexadecimal digits.
     pub fingerprint: String,
 }
 
