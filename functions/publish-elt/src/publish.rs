@@ -3,6 +3,7 @@
 //! The file goes first, then the table. Whoever dies between leaves each of them whole, one of them newer; the retry or
 //! the next run ends it.
 
+use crate::changed::what_changed;
 use crate::clean::{delete, delete_below, delete_earlier_results};
 use crate::context::Context;
 use crate::copy::{Copy, conditions};
@@ -18,6 +19,7 @@ use sluice::contract::athena_elt::{Counts, OnEmpty, PublishInput, Published, Que
 use sluice::contract::keys;
 use sluice::edge::Invocation;
 use sluice::store::{Condition, Pinned};
+use sluice::time::parse_time;
 use sluice::{Error, Kind, Result, lock};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -148,12 +150,16 @@ impl Publication<'_> {
     async fn sources_unchanged(&self) -> Result<()> {
         for (name, source) in &self.spec.sources {
             let listed = lake::list(&self.context.store, &source.prefix).await?;
-            let before = self.input.found.get(name).map(|found| found.fingerprint.as_str());
-            if before != Some(&lake::fingerprint(&listed)) {
-                let what =
-                    format!("files of {name} changed while they were read; the next run takes them as they are then");
-                return Err(Error::new(Kind::TransientFailure, what));
+            let before = self.input.found.get(name);
+            if before.is_some_and(|before| before.fingerprint == lake::fingerprint(&listed)) {
+                continue;
             }
+            let files = before.map_or(0, |before| before.files);
+            let changed = what_changed(files, parse_time(&self.input.locked_at)?, &listed, &source.prefix);
+            let what = format!(
+                "files of {name} changed while they were read: {changed}; the next run takes them as they are then"
+            );
+            return Err(Error::new(Kind::TransientFailure, what));
         }
         Ok(())
     }

@@ -121,7 +121,9 @@ async fn files_that_change_while_they_are_read_publish_nothing() {
     lake.release_queries();
     let outcome = execution.outcome().await.unwrap();
     assert_eq!(outcome.error.as_deref(), Some("TransientFailure"), "{outcome:?}");
-    assert!(outcome.cause.unwrap().contains("files of ratings changed while they were read"));
+    let cause = outcome.cause.unwrap();
+    assert!(cause.contains("files of ratings changed while they were read"), "{cause}");
+    assert!(cause.contains("ratings/late.csv was written after the run began"), "{cause}");
     assert!(keys(&lake, lake.export()).await.is_empty());
     let mut files = sample();
     files.insert("ratings/late.csv".to_owned(), late);
