@@ -96,11 +96,16 @@ fn is_whole(source: &Source) -> String {
     format!("CASE{cases}\n      ELSE true END")
 }
 
-/// That a text is none of a type. A cast alone would round decimals and times that have more places than the type, and
-/// take a time for a date. Without question marks: those of a statement are its parameters.
+/// That a text is none of a type. A cast alone would round decimals and times that have more places than the type, take a
+/// time for a date, and for a double whatever Java takes for one: `NaN`, `4.5f`, `0x1p3`, blanks around it, and infinity
+/// for a number that is too large. Without question marks: those of a statement are its parameters.
 fn is_none_of(column: &str, kind: &str) -> String {
-    let is_none = format!("TRY_CAST({column} AS {kind}) IS NULL");
+    let mut is_none = format!("TRY_CAST({column} AS {kind}) IS NULL");
+    if kind == "double" {
+        is_none = format!("{is_none} OR abs(TRY_CAST({column} AS double)) > {LARGEST_DOUBLE}");
+    }
     let form = match kind {
+        "double" => Some(DOUBLE.to_owned()),
         "date" => Some(DATE.to_owned()),
         "timestamp" => {
             Some(format!("{DATE}( [0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]{{1,3}}0*){{0,1}}){{0,1}}){{0,1}}"))
@@ -112,6 +117,12 @@ fn is_none_of(column: &str, kind: &str) -> String {
         Some(form) => format!("{column} <> '' AND ({is_none} OR NOT regexp_like({column}, '^{form}$'))"),
     }
 }
+
+/// The form of a number, with or without an exponent.
+const DOUBLE: &str = "[+-]{0,1}([0-9]+[.]{0,1}[0-9]*|[.][0-9]+)([eE][+-]{0,1}[0-9]+){0,1}";
+
+/// Beyond it is infinity.
+const LARGEST_DOUBLE: &str = "1.7976931348623157E308";
 
 /// The form of a day.
 const DATE: &str = "[0-9]{4}-[0-9]{2}-[0-9]{2}";
@@ -230,7 +241,10 @@ SELECT title FROM movies WHERE title = ?
                 format!(r#""c" <> '' AND (TRY_CAST("c" AS {kind}) IS NULL OR NOT regexp_like("c", '^{form}$'))"#);
             assert_eq!(is_none_of("\"c\"", kind), expected);
         }
-        assert_eq!(is_none_of("c", "double"), "c <> '' AND TRY_CAST(c AS double) IS NULL");
+        let double = "c <> '' AND (TRY_CAST(c AS double) IS NULL OR abs(TRY_CAST(c AS double)) > 1.7976931348623157E308 \
+                      OR NOT regexp_like(c, '^[+-]{0,1}([0-9]+[.]{0,1}[0-9]*|[.][0-9]+)([eE][+-]{0,1}[0-9]+){0,1}$'))";
+        assert_eq!(is_none_of("c", "double"), double);
+        assert_eq!(is_none_of("c", "bigint"), "c <> '' AND TRY_CAST(c AS bigint) IS NULL");
     }
 
     #[test]

@@ -10,6 +10,11 @@ async fn a_line_that_is_wrong_is_told_with_its_file_and_without_its_text() {
     lake.run_well(json!({})).await;
     for (line, what) in [
         ("1,1,secret,1\n", "in the column rating stands what is no double"),
+        // What Java takes for one, and with it Athena.
+        ("1,1,NaN,1\n", "in the column rating stands what is no double"),
+        ("1,1,1e999,1\n", "in the column rating stands what is no double"),
+        ("1,1,4.5f,1\n", "in the column rating stands what is no double"),
+        ("1,1, 4.5,1\n", "in the column rating stands what is no double"),
         ("1,secret,4.5,1\n", "in the column movie_id stands what is no bigint"),
         // Columns that no SELECT of the job reads, and a film that is of no genre it asks for.
         ("secret,1,4.5,1\n", "in the column user_id stands what is no bigint"),
