@@ -53,7 +53,7 @@ impl Publication<'_> {
     ///
     /// # Errors
     /// `StaleRun` if the run has lost its lock, or a newer one has published; `TransientFailure` if files changed while
-    /// they were read; `InvalidSource` if there is no row; `Misconfigured` over a table of somebody else's;
+    /// they were read; `InvalidSource` if there is no row; `Misconfigured` over a table or file of somebody else's;
     /// `InvariantBroken` if table and file differ.
     pub(crate) async fn run(&self) -> Result<Published> {
         let Self { context, input, spec, target, .. } = self;
@@ -66,7 +66,7 @@ impl Publication<'_> {
             self.tidy(Vec::new()).await;
             return Ok(published);
         }
-        self.refuse(current.as_ref())?;
+        self.refuse(current.as_ref(), before.as_ref())?;
         self.sources_unchanged().await?;
         let built = self.built().await?;
         let counted = match target.export.folder() {
@@ -132,11 +132,19 @@ impl Publication<'_> {
     }
 
     /// Not over something of somebody else's, nor over something newer.
-    fn refuse(&self, current: Option<&Table>) -> Result<()> {
+    fn refuse(&self, current: Option<&Table>, there: Option<&Placed>) -> Result<()> {
         let Self { context, input, spec, target, .. } = self;
+        let owner = lake::owner(context.store.bucket(), &input.execution.job);
+        if there.is_some_and(|there| !there.is_of(&owner)) {
+            let what = format!(
+                "the file {} is there already, and not of this job; move or delete it, or choose another `to`",
+                target.export.key
+            );
+            return Err(Error::new(Kind::Misconfigured, what));
+        }
         let Some(current) = current else { return Ok(()) };
         let name = format!("{}.{}", spec.database, target.table);
-        if !lake::is_owned(current, &lake::owner(context.store.bucket(), &input.execution.job)) {
+        if !lake::is_owned(current, &owner) {
             let what = format!("the table {name} is not of this job; choose another name, or drop it");
             return Err(Error::new(Kind::Misconfigured, what));
         }
@@ -221,7 +229,8 @@ impl Publication<'_> {
         let Self { context, input, target, .. } = self;
         let (rows, bytes) = counted.totals();
         let (key, version) = (&target.export.key, &input.build.query_id);
-        let metadata = placed::metadata(version, rows, bytes);
+        let owner = lake::owner(context.store.bucket(), &input.execution.job);
+        let metadata = placed::metadata(&owner, version, rows, bytes);
         match counted {
             Counted::File { key: from, etag, .. } => {
                 let copy = Copy { from, etag, bytes, to: key, content_type: CSV, over: Some(over), metadata };

@@ -137,6 +137,39 @@ async fn files_that_change_while_they_are_read_publish_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_somebody_else_is_left_alone() {
+    let lake = Lake::with_sample().await;
+    let put = lake.s3().put_object().bucket(&lake.bucket).key(lake.export()).body(b"theirs".to_vec().into());
+    put.send().await.unwrap();
+    let (error, cause) = lake.run_badly(json!({})).await;
+    assert_eq!(error, "Misconfigured", "{cause}");
+    assert!(cause.contains("is there already, and not of this job; move or delete it"), "{cause}");
+    assert_eq!(read(&lake, lake.export()).await, "theirs");
+    assert!(!lake.tables().await.contains(&"scifi".to_owned()));
+    lake.s3().delete_object().bucket(&lake.bucket).key(lake.export()).send().await.unwrap();
+    lake.run_well(json!({})).await;
+    lake.is_published(&sample(), "Sci-Fi").await;
+    // One of ours from before they named their job; and one of another job.
+    for (job, is_ours) in [(None, true), (Some("another"), false)] {
+        let copy = lake.s3().copy_object().bucket(&lake.bucket).key(lake.export());
+        let copy = copy.copy_source(format!("{}/{}", lake.bucket, lake.export())).metadata("sluice-version", "x");
+        let copy = copy.metadata_directive(aws_sdk_s3::types::MetadataDirective::Replace);
+        match job {
+            Some(job) => copy.metadata("sluice-job", job),
+            None => copy,
+        }
+        .send()
+        .await
+        .unwrap();
+        match is_ours {
+            true => drop(lake.run_well(json!({})).await),
+            false => assert_eq!(lake.run_badly(json!({})).await.0, "Misconfigured"),
+        }
+        lake.holds(&sample(), "Sci-Fi").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tables_of_somebody_else_are_left_alone() {
     let lake = Lake::with_sample().await;
     let create = lake.glue().create_database();
