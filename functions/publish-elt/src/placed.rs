@@ -42,7 +42,12 @@ impl Placed {
 
 /// The metadata by which it is known.
 pub(crate) fn metadata(owner: &str, version: &str, rows: u64, bytes: u64) -> HashMap<String, String> {
-    let pairs = [(OWNER, owner.to_owned()), (VERSION, version.to_owned()), (ROWS, rows.to_string()), (BYTES, bytes.to_string())];
+    let pairs = [
+        (OWNER, owner.to_owned()),
+        (VERSION, version.to_owned()),
+        (ROWS, rows.to_string()),
+        (BYTES, bytes.to_string()),
+    ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 

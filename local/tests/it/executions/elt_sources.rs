@@ -35,7 +35,10 @@ async fn a_line_that_is_wrong_is_told_with_its_file_and_without_its_text() {
         lake.put("movies/bad.csv", [b"movieId,title,genres\n5,", title, b",War\n"].concat()).await;
         let (error, cause) = lake.run_badly(json!({})).await;
         assert_eq!(error, "InvalidSource", "{cause}");
-        assert!(cause.contains("movies/bad.csv") && cause.contains("in the column title stands what is not UTF-8"), "{cause}");
+        assert!(
+            cause.contains("movies/bad.csv") && cause.contains("in the column title stands what is not UTF-8"),
+            "{cause}"
+        );
     }
     lake.delete("movies/bad.csv").await;
     lake.holds(&sample(), "Sci-Fi").await;

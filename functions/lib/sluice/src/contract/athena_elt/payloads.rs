@@ -228,6 +228,9 @@ pub struct ColumnCount {
 pub struct StopInput {
     /// Which one has ended.
     pub execution: Owner,
+    /// When it was started, in milliseconds since 1970, as the event about its end has it.
+    #[serde(default)]
+    pub started_at: Option<i64>,
 }
 
 /// Its output.
