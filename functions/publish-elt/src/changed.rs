@@ -3,7 +3,7 @@
 use aws_sdk_s3::primitives::DateTime;
 use lake::Listed;
 
-/// What has become of the files of a source, of which there were `files` when the run began: it names the newest one that
+/// What has become of the files of a source, of which there were `files` when the run began: names the newest one that
 /// was written since then, `began`, or says that one is gone.
 pub(crate) fn what_changed(files: u64, began: DateTime, listed: &[Listed], prefix: &str) -> String {
     let now = listed.iter().filter(|object| !lake::is_hidden(object, prefix)).count() as u64;

@@ -120,8 +120,8 @@ async fn sweep(context: &Context, execution: &Execution, spec: &Spec, target: &T
 
 /// Deletes the results of the job's other runs, as far as they are from before this one had the lock.
 ///
-/// A function may go on after its run was stopped, and copy a result over the file of a newer run: where that one's file
-/// has the bytes of the one before, its entity tag does not tell. What is gone it cannot copy. What is younger than the
+/// A function may go on after its run was stopped, and copy a result over the file of a newer run: where that file has
+/// the bytes of the one before, its entity tag does not tell. What is gone it cannot copy. What is younger than the
 /// lock is left alone: this run may have lost it, and then a newer one works with these.
 ///
 /// # Errors

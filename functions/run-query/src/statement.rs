@@ -96,9 +96,9 @@ fn is_whole(source: &Source) -> String {
     format!("CASE{cases}\n      ELSE true END")
 }
 
-/// That a text is none of a type. A cast alone would round decimals and times that have more places than the type, take a
-/// time for a date, and for a double whatever Java takes for one: `NaN`, `4.5f`, `0x1p3`, blanks around it, and infinity
-/// for a number that is too large. Without question marks: those of a statement are its parameters.
+/// That a text is none of a type. A cast alone would round decimals and times that have more places than the type, take
+/// a time for a date, and for a double whatever Java takes for one: `NaN`, `4.5f`, `0x1p3`, blanks around it, and
+/// infinity for a number that is too large. Without question marks: those of a statement are its parameters.
 fn is_none_of(column: &str, kind: &str) -> String {
     let mut is_none = format!("TRY_CAST({column} AS {kind}) IS NULL");
     if kind == "double" {

@@ -42,8 +42,8 @@ impl EndedRun<'_> {
         Ok(stopped)
     }
 
-    /// Stops those that were started since then. What it has found it stops before it looks further: an error on the way
-    /// leaves less to the next try.
+    /// Stops those that were started since then. What it has found it stops before it looks further: an error on the
+    /// way leaves less to the next try.
     async fn stop_since(&self, athena: &Client, since: Option<SystemTime>) -> Result<Vec<String>> {
         let Self { workgroup, execution, .. } = self;
         let (mut found, mut token, comment) = (Vec::new(), None, comment(execution));

@@ -130,8 +130,8 @@ fn complaint(reason: &str) -> Option<&str> {
 }
 
 /// What may be told of a reason. All of it where it can hold no value; what may pass by itself without what stands in
-/// quotation marks. Of any other the error's name alone: its text may name a value, with quotation marks or without any.
-/// What Hive says of a file names the file.
+/// quotation marks. Of any other the error's name alone: its text may name a value, with quotation marks or without
+/// any. What Hive says of a file names the file.
 fn told(reason: &str) -> String {
     let begins = |names: &[&str]| names.iter().any(|name| reason.starts_with(name));
     if begins(&OF_THE_JOB) || begins(&LEFT_BEHIND) {

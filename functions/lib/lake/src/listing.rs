@@ -61,8 +61,8 @@ pub fn is_hidden(object: &Listed, prefix: &str) -> bool {
     object.size == 0 || below.split('/').any(|part| part.starts_with(['_', '.']))
 }
 
-/// What was there: keys, sizes, entity tags and dates of all objects, as a SHA-256 in hexadecimal digits. By its date an
-/// object shows that was changed and changed back.
+/// What was there: keys, sizes, entity tags and dates of all objects, as a SHA-256 in hexadecimal digits. An object
+/// that was changed and changed back shows by its date.
 pub fn fingerprint(objects: &[Listed]) -> String {
     let parts = objects.iter().flat_map(|Listed { key, etag, size, modified }| {
         [key.clone(), size.to_string(), etag.clone(), modified.as_nanos().to_string()]

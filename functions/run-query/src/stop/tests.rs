@@ -15,7 +15,8 @@ const BEGAN: u64 = 1_000_000;
 /// An Athena. Queries are known by their numbers, from the newest one on.
 #[derive(Default)]
 struct FakeAthena {
-    /// When the oldest query of a page was submitted, in seconds, by the number of the page: as many pages as there are.
+    /// When the oldest query of a page was submitted, in seconds, by the number of the page: as many pages as there
+    /// are.
     pages: Vec<u64>,
     /// The numbers of those of the run.
     of_run: Vec<usize>,

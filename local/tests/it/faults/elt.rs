@@ -59,9 +59,9 @@ const TROUBLES: [Trouble; 8] = [
     Trouble::Overtaken,
 ];
 
-/// What happens in every run of the tests beside a function's death at each of its effects, before or after it by turn: a
-/// function dies between file and table, and one copies after another run has published. The rest takes a quarter of an
-/// hour.
+/// What happens in every run of the tests beside a function's death at each of its effects, before or after it by turn:
+/// a function dies between file and table, and one copies after another run has published. The rest takes a quarter of
+/// an hour.
 const FEW: [(&str, Trouble); 2] = [
     ("publish-elt UpdateTable", Trouble::Fault(Moment::Before, Action::Kill)),
     ("publish-elt PUT exports/../scifi.csv", Trouble::Overtaken),

@@ -1,5 +1,5 @@
-//! A function of the job that makes a table of the lake goes on after its run was stopped, and copies its file late: over
-//! one that a newer run has put there, and that has the bytes of the file that the late one saw.
+//! A function of the job that makes a table of the lake goes on after its run was stopped, and copies its file late:
+//! over one that a newer run has put there, and that has the bytes of the file that the late one saw.
 
 use crate::faults::proxies::{Action, Fault, Faults, Moment, Place};
 use crate::support::lake::{Lake, sample};
