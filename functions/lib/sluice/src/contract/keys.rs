@@ -50,7 +50,12 @@ pub fn window_failure(execution: &Execution, index: u32) -> String {
 
 /// Where the results of an execution's queries are.
 pub fn query_results(execution: &Execution) -> String {
-    format!("intermediate_data/{}/{}/", execution.job, execution.name)
+    format!("{}{}/", results_of_runs(&execution.job), execution.name)
+}
+
+/// Where the results of the queries of all executions of a job are.
+pub fn results_of_runs(job: &str) -> String {
+    format!("intermediate_data/{job}/")
 }
 
 /// Where the versions of a job's table are.
