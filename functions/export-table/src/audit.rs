@@ -276,6 +276,7 @@ mod tests {
             max_shrink_percent: 50,
             policies: Policies::default(),
             deleted: Some("gone".into()),
+            settled_after_minutes: 0,
             verify: Verify::Sums,
             windows: vec![window("2018-07-01", "2018-07-03"), window("2018-07-05", "2018-07-06")],
         }

@@ -331,6 +331,11 @@ fn planned(
         max_shrink_percent: spec.target.max_shrink_percent,
         policies: Policies { zero_dates: spec.source.zero_dates, too_long: spec.source.too_long, nul: spec.source.nul },
         deleted: spec.target.deleted.clone(),
+        settled_after_minutes: spec.windows.as_ref().map_or(0, |windows| {
+            // Clocks that do not show UTC are behind it by half a day at most.
+            let behind = if self::cursor(table, &windows.cursor) == Cursor::Timestamp { 0 } else { 12 * 60 };
+            windows.lag_minutes + behind
+        }),
         verify: spec.target.verify,
         windows,
     }
