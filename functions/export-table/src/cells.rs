@@ -124,9 +124,9 @@ impl Cells {
     }
 
     /// Writes a value as [`Cells::write`] does, and into `hashed` what an audit hashes of it: `-` of NULL, else eight
-    /// hexadecimal digits of its MD5, of a BOOLEAN its digit, of a TIME its whole seconds, of a float only that there is
-    /// one. Whether there is a value; and the first 32 bits of the MD5, where there are some. `load-redshift`'s module
-    /// `sums` has the same in SQL.
+    /// hexadecimal digits of its MD5, of a BOOLEAN its digit, of a TIME its whole seconds, of a float only that there
+    /// is one. Gives the first 32 bits of the MD5, where there are some. `load-redshift`'s module `sums` has the same
+    /// in SQL.
     ///
     /// # Errors
     /// As [`Cells::write`].

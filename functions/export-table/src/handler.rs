@@ -73,7 +73,8 @@ pub enum Output {
 /// Answers the states `InspectSource`, `ExportTable` and `AuditSource`, and `prepare`.
 ///
 /// # Errors
-/// As [`catalogue::inspect`], [`Reading::run`], [`audit::read`] and [`prepare`]; `TransientFailure` if it takes too long.
+/// As [`catalogue::inspect`], [`Reading::run`], [`audit::read`] and [`prepare`]; `TransientFailure` if it takes too
+/// long.
 pub async fn handle(context: Arc<Context>, invocation: Invocation, input: ExportTableInput) -> Result<Output> {
     let work = async {
         match &input {

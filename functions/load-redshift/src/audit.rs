@@ -4,10 +4,9 @@
 use crate::sums;
 use redshift::bookkeeping::LOADS;
 use redshift::text::{literal, quoted, table};
-use sluice::Result;
 use sluice::contract::Execution;
 use sluice::contract::mysql_to_redshift::{BELOW, NO_KEY, Plan, PlannedColumn, SourceAudit, Split, hashed_columns};
-use sluice::{Error, Kind};
+use sluice::{Error, Kind, Result};
 use std::collections::BTreeMap;
 
 /// What a statement is asked for.
@@ -150,5 +149,90 @@ impl TargetAudit {
             Question::Twice | Question::Parts => self.keys_twice = number(row.first())?,
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use redshift::warehouse::{MAX_STATEMENT_BYTES, MAX_STATEMENTS};
+    use sluice::contract::copy_table::Mode;
+    use sluice::contract::mysql_to_redshift::{Form, PlannedWindow, Policies, Read, Verify};
+
+    fn asked(names: &[String], spans: usize) -> Vec<(Question, String)> {
+        let execution = Execution {
+            job: "daily-nps".into(),
+            id: "arn:x".into(),
+            name: "x".into(),
+            started_at: "2024-01-02T02:00:00.000Z".into(),
+            state_machine: "arn:y".into(),
+        };
+        let form =
+            |place: usize| if place == 0 { Form::Integer { least: 0, most: 9 } } else { Form::Text { bytes: 9 } };
+        let column = |(place, name): (usize, &String)| PlannedColumn {
+            name: name.clone(),
+            read: Read::Plain,
+            form: form(place),
+        };
+        let bounds = |day: usize| [day, day + 1].map(|day| format!("2024-01-01 00:{:02}:{:02}", day / 60, day % 60));
+        let window = |day: usize| PlannedWindow { bounds: Some(bounds(day)), ..PlannedWindow::default() };
+        let plan = Plan {
+            source: ["prod".into(), "nps".into()],
+            target: ["public".into(), "nps".into()],
+            mode: Mode::Upsert,
+            columns: names.iter().enumerate().map(column).collect(),
+            key: vec![names[0].clone()],
+            is_order_unique: true,
+            version: None,
+            cursor: Some(names[1].clone()),
+            null_marker: "null0123".into(),
+            max_shrink_percent: 50,
+            policies: Policies::default(),
+            deleted: None,
+            settled_after_minutes: 0,
+            verify: Verify::Sums,
+            windows: (0..spans).map(window).collect(),
+        };
+        let source = SourceAudit {
+            read_at: "2024-01-02 02:00:01.000000".into(),
+            is_consistent: true,
+            split: Split::ranges(&names[0], -5, 9).unwrap(),
+            parts: BTreeMap::new(),
+            rows_gone: 0,
+            rows_read: 0,
+            after: None,
+        };
+        statements(&execution, &plan, &source)
+    }
+
+    #[test]
+    fn it_is_asked_of_loaded_windows_by_parts_of_the_key() {
+        let asked = asked(&["id".into(), "at".into()], 2);
+        let [.., (Question::Twice, twice), (Question::Parts, parts)] = asked.as_slice() else { panic!("{asked:?}") };
+        assert_eq!(
+            twice,
+            "select count(*) from (select 1 as x from \"public\".\"nps\" group by \"id\" having count(*) > 1) as twice"
+        );
+        let within = "((\"at\" >= '2024-01-01 00:00:00' and \"at\" < '2024-01-01 00:00:01') or (\"at\" >= '2024-01-01 00:00:01' and \
+                      \"at\" < '2024-01-01 00:00:02'))";
+        let part = "case when \"id\" is null then -2 when \"id\" < -5 then -1 when \"id\" > 9 then 15 else \
+                    (cast(\"id\" as bigint) - (-5)) / 1 end";
+        let hash = "strtol(left(md5(coalesce(left(md5(cast(\"id\" as varchar(64))), 8), '-') || '|' || \
+                    coalesce(left(md5(\"at\"), 8), '-')), 8), 16)";
+        assert_eq!(
+            *parts,
+            format!(
+                "select part, count(*), sum(cast(hash as decimal(38,0))) from (select {part} as part, {hash} as hash from \
+                 \"public\".\"nps\" where {within}) as seen group by part"
+            )
+        );
+    }
+
+    #[test]
+    fn many_columns_and_gaps_fit_into_a_batch() {
+        let names: Vec<String> = (0..1_600).map(|number| format!("column_{number:0>120}")).collect();
+        let asked = asked(&names, 250);
+        let longest = asked.iter().map(|(_, text)| text.len()).max().unwrap();
+        assert!(asked.len() <= MAX_STATEMENTS && longest <= MAX_STATEMENT_BYTES, "{}: {longest}", asked.len());
     }
 }

@@ -26,7 +26,8 @@ pub fn expression(column: &str, form: Form) -> Option<String> {
     })
 }
 
-/// The text of each value that is hashed; `None` where a value has not one text alone. The reader hashes the same texts.
+/// The text of each value that is hashed; `None` where a value has not one text alone. The reader hashes the same
+/// texts.
 pub fn hashed(column: &str, form: Form) -> Option<String> {
     Some(match form {
         Form::Integer { .. } | Form::Decimal { .. } | Form::Seconds => format!("cast({column} as varchar(64))"),

@@ -31,7 +31,7 @@ const DEADLINE_MARGIN: Duration = Duration::from_secs(40);
 const GIVEN_UP: Duration = Duration::from_secs(10);
 
 /// How many stretches of time an audit compares at most: the Data API takes 100,000 bytes a statement.
-const MAX_SPANS: usize = 500;
+const MAX_SPANS: usize = 250;
 
 /// What one function instance keeps.
 pub struct Context {

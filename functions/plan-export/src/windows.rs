@@ -190,8 +190,8 @@ impl Grid {
         window.bounds.as_ref().is_some_and(|bounds| self.holds(loaded, bounds, self.boundary(number + 1)))
     }
 
-    /// Everything that is recorded as loaded, in the order of time: windows that touch or overlap are one. A load of the
-    /// whole table counts for those windows that were complete when it was read.
+    /// Everything that is recorded as loaded, in the order of time: windows that touch or overlap are one. A load of
+    /// the whole table counts for those windows that were complete when it was read.
     pub fn spans(&self, loaded: &Loaded) -> Vec<PlannedWindow> {
         let whole = loaded.whole_at.and_then(|at| {
             let complete = at.checked_sub(self.lag).ok()?;

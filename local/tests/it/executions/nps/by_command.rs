@@ -30,7 +30,8 @@ fn the_sample_is_loaded_and_what_comes_later_too() {
     assert_eq!(code, Some(0), "{text}{told}");
     assert!(text.contains("✓ AuditTable") && text.contains("\nequal: 2018-"), "{text}");
     // Another file of SQL, run in MySQL after the load: the tables differ, which a script sees too.
-    let changed = folder.0.join("changed.sql");
+    let files = Folder::new("nps-changed");
+    let changed = files.0.join("changed.sql");
     std::fs::write(&changed, "update nps set score = 3 - score where id = 50 and score is not null;").unwrap();
     let (code, text, told) = run(&["--audit", "--add", changed.to_str().unwrap()]);
     assert_eq!(code, Some(1), "{text}{told}");
