@@ -136,6 +136,8 @@ fn outcome(kind: Kind, status: Status, output: &Value) -> Outcome {
             _ => Outcome::DryRun,
         },
         Kind::MysqlToRedshift if output["purpose"] == "dry_run" => Outcome::DryRun,
+        Kind::MysqlToRedshift if output["audit"]["is_equal"] == true => Outcome::Equal,
+        Kind::MysqlToRedshift if output["audit"].is_object() => Outcome::Different,
         Kind::MysqlToRedshift if output["conclusion"].is_object() => Outcome::Loaded,
         Kind::MysqlToRedshift => Outcome::NothingNew,
         Kind::AthenaElt => Outcome::Loaded,
@@ -158,7 +160,7 @@ const FILES: [(&str, &str); 13] = [
     ("/upsert/keys_partial", "keys known in part only"),
     ("/files_skipped", "files passed over"),
 ];
-const WINDOWS: [(&str, &str); 10] = [
+const WINDOWS: [(&str, &str); 14] = [
     ("/conclusion/windows", "windows"),
     ("/conclusion/rows", "rows"),
     ("/conclusion/bytes", "bytes"),
@@ -167,6 +169,10 @@ const WINDOWS: [(&str, &str); 10] = [
     ("/conclusion/rows_deleted", "rows deleted"),
     ("/conclusion/rows_unchanged", "rows unchanged"),
     ("/conclusion/rows_newer", "rows newer in the target"),
+    ("/audit/rows_source", "rows in MySQL"),
+    ("/audit/rows_target", "rows in Redshift"),
+    ("/audit/parts_different", "parts of the key that differ"),
+    ("/audit/keys_twice", "keys twice"),
     ("/windows_left", "windows left for the next run"),
     ("/rows_estimated", "rows in all, estimated"),
 ];
@@ -195,7 +201,7 @@ pub(crate) fn count(what: &str, number: u64) -> Count {
 }
 
 fn notes(output: &Value) -> Vec<String> {
-    let places = [&output["notes"], &output["upsert"]["notes"], &output["warnings"]];
+    let places = [&output["notes"], &output["upsert"]["notes"], &output["audit"]["notes"], &output["warnings"]];
     let texts = places.into_iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str);
     texts.map(ToOwned::to_owned).collect()
 }
@@ -234,7 +240,7 @@ pub fn started_by(input: &Value) -> Cause {
         plain("another state machine")
     } else if of("explain") {
         plain(&format!("hand, to explain {}", words::count(list("explain"), "file")))
-    } else if of("verify") {
+    } else if of("verify") || input["audit"] == true {
         plain("hand, to compare both sides")
     } else {
         let mut what = Vec::new();
@@ -262,13 +268,14 @@ pub fn started_by(input: &Value) -> Cause {
 }
 
 /// Fields of inputs and outputs whose values are times, counts, names of ours, or keys.
-const KNOWN: [&str; 78] = [
+const KNOWN: [&str; 93] = [
     "Comment",
     "action",
     "after",
     "again",
     "answers_lost",
     "attempt",
+    "audit",
     "batches",
     "bucket",
     "bytes",
@@ -279,6 +286,7 @@ const KNOWN: [&str; 78] = [
     "conclusion",
     "detail",
     "detail-type",
+    "differences",
     "dry_run",
     "etag",
     "explain",
@@ -292,9 +300,12 @@ const KNOWN: [&str; 78] = [
     "full",
     "hidden",
     "index",
+    "is_equal",
     "is_new",
     "key",
     "keys_partial",
+    "keys_twice",
+    "loads_since",
     "location",
     "manifest",
     "mark",
@@ -302,26 +313,35 @@ const KNOWN: [&str; 78] = [
     "name",
     "new_bytes",
     "new_file_count",
+    "newest_load_read_at",
     "notes",
     "nuls",
     "object",
     "objects_deleted",
     "only_missing",
     "other_suffix",
+    "part",
+    "parts_different",
     "plan",
     "published",
     "purpose",
+    "read_at",
     "reason",
     "reload",
     "rows",
     "rows_deleted",
     "rows_estimated",
+    "rows_gone",
     "rows_ignored",
     "rows_inserted",
     "rows_newer",
+    "rows_not_due",
+    "rows_outside",
     "rows_read",
     "rows_rejected",
+    "rows_source",
     "rows_staged",
+    "rows_target",
     "rows_unchanged",
     "rows_updated",
     "scanned_bytes",
@@ -331,6 +351,7 @@ const KNOWN: [&str; 78] = [
     "size",
     "skipped",
     "source",
+    "spans",
     "table",
     "tables_dropped",
     "time",
@@ -429,6 +450,14 @@ mod tests {
         assert_eq!(of(Kind::MysqlToRedshift, json!({"purpose": "dry_run"})).outcome, Outcome::DryRun);
         let loaded = of(Kind::MysqlToRedshift, json!({"purpose": "load", "conclusion": {"windows": 1, "rows": 9}}));
         assert_eq!((loaded.outcome, loaded.rows), (Outcome::Loaded, Some(9)));
+        let audited = |is_equal| {
+            let audit = json!({"is_equal": is_equal, "rows_source": 9, "parts_different": 1, "notes": ["Load again."]});
+            of(Kind::MysqlToRedshift, json!({"purpose": "audit", "audit": audit, "warnings": []}))
+        };
+        assert_eq!(audited(true).outcome, Outcome::Equal);
+        let different = audited(false);
+        assert_eq!((different.outcome, different.notes), (Outcome::Different, vec!["Load again.".to_owned()]));
+        assert!(different.counts.iter().any(|count| count.what == "parts of the key that differ"));
         let published = json!({"published": [{"table": "old", "rows": 4, "bytes": 10, "scanned_bytes": 20}]});
         let published = of(Kind::AthenaElt, published);
         assert_eq!((published.outcome, published.rows), (Outcome::Loaded, Some(4)));

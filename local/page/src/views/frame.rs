@@ -146,7 +146,7 @@ pub(super) fn icon(name: &str) -> Markup {
 pub(super) fn outcome_icon(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Running => "run",
-        Outcome::Failed => "bad",
+        Outcome::Failed | Outcome::Different => "bad",
         Outcome::TimedOut => "late",
         Outcome::Stopped => "stop",
         Outcome::NothingNew | Outcome::LeftToOwner | Outcome::Explained => "none",
@@ -159,7 +159,7 @@ pub(super) fn outcome_icon(outcome: Outcome) -> &'static str {
 pub(super) fn outcome_class(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Running => "run",
-        Outcome::Failed | Outcome::TimedOut => "bad",
+        Outcome::Failed | Outcome::TimedOut | Outcome::Different => "bad",
         Outcome::Stopped | Outcome::NothingNew | Outcome::LeftToOwner | Outcome::Explained => "off",
         Outcome::DryRun | Outcome::Loaded | Outcome::Equal | Outcome::EndedWell => "ok",
     }

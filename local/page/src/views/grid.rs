@@ -33,7 +33,7 @@ pub(super) const OUTCOMES: [(&str, &str); 5] =
 pub(super) fn slug(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Loaded | Outcome::EndedWell | Outcome::Equal | Outcome::Running => "ok",
-        Outcome::Failed | Outcome::TimedOut => "bad",
+        Outcome::Failed | Outcome::TimedOut | Outcome::Different => "bad",
         Outcome::Stopped => "stop",
         Outcome::NothingNew | Outcome::LeftToOwner | Outcome::Explained => "none",
         Outcome::DryRun => "dry",
@@ -187,7 +187,7 @@ fn end(run: &Run) -> Markup {
     let outcome = run.outcome();
     let class = match outcome {
         Outcome::Running => "ru",
-        outcome if outcome.is_bad() => "bad",
+        outcome if outcome.is_bad() || outcome == Outcome::Different => "bad",
         Outcome::Stopped => "stop",
         Outcome::NothingNew | Outcome::LeftToOwner | Outcome::Explained => "end",
         _ => "ok",

@@ -164,8 +164,9 @@ pub const FROM_MYSQL: [Advice; 5] = [
     ),
     todo_of(
         "`StaleRun`",
-        "a later reading of the same window is in: nothing to do. Or, with `depends_on_past`, the window before is not: \
-         the cause names it, load it first",
+        "a later reading of the same window is in: nothing to do. Or, with `deleted`, one of a window that was not \
+         over then: the cause says so, start the same range again. Or, with `depends_on_past`, the window before is \
+         not: the cause names it, load it first",
     ),
     todo_of(
         "`InvariantBroken`",
