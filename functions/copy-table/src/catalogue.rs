@@ -72,6 +72,8 @@ pub(crate) struct Type {
     pub base: Option<(i64, i32)>,
     /// The type of the bounds of a range or multirange.
     pub subtype: Option<i64>,
+    /// Its values have no fixed length.
+    pub is_variable: bool,
     /// It has no binary form.
     pub is_text_only: bool,
     /// The extension that it belongs to, with its version.
@@ -183,7 +185,7 @@ async fn read_types(connection: &mut PgConnection, oid: i64) -> Result<BTreeMap<
                     select r.rngsubtype::bigint from pg_range r
                     where r.rngtypid = t.oid or to_jsonb(r) ->> 'rngmultitypid' = t.oid::text
                 ),
-                t.typsend = 0, e.extname::text, e.extversion,
+                t.typlen = -1, t.typsend = 0, e.extname::text, e.extversion,
                 array(select l.enumlabel::text from pg_enum l where l.enumtypid = t.oid order by l.enumsortorder),
                 attributes.names, attributes.types, attributes.modifiers
          from reached
@@ -206,8 +208,8 @@ async fn read_types(connection: &mut PgConnection, oid: i64) -> Result<BTreeMap<
     .await?;
     let read = rows.iter().map(|row| {
         let base: Option<i64> = row.get(5);
-        let (extension, version): (Option<String>, Option<String>) = (row.get(9), row.get(10));
-        let (names, types, modifiers): (Vec<String>, Vec<i64>, Vec<i32>) = (row.get(12), row.get(13), row.get(14));
+        let (extension, version): (Option<String>, Option<String>) = (row.get(10), row.get(11));
+        let (names, types, modifiers): (Vec<String>, Vec<i64>, Vec<i32>) = (row.get(13), row.get(14), row.get(15));
         let attributes = names.into_iter().zip(types).zip(modifiers);
         let found = Type {
             is_built_in: row.get(1),
@@ -216,9 +218,10 @@ async fn read_types(connection: &mut PgConnection, oid: i64) -> Result<BTreeMap<
             element: row.get(4),
             base: base.map(|base| (base, row.get(6))),
             subtype: row.get(7),
-            is_text_only: row.get(8),
+            is_variable: row.get(8),
+            is_text_only: row.get(9),
             extension: extension.zip(version),
-            labels: row.get(11),
+            labels: row.get(12),
             attributes: attributes.map(|((name, oid), modifier)| (name, oid, modifier)).collect(),
         };
         (row.get(0), found)

@@ -38,7 +38,7 @@ const MAX_WHOLE_BYTES: u64 = 40 << 30;
 /// How many windows that failed are asked for their cause.
 const MAX_CAUSES: usize = 20;
 
-/// Which part of the memory a row may have: it is there twice at a time, and beside one before it.
+/// Which part of the memory a row may have: it is there twice at a time, and out of a stream with one before it.
 const MEMORY_PER_ROW: usize = 4;
 
 /// What one function instance keeps.

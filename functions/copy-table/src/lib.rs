@@ -13,7 +13,7 @@
 //!   `sluice.windows`, `missing` says which of them it lacks.
 //! - For a table: `catalogue` reads its columns, `types` decides how one goes over, `mapping` matches them by name,
 //!   `preflight` asks whether the target keeps what it gets.
-//! - For the rows: [`pump`] carries them, `checksum` sums them up, `write` puts them into the table, `merge` only those
+//! - For the rows: [`pump`] carries them, `long_rows` says which are fetched one at a time, `checksum` sums them up, `write` puts them into the table, `merge` only those
 //!   that differ.
 
 mod bounds;
@@ -23,6 +23,7 @@ pub mod conclude;
 pub mod copy;
 mod grid;
 pub mod handler;
+mod long_rows;
 mod mapping;
 mod merge;
 mod missing;
