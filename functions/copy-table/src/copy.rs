@@ -345,7 +345,11 @@ impl Attempt<'_> {
     ) -> Result<Attempted> {
         let written = write.run(reading, writing).await?;
         let is_verified = self.spec.target.verify == Verify::Checksum && !self.spec.target.allow_triggers;
-        if is_verified && let Some(difference) = write.difference(writing, written.sent).await? {
+        let difference = match is_verified {
+            true => write.difference(writing, written.sent).await?,
+            false => write.miscount(writing, written.sent.rows).await?,
+        };
+        if let Some(difference) = difference {
             write.refuse_repeated_key(writing).await?;
             return Ok(Attempted::Different(difference));
         }

@@ -338,4 +338,24 @@ impl Write<'_> {
             )
         }))
     }
+
+    /// How many rows in the target there are in place of so many that were sent, if these are others: all that is told
+    /// where bytes are not compared.
+    ///
+    /// # Errors
+    /// Those of the target.
+    pub(crate) async fn miscount(&self, target: &mut PgConnection, sent: u64) -> Result<Option<String>> {
+        let table = &self.mapping.target;
+        let query = match self.spec.target.mode {
+            // Each once, however often its key was sent.
+            Mode::Upsert => {
+                let keys = self.same_key("known", "staged");
+                format!("select count(*) from {table} known where exists (select from {STAGE} staged where {keys})")
+            }
+            Mode::ReplaceWindow | Mode::Replace => format!("select count(*) from {table} where {}", self.of_target),
+        };
+        let there: i64 = self.scalar(target, query).await?;
+        let there = there.unsigned_abs();
+        Ok((there != sent).then(|| format!("{}: {sent} rows were sent, {there} are in the target", self.what)))
+    }
 }

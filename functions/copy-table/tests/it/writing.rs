@@ -127,16 +127,52 @@ async fn rows_without_a_key_may_be_there_twice() {
 
 #[tokio::test]
 async fn a_key_that_is_not_unique_at_the_source_is_told() {
-    let pair = Pair::of(["", ""]).await;
-    sql(&pair.source, "create table t (id int, at date not null, c text)").await;
-    sql(&pair.target, "create table t (id int primary key, at date not null, c text)").await;
-    sql(&pair.source, "insert into t values (1, '2024-01-02', 'a'), (1, '2024-01-02', 'b')").await;
-    let job = Job::new(json!({}));
-    for prepare in ["", "insert into t values (1, '2024-01-02', 'c')"] {
-        sql(&pair.target, prepare).await;
-        let error = pair.copy(&job, DAY[0], DAY[1]).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::InvalidSource, "{error}");
-        assert_eq!(texts(&pair.target, "select c from t where c <> 'c'").await, [""; 0]);
+    for target in
+        [json!({}), json!({"verify": "count"}), json!({"mode": "upsert"}), json!({"mode": "upsert", "verify": "count"})]
+    {
+        let pair = Pair::of(["", ""]).await;
+        sql(&pair.source, "create table t (id int, at date not null, c text)").await;
+        sql(&pair.target, "create table t (id int primary key, at date not null, c text)").await;
+        sql(&pair.source, "insert into t values (1, '2024-01-02', 'a'), (1, '2024-01-02', 'b')").await;
+        let job = Job::new(json!({"target": target}));
+        for prepare in ["", "insert into t values (1, '2024-01-02', 'c')"] {
+            sql(&pair.target, prepare).await;
+            let error = pair.copy(&job, DAY[0], DAY[1]).await.unwrap_err();
+            assert_eq!(error.kind(), Kind::InvalidSource, "{target}: {error}");
+            assert!(error.to_string().contains("is not unique"), "{target}: {error}");
+            assert_eq!(texts(&pair.target, "select c from t where c <> 'c'").await, [""; 0]);
+        }
+    }
+}
+
+/// Where bytes are not compared, rows are counted, also in a window that had rows before.
+#[tokio::test]
+async fn what_triggers_lose_or_keep_is_told_by_a_count() {
+    const KEPT: &str = "create function keeps() returns trigger language plpgsql as \
+                        $$ begin update t set name = 'gone' where ctid = old.ctid; return null; end $$; \
+                        create trigger keeps before delete on t for each row execute function keeps()";
+    const LOST: &str = "create function loses() returns trigger language plpgsql as \
+                        $$ begin return case when new.id = 30 then null else new end; end $$; \
+                        create trigger loses before insert on t for each row execute function loses()";
+    for (target, trigger, there) in [
+        (json!({"key": ["id"], "allow_triggers": true}), LOST, 23),
+        (json!({"mode": "upsert", "allow_triggers": true}), LOST, 23),
+        (json!({"key": [], "allow_triggers": true}), KEPT, 47),
+    ] {
+        let pair = filled(72).await;
+        if target["key"] == json!([]) {
+            sql(&pair.target, "alter table t drop constraint t_pkey").await;
+        }
+        let job = Job::new(json!({"target": target}));
+        pair.copy(&job, DAY[0], DAY[1]).await.unwrap();
+        sql(&pair.target, "delete from t where id = 30").await;
+        sql(&pair.target, trigger).await;
+        let before = rows(&pair.target, "t").await;
+        let error = pair.copy(&job.again("second"), DAY[0], DAY[1]).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::InvariantBroken, "{target}: {error}");
+        let expected = format!("24 rows were sent, {there} are in the target");
+        assert!(error.to_string().contains(&expected), "{target}: {error}");
+        assert_eq!(rows(&pair.target, "t").await, before);
     }
 }
 
