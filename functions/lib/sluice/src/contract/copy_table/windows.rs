@@ -26,7 +26,7 @@ pub struct Windows {
     pub recheck_windows: u32,
     /// When a window is complete.
     pub settle: Settle,
-    /// How long after its end, in minutes.
+    /// How long after its end, in minutes; with `settle` `lag` at least one.
     pub lag_minutes: u32,
     /// What to do with rows that belong to no window, because their cursor is NULL or infinite.
     pub cursor_null: CursorNull,
@@ -206,6 +206,11 @@ impl Windows {
         }
         if self.max_windows.saturating_add(self.recheck_windows) > MAX_WINDOWS {
             add("/windows/recheck_windows", format!("is more than {MAX_WINDOWS} together with max_windows"));
+        }
+        if self.settle == Settle::Lag && self.lag_minutes == 0 {
+            let what =
+                "settle lag needs lag_minutes: how long after a window's end its last row may still be committed";
+            add("/windows/lag_minutes", what.to_owned());
         }
     }
 }
