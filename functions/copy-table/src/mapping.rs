@@ -33,6 +33,8 @@ pub(crate) struct Mapping {
 pub(crate) struct Copied {
     /// Its name, quoted.
     pub name: String,
+    /// Its number in the target.
+    pub number: i16,
     /// What the source selects.
     pub expression: String,
     /// It is an identity whose values cannot be updated.
@@ -93,6 +95,7 @@ impl Mapping {
                     columns.push(Copied {
                         expression: format!("{name}{cast}"),
                         name,
+                        number: to.number,
                         is_fixed: to.is_identity_always,
                         cast: (!cast.is_empty())
                             .then(|| format!("{}: {} -> {}", from.name, from.sql_type, to.sql_type)),
@@ -175,10 +178,11 @@ impl Mapping {
         }
     }
 
-    /// Tells one way of copying from another.
+    /// Tells which columns of the target get values, so that a window from before there was one of them is missing.
+    /// Not how: types, casts and COPY's format may change, and no value does.
     pub(crate) fn hash(&self) -> String {
-        let columns = self.each(|column| format!("{} as {}", column.expression, column.name));
-        hexadecimal(&Sha256::digest(format!("{} {columns}", self.format()))[..8])
+        let columns = self.each(|column| format!("{} {}", column.number, column.name));
+        hexadecimal(&Sha256::digest(columns)[..8])
     }
 }
 

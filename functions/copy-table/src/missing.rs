@@ -63,6 +63,7 @@ impl Asked<'_> {
                  select w.window_start, w.window_end, w.rows, w.window_start >= {counted_from} as is_counted
                  from sluice.windows w
                  where w.job = $6 and w.target = $7 and w.fingerprint = $8 and w.table_oid = $9::oid
+                 and w.columns_hash = $12
                  and w.window_start >= (select first from span) and w.window_end <= (select last from span)
              ),
              {held},
@@ -93,6 +94,7 @@ impl Asked<'_> {
             .bind(owner.table_oid)
             .bind(i64::from(self.limit))
             .bind(self.counted_from)
+            .bind(self.mapping.hash())
             .fetch_all(connection)
             .await
             .map_err(|error| classify(format!("look for windows that {} lacks", owner.target), error))?;

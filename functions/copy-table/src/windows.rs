@@ -269,15 +269,20 @@ impl Owner<'_> {
         query.execute(connection).await.map_err(|error| classify("write the window's row", error)).map(|_| ())
     }
 
-    /// Notes that a recorded window was compared and found equal. False if it has no row of its own, because it was
-    /// copied as a part of another one, or in parts.
+    /// Notes that a recorded window was compared and found equal, in the columns of `mapping`. False if it has no row of
+    /// its own, because it was copied as a part of another one, or in parts.
     ///
     /// # Errors
     /// As [`classify`].
-    pub(crate) async fn mark_verified(&self, connection: &mut PgConnection, window: Option<&Window>) -> Result<bool> {
+    pub(crate) async fn mark_verified(
+        &self,
+        connection: &mut PgConnection,
+        window: Option<&Window>,
+        mapping: &Mapping,
+    ) -> Result<bool> {
         let [start, end] = ends(window);
         sqlx::query(
-            "update sluice.windows set verified_at = clock_timestamp()
+            "update sluice.windows set verified_at = clock_timestamp(), columns_hash = $7
              where job = $1 and target = $2 and window_start = $3::timestamptz and window_end = $4::timestamptz
              and fingerprint = $5 and table_oid = $6::oid",
         )
@@ -287,6 +292,7 @@ impl Owner<'_> {
         .bind(end)
         .bind(self.fingerprint)
         .bind(self.table_oid)
+        .bind(mapping.hash())
         .execute(connection)
         .await
         .map_err(|error| classify("note that the window is verified", error))
