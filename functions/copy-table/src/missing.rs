@@ -4,7 +4,7 @@
 //! To count takes a pass over the rows. So the newest windows are counted, and of older ones it is only asked, by the
 //! index on the cursor, whether a window that had rows still has one: that tells a table that was emptied or restored,
 //! at the price of one look per window. Without that index each look would read the table, so then all are counted, in
-//! one pass.
+//! one pass. In the mode `upsert`, which moves rows from window to window, only a table without any row tells.
 
 use crate::bounds;
 use crate::grid::{Grid, RFC_3339};
@@ -104,12 +104,14 @@ impl Asked<'_> {
 
     /// Which of those that are `recorded` the target still holds. Those that are counted are so in one pass.
     fn held(&self) -> String {
+        let known = &self.mapping.target;
         let cursor = match (&self.mapping.cursor, self.mode) {
             (Some(cursor), Mode::ReplaceWindow) => cursor,
-            // Rows move from window to window in the mode upsert, so a count says nothing there.
-            _ => return "held as (select * from recorded)".to_owned(),
+            // Rows move from window to window in the mode upsert, so a count says nothing there; but that mode deletes
+            // none, so a table without a row was emptied.
+            _ => return format!("held as (select * from recorded where rows = 0 or exists (select from {known}))"),
         };
-        let (known, name) = (&self.mapping.target, &cursor.name);
+        let name = &cursor.name;
         let [start, end] = ["window_start", "window_end"].map(|instant| bounds::at_target(cursor, instant, "$3"));
         let sql_type = cursor.target.sql_name();
         format!(
