@@ -73,6 +73,18 @@ async fn an_answer_that_got_lost_is_given_again() {
     assert_eq!(texts(&pair.target, "select count(*)::text from t").await, ["24"]);
     pair.copy(&job.again("second"), DAY[0], DAY[1]).await.unwrap();
     assert_eq!(texts(&pair.target, "select count(*)::text from t").await, ["0"]);
+    // After 90 days another execution may have the same name, and the same ARN.
+    sql(&pair.target, "update sluice.windows set copied_at = timestamptz '2024-02-01 02:00Z' - interval '91 days'")
+        .await;
+    sql(&pair.source, &hourly(24, 25)).await;
+    assert_eq!(pair.copy(&job.again("second"), DAY[0], DAY[1]).await.unwrap().rows, 2);
+    let execution = job.again("second");
+    let (_, concluded) = pair.execute(&execution, json!({"from": DAY[0], "to": DAY[1]})).await;
+    assert_eq!((concluded.output.windows, concluded.output.rows), (1, 2));
+    sql(&pair.target, "update sluice.windows set copied_at = timestamptz '2024-02-01 02:00Z' - interval '91 days'")
+        .await;
+    let (_, concluded) = pair.execute(&execution, json!({"from": "2024-01-03", "to": "2024-01-04"})).await;
+    assert_eq!((concluded.output.windows, concluded.output.rows), (1, 0), "the old one's rows are none of its own");
 }
 
 #[tokio::test]
