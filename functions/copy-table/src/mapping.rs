@@ -68,6 +68,13 @@ pub(crate) enum CursorType {
 }
 
 impl CursorType {
+    /// That of a column, if it is one of time.
+    pub(crate) fn of(table: &Table, column: &Column) -> Option<Self> {
+        let (oid, _) = table.plain_type(column);
+        let name = table.type_of(oid).name;
+        [Self::Timestamptz, Self::Timestamp, Self::Date].into_iter().find(|found| found.sql_name() == name)
+    }
+
     /// As SQL has it.
     pub(crate) fn sql_name(self) -> &'static str {
         match self {
@@ -259,11 +266,7 @@ fn cursor(spec: &Spec, source: &Table, target: &Table, problems: &mut Vec<String
     let name = &windows.cursor;
     let mut cursor_type = |table: &Table| {
         let column = table.column(name)?;
-        let (oid, _) = table.plain_type(column);
-        let found = table.type_of(oid).name;
-        let found = [CursorType::Timestamptz, CursorType::Timestamp, CursorType::Date]
-            .into_iter()
-            .find(|cursor_type| cursor_type.sql_name() == found);
+        let found = CursorType::of(table, column);
         if found.is_none() {
             problems.push(format!("the cursor {name:?} of {} is {}, which is no time", table.name, column.sql_type));
         }

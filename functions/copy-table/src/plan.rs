@@ -3,7 +3,7 @@
 use crate::bounds::Bounds;
 use crate::catalogue::Table;
 use crate::grid::{Boundary, Grid};
-use crate::mapping::{Cursor, Mapping, fingerprint};
+use crate::mapping::{Cursor, CursorType, Mapping, fingerprint};
 use crate::missing::Asked;
 use crate::parts::{Cut, Estimate};
 use crate::preflight;
@@ -113,6 +113,7 @@ impl Request<'_> {
                 self.cut(source, target, windows, &mapping, chosen, &mut warnings).await?
             }
         };
+        let cursor_is_date = mapping.cursor.as_ref().is_some_and(|cursor| cursor.source == CursorType::Date);
         let window_count = u32::try_from(chosen.windows.len()).expect("at most 1,000 windows are planned");
         let ends = |pick: fn(&Window) -> &String, planned: Option<&PlannedWindow>| {
             planned.and_then(|planned| planned.window.as_ref()).map(|window| pick(window).clone())
@@ -135,7 +136,7 @@ impl Request<'_> {
             output.windows.clear();
             self.estimate(source, target, &mapping, &mut output).await?;
         }
-        Ok(Planned { output, plan: Plan { purpose, windows: chosen.windows } })
+        Ok(Planned { output, plan: Plan { purpose, windows: chosen.windows, cursor_is_date } })
     }
 
     /// The mode `replace` knows no windows.

@@ -140,7 +140,14 @@ pub const OF_COPIES: [Advice; 5] = [
         "",
         "shorter windows, more memory for the function, or `CopyConcurrency`",
     ),
-    row("`StaleRun`", "with `depends_on_past`, the window before is missing", "", "run that one"),
+    row(
+        "`StaleRun`",
+        "with `depends_on_past`, the window before is missing; or a window was copied, but the table no longer holds \
+         as many rows of it as were recorded: at the source some moved to another window meanwhile, or somebody else \
+         wrote into the target",
+        "",
+        "run that one; run the range again with `only_missing`",
+    ),
     row(
         "`InvariantBroken`",
         "what was stored is not what was sent, twice; nothing was committed",
