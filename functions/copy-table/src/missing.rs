@@ -31,6 +31,8 @@ pub(crate) struct Asked<'a> {
     pub counted_from: i64,
     /// At most so many.
     pub limit: u32,
+    /// The last one of all is among them, if it is missing, and the others are the oldest.
+    pub with_last: bool,
 }
 
 impl Asked<'_> {
@@ -42,7 +44,11 @@ impl Asked<'_> {
         if !windows::exists(connection).await? {
             let mut all = self.grid.between(connection, self.from, self.to).await?;
             let total = all.len() as u64;
+            let last = all.last().filter(|_| self.with_last).cloned();
             all.truncate(usize::try_from(self.limit).unwrap_or(usize::MAX));
+            if let (Some(last), Some(place)) = (last, all.last_mut()) {
+                *place = last;
+            }
             return Ok((all, total));
         }
         let (start, end) = (self.grid.boundary("number"), self.grid.boundary("(number + 1)"));
@@ -78,7 +84,7 @@ impl Asked<'_> {
                     count(*) over ()
              from asked left join covered using (place)
              where (covered.length = asked.end_at - asked.start_at and covered.end_at = asked.end_at) is not true
-             order by place
+             order by $13 and place = (select max(place) from asked) desc, place
              limit $10"
         );
         let mut query = sqlx::query_as(AssertSqlSafe(query));
@@ -95,11 +101,14 @@ impl Asked<'_> {
             .bind(i64::from(self.limit))
             .bind(self.counted_from)
             .bind(self.mapping.hash())
+            .bind(self.with_last)
             .fetch_all(connection)
             .await
             .map_err(|error| classify(format!("look for windows that {} lacks", owner.target), error))?;
         let total = rows.first().map_or(0, |(_, _, total)| total.unsigned_abs());
-        Ok((rows.into_iter().map(|(start, end, _)| Window { start, end }).collect(), total))
+        let mut windows: Vec<_> = rows.into_iter().map(|(start, end, _)| Window { start, end }).collect();
+        windows.sort();
+        Ok((windows, total))
     }
 
     /// Which of those that are `recorded` the target still holds. Those that are counted are so in one pass.

@@ -64,8 +64,8 @@ struct Known<'a> {
 
 impl<'a> Known<'a> {
     /// Which of the windows between two boundaries are missing? Those from the boundary `counted_from` on are counted.
-    fn asked(&self, grid: Grid<'a>, mode: Mode, (from, to): (i64, i64), counted_from: i64, limit: u32) -> Asked<'a> {
-        Asked { grid, mapping: self.mapping, mode, from, to, counted_from, limit }
+    fn asked(&self, grid: Grid<'a>, mode: Mode, (from, to): (i64, i64), counted_from: i64) -> Asked<'a> {
+        Asked { grid, mapping: self.mapping, mode, from, to, counted_from, limit: MAX_WINDOWS, with_last: false }
     }
 }
 
@@ -161,7 +161,7 @@ impl Request<'_> {
                 let (from, to) = self.bounds(target, grid, [from, to], newest).await?;
                 let found = match only_missing {
                     true => {
-                        let asked = known.asked(grid, self.spec.target.mode, (from, to), from, MAX_WINDOWS);
+                        let asked = known.asked(grid, self.spec.target.mode, (from, to), from);
                         asked.missing(target, known.owner).await?.0
                     }
                     false => grid.between(target, from, to).await?,
@@ -207,8 +207,8 @@ impl Request<'_> {
         Err(Error::new(Kind::InvalidEvent, what))
     }
 
-    /// What is missing, and of the newest windows those that are to be compared; and the number of the first boundary
-    /// that was looked at.
+    /// What is missing, the newest window and else the oldest first, and of the newest windows those that are to be
+    /// compared; and the number of the first boundary that was looked at.
     async fn scheduled(
         &self,
         target: &mut PgConnection,
@@ -225,8 +225,12 @@ impl Request<'_> {
             true => oldest.max(newest - i64::from(windows.max_windows) - i64::from(windows.recheck_windows)),
             false => oldest,
         };
-        let limit = windows.max_windows;
-        let asked = known.asked(grid, self.spec.target.mode, (oldest, newest), counted_from, limit);
+        let asked = Asked {
+            limit: windows.max_windows,
+            // However much there is to catch up with, yesterday is there today; unless it depends on all of that.
+            with_last: !windows.depends_on_past,
+            ..known.asked(grid, self.spec.target.mode, (oldest, newest), counted_from)
+        };
         let (missing, total) = asked.missing(target, owner).await?;
         let first_compared = (newest - 1 - i64::from(windows.recheck_windows)).max(0);
         let mut compared = grid.between(target, first_compared, newest - 1).await?;

@@ -22,25 +22,34 @@ async fn filled() -> Pair {
 }
 
 #[tokio::test]
-async fn a_scheduled_run_copies_what_is_missing_the_oldest_first() {
+async fn a_scheduled_run_copies_the_newest_window_and_what_is_missing_the_oldest_first() {
     let pair = filled().await;
     let job = Job::new(json!({"windows": {"max_windows": 4}})).at("first", "2024-01-06T02:00:00.000Z");
     let planned = pair.plan(&job, json!({})).await.unwrap();
     assert_eq!((planned.output.window_count, planned.output.windows_left), (4, 1));
+    assert_eq!(planned_days(&pair, &job, json!({})).await, [1, 2, 3, 5]);
     let (_, concluded) = pair.execute(&job, json!({})).await;
     assert!(concluded.failed.is_empty());
     assert_eq!((concluded.output.windows, concluded.output.rows), (4, 96));
-    assert_eq!(planned_days(&pair, &job.again("second"), json!({})).await, [5]);
+    assert_eq!(planned_days(&pair, &job.again("second"), json!({})).await, [4]);
     // The time that it was to start at counts, however late it is; and one that nobody filled in does not.
     let late = json!({"scheduled_time": "2024-01-04T00:00:00Z"});
     assert_eq!(planned_days(&pair, &job.again("third"), late).await, [0; 0]);
     let literal = json!({"scheduled_time": "<aws.scheduler.scheduled-time>"});
-    assert_eq!(planned_days(&pair, &job.again("fourth"), literal).await, [5]);
+    assert_eq!(planned_days(&pair, &job.again("fourth"), literal).await, [4]);
     let early = json!({"scheduled_time": "2023-06-01T00:00:00Z"});
     assert_eq!(pair.planned(&job, early).await, [""; 0]);
     // A window that is not over is not planned.
     let at_noon = job.at("fifth", "2024-01-07T12:00:00.000Z");
-    assert_eq!(planned_days(&pair, &at_noon, json!({})).await, [5, 6]);
+    assert_eq!(planned_days(&pair, &at_noon, json!({})).await, [4, 6]);
+    let later = job.at("sixth", "2024-01-10T02:00:00.000Z");
+    let planned = pair.plan(&later, json!({})).await.unwrap();
+    assert_eq!(planned.output.windows_left, 1);
+    assert_eq!(planned_days(&pair, &later, json!({})).await, [4, 6, 7, 9]);
+    // Unless it depends on those before it.
+    let windows = json!({"windows": {"max_windows": 4, "depends_on_past": true}});
+    let in_order = Job { spec: Job::new(windows).spec, ..later };
+    assert_eq!(planned_days(&pair, &in_order, json!({})).await, [4, 6, 7, 8]);
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ pub struct Windows {
     pub start: Day,
     /// Which windows a scheduled run copies.
     pub catch_up: CatchUp,
-    /// How many windows that are missing a scheduled run copies, the oldest first.
+    /// How many windows that are missing a scheduled run copies: the newest, and else the oldest first.
     pub max_windows: u32,
     /// How many windows before the newest one a scheduled run compares, and copies again if they differ.
     pub recheck_windows: u32,
