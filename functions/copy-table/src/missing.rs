@@ -147,10 +147,10 @@ impl Asked<'_> {
                  union all
                  select recorded.window_start, recorded.window_end
                  from recorded,
-                      lateral (select {start} as first, {end} as last) edge,
+                      lateral (select {start} as first, {end} as last) sluice_edge,
                       lateral (
                           select exists (
-                              select from {known} where {name} >= edge.first and {name} < edge.last
+                              select from {known} where {name} >= sluice_edge.first and {name} < sluice_edge.last
                           ) as has_rows
                       ) found
                  where not is_counted and (recorded.rows > 0) = found.has_rows
