@@ -175,10 +175,40 @@ impl Request<'_> {
             }
             Range::Scheduled { .. } => self.scheduled(target, windows, known, newest).await?,
         };
+        self.refuse_ambiguous(target, windows, known.mapping, (first.min(0), newest)).await?;
         if windows.depends_on_past {
             self.add_previous(target, grid, first, &mut chosen).await?;
         }
         Ok(chosen)
+    }
+
+    /// A row that the source has by its instant is at the target by what a clock shows. Where a clock is set back over
+    /// the end of a window, it shows the same for rows of two windows, so that a copy would miss some in the one and
+    /// delete them with the other.
+    async fn refuse_ambiguous(
+        &self,
+        target: &mut PgConnection,
+        windows: &Windows,
+        mapping: &Mapping,
+        (from, newest): (i64, i64),
+    ) -> Result<()> {
+        let types = mapping.cursor.as_ref().map(|cursor| (cursor.source, cursor.target));
+        if types != Some((CursorType::Timestamptz, CursorType::Timestamp)) {
+            return Ok(());
+        }
+        // Also of those that are to come: a job should not begin what it has to give up in autumn.
+        match Grid::new(windows).ambiguous(target, from, newest + 400).await? {
+            None => Ok(()),
+            Some(time) => {
+                let Windows { cursor, zone, .. } = windows;
+                let what = format!(
+                    "the cursor {cursor:?} has a time zone at the source and none at the target, but in {zone} the clock is set \
+                     back over {time}, where a window begins, so that rows of two windows have the same times there; let the \
+                     target have a timestamptz, or cut the windows by a zone such as UTC"
+                );
+                Err(Error::new(Kind::Misconfigured, what))
+            }
+        }
     }
 
     /// In parts, where one call could not copy a window.
