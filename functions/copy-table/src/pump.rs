@@ -167,13 +167,17 @@ impl Pump<'_> {
     /// Only reads, and hashes.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Those of the database; one of ours, in `Configuration`, for a row that is too long.
     pub(crate) async fn drain(&self, connection: &mut PgConnection, copy_out: &str) -> Result<Checksum, sqlx::Error> {
         let mut summing = Summing::new(self.is_text);
         let mut rows = connection.copy_out_raw(copy_out).await?;
         while let Some(row) = rows.try_next().await? {
             summing.add(&row);
             self.progress.measure(row.len());
+            if let Err(Failure::Own(error)) = self.check_length(&row) {
+                // Which side it is only the caller knows, who takes it out again.
+                return Err(sqlx::Error::Configuration(error.into()));
+            }
         }
         Ok(summing.checksum())
     }

@@ -166,6 +166,10 @@ impl Write<'_> {
     /// What went wrong, for people.
     pub(crate) fn failed(&self, failure: Failure) -> Error {
         match failure {
+            Failure::Source(sqlx::Error::Configuration(error)) | Failure::Target(sqlx::Error::Configuration(error)) => {
+                let kind = error.downcast_ref::<Error>().map_or(Kind::Misconfigured, Error::kind);
+                Error::caused(kind, self.what, error)
+            }
             Failure::Source(error) => {
                 let is_canceled = error.as_database_error().and_then(|error| error.code()) == Some(CANCELED.into());
                 let advice = if is_canceled { ADVICE } else { "" };

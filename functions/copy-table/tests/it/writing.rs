@@ -316,6 +316,10 @@ async fn long_rows_go_in_slices_and_too_long_ones_not_at_all() {
     let error = pair.replace(&job.again("second")).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Misconfigured);
     assert!(error.to_string().contains("public.t: a row of 70000"), "{error}");
+    // A comparison takes the same memory.
+    let error = pair.attempt(&job.again("third"), &WHOLE, Purpose::Verify).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Misconfigured, "{error}");
+    assert!(error.to_string().starts_with("public.t: a row of 70000"), "{error}");
 }
 
 #[tokio::test]
