@@ -255,10 +255,13 @@ fn time_left(invocation: &Invocation) -> Duration {
 fn too_large(target: &str, planned: &PlannedWindow, progress: &Progress, time_left: Duration) -> Error {
     let window = planned.window.as_ref().map_or_else(|| "the whole table".to_owned(), ToString::to_string);
     let (rows, megabytes, seconds) = (progress.rows(), progress.bytes() >> 20, time_left.as_secs().max(1));
+    // To read back what is stored takes about as long as to store it.
     let what = format!(
         "{target}, {window}: not copied within {seconds} s, in which {rows} rows with {megabytes} MiB were read, so {} MiB a \
-         second; it is rolled back, unless its commit was under way. Choose shorter windows, or give the function more memory",
-        megabytes / seconds
+         second; it is rolled back, unless its commit was under way. Choose shorter windows, of at most about {} rows, or \
+         give the function more memory",
+        megabytes / seconds,
+        rows / 2
     );
     Error::new(Kind::Misconfigured, what)
 }

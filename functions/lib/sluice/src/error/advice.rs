@@ -135,8 +135,9 @@ pub const OF_COPIES: [Advice; 5] = [
     ),
     row(
         "`Misconfigured`",
-        "columns or types that do not fit, rights, triggers, no key; the cause lists all. Or a window that was \
-         not copied within a function's 15 minutes, with the rate it had",
+        "columns or types that do not fit, rights, triggers, no key; the cause lists all. Or a row that is longer \
+         than the function's memory can take, or a window that was not copied within a function's 15 minutes, with \
+         the rate it had and what would fit",
         "",
         "shorter windows, more memory for the function, or `CopyConcurrency`",
     ),
