@@ -41,6 +41,8 @@ pub(crate) struct Server {
 pub(crate) struct Column {
     /// Its name.
     pub name: String,
+    /// `pg_attribute.attnum`: another one, if it is dropped and made anew.
+    pub number: i16,
     /// The OID of its type.
     pub type_oid: i64,
     /// The modifier of its type, such as a length; -1 for none.
@@ -112,7 +114,7 @@ impl Table {
         let server = Server { version: row.get(2), encoding: row.get(3), in_recovery: row.get(4), money: row.get(5) };
         let columns = sqlx::query(
             "select a.attname::text, a.atttypid::bigint, a.atttypmod, format_type(a.atttypid, a.atttypmod),
-                    a.attnotnull, a.atthasdef or a.attidentity <> '', a.attgenerated <> '', a.attidentity = 'a'
+                    a.attnotnull, a.atthasdef or a.attidentity <> '', a.attgenerated <> '', a.attidentity = 'a', a.attnum
              from pg_attribute a
              where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped
              order by a.attnum",
@@ -130,6 +132,7 @@ impl Table {
             has_default: row.get(5),
             is_generated: row.get(6),
             is_identity_always: row.get(7),
+            number: row.get(8),
         });
         let columns = columns.collect();
         let types = read_types(connection, oid).await.map_err(failed)?;

@@ -36,6 +36,8 @@ pub(crate) struct Mapping {
 pub(crate) struct Copied {
     /// Its name, quoted.
     pub name: String,
+    /// Its number in the target.
+    pub number: i16,
     /// What the source selects.
     pub expression: String,
     /// About how many bytes it has at the source and at the target, where it may be long.
@@ -71,6 +73,13 @@ pub(crate) enum CursorType {
 }
 
 impl CursorType {
+    /// That of a column, if it is one of time.
+    pub(crate) fn of(table: &Table, column: &Column) -> Option<Self> {
+        let (oid, _) = table.plain_type(column);
+        let name = table.type_of(oid).name;
+        [Self::Timestamptz, Self::Timestamp, Self::Date].into_iter().find(|found| found.sql_name() == name)
+    }
+
     /// As SQL has it.
     pub(crate) fn sql_name(self) -> &'static str {
         match self {
@@ -99,6 +108,7 @@ impl Mapping {
                         expression: format!("{name}{cast}"),
                         lengths: [long_rows::length(source, from, &name), long_rows::length(target, to, &name)],
                         name,
+                        number: to.number,
                         is_fixed: to.is_identity_always,
                         cast: (!cast.is_empty())
                             .then(|| format!("{}: {} -> {}", from.name, from.sql_type, to.sql_type)),
@@ -193,10 +203,11 @@ impl Mapping {
         }
     }
 
-    /// Tells one way of copying from another.
+    /// Tells which columns of the target get values, so that a window from before there was one of them is missing.
+    /// Not how: types, casts and COPY's format may change, and no value does.
     pub(crate) fn hash(&self) -> String {
-        let columns = self.each(|column| format!("{} as {}", column.expression, column.name));
-        hexadecimal(&Sha256::digest(format!("{} {columns}", self.format()))[..8])
+        let columns = self.each(|column| format!("{} {}", column.number, column.name));
+        hexadecimal(&Sha256::digest(columns)[..8])
     }
 }
 
@@ -273,11 +284,7 @@ fn cursor(spec: &Spec, source: &Table, target: &Table, problems: &mut Vec<String
     let name = &windows.cursor;
     let mut cursor_type = |table: &Table| {
         let column = table.column(name)?;
-        let (oid, _) = table.plain_type(column);
-        let found = table.type_of(oid).name;
-        let found = [CursorType::Timestamptz, CursorType::Timestamp, CursorType::Date]
-            .into_iter()
-            .find(|cursor_type| cursor_type.sql_name() == found);
+        let found = CursorType::of(table, column);
         if found.is_none() {
             problems.push(format!("the cursor {name:?} of {} is {}, which is no time", table.name, column.sql_type));
         }

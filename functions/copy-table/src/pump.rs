@@ -216,7 +216,7 @@ impl Pump<'_> {
     /// Only reads, and hashes.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Those of the database; one of ours, in `Configuration`, for a row that is too long.
     pub(crate) async fn drain(
         &self,
         connection: &mut PgConnection,
@@ -228,6 +228,7 @@ impl Pump<'_> {
             while let Some(row) = long_rows::next(connection).await? {
                 let (length, hash) = row.measure()?;
                 drop(row);
+                self.accept(length)?;
                 summing.add_row(length, hash);
                 self.give_back(connection, length).await?;
             }
@@ -236,8 +237,18 @@ impl Pump<'_> {
         while let Some(row) = rows.try_next().await? {
             summing.add(&row);
             self.progress.measure(row.len());
+            self.accept(row.len())?;
         }
         Ok(summing.checksum())
+    }
+
+    /// As [`Pump::check_length`]. Which side it is only the caller knows, who takes our error out again.
+    fn accept(&self, length: usize) -> Result<(), sqlx::Error> {
+        match self.check_length(length) {
+            Err(Failure::Own(error)) => Err(sqlx::Error::Configuration(error.into())),
+            Err(Failure::Source(error) | Failure::Target(error)) => Err(error),
+            Ok(()) => Ok(()),
+        }
     }
 
     fn check_length(&self, length: usize) -> Result<(), Failure> {

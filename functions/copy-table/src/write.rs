@@ -166,6 +166,10 @@ impl Write<'_> {
     /// What went wrong, for people.
     pub(crate) fn failed(&self, failure: Failure) -> Error {
         match failure {
+            Failure::Source(sqlx::Error::Configuration(error)) | Failure::Target(sqlx::Error::Configuration(error)) => {
+                let kind = error.downcast_ref::<Error>().map_or(Kind::Misconfigured, Error::kind);
+                Error::caused(kind, self.what, error)
+            }
             Failure::Source(error) => {
                 let is_canceled = error.as_database_error().and_then(|error| error.code()) == Some(CANCELED.into());
                 let advice = if is_canceled { ADVICE } else { "" };
@@ -337,5 +341,25 @@ impl Write<'_> {
                 self.what, sent.rows, there.rows
             )
         }))
+    }
+
+    /// How many rows in the target there are in place of so many that were sent, if these are others: all that is told
+    /// where bytes are not compared.
+    ///
+    /// # Errors
+    /// Those of the target.
+    pub(crate) async fn miscount(&self, target: &mut PgConnection, sent: u64) -> Result<Option<String>> {
+        let table = &self.mapping.target;
+        let query = match self.spec.target.mode {
+            // Each once, however often its key was sent.
+            Mode::Upsert => {
+                let keys = self.same_key("known", "staged");
+                format!("select count(*) from {table} known where exists (select from {STAGE} staged where {keys})")
+            }
+            Mode::ReplaceWindow | Mode::Replace => format!("select count(*) from {table} where {}", self.of_target),
+        };
+        let there: i64 = self.scalar(target, query).await?;
+        let there = there.unsigned_abs();
+        Ok((there != sent).then(|| format!("{}: {sent} rows were sent, {there} are in the target", self.what)))
     }
 }
