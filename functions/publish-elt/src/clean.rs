@@ -127,10 +127,11 @@ async fn sweep(context: &Context, execution: &Execution, spec: &Spec, target: &T
 /// # Errors
 /// As [`delete`].
 pub(crate) async fn delete_earlier_results(store: &Store, execution: &Execution, locked: DateTime) -> Result<()> {
-    let own = keys::query_results(execution);
-    let listed = lake::list(store, &keys::results_of_runs(&execution.job)).await?.into_iter();
+    let (own, all) = (keys::query_results(execution), keys::results_of_runs(&execution.job));
+    let listed = lake::list(store, &all).await?.into_iter();
+    let others = listed.filter(|object| !object.key.starts_with(&own) && places::is_result(&all, &object.key));
     // S3 says of either time only the second.
-    let earlier = listed.filter(|object| !object.key.starts_with(&own) && object.modified.secs() <= locked.secs());
+    let earlier = others.filter(|object| object.modified.secs() <= locked.secs());
     delete(store, earlier.map(|object| object.key).collect()).await.map(drop)
 }
 

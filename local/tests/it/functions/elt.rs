@@ -141,7 +141,11 @@ async fn who_has_lost_the_lock_or_is_older_publishes_nothing_and_cleans_nothing(
 #[tokio::test(flavor = "multi_thread")]
 async fn who_publishes_takes_the_results_of_earlier_runs_away() {
     let lake = Lake::with_sample().await;
-    let [earlier, newer] = ["earlier", "newer"].map(|name| format!("intermediate_data/{}/{name}/a.csv", lake.job));
+    let id = "0c2f1b6e-1111-4a2b-9c3d-0123456789ab";
+    let key = |name: &str| format!("intermediate_data/{}/{name}", lake.job);
+    let (earlier, newer) = (key(&format!("earlier/{id}.csv")), key(&format!("newer/{id}.csv")));
+    // The table of somebody who had its files put there.
+    let theirs = key(&format!("shown/tables/{id}/0"));
     let put = async |key: &str| {
         lake.s3().put_object().bucket(&lake.bucket).key(key).body(b"x".to_vec().into()).send().await.unwrap();
     };
@@ -150,6 +154,7 @@ async fn who_publishes_takes_the_results_of_earlier_runs_away() {
         head.last_modified.unwrap().secs()
     };
     put(&earlier).await;
+    put(&theirs).await;
     let run = run(&lake, "tidy");
     let publish = run.prepared().await;
     let locked = date(&format!("state/{}/lock.json", lake.job)).await;
@@ -160,7 +165,7 @@ async fn who_publishes_takes_the_results_of_earlier_runs_away() {
     .await;
     run.ask("publish-elt", publish).await.unwrap();
     let left = keys(&lake, &format!("intermediate_data/{}/", lake.job)).await;
-    assert!(left.contains(&newer) && !left.contains(&earlier), "{left:#?}");
+    assert!(left.contains(&newer) && left.contains(&theirs) && !left.contains(&earlier), "{left:#?}");
     lake.holds(&sample(), "Sci-Fi").await;
 }
 
