@@ -2,7 +2,6 @@
 //! in the spec's zone. A window's end is the next one's start by the same expression, so days of 23 and 25 hours, and
 //! midnights that do not exist, leave no gap and no overlap.
 
-use crate::bounds::wall;
 use postgres::sql_error::classify;
 use sluice::contract::copy_table::{Moment, Unit, Window, Windows};
 use sluice::{Error, Kind, Result};
@@ -193,6 +192,18 @@ impl<'a> Grid<'a> {
             .map_err(|error| not_of_calendar(classify("compute the windows", error)))?;
         Ok(found.into_iter().map(|(start, end)| Window { start, end }).collect())
     }
+}
+
+/// The first time that a clock shows which is not before an `instant`, both expressions of SQL. Where the clock is set
+/// forward at that instant, it is the time at which that happens, which the clock never shows: a time in the gap that
+/// somebody stored is taken for one after it, here and by PostgreSQL's `at time zone`.
+pub(crate) fn wall(instant: &str, zone: &str) -> String {
+    format!(
+        "least(
+             {instant} at time zone {zone},
+             ({instant} - interval '1 microsecond') at time zone {zone} + interval '1 microsecond'
+         )"
+    )
 }
 
 /// PostgreSQL refuses times that its calendar does not have; these come from whoever started the execution.

@@ -1,5 +1,6 @@
-//! Any history of the source, any order of windows, repetitions, kills and freezes: what a copy records is equal at that
-//! moment, also while others at the source have not committed, and once all windows are copied, the tables are equal.
+//! Any history of the source, any order of windows, repetitions, kills and freezes: what a copy records is equal at
+//! that moment, also while others at the source have not committed, and once all windows are copied, the tables are
+//! equal.
 
 use crate::faults::{Held, polled};
 use crate::support::*;

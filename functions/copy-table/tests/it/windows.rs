@@ -128,8 +128,8 @@ async fn times_that_a_clock_never_shows_are_in_one_window_of_both_sides() {
     }
 }
 
-/// On 3 November 2024 the clocks of Havana went back from one o'clock to midnight, so that a quarter past midnight is in
-/// the day before and in that day. Those of Azores do that each October.
+/// On 3 November 2024 the clocks of Havana went back from one o'clock to midnight, so that a quarter past midnight is
+/// in the day before and in that day. Those of the Azores do that each October.
 #[tokio::test]
 async fn instants_are_not_told_by_a_clock_that_is_set_back_over_midnight() {
     for (theirs, ours, zone, is_refused) in [
