@@ -190,11 +190,6 @@ fn place(text: &str) -> Option<Place> {
         None => (None, rest.strip_prefix(": ")?),
         Some(rest) => column(rest)?,
     };
-    // An older function quotes the value before the reason; values are shown nowhere.
-    let reason = match reason.strip_prefix('"').and_then(|quoted| quoted.split_once("\": ")) {
-        Some((_, reason)) => reason,
-        None => reason,
-    };
     Some(Place { what: what.to_owned(), line, column, reason: reason.to_owned() })
 }
 
@@ -265,10 +260,14 @@ mod tests {
 
     #[test]
     fn a_quoted_value_of_an_older_function_is_not_shown() {
-        let cause = "1 bad row: in/a.csv, line 2, column 1 (n): \"twelve\": not a number (all of them in quarantine/x)";
-        let failure = told(Kind::TransformAndUpsert, "InvalidSource", cause);
-        assert_eq!(failure.places[0].reason, "not a number");
-        assert!(!format!("{failure:?}").contains("twelve"));
+        for value in ["twelve", "twelve; or so", r#"twelve\": x"#, r#"in/b.csv, line 3: \"twelve\": x"#] {
+            let cause = format!(
+                "1 bad row: in/a.csv, line 2, column 1 (n): \"{value}\": not a number (all of them in quarantine/x)"
+            );
+            let failure = told(Kind::TransformAndUpsert, "InvalidSource", &cause);
+            assert_eq!((failure.places.len(), failure.places[0].reason.as_str()), (1, "not a number"), "{value}");
+            assert!(!format!("{failure:?}").contains("twelve"));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use crate::kind::Kind;
 use crate::outcome::{Outcome, Status};
+use crate::unquoted::unquoted;
 use crate::words;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -105,11 +106,12 @@ impl Facts {
     }
 }
 
-/// The cause of a function's error is the JSON that the function answered with; its message is what a person wants.
+/// The cause of a function's error is the JSON that the function answered with; its message is what a person wants,
+/// without the values that an older function quotes.
 pub fn plain_cause(cause: &str) -> String {
     let value = serde_json::from_str::<Value>(cause).ok();
     let message = value.as_ref().and_then(|value| value["errorMessage"].as_str());
-    message.unwrap_or(cause).to_owned()
+    unquoted(message.unwrap_or(cause)).into_owned()
 }
 
 fn outcome(kind: Kind, status: Status, output: &Value) -> Outcome {

@@ -5,7 +5,7 @@
 //! Pure, each a function of plain data: [`model`] is what is shown, of a [`kind`] and with an [`outcome`];
 //! [`definition`] is a state machine, [`fold`] makes the story of a run out of its history, [`marks`] says of each
 //! state what became of it, [`layout`] places the states and [`curve`] draws between them, [`facts`] reads input and
-//! output, [`errors`] causes, [`log`] lines, [`files`] listings, [`schedule`] a clock's rule;
+//! output, [`errors`] causes, [`log`] lines, both without the values that [`unquoted`] cuts, [`files`] listings, [`schedule`] a clock's rule;
 //! [`words`] and [`zone`] write numbers and times for people.
 //!
 //! At AWS and the disk: [`source`] and `database` ask, `described` reads what a state machine says of its job,
@@ -50,6 +50,7 @@ pub mod source;
 mod task;
 pub mod token;
 pub mod trouble;
+pub mod unquoted;
 pub mod views;
 pub mod words;
 pub mod zone;
