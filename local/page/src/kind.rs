@@ -52,6 +52,16 @@ impl Kind {
         matches!(self, Self::CopyTable | Self::MysqlToRedshift)
     }
 
+    /// The states that load, copy or publish; of those inside of Maps both names.
+    pub fn loading_states(self) -> &'static [(&'static str, Option<&'static str>)] {
+        match self {
+            Self::TransformAndUpsert => &[("Upsert", None)],
+            Self::CopyTable => &[("CopyWindows", Some("CopyWindow")), ("CopyInOrder", Some("CopyNextWindow"))],
+            Self::AthenaElt => &[("BuildTargets", Some("Publish"))],
+            Self::MysqlToRedshift => &[("LoadWindows", Some("LoadRedshift"))],
+        }
+    }
+
     /// The functions of a job of this kind, as their log groups are called.
     pub fn functions(self) -> &'static [&'static str] {
         match self {

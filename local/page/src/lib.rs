@@ -4,7 +4,7 @@
 //! # Layout
 //! Pure, each a function of plain data: [`model`] is what is shown, of a [`kind`] and with an [`outcome`];
 //! [`definition`] is a state machine, [`fold`] makes the story of a run out of its history, [`marks`] says of each
-//! state what became of it, [`layout`] places the states and [`curve`] draws between them, [`facts`] reads input and
+//! state what became of it, [`loading`] whether anything may be loaded, [`layout`] places the states and [`curve`] draws between them, [`facts`] reads input and
 //! output, [`errors`] causes, [`log`] lines, both without the values that [`unquoted`] cuts, [`files`] listings, [`schedule`] a clock's rule;
 //! [`words`] and [`zone`] write numbers and times for people.
 //!
@@ -34,6 +34,7 @@ pub mod guard;
 pub mod kind;
 pub mod layout;
 pub mod live;
+pub mod loading;
 pub mod log;
 pub mod marks;
 pub mod model;

@@ -122,6 +122,29 @@ fn the_run_view_has_the_error_first_and_the_way_that_was_taken() {
     assert!(!html.contains("twelve"), "no value of a cell");
 }
 
+/// A run may fail behind what it has loaded, and its states may not be read yet.
+#[test]
+fn that_nothing_was_loaded_is_said_once_the_states_say_so() {
+    let (mut stack, nothing) = (stack(), "<dd>nothing</dd>");
+    let html = |stack: &Stack| {
+        let job = &stack.jobs["pomodoro"];
+        text(stack, &super::run(stack, job, &job.runs.as_ref().unwrap()[0], &reader(), &RunQuery::default()))
+    };
+    let read = html(&stack);
+    assert!(read.contains(nothing) && read.contains("so nothing was loaded") && read.contains("is as it was before"));
+    let mut change = |change: &dyn Fn(&mut Run)| {
+        change(&mut stack.jobs.get_mut("pomodoro").unwrap().runs.as_mut().unwrap()[0]);
+        html(&stack)
+    };
+    let unread = change(&|run| run.story = None);
+    let mut behind = story("run-loaded");
+    behind.ended = behind.ended.map(|(_, at)| (crate::fold::End::Failed, at));
+    let behind = change(&|run| run.story = Some(Arc::new(behind.clone())));
+    for html in [unread, behind] {
+        assert!(!html.contains(nothing) && !html.contains("nothing was loaded") && !html.contains("is as it was"));
+    }
+}
+
 #[test]
 fn a_retry_is_drawn_in_pieces_with_its_pause() {
     let stack = stack();
