@@ -49,7 +49,9 @@ mod tests {
         let attempt = Attempt { from: 1, to: Some(2), error: error.map(ToOwned::to_owned) };
         let attempts = if items.is_some() { Vec::new() } else { vec![attempt] };
         let visit = Visit { state: state.to_owned(), entered: 1, left: Some(2), attempts, items };
-        Story { visits: vec![visit], ended: Some((End::Failed, 3)), ..Story::default() }
+        let mut story = Story::default();
+        (story.visits, story.ended) = (vec![visit], Some((End::Failed, 3)));
+        story
     }
 
     fn items(states: &[(&str, u32)], scheduled: u32) -> Option<Items> {
@@ -77,7 +79,8 @@ mod tests {
             assert_eq!(loading(kind, Some(&story)), expected, "{kind:?} {:?}", story.visits.last());
         }
         assert_eq!(loading(files, None), Loading::Unknown);
-        let open = Story { ended: None, ..story("run-failed-bad-rows") };
+        let mut open = story("run-failed-bad-rows");
+        open.ended = None;
         assert_eq!(loading(files, Some(&open)), Loading::Unknown);
     }
 

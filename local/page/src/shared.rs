@@ -15,6 +15,12 @@ pub const RUNS_READ: usize = 40;
 /// What stands for the permission of the database.
 pub const DATABASE: &str = "the database";
 
+/// The permissions for what is loaded.
+pub const LEDGER: &str = "s3:ListBucket and s3:GetObject on state/*";
+
+/// The permissions for what waits in quarantine.
+pub const QUARANTINE: &str = "s3:ListBucket and s3:GetObject on quarantine/*";
+
 /// The permissions for the records of older runs.
 pub const RECORDS: &str = "s3:ListBucket and s3:GetObject on state/*/runs/*";
 

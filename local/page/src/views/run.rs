@@ -25,7 +25,7 @@ pub struct RunQuery {
 pub fn run(stack: &Stack, job: &Job, run: &Run, reader: &Reader, query: &RunQuery) -> View {
     let outcome = run.outcome();
     let marks = match &run.story {
-        Some(story) => marks(&job.definition, story, outcome, reader.clock.now),
+        Some(story) => marks(run.definition(job), story, outcome, reader.clock.now),
         None => Marks::default(),
     };
     let error = match run.facts.as_deref() {
@@ -120,7 +120,7 @@ fn error(job: &Job, run: &Run, failure: &Failure, marks: &Marks, loading: Loadin
         let mut visits = story.visits.iter().rev();
         visits.find(|visit| {
             marks.of(&visit.state) == Mark::Failed
-                && !job.definition.state(&visit.state).is_some_and(|state| state.kind.is_end())
+                && !run.definition(job).state(&visit.state).is_some_and(|state| state.kind.is_end())
         })
     });
     let table = job.spec.table();
@@ -213,7 +213,7 @@ fn facts(job: &Job, run: &Run, reader: &Reader) -> Markup {
                     }
                 }
                 @if let Some(at) = run.row.as_ref().and_then(|row| row.committed) { div { dt { "Committed" } dd { (time(at, &reader.clock.near(at))) } } }
-                @if outcome.is_running() && let Some(progress) = super::jobs::progress(run) { div { dt { "So far" } dd { (progress) } } }
+                @if outcome.is_running() && let Some(progress) = super::jobs::progress(job, run) { div { dt { "So far" } dd { (progress) } } }
             }
         }
     }
@@ -282,10 +282,10 @@ fn way(job: &Job, run: &Run, marks: &Marks) -> Markup {
             header {
                 h2 id="h-graph" { "Way through the states" }
                 span class="soft" {
-                    @match now_in(run) { Some(state) => { "now in " (state) }, None => { (reached) " of " (job.definition.len()) " states reached" } }
+                    @match now_in(run) { Some(state) => { "now in " (state) }, None => { (reached) " of " (run.definition(job).len()) " states reached" } }
                 }
             }
-            div class="graph" tabindex="0" role="region" aria-label="Graph of states" { (graph::graph(&job.definition, marks)) }
+            div class="graph" tabindex="0" role="region" aria-label="Graph of states" { (graph::graph(run.definition(job), marks)) }
             div class="pad" { (graph::legend()) }
         }
     }
