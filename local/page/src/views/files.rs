@@ -76,6 +76,7 @@ fn say(files: &Files) -> Markup {
     html! {
         p class="say" {
             @match new {
+                _ if count(State::Unread) > 0 => strong { "What is new is not known yet." },
                 0 => strong { "No file is new." },
                 1 => { strong { "1 file is new" } "; the next run takes it up." },
                 _ => { strong { (words::number(new)) " files are new" } "; the next run takes them up." },

@@ -74,7 +74,7 @@ fn an_action_says_what_it_does_and_does_it_once() {
     let told = browser.evaluate("document.body.innerText + document.querySelector('pre.cmd').textContent");
     let told = told.as_str().unwrap();
     assert!(told.contains("2 days, 2024-02-14 to 2024-02-15") && told.contains("\"to\":\"2024-02-16\""), "{told}");
-    browser.evaluate("document.querySelector('[name=to]').value = '2024-02-20'");
+    browser.evaluate("document.querySelector('.fields [name=to]').value = '2024-02-20'");
     browser.evaluate("document.querySelector('button.first').click()");
     browser.until("document.body.innerText.includes('Press once more')");
     let told = browser.evaluate("document.body.innerText + document.querySelector('pre.cmd').textContent");

@@ -380,8 +380,9 @@ impl World {
     }
 
     fn object(&self, path: &str) -> Response {
-        let key = path.trim_start_matches("/bucket/").replace("%2F", "/");
-        match self.objects.get(&key) {
+        let key =
+            percent_encoding::percent_decode_str(path.trim_start_matches("/bucket/")).decode_utf8_lossy().into_owned();
+        match self.objects.get(key.as_str()) {
             Some(body) => said(StatusCode::OK, "text/csv", body.clone()),
             None => {
                 said(StatusCode::NOT_FOUND, "text/xml", "<Error><Code>NoSuchKey</Code><Message>m</Message></Error>")

@@ -64,7 +64,10 @@ fn a_long_ledger_keeps_nobody_waiting() {
     let (page, began) = (Page::account(&aws), Instant::now());
     let html = page.get_until(FILES, "input_data/<wbr>new.csv");
     assert!(html.contains("is not read yet") || html.contains("are not read yet"), "{html}");
-    assert!(!html.contains("files are new"), "what is not known is not called new: {html}");
+    assert!(
+        html.contains("What is new is not known yet") && !html.contains("files are new</strong>"),
+        "what is not known is not called new: {html}"
+    );
     assert!(aws.calls_of("GET /bucket/state/pomodoro/ledger/") < 40);
     let (seconds, calls) = (began.elapsed().as_secs_f64(), aws.call_count());
     assert!(calls as f64 <= 20.0 + seconds + 1.0, "{calls} calls in {seconds} s");
