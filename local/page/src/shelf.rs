@@ -239,8 +239,8 @@ mod tests {
 
     #[test]
     fn entries_are_read_one_by_one_the_newest_first_and_once() {
-        let mut shelf = Shelf::default();
-        shelf.listing = Some((vec![object("in/a.csv", "1"), object("in/b.csv", "2"), object("in/c.csv", "1")], false));
+        let objects = vec![object("in/a.csv", "1"), object("in/b.csv", "2"), object("in/c.csv", "1")];
+        let mut shelf = Shelf { listing: Some((objects, false)), ..Shelf::default() };
         let spec = files::spec(&job().spec.source, &job().spec.shape, &job().spec.target).unwrap();
         let print = spec.print("bucket", "in/");
         shelf.loaded = Some(Some(Loaded { generation: "g".into(), detected_at: "2".into(), print }));
