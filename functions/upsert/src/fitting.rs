@@ -20,8 +20,8 @@ pub(crate) enum Of {
 /// done.
 ///
 /// # Errors
-/// `InvalidSource` if a value cannot be cast exactly, naming the column, how many keys have one, and those keys that are
-/// dates; others as [`classify`].
+/// `InvalidSource` if a value cannot be cast exactly, naming the column, how many keys have one, and which of
+/// them are dates; others as [`classify`].
 pub(crate) async fn fit(connection: &mut PgConnection, target: &Target<'_>, table: &str, of: Of) -> Result<()> {
     let columns: Vec<_> = target.columns.iter().filter(|column| column.is_key == (of == Of::Keys)).collect();
     let cast: Vec<_> = columns.into_iter().filter(|column| column.cast != Cast::None).collect();

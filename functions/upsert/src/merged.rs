@@ -73,8 +73,8 @@ impl Merged {
     }
 }
 
-/// Some keys of the target, of which the first ones are told if they are dates: others are values of rows, such as names
-/// of people, which stand in the tables and the quarantine only.
+/// Some keys of the target, of which the first ones are told if they are dates: others are values of rows, such as
+/// names of people, which stand in the tables and the quarantine only.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Keys {
     /// How many they are.

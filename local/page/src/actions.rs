@@ -81,8 +81,8 @@ pub struct Form {
     pub shown: String,
 }
 
-/// What a form shows of what it will do, so that nothing else is started by it: the input, but for a trial or not, which
-/// is what its buttons say. `-` for what is not understood yet.
+/// What a form shows of what it will do, so that nothing else is started by it: the input, but for a trial or not,
+/// which is what its buttons say. `-` for what is not understood yet.
 pub fn shown(action: Action, job: &Job, form: &Form) -> String {
     match input(action, job, &Form { dry: String::new(), ..form.clone() }) {
         Ok(input) => input.to_string(),

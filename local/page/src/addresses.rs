@@ -3,6 +3,7 @@
 use crate::actions::{Action, Form};
 use crate::app::App;
 use crate::guard;
+pub(crate) use crate::look::segments;
 use crate::model::{Job, Run, Stack};
 use crate::shared::Look;
 use crate::views::{self, LogFilter, Reader, RunQuery, View};
@@ -15,12 +16,6 @@ pub enum Found {
     View(View),
     /// It is not: what to say instead.
     Missing(View),
-}
-
-/// The parts of a path, decoded.
-pub(crate) fn segments(path: &str) -> Vec<String> {
-    let parts = path.split('/').filter(|part| !part.is_empty());
-    parts.map(|part| percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned()).collect()
 }
 
 /// The pairs of a query.
@@ -47,24 +42,11 @@ pub(crate) fn reader(headers: &HeaderMap, address: &str, query: &[(String, Strin
     Reader { clock: Clock::new(name.as_deref(), zone::now()), address: address.to_owned() }
 }
 
-/// What the reader of an address looks at.
-pub(crate) fn look(address: &str) -> Look {
-    let (path, _) = address.split_once('?').unwrap_or((address, ""));
-    let decoded = segments(path);
-    let parts: Vec<&str> = decoded.iter().map(String::as_str).collect();
-    match parts[..] {
-        ["jobs", job, "files", ..] => Look::Files(job.to_owned()),
-        ["jobs", job, "runs", run, ..] => Look::Run(job.to_owned(), run.to_owned()),
-        ["jobs", job, ..] => Look::Job(job.to_owned()),
-        _ => Look::Jobs,
-    }
-}
-
 /// The view at a path.
 pub fn found(app: &App, stack: &Stack, reader: &Reader, path: &str, query: &[(String, String)]) -> Found {
     let decoded = segments(path);
     let parts: Vec<&str> = decoded.iter().map(String::as_str).collect();
-    app.shared.look(look(path));
+    app.shared.look(Look::at(path));
     let ["jobs", name, rest @ ..] = &parts[..] else {
         return match parts[..] {
             [] => Found::View(views::jobs(stack, reader)),
@@ -179,5 +161,5 @@ pub fn parts(app: &App, headers: &HeaderMap, address: &str) -> (String, Vec<(&'s
     let stack = app.shared.stack();
     let (Found::View(view) | Found::Missing(view)) = found(app, &stack, &reader, path, &query);
     let parts = view.parts().map(|(name, markup)| (name, markup.clone().into_string())).collect();
-    (reader.clock.time(stack.reads.as_of(&look(path), &stack.notices)), parts)
+    (reader.clock.time(stack.reads.as_of(&Look::at(path), &stack.notices)), parts)
 }

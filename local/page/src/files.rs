@@ -1,7 +1,6 @@
 //! The files of a job: which are new, loaded, passed over or changed, and what waits in quarantine. Which and why is
 //! decided as a run that is asked decides it. Pure; `source` reads what this decides on.
 
-use crate::model::Job;
 use aws_sdk_s3::primitives::DateTime;
 use serde_json::Value;
 use sluice::ledger::KnownVersion;
@@ -161,16 +160,8 @@ pub fn spec(source: &Value, shape: &Value, target: &Value) -> Option<Spec> {
     parts.check().ok()
 }
 
-/// When the last success began that covers what was there then: what runs look at is dated from there on. What an older
-/// success leaves open, an older one does not say.
-pub(crate) fn watermark(job: &Job) -> Option<DateTime> {
-    let mut runs = job.runs.iter().flatten();
-    let last = runs.find(|run| run.facts.as_ref().is_some_and(|facts| facts.is_watermark))?;
-    Some(DateTime::from_millis(last.head.started))
-}
-
-/// What each object is to the job, as a run that starts now would see it, by what is `known` of them. Unless that is all
-/// that there is to know, others are not judged.
+/// What each object is to the job, as a run that starts now would see it, by what is `known` of them. Unless that is
+/// all that there is to know, others are not judged.
 pub(crate) fn judged(
     objects: Vec<Object>,
     view: &View<'_>,

@@ -7,7 +7,7 @@
 //! state what became of it, [`loading`] whether anything may be loaded, `names` what items are called, [`layout`]
 //! places the states and [`curve`] draws between them, [`facts`] reads input and output, [`errors`] causes, [`log`]
 //! lines, both without the values that [`unquoted`] cuts, [`files`] listings, [`schedule`] a clock's rule; [`words`]
-//! and [`zone`] write numbers and times for people.
+//! and [`zone`] write numbers and times for people; a [`look`](look::Look) is what somebody looks at.
 //!
 //! At AWS and the disk: [`source`] and `database` ask, `described` reads what a state machine says of its job,
 //! [`poll`] decides which `task` comes next, [`pace`] how often, [`reads`] says when that was, `runs` puts lists and
@@ -37,6 +37,7 @@ pub mod layout;
 pub mod live;
 pub mod loading;
 pub mod log;
+pub mod look;
 pub mod marks;
 pub mod model;
 mod names;

@@ -351,7 +351,7 @@ mod tests {
         prune(&mut events, FAILED);
         assert!(events.len() < recorded().len(), "{} of {}", events.len(), recorded().len());
         assert_eq!(lines(&events, FAILED), all);
-        // What was dropped is read once more, its beginning aside, after what is newer: it is taken for nothing of the run.
+        // What was dropped is read once more, its beginning aside, after what is newer: it is nothing of the run.
         let of = |id: &str, at: i64, message: &str| LogEvent {
             function: "pivot".into(),
             stream: "s".into(),

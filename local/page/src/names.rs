@@ -36,8 +36,8 @@ pub(crate) fn names(items: &[Item], calls: &[&ItemCall]) -> Vec<Option<String>> 
     };
     let mut open: Vec<Vec<usize>> =
         (0..items.len()).map(|item| (0..names.len()).filter(|name| is_likely(item, *name)).collect()).collect();
-    // Each call is of some item, so a name that fits one item alone is its. An item that fits one name alone has it only
-    // if no lines are missing. What is certain of one leaves less for the others.
+    // Each call is of some item, so a name that fits one item alone is its. An item that fits one name alone has it
+    // only if no lines are missing. What is certain of one leaves less for the others.
     let is_complete = names.len() == items.len();
     loop {
         let of_name = |name: usize| open.iter().filter(|names| names.contains(&name)).count();

@@ -1,7 +1,6 @@
 //! When what a view shows was read: a view is as old as the oldest of its questions that is not answered now.
 
-use crate::model::Notice;
-use crate::shared::Look;
+use crate::look::Look;
 use std::collections::{BTreeMap, HashMap};
 
 /// When each kind of question was answered last, by the views that are open, in milliseconds since 1970.
@@ -35,10 +34,10 @@ impl Reads {
         self.all.get(action).copied().unwrap_or_else(|| self.last())
     }
 
-    /// Of when a view is, with what is amiss now.
-    pub fn as_of(&self, look: &Look, notices: &BTreeMap<&'static str, Notice>) -> i64 {
+    /// Of when a view is, with the kinds of questions that are not answered now.
+    pub fn as_of<T>(&self, look: &Look, amiss: &BTreeMap<&'static str, T>) -> i64 {
         let Some(reads) = self.of_looks.get(look) else { return self.last() };
-        let unanswered = reads.iter().filter(|(action, _)| notices.contains_key(*action)).map(|(_, at)| *at).min();
+        let unanswered = reads.iter().filter(|(action, _)| amiss.contains_key(*action)).map(|(_, at)| *at).min();
         unanswered.or_else(|| reads.values().copied().max()).unwrap_or_default()
     }
 }
@@ -46,8 +45,6 @@ impl Reads {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trouble::Trouble;
-
     #[test]
     fn a_view_is_as_old_as_what_is_refused_in_it() {
         let (jobs, run) = (Look::Jobs, Look::Run("j".into(), "r".into()));
@@ -56,8 +53,8 @@ mod tests {
         reads.took("states:ListExecutions", &[jobs.clone(), run.clone()], 20);
         let mut notices = BTreeMap::new();
         assert_eq!((reads.as_of(&jobs, &notices), reads.as_of(&run, &notices)), (20, 20));
-        let (trouble, action) = (Trouble::Throttled(String::new()), "logs:FilterLogEvents");
-        notices.insert(action, Notice { trouble, action, again: 0 });
+        let action = "logs:FilterLogEvents";
+        notices.insert(action, ());
         // The one that waits for lines is old, the other one is not.
         assert_eq!((reads.as_of(&jobs, &notices), reads.as_of(&run, &notices)), (20, 10));
         assert_eq!((reads.of_action(action), reads.last()), (10, 20));

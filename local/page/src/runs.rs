@@ -5,6 +5,7 @@ use crate::model::{Head, Job, Revision, Row, Run, Stack};
 use crate::outcome::Status;
 use crate::shared::RUNS_READ;
 use crate::zone::now;
+use aws_sdk_s3::primitives::DateTime;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -71,6 +72,14 @@ pub(crate) fn merge(job: &mut Job, heads: Vec<Head>, is_cut: bool, cache: Option
     runs.sort_by_key(|run| std::cmp::Reverse(run.head.started));
     job.runs = Some(runs);
     has_ended
+}
+
+/// When the last success began that covers what was there then: what runs look at is dated from there on. What an older
+/// success leaves open, an older one does not say.
+pub(crate) fn watermark(job: &Job) -> Option<DateTime> {
+    let mut runs = job.runs.iter().flatten();
+    let last = runs.find(|run| run.facts.as_ref().is_some_and(|facts| facts.is_watermark))?;
+    Some(DateTime::from_millis(last.head.started))
 }
 
 /// A run that was asked for by its name.

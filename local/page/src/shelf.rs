@@ -127,7 +127,7 @@ impl Shelf {
         let print = spec.print(bucket, prefix);
         let recorded = Known { record: None, document };
         let (assumed, change) = (recorded.assumed(&print), recorded.change(&print, false));
-        let window = Window::by(&change, files::watermark(job), spec.source.lookback_hours, None);
+        let window = Window::by(&change, crate::runs::watermark(job), spec.source.lookback_hours, None);
         let sameness = Sameness::of(&spec);
         let names: BTreeSet<String> = objects.iter().map(|object| object.key.clone()).collect();
         let known = assumed.map(|assumed| {

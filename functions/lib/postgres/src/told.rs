@@ -105,8 +105,8 @@ fn row(detail: &str) -> Option<String> {
     Some(format!("{before}({date}, ...)"))
 }
 
-/// Of a key, as [`shown`](crate::identifiers::Names::shown) has it, what may be told: the dates in it. `None` if there is
-/// none, as of a name or an e-mail address.
+/// Of a key, as [`shown`](crate::identifiers::Names::shown) has it, what may be told: the dates in it. `None` if there
+/// is none, as of a name or an e-mail address.
 pub fn of_key(key: &str) -> Option<String> {
     let parts: Vec<&str> = key.split(", ").map(|part| if is_date(part) { part } else { "..." }).collect();
     match &parts[..] {

@@ -137,7 +137,7 @@ impl Poller {
                     of_job(Task::Quarantine),
                     has(shelf.is_some_and(|shelf| shelf.next_entry().is_some()), Task::Entries),
                     has(shelf.is_some_and(|shelf| shelf.next_quarantined().is_some()), Task::Quarantined),
-                    self.unread_run(&[job], at).filter(|_| crate::files::watermark(job).is_none()),
+                    self.unread_run(&[job], at).filter(|_| crate::runs::watermark(job).is_none()),
                 ]
             }
         };
