@@ -3,6 +3,7 @@
 
 use crate::kind::Kind;
 use crate::outcome::{Outcome, Status};
+use crate::unquoted::unquoted;
 use crate::words;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,6 +29,9 @@ pub struct Facts {
     pub rows: Option<u64>,
     /// Rows that it set aside.
     pub rejected: u64,
+    /// Whether later runs may count on it: it looked for new files, and loaded those that there were.
+    #[serde(default)]
+    pub is_watermark: bool,
     /// The input, of which only known fields are shown; not kept on the disk.
     #[serde(skip)]
     pub input: Option<String>,
@@ -98,6 +102,7 @@ impl Facts {
             explained: explained(&output),
             rows: of("rows read").or_else(|| of("rows")),
             rejected: of("rows in quarantine").unwrap_or(0),
+            is_watermark: kind == Kind::TransformAndUpsert && output["mode"] == "load",
             counts,
             input: texts.input.map(|text| shown(&input, text)),
             output: texts.output.filter(|_| status == Status::Succeeded).map(|text| shown(&output, text)),
@@ -105,11 +110,12 @@ impl Facts {
     }
 }
 
-/// The cause of a function's error is the JSON that the function answered with; its message is what a person wants.
+/// The cause of a function's error is the JSON that the function answered with; its message is what a person wants,
+/// without the values that an older function quotes.
 pub fn plain_cause(cause: &str) -> String {
     let value = serde_json::from_str::<Value>(cause).ok();
     let message = value.as_ref().and_then(|value| value["errorMessage"].as_str());
-    message.unwrap_or(cause).to_owned()
+    unquoted(message.unwrap_or(cause)).into_owned()
 }
 
 fn outcome(kind: Kind, status: Status, output: &Value) -> Outcome {
@@ -426,6 +432,10 @@ mod tests {
         }
         let loaded = recorded("run-loaded", Status::Succeeded);
         assert_eq!((loaded.rows, loaded.rejected), (Some(174), 0));
+        // A dry run that found nothing to do covers nothing.
+        for (name, is_watermark) in [("run-loaded", true), ("run-nothing-new", true), ("run-dry-run", false)] {
+            assert_eq!(recorded(name, Status::Succeeded).is_watermark, is_watermark, "{name}");
+        }
         assert_eq!(loaded.started_by.key.as_deref(), Some("input_data/sessions-2024-04.csv"));
         let failed = recorded("run-failed-bad-rows", Status::Failed);
         assert!(failed.cause.unwrap().starts_with("2 bad rows: input_data/sessions-2024-04.csv, line 42"));

@@ -7,11 +7,12 @@ use crate::fold::Story;
 use crate::kind::Kind;
 use crate::log::Lines;
 use crate::outcome::{Outcome, Status};
+use crate::reads::Reads;
 use crate::schedule::Schedule;
 use crate::trouble::Trouble;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A run, as a list of executions has it.
@@ -36,6 +37,15 @@ impl Head {
     }
 }
 
+/// A state machine, as it was at some time.
+#[derive(Clone, Debug)]
+pub struct Revision {
+    /// Its states.
+    pub definition: Arc<Definition>,
+    /// What its definition is kept by.
+    pub digest: String,
+}
+
 /// A run, with what was read of it.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -51,12 +61,14 @@ pub struct Run {
     pub row: Option<Arc<Row>>,
     /// Step Functions has forgotten it: it is known by that row alone.
     pub is_forgotten: bool,
+    /// The states as they were when it ran, where that was read.
+    pub revision: Option<Revision>,
 }
 
 impl Run {
     /// A run of which nothing else is known.
     pub fn new(head: Head) -> Self {
-        Self { head, facts: None, story: None, lines: None, row: None, is_forgotten: false }
+        Self { head, facts: None, story: None, lines: None, row: None, is_forgotten: false, revision: None }
     }
 
     /// What became of it.
@@ -70,6 +82,11 @@ impl Run {
             (Status::Succeeded, None) if self.is_forgotten => Outcome::Loaded,
             (Status::Succeeded, None) => Outcome::EndedWell,
         }
+    }
+
+    /// The states of its job as they were when it ran; as they are now, where that was not read.
+    pub fn definition<'a>(&'a self, job: &'a Job) -> &'a Definition {
+        self.revision.as_ref().map_or(&job.definition, |revision| &revision.definition)
     }
 
     /// How many rows it loaded, if that is known.
@@ -157,6 +174,10 @@ pub struct Job {
     pub schedule: Option<Schedule>,
     /// Its runs, the newest first; `None` until they are listed.
     pub runs: Option<Vec<Run>>,
+    /// Step Functions has more runs than the newest that are listed: others are described when somebody asks for them.
+    pub is_cut: bool,
+    /// The names of runs that were asked for, and that Step Functions does not know.
+    pub missing: BTreeSet<String>,
     /// What is in its bucket, if somebody looked.
     pub files: Option<Arc<Files>>,
     /// The windows that are in its target; `None` until they are read, or where that cannot be.
@@ -164,6 +185,11 @@ pub struct Job {
 }
 
 impl Job {
+    /// The ARN of the execution of this name.
+    pub(crate) fn execution(&self, name: &str) -> String {
+        format!("{}:{name}", self.machine.replacen(":stateMachine:", ":execution:", 1))
+    }
+
     /// A run, by the name of its execution.
     pub fn run(&self, name: &str) -> Option<&Run> {
         self.runs.iter().flatten().find(|run| run.head.name == name)
@@ -243,8 +269,8 @@ pub struct Stack {
     pub jobs: BTreeMap<String, Job>,
     /// Whether its jobs were read.
     pub is_read: bool,
-    /// When anything was read last, in milliseconds since 1970.
-    pub read_at: i64,
+    /// When it was read.
+    pub reads: Reads,
     /// What is amiss, by the call that met it.
     pub notices: BTreeMap<&'static str, Notice>,
 }

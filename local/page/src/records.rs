@@ -20,8 +20,7 @@ pub(crate) fn folder(job: &str) -> String {
 /// The execution of a record of a job.
 fn execution(job: &Job, key: &str) -> Option<String> {
     let name = key.strip_prefix(&folder(&job.name))?.strip_suffix(".json")?;
-    let machine = job.machine.replacen(":stateMachine:", ":execution:", 1);
-    (!name.is_empty() && !name.contains('/')).then(|| format!("{machine}:{name}"))
+    (!name.is_empty() && !name.contains('/')).then(|| job.execution(name))
 }
 
 /// Which of the objects are records of runs that are not known: with their executions, the newest first.

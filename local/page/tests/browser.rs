@@ -9,6 +9,8 @@ mod acting;
 mod amiss;
 #[path = "browser/aws.rs"]
 mod aws;
+#[path = "browser/bucket.rs"]
+mod bucket;
 #[path = "browser/chromium.rs"]
 mod chromium;
 #[path = "browser/everybody.rs"]

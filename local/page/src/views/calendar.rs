@@ -30,6 +30,8 @@ pub(super) struct Days {
     days: BTreeMap<Date, (Day, Option<String>)>,
     /// Those that are missing, in their order.
     pub missing: Vec<Date>,
+    /// The newest one that is there.
+    pub newest: Option<Date>,
     zone: String,
 }
 
@@ -76,7 +78,7 @@ pub(super) fn days(job: &Job, windows: &[LoadedWindow], now: i64) -> Days {
             day = next;
         }
     }
-    Days { days, missing, zone: name }
+    Days { days, missing, newest: last, zone: name }
 }
 
 fn covers(windows: &[LoadedWindow], from: i64, to: i64) -> bool {
@@ -139,7 +141,7 @@ fn legend() -> Markup {
 }
 
 /// Days in words, those in a row together: `14 and 15 February 2024, 2 May 2024`.
-fn gaps(missing: &[Date]) -> String {
+pub(super) fn gaps(missing: &[Date]) -> String {
     let mut runs: Vec<(Date, Date)> = Vec::new();
     for day in missing {
         match runs.last_mut().filter(|(_, last)| last.tomorrow().is_ok_and(|next| next == *day)) {
@@ -233,6 +235,8 @@ mod tests {
             spec: spec.into(),
             schedule: None,
             runs: None,
+            is_cut: false,
+            missing: std::collections::BTreeSet::new(),
             files: None,
             windows: None,
         };

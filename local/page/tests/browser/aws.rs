@@ -25,7 +25,7 @@ pub(crate) enum Mood {
     Well,
     /// All questions get this error.
     Says(&'static str),
-    /// One action is denied.
+    /// Actions that begin so are denied.
     Denies(&'static str),
     /// It does not answer.
     Hangs,
@@ -176,6 +176,11 @@ impl Aws {
         self.world().mood = mood;
     }
 
+    /// How often something was asked whose name begins so.
+    pub(crate) fn calls_of(&self, action: &str) -> usize {
+        self.world().calls.iter().filter(|(_, called)| called.starts_with(action)).count()
+    }
+
     pub(crate) fn call_count(&self) -> usize {
         self.world().calls.len()
     }
@@ -202,7 +207,7 @@ async fn answer(world: &Mutex<World>, request: Request<Incoming>) -> Response {
     let says = match mood {
         Mood::Well => None,
         Mood::Says(error) => Some(error),
-        Mood::Denies(denied) => (denied == action).then_some("AccessDeniedException"),
+        Mood::Denies(denied) => (action.starts_with(denied)).then_some("AccessDeniedException"),
         Mood::Hangs => {
             tokio::time::sleep(Duration::from_secs(60)).await;
             None
@@ -215,7 +220,7 @@ async fn answer(world: &Mutex<World>, request: Request<Incoming>) -> Response {
             );
             return said(StatusCode::BAD_REQUEST, "text/xml", text);
         }
-        if action == "ListObjectsV2" {
+        if target.is_empty() && action != "ListSchedules" {
             let text = format!("<Error><Code>{error}</Code><Message>m</Message></Error>");
             return said(StatusCode::FORBIDDEN, "text/xml", text);
         }
@@ -299,7 +304,12 @@ impl World {
                     }
                     item
                 };
-                json!({"executions": self.jobs.get(&job)?.1.iter().take(1_000).map(one).collect::<Vec<_>>()})
+                let runs = &self.jobs.get(&job)?.1;
+                let mut answer = json!({"executions": runs.iter().take(1_000).map(one).collect::<Vec<_>>()});
+                if runs.len() > 1_000 {
+                    answer["nextToken"] = "more".into();
+                }
+                answer
             }
             "DescribeExecution" => self.run(&text("executionArn"))?.described.clone(),
             "GetExecutionHistory" => {
@@ -370,8 +380,9 @@ impl World {
     }
 
     fn object(&self, path: &str) -> Response {
-        let key = path.trim_start_matches("/bucket/").replace("%2F", "/");
-        match self.objects.get(&key) {
+        let key =
+            percent_encoding::percent_decode_str(path.trim_start_matches("/bucket/")).decode_utf8_lossy().into_owned();
+        match self.objects.get(key.as_str()) {
             Some(body) => said(StatusCode::OK, "text/csv", body.clone()),
             None => {
                 said(StatusCode::NOT_FOUND, "text/xml", "<Error><Code>NoSuchKey</Code><Message>m</Message></Error>")
