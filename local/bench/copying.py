@@ -104,18 +104,27 @@ class Pair:
         return payload | {"action": "copy", "plan": planned["plan"]}, planned["window_count"]
 
     def copy(self, job, days, expected, **how):
+        """Plans, and copies one window."""
+        return self.copy_planned(self.plan(job, days)[0], expected, **how)
+
+    def copy_planned(self, payload, expected, **how):
         """One window, from the start of the process to its answer."""
-        payload, _ = self.plan(job, days)
         outcome = self.bench.functions.run("copy-table", payload | {"window": {"index": 0}}, **how)
         if outcome.answer["rows"] != expected:
             raise Wrong(f"{outcome.answer['rows']} rows of {expected} are copied")
         return outcome
 
-    def copying(self, table, action, is_indexed=False):
-        """A contender: into an empty table, checked afterwards."""
+    def ours(self, table, job, days, expected, is_indexed=False):
+        """The contender that copies one window; what its plan takes is not measured."""
+        return self.copying(table, lambda payload: self.copy_planned(payload, expected), is_indexed,
+                            lambda: [self.plan(job, days)[0]])
+
+    def copying(self, table, action, is_indexed=False, prepare=list):
+        """A contender: into an empty table, checked afterwards. `prepare` makes the arguments of `action`."""
         def run():
             self.reset(table, is_indexed)
-            run = self.measured(action)
+            prepared = prepare()
+            run = self.measured(lambda: action(*prepared))
             if not run.problem:
                 self.check(table)
             return run
@@ -137,7 +146,7 @@ def copy(bench):
         pair.make(table, select.format(rows=rows))
         bench.report.add("", f"{rows:,} rows, {table.partition('_')[0]}. CPU is client + server; wall is from the start of the process "
                          "to its end, of ours to its answer; the plan is made before. Both databases are on one server.", "")
-        ours = {name: pair.copying(table, lambda verify=verify: pair.copy(pair.job(table, "120 months", verify), ALL, rows))
+        ours = {name: pair.ours(table, pair.job(table, "120 months", verify), ALL, rows)
                 for name, verify in [(OURS, "checksum"), (COUNTED, "count")]}
         if not bench.verify(OURS, ours[OURS]):  # makes sluice.windows, too
             return
@@ -165,16 +174,18 @@ def over_tls(bench, pair, table, rows):
         with tls.offered(pair.target) as verified:
             urls = {name: verified(environment[name]) for name in ("SOURCE_DATABASE_URL", "DATABASE_URL")}
 
-            def copy_over_tls(verify):
+            def copy_over_tls(payload):
                 before = {name: environment[name] for name in urls}
                 environment.update(urls)
                 try:
-                    return pair.copy(pair.job(table, "120 months", verify), ALL, rows)
+                    return pair.copy_planned(payload, rows)
                 finally:
                     environment.update(before)
 
             contenders = {limit: pair.copying(table, lambda: pair.psql(table, verified))}
-            contenders |= {name: pair.copying(table, lambda verify=verify: copy_over_tls(verify)) for name, verify in ours.items()}
+            planned = lambda verify: [pair.plan(pair.job(table, "120 months", verify), ALL)[0]]  # noqa: E731
+            contenders |= {name: pair.copying(table, copy_over_tls, prepare=lambda verify=verify: planned(verify))
+                           for name, verify in ours.items()}
             results = rounds(bench.rounds, contenders)
     except RuntimeError as failure:
         bench.report.add("", f"Over TLS: not measured: {failure}", "")
@@ -213,7 +224,7 @@ def window(bench):
     pair, rows = Pair(bench), 1_000 if bench.quick else 10_000
     table, day, key = f"day_{rows}", (START, "2010-01-02"), ["id"]
     pair.make(table, DAYS.format(days=1, rows=rows))
-    ours = pair.copying(table, lambda: pair.copy(pair.job(table, "1 day", key=key), day, rows), True)
+    ours = pair.ours(table, pair.job(table, "1 day", key=key), day, rows, True)
     if not bench.verify(OURS, ours):
         return
     results = rounds(bench.rounds, {LIMIT: pair.copying(table, lambda: pair.psql(table), True), OURS: ours})
@@ -249,8 +260,7 @@ def windows(bench):
     for instance in instances:
         instance.environment["SOURCE_DATABASE_URL"] = pair.url
 
-    def all_days(width):
-        payload, count = pair.plan(job, days)
+    def all_days(width, payload, count):
         begun, idle = time.monotonic(), list(instances[:width])
 
         def one(index):
@@ -268,7 +278,8 @@ def windows(bench):
         return Run(time.monotonic() - begun, sum(outcome.cpu for outcome in outcomes), max(outcome.peak for outcome in outcomes))
 
     serial, parallel = f"{OURS}, one at a time", f"{OURS}, {WIDTH} at a time"
-    ours = {name: pair.copying(table, lambda width=width: all_days(width), True) for name, width in [(serial, 1), (parallel, WIDTH)]}
+    ours = {name: pair.copying(table, lambda *planned, width=width: all_days(width, *planned), True, lambda: pair.plan(job, days))
+            for name, width in [(serial, 1), (parallel, WIDTH)]}
     if not bench.verify(OURS, ours[serial]):
         return
     peers = pair.peers(table, START, "30")

@@ -15,6 +15,7 @@ import json
 import random
 import re
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 GENRES = "Action Adventure Animation Comedy Crime Drama Fantasy Horror Mystery Romance Sci-Fi Thriller".split()
@@ -83,19 +84,22 @@ def sample(movie_count=80, rating_count=260, seed=7):
 
 
 def truth(files, genre):
-    """[(movie id, title, year or None, number of ratings, average)] of the rated movies of a genre, by id."""
+    """[(movie id, title, year or None, number of ratings, average)] of the rated movies of a genre, by id.
+
+    The average is the nearest one to the exact mean.
+    """
     movies = {int(number): (title, genres.split("|")) for number, title, genres in _rows(files, "movies", MOVIES)}
     sums = {}
     for _, movie, rating, _ in _rows(files, "ratings", RATINGS):
-        total, count = sums.get(int(movie), (0.0, 0))
-        sums[int(movie)] = (total + float(rating), count + 1)
+        total, count = sums.get(int(movie), (0, 0))
+        sums[int(movie)] = (total + Fraction(rating), count + 1)
     found = []
     for number, (total, count) in sorted(sums.items()):
         title, genres = movies.get(number, ("", []))
         if genre in genres:
             year = re.search(r"\((\d{4})\)\s*$", title)
             name = re.sub(r"\s*\(\d{4}\)\s*$", "", title)
-            found.append((number, name, int(year.group(1)) if year else None, count, total / count))
+            found.append((number, name, int(year.group(1)) if year else None, count, float(total / count)))
     return found
 
 

@@ -76,8 +76,7 @@ def records(source, columns, key, data):
         yield from csv_records(options, columns, data)
         return
     if kind == "parquet":
-        import pyarrow.parquet
-        rows = pyarrow.parquet.ParquetFile(io.BytesIO(data)).read().to_pylist()
+        rows = parquet_rows(data)
     else:
         rows, text, decoder = [], data.decode("utf-8-sig").strip(), json.JSONDecoder(parse_float=Number, parse_int=Number)
         while text:
@@ -91,6 +90,18 @@ def records(source, columns, key, data):
             text = text[end:].lstrip(" \t\r\n\ufeff")
     for row in rows:
         yield lambda wanted, row=row: walk(row, wanted)
+
+
+def parquet_rows(data):
+    import pyarrow.parquet
+    file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
+    rows = file.read().to_pylist()
+    # What INT96 holds is a point in time, which its type does not say.
+    leaves = [file.schema.column(number) for number in range(len(file.schema))]
+    for name in (leaf.path for leaf in leaves if leaf.physical_type == "INT96"):
+        for row in rows:
+            row[name] = row[name] and row[name].replace(tzinfo=dt.timezone.utc)
+    return rows
 
 
 class Number(str):
@@ -139,7 +150,10 @@ def csv_records(options, columns, data):
     quote = options.get("quote", '"')
     dialect = dict(delimiter=options.get("delimiter", ","), quotechar=quote, quoting=csv.QUOTE_NONE if quote is None else csv.QUOTE_MINIMAL,
                    escapechar=options.get("escape"), doublequote="escape" not in options, strict=True)
-    rows = [row for row in csv.reader(lines, **dialect) if row]
+    try:
+        rows = [row for row in csv.reader(lines, **dialect) if row]
+    except csv.Error as error:
+        raise BadFile(str(error)) from None
     header, needed = options.get("header", True), [c["from"] for c in columns.values() if "from" in c and not c.get("optional")]
     if header is True:
         while skip == "to_header" and rows and not set(needed) <= {name.strip() for name in rows[0]}:
@@ -177,7 +191,7 @@ def value_of(column, get, file):
     if "constant" in column:
         raw = column["constant"]
     elif "partition" in column:
-        parts = dict(part.split("=", 1) for part in key.split("/") if "=" in part)
+        parts = dict(part.split("=", 1) for part in key.split("/")[:-1] if "=" in part)
         if column["partition"] not in parts:
             raise BadFile(f"{key} has no {column['partition']}=")
         raw = unquote(parts[column["partition"]])

@@ -1,5 +1,6 @@
 //! What a person gets to see: progress, counts, and the table. In `windows`: the same of a table that is copied.
 
+mod audit;
 pub(crate) mod windows;
 
 use crate::BoxError;
@@ -59,6 +60,10 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
     let took = seconds(outcome.duration_ms);
     let counts = &outcome.counts;
     let summary = match outcome.last_state() {
+        "Equal" | "Differs" if counts["audit"].is_object() => {
+            let audit = serde_json::from_value(counts["audit"].clone()).unwrap_or_default();
+            format!("{}\n{took:.2} s", audit::summary(&audit))
+        }
         "WouldCopy" | "Equal" | "Copied" => return windows::summary(outcome),
         "NothingToDo" => format!("nothing new{}, {took:.2} s", skipped(counts)),
         "LeftToOwner" => format!("left to the run at work, which starts one more, {took:.2} s"),

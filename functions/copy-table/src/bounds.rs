@@ -1,7 +1,7 @@
 //! The bounds of a window as conditions of SQL. COPY takes no bound values, so these are literals; but of what
 //! PostgreSQL itself made of a time that was parsed before.
 
-use crate::grid::RFC_3339;
+use crate::grid::{RFC_3339, wall};
 use crate::mapping::{Cursor, CursorType};
 use postgres::sql_error::classify;
 use sluice::Result;
@@ -22,18 +22,6 @@ struct Edge {
     instant: String,
     /// The first time of a clock in the zone that is not before it, `YYYY-MM-DD hh:mm:ss.ffffff`: see [`wall`].
     local: String,
-}
-
-/// The first time that a clock shows which is not before an `instant`, both expressions of SQL. Where the clock is set
-/// forward at that instant, it is the time at which that happens, which the clock never shows: a time in the gap that
-/// somebody stored is taken for one after it, here and by PostgreSQL's `at time zone`.
-pub(crate) fn wall(instant: &str, zone: &str) -> String {
-    format!(
-        "least(
-             {instant} at time zone {zone},
-             ({instant} - interval '1 microsecond') at time zone {zone} + interval '1 microsecond'
-         )"
-    )
 }
 
 /// A bound as the column `cursor` of the target has it, both expressions of SQL.

@@ -41,6 +41,8 @@ pub(crate) struct Server {
 pub(crate) struct Column {
     /// Its name.
     pub name: String,
+    /// `pg_attribute.attnum`: another one, if it is dropped and made anew.
+    pub number: i16,
     /// The OID of its type.
     pub type_oid: i64,
     /// The modifier of its type, such as a length; -1 for none.
@@ -72,6 +74,8 @@ pub(crate) struct Type {
     pub base: Option<(i64, i32)>,
     /// The type of the bounds of a range or multirange.
     pub subtype: Option<i64>,
+    /// Its values have no fixed length.
+    pub is_variable: bool,
     /// It has no binary form.
     pub is_text_only: bool,
     /// The extension that it belongs to, with its version.
@@ -110,7 +114,7 @@ impl Table {
         let server = Server { version: row.get(2), encoding: row.get(3), in_recovery: row.get(4), money: row.get(5) };
         let columns = sqlx::query(
             "select a.attname::text, a.atttypid::bigint, a.atttypmod, format_type(a.atttypid, a.atttypmod),
-                    a.attnotnull, a.atthasdef or a.attidentity <> '', a.attgenerated <> '', a.attidentity = 'a'
+                    a.attnotnull, a.atthasdef or a.attidentity <> '', a.attgenerated <> '', a.attidentity = 'a', a.attnum
              from pg_attribute a
              where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped
              order by a.attnum",
@@ -128,6 +132,7 @@ impl Table {
             has_default: row.get(5),
             is_generated: row.get(6),
             is_identity_always: row.get(7),
+            number: row.get(8),
         });
         let columns = columns.collect();
         let types = read_types(connection, oid).await.map_err(failed)?;
@@ -183,7 +188,7 @@ async fn read_types(connection: &mut PgConnection, oid: i64) -> Result<BTreeMap<
                     select r.rngsubtype::bigint from pg_range r
                     where r.rngtypid = t.oid or to_jsonb(r) ->> 'rngmultitypid' = t.oid::text
                 ),
-                t.typsend = 0, e.extname::text, e.extversion,
+                t.typlen = -1, t.typsend = 0, e.extname::text, e.extversion,
                 array(select l.enumlabel::text from pg_enum l where l.enumtypid = t.oid order by l.enumsortorder),
                 attributes.names, attributes.types, attributes.modifiers
          from reached
@@ -206,8 +211,8 @@ async fn read_types(connection: &mut PgConnection, oid: i64) -> Result<BTreeMap<
     .await?;
     let read = rows.iter().map(|row| {
         let base: Option<i64> = row.get(5);
-        let (extension, version): (Option<String>, Option<String>) = (row.get(9), row.get(10));
-        let (names, types, modifiers): (Vec<String>, Vec<i64>, Vec<i32>) = (row.get(12), row.get(13), row.get(14));
+        let (extension, version): (Option<String>, Option<String>) = (row.get(10), row.get(11));
+        let (names, types, modifiers): (Vec<String>, Vec<i64>, Vec<i32>) = (row.get(13), row.get(14), row.get(15));
         let attributes = names.into_iter().zip(types).zip(modifiers);
         let found = Type {
             is_built_in: row.get(1),
@@ -216,9 +221,10 @@ async fn read_types(connection: &mut PgConnection, oid: i64) -> Result<BTreeMap<
             element: row.get(4),
             base: base.map(|base| (base, row.get(6))),
             subtype: row.get(7),
-            is_text_only: row.get(8),
+            is_variable: row.get(8),
+            is_text_only: row.get(9),
             extension: extension.zip(version),
-            labels: row.get(11),
+            labels: row.get(12),
             attributes: attributes.map(|((name, oid), modifier)| (name, oid, modifier)).collect(),
         };
         (row.get(0), found)

@@ -7,7 +7,7 @@ use std::fmt;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// What begins a stream in the binary format: the signature, the flags, the length of the extension.
-const HEADER_BYTES: usize = 19;
+pub(crate) const HEADER: [u8; 19] = *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 /// What ends it, in place of a row's number of fields.
 const END: [u8; 2] = [0xff, 0xff];
@@ -33,7 +33,7 @@ pub(crate) struct Summing {
 impl Summing {
     /// Of a stream in COPY's text or binary format.
     pub(crate) fn new(is_text: bool) -> Self {
-        Self { checksum: Checksum::default(), header_left: if is_text { 0 } else { HEADER_BYTES }, is_text }
+        Self { checksum: Checksum::default(), header_left: if is_text { 0 } else { HEADER.len() }, is_text }
     }
 
     /// Adds a message: a row, with the header before the first one, or the end.
@@ -44,9 +44,14 @@ impl Summing {
         if row.is_empty() || (!self.is_text && row == END) {
             return;
         }
+        self.add_row(row.len(), xxh3_128(row));
+    }
+
+    /// Adds a row of so many bytes, which have that hash.
+    pub(crate) fn add_row(&mut self, bytes: usize, hash: u128) {
         self.checksum.rows += 1;
-        self.checksum.bytes += row.len() as u64;
-        self.checksum.sum = self.checksum.sum.wrapping_add(xxh3_128(row));
+        self.checksum.bytes += bytes as u64;
+        self.checksum.sum = self.checksum.sum.wrapping_add(hash);
     }
 
     /// What was added.
@@ -74,7 +79,6 @@ mod tests {
 
     #[test]
     fn the_order_does_not_count_and_repetitions_do() {
-        const HEADER: [u8; 19] = *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
         let (a, b) = ([0, 1, 0, 0, 0, 1, 7], [0, 1, 0, 0, 0, 1, 8]);
         let first = |row: &[u8]| [&HEADER[..], row].concat();
         let forwards = sum(&[&first(&a), &b, &END]);

@@ -19,9 +19,13 @@ use sluice::contract::copy_table::{CopyOutput, Mode, Outcome, PlannedWindow, Pur
 use sluice::{Error, Kind, Result};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::time::Duration;
+use tracing::warn;
 
 /// SQLSTATE of a lock that was not to be had in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// How long the source may take to end a transaction that has only read.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An attempt at a window.
 #[derive(Clone, Copy, Debug)]
@@ -146,14 +150,14 @@ impl Attempt<'_> {
         };
         let attempted = match self.compared(&write, &mut reading, &mut writing).await? {
             Some((output, sent)) => {
-                if self.purpose == Purpose::Load && !owner.mark_verified(&mut writing, window).await? {
+                end(reading).await;
+                if self.purpose == Purpose::Load && !owner.mark_verified(&mut writing, window, &sides.mapping).await? {
                     self.record(&sides, &owner, &mut writing, (&output, sent), true).await?;
                 }
                 Attempted::Done(output)
             }
-            None => self.load(&write, &sides, &owner, &mut reading, &mut writing).await?,
+            None => self.load(&write, &sides, &owner, reading, &mut writing).await?,
         };
-        reading.rollback().await.map_err(|error| classify("end reading", error))?;
         match &attempted {
             // If the answer gets lost, the next attempt finds this one's row, or does it all again.
             Attempted::Done(_) => writing.commit().await.map_err(|error| classify(format!("{what}: commit"), error))?,
@@ -340,12 +344,17 @@ impl Attempt<'_> {
         write: &Write<'_>,
         sides: &Sides,
         owner: &Owner<'_>,
-        reading: &mut PgConnection,
+        mut reading: sqlx::Transaction<'_, sqlx::Postgres>,
         writing: &mut PgConnection,
     ) -> Result<Attempted> {
-        let written = write.run(reading, writing).await?;
+        let written = write.run(&mut reading, writing).await?;
+        end(reading).await;
         let is_verified = self.spec.target.verify == Verify::Checksum && !self.spec.target.allow_triggers;
-        if is_verified && let Some(difference) = write.difference(writing, written.sent).await? {
+        let difference = match is_verified {
+            true => write.difference(writing, written.sent).await?,
+            false => write.miscount(writing, written.sent.rows).await?,
+        };
+        if let Some(difference) = difference {
             write.refuse_repeated_key(writing).await?;
             return Ok(Attempted::Different(difference));
         }
@@ -375,6 +384,16 @@ impl Attempt<'_> {
             is_verified,
         };
         owner.record(writing, &record).await
+    }
+}
+
+/// Ends the source's snapshot, once the last row is read: the source need not keep it while the target is read back. A
+/// session that broke off meanwhile has given all that was asked of it, so its error costs no window.
+async fn end(reading: sqlx::Transaction<'_, sqlx::Postgres>) {
+    match tokio::time::timeout(END_TIMEOUT, reading.rollback()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => warn!("the source's session broke off after its last row: {error}"),
+        Err(_) => warn!("the source's session does not answer after its last row"),
     }
 }
 

@@ -136,6 +136,36 @@ impl<'a> Grid<'a> {
             .map_err(|error| not_of_calendar(classify(format!("read the time {text}"), error)))
     }
 
+    /// The first boundary of some over which a clock in the zone is set back, so that it shows a time from before the
+    /// boundary also after it, or the other way round: as that clock shows it, `YYYY-MM-DD hh:mm`.
+    ///
+    /// # Errors
+    /// As [`classify`].
+    pub(crate) async fn ambiguous(&self, connection: &mut PgConnection, from: i64, to: i64) -> Result<Option<String>> {
+        let (boundary, wall) = (self.boundary("number"), wall("instant", "$3"));
+        // No clock was ever set back by more than a day. The first condition leaves few boundaries for the second.
+        let query = format!(
+            "select to_char({wall}, 'YYYY-MM-DD HH24:MI')
+             from generate_series($4::bigint, $5::bigint) number,
+                  lateral (select {boundary} as instant) boundary
+             where ((instant + interval '25 hours') at time zone $3) - ((instant - interval '25 hours') at time zone $3)
+                   < interval '50 hours'
+             and exists (
+                 select from generate_series(1, 1500) minute
+                 where ((instant - minute * interval '1 minute') at time zone $3) >= {wall}
+                 or ((instant + (minute - 1) * interval '1 minute') at time zone $3) < {wall}
+             )
+             order by number
+             limit 1"
+        );
+        let mut query = sqlx::query_scalar(AssertSqlSafe(query));
+        for value in self.values() {
+            query = query.bind(value);
+        }
+        let found = query.bind(from).bind(to).fetch_optional(connection).await;
+        found.map_err(|error| not_of_calendar(classify("look where clocks are set back", error)))
+    }
+
     /// The windows from one boundary to another, by their numbers. Those that a change of the zone leaves without a
     /// length are left out.
     ///
@@ -162,6 +192,18 @@ impl<'a> Grid<'a> {
             .map_err(|error| not_of_calendar(classify("compute the windows", error)))?;
         Ok(found.into_iter().map(|(start, end)| Window { start, end }).collect())
     }
+}
+
+/// The first time that a clock shows which is not before an `instant`, both expressions of SQL. Where the clock is set
+/// forward at that instant, it is the time at which that happens, which the clock never shows: a time in the gap that
+/// somebody stored is taken for one after it, here and by PostgreSQL's `at time zone`.
+pub(crate) fn wall(instant: &str, zone: &str) -> String {
+    format!(
+        "least(
+             {instant} at time zone {zone},
+             ({instant} - interval '1 microsecond') at time zone {zone} + interval '1 microsecond'
+         )"
+    )
 }
 
 /// PostgreSQL refuses times that its calendar does not have; these come from whoever started the execution.

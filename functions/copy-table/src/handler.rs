@@ -1,6 +1,6 @@
 //! Plan, copy, conclude: the states' calls, with their documents in the bucket; and prepare, which is called by hand.
 
-use crate::conclude::{self, Concluded, conclude};
+use crate::conclude::{self, Concluded, Why, conclude};
 use crate::copy::Attempt;
 use crate::plan::{Planned, Request};
 use crate::prepare::prepare;
@@ -38,7 +38,7 @@ const MAX_WHOLE_BYTES: u64 = 40 << 30;
 /// How many windows that failed are asked for their cause.
 const MAX_CAUSES: usize = 20;
 
-/// Which part of the memory a row may have: it is there twice at a time, and beside one before it.
+/// Which part of the memory a row may have: it is there twice at a time, and out of a stream with one before it.
 const MEMORY_PER_ROW: usize = 4;
 
 /// What one function instance keeps.
@@ -255,10 +255,13 @@ fn time_left(invocation: &Invocation) -> Duration {
 fn too_large(target: &str, planned: &PlannedWindow, progress: &Progress, time_left: Duration) -> Error {
     let window = planned.window.as_ref().map_or_else(|| "the whole table".to_owned(), ToString::to_string);
     let (rows, megabytes, seconds) = (progress.rows(), progress.bytes() >> 20, time_left.as_secs().max(1));
+    // To read back what is stored takes about as long as to store it.
     let what = format!(
         "{target}, {window}: not copied within {seconds} s, in which {rows} rows with {megabytes} MiB were read, so {} MiB a \
-         second; it is rolled back, unless its commit was under way. Choose shorter windows, or give the function more memory",
-        megabytes / seconds
+         second; it is rolled back, unless its commit was under way. Choose shorter windows, of at most about {} rows, or \
+         give the function more memory",
+        megabytes / seconds,
+        rows / 2
     );
     Error::new(Kind::Misconfigured, what)
 }
@@ -286,24 +289,49 @@ async fn end(context: &Context, invocation: &Invocation, input: &ConcludeInput) 
     }
     // The first one in time: others may only have failed because it did.
     let mut causes = Vec::new();
-    for (index, error) in failed.iter().take(MAX_CAUSES) {
+    for (index, why) in failed.iter().take(MAX_CAUSES) {
         let key = keys::window_failure(execution, *index);
-        let document = context.store.read_latest_json::<WindowFailure>(&key).await?.map(|latest| latest.document);
-        causes.push(document.unwrap_or_else(|| unanswered(&plan, *index, error.as_deref())));
+        let document = match why {
+            // What an attempt before the one that copied it has failed with is no cause.
+            Why::Changed { .. } => None,
+            Why::Failed(_) | Why::Unanswered => context.store.read_latest_json::<WindowFailure>(&key).await?,
+        };
+        let document = document.map(|latest| latest.document);
+        causes.push(document.unwrap_or_else(|| untold(&plan, *index, why, context.max_row_bytes)));
     }
     causes.sort_by(|one, other| one.failed_at.cmp(&other.failed_at));
     let first = causes.first().ok_or_else(|| Error::new(Kind::InvariantBroken, "a failure without a cause"))?;
     Err(conclude::error(spec, &plan, failed.len(), conclude::kind(&first.error), &first.cause))
 }
 
-/// A window whose function was ended before it could say anything. After all others: they say more.
-fn unanswered(plan: &Plan, index: u32, error: Option<&str>) -> WindowFailure {
+/// What a function is ended with that takes more memory than it has.
+const ENDED: [&str; 2] = ["Runtime.ExitError", "Runtime.OutOfMemory"];
+
+/// A window that no function says anything of. After all others: they say more.
+fn untold(plan: &Plan, index: u32, why: &Why, max_row_bytes: usize) -> WindowFailure {
     let planned = usize::try_from(index).ok().and_then(|index| plan.windows.get(index));
     let window = planned.and_then(|planned| planned.window.clone());
     let name = window.as_ref().map_or_else(|| "the whole table".to_owned(), ToString::to_string);
-    let cause = match error {
-        Some(error) => format!("{name} ended with {error}"),
-        None => format!("{name} is not recorded: its function was ended, or the table was made anew meanwhile"),
+    let (error, cause) = match why {
+        Why::Failed(error) if ENDED.contains(&error.as_str()) => {
+            let what = format!(
+                "{name} ended with {error}: the function was killed, perhaps for a row that is too long for its memory, which \
+                 is enough for one of {} MiB; give it more memory",
+                max_row_bytes >> 20
+            );
+            (error.as_str(), what)
+        }
+        Why::Failed(error) => (error.as_str(), format!("{name} ended with {error}")),
+        Why::Unanswered => {
+            ("", format!("{name} is not recorded: its function was ended, or the table was made anew meanwhile"))
+        }
+        Why::Changed { recorded, there } => {
+            let what = format!(
+                "{name} was copied with {recorded} rows, but {there} are there now: at the source some moved to another window \
+                 meanwhile, or somebody else wrote into the target; run the range again with only_missing"
+            );
+            (Kind::StaleRun.name(), what)
+        }
     };
-    WindowFailure { cause, window, error: error.unwrap_or_default().to_owned(), failed_at: "9999".to_owned() }
+    WindowFailure { cause, window, error: error.to_owned(), failed_at: "9999".to_owned() }
 }

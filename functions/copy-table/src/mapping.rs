@@ -1,6 +1,7 @@
 //! Which columns are copied, and how: matched by name, never by place. Pure.
 
 use crate::catalogue::{Column, Table};
+use crate::long_rows::{self, Selection};
 use crate::types::{Fit, fit};
 use postgres::identifiers::quoted;
 use sha2::{Digest, Sha256};
@@ -14,6 +15,8 @@ pub(crate) struct Mapping {
     pub source: String,
     /// The target's, quoted.
     pub target: String,
+    /// `pg_class.oid` of either.
+    oids: [i64; 2],
     /// The columns of both, in the order of the target's.
     pub columns: Vec<Copied>,
     /// The key, quoted.
@@ -33,8 +36,12 @@ pub(crate) struct Mapping {
 pub(crate) struct Copied {
     /// Its name, quoted.
     pub name: String,
+    /// Its number in the target.
+    pub number: i16,
     /// What the source selects.
     pub expression: String,
+    /// About how many bytes it has at the source and at the target, where it may be long.
+    lengths: [Option<String>; 2],
     /// It is an identity whose values cannot be updated.
     pub is_fixed: bool,
     /// For people: the types, if they differ.
@@ -66,6 +73,13 @@ pub(crate) enum CursorType {
 }
 
 impl CursorType {
+    /// That of a column, if it is one of time.
+    pub(crate) fn of(table: &Table, column: &Column) -> Option<Self> {
+        let (oid, _) = table.plain_type(column);
+        let name = table.type_of(oid).name;
+        [Self::Timestamptz, Self::Timestamp, Self::Date].into_iter().find(|found| found.sql_name() == name)
+    }
+
     /// As SQL has it.
     pub(crate) fn sql_name(self) -> &'static str {
         match self {
@@ -92,7 +106,9 @@ impl Mapping {
                     is_text |= needs_text;
                     columns.push(Copied {
                         expression: format!("{name}{cast}"),
+                        lengths: [long_rows::length(source, from, &name), long_rows::length(target, to, &name)],
                         name,
+                        number: to.number,
                         is_fixed: to.is_identity_always,
                         cast: (!cast.is_empty())
                             .then(|| format!("{}: {} -> {}", from.name, from.sql_type, to.sql_type)),
@@ -114,6 +130,7 @@ impl Mapping {
         Ok(Self {
             source: full(&spec.source.schema, &spec.source.table)?,
             target: full(&spec.target.schema, &spec.target.table)?,
+            oids: [source.oid, target.oid],
             columns,
             key: spec.target.key.iter().map(|name| quoted(name)).collect::<Result<_>>()?,
             cursor: cursor.map(|cursor| quoted(&cursor.name).map(|name| Cursor { name, ..cursor })).transpose()?,
@@ -143,15 +160,26 @@ impl Mapping {
         if self.is_text { "text" } else { "binary" }
     }
 
-    /// What reads the rows of the source for which `condition` holds.
-    pub(crate) fn read_source(&self, condition: &str) -> String {
+    /// The rows of the source for which `condition` holds.
+    pub(crate) fn of_source(&self, condition: &str) -> Selection {
         let columns = self.each(|column| column.expression.clone());
-        self.copy_out(&format!("select {columns} from {} where {condition}", self.source))
+        self.selection(0, columns, self.source.clone(), condition)
     }
 
-    /// What reads rows back from the target.
-    pub(crate) fn read_target(&self, condition: &str) -> String {
-        self.copy_out(&format!("select {} from {} where {condition}", self.list(), self.target))
+    /// The rows of the target for which `condition` holds.
+    pub(crate) fn of_target(&self, condition: &str) -> Selection {
+        self.selection(1, self.list(), self.target.clone(), condition)
+    }
+
+    /// All rows of a query of the target that has the columns' names.
+    pub(crate) fn of_query(&self, query: &str) -> Selection {
+        self.selection(1, self.list(), format!("({query}) found"), "true")
+    }
+
+    fn selection(&self, side: usize, columns: String, from: String, condition: &str) -> Selection {
+        let lengths: Vec<_> = self.columns.iter().filter_map(|column| column.lengths[side].clone()).collect();
+        let length = (!lengths.is_empty()).then(|| lengths.join(" + "));
+        Selection { columns, from, condition: condition.to_owned(), length, table_oid: self.oids[side] }
     }
 
     /// What sends the rows of a query.
@@ -175,10 +203,11 @@ impl Mapping {
         }
     }
 
-    /// Tells one way of copying from another.
+    /// Tells which columns of the target get values, so that a window from before there was one of them is missing.
+    /// Not how: types, casts and COPY's format may change, and no value does.
     pub(crate) fn hash(&self) -> String {
-        let columns = self.each(|column| format!("{} as {}", column.expression, column.name));
-        hexadecimal(&Sha256::digest(format!("{} {columns}", self.format()))[..8])
+        let columns = self.each(|column| format!("{} {}", column.number, column.name));
+        hexadecimal(&Sha256::digest(columns)[..8])
     }
 }
 
@@ -255,11 +284,7 @@ fn cursor(spec: &Spec, source: &Table, target: &Table, problems: &mut Vec<String
     let name = &windows.cursor;
     let mut cursor_type = |table: &Table| {
         let column = table.column(name)?;
-        let (oid, _) = table.plain_type(column);
-        let found = table.type_of(oid).name;
-        let found = [CursorType::Timestamptz, CursorType::Timestamp, CursorType::Date]
-            .into_iter()
-            .find(|cursor_type| cursor_type.sql_name() == found);
+        let found = CursorType::of(table, column);
         if found.is_none() {
             problems.push(format!("the cursor {name:?} of {} is {}, which is no time", table.name, column.sql_type));
         }

@@ -80,12 +80,14 @@ impl Write<'_> {
     /// it deletes still counts as one that differs.
     async fn at_once(&self, target: &mut PgConnection, sent: Checksum) -> Result<Option<Written>, sqlx::Error> {
         let (table, keys, list) = (&self.mapping.target, self.same_key("known", "staged"), self.mapping.list());
-        let (key, differs) = (self.mapping.key.join(", "), self.differs());
+        let differs = self.differs();
+        // Under names of their own: the window's condition has the table's, without saying so.
+        let key: Vec<_> = (1..=self.mapping.key.len()).map(|place| format!("sluice_key_{place}")).collect();
         let of_known = self.mapping.key.iter().map(|name| format!("known.{name}")).collect::<Vec<_>>().join(", ");
+        let condition = self.of_target;
         let gone = match self.spec.target.mode {
             Mode::Upsert => String::new(),
             Mode::ReplaceWindow | Mode::Replace => {
-                let condition = self.of_target;
                 format!(
                     "union all
                      select {of_known}, false from {table} known
@@ -94,14 +96,18 @@ impl Write<'_> {
             }
         };
         let newer = self.count_newer(target).await?;
-        let same_as_differing = self.same_key("known", "differing");
+        let same = self.mapping.key.iter().zip(&key).map(|(name, ours)| format!("known.{name} = differing.{ours}"));
+        let (same, key) = (same.collect::<Vec<_>>().join(" and "), key.join(", "));
+        // A row that is gone may be another window's by the time that its lock is free, and then it stays.
         let query = format!(
             "with differing ({key}, sluice_is_sent) as (
                  select {of_known}, true from {table} known join {STAGE} staged on {keys} where {differs}
                  {gone}
              ),
              deleted as (
-                 delete from {table} known using differing where {same_as_differing} returning differing.sluice_is_sent
+                 delete from {table} known using differing
+                 where {same} and (differing.sluice_is_sent or {condition})
+                 returning differing.sluice_is_sent
              ),
              inserted as (
                  insert into {table} ({list}) overriding system value

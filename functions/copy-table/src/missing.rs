@@ -4,7 +4,7 @@
 //! To count takes a pass over the rows. So the newest windows are counted, and of older ones it is only asked, by the
 //! index on the cursor, whether a window that had rows still has one: that tells a table that was emptied or restored,
 //! at the price of one look per window. Without that index each look would read the table, so then all are counted, in
-//! one pass.
+//! one pass. In the mode `upsert`, which moves rows from window to window, only a table without any row tells.
 
 use crate::bounds;
 use crate::grid::{Grid, RFC_3339};
@@ -31,6 +31,8 @@ pub(crate) struct Asked<'a> {
     pub counted_from: i64,
     /// At most so many.
     pub limit: u32,
+    /// The last one of all is among them, if it is missing, and the others are the oldest.
+    pub with_last: bool,
 }
 
 impl Asked<'_> {
@@ -42,7 +44,11 @@ impl Asked<'_> {
         if !windows::exists(connection).await? {
             let mut all = self.grid.between(connection, self.from, self.to).await?;
             let total = all.len() as u64;
+            let last = all.last().filter(|_| self.with_last).cloned();
             all.truncate(usize::try_from(self.limit).unwrap_or(usize::MAX));
+            if let (Some(last), Some(place)) = (last, all.last_mut()) {
+                *place = last;
+            }
             return Ok((all, total));
         }
         let (start, end) = (self.grid.boundary("number"), self.grid.boundary("(number + 1)"));
@@ -63,6 +69,7 @@ impl Asked<'_> {
                  select w.window_start, w.window_end, w.rows, w.window_start >= {counted_from} as is_counted
                  from sluice.windows w
                  where w.job = $6 and w.target = $7 and w.fingerprint = $8 and w.table_oid = $9::oid
+                 and w.columns_hash = $12
                  and w.window_start >= (select first from span) and w.window_end <= (select last from span)
              ),
              {held},
@@ -77,7 +84,7 @@ impl Asked<'_> {
                     count(*) over ()
              from asked left join covered using (place)
              where (covered.length = asked.end_at - asked.start_at and covered.end_at = asked.end_at) is not true
-             order by place
+             order by $13 and place = (select max(place) from asked) desc, place
              limit $10"
         );
         let mut query = sqlx::query_as(AssertSqlSafe(query));
@@ -93,21 +100,27 @@ impl Asked<'_> {
             .bind(owner.table_oid)
             .bind(i64::from(self.limit))
             .bind(self.counted_from)
+            .bind(self.mapping.hash())
+            .bind(self.with_last)
             .fetch_all(connection)
             .await
             .map_err(|error| classify(format!("look for windows that {} lacks", owner.target), error))?;
         let total = rows.first().map_or(0, |(_, _, total)| total.unsigned_abs());
-        Ok((rows.into_iter().map(|(start, end, _)| Window { start, end }).collect(), total))
+        let mut windows: Vec<_> = rows.into_iter().map(|(start, end, _)| Window { start, end }).collect();
+        windows.sort();
+        Ok((windows, total))
     }
 
     /// Which of those that are `recorded` the target still holds. Those that are counted are so in one pass.
     fn held(&self) -> String {
+        let known = &self.mapping.target;
         let cursor = match (&self.mapping.cursor, self.mode) {
             (Some(cursor), Mode::ReplaceWindow) => cursor,
-            // Rows move from window to window in the mode upsert, so a count says nothing there.
-            _ => return "held as (select * from recorded)".to_owned(),
+            // Rows move from window to window in the mode upsert, so a count says nothing there; but that mode deletes
+            // none, so a table without a row was emptied.
+            _ => return format!("held as (select * from recorded where rows = 0 or exists (select from {known}))"),
         };
-        let (known, name) = (&self.mapping.target, &cursor.name);
+        let name = &cursor.name;
         let [start, end] = ["window_start", "window_end"].map(|instant| bounds::at_target(cursor, instant, "$3"));
         let sql_type = cursor.target.sql_name();
         format!(
@@ -134,10 +147,10 @@ impl Asked<'_> {
                  union all
                  select recorded.window_start, recorded.window_end
                  from recorded,
-                      lateral (select {start} as first, {end} as last) edge,
+                      lateral (select {start} as first, {end} as last) sluice_edge,
                       lateral (
                           select exists (
-                              select from {known} where {name} >= edge.first and {name} < edge.last
+                              select from {known} where {name} >= sluice_edge.first and {name} < sluice_edge.last
                           ) as has_rows
                       ) found
                  where not is_counted and (recorded.rows > 0) = found.has_rows

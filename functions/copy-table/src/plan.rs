@@ -3,7 +3,7 @@
 use crate::bounds::Bounds;
 use crate::catalogue::Table;
 use crate::grid::{Boundary, Grid};
-use crate::mapping::{Cursor, Mapping, fingerprint};
+use crate::mapping::{Cursor, CursorType, Mapping, fingerprint};
 use crate::missing::Asked;
 use crate::parts::{Cut, Estimate};
 use crate::preflight;
@@ -64,8 +64,8 @@ struct Known<'a> {
 
 impl<'a> Known<'a> {
     /// Which of the windows between two boundaries are missing? Those from the boundary `counted_from` on are counted.
-    fn asked(&self, grid: Grid<'a>, mode: Mode, (from, to): (i64, i64), counted_from: i64, limit: u32) -> Asked<'a> {
-        Asked { grid, mapping: self.mapping, mode, from, to, counted_from, limit }
+    fn asked(&self, grid: Grid<'a>, mode: Mode, (from, to): (i64, i64), counted_from: i64) -> Asked<'a> {
+        Asked { grid, mapping: self.mapping, mode, from, to, counted_from, limit: MAX_WINDOWS, with_last: false }
     }
 }
 
@@ -113,6 +113,7 @@ impl Request<'_> {
                 self.cut(source, target, windows, &mapping, chosen, &mut warnings).await?
             }
         };
+        let cursor_is_date = mapping.cursor.as_ref().is_some_and(|cursor| cursor.source == CursorType::Date);
         let window_count = u32::try_from(chosen.windows.len()).expect("at most 1,000 windows are planned");
         let ends = |pick: fn(&Window) -> &String, planned: Option<&PlannedWindow>| {
             planned.and_then(|planned| planned.window.as_ref()).map(|window| pick(window).clone())
@@ -135,7 +136,7 @@ impl Request<'_> {
             output.windows.clear();
             self.estimate(source, target, &mapping, &mut output).await?;
         }
-        Ok(Planned { output, plan: Plan { purpose, windows: chosen.windows } })
+        Ok(Planned { output, plan: Plan { purpose, windows: chosen.windows, cursor_is_date } })
     }
 
     /// The mode `replace` knows no windows.
@@ -160,7 +161,7 @@ impl Request<'_> {
                 let (from, to) = self.bounds(target, grid, [from, to], newest).await?;
                 let found = match only_missing {
                     true => {
-                        let asked = known.asked(grid, self.spec.target.mode, (from, to), from, MAX_WINDOWS);
+                        let asked = known.asked(grid, self.spec.target.mode, (from, to), from);
                         asked.missing(target, known.owner).await?.0
                     }
                     false => grid.between(target, from, to).await?,
@@ -174,10 +175,40 @@ impl Request<'_> {
             }
             Range::Scheduled { .. } => self.scheduled(target, windows, known, newest).await?,
         };
+        self.refuse_ambiguous(target, windows, known.mapping, (first.min(0), newest)).await?;
         if windows.depends_on_past {
             self.add_previous(target, grid, first, &mut chosen).await?;
         }
         Ok(chosen)
+    }
+
+    /// A row that the source has by its instant is at the target by what a clock shows. Where a clock is set back over
+    /// the end of a window, it shows the same for rows of two windows, so that a copy would miss some in the one and
+    /// delete them with the other.
+    async fn refuse_ambiguous(
+        &self,
+        target: &mut PgConnection,
+        windows: &Windows,
+        mapping: &Mapping,
+        (from, newest): (i64, i64),
+    ) -> Result<()> {
+        let types = mapping.cursor.as_ref().map(|cursor| (cursor.source, cursor.target));
+        if types != Some((CursorType::Timestamptz, CursorType::Timestamp)) {
+            return Ok(());
+        }
+        // Also of those that are to come: a job should not begin what it has to give up in autumn.
+        match Grid::new(windows).ambiguous(target, from, newest + 400).await? {
+            None => Ok(()),
+            Some(time) => {
+                let Windows { cursor, zone, .. } = windows;
+                let what = format!(
+                    "the cursor {cursor:?} has a time zone at the source and none at the target, but in {zone} the clock is set \
+                     back over {time}, where a window begins, so that rows of two windows have the same times there; let the \
+                     target have a timestamptz, or cut the windows by a zone such as UTC"
+                );
+                Err(Error::new(Kind::Misconfigured, what))
+            }
+        }
     }
 
     /// In parts, where one call could not copy a window.
@@ -206,8 +237,8 @@ impl Request<'_> {
         Err(Error::new(Kind::InvalidEvent, what))
     }
 
-    /// What is missing, and of the newest windows those that are to be compared; and the number of the first boundary
-    /// that was looked at.
+    /// What is missing, the newest window and else the oldest first, and of the newest windows those that are to be
+    /// compared; and the number of the first boundary that was looked at.
     async fn scheduled(
         &self,
         target: &mut PgConnection,
@@ -224,8 +255,12 @@ impl Request<'_> {
             true => oldest.max(newest - i64::from(windows.max_windows) - i64::from(windows.recheck_windows)),
             false => oldest,
         };
-        let limit = windows.max_windows;
-        let asked = known.asked(grid, self.spec.target.mode, (oldest, newest), counted_from, limit);
+        let asked = Asked {
+            limit: windows.max_windows,
+            // However much there is to catch up with, yesterday is there today; unless it depends on all of that.
+            with_last: !windows.depends_on_past,
+            ..known.asked(grid, self.spec.target.mode, (oldest, newest), counted_from)
+        };
         let (missing, total) = asked.missing(target, owner).await?;
         let first_compared = (newest - 1 - i64::from(windows.recheck_windows)).max(0);
         let mut compared = grid.between(target, first_compared, newest - 1).await?;

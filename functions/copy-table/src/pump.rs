@@ -5,18 +5,22 @@
 //! while a piece waits, memory stays flat. A row that is longer than a piece is not copied into one, but sent in slices
 //! of what was read.
 //!
-//! Reading a row takes the driver twice its size. It may keep the first bytes of the next row behind the last one, and
-//! go on there, so that the last one stays in memory, too: of very long rows one after another there are three. So that
-//! there are never more, the next one is read only when the last is written.
+//! Reading a row takes the driver twice its size, and more if another very long one comes behind it. So these are
+//! fetched one at a time where that can be, see [`long_rows`](crate::long_rows), ahead of the others; and elsewhere the
+//! next one is read only when the last is written.
 
-use crate::checksum::{Checksum, Summing};
-use bytes::Bytes;
+use crate::checksum::{Checksum, HEADER, Summing};
+use crate::long_rows::{self, LongRow, Reading};
+use bytes::{Buf, Bytes};
 use futures_util::TryStreamExt;
+use futures_util::stream::BoxStream;
 use sluice::{Error, Kind};
 use sqlx::PgConnection;
 use sqlx::postgres::PgCopyIn;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::{mpsc, oneshot};
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
 
 /// The size of a piece, in bytes.
 const PIECE_BYTES: usize = 64 << 10;
@@ -85,10 +89,12 @@ enum Piece {
     LongRow(Bytes),
     /// And who waits until it is written.
     VeryLongRow(Bytes, oneshot::Sender<()>),
+    /// Likewise.
+    Fetched(LongRow, oneshot::Sender<()>),
 }
 
 impl Pump<'_> {
-    /// Copies what the statement `copy_out` sends into what `copy_in` takes.
+    /// Copies what is read of the source into what `copy_in` takes.
     ///
     /// # Errors
     /// Those of either side; `InvariantBroken` if the target counts other rows than were sent, `Misconfigured` for a
@@ -96,7 +102,7 @@ impl Pump<'_> {
     pub(crate) async fn copy(
         &self,
         source: &mut PgConnection,
-        copy_out: &str,
+        reading: &Reading,
         target: &mut PgConnection,
         copy_in: &str,
     ) -> Result<Checksum, Failure> {
@@ -104,13 +110,17 @@ impl Pump<'_> {
         let (empty, mut emptied) = mpsc::channel::<Vec<u8>>(2);
         let read = async move {
             let mut summing = Summing::new(self.is_text);
-            let mut rows = source.copy_out_raw(copy_out).await.map_err(Failure::Source)?;
+            let mut header_left = self.fetch(source, reading, &mut summing, &pieces).await?;
+            let mut rows = rows(source, &reading.copy_out).await.map_err(Failure::Source)?;
             let new = || Vec::with_capacity(2 * PIECE_BYTES);
             let mut piece = new();
-            while let Some(row) = rows.try_next().await.map_err(Failure::Source)? {
+            while let Some(mut row) = rows.try_next().await.map_err(Failure::Source)? {
                 summing.add(&row);
                 self.progress.add(row.len());
-                self.check_length(&row)?;
+                self.check_length(row.len())?;
+                let header = header_left.min(row.len());
+                header_left -= header;
+                row.advance(header);
                 let is_long = row.len() > PIECE_BYTES;
                 if !is_long {
                     piece.extend_from_slice(&row);
@@ -148,6 +158,11 @@ impl Pump<'_> {
                         drop(row);
                         let _ = written.send(());
                     }
+                    Piece::Fetched(row, written) => {
+                        send_parts(&mut copy, &row).await?;
+                        drop(row);
+                        let _ = written.send(());
+                    }
                 }
             }
             Ok((copy, empty))
@@ -164,31 +179,96 @@ impl Pump<'_> {
         }
     }
 
+    /// Copies the rows that are fetched, ahead of the others. Returns how much of what the statement sends is there
+    /// already then: the header, if there are any.
+    async fn fetch(
+        &self,
+        source: &mut PgConnection,
+        reading: &Reading,
+        summing: &mut Summing,
+        pieces: &mpsc::Sender<Piece>,
+    ) -> Result<usize, Failure> {
+        let Some(query) = &reading.fetched else { return Ok(0) };
+        send(pieces, Piece::Rows(HEADER.to_vec())).await?;
+        long_rows::open(source, query).await.map_err(Failure::Source)?;
+        while let Some(row) = long_rows::next(source).await.map_err(Failure::Source)? {
+            let (length, hash) = row.measure().map_err(Failure::Source)?;
+            summing.add_row(length, hash);
+            self.progress.add(length);
+            self.check_length(length)?;
+            let (written, is_written) = oneshot::channel();
+            send(pieces, Piece::Fetched(row, written)).await?;
+            // If nobody takes it, the next `send` says so.
+            let _ = is_written.await;
+            self.give_back(source, length).await.map_err(Failure::Source)?;
+        }
+        Ok(HEADER.len())
+    }
+
+    /// Gives back what the driver took for a row of that length.
+    async fn give_back(&self, connection: &mut PgConnection, length: usize) -> Result<(), sqlx::Error> {
+        match length > ALONE_BYTES {
+            true => long_rows::give_back(connection).await,
+            false => Ok(()),
+        }
+    }
+
     /// Only reads, and hashes.
     ///
     /// # Errors
-    /// Those of the database.
-    pub(crate) async fn drain(&self, connection: &mut PgConnection, copy_out: &str) -> Result<Checksum, sqlx::Error> {
+    /// Those of the database; one of ours, in `Configuration`, for a row that is too long.
+    pub(crate) async fn drain(
+        &self,
+        connection: &mut PgConnection,
+        reading: &Reading,
+    ) -> Result<Checksum, sqlx::Error> {
         let mut summing = Summing::new(self.is_text);
-        let mut rows = connection.copy_out_raw(copy_out).await?;
+        if let Some(query) = &reading.fetched {
+            long_rows::open(connection, query).await?;
+            while let Some(row) = long_rows::next(connection).await? {
+                let (length, hash) = row.measure()?;
+                drop(row);
+                self.accept(length)?;
+                summing.add_row(length, hash);
+                self.give_back(connection, length).await?;
+            }
+        }
+        let mut rows = rows(connection, &reading.copy_out).await?;
         while let Some(row) = rows.try_next().await? {
             summing.add(&row);
             self.progress.measure(row.len());
+            self.accept(row.len())?;
         }
         Ok(summing.checksum())
     }
 
-    fn check_length(&self, row: &Bytes) -> Result<(), Failure> {
-        if row.len() <= self.max_row_bytes {
+    /// As [`Pump::check_length`]. Which side it is only the caller knows, who takes our error out again.
+    fn accept(&self, length: usize) -> Result<(), sqlx::Error> {
+        match self.check_length(length) {
+            Err(Failure::Own(error)) => Err(sqlx::Error::Configuration(error.into())),
+            Err(Failure::Source(error) | Failure::Target(error)) => Err(error),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn check_length(&self, length: usize) -> Result<(), Failure> {
+        if length <= self.max_row_bytes {
             return Ok(());
         }
         let what = format!(
-            "a row of {} bytes is more than this function's memory can take, which is {} bytes; give it more memory",
-            row.len(),
+            "a row of {length} bytes is more than this function's memory can take, which is {} bytes; give it more memory",
             self.max_row_bytes
         );
         Err(Failure::Own(Error::new(Kind::Misconfigured, what)))
     }
+}
+
+/// What a statement sends. The driver would enter the span that it begins in anew for every row, so there is none.
+async fn rows<'c>(
+    connection: &'c mut PgConnection,
+    copy_out: &str,
+) -> Result<BoxStream<'c, Result<Bytes, sqlx::Error>>, sqlx::Error> {
+    connection.copy_out_raw(copy_out).with_subscriber(NoSubscriber::default()).await
 }
 
 /// A row in pieces.
@@ -196,6 +276,22 @@ async fn send_slices(copy: &mut PgCopyIn<&mut PgConnection>, row: &[u8]) -> Resu
     for slice in row.chunks(PIECE_BYTES) {
         copy.send(slice).await.map_err(Failure::Target)?;
     }
+    Ok(())
+}
+
+/// A row that was fetched, in pieces.
+async fn send_parts(copy: &mut PgCopyIn<&mut PgConnection>, row: &LongRow) -> Result<(), Failure> {
+    let mut piece = Vec::with_capacity(PIECE_BYTES);
+    for part in row.parts().map_err(Failure::Source)? {
+        for slice in part.chunks(PIECE_BYTES) {
+            if piece.len() + slice.len() > PIECE_BYTES {
+                copy.send(&piece[..]).await.map_err(Failure::Target)?;
+                piece.clear();
+            }
+            piece.extend_from_slice(slice);
+        }
+    }
+    copy.send(piece).await.map_err(Failure::Target)?;
     Ok(())
 }
 

@@ -44,18 +44,16 @@ impl Sessions {
     pub fn new(execution: &Execution, window: Option<&Window>) -> Self {
         let start = window.map_or_else(|| "all".to_owned(), |window| window.start.replace(['-', ':'], ""));
         let hash = crate::mapping::hexadecimal(&Sha256::digest(&execution.id)[..3]);
-        // The server would cut a longer name, at its end, and nobody would know the session by it.
-        let job = execution.job.get(..MAX_JOB_BYTES).unwrap_or(&execution.job);
-        Self { window: format!("sluice {job} {start} "), execution: hash }
+        Self { window: format!("sluice {} {start} ", short(&execution.job)), execution: hash }
     }
 
     /// Of an attempt to plan.
     pub(crate) fn planning(execution: &Execution) -> Self {
-        let window = format!("sluice {} plan ", execution.job);
+        let window = format!("sluice {} plan ", short(&execution.job));
         Self { window, ..Self::new(execution, None) }
     }
 
-    /// The name on one side.
+    /// The name on one side. `settle` knows readers by it.
     pub fn name(&self, side: Side) -> String {
         let side = match side {
             Side::Source => 'r',
@@ -124,6 +122,11 @@ impl Sessions {
     }
 }
 
+/// The server would cut a longer name, at its end, and nobody would know the session by it.
+fn short(job: &str) -> &str {
+    job.get(..MAX_JOB_BYTES).unwrap_or(job)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +145,7 @@ mod tests {
         let (source, target) = (sessions.name(Side::Source), sessions.name(Side::Target));
         assert!(source.len() <= 63 && source.contains(" 20240101T000000Z "), "{source}");
         assert_ne!(source, target, "both may be in one database");
+        assert!(Sessions::planning(&execution).name(Side::Source).len() <= 63);
         let other = Execution { id: format!("{}z", execution.id), ..execution };
         assert_ne!(Sessions::new(&other, Some(&window)).name(Side::Source), source);
     }

@@ -8,6 +8,10 @@ use sluice::contract::copy_table::{Settle, Window, Windows};
 use sluice::{Error, Kind, Result};
 use sqlx::PgConnection;
 
+/// What the sessions of copies are called at their sources, as [`Sessions`](crate::session::Sessions) names them: a
+/// regular expression of PostgreSQL.
+const READERS: &str = "^sluice .+ [0-9a-f]{6}r$";
+
 /// Refuses a window that may still get rows. Asked before the snapshot is taken: a transaction that ends in between is
 /// in the snapshot, one that begins in between is later than the window.
 ///
@@ -19,7 +23,7 @@ pub(crate) async fn require(connection: &mut PgConnection, windows: &Windows, wi
         // A second, because a transaction is seen a moment after it began.
         "select clock_timestamp() >= $1::timestamptz + make_interval(mins => $2, secs => 1),
                 pg_is_in_recovery(),
-                coalesce(pg_last_xact_replay_timestamp() >= $1::timestamptz, false),
+                coalesce(pg_last_xact_replay_timestamp() >= $1::timestamptz + make_interval(mins => $2), false),
                 pg_has_role('pg_read_all_stats', 'usage')",
     )
     .bind(&window.end)
@@ -33,7 +37,10 @@ pub(crate) async fn require(connection: &mut PgConnection, windows: &Windows, wi
     }
     match (windows.settle, in_recovery) {
         (Settle::Lag, true) if !replayed => {
-            held("the replica that is read has not replayed a transaction from after its end".to_owned())
+            let minutes = windows.lag_minutes;
+            held(format!(
+                "the replica that is read has not replayed a transaction from {minutes} minutes after its end"
+            ))
         }
         (Settle::Lag, _) => Ok(()),
         (Settle::Transactions, true) => {
@@ -100,19 +107,30 @@ pub(crate) async fn unseen(connection: &mut PgConnection, windows: &Windows, tab
     }))
 }
 
-/// The oldest transaction that may still write a row of the window. Those that are prepared do not say when they began.
+/// The oldest transaction that may still write a row of the window. Those that are prepared do not say when they began,
+/// nor do sessions whose `track_activities` is off. Sessions of ours that only read are known by their names; others of
+/// ours write, and this database may be the target of another job.
 async fn open_transaction(connection: &mut PgConnection, window: &Window) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar(
         "select what from (
-             select xact_start as since,
-                    format(
-                        'process %s of %s is in a transaction for %s s',
-                        pid, usename, extract(epoch from clock_timestamp() - xact_start)::bigint
-                    ) as what
-             from pg_stat_activity
-             where datname = current_database() and xact_start < $1::timestamptz and pid <> pg_backend_pid()
+             select since,
+                    case when xact_start is null then
+                        format(
+                            'process %s of %s, which began %s s ago, does not say whether it is in a transaction: its \
+                             track_activities is off',
+                            pid, usename, extract(epoch from clock_timestamp() - since)::bigint
+                        )
+                    else
+                        format(
+                            'process %s of %s is in a transaction for %s s',
+                            pid, usename, extract(epoch from clock_timestamp() - since)::bigint
+                        )
+                    end as what
+             from pg_stat_activity,
+                  lateral (select case when state = 'disabled' then backend_start else xact_start end as since) began
+             where datname = current_database() and since < $1::timestamptz and pid <> pg_backend_pid()
              and backend_type not in ('walsender', 'autovacuum worker', 'parallel worker')
-             and not (usename = current_user and starts_with(application_name, 'sluice '))
+             and not (usename = current_user and application_name ~ $2)
              union all
              select prepared,
                     format(
@@ -125,6 +143,7 @@ async fn open_transaction(connection: &mut PgConnection, window: &Window) -> Res
          limit 1",
     )
     .bind(&window.end)
+    .bind(READERS)
     .fetch_optional(connection)
     .await
 }

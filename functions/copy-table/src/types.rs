@@ -315,6 +315,7 @@ mod tests {
     fn table(version: i32, money: &str, name: &str, extension: Option<&str>) -> Table {
         let column = Column {
             name: "c".into(),
+            number: 1,
             type_oid: 1,
             typmod: -1,
             sql_type: name.into(),

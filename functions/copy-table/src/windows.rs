@@ -90,7 +90,8 @@ pub(crate) async fn ensure(connection: &mut PgConnection) -> Result<()> {
 }
 
 impl Owner<'_> {
-    /// What this very execution has recorded of a window.
+    /// What this very execution has recorded of a window. An execution's name may be used again after 90 days, so the
+    /// time counts, too; clocks may differ by a little.
     ///
     /// # Errors
     /// As [`classify`].
@@ -106,7 +107,8 @@ impl Owner<'_> {
             "select rows, bytes, rows_inserted, rows_updated, rows_deleted, rows_unchanged, rows_newer
              from sluice.windows
              where job = $1 and target = $2 and fingerprint = $3 and table_oid = $4::oid
-             and window_start = $5::timestamptz and window_end = $6::timestamptz and execution = $7",
+             and window_start = $5::timestamptz and window_end = $6::timestamptz and execution = $7
+             and copied_at >= $8::timestamptz - interval '5 minutes'",
         )
         .bind(self.job)
         .bind(self.target)
@@ -115,6 +117,7 @@ impl Owner<'_> {
         .bind(start)
         .bind(end)
         .bind(&execution.id)
+        .bind(&execution.started_at)
         .fetch_optional(connection)
         .await
         .map_err(|error| classify("look up this window", error))?;
@@ -269,15 +272,20 @@ impl Owner<'_> {
         query.execute(connection).await.map_err(|error| classify("write the window's row", error)).map(|_| ())
     }
 
-    /// Notes that a recorded window was compared and found equal. False if it has no row of its own, because it was
-    /// copied as a part of another one, or in parts.
+    /// Notes that a recorded window was compared and found equal, in the columns of `mapping`. False if it has no row of
+    /// its own, because it was copied as a part of another one, or in parts.
     ///
     /// # Errors
     /// As [`classify`].
-    pub(crate) async fn mark_verified(&self, connection: &mut PgConnection, window: Option<&Window>) -> Result<bool> {
+    pub(crate) async fn mark_verified(
+        &self,
+        connection: &mut PgConnection,
+        window: Option<&Window>,
+        mapping: &Mapping,
+    ) -> Result<bool> {
         let [start, end] = ends(window);
         sqlx::query(
-            "update sluice.windows set verified_at = clock_timestamp()
+            "update sluice.windows set verified_at = clock_timestamp(), columns_hash = $7
              where job = $1 and target = $2 and window_start = $3::timestamptz and window_end = $4::timestamptz
              and fingerprint = $5 and table_oid = $6::oid",
         )
@@ -287,6 +295,7 @@ impl Owner<'_> {
         .bind(end)
         .bind(self.fingerprint)
         .bind(self.table_oid)
+        .bind(mapping.hash())
         .execute(connection)
         .await
         .map_err(|error| classify("note that the window is verified", error))
@@ -302,11 +311,13 @@ impl Owner<'_> {
             "select count(*), coalesce(sum(rows), 0)::bigint, coalesce(sum(bytes), 0)::bigint,
                     coalesce(sum(rows_inserted), 0)::bigint, coalesce(sum(rows_updated), 0)::bigint,
                     coalesce(sum(rows_deleted), 0)::bigint, coalesce(sum(rows_unchanged), 0)::bigint
-             from sluice.windows where job = $1 and target = $2 and execution = $3",
+             from sluice.windows where job = $1 and target = $2 and execution = $3
+             and copied_at >= $4::timestamptz - interval '5 minutes'",
         )
         .bind(self.job)
         .bind(self.target)
         .bind(&execution.id)
+        .bind(&execution.started_at)
         .fetch_one(connection)
         .await
         .map_err(|error| classify("sum up the windows", error))?;

@@ -9,12 +9,13 @@
 //! verified.
 
 use crate::checksum::Checksum;
+use crate::long_rows::{Selection, give_back};
 use crate::mapping::Mapping;
 use crate::pump::{Failure, Pump};
 use postgres::sql_error::classify;
 use sluice::contract::copy_table::{Mode, Spec};
 use sluice::{Error, Kind, Result};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, PgConnection};
 
 /// SQLSTATE of a unique violation.
 const UNIQUE_VIOLATION: &str = "23505";
@@ -84,16 +85,16 @@ impl Write<'_> {
         self.merge(target, sent).await
     }
 
-    /// What reads back the rows that now have to be those that were sent.
-    pub(crate) fn read_back(&self) -> String {
+    /// The rows that now have to be those that were sent.
+    pub(crate) fn read_back(&self) -> Selection {
         let Mapping { target, .. } = self.mapping;
         if self.spec.target.mode != Mode::Upsert {
-            return self.mapping.read_target(self.of_target);
+            return self.mapping.of_target(self.of_target);
         }
         let (keys, known) = (self.same_key("known", "staged"), self.mapping.of("known"));
         let staged = self.mapping.of("staged");
         // A row that is newer stays, so it counts as it was sent.
-        self.mapping.copy_out(&match self.is_newer() {
+        self.mapping.of_query(&match self.is_newer() {
             None => format!("select {known} from {target} known join {STAGE} staged on {keys}"),
             Some(newer) => format!(
                 "select {known} from {target} known join {STAGE} staged on {keys} where ({newer}) is not true
@@ -112,31 +113,30 @@ impl Write<'_> {
     ) -> Result<Checksum, Failure> {
         self.agree(source).await.map_err(Failure::Source)?;
         self.agree(target).await.map_err(Failure::Target)?;
-        let sent = self.pump.copy(source, &self.mapping.read_source(self.of_source), target, copy_in).await?;
+        let rows = self.mapping.of_source(self.of_source);
+        let reading = rows.reading(self.mapping, source).await.map_err(Failure::Source)?;
+        let sent = self.pump.copy(source, &reading, target, copy_in).await?;
         self.shrink(source).await.map_err(Failure::Source)?;
         self.disagree(target).await.map_err(Failure::Target)?;
         Ok(sent)
     }
 
-    /// Only hashes what a statement sends.
-    async fn drain(&self, connection: &mut PgConnection, copy_out: &str) -> Result<Checksum, sqlx::Error> {
+    /// Only hashes rows.
+    async fn drain(&self, connection: &mut PgConnection, rows: &Selection) -> Result<Checksum, sqlx::Error> {
         self.agree(connection).await?;
-        let checksum = self.pump.drain(connection, copy_out).await?;
+        let reading = rows.reading(self.mapping, connection).await?;
+        let checksum = self.pump.drain(connection, &reading).await?;
         self.shrink(connection).await?;
         self.disagree(connection).await?;
         Ok(checksum)
     }
 
-    /// Gives back the memory that a very long row took, which the driver keeps for another one.
+    /// Gives back the memory that a very long row took.
     async fn shrink(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        if !self.pump.progress.has_very_long_row() {
-            return Ok(());
+        match self.pump.progress.has_very_long_row() {
+            true => give_back(connection).await,
+            false => Ok(()),
         }
-        connection.shrink_buffers();
-        // The end of what was used up counts as short, and is kept: an answer that does not fit is read into new
-        // memory. The old one goes with the answer after that.
-        sqlx::raw_sql("select repeat(' ', 16384)").execute(&mut *connection).await?;
-        connection.ping().await
     }
 
     /// Makes both sides write the same bytes for the same rows: in the encoding that the source does not know of, and,
@@ -166,6 +166,10 @@ impl Write<'_> {
     /// What went wrong, for people.
     pub(crate) fn failed(&self, failure: Failure) -> Error {
         match failure {
+            Failure::Source(sqlx::Error::Configuration(error)) | Failure::Target(sqlx::Error::Configuration(error)) => {
+                let kind = error.downcast_ref::<Error>().map_or(Kind::Misconfigured, Error::kind);
+                Error::caused(kind, self.what, error)
+            }
             Failure::Source(error) => {
                 let is_canceled = error.as_database_error().and_then(|error| error.code()) == Some(CANCELED.into());
                 let advice = if is_canceled { ADVICE } else { "" };
@@ -295,9 +299,9 @@ impl Write<'_> {
         source: &mut PgConnection,
         target: &mut PgConnection,
     ) -> Result<(Checksum, Checksum)> {
-        let theirs = self.drain(source, &self.mapping.read_source(self.of_source)).await;
+        let theirs = self.drain(source, &self.mapping.of_source(self.of_source)).await;
         let theirs = theirs.map_err(|error| self.failed(Failure::Source(error)))?;
-        let ours = self.drain(target, &self.mapping.read_target(self.of_target)).await;
+        let ours = self.drain(target, &self.mapping.of_target(self.of_target)).await;
         let ours = ours.map_err(|error| self.failed(Failure::Target(error)))?;
         Ok((theirs, ours))
     }
@@ -337,5 +341,25 @@ impl Write<'_> {
                 self.what, sent.rows, there.rows
             )
         }))
+    }
+
+    /// How many rows in the target there are in place of so many that were sent, if these are others: all that is told
+    /// where bytes are not compared.
+    ///
+    /// # Errors
+    /// Those of the target.
+    pub(crate) async fn miscount(&self, target: &mut PgConnection, sent: u64) -> Result<Option<String>> {
+        let table = &self.mapping.target;
+        let query = match self.spec.target.mode {
+            // Each once, however often its key was sent.
+            Mode::Upsert => {
+                let keys = self.same_key("known", "staged");
+                format!("select count(*) from {table} known where exists (select from {STAGE} staged where {keys})")
+            }
+            Mode::ReplaceWindow | Mode::Replace => format!("select count(*) from {table} where {}", self.of_target),
+        };
+        let there: i64 = self.scalar(target, query).await?;
+        let there = there.unsigned_abs();
+        Ok((there != sent).then(|| format!("{}: {sent} rows were sent, {there} are in the target", self.what)))
     }
 }

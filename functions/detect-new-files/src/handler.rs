@@ -1,24 +1,25 @@
 //! Lock, mark, watermark, listing, ledger, manifest: in this order. And at the end of a run: lock, mark.
 
 use crate::batches::{Batches, Heading};
-use crate::change::{self, Change, Known};
-use crate::explain::{self, View};
+use crate::explain;
 use crate::listing::Listing;
 use crate::missing::KeySet;
 use crate::search::{self, Search};
-use crate::selection::Window;
 use crate::trigger::{self, Trigger};
 use crate::{again, amounts, ended_badly, watermark};
 use aws_sdk_s3::primitives::DateTime;
 use serde::Serialize;
+use sluice::change::{self, Change, Known};
 use sluice::contract::{Detect, DetectInput, DetectOutput, Execution, Loaded, Mode, Release, ReleaseOutput, keys};
 use sluice::edge::Invocation;
 use sluice::env::Env;
 use sluice::ledger::{Ledger, Sameness};
 use sluice::lock::{self, Acquired};
+use sluice::reason::View;
 use sluice::spec::Print;
 use sluice::store::{Condition, Latest, Store};
 use sluice::time::format_time;
+use sluice::window::Window;
 use sluice::{Error, Kind, Result, aws, executions};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -110,16 +111,12 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
     let assumed = known.assumed(&print);
     let change = known.change(&print, trigger.reload);
     let lookback_hours = spec.source.lookback_hours;
-    let window = match change {
-        Change::Nothing | Change::Refused(_) => Window::new(watermark, lookback_hours, trigger.since),
-        Change::FullLook { .. } => Window::new(None, lookback_hours, trigger.since),
-        Change::Reload { .. } => Window::everything(),
-    };
+    let window = Window::by(&change, watermark, lookback_hours, trigger.since);
     let (source, prefix, sameness) = (&spec.source, input.prefix.as_str(), Sameness::of(&spec));
     let watermark = watermark.map(format_time);
     let Some(listing) = listing else {
-        let view = View { source, prefix, window: &window, assumed, sameness, change: &change };
-        let explained = explain::explain(store, execution, &view, &trigger.explain).await?;
+        let view = View { source, prefix, window: &window, sameness, change: &change };
+        let explained = explain::explain(store, execution, &view, assumed, &trigger.explain).await?;
         return Ok(DetectOutput { mode: trigger.mode, explained, watermark, ..DetectOutput::default() });
     };
 

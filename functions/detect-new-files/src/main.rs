@@ -2,8 +2,7 @@
 //!
 //! # Layout
 //! - [`trigger`]: what may start an execution.
-//! - [`change`]: what changed between what is loaded and the job of now, and what a run does about it. Pure.
-//! - [`selection`]: which listed files are new, and how they are batched. Pure.
+//! - [`selection`]: what is listed, and how it is batched. Pure.
 //! - [`missing`]: files that are loaded and that a run would not find. Pure.
 //! - [`ranges`]: how a long listing is cut, to be read in many places at once. Pure.
 //! - [`amounts`]: counts and sizes as people read them. Pure.
@@ -19,7 +18,6 @@
 mod again;
 mod amounts;
 mod batches;
-mod change;
 mod ended_badly;
 mod explain;
 mod handler;

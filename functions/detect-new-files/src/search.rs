@@ -1,15 +1,15 @@
 //! Reads a listing to its end, and hands on what is new.
 
 use crate::batches::Batches;
-use crate::explain;
 use crate::listing::Listing;
 use crate::missing::{KeySet, Missing};
-use crate::selection::Window;
 use sluice::contract::{Execution, Loaded};
 use sluice::input::{PassedOver, Skipped};
 use sluice::ledger::{self, Ledger};
+use sluice::reason;
 use sluice::spec::Source;
 use sluice::store::Store;
+use sluice::window::Window;
 use sluice::{Error, Kind, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,7 +67,7 @@ impl Search<'_> {
             return Ok(skipped);
         }
         let problems = not_seen.into_iter().map(|(key, why)| {
-            let why = why.or_else(|| explain::outside(key, prefix));
+            let why = why.or_else(|| reason::outside(key, prefix));
             format!("{key:?}: {}", why.as_deref().unwrap_or("there is no such object"))
         });
         let what = format!("forget: {}", problems.collect::<Vec<_>>().join("; "));

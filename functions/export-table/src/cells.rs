@@ -123,6 +123,35 @@ impl Cells {
         Ok(())
     }
 
+    /// Writes a value as [`Cells::write`] does, and into `hashed` what an audit hashes of it: `-` of NULL, else eight
+    /// hexadecimal digits of its MD5, of a BOOLEAN its digit, of a TIME its whole seconds, of a float only that there
+    /// is one. Gives the first 32 bits of the MD5, where there are some. `load-redshift`'s module `sums` has the same
+    /// in SQL.
+    ///
+    /// # Errors
+    /// As [`Cells::write`].
+    pub fn write_for_audit(
+        &mut self,
+        out: &mut Vec<u8>,
+        hashed: &mut String,
+        value: Option<&[u8]>,
+        null: &[u8],
+    ) -> Result<Option<u32>, Refusal> {
+        let before = std::mem::replace(&mut self.sum, Sum::new(self.form, Verify::Hash));
+        let written = self.write(out, value, null);
+        let sum = std::mem::replace(&mut self.sum, before);
+        written?;
+        let hash = sum.hash.filter(|_| sum.values > 0).and_then(|hash| u32::try_from(hash).ok());
+        let _ = match (self.form, hash) {
+            _ if sum.values == 0 => hashed.write_char('-'),
+            (_, Some(hash)) => write!(hashed, "{hash:08x}"),
+            (Form::Boolean, _) => write!(hashed, "{}", sum.total),
+            (Form::Time, _) => write!(hashed, "{:06}", sum.total),
+            _ => hashed.write_char('+'),
+        };
+        Ok(hash)
+    }
+
     #[inline]
     fn moment(&mut self, out: &mut Vec<u8>, value: &[u8], null: &[u8], read: Option<Moment>) -> Result<(), Refusal> {
         match (read.ok_or("is no date")?, self.policies.zero_dates) {

@@ -73,7 +73,7 @@ impl<'a> Reading<'a> {
                         csv.push(b',');
                     }
                     if let Err(refusal) = cells.write(&mut csv, value, null) {
-                        return Err(self.refused(&query, export.rows, place, refusal));
+                        return Err(refused(plan, &query, export.rows, place, refusal));
                     }
                 }
                 csv.push(b'\n');
@@ -84,7 +84,7 @@ impl<'a> Reading<'a> {
                 parts.write(&csv).await?;
                 csv.clear();
                 if Instant::now() >= self.deadline {
-                    export.after = Some(self.place(&query, &row, export.rows)?);
+                    export.after = Some(place_of(plan, &query, &row, export.rows)?);
                     break;
                 }
             }
@@ -115,45 +115,46 @@ impl<'a> Reading<'a> {
             .filter(|columns| columns.len() == self.plan.columns.len())
             .ok_or_else(|| Error::new(Kind::InvariantBroken, "what was counted before is not of these columns"))
     }
+}
 
-    fn refused(&self, query: &Query, row: u64, place: usize, refusal: cells::Refusal) -> Error {
-        let name = |place: &usize| self.plan.columns[*place].name.clone();
-        let order: Vec<String> = query.order.iter().map(name).collect();
-        let table = self.plan.source.join(".");
-        Error::new(Kind::InvalidSource, cells::refused(&table, row, &name(&place), &order, refusal))
-    }
+/// The error of a value that cannot go over, with its place and without the value.
+pub(crate) fn refused(plan: &Plan, query: &Query, row: u64, place: usize, refusal: cells::Refusal) -> Error {
+    let name = |place: &usize| plan.columns[*place].name.clone();
+    let order: Vec<String> = query.order.iter().map(name).collect();
+    let table = plan.source.join(".");
+    Error::new(Kind::InvalidSource, cells::refused(&table, row, &name(&place), &order, refusal))
+}
 
-    /// A row's values of the columns that order the rows.
-    fn place(&self, query: &Query, row: &MySqlRow, rows: u64) -> Result<Vec<String>> {
-        let table = self.plan.source.join(".");
-        // Of rows that are equal in this order a call may have read one and not the others.
-        if query.order.is_empty() || !self.plan.is_order_unique {
-            let why = match query.order.is_empty() {
-                true => "without a key in the spec".to_owned(),
-                false => format!("without a unique index in MySQL of the key, {},", self.plan.key.join(", ")),
-            };
-            let what = format!(
-                "{table}: {rows} rows were read before the deadline and more are to come; {why} they cannot be gone on \
-                 with: give one, choose shorter windows, or give the function more memory"
-            );
-            return Err(Error::new(Kind::Misconfigured, what));
-        }
-        let value = |place: &usize| {
-            let value: Option<&[u8]> = row.try_get_unchecked(*place + 1).ok().flatten();
-            value.and_then(|value| String::from_utf8(value.to_vec()).ok())
+/// A row's values of the columns that order the rows.
+pub(crate) fn place_of(plan: &Plan, query: &Query, row: &MySqlRow, rows: u64) -> Result<Vec<String>> {
+    let table = plan.source.join(".");
+    // Of rows that are equal in this order a call may have read one and not the others.
+    if query.order.is_empty() || !plan.is_order_unique {
+        let why = match query.order.is_empty() {
+            true => "without a key in the spec".to_owned(),
+            false => format!("without a unique index in MySQL of the key, {},", plan.key.join(", ")),
         };
-        query
-            .order
-            .iter()
-            .map(value)
-            .collect::<Option<_>>()
-            .ok_or_else(|| Error::new(Kind::InvalidSource, format!("{table}: row {rows} has NULL in its key")))
+        let what = format!(
+            "{table}: {rows} rows were read before the deadline and more are to come; {why} they cannot be gone on \
+             with: give one, choose shorter windows, or give the function more memory"
+        );
+        return Err(Error::new(Kind::Misconfigured, what));
     }
+    let value = |place: &usize| {
+        let value: Option<&[u8]> = row.try_get_unchecked(*place + 1).ok().flatten();
+        value.and_then(|value| String::from_utf8(value.to_vec()).ok())
+    };
+    query
+        .order
+        .iter()
+        .map(value)
+        .collect::<Option<_>>()
+        .ok_or_else(|| Error::new(Kind::InvalidSource, format!("{table}: row {rows} has NULL in its key")))
 }
 
 /// Begins to read at one moment; when, by MySQL's own clock in UTC. Not later than that moment, so a load that is said
 /// to be newer has newer rows.
-async fn begin(connection: &mut MySqlConnection) -> Result<String> {
+pub(crate) async fn begin(connection: &mut MySqlConnection) -> Result<String> {
     let what = "begin a snapshot";
     for statement in PREPARE {
         connection.execute(sqlx::raw_sql(statement)).await.map_err(|error| classify(what, error))?;

@@ -1,5 +1,6 @@
-//! Inspect and export: the states' calls, with their documents in the bucket.
+//! Inspect, export and audit: the states' calls, with their documents in the bucket.
 
+use crate::audit;
 use crate::catalogue;
 use crate::connect::Server;
 use crate::export::Reading;
@@ -9,8 +10,8 @@ use serde::Serialize;
 use serde_json::json;
 use sluice::contract::keys;
 use sluice::contract::mysql_to_redshift::{
-    Export, ExportInput, ExportOutput, ExportTableInput, ExportTableState, InspectInput, InspectOutput, Plan,
-    PrepareSourceOutput,
+    AuditSourceInput, AuditSourceOutput, Export, ExportInput, ExportOutput, ExportTableInput, ExportTableState,
+    InspectInput, InspectOutput, Plan, PrepareSourceOutput, SourceAudit,
 };
 use sluice::edge::Invocation;
 use sluice::env::Env;
@@ -63,14 +64,17 @@ pub enum Output {
     Inspect(InspectOutput),
     /// To `ExportTable`.
     Export(ExportOutput),
+    /// To `AuditSource`.
+    Audit(AuditSourceOutput),
     /// To `prepare`.
     Prepare(PrepareSourceOutput),
 }
 
-/// Answers the states `InspectSource` and `ExportTable`, and `prepare`.
+/// Answers the states `InspectSource`, `ExportTable` and `AuditSource`, and `prepare`.
 ///
 /// # Errors
-/// As [`catalogue::inspect`], [`Reading::run`] and [`prepare`]; `TransientFailure` if it takes too long.
+/// As [`catalogue::inspect`], [`Reading::run`], [`audit::read`] and [`prepare`]; `TransientFailure` if it takes too
+/// long.
 pub async fn handle(context: Arc<Context>, invocation: Invocation, input: ExportTableInput) -> Result<Output> {
     let work = async {
         match &input {
@@ -79,6 +83,9 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: Export
             }
             ExportTableInput::State(ExportTableState::Export(input)) => {
                 context.export(&invocation, input).await.map(Output::Export)
+            }
+            ExportTableInput::State(ExportTableState::Audit(input)) => {
+                context.audit(&invocation, input).await.map(Output::Audit)
             }
             ExportTableInput::Prepare(input) => {
                 prepare(&context.server, &context.config, input).await.map(Output::Prepare)
@@ -138,6 +145,22 @@ impl Context {
             "window exported"
         );
         Ok(ExportOutput { export: reference, is_done, rows: export.rows, bytes })
+    }
+
+    async fn audit(&self, invocation: &Invocation, input: &AuditSourceInput) -> Result<AuditSourceOutput> {
+        let plan: Plan = self.store.read_json(&input.plan).await?;
+        let before: Option<SourceAudit> = match &input.source {
+            Some(reference) => Some(self.store.read_json(reference).await?),
+            None => None,
+        };
+        let deadline = Instant::now() + invocation.time_left(DEADLINE_MARGIN);
+        let mut connection = self.server.connect(&self.config).await?;
+        let read = audit::read(&mut connection, &plan, before, deadline).await?;
+        let is_done = read.after.is_none();
+        let key = keys::source_audit(&input.execution, &invocation.attempt);
+        let source = self.store.write_json(&key, &read).await?;
+        info!(rows.read = read.rows_read, parts = read.parts.len(), is_done, "source read for an audit");
+        Ok(AuditSourceOutput { source, is_done })
     }
 
     /// What COPY is given: each part by its name and size, since a prefix would take in whatever else begins with it.

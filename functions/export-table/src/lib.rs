@@ -2,7 +2,7 @@
 //! in the VPC, next to MySQL, and reaches nothing but that and S3.
 //!
 //! # Layout
-//! - [`handler`]: the two actions, with their documents in the bucket.
+//! - [`handler`]: the actions, with their documents in the bucket.
 //! - [`connect`]: where MySQL is and how to log in.
 //! - [`sql_error`]: from a database error to a kind. Pure.
 //! - [`catalogue`]: the columns that MySQL has.
@@ -13,7 +13,9 @@
 //! - [`dates`]: dates and times of MySQL. Pure.
 //! - [`sums`]: what values add up to. Pure.
 //! - [`parts`]: packs CSV into objects of S3.
+//! - [`audit`]: rows and their hashes, by parts of the key, for an audit.
 
+pub mod audit;
 pub mod catalogue;
 pub mod cells;
 pub mod connect;

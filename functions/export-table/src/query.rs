@@ -156,6 +156,7 @@ mod tests {
             max_shrink_percent: 50,
             policies: Policies::default(),
             deleted: None,
+            settled_after_minutes: 0,
             verify: Verify::Sums,
             windows: Vec::new(),
         }

@@ -81,6 +81,10 @@ impl Load<'_> {
         let later =
             format!("{LOADS} where {ours} and exported_at > {}{}", literal(&self.export.exported_at), self.overlaps());
         all.other(Guard::Stale.query(&later, "count(*) > 0"));
+        if let Some(unsettled) = self.unsettled() {
+            let read_later = format!("{LOADS} where {ours} and exported_at > {}", literal(&self.export.exported_at));
+            all.other(Guard::Returns.query(&format!("{read_later} and {unsettled}"), "count(*) > 0"));
+        }
         if let Some(past) = &self.window.past {
             let [from, to] = past.bounds.each_ref().map(|bound| literal(bound));
             let is_in = format!(
@@ -114,6 +118,14 @@ impl Load<'_> {
         let Some([from, to]) = &self.window.bounds else { return String::new() };
         let (from, to) = (literal(from), literal(to));
         format!(" and (window_from is null or (window_from < {to} and window_to > {from}))")
+    }
+
+    /// That a recorded window was not over when this one was read, where that matters: a row may have gone there since,
+    /// and have been deleted by that load, which leaves no version behind that could tell how old this reading is.
+    fn unsettled(&self) -> Option<String> {
+        let matters = self.plan.mode == Mode::Upsert && self.plan.deleted.is_some() && self.window.bounds.is_some();
+        let (read_at, minutes) = (literal(&self.export.exported_at), self.plan.settled_after_minutes);
+        matters.then(|| format!("window_to > cast({read_at} as timestamp) - interval '{minutes} minutes'"))
     }
 
     fn columns(&self) -> String {
@@ -381,6 +393,7 @@ mod tests {
             max_shrink_percent: 50,
             policies: Policies::default(),
             deleted: None,
+            settled_after_minutes: 0,
             verify: Verify::Sums,
             windows: vec![window.clone()],
         };

@@ -11,6 +11,9 @@ pub enum Guard {
     AlreadyLoaded,
     /// A load is recorded whose rows were read later than these.
     Stale,
+    /// A window is loaded that was not over when this one was read, and was read later: rows that went there and were
+    /// deleted could come back.
+    Returns,
     /// The window before this one is not loaded, and this one depends on it.
     Past,
     /// The table would lose more rows than the spec allows.
@@ -29,9 +32,10 @@ pub enum Guard {
 
 impl Guard {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::AlreadyLoaded,
         Self::Stale,
+        Self::Returns,
         Self::Past,
         Self::Shrinks,
         Self::RowsLoaded,
@@ -46,6 +50,7 @@ impl Guard {
         match self {
             Self::AlreadyLoaded => "already_loaded",
             Self::Stale => "stale",
+            Self::Returns => "returns",
             Self::Past => "past",
             Self::Shrinks => "shrinks",
             Self::RowsLoaded => "rows_loaded",

@@ -1,17 +1,19 @@
-//! Load, status, conclude: the states' calls, with their documents in the bucket.
+//! Load, status, conclude, audit: the states' calls, with their documents in the bucket.
 
+use crate::audit::{self, TargetAudit};
 use crate::batch::{Load, Statement};
+use crate::differences::compare;
 use crate::outcome::{self, Failure};
 use crate::pauses::pause_seconds;
 use crate::submission::{self, Submitted};
-use redshift::failure::told;
+use redshift::failure::{classify, told};
 use redshift::text::literal;
 use redshift::warehouse::{Batch, Place, State, Warehouse};
 use serde::Serialize;
 use sluice::contract::keys;
 use sluice::contract::mysql_to_redshift::{
-    ConcludeLoadInput, ConcludeLoadOutput, Export, LoadCounts, LoadInput, LoadOutput, LoadRedshiftInput, LoadRun, Plan,
-    WindowRecord,
+    Audit, AuditTargetInput, AuditTargetOutput, ConcludeLoadInput, ConcludeLoadOutput, Export, LoadCounts, LoadInput,
+    LoadOutput, LoadRedshiftInput, LoadRun, MAX_TOLD, Plan, SourceAudit, WindowRecord,
 };
 use sluice::edge::Invocation;
 use sluice::env::Env;
@@ -70,13 +72,15 @@ pub enum Output {
     Load(LoadOutput),
     /// To `ConcludeLoad`.
     Conclude(ConcludeLoadOutput),
+    /// To `AuditTarget`.
+    Audit(Box<AuditTargetOutput>),
 }
 
 /// How long before Lambda's deadline a call is given up, so that its error reaches the state machine. The batch that it
 /// has submitted the next one finds.
 const DEADLINE_MARGIN: Duration = Duration::from_secs(5);
 
-/// Answers the states `LoadRedshift`, `CheckLoad` and `ConcludeLoad`.
+/// Answers the states `LoadRedshift`, `CheckLoad`, `ConcludeLoad` and `AuditTarget`.
 ///
 /// # Errors
 /// As [`outcome::failure`] and [`submission::submit`]; `TransientFailure` if it takes too long.
@@ -87,6 +91,7 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: LoadRe
                 context.load(input).await.map(Output::Load)
             }
             LoadRedshiftInput::Conclude(input) => context.conclude(input).await.map(Output::Conclude),
+            LoadRedshiftInput::Audit(input) => context.audit(input).await.map(|output| Output::Audit(Box::new(output))),
         }
     };
     invocation.within(DEADLINE_MARGIN, "Redshift", work).await
@@ -228,5 +233,49 @@ impl Context {
             "load concluded"
         );
         Ok(output)
+    }
+
+    /// Asks Redshift for what an audit compares, or finds it asked: the token of the batch is the execution's.
+    async fn audit(&self, input: &AuditTargetInput) -> Result<AuditTargetOutput> {
+        let execution = &input.execution;
+        let plan: Plan = self.store.read_json(&input.plan).await?;
+        let source: SourceAudit = self.store.read_json(&input.source).await?;
+        let statements = audit::statements(execution, &plan, &source);
+        let texts: Vec<String> = statements.iter().map(|(_, text)| text.clone()).collect();
+        let (name, run) = (format!("{}-audit", execution.job), format!("{}/audit", execution.id));
+        let batch = submission::submit(&self.warehouse, &name, &run, &texts).await?.batch;
+        match &batch.state {
+            State::Finished(_) => {}
+            State::Running => return Ok(AuditTargetOutput { is_done: false, audit: None }),
+            State::Aborted => {
+                return Err(Error::new(Kind::TransientFailure, format!("the batch {} was ended", batch.id)));
+            }
+            State::Failed(error) => return Err(classify(&format!("audit {}", plan.target.join(".")), error)),
+        }
+        let mut target = TargetAudit::default();
+        for (number, (question, _)) in (1..).zip(&statements) {
+            target.take(*question, &self.warehouse.rows(&format!("{}:{number}", batch.id)).await?)?;
+        }
+        let mut audit = compare(&plan, &source, target);
+        self.store.write_json(&keys::audit_record(execution), &audit).await?;
+        info!(
+            is_equal = audit.is_equal,
+            rows.source = audit.rows_source,
+            rows.target = audit.rows_target,
+            parts.different = audit.parts_different,
+            keys.twice = audit.keys_twice,
+            "both tables compared"
+        );
+        shorten(&mut audit);
+        Ok(AuditTargetOutput { is_done: true, audit: Some(audit) })
+    }
+}
+
+/// Leaves as many differences as the output of an execution holds, and says how many more there are.
+fn shorten(audit: &mut Audit) {
+    let more = audit.differences.len().saturating_sub(MAX_TOLD);
+    if more > 0 {
+        audit.differences.truncate(MAX_TOLD);
+        audit.notes.insert(0, format!("{more} more differences are in audit.json among the records of the run"));
     }
 }

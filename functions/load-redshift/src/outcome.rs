@@ -54,6 +54,14 @@ pub fn failure(load: &Load<'_>, attempt: u32, error: &str) -> Failure {
             Kind::StaleRun,
             format!("{count} loads are recorded whose rows were read after {}", load.export.exported_at),
         ),
+        Some(Guard::Returns) => said(
+            Kind::StaleRun,
+            format!(
+                "{count} loads are recorded whose rows were read later and of windows that were not over when this one was \
+                 read, at {}; a row that went there and was deleted could come back: load this window again",
+                load.export.exported_at
+            ),
+        ),
         Some(Guard::Past) => {
             let before = load.window.past.as_ref().map(|past| past.bounds.join(" to ")).unwrap_or_default();
             said(

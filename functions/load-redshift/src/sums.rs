@@ -26,18 +26,33 @@ pub fn expression(column: &str, form: Form) -> Option<String> {
     })
 }
 
-/// The sum of 32 bits of the MD5 of each value; `None` where a value has not one text alone. The reader hashes the same
+/// The text of each value that is hashed; `None` where a value has not one text alone. The reader hashes the same
 /// texts.
-pub fn hashes(column: &str, form: Form) -> Option<String> {
-    let text = match form {
+pub fn hashed(column: &str, form: Form) -> Option<String> {
+    Some(match form {
         Form::Integer { .. } | Form::Decimal { .. } | Form::Seconds => format!("cast({column} as varchar(64))"),
         Form::Date => format!("to_char({column}, 'YYYYMMDD')"),
         Form::Timestamp => format!("to_char({column}, 'YYYYMMDDHH24MISSUS')"),
         Form::Text { .. } => column.to_owned(),
         Form::Binary { .. } => format!("lower(to_hex({column}))"),
         Form::Float | Form::Super | Form::Time | Form::Boolean => return None,
+    })
+}
+
+/// The sum of 32 bits of the MD5 of each value; `None` where a value has not one text alone.
+pub fn hashes(column: &str, form: Form) -> Option<String> {
+    Some(format!("sum(cast(strtol(left(md5({}), 8), 16) as decimal(38,0)))", hashed(column, form)?))
+}
+
+/// What an audit hashes of a value, as `export-table` does in `Cells::write_for_audit`.
+pub fn audited(column: &str, form: Form) -> String {
+    let text = match (hashed(column, form), form) {
+        (Some(text), _) => format!("left(md5({text}), 8)"),
+        (None, Form::Boolean) => format!("case when {column} then '1' when not {column} then '0' end"),
+        (None, Form::Time) => format!("replace(left(cast({column} as varchar(20)), 8), ':', '')"),
+        (None, _) => format!("case when {column} is not null then '+' end"),
     };
-    Some(format!("sum(cast(strtol(left(md5({text}), 8), 16) as decimal(38,0)))"))
+    format!("coalesce({text}, '-')")
 }
 
 /// A condition that holds if a column has not the values that were read; `None` of one that cannot be compared: of

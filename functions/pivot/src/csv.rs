@@ -23,12 +23,12 @@ use crate::value::date::Date;
 use crate::value::decimal::{Decimal, Units};
 use crate::value::field::FieldPrefix;
 use block::FastRow;
+use header::NameSet;
 use line_ends::LineEnds;
-use record::{Fault, MAX_FIELDS, RawFields, Record};
+use record::{Fault, MAX_FIELDS, RawFields, Record, UNCLOSED_QUOTE};
 use scanner::{RowSink, Scanner, TooLarge};
 use sluice::contract::SourceFile;
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 /// Reads one CSV file.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(crate) struct CsvReader {
     /// `None` before the header.
     positions: Option<Positions>,
     /// The names of the header.
-    names: HashSet<Vec<u8>>,
+    names: NameSet,
 }
 
 impl CsvReader {
@@ -50,7 +50,7 @@ impl CsvReader {
             scanner: Scanner::default(),
             given,
             positions: None,
-            names: HashSet::new(),
+            names: NameSet::default(),
         }
     }
 
@@ -95,7 +95,7 @@ struct Table<'t, 'a> {
     /// It could not, and all of the rows' fields are in the file.
     is_plain: bool,
     positions: &'t mut Option<Positions>,
-    names: &'t mut HashSet<Vec<u8>>,
+    names: &'t mut NameSet,
 }
 
 impl RowSink<FileError> for Table<'_, '_> {
@@ -118,6 +118,9 @@ impl RowSink<FileError> for Table<'_, '_> {
         let unmarked = header::without_mark(&record, &mut fields);
         let header = unmarked.as_ref().unwrap_or(&record);
         let Some(positions) = *self.positions else { return self.bind(header) };
+        if record.fault == Some(Fault::UnclosedQuote) {
+            return Err(FileError::new(RowNumber::Line(record.line), UNCLOSED_QUOTE));
+        }
         let row = WholeRow { row: &record, width: positions.width, given: self.given };
         if self.takes_header && self.is_header(header) {
             return self.bind(header);
@@ -144,7 +147,7 @@ impl<'t, 'a> Table<'t, 'a> {
         batch: &'t mut Batch<'a>,
         given: &'t Given,
         positions: &'t mut Option<Positions>,
-        names: &'t mut HashSet<Vec<u8>>,
+        names: &'t mut NameSet,
     ) -> Self {
         let mut table = Self { file, batch, given, takes_header: false, is_plain: false, positions, names };
         table.know_header();
@@ -225,10 +228,8 @@ impl<'g> WholeRow<'g, Record<'_>> {
 
 /// Slow path: adds any valid row, and says what is wrong with any other.
 fn add_record(batch: &mut Batch<'_>, positions: Positions, row: &WholeRow<'_, Record<'_>>) -> Result<(), RowError> {
-    match row.row.fault {
-        None => {}
-        Some(Fault::UnclosedQuote) => return Err(RowError::row("a quote that is never closed")),
-        Some(Fault::TextAfterQuote) => return Err(RowError::row("text after a closing quote")),
+    if row.row.fault.is_some() {
+        return Err(RowError::row("text after a closing quote"));
     }
     if row.row.len() != positions.width {
         return Err(RowError::row(format!("{} fields, the header has {}", row.row.len(), positions.width)));

@@ -6,7 +6,7 @@
 //! - [`reader`], with `csv` and `json`: a file to its rows; [`crate::parquet`] has its own way.
 //! - `given`: what is known of a file without its rows.
 //! - `column`, `condition`, `value`: what stands in a file to the value of a column, and whether a row counts.
-//! - [`batch`], with [`table`]: the rows of a file to what they come to, key by key.
+//! - [`batch`], with [`table`]: the rows of a file to what they come to, key by key; `keys` and `winners` are its memory.
 //! - [`probe`]: one value alone, for those who look for a spec.
 //!
 //! # As a row
@@ -30,3 +30,5 @@ pub(crate) mod value;
 mod condition;
 mod csv;
 mod json;
+mod keys;
+mod winners;

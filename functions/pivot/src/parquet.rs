@@ -48,8 +48,7 @@ pub use footer::Group;
 
 use crate::batch::{Batch, FileError, MAX_ROW_BYTES};
 use crate::format;
-use crate::general::batch::GeneralBatch;
-use crate::general::batch::Row;
+use crate::general::batch::{Fields, GeneralBatch, Row};
 use crate::general::column::Raw;
 use crate::general::given as general_given;
 use crate::general::plan::Field;
@@ -382,7 +381,7 @@ struct ParquetRow<'r, 'p, 'd> {
     given: &'r general_given::Given,
 }
 
-impl Row for ParquetRow<'_, '_, '_> {
+impl Fields for ParquetRow<'_, '_, '_> {
     fn raw(&self, slot: usize, _: &Field, number: u64) -> Raw<'_> {
         if let Some(given) = self.given.raw(slot, number) {
             return given;
@@ -396,12 +395,14 @@ impl Row for ParquetRow<'_, '_, '_> {
             None => Raw::Text(Cow::Borrowed(text)),
         }
     }
+}
 
+impl Row for ParquetRow<'_, '_, '_> {
     fn place(&self) -> RowNumber {
         self.number
     }
 
-    fn text(&self) -> Cow<'_, [u8]> {
+    fn whole(&self) -> Cow<'_, [u8]> {
         let mut raw = Vec::new();
         for (place, column) in self.reader.columns.iter().flatten().enumerate() {
             if place > 0 {

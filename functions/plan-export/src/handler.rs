@@ -30,6 +30,9 @@ const DEADLINE_MARGIN: Duration = Duration::from_secs(40);
 /// How long before the deadline the call is given up, whatever it waits for.
 const GIVEN_UP: Duration = Duration::from_secs(10);
 
+/// How many stretches of time an audit compares at most: the Data API takes 100,000 bytes a statement.
+const MAX_SPANS: usize = 250;
+
 /// What one function instance keeps.
 pub struct Context {
     store: Store,
@@ -113,6 +116,13 @@ pub async fn plan(context: &Context, invocation: &Invocation, input: &PlanExport
     }
     let (mapping, is_prepared) = ready(&catalogue, execution, &spec, &table, trigger.purpose).await?;
     let chosen = match (mode, &spec.windows) {
+        _ if trigger.purpose == LoadPurpose::Audit => {
+            let loaded = match is_prepared {
+                true => catalogue.loaded(&execution.job, &spec.target_name()).await?,
+                false => Loaded::default(),
+            };
+            Chosen { windows: audited(&spec, &table, &loaded)?, left: 0 }
+        }
         (Mode::Replace, _) | (_, None) => Chosen { windows: vec![PlannedWindow::default()], left: 0 },
         (_, Some(windows)) => {
             let loaded = match asks_what_is_loaded(windows, &trigger.range) && is_prepared {
@@ -135,7 +145,11 @@ pub async fn plan(context: &Context, invocation: &Invocation, input: &PlanExport
             chosen
         }
     };
-    let plan = planned(execution, &spec, (mode, &table), &mapping, chosen.windows);
+    let mut plan = planned(execution, &spec, (mode, &table), &mapping, chosen.windows);
+    if trigger.purpose == LoadPurpose::Audit {
+        // It reads the table by the key alone.
+        plan.is_order_unique = table.is_unique(&plan.key);
+    }
     let mut output = output(&spec, &table, mapping, &plan, chosen.left, trigger.purpose);
     for warning in &output.warnings {
         warn!("{warning}");
@@ -153,6 +167,26 @@ pub async fn plan(context: &Context, invocation: &Invocation, input: &PlanExport
         "export planned"
     );
     Ok(output)
+}
+
+/// What an audit compares: all that is loaded, as few windows as that takes; none if nothing is.
+fn audited(spec: &Spec, table: &SourceTable, loaded: &Loaded) -> Result<Vec<PlannedWindow>> {
+    let Some(windows) = &spec.windows else {
+        return Ok(loaded.whole_at.map(|_| PlannedWindow::default()).into_iter().collect());
+    };
+    let spans = Grid::new(windows, cursor(table, &windows.cursor))?.spans(loaded);
+    match spans.len() {
+        0..=MAX_SPANS => Ok(spans),
+        count => {
+            let what = format!(
+                "{}: the windows that are loaded have {} gaps, and an audit takes {MAX_SPANS}: load what is missing by \
+                 {{\"from\", \"to\", \"only_missing\"}} first",
+                spec.target_name(),
+                count - 1
+            );
+            Err(Error::new(Kind::Misconfigured, what))
+        }
+    }
 }
 
 /// Whether the choice of windows depends on what is loaded.
@@ -222,7 +256,7 @@ async fn ready(
         (target, missing) = (columns, Some(statement));
     }
     let mapping = mapping::matched(spec, table, &target).map_err(problems)?;
-    if purpose == LoadPurpose::DryRun {
+    if purpose != LoadPurpose::Load {
         return Ok((mapping, is_prepared && missing.is_none()));
     }
     if !is_prepared {
@@ -297,6 +331,11 @@ fn planned(
         max_shrink_percent: spec.target.max_shrink_percent,
         policies: Policies { zero_dates: spec.source.zero_dates, too_long: spec.source.too_long, nul: spec.source.nul },
         deleted: spec.target.deleted.clone(),
+        settled_after_minutes: spec.windows.as_ref().map_or(0, |windows| {
+            // Clocks that do not show UTC are behind it by half a day at most.
+            let behind = if self::cursor(table, &windows.cursor) == Cursor::Timestamp { 0 } else { 12 * 60 };
+            windows.lag_minutes + behind
+        }),
         verify: spec.target.verify,
         windows,
     }
@@ -338,9 +377,11 @@ fn output(
         windows_left: left,
         from: bound(plan.windows.first()).map(|window| window.start),
         to: bound(plan.windows.last()).map(|window| window.end),
-        windows: match dry_run {
-            true => Vec::new(),
-            false => (0..).take(plan.windows.len()).map(|index| WindowIndex { index }).collect(),
+        windows: match purpose {
+            LoadPurpose::DryRun | LoadPurpose::Explain => Vec::new(),
+            // All of them at once.
+            LoadPurpose::Audit => plan.windows.first().map(|_| WindowIndex { index: 0 }).into_iter().collect(),
+            LoadPurpose::Load => (0..).take(plan.windows.len()).map(|index| WindowIndex { index }).collect(),
         },
         plan: None,
         column_count: u64::try_from(plan.columns.len()).unwrap_or(u64::MAX),

@@ -190,6 +190,32 @@ impl Grid {
         window.bounds.as_ref().is_some_and(|bounds| self.holds(loaded, bounds, self.boundary(number + 1)))
     }
 
+    /// Everything that is recorded as loaded, in the order of time: windows that touch or overlap are one. A load of
+    /// the whole table counts for those windows that were complete when it was read.
+    pub fn spans(&self, loaded: &Loaded) -> Vec<PlannedWindow> {
+        let whole = loaded.whole_at.and_then(|at| {
+            let complete = at.checked_sub(self.lag).ok()?;
+            Some([self.bound(self.boundary(0)?), self.bound(self.boundary(self.last_until(complete))?)])
+        });
+        // What is recorded are times, also of days.
+        let of_cursor = |bound: &String| match self.cursor {
+            Cursor::Date => bound.chars().take(10).collect(),
+            Cursor::Timestamp | Cursor::Datetime => bound.clone(),
+        };
+        let mut all: Vec<[String; 2]> =
+            loaded.windows.iter().map(|bounds| bounds.each_ref().map(of_cursor)).chain(whole).collect();
+        all.retain(|[from, to]| from < to);
+        all.sort();
+        let mut spans: Vec<[String; 2]> = Vec::new();
+        for [from, to] in all {
+            match spans.last_mut() {
+                Some(last) if from <= last[1] => last[1] = to.max(std::mem::take(&mut last[1])),
+                _ => spans.push([from, to]),
+            }
+        }
+        spans.into_iter().map(|bounds| PlannedWindow { bounds: Some(bounds), ..PlannedWindow::default() }).collect()
+    }
+
     /// The windows that an execution loads. `now` is when it was to start.
     ///
     /// # Errors
@@ -288,6 +314,28 @@ mod tests {
 
     fn pair(from: &str, to: &str) -> [String; 2] {
         [from.to_owned(), to.to_owned()]
+    }
+
+    #[test]
+    fn what_is_loaded_is_as_few_spans_as_it_takes() {
+        let loaded = |windows: &[[&str; 2]], whole_at: Option<&str>| Loaded {
+            windows: windows.iter().map(|bounds| bounds.map(|bound| format!("{bound} 00:00:00"))).collect(),
+            whole_at: whole_at.map(|at| at.parse().unwrap()),
+        };
+        let windows = spec(json!({"start": "2018-07-01"}));
+        let grid = |cursor| Grid::new(&windows, cursor).unwrap();
+        let spans = |cursor, loaded: &Loaded| -> Vec<String> {
+            let spans = grid(cursor).spans(loaded);
+            spans.into_iter().map(|span| span.bounds.unwrap().map(|bound| bound[8..10].to_owned()).join("-")).collect()
+        };
+        let days =
+            loaded(&[["2018-07-05", "2018-07-06"], ["2018-07-02", "2018-07-03"], ["2018-07-03", "2018-07-04"]], None);
+        assert_eq!(spans(Cursor::Timestamp, &days), ["02-04", "05-06"]);
+        assert_eq!(grid(Cursor::Date).spans(&days)[0].bounds.as_ref().unwrap()[0], "2018-07-02");
+        let with_whole = Loaded { whole_at: Some("2018-07-04T12:00:00Z".parse().unwrap()), ..days };
+        assert_eq!(spans(Cursor::Timestamp, &with_whole), ["01-04", "05-06"]);
+        assert!(spans(Cursor::Timestamp, &loaded(&[], Some("2018-06-01T00:00:00Z"))).is_empty(), "before all windows");
+        assert!(spans(Cursor::Timestamp, &Loaded::default()).is_empty());
     }
 
     #[test]

@@ -23,17 +23,20 @@ pub(crate) struct Context {
     store: Store,
     glue: aws_sdk_glue::Client,
     executions: aws_sdk_sfn::Client,
+    /// Where a workgroup puts the results of queries if it decides that itself.
+    results_prefix: Option<String>,
 }
 
 impl Context {
-    /// Reads `BUCKET` and makes the clients.
+    /// Reads `BUCKET` and the rest, and makes the clients.
     pub(crate) async fn from_env() -> Result<Self> {
         let mut env = Env::new(&|name| std::env::var(name).ok());
         let bucket = env.required("BUCKET");
+        let results_prefix = env.optional("RESULTS_PREFIX");
         let bucket = env.finish(bucket)?;
         let config = aws::config().await;
         let (glue, executions) = (aws_sdk_glue::Client::new(&config), aws_sdk_sfn::Client::new(&config));
-        Ok(Self { store: Store::new(aws::s3(&config), bucket), glue, executions })
+        Ok(Self { store: Store::new(aws::s3(&config), bucket), glue, executions, results_prefix })
     }
 }
 
@@ -70,6 +73,9 @@ pub(crate) async fn handle(context: Arc<Context>, invocation: Invocation, input:
 async fn check(context: &Context, input: &CheckInput) -> Result<CheckOutput> {
     let execution = &input.execution;
     let spec = input.parts.spec(&execution.job)?;
+    if let Some(what) = context.results_prefix.as_deref().and_then(|prefix| spec.refuse_results(prefix)) {
+        return Err(Error::new(Kind::Misconfigured, what));
+    }
     let invalid = |problem| Error::new(Kind::InvalidEvent, format!("input of the execution: {problem}"));
     let trigger = Trigger::read(&input.trigger).map_err(invalid)?;
     let values = spec.values(&trigger.variables).map_err(invalid)?;

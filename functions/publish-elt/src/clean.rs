@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::placed::placed;
 use crate::places;
 use crate::swap::versions;
+use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use sluice::contract::athena_elt::{CleanOutput, Spec, Target, is_staging};
 use sluice::contract::{Execution, keys};
@@ -115,6 +116,23 @@ async fn sweep(context: &Context, execution: &Execution, spec: &Spec, target: &T
         keys.extend(exported.filter(|key| places::exported_of(folder, key).is_some_and(is_left)));
     }
     delete(&context.store, keys).await
+}
+
+/// Deletes the results of the job's other runs, as far as they are from before this one had the lock.
+///
+/// A function may go on after its run was stopped, and copy a result over the file of a newer run: where that file has
+/// the bytes of the one before, its entity tag does not tell. What is gone it cannot copy. What is younger than the
+/// lock is left alone: this run may have lost it, and then a newer one works with these.
+///
+/// # Errors
+/// As [`delete`].
+pub(crate) async fn delete_earlier_results(store: &Store, execution: &Execution, locked: DateTime) -> Result<()> {
+    let (own, all) = (keys::query_results(execution), keys::results_of_runs(&execution.job));
+    let listed = lake::list(store, &all).await?.into_iter();
+    let others = listed.filter(|object| !object.key.starts_with(&own) && places::is_result(&all, &object.key));
+    // S3 says of either time only the second.
+    let earlier = others.filter(|object| object.modified.secs() <= locked.secs());
+    delete(store, earlier.map(|object| object.key).collect()).await.map(drop)
 }
 
 /// Deletes all objects below a prefix; returns how many.

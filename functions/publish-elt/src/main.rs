@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - `publish`: the order of everything, and what must hold before.
+//! - `changed`: which file of a source has changed meanwhile.
 //! - `counter`: what a result file holds, counted while it is read.
 //! - `parts`: the Parquet files of a table, where these are its export. `placed`: what stands at an export's place.
 //! - `copy`: a file to its place. `swap`: the table to its new version.
@@ -10,6 +11,7 @@
 //! - `context`: what one instance keeps.
 //! - `handler`: the edge; one function per state.
 
+mod changed;
 mod clean;
 mod context;
 mod copy;

@@ -5,6 +5,8 @@ use sluice::store::Store;
 use sluice::{Error, Kind, Result};
 use std::collections::HashMap;
 
+/// Whose it is: [`lake::owner`].
+const OWNER: &str = "sluice-job";
 /// Which query made the table that it is of.
 const VERSION: &str = "sluice-version";
 /// How many rows the table has.
@@ -15,6 +17,8 @@ const BYTES: &str = "sluice-bytes";
 /// What stands at a place.
 #[derive(Debug)]
 pub(crate) struct Placed {
+    /// Whose it is, if it says so.
+    owner: Option<String>,
     /// The query that made the table; `None` if none of ours has.
     pub(crate) version: Option<String>,
     pub(crate) rows: u64,
@@ -26,9 +30,24 @@ pub(crate) struct Placed {
     pub(crate) etag: String,
 }
 
+impl Placed {
+    /// Whether it is this owner's. Before files named their owner they named the version alone, which nobody else's do.
+    pub(crate) fn is_of(&self, owner: &str) -> bool {
+        match &self.owner {
+            Some(theirs) => theirs == owner,
+            None => self.version.is_some(),
+        }
+    }
+}
+
 /// The metadata by which it is known.
-pub(crate) fn metadata(version: &str, rows: u64, bytes: u64) -> HashMap<String, String> {
-    let pairs = [(VERSION, version.to_owned()), (ROWS, rows.to_string()), (BYTES, bytes.to_string())];
+pub(crate) fn metadata(owner: &str, version: &str, rows: u64, bytes: u64) -> HashMap<String, String> {
+    let pairs = [
+        (OWNER, owner.to_owned()),
+        (VERSION, version.to_owned()),
+        (ROWS, rows.to_string()),
+        (BYTES, bytes.to_string()),
+    ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
@@ -41,9 +60,10 @@ pub(crate) async fn placed(store: &Store, key: &str) -> Result<Option<Placed>> {
     let length = length(&head)?;
     let of = |name: &str| head.metadata().and_then(|all| all.get(name)).map(String::as_str);
     let number = |name: &str| of(name).and_then(|text| text.parse().ok()).unwrap_or_default();
-    let (version, rows, bytes) = (of(VERSION).map(ToOwned::to_owned), number(ROWS), number(BYTES));
+    let (owner, version) = (of(OWNER).map(ToOwned::to_owned), of(VERSION).map(ToOwned::to_owned));
+    let (rows, bytes) = (number(ROWS), number(BYTES));
     let etag = head.e_tag().unwrap_or_default().to_owned();
-    Ok(Some(Placed { version, rows, bytes, length, etag }))
+    Ok(Some(Placed { owner, version, rows, bytes, length, etag }))
 }
 
 /// What S3 says of an object; `None` if there is none.

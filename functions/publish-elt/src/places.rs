@@ -58,6 +58,14 @@ pub(crate) fn exported_of<'a>(folder: &str, key: &'a str) -> Option<&'a str> {
     is_query_id(query_id).then_some(query_id)
 }
 
+/// Whether an object below the folder of a job's results is the result of a query of some run, `<run>/<id of a
+/// query>.csv`, or what belongs to one: nothing that lies deeper.
+pub(crate) fn is_result(folder: &str, key: &str) -> bool {
+    let result = key.strip_prefix(folder).and_then(|below| below.split_once('/')).map(|(_, result)| result);
+    let parts = result.and_then(|result| result.split_at_checked(ID_LENGTH));
+    parts.is_some_and(|(id, rest)| is_query_id(id) && rest.starts_with('.') && !rest.contains('/'))
+}
+
 /// The key of `s3://bucket/key` in this bucket; `None` for another one.
 pub(crate) fn key<'a>(bucket: &str, location: &'a str) -> Option<&'a str> {
     location.strip_prefix("s3://")?.strip_prefix(bucket)?.strip_prefix('/')
@@ -131,6 +139,16 @@ mod tests {
             assert_eq!(exported_of("exports/t/", key), None, "{key}");
         }
         assert_eq!(exported("exports/t/", ""), None);
+    }
+
+    #[test]
+    fn results_of_runs_are_known_by_their_form() {
+        for rest in [".csv", ".csv.metadata"] {
+            assert!(is_result("in/job/", &format!("in/job/run/{ID}{rest}")), "{rest}");
+        }
+        for key in [format!("in/job/run/tables/{ID}/0"), format!("in/job/{ID}.csv"), format!("in/other/run/{ID}.csv")] {
+            assert!(!is_result("in/job/", &key), "{key}");
+        }
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! The file goes first, then the table. Whoever dies between leaves each of them whole, one of them newer; the retry or
 //! the next run ends it.
 
-use crate::clean::{delete, delete_below};
+use crate::changed::what_changed;
+use crate::clean::{delete, delete_below, delete_earlier_results};
 use crate::context::Context;
 use crate::copy::{Copy, conditions};
 use crate::counter::Counter;
@@ -13,10 +14,15 @@ use crate::places;
 use crate::swap::{Version, versions};
 use aws_sdk_glue::types::{StorageDescriptor, Table};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::primitives::DateTime;
 use sluice::contract::athena_elt::{Counts, OnEmpty, PublishInput, Published, QueryResult, Spec, Target};
+use sluice::contract::keys;
 use sluice::edge::Invocation;
 use sluice::store::{Condition, Pinned};
+use sluice::time::parse_time;
 use sluice::{Error, Kind, Result, lock};
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::time::Duration;
 use tracing::warn;
 
@@ -27,8 +33,8 @@ const CSV: &str = "text/csv; charset=utf-8";
 
 /// What is to be placed, counted.
 enum Counted<'a> {
-    /// A result file of Athena.
-    File { key: &'a str, etag: String, rows: u64, bytes: u64 },
+    /// A result file of Athena, in the run's own folder.
+    File { key: Cow<'a, str>, etag: String, rows: u64, bytes: u64 },
     /// The table's own files.
     Parts(Vec<Part>),
 }
@@ -47,19 +53,20 @@ impl Publication<'_> {
     ///
     /// # Errors
     /// `StaleRun` if the run has lost its lock, or a newer one has published; `TransientFailure` if files changed while
-    /// they were read; `InvalidSource` if there is no row; `Misconfigured` over a table of somebody else's;
+    /// they were read; `InvalidSource` if there is no row; `Misconfigured` over a table or file of somebody else's;
     /// `InvariantBroken` if table and file differ.
     pub(crate) async fn run(&self) -> Result<Published> {
         let Self { context, input, spec, target, .. } = self;
-        // Before the lock is looked at: whoever has it afterwards puts something else there.
+        let locked = self.has_lock().await?;
+        // Before the file is looked at: what a function of an earlier run copies there until then is seen.
+        delete_earlier_results(&context.store, &input.execution, locked).await?;
         let before = placed(&context.store, &target.export.key).await?;
-        self.has_lock().await?;
         let current = lake::table(&context.glue, &spec.database, &target.table).await?;
         if let Some(published) = self.published_before(current.as_ref(), before.as_ref()) {
             self.tidy(Vec::new()).await;
             return Ok(published);
         }
-        self.refuse(current.as_ref())?;
+        self.refuse(current.as_ref(), before.as_ref())?;
         self.sources_unchanged().await?;
         let built = self.built().await?;
         let counted = match target.export.folder() {
@@ -72,7 +79,7 @@ impl Publication<'_> {
             return Err(Error::new(Kind::InvalidSource, what));
         }
 
-        // Counting may have taken minutes.
+        // Counting may have taken minutes. Whoever has the lock afterwards puts something else over what was there.
         self.has_lock().await?;
         let over = before.as_ref().map_or(Condition::Absent, |before| Condition::Matches(&before.etag));
         let length = self.place(&counted, over).await?;
@@ -108,12 +115,11 @@ impl Publication<'_> {
         }
     }
 
-    async fn has_lock(&self) -> Result<()> {
-        if lock::is_of(&self.context.store, &self.input.execution).await? {
-            return Ok(());
-        }
+    /// Since when the run has the job's lock.
+    async fn has_lock(&self) -> Result<DateTime> {
         let what = "this run no longer has the job's lock: it was given up for dead or has ended; start a new one";
-        Err(Error::new(Kind::StaleRun, what))
+        let since = lock::held_since(&self.context.store, &self.input.execution).await?;
+        since.ok_or_else(|| Error::new(Kind::StaleRun, what))
     }
 
     /// What an earlier invocation of this state has published, whose answer was lost.
@@ -126,11 +132,19 @@ impl Publication<'_> {
     }
 
     /// Not over something of somebody else's, nor over something newer.
-    fn refuse(&self, current: Option<&Table>) -> Result<()> {
+    fn refuse(&self, current: Option<&Table>, there: Option<&Placed>) -> Result<()> {
         let Self { context, input, spec, target, .. } = self;
+        let owner = lake::owner(context.store.bucket(), &input.execution.job);
+        if there.is_some_and(|there| !there.is_of(&owner)) {
+            let what = format!(
+                "the file {} is there already, and not of this job; move or delete it, or choose another `to`",
+                target.export.key
+            );
+            return Err(Error::new(Kind::Misconfigured, what));
+        }
         let Some(current) = current else { return Ok(()) };
         let name = format!("{}.{}", spec.database, target.table);
-        if !lake::is_owned(current, &lake::owner(context.store.bucket(), &input.execution.job)) {
+        if !lake::is_owned(current, &owner) {
             let what = format!("the table {name} is not of this job; choose another name, or drop it");
             return Err(Error::new(Kind::Misconfigured, what));
         }
@@ -144,12 +158,16 @@ impl Publication<'_> {
     async fn sources_unchanged(&self) -> Result<()> {
         for (name, source) in &self.spec.sources {
             let listed = lake::list(&self.context.store, &source.prefix).await?;
-            let before = self.input.found.get(name).map(|found| found.fingerprint.as_str());
-            if before != Some(&lake::fingerprint(&listed)) {
-                let what =
-                    format!("files of {name} changed while they were read; the next run takes them as they are then");
-                return Err(Error::new(Kind::TransientFailure, what));
+            let before = self.input.found.get(name);
+            if before.is_some_and(|before| before.fingerprint == lake::fingerprint(&listed)) {
+                continue;
             }
+            let files = before.map_or(0, |before| before.files);
+            let changed = what_changed(files, parse_time(&self.input.locked_at)?, &listed, &source.prefix);
+            let what = format!(
+                "files of {name} changed while they were read: {changed}; the next run takes them as they are then"
+            );
+            return Err(Error::new(Kind::TransientFailure, what));
         }
         Ok(())
     }
@@ -165,7 +183,24 @@ impl Publication<'_> {
         let (key, head) = self.result_file().await?;
         let rows = self.count(built, key, &head).await?;
         let (etag, bytes) = (head.e_tag().unwrap_or_default().to_owned(), length(&head)?);
+        let (key, etag) = self.own(key, etag, bytes).await?;
         Ok(Counted::File { key, etag, rows, bytes })
+    }
+
+    /// The result file in the run's own folder, where a run that takes the lock over deletes it. A workgroup that
+    /// decides itself where results go puts it among those of others: then this is a copy of it.
+    async fn own<'a>(&self, key: &'a str, etag: String, bytes: u64) -> Result<(Cow<'a, str>, String)> {
+        let store = &self.context.store;
+        let own = keys::query_results(&self.input.execution);
+        if key.starts_with(&own) {
+            return Ok((key.into(), etag));
+        }
+        let to = format!("{own}{}", key.rsplit('/').next().unwrap_or(key));
+        let (content_type, metadata) = (CSV, HashMap::new());
+        Copy { from: key, etag: &etag, bytes, to: &to, content_type, over: None, metadata }.run(store).await?;
+        let gone = || Error::new(Kind::InvariantBroken, format!("{to} was copied, but it is not there"));
+        let head = head(store, &to).await?.ok_or_else(gone)?;
+        Ok((to.into(), head.e_tag().unwrap_or_default().to_owned()))
     }
 
     /// The table's own files, the same.
@@ -194,7 +229,8 @@ impl Publication<'_> {
         let Self { context, input, target, .. } = self;
         let (rows, bytes) = counted.totals();
         let (key, version) = (&target.export.key, &input.build.query_id);
-        let metadata = placed::metadata(version, rows, bytes);
+        let owner = lake::owner(context.store.bucket(), &input.execution.job);
+        let metadata = placed::metadata(&owner, version, rows, bytes);
         match counted {
             Counted::File { key: from, etag, .. } => {
                 let copy = Copy { from, etag, bytes, to: key, content_type: CSV, over: Some(over), metadata };

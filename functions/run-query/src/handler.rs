@@ -2,13 +2,13 @@
 
 use crate::attempt::Attempt;
 use crate::context::Context;
-use crate::stop;
+use crate::stop::EndedRun;
 use serde::Serialize;
 use sluice::contract::athena_elt::{RunInput, RunOutput, RunQueryInput, Step, StopOutput};
 use sluice::edge::Invocation;
 use sluice::{Error, Kind, Result};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 use tracing::info;
 
 /// The answer to a state, or to the rule on runs that ended badly.
@@ -31,7 +31,10 @@ pub(crate) async fn handle(context: Arc<Context>, invocation: Invocation, input:
         match &input {
             RunQueryInput::Run(input) => run(&context, input).await.map(Output::Run),
             RunQueryInput::Stop(input) => {
-                let stopped = stop::stop(&context.athena, &context.workgroup, &input.execution.id).await?;
+                let millis = input.started_at.and_then(|millis| u64::try_from(millis).ok());
+                let started = millis.map(|millis| UNIX_EPOCH + Duration::from_millis(millis));
+                let ended = EndedRun { workgroup: &context.workgroup, execution: &input.execution.id, started };
+                let stopped = ended.stop(&context.athena).await?;
                 info!(queries.stopped = stopped.len(), "queries of an ended run stopped");
                 Ok(Output::Stop(StopOutput { stopped }))
             }

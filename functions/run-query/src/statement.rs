@@ -77,24 +77,35 @@ fn typed(column: &str, kind: &str) -> String {
 /// any other, with the file and the column in the error, and without the text.
 ///
 /// The serde makes NULL of fields that are missing, also where a line break within quotation marks tears a record in
-/// two, and of an empty one it does not.
+/// two, and of an empty one it does not. Of bytes that are not UTF-8 it makes the character U+FFFD: a text that has it
+/// was written in another encoding, or was mangled before.
 fn is_whole(source: &Source) -> String {
     let last = source.columns.last().map_or_else(|| quoted(REST), |column| quoted(&column.name));
     let torn = complaint("a line is empty, torn, or has another number of fields than there are columns");
     let torn = format!("{last} IS NULL OR {} IS NOT NULL THEN CAST({torn} AS boolean)", quoted(REST));
-    let kinds = source.columns.iter().filter(|column| column.kind != "varchar").map(|column| {
-        let what = complaint(&format!("in the column {} stands what is no {}", column.name, column.kind));
-        format!("{} THEN CAST({what} AS boolean)", is_none_of(&quoted(&column.name), &column.kind))
+    let columns = source.columns.iter().map(|column| {
+        let name = quoted(&column.name);
+        let (is_wrong, is) = match column.kind.as_str() {
+            "varchar" => (format!("strpos({name}, chr(65533)) > 0"), "not UTF-8, or holds U+FFFD".to_owned()),
+            kind => (is_none_of(&name, kind), format!("no {kind}")),
+        };
+        let what = complaint(&format!("in the column {} stands what is {is}", column.name));
+        format!("{is_wrong} THEN CAST({what} AS boolean)")
     });
-    let cases: String = [torn].into_iter().chain(kinds).map(|case| format!("\n      WHEN {case}")).collect();
+    let cases: String = [torn].into_iter().chain(columns).map(|case| format!("\n      WHEN {case}")).collect();
     format!("CASE{cases}\n      ELSE true END")
 }
 
-/// That a text is none of a type. A cast alone would round decimals and times that have more places than the type, and
-/// take a time for a date. Without question marks: those of a statement are its parameters.
+/// That a text is none of a type. A cast alone would round decimals and times that have more places than the type, take
+/// a time for a date, and for a double whatever Java takes for one: `NaN`, `4.5f`, `0x1p3`, blanks around it, and
+/// infinity for a number that is too large. Without question marks: those of a statement are its parameters.
 fn is_none_of(column: &str, kind: &str) -> String {
-    let is_none = format!("TRY_CAST({column} AS {kind}) IS NULL");
+    let mut is_none = format!("TRY_CAST({column} AS {kind}) IS NULL");
+    if kind == "double" {
+        is_none = format!("{is_none} OR abs(TRY_CAST({column} AS double)) > {LARGEST_DOUBLE}");
+    }
     let form = match kind {
+        "double" => Some(DOUBLE.to_owned()),
         "date" => Some(DATE.to_owned()),
         "timestamp" => {
             Some(format!("{DATE}( [0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]{{1,3}}0*){{0,1}}){{0,1}}){{0,1}}"))
@@ -106,6 +117,12 @@ fn is_none_of(column: &str, kind: &str) -> String {
         Some(form) => format!("{column} <> '' AND ({is_none} OR NOT regexp_like({column}, '^{form}$'))"),
     }
 }
+
+/// The form of a number, with or without an exponent.
+const DOUBLE: &str = "[+-]{0,1}([0-9]+[.]{0,1}[0-9]*|[.][0-9]+)([eE][+-]{0,1}[0-9]+){0,1}";
+
+/// Beyond it is infinity.
+const LARGEST_DOUBLE: &str = "1.7976931348623157E308";
 
 /// The form of a day.
 const DATE: &str = "[0-9]{4}-[0-9]{2}-[0-9]{2}";
@@ -200,6 +217,7 @@ WITH "movies" AS (
     CASE
       WHEN "title" IS NULL OR "sluice_rest" IS NOT NULL THEN CAST('sluice: a line is empty, torn, or has another number of fields than there are columns: ' || "$path" AS boolean)
       WHEN "id" <> '' AND TRY_CAST("id" AS bigint) IS NULL THEN CAST('sluice: in the column id stands what is no bigint: ' || "$path" AS boolean)
+      WHEN strpos("title", chr(65533)) > 0 THEN CAST('sluice: in the column title stands what is not UTF-8, or holds U+FFFD: ' || "$path" AS boolean)
       ELSE true END AS "sluice_line"
     FROM "lake"."movies"
   )
@@ -223,7 +241,10 @@ SELECT title FROM movies WHERE title = ?
                 format!(r#""c" <> '' AND (TRY_CAST("c" AS {kind}) IS NULL OR NOT regexp_like("c", '^{form}$'))"#);
             assert_eq!(is_none_of("\"c\"", kind), expected);
         }
-        assert_eq!(is_none_of("c", "double"), "c <> '' AND TRY_CAST(c AS double) IS NULL");
+        let double = "c <> '' AND (TRY_CAST(c AS double) IS NULL OR abs(TRY_CAST(c AS double)) > 1.7976931348623157E308 \
+                      OR NOT regexp_like(c, '^[+-]{0,1}([0-9]+[.]{0,1}[0-9]*|[.][0-9]+)([eE][+-]{0,1}[0-9]+){0,1}$'))";
+        assert_eq!(is_none_of("c", "double"), double);
+        assert_eq!(is_none_of("c", "bigint"), "c <> '' AND TRY_CAST(c AS bigint) IS NULL");
     }
 
     #[test]

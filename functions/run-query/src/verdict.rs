@@ -50,8 +50,37 @@ const OF_DATA: [&str; 11] = [
     "PATH_EVALUATION_ERROR",
 ];
 
-/// The name of an error that may have any cause, a value among them.
-const INTERNAL: &str = "GENERIC_INTERNAL_ERROR";
+/// How reasons begin that tell nothing but SQL, names and permissions: what the analysis of a query refuses (Trino,
+/// `StandardErrorCode`), what somebody may not do, and what the stand-in on one machine does not know.
+const OF_THE_JOB: [&str; 27] = [
+    "SYNTAX_ERROR",
+    "MALFORMED_QUERY",
+    "CATALOG_NOT_FOUND",
+    "SCHEMA_NOT_FOUND",
+    "TABLE_NOT_FOUND",
+    "COLUMN_NOT_FOUND",
+    "FUNCTION_NOT_FOUND",
+    "TYPE_NOT_FOUND",
+    "TYPE_MISMATCH",
+    "AMBIGUOUS_NAME",
+    "MISSING_COLUMN_NAME",
+    "DUPLICATE_COLUMN_NAME",
+    "COLUMN_TYPE_UNKNOWN",
+    "MISMATCHED_COLUMN_ALIASES",
+    "INVALID_COLUMN_REFERENCE",
+    "EXPRESSION_NOT_AGGREGATE",
+    "EXPRESSION_NOT_IN_DISTINCT",
+    "EXPRESSION_NOT_SCALAR",
+    "NESTED_AGGREGATION",
+    "NESTED_WINDOW",
+    "NOT_SUPPORTED",
+    "PERMISSION_DENIED",
+    "Access Denied",
+    "Access denied",
+    "Insufficient permissions",
+    "Insufficient Lake Formation",
+    "LOCAL_STAND_IN",
+];
 
 /// Names of errors by which an earlier query of the same attempt shows, whose token Athena has forgotten.
 const LEFT_BEHIND: [&str; 2] = ["TABLE_ALREADY_EXISTS", "HIVE_PATH_ALREADY_EXISTS"];
@@ -76,14 +105,14 @@ impl Ended {
         }
         if TRANSIENT.iter().any(|words| reason.to_lowercase().contains(&words.to_lowercase())) || has_name(&LEFT_BEHIND)
         {
-            return Verdict::Again(without_values(reason));
+            return Verdict::Again(told(reason));
         }
         if has_name(&OF_DATA) {
-            return Verdict::Failed(Kind::InvalidSource, without_values(reason));
+            return Verdict::Failed(Kind::InvalidSource, told(reason));
         }
         match *retryable || *category == 1 {
-            true => Verdict::Again(without_values(reason)),
-            false => Verdict::Failed(Kind::Misconfigured, reason.clone()),
+            true => Verdict::Again(told(reason)),
+            false => Verdict::Failed(Kind::Misconfigured, told(reason)),
         }
     }
 
@@ -100,22 +129,33 @@ fn complaint(reason: &str) -> Option<&str> {
     Some(&rest[..rest.rfind(['\'', '"']).unwrap_or(rest.len())])
 }
 
-/// What may be told of a reason. Of one that data have caused it is the error's name alone: its text names a value in
-/// quotation marks or without any. What Hive says of a file names the file. Of others it is all but what stands in
-/// quotation marks.
-fn without_values(reason: &str) -> String {
-    let name = OF_DATA.iter().chain([&INTERNAL]).find(|name| reason.starts_with(**name));
-    if let Some(name) = name {
-        let file = reason.split_whitespace().find(|word| word.starts_with("s3://"));
-        let file =
-            file.filter(|_| name.starts_with("HIVE_")).map(|file| file.trim_end_matches(['.', ',', ':', ';', ')']));
-        let file = file.map_or_else(String::new, |file| format!(" ({file})"));
-        return format!("{name}{file}; its text may hold a value, and stands with the query in Athena");
+/// What may be told of a reason. All of it where it can hold no value; what may pass by itself without what stands in
+/// quotation marks. Of any other the error's name alone: its text may name a value, with quotation marks or without
+/// any. What Hive says of a file names the file.
+fn told(reason: &str) -> String {
+    let begins = |names: &[&str]| names.iter().any(|name| reason.starts_with(name));
+    if begins(&OF_THE_JOB) || begins(&LEFT_BEHIND) {
+        return reason.to_owned();
     }
-    match (reason.find(['\'', '"']), reason.rfind(['\'', '"'])) {
-        (Some(first), Some(last)) if first < last => format!("{}...{}", &reason[..=first], &reason[last..]),
-        _ => reason.to_owned(),
+    let name = name(reason);
+    if name.is_none() && TRANSIENT.iter().any(|words| reason.contains(words)) {
+        return match (reason.find(['\'', '"']), reason.rfind(['\'', '"'])) {
+            (Some(first), Some(last)) if first < last => format!("{}...{}", &reason[..=first], &reason[last..]),
+            _ => reason.to_owned(),
+        };
     }
+    let file = reason.split_whitespace().find(|word| word.starts_with("s3://"));
+    let file = file.filter(|_| name.is_some_and(|name| name.starts_with("HIVE_")));
+    let file = file.map_or_else(String::new, |file| format!(" ({})", file.trim_end_matches(['.', ',', ':', ';', ')'])));
+    let name = name.unwrap_or("it failed");
+    format!("{name}{file}; the text of the error may hold a value, and stands with the query in Athena")
+}
+
+/// The name by which an error of the engine begins.
+fn name(reason: &str) -> Option<&str> {
+    let (name, _) = reason.split_once(':')?;
+    let is_name = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') && name.contains('_');
+    is_name.then_some(name)
 }
 
 #[cfg(test)]
@@ -134,8 +174,10 @@ mod tests {
         }
         assert!(matches!(failed("GENERIC_INTERNAL_ERROR: Value 4711 exceeds MAX_BYTE", 2, false),
             Again(text) if text.starts_with("GENERIC_INTERNAL_ERROR;") && !text.contains("4711")));
-        assert_eq!(failed("whatever", 1, false), Again("whatever".to_owned()));
-        assert_eq!(failed("whatever", 3, true), Again("whatever".to_owned()));
+        for (category, retryable) in [(1, false), (3, true)] {
+            assert!(matches!(failed("what holds 'secret'", category, retryable),
+                Again(text) if text.starts_with("it failed;") && !text.contains("secret")));
+        }
         assert!(matches!(failed("TABLE_ALREADY_EXISTS: line 1:1: Table 'a.b' already exists", 2, false), Again(_)));
     }
 
@@ -170,8 +212,25 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_the_job_is_the_operator_s() {
-        let reason = "COLUMN_NOT_FOUND: line 3:8: Column 'titel' cannot be resolved";
-        assert_eq!(failed(reason, 2, false), Failed(Kind::Misconfigured, reason.to_owned()));
+        for reason in [
+            "COLUMN_NOT_FOUND: line 3:8: Column 'titel' cannot be resolved",
+            "Insufficient permissions to execute the query. User is not authorized to perform: glue:GetTable",
+            "PERMISSION_DENIED: Access Denied (Service: Amazon S3; Status Code: 403)",
+        ] {
+            assert_eq!(failed(reason, 2, false), Failed(Kind::Misconfigured, reason.to_owned()));
+        }
+        // What nobody here has heard of may hold a value.
+        for (reason, told_as) in [
+            ("EXCEEDED_ARRAY_LIMIT: the text secret is too long", "EXCEEDED_ARRAY_LIMIT;"),
+            (
+                "HIVE_CANNOT_OPEN_SPLIT: Error opening s3://b/in/r.csv: secret",
+                "HIVE_CANNOT_OPEN_SPLIT (s3://b/in/r.csv);",
+            ),
+            ("secret: it is wrong", "it failed;"),
+        ] {
+            let Failed(Kind::Misconfigured, told) = failed(reason, 2, false) else { panic!("{reason}") };
+            assert!(told.starts_with(told_as) && !told.contains("secret"), "{told}");
+        }
         let cancelled = |reason: &str| Ended { is_cancelled: true, reason: reason.to_owned(), ..Ended::default() };
         for reason in ["Bytes scanned limit was exceeded", "Query cancelled by user"] {
             assert!(matches!(cancelled(reason).verdict(), Failed(Kind::Misconfigured, _)), "{reason}");

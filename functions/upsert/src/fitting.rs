@@ -1,4 +1,4 @@
-//! Staged values become those of the types that the table's columns have, or are refused by column and key.
+//! Staged values become those of the types that the table's columns have, or are refused by column.
 
 use crate::casts::Cast;
 use crate::merged::{Keys, NAMED};
@@ -20,7 +20,8 @@ pub(crate) enum Of {
 /// done.
 ///
 /// # Errors
-/// `InvalidSource` if a value cannot be cast exactly, naming the column and keys; others as [`classify`].
+/// `InvalidSource` if a value cannot be cast exactly, naming the column, how many keys have one, and which of
+/// them are dates; others as [`classify`].
 pub(crate) async fn fit(connection: &mut PgConnection, target: &Target<'_>, table: &str, of: Of) -> Result<()> {
     let columns: Vec<_> = target.columns.iter().filter(|column| column.is_key == (of == Of::Keys)).collect();
     let cast: Vec<_> = columns.into_iter().filter(|column| column.cast != Cast::None).collect();
@@ -52,9 +53,10 @@ pub(crate) async fn fit(connection: &mut PgConnection, target: &Target<'_>, tabl
                 let column = cast.get(usize::try_from(place).ok()?)?;
                 let keys = Keys { count: count.unsigned_abs(), first };
                 let (name, sql_type) = (&column.name, &column.sql_type);
-                let (counted, named) = (keys.counted(), keys.named());
                 Some(format!(
-                    "the column {name:?} is {sql_type}, which does not hold what {counted} would get: {named}"
+                    "the column {name:?} is {sql_type}, which does not hold what {} would get{}",
+                    keys.counted(),
+                    keys.told()
                 ))
             })
             .collect();

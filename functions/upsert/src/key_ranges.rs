@@ -197,10 +197,10 @@ pub(crate) async fn note(
     .await
     .map_err(failed)?;
     Ok(Some(format!(
-        "{} that other files may have filled {} overwritten: {}; by these files: {}",
+        "{} that other files may have filled {} overwritten{}; by these files: {}",
         filled.counted(),
         filled.were(),
-        filled.named(),
+        filled.told(),
         named(&files[..files.len().min(NAMED)], files.len())
     )))
 }

@@ -6,7 +6,7 @@ use crate::files::{self, FILES};
 use crate::fitting;
 use crate::key_ranges;
 use crate::load::Load;
-use crate::merged::{Keys, Merged, NAMED, select_keys};
+use crate::merged::{Keys, Merged, NAMED, named, select_keys};
 use crate::staging::{self, STAGING};
 use crate::start::Start;
 use crate::target::Target;
@@ -14,6 +14,7 @@ use crate::words;
 use postgres::merge::{Merge, Written};
 use postgres::sql_error::classify;
 use postgres::targets;
+use postgres::told;
 use sluice::contract::{BAD_ROWS_ONLY, DELETED_COLUMN, FILE_COLUMN, STATE_COLUMN, SharedKey, WHOLE};
 use sluice::store::Store;
 use sluice::{Error, Kind, Result};
@@ -157,19 +158,21 @@ fn shared(load: &Load<'_>, target: &Target<'_>, across_parts: &Keys) -> Option<S
         (one, other) => ("at least ", batches().map(|shared| shared.count).max().unwrap_or(one).max(other)),
     };
     let by_file = batches().flat_map(|shared| &shared.first);
-    let by_file = by_file.map(|SharedKey { key, files: [one, other] }| format!("{key} ({one}, {other})"));
-    let first: Vec<String> = by_file.chain(across_parts.first.iter().cloned()).take(NAMED).collect();
-    let keys = Keys { count, first };
+    let by_file = by_file.map(|SharedKey { key, files: [one, other] }| match told::of_key(key) {
+        Some(key) => format!("{key} ({one}, {other})"),
+        None => format!("of {one} and {other}"),
+    });
+    let mut first: Vec<String> =
+        by_file.chain(across_parts.first.iter().filter_map(|key| told::of_key(key))).take(NAMED).collect();
+    first.dedup();
+    let keys = Keys { count, first: Vec::new() };
+    let named = named(&first, usize::try_from(count).unwrap_or(usize::MAX));
+    let named = if first.is_empty() { String::new() } else { format!(": {named}") };
     let together = match target.content.has_rows() {
         true => "loaded as the row has it that wins",
         false => "added up",
     };
-    Some(format!(
-        "{prefix}{} that several files of this run have {} {together}: {}",
-        keys.counted(),
-        keys.were(),
-        keys.named()
-    ))
+    Some(format!("{prefix}{} that several files of this run have {} {together}{named}", keys.counted(), keys.were()))
 }
 
 /// What is to be said of other jobs whose rows a reload deletes.

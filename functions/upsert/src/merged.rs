@@ -1,6 +1,7 @@
 //! What a load has done to the target.
 
 use postgres::identifiers::Names;
+use postgres::told;
 use sluice::{Error, Kind, Result};
 
 /// How many keys and files a note names.
@@ -45,9 +46,9 @@ impl Merged {
         self.deleted += keys.count;
         if keys.count > 0 {
             self.notes.push(format!(
-                "{} went, since no file that counts has them any more{or}: {}",
+                "{} went, since no file that counts has them any more{or}{}",
                 keys.counted(),
-                keys.named()
+                keys.told()
             ));
         }
     }
@@ -55,7 +56,7 @@ impl Merged {
     /// Says which keys have a smaller value than before.
     pub(crate) fn got_smaller(&mut self, keys: &Keys) {
         if keys.count > 0 {
-            self.notes.push(format!("{} got smaller, by what files say now: {}", keys.counted(), keys.named()));
+            self.notes.push(format!("{} got smaller, by what files say now{}", keys.counted(), keys.told()));
         }
     }
 
@@ -64,15 +65,16 @@ impl Merged {
         self.partial = keys.count;
         if keys.count > 0 {
             self.notes.push(format!(
-                "{} may lack rows that are in quarantine; a whole value that was there before is kept: {}",
+                "{} may lack rows that are in quarantine; a whole value that was there before is kept{}",
                 keys.counted(),
-                keys.named()
+                keys.told()
             ));
         }
     }
 }
 
-/// Some keys of the target, of which the first ones are named.
+/// Some keys of the target, of which the first ones are told if they are dates: others are values of rows, such as
+/// names of people, which stand in the tables and the quarantine only.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Keys {
     /// How many they are.
@@ -100,10 +102,17 @@ impl Keys {
         if self.count == 1 { "was" } else { "were" }
     }
 
-    /// `2024-01-01, 2024-01-02, ...`
-    pub(crate) fn named(&self) -> String {
-        named(&self.first, usize::try_from(self.count).unwrap_or(usize::MAX))
+    /// `: 2024-01-01, 2024-01-02, ...`, to stand behind what is said of them; nothing of keys that may not be told.
+    pub(crate) fn told(&self) -> String {
+        told(&self.first, usize::try_from(self.count).unwrap_or(usize::MAX))
     }
+}
+
+/// As [`Keys::told`], of the first ones of `count` keys.
+pub(crate) fn told(first: &[String], count: usize) -> String {
+    let mut dates: Vec<String> = first.iter().filter_map(|key| told::of_key(key)).collect();
+    dates.dedup();
+    if dates.is_empty() { String::new() } else { format!(": {}", named(&dates, count)) }
 }
 
 /// The first ones of `count`, with commas between.
@@ -123,8 +132,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_ones_are_named() {
-        let first = vec!["a".to_owned(), "b".to_owned()];
+    fn of_the_first_keys_dates_are_told_and_other_values_are_not() {
+        let first = vec!["2024-01-01".to_owned(), "2024-01-02".to_owned()];
         let mut merged = Merged::default();
         merged.went(&Keys::default(), "");
         merged.got_smaller(&Keys::default());
@@ -132,10 +141,18 @@ mod tests {
         merged.went(&Keys { count: 2, first: first.clone() }, "");
         merged.are_partial(&Keys { count: 3, first });
         assert!(
-            merged.notes[0].starts_with("2 keys went") && merged.notes[0].ends_with(": a, b"),
+            merged.notes[0].starts_with("2 keys went") && merged.notes[0].ends_with(": 2024-01-01, 2024-01-02"),
             "{:?}",
             merged.notes
         );
-        assert!(merged.notes[1].ends_with(": a, b, ..."), "{:?}", merged.notes);
+        assert!(merged.notes[1].ends_with(": 2024-01-01, 2024-01-02, ..."), "{:?}", merged.notes);
+        let mut merged = Merged::default();
+        let keys = Keys { count: 2, first: vec!["ann@example.org".to_owned(), "4711, b".to_owned()] };
+        merged.went(&keys, "");
+        merged.got_smaller(&keys);
+        merged.are_partial(&keys);
+        assert_eq!(merged.notes.len(), 3);
+        assert!(merged.notes.iter().all(|note| note.starts_with("2 keys ") && !note.contains("ann")), "{merged:?}");
+        assert_eq!(merged.notes[1], "2 keys got smaller, by what files say now");
     }
 }

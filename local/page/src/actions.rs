@@ -77,6 +77,17 @@ pub struct Form {
     pub keys: String,
     /// `1`: try it, and roll back.
     pub dry: String,
+    /// What was shown above the form when it was sent: what will happen, as [`shown`] writes it.
+    pub shown: String,
+}
+
+/// What a form shows of what it will do, so that nothing else is started by it: the input, but for a trial or not,
+/// which is what its buttons say. `-` for what is not understood yet.
+pub fn shown(action: Action, job: &Job, form: &Form) -> String {
+    match input(action, job, &Form { dry: String::new(), ..form.clone() }) {
+        Ok(input) => input.to_string(),
+        Err(_) => "-".to_owned(),
+    }
 }
 
 /// The input of the execution that an action starts.
@@ -108,7 +119,7 @@ pub fn input(action: Action, job: &Job, form: &Form) -> Result<Value, String> {
             // Days are inclusive for people; the input has the first day that is no longer in it.
             let end = to.tomorrow().map_err(|_| "The last day is too late.".to_owned())?;
             let mut input = json!({"from": from.to_string(), "to": end.to_string()});
-            if form.which != "all" && !is_dry {
+            if form.which != "all" {
                 input["only_missing"] = true.into();
             }
             Ok(with_dry(input))
@@ -240,6 +251,8 @@ mod tests {
             spec: JobSpec { prefix: "in/".into(), ..JobSpec::default() }.into(),
             schedule: None,
             runs: None,
+            is_cut: false,
+            missing: std::collections::BTreeSet::new(),
             files: None,
             windows: None,
             unread_windows: 0,
@@ -248,7 +261,15 @@ mod tests {
 
     fn form(pairs: &[(&str, &str)]) -> Form {
         let of = |name: &str| pairs.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value).to_owned();
-        Form { once: of("once"), from: of("from"), to: of("to"), which: of("which"), keys: of("keys"), dry: of("dry") }
+        Form {
+            once: of("once"),
+            from: of("from"),
+            to: of("to"),
+            which: of("which"),
+            keys: of("keys"),
+            dry: of("dry"),
+            shown: of("shown"),
+        }
     }
 
     /// Each input is one that the functions understand.
@@ -286,7 +307,13 @@ mod tests {
                 Action::Backfill,
                 Kind::CopyTable,
                 vec![("from", "2024-02-14"), ("to", "2024-02-14"), ("dry", "1")],
-                json!({"from": "2024-02-14", "to": "2024-02-15", "dry_run": true}),
+                json!({"from": "2024-02-14", "to": "2024-02-15", "only_missing": true, "dry_run": true}),
+            ),
+            (
+                Action::Backfill,
+                Kind::MysqlToRedshift,
+                vec![("from", "2024-02-14"), ("to", "2024-02-14"), ("which", "missing"), ("dry", "1")],
+                json!({"from": "2024-02-14", "to": "2024-02-15", "only_missing": true, "dry_run": true}),
             ),
             (
                 Action::Explain,
@@ -319,6 +346,16 @@ mod tests {
             let error = input(action, &job(kind), &form(&pairs)).unwrap_err();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_shown_changes_with_what_is_filled_in_but_not_with_a_trial() {
+        let of = |pairs: &[(&str, &str)]| shown(Action::Backfill, &job(Kind::CopyTable), &form(pairs));
+        let days = [("from", "2024-02-14"), ("to", "2024-02-15")];
+        assert_eq!(of(&[]), "-");
+        assert_eq!(of(&days), of(&[days[0], days[1], ("dry", "1")]));
+        assert_ne!(of(&days), of(&[days[0], days[1], ("which", "all")]));
+        assert_ne!(of(&days), of(&[days[0], ("to", "2024-02-16")]));
     }
 
     #[test]

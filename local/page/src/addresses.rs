@@ -3,6 +3,7 @@
 use crate::actions::{Action, Form};
 use crate::app::App;
 use crate::guard;
+pub(crate) use crate::look::segments;
 use crate::model::{Job, Run, Stack};
 use crate::shared::Look;
 use crate::views::{self, LogFilter, Reader, RunQuery, View};
@@ -15,12 +16,6 @@ pub enum Found {
     View(View),
     /// It is not: what to say instead.
     Missing(View),
-}
-
-/// The parts of a path, decoded.
-pub(crate) fn segments(path: &str) -> Vec<String> {
-    let parts = path.split('/').filter(|part| !part.is_empty());
-    parts.map(|part| percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned()).collect()
 }
 
 /// The pairs of a query.
@@ -51,40 +46,34 @@ pub(crate) fn reader(headers: &HeaderMap, address: &str, query: &[(String, Strin
 pub fn found(app: &App, stack: &Stack, reader: &Reader, path: &str, query: &[(String, String)]) -> Found {
     let decoded = segments(path);
     let parts: Vec<&str> = decoded.iter().map(String::as_str).collect();
-    let look = |look: Look| app.shared.look(look);
+    app.shared.look(Look::at(path));
     let ["jobs", name, rest @ ..] = &parts[..] else {
-        look(Look::Jobs);
         return match parts[..] {
             [] => Found::View(views::jobs(stack, reader)),
             _ => missing(stack, "There is no such page", "The address is none of this page's."),
         };
     };
-    look(Look::Job((*name).to_owned()));
     let Some(job) = stack.jobs.get(*name) else {
         return missing(stack, "There is no such job", &format!("The stack {} has no job {name}.", stack.name));
     };
     match rest {
         [] => Found::View(views::job(stack, job, reader, query)),
-        ["files"] if !job.spec.prefix.is_empty() => {
-            look(Look::Files((*name).to_owned()));
-            Found::View(views::files(stack, job, reader, query))
-        }
+        ["files"] if !job.spec.prefix.is_empty() => Found::View(views::files(stack, job, reader, query)),
         ["files", "why"] if !job.spec.prefix.is_empty() => {
-            look(Look::Files((*name).to_owned()));
             Found::View(views::why(stack, job, reader, chosen(query, "key").unwrap_or_default()))
         }
-        ["runs", run, rest @ ..] => {
-            look(Look::Run((*name).to_owned(), (*run).to_owned()));
-            match job.run(run) {
-                Some(run) => of_run(app, stack, (job, run), reader, rest, query),
-                None if job.runs.is_none() => reading(stack, "Reading this run", "Its job's runs are being listed."),
-                None => missing(
-                    stack,
-                    "There is no such run",
-                    "Step Functions keeps runs for 90 days. Of older ones the page of their job says which are known, and which are not.",
-                ),
+        ["runs", run, rest @ ..] => match job.run(run) {
+            Some(run) => of_run(app, stack, (job, run), reader, rest, query),
+            None if job.runs.is_none() => reading(stack, "Reading this run", "Its job's runs are being listed."),
+            None if job.is_cut && !job.missing.contains(*run) => {
+                reading(stack, "Reading this run", "It is not among the newest 1,000 of its job, so it is asked for.")
             }
-        }
+            None => missing(
+                stack,
+                "There is no such run",
+                "Step Functions keeps runs for 90 days. Of older ones the page of their job says which are known, and which are not.",
+            ),
+        },
         [slug] => match Action::of(slug).filter(|action| action.is_for(job.kind)) {
             Some(action) => Found::View(form(app, stack, job, reader, action, &form_of(query), None)),
             None => missing(stack, "There is no such page", "Jobs of this kind have no such action."),
@@ -108,6 +97,10 @@ fn of_run(
         ["log"] => {
             let filter = LogFilter { level: text("level"), function: text("fn"), q: text("q"), page: number("page") };
             Found::View(views::log(stack, job, run, reader, &filter))
+        }
+        ["stop"] if run.head.ended.is_some() => {
+            let text = "This run has ended, so there is nothing to stop.";
+            Found::View(views::action::sorry(stack, "It has ended", text))
         }
         ["stop"] => {
             let scope = format!("{}/{}/stop", job.name, run.head.name);
@@ -142,6 +135,7 @@ pub(crate) fn form_of(pairs: &[(String, String)]) -> Form {
         which: text("which"),
         keys: text("keys"),
         dry: text("dry"),
+        shown: text("shown"),
     }
 }
 
@@ -167,5 +161,5 @@ pub fn parts(app: &App, headers: &HeaderMap, address: &str) -> (String, Vec<(&'s
     let stack = app.shared.stack();
     let (Found::View(view) | Found::Missing(view)) = found(app, &stack, &reader, path, &query);
     let parts = view.parts().map(|(name, markup)| (name, markup.clone().into_string())).collect();
-    (reader.clock.time(stack.read_at), parts)
+    (reader.clock.time(stack.reads.as_of(&Look::at(path), &stack.notices)), parts)
 }

@@ -1,6 +1,7 @@
 //! What handlers need.
 
 use crate::actions::Once;
+use crate::pace::Tokens;
 use crate::shared::Shared;
 use crate::source::Source;
 use crate::token::Token;
@@ -12,6 +13,8 @@ pub struct App {
     pub shared: Arc<Shared>,
     /// For what a reader asks for: downloads, and actions.
     pub source: Source,
+    /// How often AWS may be asked.
+    pub tokens: Tokens,
     /// The values of forms.
     pub once: Once,
     /// The port that it listens on.

@@ -3,7 +3,7 @@
 
 use crate::facts::Facts;
 use crate::fold::Story;
-use crate::model::LoadedWindow;
+use crate::model::{Head, LoadedWindow, Revision};
 use serde::{Deserialize, Serialize};
 use sluice::digest;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// The form of the files; those of another one are thrown away.
-const VERSION: &str = "page 2";
+const VERSION: &str = "page 3";
 
 /// What is kept of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct Kept {
     pub facts: Option<Facts>,
     /// Its folded history.
     pub story: Option<Story>,
+    /// The digest of the definition by which it ran.
+    #[serde(default)]
+    pub revision: Option<String>,
 }
 
 /// The folder of a stack.
@@ -46,42 +49,64 @@ impl Cache {
         Ok(Self { folder: folder.to_owned() })
     }
 
-    /// What is kept of the execution `arn`; nothing if that cannot be read.
-    pub fn read(&self, arn: &str) -> Kept {
-        let text = fs::read_to_string(self.path(arn)).unwrap_or_default();
+    /// What is kept of an execution; nothing if that cannot be read.
+    pub fn read(&self, head: &Head) -> Kept {
+        let text = fs::read_to_string(self.path(head)).unwrap_or_default();
         text.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap_or_default()
     }
 
-    /// Keeps what is known of the execution `arn`. That it cannot is no trouble: it is asked for again.
-    pub fn write(&self, arn: &str, kept: &Kept) {
-        let Ok(text) = serde_json::to_string(kept) else { return };
-        self.keep(&self.path(arn), &text);
+    /// Keeps what is known of an execution. That it cannot is no trouble: it is asked for again.
+    pub fn write(&self, head: &Head, kept: &Kept) {
+        if let Ok(text) = serde_json::to_string(kept) {
+            put(&self.path(head), &text);
+        }
     }
 
     /// The records of windows that were read of the job of a state machine, by their keys; `None` for what is not
     /// understood.
     pub fn read_windows(&self, machine: &str) -> BTreeMap<String, Option<LoadedWindow>> {
-        let text = fs::read_to_string(self.path(machine)).unwrap_or_default();
+        let text = fs::read_to_string(self.path_of(&[machine])).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or_default()
     }
 
     /// Keeps them.
     pub fn write_windows(&self, machine: &str, windows: &BTreeMap<String, Option<LoadedWindow>>) {
         if let Ok(text) = serde_json::to_string(windows) {
-            self.keep(&self.path(machine), &text);
+            put(&self.path_of(&[machine]), &text);
         }
     }
 
-    fn keep(&self, path: &Path, text: &str) {
-        let partial = path.with_extension("partial");
-        if fs::write(&partial, text).is_ok() {
-            let _ = fs::rename(partial, path);
+    /// The definition of this digest.
+    pub fn read_revision(&self, digest: &str) -> Option<Revision> {
+        let is_plain = digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let text = fs::read_to_string(self.folder.join(digest).with_extension("asl")).ok().filter(|_| is_plain)?;
+        Revision::read(&text)
+    }
+
+    /// Keeps the text of a definition, once for all runs by it.
+    pub fn write_definition(&self, text: &str) {
+        let path = self.folder.join(digest::of([text])).with_extension("asl");
+        if !path.exists() {
+            put(&path, text);
         }
+    }
+
+    /// The name of an execution may be used again after 90 days, so its start is part of the file's.
+    fn path(&self, head: &Head) -> PathBuf {
+        self.path_of(&[&head.arn, &head.started.to_string()])
     }
 
     /// A name that no text of somebody else's can turn into another folder.
-    fn path(&self, arn: &str) -> PathBuf {
-        self.folder.join(digest::of([arn])).with_extension("json")
+    fn path_of(&self, parts: &[&str]) -> PathBuf {
+        self.folder.join(digest::of(parts)).with_extension("json")
+    }
+}
+
+/// Writes a file whole, or not at all.
+fn put(path: &Path, text: &str) {
+    let partial = path.with_extension("partial");
+    if fs::write(&partial, text).is_ok() {
+        let _ = fs::rename(partial, path);
     }
 }
 
@@ -89,20 +114,30 @@ impl Cache {
 mod tests {
     use super::*;
     use crate::fold::Event;
+    use crate::outcome::Status;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn what_is_kept_is_found_again_and_another_version_is_thrown_away() {
         let folder = std::env::temp_dir().join(format!("sluice-page-cache-{}", std::process::id()));
         let cache = Cache::open(&folder).unwrap();
-        let arn = "arn:aws:states:x:1:execution:m:../../../etc/passwd";
+        let head = |started| Head {
+            arn: "arn:aws:states:x:1:execution:m:../../../etc/passwd".to_owned(),
+            ..crate::runs::tests::head("x", Status::Succeeded, started)
+        };
         let mut story = Story::default();
         story.add(&Event { id: 1, at: 7, kind: "ExecutionStarted".to_owned(), ..Event::default() });
         let kept = Kept { story: Some(story), ..Kept::default() };
-        cache.write(arn, &kept);
-        assert_eq!(Cache::open(&folder).unwrap().read(arn), kept);
-        assert_eq!(cache.read("other"), Kept::default());
-        let window = LoadedWindow { start: 1, end: 2, rows: 3, execution: arn.to_owned(), is_verified: true };
+        cache.write(&head(1), &kept);
+        assert_eq!(Cache::open(&folder).unwrap().read(&head(1)), kept);
+        assert_eq!(cache.read(&head(2)), Kept::default(), "its name was used again");
+        let definition = r#"{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}"#;
+        let revision = Revision::read(definition).unwrap();
+        cache.write_definition(definition);
+        let read = cache.read_revision(&revision.digest).unwrap();
+        assert!(read.definition.state("A").is_some() && read.value == revision.value && read.digest == revision.digest);
+        assert!(cache.read_revision("../version").is_none() && cache.read_revision("0").is_none());
+        let window = LoadedWindow { start: 1, end: 2, rows: 3, execution: "arn:x".to_owned(), is_verified: true };
         let windows =
             BTreeMap::from([("state/j/runs/x/window-00000.json".to_owned(), Some(window)), ("x".to_owned(), None)]);
         cache.write_windows("arn:aws:states:x:1:stateMachine:m", &windows);
@@ -110,7 +145,7 @@ mod tests {
         assert!(cache.read_windows("other").is_empty());
         assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
         fs::write(folder.join("version"), "page 0").unwrap();
-        assert_eq!(Cache::open(&folder).unwrap().read(arn), Kept::default());
+        assert_eq!(Cache::open(&folder).unwrap().read(&head(1)), Kept::default());
         assert!(cache.read_windows("arn:aws:states:x:1:stateMachine:m").is_empty());
         fs::remove_dir_all(folder).unwrap();
     }

@@ -2,7 +2,9 @@
 //! has them; so nothing of that login is built in here.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_sfn::config::{Credentials, SharedCredentialsProvider};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::future;
+use aws_sdk_sfn::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
 use serde::Deserialize;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
@@ -36,16 +38,40 @@ pub async fn config(profile: Option<&str>, region: Option<&str>) -> SdkConfig {
     }
     // Keys in the environment go before a profile, as everywhere in AWS.
     if (profile.is_some() || std::env::var_os("AWS_ACCESS_KEY_ID").is_none())
-        && let Some(credentials) = exported(profile).await
+        && exported(PROGRAM, profile).await.is_some()
     {
-        loader = loader.credentials_provider(SharedCredentialsProvider::new(credentials));
+        let provider = Exporting { program: PROGRAM.to_owned(), profile: profile.map(ToOwned::to_owned) };
+        loader = loader.credentials_provider(SharedCredentialsProvider::new(provider));
     }
     loader.load().await
 }
 
+/// The AWS command line.
+const PROGRAM: &str = "aws";
+
+/// Asks the AWS command line, and once more shortly before what it said expires, as the clients do of each provider: a
+/// login lasts longer than one set of credentials, and a page is open all day.
+#[derive(Debug)]
+struct Exporting {
+    program: String,
+    profile: Option<String>,
+}
+
+impl ProvideCredentials for Exporting {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let found = exported(&self.program, self.profile.as_deref()).await;
+            found.ok_or_else(|| CredentialsError::not_loaded("the credentials have expired: log in again"))
+        })
+    }
+}
+
 /// The credentials that the AWS command line has, if it is there and has some.
-async fn exported(profile: Option<&str>) -> Option<Credentials> {
-    let mut command = Command::new("aws");
+async fn exported(program: &str, profile: Option<&str>) -> Option<Credentials> {
+    let mut command = Command::new(program);
     command.args(["configure", "export-credentials", "--format", "process"]);
     if let Some(profile) = profile {
         command.args(["--profile", profile]);
@@ -70,6 +96,67 @@ fn read(text: &[u8]) -> Option<Credentials> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
+    use http_body_util::Full;
+    use hyper::body::Incoming;
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper::{Request, Response};
+    use hyper_util::rt::TokioIo;
+    use std::convert::Infallible;
+    use std::sync::{Arc, Mutex};
+
+    /// Credentials that are about to expire are asked for again, by the next call.
+    #[tokio::test]
+    async fn credentials_that_expire_are_asked_for_again() {
+        let folder = std::env::temp_dir().join(format!("sluice-page-credentials-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (program, counter) = (folder.join("aws"), folder.join("asked"));
+        let write = |lasts: i64| {
+            let expires = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(lasts);
+            let script = format!(
+                "#!/bin/sh\necho >> {counter}\nn=$(wc -l < {counter})\n\
+                 echo '{{\"Version\": 1, \"AccessKeyId\": \"AKIA'$n'\", \"SecretAccessKey\": \"hush\", \"Expiration\": \"{expires}\"}}'\n",
+                counter = counter.display()
+            );
+            std::fs::write(&program, script).unwrap();
+            std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        };
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let keys = seen.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let keys = keys.clone();
+                let answer = service_fn(move |request: Request<Incoming>| {
+                    let given = request.headers()["authorization"].to_str().unwrap().to_owned();
+                    let key = given.split("Credential=").nth(1).and_then(|rest| rest.split('/').next());
+                    keys.lock().unwrap().push(key.unwrap().to_owned());
+                    async { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"{\"executions\": []}")))) }
+                });
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
+            }
+        });
+        let provider = Exporting { program: program.display().to_string(), profile: None };
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .endpoint_url(endpoint)
+            .http_client(sluice::aws::http_client())
+            .credentials_provider(SharedCredentialsProvider::new(provider))
+            .build();
+        let client = aws_sdk_sfn::Client::new(&config);
+        let ask = async || client.list_executions().state_machine_arn("arn").send().await.unwrap();
+        // The first ones are as good as expired; the second ones last.
+        write(1);
+        ask().await;
+        write(3_600);
+        ask().await;
+        ask().await;
+        assert_eq!(*seen.lock().unwrap(), ["AKIA1", "AKIA2", "AKIA2"]);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 
     #[test]
     fn what_the_command_line_prints_is_read() {

@@ -13,6 +13,29 @@ use std::time::Duration;
 /// How long the database may take.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How many windows, or days of them, are read at most.
+const MOST_WINDOWS: i64 = 20_000;
+
+const WINDOWS_BY_DAY: &str = "
+    with one as (
+        select date_trunc('day', window_start at time zone $2) as day, copied_at, execution, rows,
+               (extract(epoch from window_start) * 1000)::bigint as first,
+               (extract(epoch from window_end) * 1000)::bigint as behind,
+               verified_at is not null as is_verified
+        from sluice.windows where job = $1 and isfinite(window_start) and isfinite(window_end)
+    ),
+    days as (
+        select day, min(first) as first, max(behind) as behind, sum(rows)::bigint as rows,
+               (array_agg(execution order by copied_at desc, first desc))[1] as execution,
+               bool_and(is_verified) as is_verified, sum(behind - first) = max(behind) - min(first) as is_whole
+        from one group by day
+    )
+    select first, behind, rows, execution, is_verified from days where is_whole
+    union all
+    select one.first, one.behind, one.rows, one.execution, one.is_verified
+    from one join days using (day) where not days.is_whole
+    order by 1 desc limit $3";
+
 /// The database, which is only read.
 pub(crate) struct Database {
     options: PgConnectOptions,
@@ -60,23 +83,14 @@ impl Database {
         Ok(texts.filter_map(|(origin, text)| row(origin, &serde_json::from_str(text).ok()?)).collect())
     }
 
-    /// The windows of a job that are in its target and begin within these milliseconds since 1970.
-    pub(crate) async fn windows(&self, job: &str, (from, to): (i64, i64)) -> Answer<Vec<LoadedWindow>> {
+    /// The windows of a job that are in its target, the newest ones, in their order. Those of one day of this zone that
+    /// leave nothing out are one, of the run that copied the last of them: a year of windows of an hour is 365.
+    pub(crate) async fn windows(&self, job: &str, zone: &str) -> Answer<Vec<LoadedWindow>> {
         let mut connection = self.connect().await?;
-        let ask = sqlx::query(
-            "select (extract(epoch from window_start) * 1000)::bigint, (extract(epoch from window_end) * 1000)::bigint,
-                    rows, execution, verified_at is not null
-             from sluice.windows
-             where job = $1 and isfinite(window_start) and isfinite(window_end)
-               and window_start >= to_timestamp($2::double precision / 1000)
-               and window_start < to_timestamp($3::double precision / 1000)
-             order by window_start limit 20000",
-        );
-        #[allow(clippy::cast_precision_loss, reason = "times of this century")]
-        let ask = ask.bind(job).bind(from as f64).bind(to as f64);
+        let ask = sqlx::query(WINDOWS_BY_DAY).bind(job).bind(zone).bind(MOST_WINDOWS);
         let rows = within(ask.fetch_all(&mut connection)).await?;
         let _ = connection.close().await;
-        let windows = rows.iter().flatten().map(|row| LoadedWindow {
+        let windows = rows.iter().flatten().rev().map(|row| LoadedWindow {
             start: row.get(0),
             end: row.get(1),
             rows: row.get::<i64, _>(2).unsigned_abs(),
@@ -162,6 +176,47 @@ mod tests {
         assert_eq!((read.rows, read.status, read.committed.is_some()), (5, Status::Succeeded, true));
         assert_eq!(read.started, 1_795_661_129_994);
         assert!(row(Origin::Runs, &json!({"execution": "arn:x"})).is_none());
+    }
+
+    /// Three years of windows of an hour are more than are read one by one: the newest days are there all the same.
+    #[test]
+    fn windows_of_a_day_are_one_and_the_newest_are_there() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tmp");
+        let state = folder.join(format!("page-database-{}", std::process::id()));
+        let postgres = local::postgres::Postgres::start(&state, &local::stack::tools_dir(), false, &|_| ()).unwrap();
+        let url = postgres.url("postgres");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let windows = runtime.block_on(async {
+            let mut connection = PgConnection::connect(&url).await.unwrap();
+            sqlx::raw_sql(
+                "create schema sluice;
+                 create table sluice.windows (job text, window_start timestamptz, window_end timestamptz, rows bigint,
+                     execution text, copied_at timestamptz, verified_at timestamptz);
+                 insert into sluice.windows
+                     select 'j', at, at + interval '1 hour', 2, 'arn:x:' || (at < '2025-12-30'), at, at
+                     from generate_series('2022-12-31 23:00+00'::timestamptz, '2025-12-31 22:00+00', '1 hour') as at
+                     where at <> '2024-05-05 10:00+00';
+                 insert into sluice.windows values ('other', now(), now(), 1, 'arn', now(), null),
+                     ('j', '-infinity', 'infinity', 1, 'arn', now(), null)",
+            )
+            .execute(&mut connection)
+            .await
+            .unwrap();
+            Database::new(&url).unwrap().windows("j", "Europe/Zurich").await.unwrap()
+        });
+        let day = |text: &str| text.parse::<jiff::Timestamp>().unwrap().as_millisecond();
+        // Each day of three years; of the one with a gap its 23 hours.
+        assert_eq!(windows.len(), 365 + 366 + 365 - 1 + 23);
+        assert!(windows.is_sorted_by_key(|window| window.start));
+        let (first, last) = (&windows[0], windows.last().unwrap());
+        assert_eq!((first.start, first.end), (day("2022-12-31T23:00:00Z"), day("2023-01-01T23:00:00Z")));
+        assert_eq!((last.end, last.rows, last.is_verified), (day("2025-12-31T23:00:00Z"), 48, true));
+        assert_eq!((first.execution.as_str(), last.execution.as_str()), ("arn:x:true", "arn:x:false"));
+        // A day of 23 hours is whole.
+        let spring = windows.iter().find(|window| window.start == day("2024-03-30T23:00:00Z")).unwrap();
+        assert_eq!(spring.end - spring.start, 23 * 3_600_000);
+        drop(postgres);
+        let _ = std::fs::remove_dir_all(state);
     }
 
     #[test]

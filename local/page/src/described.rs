@@ -36,6 +36,8 @@ pub(crate) fn job(machine: &str, prefix: &str, text: &str) -> Option<Job> {
         spec: spec.into(),
         schedule: None,
         runs: None,
+        is_cut: false,
+        missing: std::collections::BTreeSet::new(),
         files: None,
         windows: None,
         unread_windows: 0,

@@ -2,6 +2,7 @@
 
 use crate::facts::Facts;
 use crate::kind::Kind;
+use crate::loading::Loading;
 use crate::outcome::Outcome;
 use crate::words;
 use sluice::error::advice::{Advice, advice};
@@ -39,7 +40,7 @@ pub struct Place {
 }
 
 /// Tells of a run that did not end well; `None` of one that did.
-pub fn failure(kind: Kind, outcome: Outcome, facts: &Facts, reached_end: bool) -> Option<Failure> {
+pub fn failure(kind: Kind, outcome: Outcome, facts: &Facts, loading: Loading) -> Option<Failure> {
     if !outcome.is_bad() {
         return None;
     }
@@ -49,19 +50,20 @@ pub fn failure(kind: Kind, outcome: Outcome, facts: &Facts, reached_end: bool) -
     let cause = facts.cause.clone().unwrap_or_default();
     let (places, more, counted) = places(&cause);
     let rows = advice(kind.name(), &error);
+    let nothing = if loading == Loading::NotReached { ", so nothing was loaded" } else { "" };
     let headline = match (&*error, counted) {
         (_, Some(Counted { rows: Some(rows), files, .. })) => {
             let files = if files == 1 { "one file".to_owned() } else { words::count(files, "file") };
-            format!("{} of {files} cannot be read, so nothing was loaded", words::count(rows, "row"))
+            format!("{} of {files} cannot be read{nothing}", words::count(rows, "row"))
         }
         (_, Some(Counted { windows: Some((missing, all)), .. })) => {
             format!("{} of {} were not {}", missing, words::count(all, "window"), done(kind))
         }
         _ if outcome == Outcome::TimedOut => "The run took too long, and was ended".to_owned(),
-        _ => headline(&error, rows.first().copied()),
+        _ => headline(&error, rows.first().copied(), nothing),
     };
     let mut to_do: Vec<String> = rows.iter().flat_map(|row| steps(row)).collect();
-    if !to_do.is_empty() && error != "InvariantBroken" && !reached_end {
+    if !to_do.is_empty() && error != "InvariantBroken" && loading != Loading::Done {
         to_do.push(AFTERWARDS.to_owned());
     }
     let has_quarantine = cause.contains(" in quarantine/");
@@ -77,12 +79,12 @@ fn done(kind: Kind) -> &'static str {
     if kind == Kind::CopyTable { "copied" } else { "loaded" }
 }
 
-/// A sentence for an error that names no places.
-fn headline(error: &str, row: Option<&Advice>) -> String {
+/// A sentence for an error that names no places; `nothing` says that nothing was loaded, if that is certain.
+fn headline(error: &str, row: Option<&Advice>, nothing: &str) -> String {
     match error {
-        "InvalidSource" => "The source is not as the spec says, so nothing was loaded".to_owned(),
+        "InvalidSource" => format!("The source is not as the spec says{nothing}"),
         "InvalidEvent" => "The input of the run is not understood".to_owned(),
-        "Misconfigured" => "Something is not set up as it has to be, so nothing was loaded".to_owned(),
+        "Misconfigured" => format!("Something is not set up as it has to be{nothing}"),
         "LockHeld" => "Something else is at work for too long".to_owned(),
         "StaleRun" => "A newer run is already loaded, so this one changed nothing".to_owned(),
         "TransientFailure" => "Something that should pass by itself did not".to_owned(),
@@ -190,11 +192,6 @@ fn place(text: &str) -> Option<Place> {
         None => (None, rest.strip_prefix(": ")?),
         Some(rest) => column(rest)?,
     };
-    // An older function quotes the value before the reason; values are shown nowhere.
-    let reason = match reason.strip_prefix('"').and_then(|quoted| quoted.split_once("\": ")) {
-        Some((_, reason)) => reason,
-        None => reason,
-    };
     Some(Place { what: what.to_owned(), line, column, reason: reason.to_owned() })
 }
 
@@ -215,7 +212,7 @@ fn column(text: &str) -> Option<(Option<(String, String)>, &str)> {
 
 /// A cause in a line: for the row of a job.
 pub fn short(kind: Kind, outcome: Outcome, facts: &Facts) -> Option<String> {
-    let failure = failure(kind, outcome, facts, false)?;
+    let failure = failure(kind, outcome, facts, Loading::Unknown)?;
     let error = words::visible(&failure.error, 120);
     let Some(first) = failure.places.first() else {
         let cause = failure.cause.unwrap_or(failure.headline);
@@ -228,12 +225,11 @@ pub fn short(kind: Kind, outcome: Outcome, facts: &Facts) -> Option<String> {
     let lines: Vec<String> = of_first.map(|place| place.line.clone()).collect();
     let word = if lines.len() == 1 { "line" } else { "lines" };
     let file = first.what.rsplit('/').next().unwrap_or_default();
-    Some(format!(
-        "{}: {}, {word} {} cannot be read; nothing was loaded.",
-        error,
-        words::visible(file, 80),
-        words::list(&lines)
-    ))
+    // What counts bad rows comes before anything is loaded.
+    let is_before =
+        kind == Kind::TransformAndUpsert && facts.cause.as_deref().is_some_and(|cause| bad_rows(cause).is_some());
+    let nothing = if is_before { "; nothing was loaded" } else { "" };
+    Some(format!("{}: {}, {word} {} cannot be read{nothing}.", error, words::visible(file, 80), words::list(&lines)))
 }
 
 #[cfg(test)]
@@ -243,8 +239,29 @@ mod tests {
     use crate::outcome::Status;
 
     fn told(kind: Kind, error: &str, cause: &str) -> Failure {
+        told_of(kind, error, cause, Loading::NotReached)
+    }
+
+    fn told_of(kind: Kind, error: &str, cause: &str, loading: Loading) -> Failure {
         let texts = Texts { error: Some(error), cause: Some(cause), ..Texts::default() };
-        failure(kind, Outcome::Failed, &Facts::read(kind, Status::Failed, texts), false).unwrap()
+        failure(kind, Outcome::Failed, &Facts::read(kind, Status::Failed, texts), loading).unwrap()
+    }
+
+    #[test]
+    fn that_nothing_was_loaded_is_said_only_if_it_is_certain() {
+        let bad = "1 bad row: in/a.csv, line 42: not a number";
+        for (error, cause) in [("InvalidSource", bad), ("InvalidSource", "x"), ("Misconfigured", "x")] {
+            for loading in [Loading::Unknown, Loading::Reached, Loading::Done, Loading::NotReached] {
+                let failure = told_of(Kind::AthenaElt, error, cause, loading);
+                let is_said = failure.headline.ends_with(", so nothing was loaded");
+                assert_eq!(is_said, loading == Loading::NotReached, "{}", failure.headline);
+                let is_taken_up = failure.to_do.last().is_some_and(|step| step == AFTERWARDS);
+                assert_eq!(is_taken_up, loading != Loading::Done && !failure.to_do.is_empty());
+            }
+        }
+        let texts = Texts { error: Some("InvalidSource"), cause: Some(bad), ..Texts::default() };
+        let facts = Facts::read(Kind::AthenaElt, Status::Failed, texts);
+        assert!(!short(Kind::AthenaElt, Outcome::Failed, &facts).unwrap().contains("nothing was loaded"));
     }
 
     #[test]
@@ -265,10 +282,14 @@ mod tests {
 
     #[test]
     fn a_quoted_value_of_an_older_function_is_not_shown() {
-        let cause = "1 bad row: in/a.csv, line 2, column 1 (n): \"twelve\": not a number (all of them in quarantine/x)";
-        let failure = told(Kind::TransformAndUpsert, "InvalidSource", cause);
-        assert_eq!(failure.places[0].reason, "not a number");
-        assert!(!format!("{failure:?}").contains("twelve"));
+        for value in ["twelve", "twelve; or so", r#"twelve\": x"#, r#"in/b.csv, line 3: \"twelve\": x"#] {
+            let cause = format!(
+                "1 bad row: in/a.csv, line 2, column 1 (n): \"{value}\": not a number (all of them in quarantine/x)"
+            );
+            let failure = told(Kind::TransformAndUpsert, "InvalidSource", &cause);
+            assert_eq!((failure.places.len(), failure.places[0].reason.as_str()), (1, "not a number"), "{value}");
+            assert!(!format!("{failure:?}").contains("twelve"));
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 use crate::kind::Kind;
 use crate::outcome::{Outcome, Status};
+use crate::unquoted::unquoted;
+use crate::windows::Windows;
 use crate::words;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,22 +32,15 @@ pub struct Facts {
     pub windows: Option<Windows>,
     /// Rows that it set aside.
     pub rejected: u64,
+    /// Whether later runs may count on it: it looked for new files, and loaded those that there were.
+    #[serde(default)]
+    pub is_watermark: bool,
     /// The input, of which only known fields are shown; not kept on the disk.
     #[serde(skip)]
     pub input: Option<String>,
     /// The output, in the same way.
     #[serde(skip)]
     pub output: Option<String>,
-}
-
-/// What of a source is in the target.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Windows {
-    /// All windows from a time on and before another one, in milliseconds since 1970: the run has loaded them, or has
-    /// passed over those that were there.
-    Between(i64, i64),
-    /// All that were over when it began.
-    All,
 }
 
 /// What started a run.
@@ -109,8 +104,9 @@ impl Facts {
             notes: notes(&output),
             explained: explained(&output),
             rows: of("rows read").or_else(|| of("rows")),
-            windows: windows(kind, &output),
+            windows: Windows::read(kind, &output),
             rejected: of("rows in quarantine").unwrap_or(0),
+            is_watermark: kind == Kind::TransformAndUpsert && output["mode"] == "load",
             counts,
             input: texts.input.map(|text| shown(&input, text)),
             output: texts.output.filter(|_| status == Status::Succeeded).map(|text| shown(&output, text)),
@@ -118,11 +114,12 @@ impl Facts {
     }
 }
 
-/// The cause of a function's error is the JSON that the function answered with; its message is what a person wants.
+/// The cause of a function's error is the JSON that the function answered with; its message is what a person wants,
+/// without the values that an older function quotes.
 pub fn plain_cause(cause: &str) -> String {
     let value = serde_json::from_str::<Value>(cause).ok();
     let message = value.as_ref().and_then(|value| value["errorMessage"].as_str());
-    message.unwrap_or(cause).to_owned()
+    unquoted(message.unwrap_or(cause)).into_owned()
 }
 
 fn outcome(kind: Kind, status: Status, output: &Value) -> Outcome {
@@ -149,6 +146,8 @@ fn outcome(kind: Kind, status: Status, output: &Value) -> Outcome {
             _ => Outcome::DryRun,
         },
         Kind::MysqlToRedshift if output["purpose"] == "dry_run" => Outcome::DryRun,
+        Kind::MysqlToRedshift if output["audit"]["is_equal"] == true => Outcome::Equal,
+        Kind::MysqlToRedshift if output["audit"].is_object() => Outcome::Different,
         Kind::MysqlToRedshift if output["conclusion"].is_object() => Outcome::Loaded,
         Kind::MysqlToRedshift => Outcome::NothingNew,
         Kind::AthenaElt => Outcome::Loaded,
@@ -171,7 +170,7 @@ const FILES: [(&str, &str); 13] = [
     ("/upsert/keys_partial", "keys known in part only"),
     ("/files_skipped", "files passed over"),
 ];
-const WINDOWS: [(&str, &str); 10] = [
+const WINDOWS: [(&str, &str); 14] = [
     ("/conclusion/windows", "windows"),
     ("/conclusion/rows", "rows"),
     ("/conclusion/bytes", "bytes"),
@@ -180,6 +179,10 @@ const WINDOWS: [(&str, &str); 10] = [
     ("/conclusion/rows_deleted", "rows deleted"),
     ("/conclusion/rows_unchanged", "rows unchanged"),
     ("/conclusion/rows_newer", "rows newer in the target"),
+    ("/audit/rows_source", "rows in MySQL"),
+    ("/audit/rows_target", "rows in Redshift"),
+    ("/audit/parts_different", "parts of the key that differ"),
+    ("/audit/keys_twice", "keys twice"),
     ("/windows_left", "windows left for the next run"),
     ("/rows_estimated", "rows in all, estimated"),
 ];
@@ -207,21 +210,8 @@ pub(crate) fn count(what: &str, number: u64) -> Count {
     Count { what: what.to_owned(), number, is_bytes: what.starts_with("bytes") }
 }
 
-fn windows(kind: Kind, output: &Value) -> Option<Windows> {
-    if kind != Kind::MysqlToRedshift || !output["conclusion"].is_object() || output["window_count"] == 0 {
-        return None;
-    }
-    let at = |field: &str| Some(output[field].as_str()?.parse::<jiff::Timestamp>().ok()?.as_millisecond());
-    match (at("from"), at("to")) {
-        (Some(from), Some(to)) => Some(Windows::Between(from, to)),
-        // The whole table has no bounds.
-        _ if output["window_count"] == 1 => Some(Windows::All),
-        _ => None,
-    }
-}
-
 fn notes(output: &Value) -> Vec<String> {
-    let places = [&output["notes"], &output["upsert"]["notes"], &output["warnings"]];
+    let places = [&output["notes"], &output["upsert"]["notes"], &output["audit"]["notes"], &output["warnings"]];
     let texts = places.into_iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str);
     texts.map(ToOwned::to_owned).collect()
 }
@@ -260,7 +250,7 @@ pub fn started_by(input: &Value) -> Cause {
         plain("another state machine")
     } else if of("explain") {
         plain(&format!("hand, to explain {}", words::count(list("explain"), "file")))
-    } else if of("verify") {
+    } else if of("verify") || input["audit"] == true {
         plain("hand, to compare both sides")
     } else {
         let mut what = Vec::new();
@@ -288,13 +278,14 @@ pub fn started_by(input: &Value) -> Cause {
 }
 
 /// Fields of inputs and outputs whose values are times, counts, names of ours, or keys.
-const KNOWN: [&str; 78] = [
+const KNOWN: [&str; 93] = [
     "Comment",
     "action",
     "after",
     "again",
     "answers_lost",
     "attempt",
+    "audit",
     "batches",
     "bucket",
     "bytes",
@@ -305,6 +296,7 @@ const KNOWN: [&str; 78] = [
     "conclusion",
     "detail",
     "detail-type",
+    "differences",
     "dry_run",
     "etag",
     "explain",
@@ -318,9 +310,12 @@ const KNOWN: [&str; 78] = [
     "full",
     "hidden",
     "index",
+    "is_equal",
     "is_new",
     "key",
     "keys_partial",
+    "keys_twice",
+    "loads_since",
     "location",
     "manifest",
     "mark",
@@ -328,26 +323,35 @@ const KNOWN: [&str; 78] = [
     "name",
     "new_bytes",
     "new_file_count",
+    "newest_load_read_at",
     "notes",
     "nuls",
     "object",
     "objects_deleted",
     "only_missing",
     "other_suffix",
+    "part",
+    "parts_different",
     "plan",
     "published",
     "purpose",
+    "read_at",
     "reason",
     "reload",
     "rows",
     "rows_deleted",
     "rows_estimated",
+    "rows_gone",
     "rows_ignored",
     "rows_inserted",
     "rows_newer",
+    "rows_not_due",
+    "rows_outside",
     "rows_read",
     "rows_rejected",
+    "rows_source",
     "rows_staged",
+    "rows_target",
     "rows_unchanged",
     "rows_updated",
     "scanned_bytes",
@@ -357,6 +361,7 @@ const KNOWN: [&str; 78] = [
     "size",
     "skipped",
     "source",
+    "spans",
     "table",
     "tables_dropped",
     "time",
@@ -431,6 +436,10 @@ mod tests {
         }
         let loaded = recorded("run-loaded", Status::Succeeded);
         assert_eq!((loaded.rows, loaded.rejected), (Some(174), 0));
+        // A dry run that found nothing to do covers nothing.
+        for (name, is_watermark) in [("run-loaded", true), ("run-nothing-new", true), ("run-dry-run", false)] {
+            assert_eq!(recorded(name, Status::Succeeded).is_watermark, is_watermark, "{name}");
+        }
         assert_eq!(loaded.started_by.key.as_deref(), Some("input_data/sessions-2024-04.csv"));
         let failed = recorded("run-failed-bad-rows", Status::Failed);
         assert!(failed.cause.unwrap().starts_with("2 bad rows: input_data/sessions-2024-04.csv, line 42"));
@@ -455,6 +464,14 @@ mod tests {
         assert_eq!(of(Kind::MysqlToRedshift, json!({"purpose": "dry_run"})).outcome, Outcome::DryRun);
         let loaded = of(Kind::MysqlToRedshift, json!({"purpose": "load", "conclusion": {"windows": 1, "rows": 9}}));
         assert_eq!((loaded.outcome, loaded.rows), (Outcome::Loaded, Some(9)));
+        let audited = |is_equal| {
+            let audit = json!({"is_equal": is_equal, "rows_source": 9, "parts_different": 1, "notes": ["Load again."]});
+            of(Kind::MysqlToRedshift, json!({"purpose": "audit", "audit": audit, "warnings": []}))
+        };
+        assert_eq!(audited(true).outcome, Outcome::Equal);
+        let different = audited(false);
+        assert_eq!((different.outcome, different.notes), (Outcome::Different, vec!["Load again.".to_owned()]));
+        assert!(different.counts.iter().any(|count| count.what == "parts of the key that differ"));
         let published = json!({"published": [{"table": "old", "rows": 4, "bytes": 10, "scanned_bytes": 20}]});
         let published = of(Kind::AthenaElt, published);
         assert_eq!((published.outcome, published.rows), (Outcome::Loaded, Some(4)));

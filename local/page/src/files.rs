@@ -1,10 +1,11 @@
-//! The files of a job: which are new, loaded, passed over or changed, and what waits in quarantine. Pure; `source`
-//! reads what this decides on.
+//! The files of a job: which are new, loaded, passed over or changed, and what waits in quarantine. Which and why is
+//! decided as a run that is asked decides it. Pure; `source` reads what this decides on.
 
+use aws_sdk_s3::primitives::DateTime;
 use serde_json::Value;
-use sluice::input::PassedOver;
-use sluice::ledger::{KnownVersion, Sameness};
-use sluice::spec::{Parts, Source, Spec};
+use sluice::ledger::KnownVersion;
+use sluice::reason::{Reason, Seen, Standing, View};
+use sluice::spec::{Parts, Spec};
 use std::collections::{BTreeMap, HashMap};
 
 /// What is in the bucket for a job.
@@ -18,8 +19,12 @@ pub struct Files {
     pub is_cut: bool,
     /// What waits in quarantine, the newest first.
     pub quarantine: Vec<Quarantined>,
-    /// Quarantine files of which only the names were read.
+    /// Older quarantine files, which are not looked at.
     pub unread: usize,
+    /// Entries of the ledger that are not read, or not yet.
+    pub entries_unread: usize,
+    /// Whether it is known what is recorded as loaded.
+    pub is_loaded_known: bool,
 }
 
 /// What a file is to its job.
@@ -37,11 +42,35 @@ pub enum State {
     SetAside,
     /// It is dated before what runs look at.
     Old,
+    /// What is loaded is not read, or not yet.
+    Unread,
 }
 
 impl State {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::New, Self::Loaded, Self::PassedOver, Self::Changed, Self::SetAside, Self::Old];
+    pub const ALL: [Self; 7] =
+        [Self::New, Self::Loaded, Self::PassedOver, Self::Changed, Self::SetAside, Self::Old, Self::Unread];
+
+    fn of(standing: Standing) -> Self {
+        match standing {
+            Standing::New => Self::New,
+            Standing::Loaded => Self::Loaded,
+            Standing::PassedOver | Standing::NotThere => Self::PassedOver,
+            Standing::Changed => Self::Changed,
+            Standing::SetAside => Self::SetAside,
+            Standing::Old => Self::Old,
+        }
+    }
+
+    /// What more there is to say, beside the state; the reason as a whole is longer.
+    pub fn note(self) -> &'static str {
+        match self {
+            Self::New | Self::Loaded | Self::PassedOver | Self::Unread => "",
+            Self::Changed => "another version was dealt with; the next run takes this one up",
+            Self::SetAside => "it is tried again when it changes, or when a run is told to",
+            Self::Old => "it is dated before what runs look at, and no run is known to have loaded it",
+        }
+    }
 
     /// The word for people.
     pub fn word(self) -> &'static str {
@@ -52,6 +81,7 @@ impl State {
             Self::Changed => "Changed",
             Self::SetAside => "Set aside",
             Self::Old => "Not looked at",
+            Self::Unread => "Not known yet",
         }
     }
 
@@ -64,6 +94,7 @@ impl State {
             Self::Changed => "changed",
             Self::SetAside => "set-aside",
             Self::Old => "old",
+            Self::Unread => "unread",
         }
     }
 }
@@ -88,10 +119,19 @@ pub struct File {
     pub object: Object,
     /// What it is to the job.
     pub state: State,
-    /// Why, in a sentence; empty if the state says all.
+    /// Whether the next run takes it up.
+    pub is_new: bool,
+    /// Why, in the words of a run that is asked; empty if that is not known yet.
     pub why: String,
     /// ARN of the execution that loaded it, or set it aside, last.
     pub run: Option<String>,
+}
+
+impl File {
+    /// One of which it is not known what is loaded.
+    pub(crate) fn unjudged(object: Object) -> Self {
+        Self { object, state: State::Unread, is_new: false, why: String::new(), run: None }
+    }
 }
 
 /// Bad rows of one file in one run.
@@ -99,8 +139,10 @@ pub struct File {
 pub struct Quarantined {
     /// The name of the execution.
     pub run: String,
-    /// The key of the file that they are of.
+    /// The key of the file that they are of; that of the quarantine file, if only its name is known.
     pub key: String,
+    /// Only its name is known.
+    pub is_unread: bool,
     /// How many there are; 0 if the whole file was set aside.
     pub rows: u64,
     /// The first of their lines.
@@ -118,58 +160,29 @@ pub fn spec(source: &Value, shape: &Value, target: &Value) -> Option<Spec> {
     parts.check().ok()
 }
 
-/// What each object is to the job. `looked_from` is since when runs look at files, in milliseconds since 1970.
-pub fn judged(
+/// What each object is to the job, as a run that starts now would see it, by what is `known` of them. Unless that is
+/// all that there is to know, others are not judged.
+pub(crate) fn judged(
     objects: Vec<Object>,
-    spec: &Spec,
-    prefix: &str,
+    view: &View<'_>,
     known: &HashMap<String, KnownVersion>,
-    looked_from: Option<i64>,
+    is_all_known: bool,
 ) -> Vec<File> {
-    let sameness = Sameness::of(spec);
     let mut files: Vec<File> = objects
         .into_iter()
         .map(|object| {
-            let (state, why) = state(&object, &spec.source, prefix, known.get(&object.key), sameness, looked_from);
-            let run = known.get(&object.key).map(|known| known.execution.clone());
-            File { object, state, why, run }
+            let known = known.get(&object.key);
+            let seen = Seen { etag: &object.etag, size: object.size, modified: DateTime::from_millis(object.modified) };
+            let Reason { standing, is_new, why } = view.reason(&object.key, Some(seen), known);
+            if known.is_none() && !is_all_known && standing != Standing::PassedOver {
+                return File::unjudged(object);
+            }
+            let run = known.map(|known| known.execution.clone());
+            File { object, state: State::of(standing), is_new, why, run }
         })
         .collect();
     files.sort_by(|a, b| (b.object.modified, &a.object.key).cmp(&(a.object.modified, &b.object.key)));
     files
-}
-
-fn state(
-    object: &Object,
-    source: &Source,
-    prefix: &str,
-    known: Option<&KnownVersion>,
-    sameness: Sameness,
-    looked_from: Option<i64>,
-) -> (State, String) {
-    if let Some(reason) = PassedOver::of(source, prefix, &object.key, object.size) {
-        return (State::PassedOver, reason.why(source, prefix));
-    }
-    let modified =
-        jiff::Timestamp::from_millisecond(object.modified).map(|at| at.strftime("%Y-%m-%dT%H:%M").to_string());
-    let is_dated_alike = |known: &KnownVersion| modified.as_ref().is_ok_and(|at| known.last_modified.starts_with(at));
-    match known {
-        Some(known) if known.etag == object.etag && (sameness == Sameness::Bytes || is_dated_alike(known)) => {
-            if known.is_bad {
-                return (State::SetAside, "it is tried again when it changes, or when a run is told to".to_owned());
-            }
-            return (State::Loaded, String::new());
-        }
-        Some(known) => {
-            let what = if known.is_bad { "was set aside" } else { "is loaded" };
-            return (State::Changed, format!("an earlier version {what}; the next run takes this one up"));
-        }
-        None => {}
-    }
-    if looked_from.is_some_and(|from| object.modified < from) {
-        return (State::Old, "it is dated before what runs look at, and no run is known to have loaded it".to_owned());
-    }
-    (State::New, "the next run takes it up".to_owned())
 }
 
 /// What a quarantine file says, without the rows themselves.
@@ -225,57 +238,6 @@ fn records(text: &[u8]) -> Vec<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    fn object(key: &str, etag: &str, modified: i64) -> Object {
-        Object { key: key.to_owned(), etag: etag.to_owned(), size: 5, modified }
-    }
-
-    #[test]
-    fn each_file_has_a_state_and_why() {
-        let spec = spec(
-            &json!({"suffix": ".csv", "columns": {"d": {"type": "date"}, "n": {"type": "number"}, "p": "P"}}),
-            &json!({"keys": ["d"], "values": {"n": "sum"}, "pivot": {"on": "p", "into": {"A": "a"}}}),
-            &json!({"table": "t", "on_overlap": "all_files"}),
-        )
-        .unwrap();
-        let version = |etag: &str, is_bad| KnownVersion {
-            etag: etag.to_owned(),
-            last_modified: "1970-01-01T00:00:05Z".to_owned(),
-            execution: "arn:x".to_owned(),
-            detected_at: String::new(),
-            is_bad,
-        };
-        let known = HashMap::from([
-            ("in/loaded.csv".to_owned(), version("1", false)),
-            ("in/changed.csv".to_owned(), version("1", false)),
-            ("in/bad.csv".to_owned(), version("1", true)),
-        ]);
-        let objects = vec![
-            object("in/loaded.csv", "1", 5_000),
-            object("in/changed.csv", "2", 5_000),
-            object("in/bad.csv", "1", 5_000),
-            object("in/new.csv", "1", 9_000),
-            object("in/old.csv", "1", 1_000),
-            object("in/notes.txt", "1", 5_000),
-            object("in/_SUCCESS.csv", "1", 5_000),
-        ];
-        let files = judged(objects, &spec, "in/", &known, Some(4_000));
-        let of = |key: &str| files.iter().find(|file| file.object.key == key).unwrap();
-        for (key, state) in [
-            ("in/loaded.csv", State::Loaded),
-            ("in/changed.csv", State::Changed),
-            ("in/bad.csv", State::SetAside),
-            ("in/new.csv", State::New),
-            ("in/old.csv", State::Old),
-            ("in/notes.txt", State::PassedOver),
-            ("in/_SUCCESS.csv", State::PassedOver),
-        ] {
-            assert_eq!(of(key).state, state, "{key}");
-        }
-        assert_eq!(files[0].object.key, "in/new.csv", "the newest first");
-        assert!(of("in/notes.txt").why.contains(".csv"));
-    }
 
     #[test]
     fn of_the_quarantine_everything_is_read_but_the_rows() {

@@ -3,10 +3,11 @@
 //! Lines of a run are those of invocations of which a line says, in its span, that they are of this execution. A search
 //! for the execution's name would be wrong: the next run's lines name it too, as the lock's owner before.
 
+use crate::unquoted::unquoted;
 use crate::words;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::Hash;
 
 /// How much of a run is kept, in bytes of text.
@@ -124,13 +125,15 @@ const OWN_FIELDS: [&str; 7] = ["timestamp", "level", "message", "target", "span"
 /// The lines of the execution `arn` among these events, which may hold some of them twice.
 pub fn lines(events: &[LogEvent], arn: &str) -> Lines {
     let mut streams: BTreeMap<(&str, &str), Vec<&LogEvent>> = BTreeMap::new();
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     for event in events.iter().filter(|event| seen.insert(event.identity())) {
         streams.entry((&event.function, &event.stream)).or_default().push(event);
     }
     let mut found = Lines::default();
     let mut size = 0;
-    for events in streams.values() {
+    for events in streams.values_mut() {
+        // What is read twice may come behind what is newer.
+        events.sort_by_key(|event| event.at);
         for invocation in invocations(events) {
             if invocation.iter().any(|event| execution_of(&event.message).as_deref() == Some(arn)) {
                 let read: Vec<(Line, Value)> = invocation.iter().filter_map(|event| line(event)).collect();
@@ -173,6 +176,48 @@ fn invocations<'a>(events: &'a [&'a LogEvent]) -> Vec<Vec<&'a LogEvent>> {
     invocations
 }
 
+/// Drops what cannot be of the execution `arn`: whole invocations of which no line is; and events that come twice.
+pub(crate) fn prune(events: &mut Vec<LogEvent>, arn: &str) {
+    let dropped: HashSet<usize> = {
+        let mut seen = HashSet::new();
+        let mut streams: BTreeMap<(&str, &str), Vec<(usize, &LogEvent)>> = BTreeMap::new();
+        let mut dropped = HashSet::new();
+        for (place, event) in events.iter().enumerate() {
+            if seen.insert(event.identity()) {
+                streams.entry((&event.function, &event.stream)).or_default().push((place, event));
+            } else {
+                dropped.insert(place);
+            }
+        }
+        for mut stream in streams.into_values() {
+            stream.sort_by_key(|(_, event)| event.at);
+            let (places, stream): (Vec<usize>, Vec<&LogEvent>) = stream.into_iter().unzip();
+            let mut from = 0;
+            for invocation in invocations(&stream) {
+                let to = from + invocation.len();
+                let is_over = invocation.last().is_some_and(|event| event.message.starts_with("REPORT RequestId:"));
+                let is_its = || invocation.iter().any(|event| execution_of(&event.message).as_deref() == Some(arn));
+                if is_over && !is_its() {
+                    dropped.extend(&places[from..to]);
+                }
+                from = to;
+            }
+        }
+        dropped
+    };
+    let mut place = 0;
+    events.retain(|_| {
+        place += 1;
+        !dropped.contains(&(place - 1))
+    });
+    // More than is shown of a run, with what stands around each line, is not kept.
+    let mut size = 0;
+    events.retain(|event| {
+        size += event.message.len();
+        size <= 4 * KEPT_BYTES
+    });
+}
+
 fn execution_of(message: &str) -> Option<String> {
     let value: Value = serde_json::from_str(message.trim()).ok()?;
     value["span"]["sfn.execution_id"].as_str().map(ToOwned::to_owned)
@@ -188,8 +233,13 @@ fn line(event: &LogEvent) -> Option<(Line, Value)> {
     let function = event.function.clone();
     let value = serde_json::from_str::<Value>(message).ok().filter(Value::is_object);
     let Some(value) = value else {
-        let line =
-            Line { at: event.at, level: Level::Info, function, message: message.to_owned(), fields: String::new() };
+        let line = Line {
+            at: event.at,
+            level: Level::Info,
+            function,
+            message: unquoted(message).into(),
+            fields: String::new(),
+        };
         return Some((line, Value::Null));
     };
     let level = match value["level"].as_str() {
@@ -207,9 +257,9 @@ fn line(event: &LogEvent) -> Option<(Line, Value)> {
             fields.push(' ');
         }
         let text = field.as_str().map_or_else(|| field.to_string(), ToOwned::to_owned);
-        fields.push_str(&format!("{name}={text}"));
+        fields.push_str(&format!("{name}={}", unquoted(&text)));
     }
-    let message = value["message"].as_str().unwrap_or_default().to_owned();
+    let message = unquoted(value["message"].as_str().unwrap_or_default()).into_owned();
     let message = match value["error.kind"].as_str() {
         Some(kind) if !message.starts_with(kind) => format!("{kind}: {message}"),
         _ => message,
@@ -286,6 +336,10 @@ mod tests {
         assert_eq!(found.lines.iter().filter(|line| line.fields.contains(FAILED)).count(), 0);
         let errors: Vec<&Line> = found.lines.iter().filter(|line| line.level == Level::Error).collect();
         assert_eq!(errors.len(), 1, "{errors:?}");
+        // The runtime's own line of an older function quotes the cells.
+        assert!(errors[0].message.contains("line 42, column 2 (Duration (in minutes)): not a number"), "{errors:?}");
+        assert!(recorded().iter().any(|event| event.message.contains("twelve")), "the fixture has such a line");
+        assert!(!format!("{found:?}").contains("twelve"));
     }
 
     #[test]
@@ -298,6 +352,42 @@ mod tests {
         ] {
             assert_eq!(window_name(item), name);
         }
+    }
+
+    /// The groups hold the lines of all runs; those of others are not held.
+    #[test]
+    fn what_is_not_of_the_run_is_dropped_and_nothing_of_it() {
+        let mut events: Vec<LogEvent> = recorded().into_iter().chain(recorded()).collect();
+        let all = lines(&events, FAILED);
+        prune(&mut events, FAILED);
+        assert!(events.len() < recorded().len(), "{} of {}", events.len(), recorded().len());
+        assert_eq!(lines(&events, FAILED), all);
+        // What was dropped is read once more, its beginning aside, after what is newer: it is nothing of the run.
+        let of = |id: &str, at: i64, message: &str| LogEvent {
+            function: "pivot".into(),
+            stream: "s".into(),
+            id: id.into(),
+            at,
+            message: message.into(),
+        };
+        let its = r#"{"message": "its", "span": {"sfn.execution_id": "arn:x"}}"#;
+        let mut events = vec![of("3", 20, "START RequestId: b"), of("4", 20, its)];
+        events.extend([of("1", 10, r#"{"message": "of another"}"#), of("2", 10, "REPORT RequestId: a")]);
+        prune(&mut events, "arn:x");
+        assert_eq!(events.iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), ["3", "4"]);
+        // One that is not over may still turn out to be of the run.
+        let mut open = recorded();
+        open.retain(|event| !event.message.starts_with("REPORT RequestId:"));
+        let count = open.len();
+        prune(&mut open, FAILED);
+        assert_eq!(open.len(), count);
+        // One run with too much to say does not take all memory.
+        let mut long: Vec<LogEvent> = Vec::new();
+        for place in 0..60 {
+            long.push(LogEvent { id: place.to_string(), message: "x".repeat(1 << 20), ..recorded().remove(0) });
+        }
+        prune(&mut long, FAILED);
+        assert!(long.iter().map(|event| event.message.len()).sum::<usize>() <= 4 * KEPT_BYTES && long.len() > 30);
     }
 
     #[test]

@@ -6,11 +6,13 @@ use page::app::App;
 use page::cache::Cache;
 use page::credentials;
 use page::model::Stack;
+use page::pace::{Pace, Tokens};
 use page::poll::Poller;
 use page::serve;
 use page::shared::Shared;
 use page::source::Source;
 use page::token::Token;
+use page::zone::now;
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -21,10 +23,10 @@ use tokio::net::TcpListener;
 /// Serve the page on which the runs of a stack's jobs are seen, on this machine only.
 ///
 /// Credentials and region are those of the usual profile. It needs the permissions to read: states:ListStateMachines,
-/// states:DescribeStateMachine, states:ListExecutions, states:DescribeExecution, states:GetExecutionHistory,
-/// cloudformation:DescribeStacks, scheduler:ListSchedules, scheduler:GetSchedule, and, for what else it shows,
-/// logs:FilterLogEvents, states:DescribeStateMachineForExecution, s3:ListBucket and s3:GetObject (also on
-/// state/*/runs/*). DATABASE_URL, if set, names the database of the jobs, which counts, older runs and calendars of
+/// states:DescribeStateMachine, states:DescribeStateMachineForExecution, states:ListExecutions,
+/// states:DescribeExecution, states:GetExecutionHistory, cloudformation:DescribeStacks, scheduler:ListSchedules,
+/// scheduler:GetSchedule, and, for what else it shows, logs:FilterLogEvents, s3:ListBucket, and s3:GetObject on state/*
+/// and quarantine/*. DATABASE_URL, if set, names the database of the jobs, which counts, older runs and calendars of
 /// windows are read from (select on sluice.runs and sluice.windows).
 #[derive(Parser)]
 #[command(name = "page", bin_name = "cargo local page", version)]
@@ -91,16 +93,18 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     });
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port)).await?;
     let port = listener.local_addr()?.port();
+    let tokens = Tokens::new(if arguments.local { Pace::none() } else { Pace::account(now()) });
     let app = Arc::new(App {
         shared: shared.clone(),
         source: source()?,
+        tokens: tokens.clone(),
         once: Once::default(),
         port,
         token: Token::new()?,
         is_account: !arguments.local,
     });
     let address = format!("http://127.0.0.1:{port}/?t={}", app.token.text());
-    let poller = Poller::new(shared, source()?, cache);
+    let poller = Poller::new(shared, source()?, tokens, cache);
     // Whoever started this reads the address; that nobody does is no trouble.
     let _ = writeln!(std::io::stdout(), "{address}");
     tokio::select! {

@@ -7,13 +7,15 @@ use crate::fold::Story;
 use crate::kind::Kind;
 use crate::log::Lines;
 use crate::outcome::{Outcome, Status};
+use crate::reads::Reads;
 use crate::schedule::Schedule;
 use crate::trouble::Trouble;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use sluice::digest;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A run, as a list of executions has it.
@@ -38,6 +40,26 @@ impl Head {
     }
 }
 
+/// A state machine, as it was at some time.
+#[derive(Clone, Debug)]
+pub struct Revision {
+    /// Its states.
+    pub definition: Arc<Definition>,
+    /// All of its definition, which carries the job's spec.
+    pub value: Arc<Value>,
+    /// What its definition is kept by.
+    pub digest: String,
+}
+
+impl Revision {
+    /// That of this definition; `None` if it is none.
+    pub fn read(text: &str) -> Option<Self> {
+        let value: Value = serde_json::from_str(text).ok()?;
+        let definition = Definition::read(&value)?;
+        Some(Self { definition: definition.into(), value: value.into(), digest: digest::of([text]) })
+    }
+}
+
 /// A run, with what was read of it.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -51,16 +73,27 @@ pub struct Run {
     pub lines: Option<Arc<Lines>>,
     /// What was written down of it, if that was read.
     pub row: Option<Arc<Row>>,
-    /// What it ran with, if somebody asked.
-    pub ran_with: Option<RanWith>,
     /// Step Functions has forgotten it: it is known by that row alone.
     pub is_forgotten: bool,
+    /// The states as they were when it ran, where that was read.
+    pub revision: Option<Revision>,
+    /// Somebody asked for them, and nobody can say any more which they were.
+    pub is_revision_lost: bool,
 }
 
 impl Run {
     /// A run of which nothing else is known.
     pub fn new(head: Head) -> Self {
-        Self { head, facts: None, story: None, lines: None, row: None, ran_with: None, is_forgotten: false }
+        Self {
+            head,
+            facts: None,
+            story: None,
+            lines: None,
+            row: None,
+            is_forgotten: false,
+            revision: None,
+            is_revision_lost: false,
+        }
     }
 
     /// What became of it.
@@ -76,20 +109,16 @@ impl Run {
         }
     }
 
+    /// The states of its job as they were when it ran; as they are now, where that was not read.
+    pub fn definition<'a>(&'a self, job: &'a Job) -> &'a Definition {
+        self.revision.as_ref().map_or(&job.definition, |revision| &revision.definition)
+    }
+
     /// How many rows it loaded, if that is known.
     pub fn rows(&self) -> Option<u64> {
         let told = self.facts.as_ref().and_then(|facts| facts.rows);
         told.or_else(|| self.row.as_ref().filter(|row| row.committed.is_some()).map(|row| row.rows))
     }
-}
-
-/// What a run ran with.
-#[derive(Clone, Debug, PartialEq)]
-pub enum RanWith {
-    /// This definition of its state machine, which carries the job's spec.
-    Definition(Arc<Value>),
-    /// Nobody can say that any more.
-    Unknown,
 }
 
 /// Where what is known of an older run is from.
@@ -170,6 +199,10 @@ pub struct Job {
     pub schedule: Option<Schedule>,
     /// Its runs, the newest first; `None` until they are listed.
     pub runs: Option<Vec<Run>>,
+    /// Step Functions has more runs than the newest that are listed: others are described when somebody asks for them.
+    pub is_cut: bool,
+    /// The names of runs that were asked for, and that Step Functions does not know.
+    pub missing: BTreeSet<String>,
     /// What is in its bucket, if somebody looked.
     pub files: Option<Arc<Files>>,
     /// The windows that are in its target; `None` until they are read, or where that cannot be. Of a job that loads
@@ -180,6 +213,11 @@ pub struct Job {
 }
 
 impl Job {
+    /// The ARN of the execution of this name.
+    pub(crate) fn execution(&self, name: &str) -> String {
+        format!("{}:{name}", self.machine.replacen(":stateMachine:", ":execution:", 1))
+    }
+
     /// A run, by the name of its execution.
     pub fn run(&self, name: &str) -> Option<&Run> {
         self.runs.iter().flatten().find(|run| run.head.name == name)
@@ -278,8 +316,8 @@ pub struct Stack {
     pub jobs: BTreeMap<String, Job>,
     /// Whether its jobs were read.
     pub is_read: bool,
-    /// When anything was read last, in milliseconds since 1970.
-    pub read_at: i64,
+    /// When it was read.
+    pub reads: Reads,
     /// What is amiss, by the call that met it.
     pub notices: BTreeMap<&'static str, Notice>,
 }

@@ -37,6 +37,8 @@ pub enum Outcome {
     LeftToOwner,
     /// Both sides were compared, and are equal.
     Equal,
+    /// Both sides were compared, and are not equal.
+    Different,
     /// It failed.
     Failed,
     /// It took too long.
@@ -57,6 +59,7 @@ impl Outcome {
             Self::Explained => "Explained",
             Self::LeftToOwner => "Left to another run",
             Self::Equal => "Equal",
+            Self::Different => "Different",
             Self::Failed => "Failed",
             Self::TimedOut => "Timed out",
             Self::Stopped => "Stopped",

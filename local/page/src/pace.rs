@@ -1,7 +1,9 @@
 //! How often AWS may be asked: a bucket of tokens, of which each call takes one.
 
 use crate::zone::now;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex;
 
 /// A bucket of tokens.
 #[derive(Clone, Copy, Debug)]
@@ -41,10 +43,22 @@ impl Pace {
         let missing = ((1.0 - self.tokens) * 1_000.0).ceil() as i64;
         Err(missing.max(1))
     }
+}
 
-    /// Takes a token, and waits for it as long as there is none.
-    pub async fn token(&mut self) {
-        while let Err(wait) = self.take(now()) {
+/// The one bucket of a process: what a reader asks for takes its tokens from the same as what is asked by itself.
+#[derive(Clone, Debug)]
+pub struct Tokens(Arc<Mutex<Pace>>);
+
+impl Tokens {
+    /// Those of a pace.
+    pub fn new(pace: Pace) -> Self {
+        Self(Arc::new(Mutex::new(pace)))
+    }
+
+    /// Takes a token, and waits for it as long as there is none. Who comes first is served first.
+    pub async fn take(&self) {
+        let mut pace = self.0.lock().await;
+        while let Err(wait) = pace.take(now()) {
             tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())).await;
         }
     }

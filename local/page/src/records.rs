@@ -1,11 +1,12 @@
-//! What runs write down in `state/<job>/runs/`, of kinds that load no PostgreSQL: an object per run that ended well, and
-//! of loads into Redshift one per window, whatever became of its run.
+//! What runs write down in `state/<job>/runs/`, of kinds that load no PostgreSQL: an object per run that ended well,
+//! and of loads into Redshift one per window, whatever became of its run.
 
-use crate::facts::{Facts, Texts, Windows};
+use crate::facts::{Facts, Texts};
 use crate::files::Object;
 use crate::kind::Kind;
 use crate::model::{Job, LoadedWindow, Origin, Row, Run};
 use crate::outcome::Status;
+use crate::windows::Windows;
 use serde_json::{Value, json};
 use sluice::contract::mysql_to_redshift::WindowRecord;
 use std::collections::HashSet;
@@ -25,8 +26,7 @@ pub(crate) fn folder(job: &str) -> String {
 /// The execution of a record of a job.
 fn execution(job: &Job, key: &str) -> Option<String> {
     let name = key.strip_prefix(&folder(&job.name))?.strip_suffix(".json")?;
-    let machine = job.machine.replacen(":stateMachine:", ":execution:", 1);
-    (!name.is_empty() && !name.contains('/')).then(|| format!("{machine}:{name}"))
+    (!name.is_empty() && !name.contains('/')).then(|| job.execution(name))
 }
 
 /// Which of the objects are records of runs that are not known: with their executions, the newest first.

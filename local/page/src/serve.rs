@@ -9,7 +9,7 @@ use crate::model::Job;
 use crate::reply::{self, Reply};
 use crate::runs;
 use crate::shared::Look;
-use crate::trouble::Trouble;
+use crate::trouble::{Answer, Trouble};
 use crate::views;
 use crate::zone;
 use http_body_util::{BodyExt, Limited};
@@ -18,6 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::Value;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -134,7 +135,8 @@ async fn quarantine(app: &App, job: &str, file: &str) -> Reply {
     let (Some(run), Some(bucket)) = (run, bucket) else {
         return reply::plain(StatusCode::NOT_FOUND, "There is no such download.");
     };
-    let Ok(mut objects) = app.source.quarantine_files(&bucket, job, run).await else {
+    app.tokens.take().await;
+    let Ok(mut objects) = app.source.quarantine_files(&bucket, job, run, &app.tokens).await else {
         return reply::plain(StatusCode::BAD_GATEWAY, "The quarantine cannot be listed.");
     };
     if objects.is_empty() {
@@ -143,7 +145,8 @@ async fn quarantine(app: &App, job: &str, file: &str) -> Reply {
     objects.sort_by(|a, b| a.key.cmp(&b.key));
     let mut text = Vec::new();
     for object in objects {
-        match app.source.quarantine(&bucket, &object.key).await {
+        app.tokens.take().await;
+        match app.source.object(&bucket, &object.key).await {
             // One header for all of them.
             Ok(part) if !text.is_empty() => {
                 let behind = part.iter().position(|byte| *byte == b'\n').map_or(part.len(), |end| end + 1);
@@ -178,13 +181,17 @@ async fn start(app: &App, name: &str, slug: &str, headers: &HeaderMap, form: &Fo
         Ok(input) => input,
         Err(problem) => return again(app, &job, headers, action, form, &problem),
     };
+    // What was filled in anew is shown before it is done.
+    if !form.shown.is_empty() && form.shown != actions::shown(action, &job, form) {
+        return again(app, &job, headers, action, form, "This is what will happen now. Press once more to start it.");
+    }
     let run = match app.once.take(&form.once, &format!("{name}/{slug}")) {
         Use::Unknown => {
             let problem = "This form was opened too long ago, or not here. Look at it once more, and press again.";
             return again(app, &job, headers, action, form, problem);
         }
         Use::Again(run) => run,
-        Use::First(run) => match app.source.start(&job.machine, &run, &input).await {
+        Use::First(run) => match started(app, &job.machine, &run, &input).await {
             Ok(arn) => {
                 // Its view is opened before a list has it.
                 app.shared.change(|stack| runs::begin(stack, name, &run, arn));
@@ -198,6 +205,16 @@ async fn start(app: &App, name: &str, slug: &str, headers: &HeaderMap, form: &Fo
         },
     };
     see_other(&views::path(&["jobs", name, "runs", &run]))
+}
+
+async fn started(app: &App, machine: &str, run: &str, input: &Value) -> Answer<Option<String>> {
+    app.tokens.take().await;
+    app.source.start(machine, run, input).await
+}
+
+async fn stopped(app: &App, arn: &str) -> Answer<()> {
+    app.tokens.take().await;
+    app.source.stop(arn).await
 }
 
 fn said(trouble: &Trouble) -> String {
@@ -226,7 +243,7 @@ async fn stop(app: &App, name: &str, run: &str, headers: &HeaderMap, form: &Form
     let arn = app.shared.stack().jobs.get(name).and_then(|job| Some(job.run(run)?.head.arn.clone()));
     let Some(arn) = arn else { return reply::plain(StatusCode::NOT_FOUND, "There is no such run.") };
     if let Use::First(_) = app.once.take(&form.once, &format!("{name}/{run}/stop"))
-        && let Err(trouble) = app.source.stop(&arn).await
+        && let Err(trouble) = stopped(app, &arn).await
     {
         app.once.give_back(&form.once);
         let reader = reader(headers, "/", &[]);

@@ -1,5 +1,6 @@
 //! What the poller and the views share: what is known, and who looks at what.
 
+pub use crate::look::Look;
 use crate::model::Stack;
 use crate::zone::now;
 use std::collections::HashMap;
@@ -15,34 +16,17 @@ pub const RUNS_READ: usize = 40;
 /// What stands for the permission of the database.
 pub const DATABASE: &str = "the database";
 
+/// The permissions for what is loaded.
+pub const LEDGER: &str = "s3:ListBucket and s3:GetObject on state/*";
+
+/// The permissions for what waits in quarantine.
+pub const QUARANTINE: &str = "s3:ListBucket and s3:GetObject on quarantine/*";
+
 /// The permissions for the records of older runs.
 pub const RECORDS: &str = "s3:ListBucket and s3:GetObject on state/*/runs/*";
 
-/// The permission to ask what a run ran with.
-pub const RAN_WITH: &str = "states:DescribeStateMachineForExecution";
-
-/// A view that is open.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Look {
-    /// All jobs.
-    Jobs,
-    /// A job.
-    Job(String),
-    /// A run of a job.
-    Run(String, String),
-    /// The files of a job.
-    Files(String),
-}
-
-impl Look {
-    /// The job that it is of.
-    pub(crate) fn job(&self) -> Option<&str> {
-        match self {
-            Self::Jobs => None,
-            Self::Job(job) | Self::Run(job, _) | Self::Files(job) => Some(job),
-        }
-    }
-}
+/// The permission to ask which states a job had, and with which spec, when it ran.
+pub const DEFINITION: &str = "states:DescribeStateMachineForExecution";
 
 /// What the poller and the views share.
 pub struct Shared {

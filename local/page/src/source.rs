@@ -1,34 +1,25 @@
 //! What is asked of AWS and the database: one function for each question, which answers with plain data.
 
+mod bucket;
+
 use crate::database::Database;
 use crate::described;
 use crate::facts::{Facts, Texts};
-use crate::files::{self, Files, Object, Quarantined};
 use crate::fold::Event;
-use crate::kind::Kind;
+use crate::kind::{DATABASE_ACCESS, Kind};
 use crate::log::LogEvent;
 use crate::model::{Head, Job, LoadedWindow, Row};
-use crate::outcome::{Outcome, Status};
-use crate::records;
+use crate::outcome::Status;
+use crate::pace::Tokens;
 use crate::schedule::Schedule;
 use crate::trouble::{Answer, Trouble};
 use aws_config::SdkConfig;
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent};
 use serde_json::Value;
-use sluice::contract::{Execution, Loaded, keys};
-use sluice::ledger;
-use sluice::store::Store;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 /// How many executions of a job are listed, and events of a history read, at once: the most that there may be.
 const PAGE: i32 = 1_000;
-
-/// How many objects of a prefix are looked at.
-const MOST_OBJECTS: usize = 5_000;
-
-/// How many quarantine files are read for their reasons, each up to so many bytes.
-const MOST_QUARANTINE_FILES: usize = 12;
-const QUARANTINE_BYTES: u64 = 1_000_000;
 
 /// The clients.
 pub struct Source {
@@ -113,12 +104,20 @@ impl Source {
         })
     }
 
-    /// The ARNs of all state machines that begin with `prefix`.
-    pub async fn machines(&self, prefix: &str) -> Answer<Vec<String>> {
-        let answer = self.sfn.list_state_machines().max_results(PAGE).send().await;
-        let answer = answer.map_err(|error| Trouble::of(&error))?;
-        let machines = answer.state_machines.into_iter().map(|machine| machine.state_machine_arn);
-        Ok(machines.filter(|arn| arn.starts_with(prefix)).collect())
+    /// The ARNs of all state machines that begin with `prefix`. Before each call but the first, a token is taken.
+    pub async fn machines(&self, prefix: &str, tokens: &Tokens) -> Answer<Vec<String>> {
+        let (mut machines, mut next) = (Vec::new(), None);
+        loop {
+            let ask = self.sfn.list_state_machines().max_results(PAGE).set_next_token(next);
+            let answer = ask.send().await.map_err(|error| Trouble::of(&error))?;
+            machines.extend(answer.state_machines.into_iter().map(|machine| machine.state_machine_arn));
+            next = answer.next_token;
+            if next.is_none() {
+                machines.retain(|arn| arn.starts_with(prefix));
+                return Ok(machines);
+            }
+            tokens.take().await;
+        }
     }
 
     /// The job of a state machine; `None` if it is not one of a job of the stack whose ARNs begin with `prefix`.
@@ -128,22 +127,21 @@ impl Source {
         Ok(described::job(machine, prefix, &answer.definition))
     }
 
-    /// The definition that an execution ran with; `None` if it is not known any more.
-    pub async fn ran_with(&self, arn: &str) -> Answer<Option<String>> {
-        let answer = self.sfn.describe_state_machine_for_execution().execution_arn(arn).send().await;
-        match answer.map_err(|error| Trouble::of(&error)) {
-            Ok(answer) => Ok(Some(answer.definition)),
-            Err(Trouble::Missing) => Ok(None),
-            Err(trouble) => Err(trouble),
+    /// The schedules of the group `group`, by the ARN of the state machine that they start: the names. Before each call
+    /// but the first, a token is taken.
+    pub async fn schedules(&self, group: &str, tokens: &Tokens) -> Answer<HashMap<String, String>> {
+        let (mut found, mut next) = (HashMap::new(), None);
+        loop {
+            let ask = self.scheduler.list_schedules().group_name(group).max_results(100).set_next_token(next);
+            let answer = ask.send().await.map_err(|error| Trouble::of(&error))?;
+            let schedules = answer.schedules.into_iter();
+            found.extend(schedules.filter_map(|schedule| Some((schedule.target?.arn, schedule.name?))));
+            next = answer.next_token;
+            if next.is_none() {
+                return Ok(found);
+            }
+            tokens.take().await;
         }
-    }
-
-    /// The schedules of the group `group`, by the ARN of the state machine that they start: the names.
-    pub async fn schedules(&self, group: &str) -> Answer<HashMap<String, String>> {
-        let answer = self.scheduler.list_schedules().group_name(group).max_results(100).send().await;
-        let answer = answer.map_err(|error| Trouble::of(&error))?;
-        let schedules = answer.schedules.into_iter();
-        Ok(schedules.filter_map(|schedule| Some((schedule.target?.arn, schedule.name?))).collect())
     }
 
     /// One of them.
@@ -156,8 +154,8 @@ impl Source {
         Ok(if is_on { Schedule::On { expression, zone } } else { Schedule::Off(expression) })
     }
 
-    /// The newest executions of a state machine.
-    pub async fn executions(&self, machine: &str) -> Answer<Vec<Head>> {
+    /// The newest executions of a state machine, and whether there are more.
+    pub async fn executions(&self, machine: &str) -> Answer<(Vec<Head>, bool)> {
         let answer = self.sfn.list_executions().state_machine_arn(machine).max_results(PAGE).send().await;
         let answer = answer.map_err(|error| Trouble::of(&error))?;
         let head = |item: aws_sdk_sfn::types::ExecutionListItem| Head {
@@ -167,11 +165,11 @@ impl Source {
             started: item.start_date.to_millis().unwrap_or_default(),
             ended: item.stop_date.and_then(|at| at.to_millis().ok()),
         };
-        Ok(answer.executions.into_iter().map(head).collect())
+        Ok((answer.executions.into_iter().map(head).collect(), answer.next_token.is_some()))
     }
 
     /// What is said of an execution of a job of this kind.
-    pub async fn facts(&self, kind: Kind, arn: &str) -> Answer<Facts> {
+    pub async fn facts(&self, kind: Kind, arn: &str) -> Answer<(Head, Facts)> {
         let answer = self.sfn.describe_execution().execution_arn(arn).send().await;
         let answer = answer.map_err(|error| Trouble::of(&error))?;
         let texts = Texts {
@@ -180,7 +178,23 @@ impl Source {
             error: answer.error.as_deref(),
             cause: answer.cause.as_deref(),
         };
-        Ok(Facts::read(kind, status(&answer.status), texts))
+        let facts = Facts::read(kind, status(&answer.status), texts);
+        let head = Head {
+            name: answer.name.unwrap_or_default(),
+            arn: answer.execution_arn,
+            status: status(&answer.status),
+            started: answer.start_date.to_millis().unwrap_or_default(),
+            ended: answer.stop_date.and_then(|at| at.to_millis().ok()),
+        };
+        Ok((head, facts))
+    }
+
+    /// The definition by which an execution runs or ran, and since when it is the one of its state machine, in
+    /// milliseconds since 1970.
+    pub async fn definition(&self, arn: &str) -> Answer<(String, i64)> {
+        let answer = self.sfn.describe_state_machine_for_execution().execution_arn(arn).send().await;
+        let answer = answer.map_err(|error| Trouble::of(&error))?;
+        Ok((answer.definition, answer.update_date.to_millis().unwrap_or_default()))
     }
 
     /// A page of an execution's history.
@@ -200,7 +214,7 @@ impl Source {
         next: Option<String>,
     ) -> Answer<LogPage> {
         let group = match function {
-            "database-access" => format!("/aws/lambda/{stack}-{function}"),
+            DATABASE_ACCESS => format!("/aws/lambda/{stack}-{function}"),
             _ => format!("/aws/lambda/{stack}-{job}-{function}"),
         };
         let ask = self.logs.filter_log_events().log_group_name(group).start_time(from).end_time(to);
@@ -238,131 +252,6 @@ impl Source {
         let stop = self.sfn.stop_execution().execution_arn(arn).error("Stopped").cause("Stopped on the page.");
         stop.send().await.map(|_| ()).map_err(|error| Trouble::of(&error))
     }
-
-    /// An object, as it is: a quarantine file, or the record of a run.
-    pub async fn quarantine(&self, bucket: &str, key: &str) -> Answer<Vec<u8>> {
-        let answer = self.s3.get_object().bucket(bucket).key(key).send().await;
-        let answer = answer.map_err(|error| Trouble::of(&error))?;
-        let body = answer.body.collect().await.map_err(|error| Trouble::Other(error.to_string()))?;
-        Ok(body.to_vec())
-    }
-
-    /// The quarantine files of one run, or of all runs if `run` is empty: keys and sizes, the newest first.
-    pub async fn quarantine_files(&self, bucket: &str, job: &str, run: &str) -> Answer<Vec<Object>> {
-        let prefix = if run.is_empty() { format!("quarantine/{job}/") } else { format!("quarantine/{job}/{run}/") };
-        let (mut objects, _) = self.list(bucket, &prefix, None).await?;
-        objects.sort_by_key(|object| std::cmp::Reverse(object.modified));
-        Ok(objects)
-    }
-
-    /// A page of objects, and what to ask for the next one with.
-    pub async fn list(
-        &self,
-        bucket: &str,
-        prefix: &str,
-        next: Option<String>,
-    ) -> Answer<(Vec<Object>, Option<String>)> {
-        let ask = self.s3.list_objects_v2().bucket(bucket).prefix(prefix).set_continuation_token(next);
-        let answer = ask.send().await.map_err(|error| Trouble::of(&error))?;
-        let objects = answer.contents.unwrap_or_default().into_iter().filter_map(object);
-        Ok((objects.collect(), answer.next_continuation_token))
-    }
-
-    /// The objects of a folder, without those of folders in it: at most so many, and whether there are more. Before
-    /// each call but the first, `wait` is asked.
-    async fn list_folder(
-        &self,
-        bucket: &str,
-        folder: &str,
-        wait: &mut impl AsyncFnMut(),
-    ) -> Answer<(Vec<Object>, bool)> {
-        let (mut found, mut next) = (Vec::new(), None);
-        loop {
-            let ask = self.s3.list_objects_v2().bucket(bucket).prefix(folder).delimiter("/");
-            let answer = ask.set_continuation_token(next).send().await.map_err(|error| Trouble::of(&error))?;
-            found.extend(answer.contents.unwrap_or_default().into_iter().filter_map(object));
-            next = answer.next_continuation_token;
-            if next.is_none() || found.len() >= MOST_OBJECTS {
-                return Ok((found, next.is_some()));
-            }
-            wait().await;
-        }
-    }
-
-    /// What runs of a job wrote down that are not known: some of it, and whether there is more.
-    pub async fn records(&self, bucket: &str, job: &Job, mut wait: impl AsyncFnMut()) -> Answer<(Vec<Row>, bool)> {
-        let (objects, _) = self.list_folder(bucket, &records::folder(&job.name), &mut wait).await?;
-        let unknown = records::unknown(job, objects);
-        let has_more = unknown.len() > records::AT_ONCE;
-        let mut rows = Vec::new();
-        for (execution, object) in unknown.into_iter().take(records::AT_ONCE) {
-            wait().await;
-            let bytes = self.quarantine(bucket, &object.key).await?;
-            rows.push(records::row(job.kind, execution, &object, &String::from_utf8_lossy(&bytes)));
-        }
-        Ok((rows, has_more))
-    }
-
-    /// Which records of windows of a job there are, the newest first. Before each call but the first, `wait` is asked.
-    pub async fn window_records(&self, bucket: &str, job: &Job, mut wait: impl AsyncFnMut()) -> Answer<Vec<Object>> {
-        let folder = records::folder(&job.name);
-        let (mut objects, mut next) = self.list(bucket, &folder, None).await?;
-        while next.is_some() && objects.len() < MOST_OBJECTS {
-            wait().await;
-            let (more, behind) = self.list(bucket, &folder, next).await?;
-            objects.extend(more);
-            next = behind;
-        }
-        Ok(records::of_windows(job, objects))
-    }
-
-    /// What is in the bucket for a job. Before each call but the first, `wait` is asked.
-    pub async fn files(&self, bucket: &str, job: &Job, now: i64, mut wait: impl AsyncFnMut()) -> Answer<Files> {
-        let mut found = Files { listed_at: now, ..Files::default() };
-        let prefix = &job.spec.prefix;
-        let (mut objects, mut next) = self.list(bucket, prefix, None).await?;
-        while next.is_some() && objects.len() < MOST_OBJECTS {
-            wait().await;
-            let (more, behind) = self.list(bucket, prefix, next).await?;
-            objects.extend(more);
-            next = behind;
-        }
-        found.is_cut = next.is_some();
-        let store = Store::new(self.s3.clone(), bucket);
-        let other = |error: sluice::Error| Trouble::Other(error.to_string());
-        wait().await;
-        let loaded = store.read_latest_json::<Loaded>(&keys::loaded(&job.name)).await.map_err(other)?;
-        let mut known = HashMap::new();
-        let spec = files::spec(&job.spec.source, &job.spec.shape, &job.spec.target);
-        let spec = spec.ok_or_else(|| Trouble::Other("the spec of this job is not understood here".to_owned()))?;
-        if let Some(loaded) = loaded.map(|latest| latest.document) {
-            wait().await;
-            let execution = execution(job);
-            let (entries, _) = self.list(bucket, &keys::ledger_prefix(&execution), None).await?;
-            // Each entry is a call.
-            for _ in entries {
-                wait().await;
-            }
-            let names: BTreeSet<String> = objects.iter().map(|object| object.key.clone()).collect();
-            let sameness = ledger::Sameness::of(&spec);
-            known = ledger::last_known(&store, &execution, &loaded, sameness, &names).await.map_err(other)?;
-        }
-        found.files = files::judged(objects, &spec, prefix, &known, looked_from(job, &spec));
-        wait().await;
-        let quarantine = self.quarantine_files(bucket, &job.name, "").await?;
-        found.unread = quarantine.len().saturating_sub(MOST_QUARANTINE_FILES);
-        for object in quarantine.into_iter().take(MOST_QUARANTINE_FILES) {
-            let run = object.key.split('/').nth(2).unwrap_or_default().to_owned();
-            if object.size > QUARANTINE_BYTES {
-                found.quarantine.push(Quarantined { run, key: object.key, ..Quarantined::default() });
-                continue;
-            }
-            wait().await;
-            let text = self.quarantine(bucket, &object.key).await?;
-            found.quarantine.extend(files::quarantined(&run, &text));
-        }
-        Ok(found)
-    }
 }
 
 impl Source {
@@ -371,38 +260,10 @@ impl Source {
         self.database.as_ref().ok_or(Trouble::Missing)?.rows(jobs).await
     }
 
-    /// The windows of a job that are in its target and begin within these milliseconds since 1970.
-    pub async fn windows(&self, job: &str, range: (i64, i64)) -> Answer<Vec<LoadedWindow>> {
-        self.database.as_ref().ok_or(Trouble::Missing)?.windows(job, range).await
+    /// The windows of a job that are in its target, in their order; those of one day of this zone as one.
+    pub async fn windows(&self, job: &str, zone: &str) -> Answer<Vec<LoadedWindow>> {
+        self.database.as_ref().ok_or(Trouble::Missing)?.windows(job, zone).await
     }
-}
-
-/// Since when runs of a job look at files: the start of the last success, less the lookback. What an older success
-/// leaves open, an older one does not say.
-fn looked_from(job: &Job, spec: &sluice::spec::Spec) -> Option<i64> {
-    let mut runs = job.runs.iter().flatten();
-    let last = runs.find(|run| matches!(run.outcome(), Outcome::Loaded | Outcome::NothingNew))?;
-    Some(last.head.started - i64::from(spec.source.lookback_hours) * 3_600_000)
-}
-
-/// As much of an execution as says where a job's documents are.
-fn execution(job: &Job) -> Execution {
-    Execution {
-        job: job.name.clone(),
-        id: String::new(),
-        name: String::new(),
-        started_at: String::new(),
-        state_machine: job.machine.clone(),
-    }
-}
-
-fn object(object: aws_sdk_s3::types::Object) -> Option<Object> {
-    Some(Object {
-        key: object.key?,
-        etag: object.e_tag.unwrap_or_default(),
-        size: object.size.unwrap_or_default().unsigned_abs(),
-        modified: object.last_modified.and_then(|at| at.to_millis().ok()).unwrap_or_default(),
-    })
 }
 
 fn status(status: &ExecutionStatus) -> Status {

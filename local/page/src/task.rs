@@ -1,6 +1,6 @@
 //! The questions that are asked of AWS and the database.
 
-use crate::shared::{DATABASE, RAN_WITH, RECORDS};
+use crate::shared::{DATABASE, DEFINITION, LEDGER, Look, QUARANTINE, RECORDS};
 
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -17,16 +17,26 @@ pub(crate) enum Task {
     Schedule(String),
     /// A job's runs.
     List(String),
+    /// A run that is not listed, by its name.
+    Find(String, String),
     /// What a run did.
     Describe(String, String),
+    /// Which states, and which spec, its job had then.
+    Definition(String, String),
     /// Which states it went through.
     History(String, String),
-    /// What it ran with.
-    RanWith(String, String),
     /// The lines of one of its functions.
     Lines(String, String, &'static str),
     /// A job's files.
     Files(String),
+    /// What is recorded as loaded, and which entries its ledger has.
+    Ledger(String),
+    /// Some entries of it.
+    Entries(String),
+    /// What waits in its quarantine.
+    Quarantine(String),
+    /// The reasons of one file there.
+    Quarantined(String),
     /// The rows of `sluice.runs`, and the runs of `sluice.windows`.
     Rows,
     /// The records of a job's older runs.
@@ -38,6 +48,35 @@ pub(crate) enum Task {
 }
 
 impl Task {
+    /// Whether a view shows what this asks for.
+    pub(crate) fn is_of(&self, look: &Look) -> bool {
+        match (self, look) {
+            (Self::List(_) | Self::Describe(..), Look::Jobs) | (Self::Rows, Look::Jobs | Look::Job(_)) => true,
+            (Self::List(job), look) => look.job() == Some(job.as_str()),
+            (
+                Self::Describe(job, _)
+                | Self::History(job, _)
+                | Self::Windows(job)
+                | Self::WindowRecords(job)
+                | Self::Records(job),
+                Look::Job(shown),
+            ) => job == shown,
+            (
+                Self::Describe(job, run) | Self::Find(job, run) | Self::History(job, run) | Self::Lines(job, run, _),
+                Look::Run(shown, of),
+            ) => job == shown && run == of,
+            (
+                Self::Files(job)
+                | Self::Ledger(job)
+                | Self::Entries(job)
+                | Self::Quarantine(job)
+                | Self::Quarantined(job),
+                Look::Files(shown),
+            ) => job == shown,
+            _ => false,
+        }
+    }
+
     /// The permission that it needs.
     pub(crate) fn action(&self) -> &'static str {
         match self {
@@ -47,11 +86,13 @@ impl Task {
             Self::Schedules => "scheduler:ListSchedules",
             Self::Schedule(_) => "scheduler:GetSchedule",
             Self::List(_) => "states:ListExecutions",
-            Self::Describe(..) => "states:DescribeExecution",
+            Self::Describe(..) | Self::Find(..) => "states:DescribeExecution",
+            Self::Definition(..) => DEFINITION,
             Self::History(..) => "states:GetExecutionHistory",
-            Self::RanWith(..) => RAN_WITH,
             Self::Lines(..) => "logs:FilterLogEvents",
-            Self::Files(_) => "s3:ListBucket and s3:GetObject",
+            Self::Files(_) => "s3:ListBucket",
+            Self::Ledger(_) | Self::Entries(_) => LEDGER,
+            Self::Quarantine(_) | Self::Quarantined(_) => QUARANTINE,
             Self::Records(_) | Self::WindowRecords(_) => RECORDS,
             Self::Rows | Self::Windows(_) => DATABASE,
         }

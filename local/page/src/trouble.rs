@@ -83,7 +83,12 @@ impl Trouble {
             || code.contains("InvalidSignature")
         {
             Self::NoCredentials(code.to_owned())
-        } else if code.contains("DoesNotExist") || code.contains("NotFound") || code.contains("NoSuch") {
+        } else if code.contains("DoesNotExist")
+            || code.contains("NotFound")
+            || code.contains("NoSuch")
+            // What CloudFormation says of a stack that is not there.
+            || (code == "ValidationError" && message.is_some_and(|message| message.contains("does not exist")))
+        {
             Self::Missing
         } else {
             Self::Other(format!("{code} {}", message.unwrap_or_default()).trim().to_owned())
@@ -133,6 +138,9 @@ mod tests {
         ] {
             assert_eq!(Trouble::of_code(Some(code), None), trouble);
         }
+        let validation = |message| Trouble::of_code(Some("ValidationError"), Some(message));
+        assert_eq!(validation("Stack with id sluice does not exist"), Trouble::Missing);
+        assert!(matches!(validation("1 validation error detected"), Trouble::Other(_)));
     }
 
     #[test]

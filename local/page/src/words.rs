@@ -24,7 +24,12 @@ pub fn number(value: u64) -> String {
 
 /// `1 file`, `2 files`.
 pub fn count(value: u64, noun: &str) -> String {
-    format!("{} {noun}{}", number(value), if value == 1 { "" } else { "s" })
+    format!("{} {}", number(value), plural(value, noun))
+}
+
+/// `file` of one, else `files`.
+pub fn plural(value: u64, noun: &str) -> String {
+    format!("{noun}{}", if value == 1 { "" } else { "s" })
 }
 
 /// A duration in milliseconds: `0.36 s`, `12.8 s`, `1 min 02 s`, `3 h 05 min`, `2 days 4 h`.

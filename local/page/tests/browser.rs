@@ -11,6 +11,8 @@ mod amiss;
 mod aws;
 #[path = "browser/axe.rs"]
 mod axe;
+#[path = "browser/bucket.rs"]
+mod bucket;
 #[path = "browser/chromium.rs"]
 mod chromium;
 #[path = "browser/days.rs"]

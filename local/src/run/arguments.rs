@@ -44,6 +44,9 @@ pub(crate) struct RunArguments {
     /// Copy nothing, and compare the windows of both tables.
     #[arg(long, conflicts_with = "dry_run")]
     verify: bool,
+    /// Load nothing, and compare what a job has loaded into Redshift with MySQL, by the whole key.
+    #[arg(long, conflicts_with_all = ["dry_run", "explain", "from", "full"])]
+    audit: bool,
     /// Replace the whole table, of a job that loads windows into Redshift. Its spec has to allow it.
     #[arg(long, conflicts_with_all = ["since", "forget", "reload", "from"])]
     full: bool,
@@ -52,7 +55,7 @@ pub(crate) struct RunArguments {
     pub(super) set: Vec<String>,
     /// Run nothing: check the job's spec and, with --input, say what it would read, and the table that would come of
     /// it.
-    #[arg(long, conflicts_with_all = ["add", "since", "forget", "reload", "dry_run", "explain", "from", "to", "verify", "full", "set", "json"])]
+    #[arg(long, conflicts_with_all = ["add", "since", "forget", "reload", "dry_run", "explain", "from", "to", "verify", "audit", "full", "set", "json"])]
     pub(super) check: bool,
     /// Print one JSON object per execution, and nothing else, on standard output.
     #[arg(long)]
@@ -78,6 +81,7 @@ impl RunArguments {
         refuse(&[
             ("--from", self.from.is_some()),
             ("--verify", self.verify),
+            ("--audit", self.audit),
             ("--full", self.full),
             ("--set", !self.set.is_empty()),
         ])?;
@@ -109,6 +113,7 @@ impl RunArguments {
             ("--forget", !self.forget.is_empty()),
             ("--reload", self.reload),
             ("--explain", !self.explain.is_empty()),
+            ("--audit", self.audit),
             ("--full", self.full),
             ("--set", !self.set.is_empty()),
         ])
@@ -136,7 +141,7 @@ impl RunArguments {
                 input.insert(name.to_owned(), time.as_str().into());
             }
         }
-        for (name, is_asked) in [("full", self.full), ("dry_run", self.dry_run)] {
+        for (name, is_asked) in [("full", self.full), ("dry_run", self.dry_run), ("audit", self.audit)] {
             if is_asked {
                 input.insert(name.to_owned(), true.into());
             }
@@ -158,6 +163,7 @@ impl RunArguments {
             ("--explain", !self.explain.is_empty()),
             ("--from", self.from.is_some()),
             ("--verify", self.verify),
+            ("--audit", self.audit),
             ("--full", self.full),
         ])
     }
@@ -235,6 +241,10 @@ mod tests {
         }
         assert_eq!(read(&["--reload"]).check_for_windows(), Err("--reload"));
         assert_eq!(read(&["--reload"]).input_of_transfer(), Err("--reload"));
+        assert_eq!(read(&["--audit"]).check_for_windows(), Err("--audit"));
+        assert_eq!(read(&["--audit"]).input_of_files(), Err("--audit"));
+        assert_eq!(read(&["--audit"]).check_for_lake(), Err("--audit"));
+        assert_eq!(read(&["--audit"]).input_of_transfer(), Ok(json!({"audit": true})));
         assert_eq!(read(&["--explain", "2018-07-01"]).input_of_transfer(), Ok(json!({"explain": ["2018-07-01"]})));
     }
 }

@@ -54,11 +54,16 @@ pub(super) async fn run(
         out(format_args!("{}\n", serde_json::to_string(&outcome).map_err(BoxError::from)?));
     } else if outcome.succeeded() {
         out(format_args!("\n{}\n\n", report::summary(&outcome)));
-        if !["WouldLoad", "Explained"].contains(&outcome.last_state()) {
+        if !["WouldLoad", "Explained", "Equal", "Differs"].contains(&outcome.last_state()) {
             show(warehouse, spec).await;
         }
     }
-    if outcome.succeeded() { Ok(()) } else { Err(Failure::Run(report::failure(&outcome))) }
+    match outcome.last_state() {
+        // So that a script sees it too.
+        "Differs" => Err(Failure::Run(format!("{} is not as MySQL has it", spec.target_name()))),
+        _ if outcome.succeeded() => Ok(()),
+        _ => Err(Failure::Run(report::failure(&outcome))),
+    }
 }
 
 /// Makes the source's schema with the sample in it, unless it has the table.

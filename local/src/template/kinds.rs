@@ -39,12 +39,16 @@ impl Kind {
         text: Text<'_, '_>,
         written: Writing<'_>,
     ) -> Result<Self, Vec<String>> {
+        let wrong = |parameter: &str, problem: &str| {
+            let line = written(parameter).map_or_else(String::new, |written| format!(":{}", written.line));
+            vec![format!("template.yaml{line}: job {name}: {problem}")]
+        };
         match location {
             "statemachine/transform-and-upsert.yaml" => {
                 let prefix = text("Prefix")
                     .and_then(|prefix| prefix.ok_or_else(|| lacks("Prefix")))
                     .and_then(|prefix| keys::refuse_prefix(prefix).map_or(Ok(prefix), Err));
-                let prefix = prefix.map_err(|problem| vec![format!("template.yaml: job {name}: {problem}")])?;
+                let prefix = prefix.map_err(|problem| wrong("Prefix", &problem))?;
                 const PARTS: [Part; 3] = [
                     Part::object("/source", "Source"),
                     Part::object("/shape", "Shape"),
@@ -76,8 +80,8 @@ impl Kind {
                 ];
                 let word = |parameter| match text(parameter) {
                     Ok(Some(word)) => Ok(word.to_owned()),
-                    Ok(None) => Err(vec![format!("template.yaml: job {name}: {}", lacks(parameter))]),
-                    Err(problem) => Err(vec![format!("template.yaml: job {name}: {problem}")]),
+                    Ok(None) => Err(wrong(parameter, &lacks(parameter))),
+                    Err(problem) => Err(wrong(parameter, &problem)),
                 };
                 let (database, source_prefix, export_prefix) =
                     (word("Database")?, word("SourcePrefix")?, word("ExportPrefix")?);
@@ -159,6 +163,37 @@ Resources:
             ("lake/", "state/", "template.yaml: job films, /source_prefix: the prefix \"state/\" is where"),
         ] {
             let told = told(&ELT.replacen(old, new, 1));
+            assert!(told.contains(expected), "{expected}: {told}");
+        }
+    }
+
+    const FILES: &str = "\
+Resources:
+  Sales:
+    Type: AWS::Serverless::Application
+    Properties:
+      Location: statemachine/transform-and-upsert.yaml
+      Parameters:
+        Job: sales
+        Prefix: sales/
+        Source: |
+          {\"suffix\": \".csv\", \"columns\": {\"day\": {\"type\": \"date\"}, \"sum\": {\"type\": \"number\"}}}
+        Shape: |
+          {\"keys\": [\"day\"], \"values\": {\"sum\": \"sum\"}}
+        Target: |
+          {\"table\": \"sales\", \"create\": true, \"on_overlap\": \"all_files\"}
+";
+
+    #[test]
+    fn a_prefix_that_is_none_is_told_with_its_line() {
+        let root = parse(FILES).unwrap();
+        assert!(matches!(jobs(&root, FILES).unwrap()[0].kind, Kind::TransformAndUpsert(_)));
+        for (old, new, expected) in [
+            ("sales/\n", "/sales\n", "template.yaml:8: job sales: the prefix \"/sales\" does not have the form"),
+            ("sales/\n", "state/x/\n", "template.yaml:8: job sales: the prefix \"state/x/\" is where jobs write to"),
+            ("Prefix:", "Prefixes:", "template.yaml: job sales: it lacks the parameter Prefix"),
+        ] {
+            let told = told(&FILES.replacen(old, new, 1));
             assert!(told.contains(expected), "{expected}: {told}");
         }
     }

@@ -4,6 +4,7 @@
 pub(crate) mod campaign;
 pub(crate) mod copying;
 pub(crate) mod elt;
+pub(crate) mod elt_late;
 pub(crate) mod interleavings;
 pub(crate) mod proxies;
 pub(crate) mod races;

@@ -1,8 +1,10 @@
 //! Constraints of the target that hold before a copy and after it, but not at each step between.
 
+use crate::faults::{Held, polled};
 use crate::support::*;
 use serde_json::json;
 use sluice::Kind;
+use sqlx::PgConnection;
 
 const DAY: [&str; 2] = ["2024-01-02", "2024-01-03"];
 
@@ -36,6 +38,51 @@ async fn rows_may_exchange_the_values_of_another_unique_key() {
         let again = pair.copy(&job.again("third"), DAY[0], DAY[1]).await.unwrap();
         assert_eq!(counts(&again), [0, 0, 0, 24], "{constraint}");
     }
+}
+
+/// The other window's copy moves it after this one has found it gone, and before this one has its lock: then it is the
+/// other one's, and stays.
+#[tokio::test]
+async fn a_row_that_another_copy_moves_meanwhile_stays() {
+    let (pair, job) = copied("alter table t add unique (name)").await;
+    sql(&pair.source, &format!("{EXCHANGE}; update t set at = '2024-01-03 05:00Z' where id = 40")).await;
+    let (planned, this) = (window(DAY[0], DAY[1]), job.again("second"));
+    let mut held = Held::new(&pair, &this, &planned).await;
+    let mut attempt = Box::pin(held.run(&this, &planned));
+    let waiting = async |mine: i32| {
+        let query = format!("select pid::text from pg_locks where not granted and pid = {mine}");
+        !texts(&pair.target, &query).await.is_empty()
+    };
+    let process = async |connection: &mut PgConnection| -> i32 {
+        sqlx::query_scalar("select pg_backend_pid()").fetch_one(connection).await.unwrap()
+    };
+    let attempted = "select pid::text from pg_stat_activity where datname = current_database() and \
+                     starts_with(application_name, 'sluice ') and wait_event_type = 'Lock'";
+    // One kind of change after the other stops at a row that it would update, with the other row deleted already.
+    let (mut holder, mut other) = (connect(&pair.target).await, connect(&pair.target).await);
+    run(&mut holder, "begin; select from t where id = 30 for update").await;
+    while texts(&pair.target, attempted).await.is_empty() {
+        assert!(polled(attempt.as_mut(), 1).await.is_none());
+    }
+    let others = process(&mut other).await;
+    let moving = tokio::spawn(async move {
+        run(&mut other, "begin; update t set at = '2024-01-03 05:00Z' where id = 40").await;
+        other
+    });
+    while !waiting(others).await {}
+    run(&mut holder, "commit").await;
+    // It breaks the unique key on its way, gives the rows free, and takes up all at once.
+    while waiting(others).await {
+        assert!(polled(attempt.as_mut(), 1).await.is_none(), "the row was not free in between");
+    }
+    let mut other = moving.await.unwrap();
+    while texts(&pair.target, attempted).await.is_empty() {
+        assert!(polled(attempt.as_mut(), 1).await.is_none(), "it did not wait for the other copy");
+    }
+    run(&mut other, "commit").await;
+    let output = attempt.await.unwrap();
+    assert_eq!(counts(&output), [0, 2, 0, 21]);
+    assert_equal(&pair).await;
 }
 
 #[tokio::test]

@@ -111,6 +111,40 @@ async fn a_frozen_attempt_is_gone_when_the_next_one_comes() {
     assert_equal(&pair).await;
 }
 
+/// All of its rows are there and verified, so nothing more is asked of it.
+#[tokio::test]
+async fn a_source_that_dies_after_its_last_row_costs_no_window() {
+    let pair = Pair::new(TABLE).await;
+    sql(&pair.source, &hourly(24, 47)).await;
+    // At the end of the COPY, when the source has sent all.
+    sql(
+        &pair.target,
+        "create function waits() returns trigger language plpgsql as \
+         $$ begin perform pg_advisory_xact_lock(1, 2); return null; end $$;
+         create trigger waits after insert on t for each statement execute function waits()",
+    )
+    .await;
+    let mut holder = connect(&pair.target).await;
+    run(&mut holder, "select pg_advisory_lock(1, 2)").await;
+    let ended = async {
+        let waiting = "select pid::text from pg_stat_activity where datname = current_database() and \
+                       wait_event_type = 'Lock' and wait_event = 'advisory'";
+        while texts(&pair.target, waiting).await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let ended = "select pg_terminate_backend(pid)::text from pg_stat_activity where datname = current_database() \
+                     and starts_with(application_name, 'sluice ')";
+        assert_eq!(texts(&pair.source, ended).await, ["true"]);
+        while !texts(&pair.source, SESSIONS).await.is_empty() {}
+        run(&mut holder, "select pg_advisory_unlock(1, 2)").await;
+    };
+    let (job, planned) = (Job::new(json!({})), window(DAY[0], DAY[1]));
+    let (output, ()) = tokio::join!(pair.attempt(&job, &planned, Purpose::Load), ended);
+    assert_eq!(counts(&output.unwrap()), [24, 0, 0, 0]);
+    assert_equal(&pair).await;
+    assert_eq!(texts(&pair.target, "select count(*)::text from sluice.windows").await, ["1"]);
+}
+
 /// It may be at work, so it is waited for.
 #[tokio::test]
 async fn another_execution_waits_and_does_not_end_the_first_one() {

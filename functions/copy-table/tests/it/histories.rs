@@ -1,5 +1,6 @@
-//! Any history of the source, any order of windows, repetitions, kills and freezes: once all windows are copied, the
-//! tables are equal.
+//! Any history of the source, any order of windows, repetitions, kills and freezes: what a copy records is equal at
+//! that moment, also while others at the source have not committed, and once all windows are copied, the tables are
+//! equal.
 
 use crate::faults::{Held, polled};
 use crate::support::*;
@@ -8,6 +9,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 use sluice::Kind;
 use sluice::contract::copy_table::{CopyOutput, Purpose};
+use std::collections::VecDeque;
 use std::pin::pin;
 
 /// How many days there are.
@@ -23,6 +25,10 @@ enum Step {
     DeleteDay { day: u32 },
     /// Somebody writes into the target.
     Disturb { id: u8, hour: u8 },
+    /// A transaction of the source writes a row into that hour, and stays open.
+    Open { hour: u8 },
+    /// The oldest one that is open ends.
+    End { commits: bool },
     /// A day is copied.
     Copy { day: u32 },
     /// The same, but its attempt is killed after so many steps, and tried again.
@@ -41,7 +47,9 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (id.clone(), hour.clone(), any::<u8>()).prop_map(|(id, hour, name)| Step::Put { id, hour, name }),
         2 => id.clone().prop_map(|id| Step::Delete { id }),
         1 => day.clone().prop_map(|day| Step::DeleteDay { day }),
-        1 => (id, hour).prop_map(|(id, hour)| Step::Disturb { id, hour }),
+        1 => (id, hour.clone()).prop_map(|(id, hour)| Step::Disturb { id, hour }),
+        2 => hour.prop_map(|hour| Step::Open { hour }),
+        2 => any::<bool>().prop_map(|commits| Step::End { commits }),
         4 => day.clone().prop_map(|day| Step::Copy { day }),
         2 => (day.clone(), polls.clone()).prop_map(|(day, polls)| Step::Kill { day, polls }),
         1 => (day.clone(), polls).prop_map(|(day, polls)| Step::Freeze { day, polls }),
@@ -57,14 +65,33 @@ fn put(id: u8, hour: u8, name: &str) -> String {
     )
 }
 
+fn insert(id: usize, hour: u8) -> String {
+    format!("insert into t values ({id}, timestamptz '2024-01-01Z' + interval '{hour} hours', 'late', {id})")
+}
+
 fn day_window(day: u32) -> sluice::contract::copy_table::PlannedWindow {
     window(&format!("2024-01-0{}", day + 1), &format!("2024-01-0{}", day + 2))
+}
+
+/// What an execution has recorded is so: the rows of each of its windows are those that the source has committed.
+async fn assert_claims(pair: &Pair, job: &Job) {
+    let execution = &job.execution.id;
+    let recorded = format!(
+        "select format('at >= %L and at < %L/%s', window_start, window_end, rows) from sluice.windows
+         where execution = '{execution}'"
+    );
+    for claim in texts(&pair.target, &recorded).await {
+        let (condition, count) = claim.split_once('/').unwrap();
+        let of = format!("select t::text from t where {condition} order by 1");
+        let (theirs, ours) = (texts(&pair.source, &of).await, texts(&pair.target, &of).await);
+        assert_eq!((theirs.len().to_string().as_str(), &theirs), (count, &ours), "{execution}: {condition}");
+    }
 }
 
 async fn play(steps: &[Step], key: serde_json::Value) {
     let pair = Pair::new(TABLE).await;
     let job = Job::new(json!({"target": {"key": key}})).at("first", "2024-01-05T02:00:00.000Z");
-    let mut frozen = Vec::new();
+    let (mut frozen, mut open) = (Vec::new(), VecDeque::new());
     // Without a key, a row that moved is in the way of its new day until its old one is copied.
     let has_key = !job.spec.target.key.is_empty();
     let check = |outcome: sluice::Result<CopyOutput>| match outcome {
@@ -79,8 +106,21 @@ async fn play(steps: &[Step], key: serde_json::Value) {
             Step::DeleteDay { day } => {
                 sql(&pair.source, &format!("delete from t where at::date = date '2024-01-01' + {day}")).await;
             }
+            Step::Open { hour } => {
+                let mut writer = connect(&pair.source).await;
+                run(&mut writer, &format!("begin; {}", insert(1_000 + number, *hour))).await;
+                open.push_back(writer);
+            }
+            Step::End { commits } => {
+                if let Some(mut writer) = open.pop_front() {
+                    run(&mut writer, if *commits { "commit" } else { "rollback" }).await;
+                }
+            }
             Step::Disturb { id, hour } => sql(&pair.target, &put(*id, *hour, "disturbed")).await,
-            Step::Copy { day } => check(pair.attempt(&this, &day_window(*day), Purpose::Load).await),
+            Step::Copy { day } => {
+                check(pair.attempt(&this, &day_window(*day), Purpose::Load).await);
+                assert_claims(&pair, &this).await;
+            }
             Step::Kill { day, polls } | Step::Freeze { day, polls } => {
                 let planned = day_window(*day);
                 let mut held = Box::new(Held::new(&pair, &this, &planned).await);
@@ -95,6 +135,7 @@ async fn play(steps: &[Step], key: serde_json::Value) {
                 }
                 // The state machine's next attempt.
                 check(pair.attempt(&this, &planned, Purpose::Load).await);
+                assert_claims(&pair, &this).await;
             }
             Step::Beside { day, other } => {
                 let twin = this.again(&format!("twin-{number}"));
@@ -108,9 +149,21 @@ async fn play(steps: &[Step], key: serde_json::Value) {
                     }
                     check(outcome);
                 }
+                assert_claims(&pair, &this).await;
+                assert_claims(&pair, &twin).await;
             }
-            Step::Scheduled => pair.execute(&this, json!({})).await.0.into_iter().for_each(check),
+            Step::Scheduled => {
+                let (outputs, concluded) = pair.execute(&this, json!({})).await;
+                outputs.into_iter().for_each(check);
+                assert!(!has_key || concluded.failed.is_empty(), "{:?}", concluded.failed);
+                if concluded.output.windows > 0 {
+                    assert_claims(&pair, &this).await;
+                }
+            }
         }
+    }
+    for mut writer in open {
+        run(&mut writer, "commit").await;
     }
     // Nothing was left behind: a backfill of all days makes both equal.
     let last = job.again("last");

@@ -1,9 +1,10 @@
 //! Rows that appear in a window after its end.
 
 use crate::support::*;
+use copy_table::session::{Sessions, Side};
 use serde_json::json;
 use sluice::Kind;
-use sqlx::Connection;
+use sqlx::{Connection, PgConnection};
 
 /// The minute before now, as a window.
 async fn last_minute(database: &Database) -> (String, String) {
@@ -24,31 +25,35 @@ async fn a_window_that_is_not_over_is_waited_for() {
     assert!(error.to_string().contains("by the source's clock"), "{error}");
 }
 
-/// The window's end lies between the start of a transaction and now, by at least the second that is asked for.
-#[tokio::test]
-async fn a_transaction_that_has_not_written_yet_is_waited_for() {
-    let pair = Pair::new(TABLE).await;
-    let job = Job::new(json!({"windows": {"window": "1 minute"}}));
-    let mut writer = connect(&pair.source).await;
-    let mut open = writer.begin().await.unwrap();
-    // It writes nothing, so it has no number, and no snapshot knows of it. Until the clock is past its window's end.
+/// The end of a window right after the start of a transaction, once that is over by at least the second that is asked
+/// for.
+async fn just_over(open: &mut PgConnection) -> String {
     let end: String = sqlx::query_scalar(
         "select to_char(date_trunc('second', now()) + interval '1 second', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')",
     )
     .fetch_one(&mut *open)
     .await
     .unwrap();
-    let mut clock = connect(&pair.source).await;
     loop {
         let is_past: bool = sqlx::query_scalar("select clock_timestamp() > $1::timestamptz + interval '1 second'")
             .bind(&end)
-            .fetch_one(&mut clock)
+            .fetch_one(&mut *open)
             .await
             .unwrap();
         if is_past {
-            break;
+            return end;
         }
     }
+}
+
+#[tokio::test]
+async fn a_transaction_that_has_not_written_yet_is_waited_for() {
+    let pair = Pair::new(TABLE).await;
+    let job = Job::new(json!({"windows": {"window": "1 minute"}}));
+    let mut writer = connect(&pair.source).await;
+    let mut open = writer.begin().await.unwrap();
+    // It writes nothing, so it has no number, and no snapshot knows of it.
+    let end = just_over(&mut open).await;
     let error = pair.copy(&job, "2020-01-01", &end).await.unwrap_err();
     assert_eq!(error.kind(), Kind::LockHeld);
     let text = error.to_string();
@@ -62,6 +67,49 @@ async fn a_transaction_that_has_not_written_yet_is_waited_for() {
     let later = writer.begin().await.unwrap();
     pair.copy(&job.again("second"), "2020-01-01", &end).await.unwrap();
     later.rollback().await.unwrap();
+}
+
+/// The source may be the target of another job, with the same role: what that one writes is waited for.
+#[tokio::test]
+async fn a_session_of_ours_that_writes_is_waited_for_and_one_that_reads_is_not() {
+    let pair = Pair::new(TABLE).await;
+    let job = Job::new(json!({"windows": {"window": "1 minute"}}));
+    let other = Sessions::new(&job.again("other").execution, window("2024-01-01", "2024-01-02").window.as_ref());
+    let mut reader = connect_as(&pair.source, &other.name(Side::Source)).await;
+    let mut writer = connect_as(&pair.source, &other.name(Side::Target)).await;
+    run(&mut reader, "begin; select 1").await;
+    run(&mut writer, "begin; select 1").await;
+    let end = just_over(&mut writer).await;
+    let error = pair.copy(&job, "2020-01-01", &end).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::LockHeld);
+    assert!(error.to_string().contains("is in a transaction"), "{error}");
+    run(&mut writer, "insert into t values (1, now(), 'late', 1); commit").await;
+    assert_eq!(pair.copy(&job, "2020-01-01", &end).await.unwrap().rows, 1);
+    run(&mut reader, "commit").await;
+}
+
+#[tokio::test]
+async fn a_session_that_does_not_show_its_transactions_is_waited_for() {
+    const HIDE: &str = "set track_activities = off; begin; select 1";
+    let pair = Pair::new(TABLE).await;
+    let job = Job::new(json!({"windows": {"window": "1 minute"}}));
+    let mut hidden = connect(&pair.source).await;
+    let process: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut hidden).await.unwrap();
+    run(&mut hidden, HIDE).await;
+    let end = just_over(&mut hidden).await;
+    let error = pair.copy(&job, "2020-01-01", &end).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::LockHeld);
+    assert!(error.to_string().contains("track_activities is off"), "{error}");
+    run(&mut hidden, "insert into t values (1, now(), 'late', 1); commit").await;
+    hidden.close().await.unwrap();
+    while !texts(&pair.source, &format!("select pid::text from pg_stat_activity where pid = {process}"))
+        .await
+        .is_empty()
+    {}
+    // One that came later has nothing to do with the window.
+    let mut later = connect(&pair.source).await;
+    run(&mut later, HIDE).await;
+    assert_eq!(pair.copy(&job, "2020-01-01", &end).await.unwrap().rows, 1);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod constraints;
 mod faults;
 mod histories;
 mod late;
+mod long_rows;
 mod memory;
 mod parts;
 mod planning;

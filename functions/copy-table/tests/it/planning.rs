@@ -22,25 +22,34 @@ async fn filled() -> Pair {
 }
 
 #[tokio::test]
-async fn a_scheduled_run_copies_what_is_missing_the_oldest_first() {
+async fn a_scheduled_run_copies_the_newest_window_and_what_is_missing_the_oldest_first() {
     let pair = filled().await;
     let job = Job::new(json!({"windows": {"max_windows": 4}})).at("first", "2024-01-06T02:00:00.000Z");
     let planned = pair.plan(&job, json!({})).await.unwrap();
     assert_eq!((planned.output.window_count, planned.output.windows_left), (4, 1));
+    assert_eq!(planned_days(&pair, &job, json!({})).await, [1, 2, 3, 5]);
     let (_, concluded) = pair.execute(&job, json!({})).await;
     assert!(concluded.failed.is_empty());
     assert_eq!((concluded.output.windows, concluded.output.rows), (4, 96));
-    assert_eq!(planned_days(&pair, &job.again("second"), json!({})).await, [5]);
+    assert_eq!(planned_days(&pair, &job.again("second"), json!({})).await, [4]);
     // The time that it was to start at counts, however late it is; and one that nobody filled in does not.
     let late = json!({"scheduled_time": "2024-01-04T00:00:00Z"});
     assert_eq!(planned_days(&pair, &job.again("third"), late).await, [0; 0]);
     let literal = json!({"scheduled_time": "<aws.scheduler.scheduled-time>"});
-    assert_eq!(planned_days(&pair, &job.again("fourth"), literal).await, [5]);
+    assert_eq!(planned_days(&pair, &job.again("fourth"), literal).await, [4]);
     let early = json!({"scheduled_time": "2023-06-01T00:00:00Z"});
     assert_eq!(pair.planned(&job, early).await, [""; 0]);
     // A window that is not over is not planned.
     let at_noon = job.at("fifth", "2024-01-07T12:00:00.000Z");
-    assert_eq!(planned_days(&pair, &at_noon, json!({})).await, [5, 6]);
+    assert_eq!(planned_days(&pair, &at_noon, json!({})).await, [4, 6]);
+    let later = job.at("sixth", "2024-01-10T02:00:00.000Z");
+    let planned = pair.plan(&later, json!({})).await.unwrap();
+    assert_eq!(planned.output.windows_left, 1);
+    assert_eq!(planned_days(&pair, &later, json!({})).await, [4, 6, 7, 9]);
+    // Unless it depends on those before it.
+    let windows = json!({"windows": {"max_windows": 4, "depends_on_past": true}});
+    let in_order = Job { spec: Job::new(windows).spec, ..later };
+    assert_eq!(planned_days(&pair, &in_order, json!({})).await, [4, 6, 7, 8]);
 }
 
 #[tokio::test]
@@ -123,6 +132,75 @@ async fn windows_that_the_target_lost_are_missing() {
     sql(&pair.target, "drop index t_at_idx").await;
     let all = Job { spec: Job::new(json!({})).spec, ..job.clone() };
     assert_eq!(planned_days(&pair, &all.again("fifth"), json!({})).await, [2, 3, 7, 8]);
+}
+
+/// What the target got columns for later, its older windows lack; also if a column was dropped and made anew.
+#[tokio::test]
+async fn windows_that_were_copied_with_other_columns_are_missing() {
+    for target in [json!({"new_column": "ignore"}), json!({"new_column": "ignore", "mode": "upsert"})] {
+        let pair = filled().await;
+        sql(&pair.source, "alter table t add more text default 'more'").await;
+        let job = Job::new(json!({"target": target})).at("first", "2024-01-04T02:00:00.000Z");
+        pair.execute(&job, json!({})).await;
+        assert_eq!(planned_days(&pair, &job, json!({})).await, [0; 0]);
+        for (number, change) in ["add more text", "drop more, add more text"].into_iter().enumerate() {
+            sql(&pair.target, &format!("alter table t {change}")).await;
+            assert_eq!(planned_days(&pair, &job, json!({})).await, [1, 2, 3], "{target} {change}");
+            let (_, concluded) = pair.execute(&job.again(&format!("run-{number}")), json!({})).await;
+            assert!(concluded.failed.is_empty());
+            assert_eq!(planned_days(&pair, &job, json!({})).await, [0; 0], "{target} {change}");
+            assert_eq!(texts(&pair.target, "select count(more)::text from t").await, ["72"]);
+        }
+    }
+    // A comparison sees the columns of now.
+    let pair = filled().await;
+    let job =
+        Job::new(json!({"target": {"new_column": "ignore"}, "windows": {"recheck_windows": 2, "max_windows": 1}}))
+            .at("first", "2024-01-04T02:00:00.000Z");
+    pair.execute(&job, json!({"from": "2024-01-01", "to": "2024-01-04"})).await;
+    for side in [&pair.source, &pair.target] {
+        sql(side, "alter table t add more text").await;
+    }
+    pair.execute(&job.again("second"), json!({})).await;
+    assert_eq!(planned_days(&pair, &Job { spec: Job::new(json!({})).spec, ..job }, json!({})).await, [0; 0]);
+}
+
+/// Names that queries of ours use themselves.
+#[tokio::test]
+async fn a_table_may_have_any_name() {
+    let pair = filled().await;
+    for side in [&pair.source, &pair.target] {
+        sql(side, "alter table t rename to edge; alter table edge rename at to first; alter table edge add rows int")
+            .await;
+    }
+    let names = json!({"source": {"table": "edge"}, "target": {"table": "edge"}, "windows": {"cursor": "first"}});
+    let job = Job::new(names).at("first", "2024-01-04T02:00:00.000Z");
+    for (name, days) in [("first", 3), ("second", 0)] {
+        let (_, concluded) = pair.execute(&job.again(name), json!({})).await;
+        assert_eq!((concluded.failed.len(), concluded.output.windows), (0, days));
+    }
+    assert_eq!(texts(&pair.target, "select count(*)::text from edge").await, ["72"]);
+}
+
+/// Rows move from window to window there, but none goes.
+#[tokio::test]
+async fn after_upserts_a_table_without_a_row_was_emptied() {
+    let pair = filled().await;
+    sql(&pair.source, "delete from t where at::date = '2024-01-02'").await;
+    let job = Job::new(json!({"target": {"mode": "upsert"}})).at("first", "2024-01-04T02:00:00.000Z");
+    pair.execute(&job, json!({})).await;
+    sql(&pair.target, "delete from t where id <> 5").await;
+    assert_eq!(planned_days(&pair, &job, json!({})).await, [0; 0]);
+    sql(&pair.target, "truncate t").await;
+    assert_eq!(planned_days(&pair, &job, json!({})).await, [1, 3], "the second never had one");
+    pair.execute(&job.again("second"), json!({})).await;
+    assert_equal_days(&pair).await;
+}
+
+/// The first three days of both sides.
+async fn assert_equal_days(pair: &Pair) {
+    let of = "select t::text from t where at < '2024-01-04' order by 1";
+    assert_eq!(texts(&pair.source, of).await, texts(&pair.target, of).await);
 }
 
 #[tokio::test]

@@ -99,7 +99,7 @@ async fn less_may_be_granted() {
     };
     let error = function.execute(&job(json!({}), "upsert"), json!({})).await.unwrap_err();
     assert!(error.to_string().contains("pg_read_all_stats"), "{error}");
-    let lag = json!({"settle": "lag"});
+    let lag = json!({"settle": "lag", "lag_minutes": 1});
     let error = function.execute(&job(lag.clone(), "replace_window"), json!({})).await.unwrap_err();
     assert!(error.to_string().contains("DELETE"), "{error}");
     function.execute(&job(lag, "upsert"), json!({})).await.unwrap();

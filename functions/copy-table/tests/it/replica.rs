@@ -63,18 +63,19 @@ async fn a_replica_is_read_once_it_has_what_the_window_needs() {
     let error = pair.copy(&job, "2024-01-02", "2024-01-03").await.unwrap_err();
     assert_eq!(error.kind(), Kind::Misconfigured);
     assert!(error.to_string().contains("use settle lag"), "{error}");
-    let job = Job::new(json!({"windows": {"settle": "lag"}}));
+    let job = Job::new(json!({"windows": {"settle": "lag", "lag_minutes": 1}}));
     let output = pair.copy(&job, "2024-01-02", "2024-01-03").await.unwrap();
     assert_eq!(output.rows, 1);
     assert_equal(pair).await;
     assert_eq!(texts(&pair.target, "select source_in_recovery::text from sluice.windows").await, ["true"]);
-    // A window after whose end nothing has been replayed may still get rows.
+    // The lag is over by the clock, but nothing that the primary has committed since then has been replayed: a window
+    // of which only the end was replayed may still get rows.
     let end = texts(
         &replicated.primary,
-        "select to_char(clock_timestamp() + interval '1 s', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')",
+        "select to_char(clock_timestamp() - interval '59 s', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')",
     )
     .await;
-    let is_over = format!("select (clock_timestamp() > '{}'::timestamptz + interval '2 s')::text", end[0]);
+    let is_over = format!("select (clock_timestamp() > '{}'::timestamptz + interval '62 s')::text", end[0]);
     while texts(&replicated.primary, &is_over).await != ["true"] {}
     let later = job.again("second");
     let error = pair.copy(&later, "2020-01-01", &end[0]).await.unwrap_err();
@@ -98,7 +99,7 @@ async fn a_copy_that_a_replica_cancels_is_tried_again() {
              from generate_series(1, 80000) i",
         )
         .await;
-    let job = Job::new(json!({"windows": {"settle": "lag"}}));
+    let job = Job::new(json!({"windows": {"settle": "lag", "lag_minutes": 1}}));
     let planned = window("2024-01-02", "2024-01-03");
     let mut held = Held::new(pair, &job, &planned).await;
     {

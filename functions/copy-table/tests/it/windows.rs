@@ -2,6 +2,7 @@
 
 use crate::support::*;
 use serde_json::{Value, json};
+use sluice::Kind;
 
 /// Plans a range, and the lengths of its windows in hours.
 async fn lengths(pair: &Pair, windows: Value, from: &str, to: &str) -> Vec<i64> {
@@ -124,6 +125,51 @@ async fn times_that_a_clock_never_shows_are_in_one_window_of_both_sides() {
             let missing = json!({"from": first, "to": to, "only_missing": true});
             assert_eq!(pair.planned(&job.again("second"), missing).await, [""; 0], "{theirs} to {ours} in {zone}");
         }
+    }
+}
+
+/// On 3 November 2024 the clocks of Havana went back from one o'clock to midnight, so that a quarter past midnight is
+/// in the day before and in that day. Those of the Azores do that each October.
+#[tokio::test]
+async fn instants_are_not_told_by_a_clock_that_is_set_back_over_midnight() {
+    for (theirs, ours, zone, is_refused) in [
+        ("timestamptz", "timestamp", "America/Havana", true),
+        ("timestamptz", "timestamp", "Atlantic/Azores", true),
+        // From midnight to eleven: midnight itself comes once.
+        ("timestamptz", "timestamp", "America/Sao_Paulo", false),
+        ("timestamptz", "timestamp", "America/New_York", false),
+        ("timestamptz", "timestamp", "UTC", false),
+        ("timestamptz", "timestamptz", "America/Havana", false),
+        ("timestamp", "timestamp", "America/Havana", false),
+        ("timestamp", "timestamptz", "America/Havana", false),
+    ] {
+        let pair = Pair::of(["", ""]).await;
+        for (side, cursor) in [(&pair.source, theirs), (&pair.target, ours)] {
+            sql(side, &format!("create table t (id int primary key, at {cursor} not null)")).await;
+        }
+        sql(
+            &pair.source,
+            "insert into t select row_number() over (), instant from (
+                 select generate_series(timestamptz '2018-02-16 12:00Z', '2018-02-19 12:00Z', interval '20 minutes')
+                 union all
+                 select generate_series(timestamptz '2018-11-02 12:00Z', '2018-11-06 12:00Z', interval '20 minutes')
+             ) instants (instant)",
+        )
+        .await;
+        let job = Job::new(json!({"windows": {"zone": zone, "start": "2018-02-01"}}));
+        let job = job.at("first", "2018-12-01T00:00:00.000Z");
+        let planned = pair.plan(&job, json!({"from": "2018-02-01", "to": "2018-02-02"})).await;
+        assert_eq!(planned.is_err(), is_refused, "{theirs} to {ours} in {zone}: {planned:?}");
+        if let Err(error) = planned {
+            assert_eq!(error.kind(), Kind::Misconfigured);
+            assert!(error.to_string().contains("00:00, where a window begins"), "{error}");
+            continue;
+        }
+        for (from, to) in [("2018-02-15", "2018-02-21"), ("2018-11-01", "2018-11-08")] {
+            let (outputs, concluded) = pair.execute(&job, json!({"from": from, "to": to})).await;
+            assert!(concluded.failed.is_empty(), "{theirs} to {ours} in {zone}: {outputs:?}");
+        }
+        assert_eq!(texts(&pair.target, "select count(*)::text from t").await, ["506"], "{theirs} to {ours} in {zone}");
     }
 }
 

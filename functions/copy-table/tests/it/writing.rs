@@ -73,6 +73,18 @@ async fn an_answer_that_got_lost_is_given_again() {
     assert_eq!(texts(&pair.target, "select count(*)::text from t").await, ["24"]);
     pair.copy(&job.again("second"), DAY[0], DAY[1]).await.unwrap();
     assert_eq!(texts(&pair.target, "select count(*)::text from t").await, ["0"]);
+    // After 90 days another execution may have the same name, and the same ARN.
+    sql(&pair.target, "update sluice.windows set copied_at = timestamptz '2024-02-01 02:00Z' - interval '91 days'")
+        .await;
+    sql(&pair.source, &hourly(24, 25)).await;
+    assert_eq!(pair.copy(&job.again("second"), DAY[0], DAY[1]).await.unwrap().rows, 2);
+    let execution = job.again("second");
+    let (_, concluded) = pair.execute(&execution, json!({"from": DAY[0], "to": DAY[1]})).await;
+    assert_eq!((concluded.output.windows, concluded.output.rows), (1, 2));
+    sql(&pair.target, "update sluice.windows set copied_at = timestamptz '2024-02-01 02:00Z' - interval '91 days'")
+        .await;
+    let (_, concluded) = pair.execute(&execution, json!({"from": "2024-01-03", "to": "2024-01-04"})).await;
+    assert_eq!((concluded.output.windows, concluded.output.rows), (1, 0), "the old one's rows are none of its own");
 }
 
 #[tokio::test]
@@ -127,16 +139,52 @@ async fn rows_without_a_key_may_be_there_twice() {
 
 #[tokio::test]
 async fn a_key_that_is_not_unique_at_the_source_is_told() {
-    let pair = Pair::of(["", ""]).await;
-    sql(&pair.source, "create table t (id int, at date not null, c text)").await;
-    sql(&pair.target, "create table t (id int primary key, at date not null, c text)").await;
-    sql(&pair.source, "insert into t values (1, '2024-01-02', 'a'), (1, '2024-01-02', 'b')").await;
-    let job = Job::new(json!({}));
-    for prepare in ["", "insert into t values (1, '2024-01-02', 'c')"] {
-        sql(&pair.target, prepare).await;
-        let error = pair.copy(&job, DAY[0], DAY[1]).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::InvalidSource, "{error}");
-        assert_eq!(texts(&pair.target, "select c from t where c <> 'c'").await, [""; 0]);
+    for target in
+        [json!({}), json!({"verify": "count"}), json!({"mode": "upsert"}), json!({"mode": "upsert", "verify": "count"})]
+    {
+        let pair = Pair::of(["", ""]).await;
+        sql(&pair.source, "create table t (id int, at date not null, c text)").await;
+        sql(&pair.target, "create table t (id int primary key, at date not null, c text)").await;
+        sql(&pair.source, "insert into t values (1, '2024-01-02', 'a'), (1, '2024-01-02', 'b')").await;
+        let job = Job::new(json!({"target": target}));
+        for prepare in ["", "insert into t values (1, '2024-01-02', 'c')"] {
+            sql(&pair.target, prepare).await;
+            let error = pair.copy(&job, DAY[0], DAY[1]).await.unwrap_err();
+            assert_eq!(error.kind(), Kind::InvalidSource, "{target}: {error}");
+            assert!(error.to_string().contains("is not unique"), "{target}: {error}");
+            assert_eq!(texts(&pair.target, "select c from t where c <> 'c'").await, [""; 0]);
+        }
+    }
+}
+
+/// Where bytes are not compared, rows are counted, also in a window that had rows before.
+#[tokio::test]
+async fn what_triggers_lose_or_keep_is_told_by_a_count() {
+    const KEPT: &str = "create function keeps() returns trigger language plpgsql as \
+                        $$ begin update t set name = 'gone' where ctid = old.ctid; return null; end $$; \
+                        create trigger keeps before delete on t for each row execute function keeps()";
+    const LOST: &str = "create function loses() returns trigger language plpgsql as \
+                        $$ begin return case when new.id = 30 then null else new end; end $$; \
+                        create trigger loses before insert on t for each row execute function loses()";
+    for (target, trigger, there) in [
+        (json!({"key": ["id"], "allow_triggers": true}), LOST, 23),
+        (json!({"mode": "upsert", "allow_triggers": true}), LOST, 23),
+        (json!({"key": [], "allow_triggers": true}), KEPT, 47),
+    ] {
+        let pair = filled(72).await;
+        if target["key"] == json!([]) {
+            sql(&pair.target, "alter table t drop constraint t_pkey").await;
+        }
+        let job = Job::new(json!({"target": target}));
+        pair.copy(&job, DAY[0], DAY[1]).await.unwrap();
+        sql(&pair.target, "delete from t where id = 30").await;
+        sql(&pair.target, trigger).await;
+        let before = rows(&pair.target, "t").await;
+        let error = pair.copy(&job.again("second"), DAY[0], DAY[1]).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::InvariantBroken, "{target}: {error}");
+        let expected = format!("24 rows were sent, {there} are in the target");
+        assert!(error.to_string().contains(&expected), "{target}: {error}");
+        assert_eq!(rows(&pair.target, "t").await, before);
     }
 }
 
@@ -268,6 +316,10 @@ async fn long_rows_go_in_slices_and_too_long_ones_not_at_all() {
     let error = pair.replace(&job.again("second")).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Misconfigured);
     assert!(error.to_string().contains("public.t: a row of 70000"), "{error}");
+    // A comparison takes the same memory.
+    let error = pair.attempt(&job.again("third"), &WHOLE, Purpose::Verify).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Misconfigured, "{error}");
+    assert!(error.to_string().starts_with("public.t: a row of 70000"), "{error}");
 }
 
 #[tokio::test]

@@ -9,6 +9,6 @@ mod listing;
 mod parquet;
 mod tables;
 
-pub use listing::{Listed, fingerprint, is_hidden, list};
-pub use parquet::parquet;
+pub use listing::{Listed, fingerprint, is_hidden, list, list_at_most};
+pub use parquet::{MAX_METADATA_BYTES, parquet};
 pub use tables::{LOCKED_AT, OWNER, TableColumn, VERSION, VERSIONS, columns, is_owned, owner, parameter, table};

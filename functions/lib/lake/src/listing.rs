@@ -22,6 +22,14 @@ pub struct Listed {
 /// # Errors
 /// As [`Error::aws`]; `InvariantBroken` if the service left anything out.
 pub async fn list(store: &Store, prefix: &str) -> Result<Vec<Listed>> {
+    Ok(list_at_most(store, prefix, usize::MAX).await?.unwrap_or_default())
+}
+
+/// The same, or `None` if there are more than so many: then no more of them are listed.
+///
+/// # Errors
+/// As [`list`].
+pub async fn list_at_most(store: &Store, prefix: &str, most: usize) -> Result<Option<Vec<Listed>>> {
     let (mut objects, mut token) = (Vec::new(), None);
     loop {
         let request = store.client().list_objects_v2().bucket(store.bucket()).prefix(prefix);
@@ -37,9 +45,12 @@ pub async fn list(store: &Store, prefix: &str) -> Result<Vec<Listed>> {
             };
             objects.push(Listed { key, etag, size, modified });
         }
+        if objects.len() > most {
+            return Ok(None);
+        }
         token = answer.next_continuation_token.filter(|token| !token.is_empty());
         if token.is_none() {
-            return Ok(objects);
+            return Ok(Some(objects));
         }
     }
 }
@@ -50,18 +61,67 @@ pub fn is_hidden(object: &Listed, prefix: &str) -> bool {
     object.size == 0 || below.split('/').any(|part| part.starts_with(['_', '.']))
 }
 
-/// What was there: keys, sizes and entity tags of all objects, as a SHA-256 in hexadecimal digits.
+/// What was there: keys, sizes, entity tags and dates of all objects, as a SHA-256 in hexadecimal digits. An object
+/// that was changed and changed back shows by its date.
 pub fn fingerprint(objects: &[Listed]) -> String {
-    let parts = objects.iter().flat_map(|object| [object.key.clone(), object.size.to_string(), object.etag.clone()]);
+    let parts = objects.iter().flat_map(|Listed { key, etag, size, modified }| {
+        [key.clone(), size.to_string(), etag.clone(), modified.as_nanos().to_string()]
+    });
     sluice::digest::of(parts)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::TcpListener;
 
     fn object(key: &str, size: u64, etag: &str) -> Listed {
         Listed { key: key.to_owned(), etag: etag.to_owned(), size, modified: DateTime::from_secs(0) }
+    }
+
+    /// S3 with more objects than anybody lists: a thousand in every page.
+    async fn endless() -> Store {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let contents: String = (0..1_000)
+            .map(|number| {
+                format!(
+                    "<Contents><Key>in/{number}</Key><ETag>e</ETag><Size>1</Size>\
+                     <LastModified>2024-01-01T00:00:00.000Z</LastModified></Contents>"
+                )
+            })
+            .collect();
+        let body = format!(
+            "<ListBucketResult>{contents}<IsTruncated>true</IsTruncated>\
+             <NextContinuationToken>more</NextContinuationToken></ListBucketResult>"
+        );
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (mut stream, mut line) = (BufReader::new(stream), String::new());
+                while stream.read_line(&mut line).await.is_ok_and(|length| length > 2) {
+                    line.clear();
+                }
+                stream.get_mut().write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(aws_sdk_s3::config::BehaviorVersion::latest())
+            .region(aws_sdk_s3::config::Region::new("us-east-1"))
+            .credentials_provider(aws_sdk_s3::config::Credentials::new("x", "x", None, None, "test"))
+            .http_client(sluice::aws::http_client())
+            .force_path_style(true)
+            .endpoint_url(address);
+        Store::new(aws_sdk_s3::Client::from_conf(config.build()), "b")
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_not_listed_to_its_end() {
+        let store = endless().await;
+        let listed = list_at_most(&store, "in/", 2_500);
+        let listed = tokio::time::timeout(std::time::Duration::from_secs(60), listed).await;
+        assert_eq!(listed.expect("it ends").unwrap(), None);
     }
 
     #[test]
@@ -92,5 +152,7 @@ mod tests {
             assert_ne!(fingerprint(&after), print, "{after:?}");
         }
         assert_eq!(fingerprint(&before.clone()), print);
+        let put_again = Listed { modified: DateTime::from_secs(1), ..before[1].clone() };
+        assert_ne!(fingerprint(&[before[0].clone(), put_again]), print);
     }
 }

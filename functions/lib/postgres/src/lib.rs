@@ -22,4 +22,4 @@ pub mod preflight;
 pub mod roles;
 pub mod sql_error;
 pub mod targets;
-mod told;
+pub mod told;

@@ -105,6 +105,17 @@ fn row(detail: &str) -> Option<String> {
     Some(format!("{before}({date}, ...)"))
 }
 
+/// Of a key, as [`shown`](crate::identifiers::Names::shown) has it, what may be told: the dates in it. `None` if there
+/// is none, as of a name or an e-mail address.
+pub fn of_key(key: &str) -> Option<String> {
+    let parts: Vec<&str> = key.split(", ").map(|part| if is_date(part) { part } else { "..." }).collect();
+    match &parts[..] {
+        parts if parts.iter().all(|part| *part == "...") => None,
+        [date] => Some((*date).to_owned()),
+        parts => Some(format!("({})", parts.join(", "))),
+    }
+}
+
 /// `YYYY-MM-DD`, and nothing else.
 fn is_date(value: &str) -> bool {
     value.len() == 10
@@ -186,6 +197,19 @@ mod tests {
             ),
         ] {
             assert_eq!(told(code, message, detail, "too_long"), expected);
+        }
+    }
+
+    #[test]
+    fn of_a_key_its_dates_are_told() {
+        for (key, told) in [
+            ("2024-03-01", Some("2024-03-01")),
+            ("ann@example.org", None),
+            ("4711", None),
+            ("a, b", None),
+            ("ann@example.org, 2024-03-01", Some("(..., 2024-03-01)")),
+        ] {
+            assert_eq!(of_key(key).as_deref(), told, "{key}");
         }
     }
 

@@ -185,8 +185,12 @@ impl Warehouse {
         }
     }
 
-    /// The rows of a statement, as texts; none of one that returns none.
-    async fn rows(&self, id: &str) -> Result<Vec<Vec<Option<String>>>> {
+    /// The rows of a statement of a batch that is over, as texts; none of one that returns none. The number of the
+    /// statement, from 1, stands behind the batch's id and a colon.
+    ///
+    /// # Errors
+    /// As [`Warehouse::submit`].
+    pub async fn rows(&self, id: &str) -> Result<Vec<Vec<Option<String>>>> {
         let what = format!("read the result of statement {id}");
         let described = self.client.describe_statement().id(id).send().await.map_err(|error| api(&what, error))?;
         let (mut rows, mut next) = (Vec::new(), None);

@@ -19,7 +19,7 @@ mod read;
 mod versions;
 mod write;
 
-pub use read::{KnownVersion, Ledger, each_loaded, last_known};
+pub use read::{KnownVersion, LastKnown, Ledger, each_loaded, last_known};
 pub use versions::Sameness;
 pub use write::{BatchFiles, Certainty, LoadingRun, write};
 

@@ -4,6 +4,9 @@
 //! - [`contract`]: the JSON that the states pass on, and the documents they leave in the bucket. Its only definition.
 //! - [`spec`]: a job's spec, parameters of its stack that the states carry.
 //! - [`input`]: which objects are a job's input, and why others are not.
+//! - [`change`]: what changed between what is loaded and the job of now, and what a run does about it.
+//! - [`window`]: which files a run looks at, by their dates.
+//! - [`reason`]: why a file is new or not.
 //! - [`error`]: the error kinds and their names on the wire.
 //! - [`edge`]: decodes an event, calls a handler, answers with its result or its typed error.
 //! - [`mod@env`]: where things are, read once from environment variables.
@@ -19,7 +22,7 @@
 //! # As an uploaded file, through the kind `transform-and-upsert`
 //! 1. S3's event reaches the rule of the job, whose constant goes through queue and pipe: it is only a wake-up.
 //! 2. State `DetectNewFiles`: `detect-new-files`, `handler::detect`, takes the [`lock`], and asks `watermark`.
-//! 3. `listing` lists the prefix in `ranges`; `selection` and the [`ledger`] decide that the file is new.
+//! 3. `listing` lists the prefix in `ranges`; the [`window`] and the [`ledger`] decide that the file is new.
 //! 4. `batches` writes it into a `BatchManifest`, and all of these into the run's `Manifest`: [`contract`].
 //! 5. State `Pivot`, one per batch: `pivot`, `handler::read_files`, reads it at that version by [`store`]; its own
 //!    documentation goes on from there, also as a rejected row.
@@ -30,6 +33,7 @@
 //! 10. State `ReleaseLock` lets the next run begin.
 
 pub mod aws;
+pub mod change;
 pub mod contract;
 pub mod digest;
 pub mod edge;
@@ -39,10 +43,12 @@ pub mod executions;
 pub mod input;
 pub mod ledger;
 pub mod lock;
+pub mod reason;
 pub mod spec;
 pub mod store;
 pub mod telemetry;
 pub mod time;
+pub mod window;
 
 pub use error::{Error, Kind};
 

@@ -4,6 +4,7 @@
 use crate::contract::{Execution, Lock, Owner, keys, plain_state_machine};
 use crate::store::{Condition, Latest, Store};
 use crate::{Error, Kind, Result, executions};
+use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::types::ExecutionStatus;
 use tracing::info;
@@ -61,8 +62,20 @@ pub async fn acquire(store: &Store, client: &Client, execution: &Execution) -> R
 /// # Errors
 /// As [`Error::aws`].
 pub async fn is_of(store: &Store, execution: &Execution) -> Result<bool> {
-    let held = store.read_latest_json::<Lock>(&keys::lock(&execution.job)).await?;
-    Ok(held.is_some_and(|held| held.document.owner == execution.id && !held.document.released))
+    Ok(held_since(store, execution).await?.is_some())
+}
+
+/// Since when the job's lock is the execution's, by the clock of S3, in whole seconds; `None` if it is not: see
+/// [`is_of`].
+///
+/// # Errors
+/// As [`Error::aws`].
+pub async fn held_since(store: &Store, execution: &Execution) -> Result<Option<DateTime>> {
+    let key = keys::lock(&execution.job);
+    let held = store.read_latest_json::<Lock>(&key).await?;
+    let held = held.filter(|held| held.document.owner == execution.id && !held.document.released);
+    let undated = || Error::new(Kind::InvariantBroken, format!("S3 does not say when {key} was written"));
+    held.map(|held| held.modified.ok_or_else(undated)).transpose()
 }
 
 /// Says that `owner` needs its job's lock no longer. Returns whether nobody has the lock now; if somebody has, that one

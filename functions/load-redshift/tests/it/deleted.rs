@@ -74,3 +74,31 @@ async fn a_mark_on_an_older_row_takes_no_newer_one_away() {
     assert_eq!((counts.rows_newer, counts.rows_deleted, counts.rows_gone), (1, 1, 4));
     assert_eq!(lab.target("select id::text from nps where id in (5, 6)").await, ["5"]);
 }
+
+/// A row that was deleted leaves no version behind, by which an older reading of it could be told.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_reading_brings_no_row_back_that_went_to_a_later_day_and_was_deleted() {
+    let lab = Lab::new().await;
+    marked(&lab).await;
+    let parts = parts(&lab, "upsert", "gone");
+    let first = lab.plan(&parts, json!({"from": "2018-07-01", "to": "2018-07-02"})).await.unwrap();
+    let read = lab.export(&first, 0).await.unwrap();
+    // The day that it goes to is not over by MySQL's clock while the first one is read.
+    lab.in_mysql("update nps set created_at = '2037-06-01 12:00:00', gone = 1 where id = 5").await;
+    let mut later = execution(&format!("later{}", next()));
+    later.started_at = "2037-06-02T02:00:00.000Z".into();
+    let run = lab.plan_as(&later, &parts, json!({"from": "2037-06-01", "to": "2037-06-02"})).await.unwrap();
+    let export = lab.export(&run, 0).await.unwrap();
+    lab.load(&run, 0, &export).await.unwrap();
+    let error = lab.load(&first, 0, &read).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::StaleRun);
+    assert!(error.to_string().contains("a row that went there and was deleted could come back"), "{error}");
+    assert_eq!(lab.target("select count(*)::text from nps").await, ["0"], "nothing was loaded");
+    // Read again it has the row no more; and days that were over may be loaded in any order.
+    let days = lab.plan(&parts, json!({"from": "2018-07-01", "to": "2018-07-03"})).await.unwrap();
+    let exports = [lab.export(&days, 0).await.unwrap(), lab.export(&days, 1).await.unwrap()];
+    for day in [1, 0] {
+        lab.load(&days, day, &exports[day as usize]).await.unwrap();
+    }
+    assert_eq!(lab.target(HELD).await, lab.source(&KEPT.replace("deleted_at is null", "gone = 0")).await);
+}

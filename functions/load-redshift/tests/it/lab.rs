@@ -8,8 +8,9 @@ use redshift::warehouse::{Place, Warehouse};
 use serde_json::{Value, json};
 use sluice::contract::copy_table::WindowIndex;
 use sluice::contract::mysql_to_redshift::{
-    ConcludeLoadInput, ConcludeLoadOutput, Export, ExportInput, ExportTableInput, ExportTableState, InspectInput,
-    LoadInput, LoadRedshiftInput, Parts, Plan, PlanExportInput, PlanExportOutput,
+    Audit, AuditSourceInput, AuditTargetInput, ConcludeLoadInput, ConcludeLoadOutput, Export, ExportInput,
+    ExportTableInput, ExportTableState, InspectInput, LoadInput, LoadRedshiftInput, Parts, Plan, PlanExportInput,
+    PlanExportOutput,
 };
 use sluice::contract::{Execution, ObjectRef};
 use sluice::edge::Invocation;
@@ -249,7 +250,7 @@ impl Lab {
             match load_redshift::handler::handle(self.load_context(), invocation(), input).await? {
                 load_redshift::handler::Output::Load(output) if output.is_loaded => return Ok(()),
                 load_redshift::handler::Output::Load(output) => statement = Some(output.statement),
-                load_redshift::handler::Output::Conclude(_) => panic!("it was not asked for"),
+                other => panic!("it was not asked for: {other:?}"),
             }
         }
     }
@@ -259,7 +260,7 @@ impl Lab {
         let input = LoadRedshiftInput::Conclude(input);
         match load_redshift::handler::handle(self.load_context(), invocation(), input).await? {
             load_redshift::handler::Output::Conclude(output) => Ok(output),
-            load_redshift::handler::Output::Load(_) => panic!("it was not asked for"),
+            other => panic!("it was not asked for: {other:?}"),
         }
     }
 
@@ -331,6 +332,43 @@ impl Lab {
             self.load(&run, window.index, &export).await?;
         }
         self.conclude(&run).await
+    }
+
+    /// The state `AuditSource`, until all is read.
+    pub(crate) async fn read_for_audit(&self, run: &Run) -> Result<ObjectRef> {
+        let mut source = None;
+        loop {
+            let input = AuditSourceInput { execution: run.execution.clone(), plan: run.plan.clone().unwrap(), source };
+            let input = ExportTableInput::State(ExportTableState::Audit(input));
+            match export_table::handler::handle(self.export_context.clone(), invocation(), input).await? {
+                export_table::handler::Output::Audit(output) if output.is_done => return Ok(output.source),
+                export_table::handler::Output::Audit(output) => source = Some(output.source),
+                other => panic!("it was not asked for: {other:?}"),
+            }
+        }
+    }
+
+    /// The state `AuditTarget`, until Redshift has answered.
+    pub(crate) async fn compare(&self, run: &Run, source: &ObjectRef) -> Result<Audit> {
+        loop {
+            let (execution, plan) = (run.execution.clone(), run.plan.clone().unwrap());
+            let input = LoadRedshiftInput::Audit(AuditTargetInput { execution, plan, source: source.clone() });
+            match load_redshift::handler::handle(self.load_context(), invocation(), input).await? {
+                load_redshift::handler::Output::Audit(output) => {
+                    if let Some(audit) = output.audit {
+                        return Ok(audit);
+                    }
+                }
+                other => panic!("it was not asked for: {other:?}"),
+            }
+        }
+    }
+
+    /// A whole audit.
+    pub(crate) async fn audit(&self, parts: &Value) -> Audit {
+        let run = self.plan(parts, json!({"audit": true})).await.unwrap();
+        let source = self.read_for_audit(&run).await.unwrap();
+        self.compare(&run, &source).await.unwrap()
     }
 
     /// What was read of a window, changed.

@@ -4,10 +4,14 @@ use super::record::{FieldRange, RawFields, Record, find_record};
 use crate::format::UTF8_MARK;
 use crate::plan::{Plan, Positions};
 use crate::reject::not_utf_8;
+use foldhash::quality::RandomState;
 use sluice::spec::did_you_mean;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
+
+/// The names of a header.
+pub(crate) type NameSet = HashSet<Vec<u8>, RandomState>;
 
 /// Finds the columns of the spec in a header.
 ///
@@ -73,13 +77,13 @@ pub(crate) fn without_mark<'r>(row: &Record<'r>, fields: &'r mut Vec<FieldRange>
 }
 
 /// The names of a header, without blanks around them.
-pub(super) fn names(header: &Record<'_>) -> HashSet<Vec<u8>> {
+pub(super) fn names(header: &Record<'_>) -> NameSet {
     fields(header).map(|name| key_of(&name).to_vec()).filter(|name| !name.is_empty()).collect()
 }
 
 /// Whether a row is a header again: more than half of its fields are names of the one before, or it has all names that
 /// are `needed`, of an export with other columns beside them.
-pub(super) fn is_header(row: &Record<'_>, names: &HashSet<Vec<u8>>, needed: &[impl AsRef<[u8]>]) -> bool {
+pub(super) fn is_header(row: &Record<'_>, names: &NameSet, needed: &[impl AsRef<[u8]>]) -> bool {
     let count = fields(row).filter(|field| names.contains(key_of(field))).count();
     row.fault.is_none() && (2 * count > row.len() || has_all(row, needed))
 }
@@ -98,7 +102,7 @@ fn are_several(names: &[impl AsRef<[u8]>]) -> bool {
 /// The names of a header, to tell one that comes again.
 #[derive(Debug)]
 pub(crate) struct Names {
-    names: HashSet<Vec<u8>>,
+    names: NameSet,
     /// With which bytes one of them, or blanks before one, may begin: few rows need to be looked at any closer.
     begin: [bool; 256],
     /// Those that a header must have.
@@ -107,7 +111,7 @@ pub(crate) struct Names {
 
 impl Default for Names {
     fn default() -> Self {
-        Self { names: HashSet::new(), begin: [false; 256], needed: Vec::new() }
+        Self { names: NameSet::default(), begin: [false; 256], needed: Vec::new() }
     }
 }
 

@@ -1,12 +1,14 @@
 //! What the files of a batch have come to, by a spec of the whole language: each by itself, and written when it ends.
 
 use super::column::{Raw, Reason};
+use super::keys::KeyIndex;
 use super::plan::{Field, GeneralPlan, OtherStem, Shaping};
-use super::table::{Full, KeyIndex, Rows, Table};
+use super::table::{Full, Rows, Table};
 use super::value::Value;
 use crate::batch::{FileError, Tally};
 use crate::plan::{LONG_TEXT_KEY, MAX_TEXT_KEY_BYTES};
 use crate::reject::RowNumber;
+use crate::value::field::FieldPrefix;
 use sluice::contract::{LoadedFile, SourceFile};
 use sluice::spec::OnBad;
 use sluice::{Error, Kind, Result};
@@ -31,14 +33,28 @@ pub struct GeneralBatch<'p> {
     fields: Vec<u8>,
 }
 
-/// A row, wherever it comes from.
-pub(crate) trait Row {
-    /// What stands for a field, by its slot; `number` is the row's number in its file.
+/// The fields of a row, by their slots.
+pub(crate) trait Fields {
+    /// What stands for a field; `number` is the row's number in its file.
     fn raw(&self, slot: usize, field: &Field, number: u64) -> Raw<'_>;
+
+    /// A field that stands in the file as it is; `None`: it does not, or only [`Fields::raw`] tells.
+    fn text(&self, _slot: usize) -> Option<&[u8]> {
+        None
+    }
+
+    /// The same with what follows it.
+    fn prefix(&self, _slot: usize) -> Option<FieldPrefix<'_>> {
+        None
+    }
+}
+
+/// A row, wherever it comes from.
+pub(crate) trait Row: Fields {
     /// Where it is.
     fn place(&self) -> RowNumber;
     /// As it is in the file.
-    fn text(&self) -> Cow<'_, [u8]>;
+    fn whole(&self) -> Cow<'_, [u8]>;
     /// The number of a column, from 1, and its name in the file; 0 where columns have no order.
     fn column(&self, slot: usize, field: &Field) -> (usize, String);
     /// What is wrong with the row as a whole.
@@ -98,7 +114,10 @@ impl<'p> GeneralBatch<'p> {
         self.tally.rows_read += 1;
         self.file_rows += 1;
         let mut values = emptied(std::mem::take(&mut self.values));
-        let outcome = self.try_add(row, &mut values);
+        let outcome = match row.fault() {
+            None => self.try_add(row, &mut values),
+            Some(fault) => Err(Trouble::Row(None, fault.into())),
+        };
         self.values = emptied(values);
         match outcome {
             Ok(Outcome::Added) => Ok(()),
@@ -112,7 +131,7 @@ impl<'p> GeneralBatch<'p> {
             }
             Err(Trouble::Row(slot, reason)) => {
                 let column = slot.map(|slot| row.column(slot, &self.plan.fields[slot]));
-                self.tally.rejects.add(file, row.place(), &row.text(), column, &reason);
+                self.tally.rejects.add(file, row.place(), &row.whole(), column, &reason);
                 if self.plan.has_states() {
                     self.mark(row).map_err(|full| FileError::new(row.place(), full.reason()))?;
                 }
@@ -125,8 +144,9 @@ impl<'p> GeneralBatch<'p> {
         }
     }
 
-    /// The same of a row that can come again: nothing is done, and `None` returned, if there is any trouble with it.
-    pub(crate) fn add_fast(&mut self, row: &impl Row) -> Option<()> {
+    /// The same of a row without a fault that can come again: nothing is done, and `None` returned, if there is any trouble with it.
+    #[inline]
+    pub(crate) fn add_fast(&mut self, row: &impl Fields) -> Option<()> {
         self.file_rows += 1;
         let mut values = emptied(std::mem::take(&mut self.values));
         let outcome = self.try_add(row, &mut values);
@@ -145,20 +165,26 @@ impl<'p> GeneralBatch<'p> {
         Some(())
     }
 
-    fn try_add<'r>(&mut self, row: &'r impl Row, values: &mut Vec<Value<'r>>) -> std::result::Result<Outcome, Trouble>
+    #[inline]
+    fn try_add<'r>(
+        &mut self,
+        row: &'r impl Fields,
+        values: &mut Vec<Value<'r>>,
+    ) -> std::result::Result<Outcome, Trouble>
     where
         'p: 'r,
     {
         let plan = self.plan;
-        if let Some(fault) = row.fault() {
-            return Err(Trouble::Row(None, fault.into()));
-        }
         let number = self.file_rows;
         for (slot, field) in plan.fields.iter().enumerate() {
             if slot == plan.filter_fields && plan.filter.as_ref().is_some_and(|filter| !filter.holds(values)) {
                 return Ok(Outcome::FilteredOut);
             }
-            values.push(read(field, row.raw(slot, field, number)).map_err(|why| Trouble::Row(Some(slot), why))?);
+            let value = match field.reader.read_quickly(row, slot) {
+                Some(value) => value,
+                None => read(field, row.raw(slot, field, number)).map_err(|why| Trouble::Row(Some(slot), why))?,
+            };
+            values.push(value);
         }
         if plan.filter_fields == plan.fields.len() && plan.filter.as_ref().is_some_and(|filter| !filter.holds(values)) {
             return Ok(Outcome::FilteredOut);
@@ -240,9 +266,9 @@ impl<'p> GeneralBatch<'p> {
                 return Ok(());
             }
         }
-        match self.bad_keys.row(&self.key) {
-            Some(_) => Ok(()),
-            None => self.bad_keys.insert(&self.key).map(|_| ()),
+        match self.bad_keys.find(&self.key) {
+            Ok(_) => Ok(()),
+            Err(free) => self.bad_keys.insert(&self.key, free).map(|_| ()),
         }
     }
 

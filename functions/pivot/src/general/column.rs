@@ -1,5 +1,6 @@
 //! From what stands in a file to the value of a column.
 
+use super::batch::Fields;
 use super::value::Value;
 use crate::plan::NUL;
 use crate::reject::not_utf_8;
@@ -38,6 +39,8 @@ pub(crate) struct ColumnReader {
     form: Form,
     trims: bool,
     null_values: Vec<String>,
+    /// No text but the empty one means that there is no value.
+    is_empty_null: bool,
     /// What is taken for a null, as if it stood in the file.
     if_null: Option<(String, Written)>,
     is_nullable: bool,
@@ -101,10 +104,12 @@ impl ColumnReader {
             ColumnType::Duration => Form::Duration(DurationForm::new(column)),
         };
         let division = column.unit.and_then(|unit| unit.seconds()).zip(column.scale);
+        let null_values = column.null_values.clone().unwrap_or_else(|| vec![String::new()]);
         let reader = Self {
             form,
             trims: column.trim || !matches!(column.kind, ColumnType::Text | ColumnType::Json),
-            null_values: column.null_values.clone().unwrap_or_else(|| vec![String::new()]),
+            is_empty_null: null_values.iter().all(String::is_empty),
+            null_values,
             if_null: column.if_null.as_ref().map(|it| (it.text().into_owned(), Written::of(it))),
             is_nullable: column.is_nullable(),
             division,
@@ -164,25 +169,35 @@ impl ColumnReader {
         }
     }
 
-    fn read_text<'r>(&'r self, text: &'r [u8]) -> Result<Value<'r>, Reason> {
-        if let Some(value) = self.read_quickly(text) {
-            return Ok(value);
+    /// The value of a field that stands in the file as it is, where that is quickly told; `None` if it takes
+    /// [`ColumnReader::read`] to tell, or there is none.
+    #[inline(always)]
+    pub(crate) fn read_quickly<'r>(&self, fields: &'r impl Fields, slot: usize) -> Option<Value<'r>> {
+        if !self.is_empty_null && self.is_null(fields.text(slot)?) {
+            return None;
         }
+        match &self.form {
+            Form::Text => {
+                let text = fields.text(slot)?;
+                let (first, last) = (text.first()?, text.last()?);
+                let is_trimmed = !self.trims || first.is_ascii_graphic() && last.is_ascii_graphic();
+                let text = std::str::from_utf8(text).ok().filter(|_| is_trimmed)?;
+                (!text.as_bytes().contains(&0)).then_some(Value::Text(Cow::Borrowed(text)))
+            }
+            Form::Integer(form) => {
+                let Decimal { mantissa, scale } = form.parse_quickly(fields.prefix(slot)?)?;
+                i64::try_from(mantissa).ok().filter(|_| scale == 0).map(Value::Integer)
+            }
+            Form::Number(form) => form.parse_quickly(fields.prefix(slot)?).map(Value::Decimal),
+            Form::Moment(form) => form.parse_quickly(fields.prefix(slot)?).map(Value::Moment),
+            Form::Json | Form::Boolean { .. } | Form::Duration(_) => None,
+        }
+    }
+
+    fn read_text<'r>(&'r self, text: &'r [u8]) -> Result<Value<'r>, Reason> {
         let text = std::str::from_utf8(text).map_err(|_| not_utf_8(text))?;
         let text = if self.trims { text.trim() } else { text };
         if self.is_null(text.as_bytes()) { self.null() } else { self.parse(text.as_bytes(), Written::AsStated) }
-    }
-
-    /// The value of what is no text, if there is nothing to trim and nothing is wrong with it: what its form takes is
-    /// UTF-8.
-    #[inline]
-    fn read_quickly<'r>(&self, text: &'r [u8]) -> Option<Value<'r>> {
-        let [first, .., last] = text else { return None };
-        let is_trimmed = first.is_ascii_graphic() && last.is_ascii_graphic();
-        if !is_trimmed || matches!(self.form, Form::Text | Form::Json) || self.is_null(text) {
-            return None;
-        }
-        self.form.parse(text, Written::AsStated).ok()
     }
 
     /// A text of JSON means what it means in any other file; a number is one already.
@@ -316,4 +331,78 @@ fn has_nul(json: &str) -> bool {
         let before = json.as_bytes()[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
         before % 2 == 0
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::general::plan::Field;
+    use crate::value::field::FieldPrefix;
+    use proptest::prelude::*;
+    use serde_json::json;
+    use sluice::spec::Parts;
+
+    /// A field and what follows it in its file.
+    struct Alone {
+        ahead: Vec<u8>,
+        len: usize,
+    }
+
+    impl Fields for Alone {
+        fn raw(&self, _: usize, _: &Field, _: u64) -> Raw<'_> {
+            Raw::Text(Cow::Borrowed(&self.ahead[..self.len]))
+        }
+
+        fn text(&self, _: usize) -> Option<&[u8]> {
+            Some(&self.ahead[..self.len])
+        }
+
+        fn prefix(&self, _: usize) -> Option<FieldPrefix<'_>> {
+            FieldPrefix::new(&self.ahead, self.len)
+        }
+    }
+
+    fn readers() -> Vec<ColumnReader> {
+        let columns = [
+            json!({}),
+            json!({"trim": true, "null_values": ["", "ab", "-"]}),
+            json!({"type": "integer"}),
+            json!({"type": "integer", "null_values": ["0", "17"], "if_null": 5, "decimal": ","}),
+            json!({"type": "number"}),
+            json!({"type": "number", "decimal": ",", "group": ".", "strip": ["EUR"], "accounting": true}),
+            json!({"type": "number", "strip": ["."]}),
+            json!({"type": "number", "group": "' ", "null_values": ["1"]}),
+            json!({"type": "date"}),
+            json!({"type": "date", "format": "%d.%m.%Y", "null_values": ["01.01.1970"]}),
+            json!({"type": "date", "format": "%d.%m.%Y "}),
+            json!({"type": "date", "truncate": "month"}),
+            json!({"type": "timestamp"}),
+            json!({"type": "timestamptz", "zone": "Europe/Berlin"}),
+            json!({"type": "boolean"}),
+            json!({"type": "duration", "unit": "minutes", "scale": 2}),
+            json!({"type": "json"}),
+        ];
+        let names = (0..columns.len()).map(|number| format!("c{number}"));
+        let columns: serde_json::Map<_, _> = names.zip(columns).chain([("k".to_owned(), json!({}))]).collect();
+        let source = json!({"suffix": ".csv", "columns": columns});
+        let shape = json!({"keys": ["k"], "rows": {}});
+        let spec = Parts { source, shape, target: json!({"table": "t", "on_overlap": "last_run"}) }.read().unwrap();
+        spec.source.columns.values().map(|column| ColumnReader::new(column).unwrap()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_quickly_is_read_by_the_book(
+            text in "[ \\t]?[-+(]?[0-9]{0,9}[.,' ]?[0-9]{0,4}([.,][0-9]{0,9})?( ?EUR|[%) a])?|[.,-]?[0-9]{1,2}|\
+                     [0-3][0-9]{3}-[01][0-9]-[0-3][0-9]([ T][0-2][0-9]:[0-5][0-9](:[0-5][0-9]([.]5|Z)?)?)?|\
+                     [0-3][0-9][.][01][0-9][.][0-2][0-9]{3} ?|[ab\u{e9}\u{0} -]{0,4}",
+        ) {
+            let field = Alone { ahead: format!("{text}1.5 and what follows, up to the length that is loaded").into(), len: text.len() };
+            for reader in readers() {
+                if let Some(found) = reader.read_quickly(&field, 0) {
+                    prop_assert_eq!(reader.read(Raw::Text(Cow::Borrowed(text.as_bytes()))), Ok(found), "{:?}", reader);
+                }
+            }
+        }
+    }
 }

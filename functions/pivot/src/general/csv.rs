@@ -5,7 +5,7 @@
 
 mod lines;
 
-use super::batch::{GeneralBatch, Row};
+use super::batch::{Fields, GeneralBatch, Row};
 use super::column::Raw;
 use super::given::Given;
 use super::plan::{Field, GeneralPlan};
@@ -13,9 +13,10 @@ use crate::batch::FileError;
 use crate::csv::block::FastRow;
 use crate::csv::header::{Names, check, find, missing, without_mark};
 use crate::csv::line_ends::LineEnds;
-use crate::csv::record::{Dialect, Fault, RawFields, Record, find_record};
+use crate::csv::record::{Dialect, Fault, RawFields, Record, UNCLOSED_QUOTE, find_record};
 use crate::csv::scanner::{RowSink, Scanner};
 use crate::reject::RowNumber;
+use crate::value::field::FieldPrefix;
 use lines::LineScanner;
 use sluice::contract::SourceFile;
 use sluice::spec::{Csv, Place, Skip};
@@ -152,10 +153,13 @@ impl RowSink<FileError> for Rows<'_, '_> {
         if names.may_be_in(&row, binding.width) {
             return None;
         }
-        self.batch.add_fast(&CsvRow { fields: Fields::Fast(row), binding, given, is_ragged: false, fault: None })
+        self.batch.add_fast(&FastCsvRow { row, binding, given })
     }
 
     fn take_record(&mut self, record: Record<'_>) -> Result<(), FileError> {
+        if record.fault == Some(Fault::UnclosedQuote) && self.state.binding.is_some() {
+            return Err(FileError::new(RowNumber::Line(record.line), UNCLOSED_QUOTE));
+        }
         if self.state.binding.is_none() || self.csv.skip_end == 0 {
             return self.take(&record);
         }
@@ -182,14 +186,10 @@ impl Rows<'_, '_> {
         if self.state.names.are_in(header) {
             return self.bind(header);
         }
-        let fault = match record.fault {
-            None => None,
-            Some(Fault::UnclosedQuote) => Some("a quote that is never closed".to_owned()),
-            Some(Fault::TextAfterQuote) => Some("text after a closing quote".to_owned()),
-        };
+        let fault = record.fault.map(|_| "text after a closing quote".to_owned());
         let is_ragged = self.csv.ragged;
         let fault = fault.or_else(|| wrong_width(record, binding.width, is_ragged));
-        let row = CsvRow { fields: Fields::Record(record), binding, given: &self.state.given, is_ragged, fault };
+        let row = CsvRow { record, binding, given: &self.state.given, is_ragged, fault };
         self.batch.add(self.file, &row)
     }
 
@@ -258,43 +258,66 @@ fn required(field: &Field) -> Option<&str> {
     }
 }
 
-enum Fields<'r> {
-    Fast(FastRow<'r>),
-    Record(&'r Record<'r>),
+/// A row of the fast path.
+struct FastCsvRow<'r> {
+    row: FastRow<'r>,
+    binding: &'r Binding,
+    given: &'r Given,
 }
 
+impl Fields for FastCsvRow<'_> {
+    fn raw(&self, slot: usize, _: &Field, number: u64) -> Raw<'_> {
+        if let Some(given) = self.given.raw(slot, number) {
+            return given;
+        }
+        self.text(slot).map_or(Raw::Null, |text| Raw::Text(text.into()))
+    }
+
+    #[inline(always)]
+    fn text(&self, slot: usize) -> Option<&[u8]> {
+        self.row.text(self.binding.positions[slot]?)
+    }
+
+    #[inline(always)]
+    fn prefix(&self, slot: usize) -> Option<FieldPrefix<'_>> {
+        self.row.prefix(self.binding.positions[slot]?)
+    }
+}
+
+/// A row of the slow path.
 struct CsvRow<'r> {
-    fields: Fields<'r>,
+    record: &'r Record<'r>,
     binding: &'r Binding,
     given: &'r Given,
     is_ragged: bool,
     fault: Option<String>,
 }
 
-impl Row for CsvRow<'_> {
+impl Fields for CsvRow<'_> {
     fn raw(&self, slot: usize, _: &Field, number: u64) -> Raw<'_> {
         if let Some(given) = self.given.raw(slot, number) {
             return given;
         }
-        let Some(position) = self.binding.positions[slot] else { return Raw::Null };
-        match &self.fields {
-            Fields::Fast(row) => row.text(position).map_or(Raw::Null, |text| Raw::Text(text.into())),
-            Fields::Record(record) => record.field(position).map_or(Raw::Null, Raw::Text),
-        }
+        let field = self.binding.positions[slot].and_then(|position| self.record.field(position));
+        field.map_or(Raw::Null, Raw::Text)
     }
 
+    fn text(&self, slot: usize) -> Option<&[u8]> {
+        self.record.text(self.binding.positions[slot]?)
+    }
+
+    fn prefix(&self, slot: usize) -> Option<FieldPrefix<'_>> {
+        self.record.prefix(self.binding.positions[slot]?)
+    }
+}
+
+impl Row for CsvRow<'_> {
     fn place(&self) -> RowNumber {
-        match &self.fields {
-            Fields::Fast(_) => RowNumber::Line(0),
-            Fields::Record(record) => RowNumber::Line(record.line),
-        }
+        RowNumber::Line(self.record.line)
     }
 
-    fn text(&self) -> Cow<'_, [u8]> {
-        match &self.fields {
-            Fields::Fast(_) => Cow::Borrowed(&[]),
-            Fields::Record(record) => Cow::Borrowed(record.raw),
-        }
+    fn whole(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(self.record.raw)
     }
 
     fn column(&self, slot: usize, field: &Field) -> (usize, String) {
@@ -312,10 +335,8 @@ impl Row for CsvRow<'_> {
 
     fn is_sure(&self, slot: usize) -> bool {
         // Where fields are too few or too many, any of them may be another one.
-        let is_in_place = match &self.fields {
-            Fields::Fast(_) => true,
-            Fields::Record(record) => record.fault.is_none() && (self.is_ragged || record.len() == self.binding.width),
-        };
+        let record = self.record;
+        let is_in_place = record.fault.is_none() && (self.is_ragged || record.len() == self.binding.width);
         self.given.has(slot) || is_in_place && self.fault.is_none()
     }
 }

@@ -2,7 +2,7 @@
 
 mod documents;
 
-use super::batch::{GeneralBatch, Row};
+use super::batch::{Fields, GeneralBatch, Row};
 use super::column::Raw;
 use super::given::Given;
 use super::plan::{Field, GeneralPlan};
@@ -150,7 +150,7 @@ struct JsonRow<'r> {
 
 const TWICE: &str = "the object has this name twice";
 
-impl Row for JsonRow<'_> {
+impl Fields for JsonRow<'_> {
     fn raw(&self, slot: usize, field: &Field, number: u64) -> Raw<'_> {
         if let Some(given) = self.given.raw(slot, number) {
             return given;
@@ -167,12 +167,14 @@ impl Row for JsonRow<'_> {
             _ => Raw::Json(value),
         }
     }
+}
 
+impl Row for JsonRow<'_> {
     fn place(&self) -> RowNumber {
         self.row
     }
 
-    fn text(&self) -> Cow<'_, [u8]> {
+    fn whole(&self) -> Cow<'_, [u8]> {
         Cow::Borrowed(self.text)
     }
 

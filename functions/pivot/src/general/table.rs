@@ -1,16 +1,16 @@
 //! What the rows of a file come to, key by key. Memory grows with the number of keys and with nothing else.
 
+use super::keys::KeyIndex;
 use super::plan::{CellPlan, GeneralPlan, Shaping};
 use super::value::Value;
+use super::winners::Winners;
 use crate::sums::{MAX_KEY_BYTES, MAX_KEYS, MAX_SUMS};
 use crate::value::decimal::{Decimal, Units};
 use crate::value::number::divided;
 use copy_binary::{begin_row, write_bigint, write_boolean, write_numeric, write_smallint};
-use foldhash::quality::RandomState;
 use sluice::contract::{BAD_ROWS_ONLY, ColumnKind, PARTIAL, Says, WHOLE};
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::hash::BuildHasher;
 
 /// How many bytes the values that are kept may have together, beside sums and counts.
 pub(crate) const MAX_KEPT_BYTES: usize = 256 << 20;
@@ -37,76 +37,6 @@ impl Full {
     }
 }
 
-/// Keys, each with the number of its row: as they are written into a part.
-#[derive(Debug, Default)]
-pub(crate) struct KeyIndex {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-    /// Rows plus one by the hash of their keys, with open addressing; a power of two.
-    slots: Vec<u32>,
-    hasher: RandomState,
-}
-
-impl KeyIndex {
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    fn key(&self, row: usize) -> &[u8] {
-        let start = row.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.bytes[start..self.ends[row]]
-    }
-
-    /// The slot of a key, or the one where it would go.
-    fn slot(&self, key: &[u8]) -> usize {
-        let mask = self.slots.len() - 1;
-        let hash = self.hasher.hash_one(key);
-        // Truncated on purpose: the mask takes the lowest bits.
-        let mut slot = usize::try_from(hash & u64::from(u32::MAX)).unwrap_or_default() & mask;
-        loop {
-            match self.slots[slot] {
-                0 => return slot,
-                row if self.key(row as usize - 1) == key => return slot,
-                _ => slot = (slot + 1) & mask,
-            }
-        }
-    }
-
-    /// The row of a key, if it has one.
-    pub(crate) fn row(&self, key: &[u8]) -> Option<usize> {
-        if self.slots.is_empty() {
-            return None;
-        }
-        (self.slots[self.slot(key)] as usize).checked_sub(1)
-    }
-
-    /// Gives a key that has no row the next one.
-    pub(crate) fn insert(&mut self, key: &[u8]) -> Result<usize, Full> {
-        let row = self.len();
-        if row == MAX_KEYS || self.bytes.len() + key.len() > MAX_KEY_BYTES {
-            return Err(Full::TooManyKeys);
-        }
-        self.bytes.extend_from_slice(key);
-        self.ends.push(self.bytes.len());
-        if self.slots.len() < 2 * self.ends.len() {
-            self.slots = vec![0; (4 * self.ends.len()).next_power_of_two().max(64)];
-            for row in 0..self.ends.len() {
-                let slot = self.slot(self.key(row));
-                self.slots[slot] = number(row);
-            }
-        } else {
-            let slot = self.slot(key);
-            self.slots[slot] = number(row);
-        }
-        Ok(row)
-    }
-}
-
-fn number(row: usize) -> u32 {
-    u32::try_from(row + 1).expect("at most MAX_KEYS")
-}
-
 /// What the rows of a file come to.
 #[derive(Debug)]
 pub(crate) struct Table<'p> {
@@ -120,7 +50,7 @@ pub(crate) struct Table<'p> {
 #[derive(Debug)]
 enum Kept<'p> {
     Words { cells: &'p [CellPlan], columns: Vec<Words> },
-    Rows(Vec<Winner>),
+    Rows(Winners),
 }
 
 /// One cell of every row.
@@ -139,16 +69,6 @@ struct OrderedValue {
     order: Value<'static>,
     row: u64,
     value: Value<'static>,
-}
-
-/// The row that wins so far.
-#[derive(Debug)]
-struct Winner {
-    order: Vec<Value<'static>>,
-    row: u64,
-    is_deleted: bool,
-    /// Its fields as they are written.
-    fields: Vec<u8>,
 }
 
 /// Sums of one cell; a tagged one is kept among the wide ones.
@@ -204,16 +124,17 @@ impl<'p> Table<'p> {
                 });
                 Kept::Words { cells, columns: columns.collect() }
             }
-            Shaping::Rows { .. } => Kept::Rows(Vec::new()),
+            Shaping::Rows { order_by, .. } => Kept::Rows(Winners::new(order_by.len())),
         };
         Self { plan, keys: KeyIndex::default(), kept, kept_bytes: 0 }
     }
 
     /// The row of a key; a new one if it has none.
     fn row(&mut self, key: &[u8]) -> Result<usize, Full> {
-        if let Some(row) = self.keys.row(key) {
-            return Ok(row);
-        }
+        let free = match self.keys.find(key) {
+            Ok(row) => return Ok(row),
+            Err(free) => free,
+        };
         let width = match &self.kept {
             Kept::Words { cells, .. } => cells.len(),
             Kept::Rows(_) => 1,
@@ -221,12 +142,10 @@ impl<'p> Table<'p> {
         if (self.keys.len() + 1) * width > MAX_SUMS {
             return Err(Full::TooManyKeys);
         }
-        let row = self.keys.insert(key)?;
+        let row = self.keys.insert(key, free)?;
         match &mut self.kept {
             Kept::Words { columns, .. } => columns.iter_mut().for_each(Words::grow),
-            Kept::Rows(winners) => {
-                winners.push(Winner { order: Vec::new(), row: 0, is_deleted: false, fields: Vec::new() });
-            }
+            Kept::Rows(winners) => winners.grow(),
         }
         Ok(row)
     }
@@ -265,26 +184,18 @@ impl<'p> Table<'p> {
         else {
             return Ok(());
         };
-        let winner = &mut winners[row];
-        if winner.row > 0 {
-            let order = order_by.iter().zip(&winner.order).map(|((slot, _), best)| values[*slot].order(best));
-            // Of equals the last row wins.
-            if order.fold(Ordering::Equal, Ordering::then).is_lt() {
-                return Ok(());
-            }
+        // Of equals the last row wins.
+        let is_beaten = winners.order(row).is_some_and(|best| {
+            let order = order_by.iter().zip(best).map(|((slot, _), best)| values[*slot].order(best));
+            order.fold(Ordering::Equal, Ordering::then).is_lt()
+        });
+        if is_beaten {
+            return Ok(());
         }
-        let bytes = |order: &[Value<'_>]| order.iter().map(Value::heap_bytes).sum::<usize>();
-        let before = winner.fields.capacity() + bytes(&winner.order);
-        winner.order.clear();
-        winner.order.extend(order_by.iter().map(|(slot, _)| values[*slot].kept()));
-        winner.fields.clear();
-        winner.fields.extend_from_slice(fields);
-        winner.row = number;
-        winner.is_deleted = delete_when.as_ref().is_some_and(|when| when.holds(values));
-        let after = winner.fields.capacity() + bytes(&winner.order);
-        self.kept_bytes = (self.kept_bytes + after).saturating_sub(before);
-        let orders = size_of::<Value<'_>>() * order_by.len() * self.keys.len();
-        if self.kept_bytes + orders > MAX_KEPT_BYTES { Err(Full::TooManyKeys) } else { Ok(()) }
+        let order = order_by.iter().map(|(slot, _)| &values[*slot]);
+        let is_deleted = delete_when.as_ref().is_some_and(|when| when.holds(values));
+        winners.set(row, order, number, is_deleted, fields);
+        if winners.are_more_than(MAX_KEPT_BYTES) { Err(Full::TooManyKeys) } else { Ok(()) }
     }
 
     /// The rows of a part, a piece after the other, at least so many bytes each but the last.
@@ -315,18 +226,19 @@ impl<'p> Table<'p> {
                 }
             }
             (Kept::Rows(winners), Shaping::Rows { columns, order_by, .. }) => {
-                let winner = &winners[row];
-                if winner.row == 0 {
-                    // Only bad rows have the key.
-                    (0..columns.len() + order_by.len()).for_each(|_| copy_binary::write_null(out));
-                } else {
-                    out.extend_from_slice(&winner.fields);
-                    for (value, (_, kind)) in winner.order.iter().zip(order_by) {
-                        write(value, *kind, out);
+                let (number, is_deleted) = winners.number(row);
+                match winners.order(row) {
+                    Some(order) => {
+                        out.extend_from_slice(winners.fields(row));
+                        for (value, (_, kind)) in order.iter().zip(order_by) {
+                            write(value, *kind, out);
+                        }
                     }
+                    // Only bad rows have the key.
+                    None => (0..columns.len() + order_by.len()).for_each(|_| copy_binary::write_null(out)),
                 }
-                write_bigint(i64::try_from(winner.row).unwrap_or(i64::MAX), out);
-                write_boolean(winner.is_deleted, out);
+                write_bigint(i64::try_from(number).unwrap_or(i64::MAX), out);
+                write_boolean(is_deleted, out);
             }
             (Kept::Rows(_), Shaping::Words { .. }) => {}
         }

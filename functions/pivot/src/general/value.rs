@@ -94,6 +94,9 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// Exactly, also where one has more decimals than the other can be given.
 fn order_of_decimals(one: Decimal, other: Decimal) -> Ordering {
+    if one.scale == other.scale {
+        return one.mantissa.cmp(&other.mantissa);
+    }
     let scale = one.scale.max(other.scale);
     match (one.rescaled(scale), other.rescaled(scale)) {
         (Some(one), Some(other)) => one.cmp(&other),

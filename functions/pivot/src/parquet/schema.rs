@@ -52,9 +52,8 @@ impl Role {
     pub(super) fn wanted(self) -> &'static str {
         match self {
             Role::Date => "a date, a timestamp or a text",
-            Role::Text | Role::Category => "a text, an integer or a boolean",
             Role::Value | Role::Any(ColumnType::Integer | ColumnType::Number) => "a number",
-            Role::Any(ColumnType::Text) => "a single value",
+            Role::Text | Role::Category | Role::Any(ColumnType::Text) => "a single value",
             Role::Any(ColumnType::Boolean) => "a boolean or a text",
             Role::Any(ColumnType::Json) => "a text, a number or a boolean",
             Role::Any(ColumnType::Duration) => "a duration, a number or a text",
@@ -75,9 +74,10 @@ impl Role {
             };
         }
         match form {
+            _ if matches!(self, Role::Text | Role::Category) => true,
             Form::Text | Form::Null => true,
             Form::Signed | Form::Unsigned => self != Role::Date,
-            Form::Boolean => matches!(self, Role::Text | Role::Category),
+            Form::Boolean => false,
             Form::Float | Form::Decimal { .. } => self == Role::Value,
             Form::Date | Form::Time { .. } | Form::Instant96 => self == Role::Date,
         }

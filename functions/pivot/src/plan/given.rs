@@ -66,8 +66,8 @@ fn read(key: &str, name: &str) -> std::result::Result<GivenField, String> {
 /// # Errors
 /// There is none, or it is not UTF-8.
 pub(crate) fn partition(key: &str, name: &str) -> std::result::Result<Option<Vec<u8>>, String> {
-    // As in the paths of Hive, the last one counts.
-    let found = key.rsplit('/').find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
+    // As in the paths of Hive, the last folder counts, and the file's own name is none.
+    let found = key.rsplit('/').skip(1).find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
     let value = found.ok_or_else(|| format!("its key has no part {name}=..., of which a column is read"))?;
     if value == NULL {
         return Ok(None);

@@ -2,7 +2,10 @@
 //! put in place of a sign.
 
 use super::decimal::{Decimal, NotDecimal};
+use super::field::{FieldPrefix, LENGTH_MASKS};
+use super::simd_digits;
 use sluice::spec::Column;
+use wide::u8x16;
 
 /// How the numbers of a column are written.
 #[derive(Clone, Debug)]
@@ -13,6 +16,8 @@ pub(crate) struct NumberForm {
     strip: Vec<String>,
     accounting: bool,
     is_plain: bool,
+    /// The decimal mark may also be what stands around a number.
+    strips_mark: bool,
     /// The only mark between groups of digits, if it is ASCII; else the decimal mark, which is none of them.
     short_group: u8,
 }
@@ -44,13 +49,37 @@ impl NumberForm {
             [mark] if mark.len() == 1 => mark.as_bytes()[0],
             _ => decimal,
         };
-        Self { decimal, group, strip: column.strip.clone(), accounting: column.accounting, is_plain, short_group }
+        let strips_mark = column.strip.iter().any(|affix| affix.as_bytes() == [decimal]);
+        let (strip, accounting) = (column.strip.clone(), column.accounting);
+        Self { decimal, group, strip, accounting, is_plain, strips_mark, short_group }
     }
 
     /// With this decimal mark, and nothing else.
     pub(crate) fn with_mark(decimal: u8) -> Self {
         let is_plain = decimal == b'.';
-        Self { decimal, group: Vec::new(), strip: Vec::new(), accounting: false, is_plain, short_group: decimal }
+        let (group, strip) = (Vec::new(), Vec::new());
+        Self { decimal, group, strip, accounting: false, is_plain, strips_mark: false, short_group: decimal }
+    }
+
+    /// The number of a text that means the same in every form with these marks: a minus sign, digits, perhaps with a mark
+    /// between groups of three, perhaps the decimal mark and more digits. `None` if it is anything else, or a long one.
+    #[inline(always)]
+    pub(crate) fn parse_quickly(&self, prefix: FieldPrefix<'_>) -> Option<Decimal> {
+        if self.strips_mark {
+            return None;
+        }
+        at_once(prefix, self.decimal).or_else(|| self.parse_groups(prefix))
+    }
+
+    /// Not inlined: few numbers have groups.
+    #[inline(never)]
+    fn parse_groups(&self, prefix: FieldPrefix<'_>) -> Option<Decimal> {
+        let has_groups = self.short_group != self.decimal;
+        prefix
+            .bytes
+            .get(..prefix.len)
+            .filter(|_| has_groups)
+            .and_then(|text| short(text, self.decimal, self.short_group))
     }
 
     /// The number of a text, without zeros at the end of its decimals.
@@ -171,6 +200,41 @@ pub(crate) fn parse_plain(text: &[u8]) -> Result<Decimal, NotDecimal> {
         Some(number) => Ok(number),
         None => Decimal::parse(text).map(Decimal::trimmed),
     }
+}
+
+/// All of a number's digits at once. They are moved to the end of sixteen, without the mark between them: `-31.5` becomes
+/// `0000000000000315`.
+#[inline(always)]
+fn at_once(prefix: FieldPrefix<'_>, mark: u8) -> Option<Decimal> {
+    const PLACES: u8x16 = u8x16::new([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+    /// A minus sign is masked out at the start only.
+    const SIGN: u8x16 = u8x16::new(*b"-000000000000000");
+    let FieldPrefix { bytes, len } = prefix;
+    let text = u8x16::new(*bytes.first_chunk()?);
+    let mask = LENGTH_MASKS.get(len)?;
+    let marks = (text.simd_eq(u8x16::splat(mark)) & *mask).to_bitmask();
+    let is_negative = bytes[0] == b'-';
+    let mark_count = marks.count_ones();
+    if mark_count > 1 || len <= usize::from(is_negative) + mark_count as usize {
+        return None;
+    }
+    // What is in front of the mark has one place more to go.
+    let (in_front, decimals) = match mark_count {
+        0 => (0, 0),
+        _ => (marks.trailing_zeros() as usize + 17 - len, len - 1 - marks.trailing_zeros() as usize),
+    };
+    let places = PLACES + u8x16::splat(u8::try_from(len).ok()?.wrapping_sub(16)) + LENGTH_MASKS[in_front];
+    // A place before the first character is one above 127, and becomes a zero.
+    let values = (simd_digits::values(text) & *mask & !text.simd_eq(SIGN)).shuffle_zeroing(places);
+    if !simd_digits::are_digits(values) {
+        return None;
+    }
+    let [first, last] = simd_digits::eights(values);
+    let (mut magnitude, mut scale) = (i64::from(first) * 100_000_000 + i64::from(last), u32::try_from(decimals).ok()?);
+    while scale > 0 && magnitude % 10 == 0 {
+        (magnitude, scale) = (magnitude / 10, scale - 1);
+    }
+    Some(Decimal { mantissa: i128::from(if is_negative { -magnitude } else { magnitude }), scale })
 }
 
 /// Fast path for what means the same in every form: a minus sign, digits, perhaps with the mark between groups of
@@ -331,6 +395,24 @@ mod tests {
                 });
                 let slow = form.parse(text.as_bytes()).map(Decimal::trimmed);
                 proptest::prop_assert_eq!(form.parse_trimmed(text.as_bytes()), slow, "{}", text);
+            }
+        }
+
+        #[test]
+        fn numbers_are_read_at_once_to_the_same(text in "-?[0-9]{0,10}[.,]?[0-9]{0,10}[-.,e ]?") {
+            let ahead = format!("{text}7,7 and what follows, up to the length that is loaded");
+            let prefix = FieldPrefix::new(ahead.as_bytes(), text.len()).unwrap();
+            for mark in [b'.', b','] {
+                let form = NumberForm::with_mark(mark);
+                let slow = form.parse(text.as_bytes()).map(Decimal::trimmed);
+                match form.parse_quickly(prefix) {
+                    Some(found) => proptest::prop_assert_eq!(Ok(found), slow, "{}", text),
+                    None => {
+                        let is_plain = text.len() <= 16
+                            && text.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit() || byte == mark);
+                        proptest::prop_assert!(!is_plain || slow.is_err(), "{} is {:?}", text, slow);
+                    }
+                }
             }
         }
 

@@ -76,7 +76,7 @@ fn an_ignored_row_is_no_bad_row_and_makes_no_key() {
 #[test]
 fn a_row_whose_fields_are_not_in_their_places_may_have_any_key() {
     let spec = quarantine_spec();
-    for bad in ["2024-01-01,Work", "2024-01-01,Work,1,2", "2024-01-01,\"Work\"x,1", "2024-01-01,\"Work,1"] {
+    for bad in ["2024-01-01,Work", "2024-01-01,Work,1,2", "2024-01-01,\"Work\"x,1"] {
         let text = format!("{HEADER}2024-01-01,Work,1\n{bad}\n");
         let (table, loaded) = read(&spec, &[("a.csv", &text)]);
         assert!(table.ends_with("\n0,2024-01-01,0,1\n") && loaded[0].has_unknown_keys, "{bad}: {table}");

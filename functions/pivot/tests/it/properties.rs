@@ -101,9 +101,15 @@ proptest! {
     #[test]
     fn rows_are_read_or_rejected_and_never_lost(lines in prop::collection::vec("[\\x20-\\x7eé]{0,30}", 0..40)) {
         let text = format!("Project,Duration (in minutes),Start date\n{}\n", lines.join("\n"));
-        let pivoted = pivot(&spec(), &[("a.csv", text.as_bytes())], 64).unwrap();
-        prop_assert!(pivoted.rejects.count <= pivoted.rows_read);
         let with_quotes = lines.iter().any(|line| line.contains('"'));
+        let pivoted = match pivot(&spec(), &[("a.csv", text.as_bytes())], 64) {
+            Ok(pivoted) => pivoted,
+            Err(error) => {
+                prop_assert!(with_quotes && error.to_string().contains("never closed"), "{}", error);
+                return Ok(());
+            }
+        };
+        prop_assert!(pivoted.rejects.count <= pivoted.rows_read);
         if !with_quotes {
             prop_assert_eq!(pivoted.rows_read, lines.iter().filter(|line| !line.is_empty()).count() as u64);
         }

@@ -5,7 +5,7 @@
 use super::pairs::PAIRS;
 use super::table::Words;
 use crate::files::{self, FILES};
-use crate::merged::{NAMED, named};
+use crate::merged::{NAMED, named, told};
 use postgres::sql_error::classify;
 use sluice::Result;
 use sluice::contract::FILE_COLUMN;
@@ -44,11 +44,12 @@ pub(super) async fn note(connection: &mut PgConnection, words: &Words<'_>, bucke
     let Some(count) = found.first().map(|(.., count)| usize::try_from(*count).unwrap_or(usize::MAX)) else {
         return Ok(None);
     };
-    let told = |(one, other, equal, shared, key, _): &(String, String, i64, i64, String, i64)| {
+    let pair = |(one, other, equal, shared, key, _): &(String, String, i64, i64, String, i64)| {
         let [one, other] = [one, other].map(|name| files::key(bucket, name));
-        format!("{one} and {other} ({equal} of {shared}: {key})")
+        let first = told(std::slice::from_ref(key), 1);
+        format!("{one} and {other} ({equal} of {shared}{first})")
     };
-    let pairs: Vec<String> = found.iter().map(told).collect();
+    let pairs: Vec<String> = found.iter().map(pair).collect();
     Ok(Some(format!(
         "files say the same of half or more of the keys that they share, and both count: {}; if exports overlap, \
          \"on_overlap\": \"newest_file\" is for them; if one is the other under a new name, upload it without rows",

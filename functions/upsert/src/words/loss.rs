@@ -4,9 +4,10 @@
 use super::table::{IS_WHOLE, Words, same};
 use crate::files::{self, FILES};
 use crate::load::Load;
-use crate::merged::NAMED;
+use crate::merged::{self, NAMED};
 use crate::staging::STAGING;
 use postgres::sql_error::classify;
+use postgres::told;
 use sluice::contract::{FILE_COLUMN, STATE_COLUMN, WHOLE};
 use sluice::{Error, Kind, Result};
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -136,9 +137,13 @@ async fn partial(
         let name = files::key(bucket, &name);
         lost.add(match (key_count, has_same_key) {
             (_, false) => format!("{name} has rows in quarantine, and what it said of some keys before was whole"),
-            (1, true) => format!("{name} has, or may have, rows of {first} in quarantine, and said all of it before"),
+            (1, true) => {
+                let key = told::of_key(&first).unwrap_or_else(|| "1 key".to_owned());
+                format!("{name} has, or may have, rows of {key} in quarantine, and said all of it before")
+            }
             (more, true) => format!(
-                "{name} has, or may have, rows of {more} keys in quarantine, and said all of them before: {first}, ..."
+                "{name} has, or may have, rows of {more} keys in quarantine, and said all of them before{}",
+                merged::told(&[first], usize::try_from(more).unwrap_or(usize::MAX))
             ),
         });
     }

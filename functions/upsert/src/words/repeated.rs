@@ -13,7 +13,7 @@ use super::replace::TOUCHED;
 use super::table::{MODIFIED, REPEATS, Words};
 use super::total::{self, FILE_COUNT, TOTALS};
 use crate::files::{self, FILES};
-use crate::merged::{NAMED, named};
+use crate::merged::{NAMED, named, told};
 use crate::start::Start;
 use postgres::sql_error::classify;
 use sluice::contract::FILE_COLUMN;
@@ -46,8 +46,8 @@ impl Repeated {
             1 => "the only key that they have".to_owned(),
             equal => format!("{equal} of the {} keys that they share", self.shared),
         };
-        let first = named(&self.first, usize::try_from(self.equal).unwrap_or(usize::MAX));
-        format!("{later} says the same as {earlier} on {keys}, and would be counted twice: {first}")
+        let first = told(&self.first, usize::try_from(self.equal).unwrap_or(usize::MAX));
+        format!("{later} says the same as {earlier} on {keys}, and would be counted twice{first}")
     }
 }
 

@@ -3,17 +3,18 @@
 use super::Poller;
 use crate::cache::Kept;
 use crate::kind::Kind;
-use crate::log::{self, LogEvent};
-use crate::model::{Head, RanWith, Row, Run};
-use crate::runs::{join, merge};
-use crate::schedule::Schedule;
+use crate::log;
+use crate::model::{Head, Revision, Row, Run};
+use crate::runs::{join, merge, put};
+use crate::schedule::{self, Schedule};
 use crate::task::Task;
 use crate::trouble::Answer;
 use crate::zone::now;
-use sluice::digest;
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Of how many runs the lines are kept, some 10 MB each at most.
+const LINES_KEPT: usize = 4;
 
 impl Poller {
     pub(super) async fn ask_root(&mut self) -> Answer<i64> {
@@ -30,7 +31,7 @@ impl Poller {
 
     pub(super) async fn ask_machines(&mut self) -> Answer<i64> {
         let prefix = self.shared.stack().machine_prefix.clone();
-        self.machines = self.source.machines(&prefix).await?;
+        self.machines = self.source.machines(&prefix, &self.tokens).await?;
         let machines = &self.machines;
         self.shared.change(|stack| {
             stack.jobs.retain(|_, job| machines.contains(&job.machine));
@@ -54,7 +55,9 @@ impl Poller {
             }
             stack.is_read = stack.is_read || is_last;
         });
-        Ok(60_000)
+        // Many jobs do not take all of the calls.
+        let jobs = i64::try_from(self.machines.len()).unwrap_or(1);
+        Ok((jobs * 5_000).max(60_000))
     }
 
     pub(super) async fn ask_schedule(&mut self, job: &str) -> Answer<i64> {
@@ -76,16 +79,19 @@ impl Poller {
 
     pub(super) async fn ask_list(&mut self, name: &str) -> Answer<i64> {
         let Some(machine) = self.shared.stack().jobs.get(name).map(|job| job.machine.clone()) else { return Ok(0) };
-        let heads = self.source.executions(&machine).await?;
+        let (heads, is_cut) = self.source.executions(&machine).await?;
         let jobs = i64::try_from(self.shared.stack().jobs.len()).unwrap_or(1);
         let is_running = heads.iter().any(|head| head.ended.is_none());
         let mut has_ended = false;
         let cache = self.cache.clone();
         self.shared.change(|stack| {
             let Some(job) = stack.jobs.get_mut(name) else { return };
-            has_ended = merge(job, heads, cache.as_ref());
+            has_ended = merge(job, heads, is_cut, cache.as_ref());
         });
         self.ended_since_rows |= has_ended;
+        if has_ended {
+            self.due.remove(&Task::Windows(name.to_owned()));
+        }
         // On an account lists take half of the calls, so that what is read only once comes too.
         let pause = if is_running { jobs * 1_000 } else { jobs * 2_000 };
         Ok(self.fresh_for(pause.max(2_000)))
@@ -108,11 +114,58 @@ impl Poller {
 
     pub(super) async fn ask_facts(&mut self, job: &str, run: &str) -> Answer<i64> {
         let Some((head, kind)) = self.head(job, run) else { return Ok(60_000) };
-        let facts = Arc::new(self.source.facts(kind, &head.arn).await?);
+        let facts = Arc::new(self.source.facts(kind, &head.arn).await?.1);
         self.looked_up.insert(head.arn.clone());
         self.change_run(job, run, |run| run.facts = Some(facts));
         self.keep(job, run);
         Ok(if head.ended.is_some() { 60_000 } else { self.fresh_for(10_000) })
+    }
+
+    /// A run that somebody asks for, and that is not among those that are listed.
+    pub(super) async fn ask_for_run(&mut self, name: &str, run: &str) -> Answer<i64> {
+        let found = self.shared.stack().jobs.get(name).map(|job| (job.kind, job.execution(run)));
+        let Some((kind, arn)) = found else { return Ok(60_000) };
+        let (head, facts) = self.source.facts(kind, &arn).await?;
+        self.looked_up.insert(arn);
+        self.shared.change(|stack| {
+            if let Some(job) = stack.jobs.get_mut(name) {
+                put(job, Run { facts: Some(Arc::new(facts)), ..Run::new(head) });
+            }
+        });
+        Ok(60_000)
+    }
+
+    /// The states as they were when a run ran; those of other runs by the same definition are the same. The engine of
+    /// this machine says of all runs what is deployed now: that is what a run ran with if nothing was deployed since it
+    /// began.
+    pub(super) async fn ask_definition(&mut self, name: &str, run: &str) -> Answer<i64> {
+        let Some((head, _)) = self.head(name, run) else { return Ok(60_000) };
+        let (text, updated) = self.source.definition(&head.arn).await?;
+        let (is_account, deployed_at) = {
+            let stack = self.shared.stack();
+            (stack.is_account, stack.deployed_at)
+        };
+        let is_its_own = is_account || deployed_at.is_some_and(|at| at <= head.started);
+        let Some(revision) = Revision::read(&text).filter(|_| is_its_own) else {
+            self.change_run(name, run, |run| run.is_revision_lost = true);
+            return Ok(i64::MAX / 2);
+        };
+        if let Some(cache) = &self.cache {
+            cache.write_definition(&text);
+        }
+        let since = if is_account { updated } else { updated.max(deployed_at.unwrap_or_default()) };
+        let mut others = Vec::new();
+        self.shared.change(|stack| {
+            let runs = stack.jobs.get_mut(name).and_then(|job| job.runs.as_mut());
+            for run in runs.into_iter().flatten().filter(|run| run.revision.is_none() && !run.is_forgotten) {
+                if run.head.arn == head.arn || (since..=head.started).contains(&run.head.started) {
+                    run.revision = Some(revision.clone());
+                    others.push(run.head.name.clone());
+                }
+            }
+        });
+        others.iter().for_each(|run| self.keep(name, run));
+        Ok(60_000)
     }
 
     pub(super) async fn ask_history(&mut self, job: &str, run: &str) -> Answer<i64> {
@@ -144,28 +197,8 @@ impl Poller {
             return;
         };
         let story = run.story.as_deref().filter(|story| story.ended.is_some()).cloned();
-        cache.write(&run.head.arn, &Kept { facts: run.facts.as_deref().cloned(), story });
-    }
-
-    /// What a run ran with. The engine of this machine says of all runs what is deployed now: that is what a run ran
-    /// with if nothing was deployed since it began.
-    pub(super) async fn ask_ran_with(&mut self, job: &str, run: &str) -> Answer<i64> {
-        let Some((head, _)) = self.head(job, run) else { return Ok(60_000) };
-        let text = self.source.ran_with(&head.arn).await?;
-        let is_its_own = {
-            let stack = self.shared.stack();
-            stack.is_account || stack.deployed_at.is_some_and(|at| at <= head.started)
-        };
-        let definition = text.filter(|_| is_its_own).and_then(|text| {
-            let known = self.definitions.entry(digest::of([&text]));
-            match known {
-                Entry::Occupied(known) => Some(known.get().clone()),
-                Entry::Vacant(place) => Some(place.insert(Arc::new(serde_json::from_str(&text).ok()?)).clone()),
-            }
-        });
-        let ran_with = definition.map_or(RanWith::Unknown, RanWith::Definition);
-        self.change_run(job, run, |run| run.ran_with = Some(ran_with));
-        Ok(60_000)
+        let revision = run.revision.as_ref().map(|revision| revision.digest.clone());
+        cache.write(&run.head, &Kept { facts: run.facts.as_deref().cloned(), story, revision });
     }
 
     pub(super) async fn ask_lines(&mut self, job: &str, run: &str, function: &'static str) -> Answer<i64> {
@@ -188,7 +221,7 @@ impl Poller {
         let is_settled = head.ended.is_some_and(|ended| now() - ended > 3_000);
         reading.functions.insert(function, (page.next, is_done && is_settled));
         reading.events.extend(page.events);
-        dedup(&mut reading.events);
+        log::prune(&mut reading.events, &head.arn);
         let mut lines = log::lines(&reading.events, &head.arn);
         let functions = kind.functions();
         lines.is_complete = head.ended.is_some()
@@ -198,25 +231,32 @@ impl Poller {
         }
         let lines = Arc::new(lines);
         self.change_run(job, run, |run| run.lines = Some(lines));
+        self.forget_lines(job, run);
         let functions = i64::try_from(functions.len()).unwrap_or(1);
         Ok(if is_done { self.fresh_for(2_000 * functions).max(1_000) } else { 0 })
     }
 
-    pub(super) async fn ask_files(&mut self, name: &str) -> Answer<i64> {
-        let (bucket, job) = {
-            let stack = self.shared.stack();
-            (stack.bucket.clone(), stack.jobs.get(name).cloned())
-        };
-        let Some(job) = job else { return Ok(60_000) };
-        let pace = &mut self.pace;
-        let wait = async || pace.token().await;
-        let files = Arc::new(self.source.files(&bucket, &job, now(), wait).await?);
-        self.shared.change(|stack| {
-            if let Some(job) = stack.jobs.get_mut(name) {
-                job.files = Some(files);
+    /// Forgets the lines of the runs that were looked at longest ago: some are kept for who comes back.
+    fn forget_lines(&mut self, job: &str, run: &str) {
+        let viewed = (job.to_owned(), run.to_owned());
+        self.viewed.retain(|known| *known != viewed);
+        self.viewed.push_back(viewed);
+        let looks = self.shared.open(now());
+        while self.viewed.len() > LINES_KEPT.max(looks.len()) {
+            let Some((job, run)) = self.viewed.pop_front() else { return };
+            if let Some((head, _)) = self.head(&job, &run) {
+                self.readings.remove(&head.arn);
             }
-        });
-        Ok(if self.shared.stack().is_account { 30_000 } else { 2_000 })
+            self.change_run(&job, &run, |run| run.lines = None);
+        }
+    }
+
+    /// The next question for the lines of a function begins anew; what was read stays.
+    pub(super) fn forget_token(&mut self, job: &str, run: &str, function: &'static str) {
+        let Some((head, _)) = self.head(job, run) else { return };
+        if let Some(reading) = self.readings.get_mut(&head.arn) {
+            reading.functions.remove(function);
+        }
     }
 
     pub(super) async fn ask_rows(&mut self) -> Answer<i64> {
@@ -243,9 +283,7 @@ impl Poller {
             (stack.bucket.clone(), stack.jobs.get(name).cloned())
         };
         let Some(job) = job else { return Ok(60_000) };
-        let pace = &mut self.pace;
-        let wait = async || pace.token().await;
-        let (rows, has_more) = self.source.records(&bucket, &job, wait).await?;
+        let (rows, has_more) = self.source.records(&bucket, &job, &self.tokens).await?;
         self.shared.change(|stack| {
             if let Some(job) = stack.jobs.get_mut(name) {
                 join(job, rows);
@@ -256,22 +294,18 @@ impl Poller {
     }
 
     pub(super) async fn ask_windows(&mut self, name: &str) -> Answer<i64> {
-        let windows = self.source.windows(name, (i64::MIN / 4_000_000, now() + 366 * 86_400_000)).await?;
+        let zone = {
+            let stack = self.shared.stack();
+            schedule::zone_of(stack.jobs.get(name).and_then(|job| job.spec.zone()))
+        };
+        let windows = self.source.windows(name, &zone).await?;
         let windows = Arc::new(windows);
         self.shared.change(|stack| {
             if let Some(job) = stack.jobs.get_mut(name) {
                 job.windows = Some(windows);
             }
         });
-        Ok(if self.shared.stack().is_account { 10_000 } else { 1_000 })
+        // On an account only after the end of a run: a question keeps a database that pauses by itself awake.
+        Ok(if self.shared.stack().is_account { i64::MAX / 2 } else { 1_000 })
     }
-}
-
-fn dedup(events: &mut Vec<LogEvent>) {
-    let is_first: Vec<bool> = {
-        let mut seen = HashSet::new();
-        events.iter().map(|event| seen.insert(event.identity())).collect()
-    };
-    let mut is_first = is_first.into_iter();
-    events.retain(|_| is_first.next() == Some(true));
 }

@@ -1,4 +1,5 @@
-//! The records of windows that runs have left in the bucket: an object each, so they are read a few at a time, and kept.
+//! The records of windows that runs have left in the bucket: an object each, so they are read a few at a time, and
+//! kept.
 
 use super::Poller;
 use crate::files::Object;
@@ -31,15 +32,14 @@ impl Poller {
             known.is_begun = true;
             known.read = self.cache.as_ref().map(|cache| cache.read_windows(&job.machine)).unwrap_or_default();
         }
-        let pace = &mut self.pace;
         if known.unread.is_empty() {
-            let found = self.source.window_records(&bucket, &job, async || pace.token().await).await?;
+            let found = self.source.window_records(&bucket, &job, &self.tokens).await?;
             known.unread = found.into_iter().filter(|object| !known.read.contains_key(&object.key)).collect();
         }
         let count = known.unread.len().min(records::AT_ONCE);
         for object in &known.unread[..count] {
-            pace.token().await;
-            let bytes = match self.source.quarantine(&bucket, &object.key).await {
+            self.tokens.take().await;
+            let bytes = match self.source.object(&bucket, &object.key).await {
                 // Somebody has deleted it since it was listed.
                 Err(Trouble::Missing) => continue,
                 answer => answer?,

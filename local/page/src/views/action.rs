@@ -7,6 +7,7 @@ use crate::kind::Kind;
 use crate::model::{Job, Run, Stack};
 use crate::outcome::Outcome;
 use crate::words;
+use jiff::civil::Date;
 use maud::{Markup, html};
 
 /// A form as it is shown.
@@ -37,7 +38,7 @@ pub fn action(job: &Job, reader: &Reader, shown: &Shown<'_>) -> View {
             @if let Some(problem) = shown.problem { div class="note bad" role="alert" { (icon("bad")) div { (words::visible(problem, 400)) } } }
             section class="card" aria-labelledby="h-will" {
                 header { h2 id="h-will" { "What will happen" } }
-                div class="pad" { ul class="will" { @for line in will(job, shown.action, reader) { li { (super::frame::prose(&line)) } } } }
+                div class="pad" { ul class="will" { @for line in will(job, shown.action, &form, reader) { li { (super::frame::prose(&line)) } } } }
             }
             @match shown.once {
                 Some(once) => (form_of(job, shown.action, &form, once)),
@@ -80,7 +81,7 @@ fn title(action: Action, job: &Job) -> (String, String) {
 }
 
 /// What an action does, a sentence each.
-fn will(job: &Job, action: Action, reader: &Reader) -> Vec<String> {
+fn will(job: &Job, action: Action, form: &Form, reader: &Reader) -> Vec<String> {
     let shown = |text: &str| words::visible(text, 200);
     let machine = shown(job.machine.rsplit(':').next().unwrap_or_default());
     let (table, source, prefix) = (shown(&job.spec.table()), shown(&job.spec.source_table()), shown(&job.spec.prefix));
@@ -106,6 +107,7 @@ fn will(job: &Job, action: Action, reader: &Reader) -> Vec<String> {
         Action::Explain => lines.push("It loads nothing: it says of each file why it is new or not.".to_owned()),
         Action::Backfill => {
             lines.push(format!("It takes the days below of `{source}`, the last one included. Each window is one transaction: in `{table}` it becomes what the source says now."));
+            lines.extend(days(job, form, reader));
             lines.push("No other day is touched, and scheduled runs go on as before.".to_owned());
         }
         Action::Stop => {}
@@ -124,6 +126,41 @@ fn will(job: &Job, action: Action, reader: &Reader) -> Vec<String> {
         lines.push(format!("It takes about {}, by the median of the last runs.", words::duration(usual)));
     }
     lines
+}
+
+/// How many days a backfill takes, and which of them are missing, as far as that is known here.
+fn days(job: &Job, form: &Form, reader: &Reader) -> Option<String> {
+    let day = |text: &str| text.trim().parse::<Date>().ok();
+    let (first, last) = (day(&form.from)?, day(&form.to)?);
+    let count = u64::try_from(first.until(last).ok()?.get_days() + 1).ok().filter(|count| *count > 0)?;
+    let all = if count == 1 { first.to_string() } else { format!("{first} to {last}") };
+    let all = format!("{}, {all}", words::count(count, "day"));
+    if form.which == "all" {
+        return Some(format!("All of them: {all}."));
+    }
+    let is_read = job.windows.is_some() && job.unread_windows == 0;
+    let Some(windows) = calendar::loaded(job).filter(|_| is_read) else {
+        return Some(format!("Those that are missing of {all}."));
+    };
+    let known = calendar::days(job, &windows, reader.clock.now);
+    let mut missing: Vec<Date> = known.missing.into_iter().filter(|day| (first..=last).contains(day)).collect();
+    // Behind the newest day that is there nothing is called missing in the calendar.
+    let newest = known.newest.map_or(first, |day| day.tomorrow().unwrap_or(day)).max(first);
+    let mut day = newest;
+    while day <= last && missing.len() < 20_000 {
+        missing.push(day);
+        let Ok(next) = day.tomorrow() else { break };
+        day = next;
+    }
+    Some(match missing.len() as u64 {
+        0 => format!("Of {all}, none is missing as far as is known here: nothing is copied."),
+        number => format!(
+            "{} of {all} {}: {}.",
+            number,
+            if number == 1 { "is missing" } else { "are missing" },
+            calendar::gaps(&missing)
+        ),
+    })
 }
 
 fn running(job: &Job) -> Option<&Run> {
@@ -150,6 +187,7 @@ fn form_of(job: &Job, action: Action, form: &Form, once: &str) -> Markup {
     html! {
         form class="card pad" method="post" action=(address) {
             input type="hidden" name="once" value=(once);
+            input type="hidden" name="shown" value=(actions::shown(action, job, form));
             div class="fields" {
                 @match action {
                     Action::Backfill => {
@@ -165,6 +203,7 @@ fn form_of(job: &Job, action: Action, form: &Form, once: &str) -> Markup {
             div class="acts gap" {
                 button class="btn first" type="submit" { (verb) }
                 @if can_try { button class="btn" type="submit" name="dry" value="1" { "Try it, and roll back" } }
+                @if !matches!(action, Action::Run | Action::DryRun) { button class="btn" type="submit" formmethod="get" { "What will happen?" } }
                 a class="btn" href=(path(&["jobs", &job.name])) { "Cancel" }
             }
         }

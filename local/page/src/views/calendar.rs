@@ -39,15 +39,17 @@ struct Found {
 }
 
 /// The days of a job.
-struct Days {
+pub(super) struct Days {
     days: BTreeMap<Date, Found>,
     /// Those that are missing, in their order.
-    missing: Vec<Date>,
+    pub missing: Vec<Date>,
+    /// The newest one that is there.
+    pub newest: Option<Date>,
     zone: String,
 }
 
 /// The days that the windows cover, in the job's zone. The windows are in the order of their starts.
-fn days(job: &Job, windows: &[LoadedWindow], now: i64) -> Days {
+pub(super) fn days(job: &Job, windows: &[LoadedWindow], now: i64) -> Days {
     let name = crate::schedule::zone_of(job.spec.zone());
     let zone = TimeZone::get(&name).unwrap_or(TimeZone::UTC);
     let day_of =
@@ -98,7 +100,7 @@ fn days(job: &Job, windows: &[LoadedWindow], now: i64) -> Days {
             day = next;
         }
     }
-    Days { days, missing, zone: name }
+    Days { days, missing, newest: last, zone: name }
 }
 
 fn covers(windows: &[LoadedWindow], from: i64, to: i64) -> bool {
@@ -155,20 +157,26 @@ pub(super) fn has_days(job: &Job) -> bool {
     job.kind.has_windows() && !job.spec.windows.is_null()
 }
 
+/// The windows of a job, as far as they are read; `None` as long as nothing is.
+pub(super) fn loaded(job: &Job) -> Option<Vec<LoadedWindow>> {
+    match job.kind {
+        Kind::CopyTable => job.windows.as_ref().map(|windows| windows.as_ref().clone()),
+        _ => job.runs.as_ref().map(|_| records::loaded(job)),
+    }
+}
+
 /// The windows of a job, or why they are not known.
 fn windows(stack: &Stack, job: &Job) -> Result<Vec<LoadedWindow>, Markup> {
     let reading = |what: Markup| html! { "Reading which days are there, from " (what) " …" };
     let cannot = |why: Markup| html! { strong { "Which days are there is not shown" } ": " (why) };
-    if job.kind == Kind::CopyTable {
-        let known = job.windows.as_ref().map(|windows| windows.as_ref().clone());
-        let why = || history::amiss(stack, job, Origin::Windows).map(cannot);
-        return known.ok_or_else(|| why().unwrap_or_else(|| reading(Words::of(job.kind).origin)));
-    }
-    match (&job.runs, stack.notices.contains_key("states:ListExecutions")) {
-        (Some(_), _) => Ok(records::loaded(job)),
-        (None, true) => Err(cannot(html! { "the runs of this job cannot be read now." })),
-        (None, false) => Err(reading(Words::of(job.kind).origin)),
-    }
+    let why = || match job.kind {
+        Kind::CopyTable => history::amiss(stack, job, Origin::Windows).map(cannot),
+        _ => stack
+            .notices
+            .contains_key("states:ListExecutions")
+            .then(|| cannot(html! { "the runs of this job cannot be read now." })),
+    };
+    loaded(job).ok_or_else(|| why().unwrap_or_else(|| reading(Words::of(job.kind).origin)))
 }
 
 /// The section; `year` is the one that is chosen.
@@ -244,7 +252,7 @@ fn legend(words: &Words) -> Markup {
 }
 
 /// Days in words, those in a row together: `14 and 15 February 2024, 2 May 2024`.
-fn gaps(missing: &[Date]) -> String {
+pub(super) fn gaps(missing: &[Date]) -> String {
     let mut runs: Vec<(Date, Date)> = Vec::new();
     for day in missing {
         match runs.last_mut().filter(|(_, last)| last.tomorrow().is_ok_and(|next| next == *day)) {
@@ -338,6 +346,8 @@ mod tests {
             spec: spec.into(),
             schedule: None,
             runs: None,
+            is_cut: false,
+            missing: std::collections::BTreeSet::new(),
             files: None,
             windows: None,
             unread_windows: 0,

@@ -2,8 +2,8 @@
 
 use super::Reader;
 use crate::changes::{self, Changes};
-use crate::model::{RanWith, Run, Stack};
-use crate::shared::RAN_WITH;
+use crate::model::{Run, Stack};
+use crate::shared::DEFINITION;
 use crate::words;
 use maud::{Markup, html};
 use std::collections::BTreeSet;
@@ -13,13 +13,13 @@ const TOLD: usize = 6;
 
 /// What has changed since the run `good`, of a run that ended badly.
 pub(super) fn since(stack: &Stack, run: &Run, good: &Run, reader: &Reader) -> Markup {
-    let changes = match (&good.ran_with, &run.ran_with) {
-        (Some(RanWith::Definition(before)), Some(RanWith::Definition(after))) => changes::between(before, after),
+    let changes = match (&good.revision, &run.revision) {
+        (Some(before), Some(after)) => changes::between(&before.value, &after.value),
         _ if good.is_forgotten || run.is_forgotten => {
             return html! { "not known: Step Functions has forgotten one of the two" };
         }
-        (Some(RanWith::Unknown), _) | (_, Some(RanWith::Unknown)) => return unknown(stack, reader),
-        _ if stack.notices.contains_key(RAN_WITH) => return html! { "not known: see above" },
+        _ if good.is_revision_lost || run.is_revision_lost => return unknown(stack, reader),
+        _ if stack.notices.contains_key(DEFINITION) => return html! { "not known: see above" },
         _ => return html! { span class="soft" { "being read …" } },
     };
     let deployed = stack.deployed_at.filter(|at| *at > good.head.started);

@@ -22,6 +22,7 @@ pub fn files(stack: &Stack, job: &Job, reader: &Reader, query: &[(String, String
         }
         Some(files) => html! {
             (say(files))
+            (unread(files))
             (listed(job, files, reader, (state, prefix), page))
             (quarantine(job, files, reader))
         },
@@ -75,6 +76,7 @@ fn say(files: &Files) -> Markup {
     html! {
         p class="say" {
             @match new {
+                _ if count(State::Unread) > 0 => strong { "What is new is not known yet." },
                 0 => strong { "No file is new." },
                 1 => { strong { "1 file is new" } "; the next run takes it up." },
                 _ => { strong { (words::number(new)) " files are new" } "; the next run takes them up." },
@@ -82,6 +84,14 @@ fn say(files: &Files) -> Markup {
             " " (words::number(loaded)) " " (if loaded == 1 { "is" } else { "are" }) " loaded, " (words::number(passed)) " " (if passed == 1 { "was" } else { "were" }) " passed over."
             @if files.is_cut { " The prefix holds more than these " (words::number(files.files.len() as u64)) "." }
         }
+    }
+}
+
+/// What is not known yet of what is loaded, or cannot be.
+fn unread(files: &Files) -> Markup {
+    html! {
+        @if !files.is_loaded_known { p class="soft" { "What is loaded is not read yet: which files are new is not known before that." } }
+        @else if files.entries_unread > 0 { p class="soft" { (words::count(files.entries_unread as u64, "record")) " of what older runs loaded " (if files.entries_unread == 1 { "is" } else { "are" }) " not read yet, the newest first." } }
     }
 }
 
@@ -115,16 +125,23 @@ fn look(state: State) -> (&'static str, &'static str) {
         State::New => ("run", "wait"),
         State::Loaded => ("ok", "ok"),
         State::PassedOver | State::Old => ("off", "no"),
+        State::Unread => ("off", "wait"),
         State::Changed => ("warn", "retry"),
         State::SetAside => ("warn", "tray"),
     }
+}
+
+/// What stands below a key: of one that is passed over the reason, of others what its state means.
+fn note(file: &File) -> Option<&str> {
+    let note = if file.state == State::PassedOver { &file.why } else { file.state.note() };
+    Some(note).filter(|note| !note.is_empty())
 }
 
 fn row(job: &Job, file: &File, reader: &Reader) -> Markup {
     let (class, picture) = look(file.state);
     html! {
         tr {
-            td class="break" { (key(&file.object.key)) @if !file.why.is_empty() { div class="soft" { (words::visible(&words::sentence(&file.why), 400)) } } }
+            td class="break" { (key(&file.object.key)) @if let Some(note) = note(file) { div class="soft" { (words::visible(&words::sentence(note), 400)) } } }
             td data-l="" { span class={ "st " (class) } { (icon(picture)) (file.state.word()) } }
             td data-l="Loaded by run" class="nowrap" { (loaded_by(job, file, reader)) }
             td data-l="Dated" class="nowrap" { (time(file.object.modified, &reader.clock.near(file.object.modified))) }
@@ -159,10 +176,10 @@ fn quarantine(job: &Job, files: &Files, reader: &Reader) -> Markup {
                             @let is_newer = newer.zip(run).is_some_and(|(file, run)| file.object.modified > run.head.started);
                             tr {
                                 td class="break" { (key(&bad.key)) @if !bad.lines.is_empty() { div class="soft" { (if bad.rows == 1 { "line " } else { "lines " }) (bad.lines.join(", ")) @if bad.rows > bad.lines.len() as u64 { " …" } } } }
-                                td data-l="Rows" class="num" { @if bad.rows > 0 { (words::number(bad.rows)) } @else { "all" } }
+                                td data-l="Rows" class="num" { @if bad.is_unread { "…" } @else if bad.rows > 0 { (words::number(bad.rows)) } @else { "all" } }
                                 td data-l="Reasons" { @for (place, (reason, count)) in bad.reasons.iter().take(6).enumerate() { @if place > 0 { ", " } (count) " " (words::visible(reason, 160)) } }
                                 td data-l="Run" class="nowrap" { a href=(path(&["jobs", &job.name, "runs", &bad.run])) { (run.map_or_else(|| super::logs::short(&bad.run), |run| reader.clock.near(run.head.started))) } }
-                                td { @match newer { None => "The file is gone", Some(_) if is_newer => "There is a newer version", Some(_) => "Waits" } }
+                                td { @match newer { None if bad.is_unread => "Its reasons are not read", None => "The file is gone", Some(_) if is_newer => "There is a newer version", Some(_) => "Waits" } }
                                 td class="nowrap" { a href=(path(&["jobs", &job.name, "quarantine", &format!("{}.csv", bad.run)])) download { (icon("down")) " CSV" span class="vh" { " of " (words::visible(&bad.key, 200)) } } }
                             }
                         }
@@ -197,7 +214,7 @@ pub fn why(stack: &Stack, job: &Job, reader: &Reader, wanted: &str) -> View {
                         (true, None) => p { "There is no such object under " (key(&job.spec.prefix)) " now." },
                         (true, Some(file)) => {
                             @let (class, picture) = look(file.state);
-                            p { span class={ "st " (class) } { (icon(picture)) (file.state.word()) } @if !file.why.is_empty() { ": " (words::visible(&file.why, 400)) } "." }
+                            p { span class={ "st " (class) } { (icon(picture)) (file.state.word()) } @if !file.why.is_empty() { ": " (words::visible(&file.why, 2_000)) } "." }
                             p class="soft" { "Dated " (time(file.object.modified, &reader.clock.full(file.object.modified))) " " (reader.clock.name) ", " (words::size(file.object.size)) "." }
                             @if file.run.is_some() { p class="soft" { "Dealt with last by the run of " (loaded_by(job, file, reader)) "." } }
                         },
@@ -208,7 +225,7 @@ pub fn why(stack: &Stack, job: &Job, reader: &Reader, wanted: &str) -> View {
             section class="card" aria-labelledby="h-ask" {
                 header { h2 id="h-ask" { "As a run that starts now would see it" } }
                 div class="pad" {
-                    p { "A run can be asked, which loads nothing: its answer says why, with the dates that decide." }
+                    p { "A run can be asked, which loads nothing: it answers in the same words, and has asked the table too where the database is open." }
                     div class="acts gap" { a class="btn" href=(ask) { "Ask a run…" } }
                 }
                 @for (run, file) in asked.take(3) {

@@ -1,6 +1,7 @@
 //! What stands around each view.
 
 use super::{Block, Reader, View};
+use crate::look::Look;
 use crate::model::Stack;
 use crate::outcome::Outcome;
 use crate::words;
@@ -100,7 +101,7 @@ fn tools(stack: &Stack, reader: &Reader, view: &View, version: u64) -> Markup {
     html! {
         div class="tools" {
             @if view.is_live {
-                span class="live" role="status" data-version=(version) data-unread=[(!stack.is_read).then_some("1")] { "As of " (reader.clock.time(stack.read_at)) }
+                span class="live" role="status" data-version=(version) data-unread=[(!stack.is_read).then_some("1")] { "As of " (reader.clock.time(stack.reads.as_of(&Look::at(&reader.address), &stack.notices))) }
                 button type="button" id="pause" hidden { "Pause" }
             }
             form method="get" action=(path) {
@@ -146,7 +147,7 @@ pub(super) fn icon(name: &str) -> Markup {
 pub(super) fn outcome_icon(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Running => "run",
-        Outcome::Failed => "bad",
+        Outcome::Failed | Outcome::Different => "bad",
         Outcome::TimedOut => "late",
         Outcome::Stopped => "stop",
         Outcome::NothingNew | Outcome::LeftToOwner | Outcome::Explained => "none",
@@ -159,7 +160,7 @@ pub(super) fn outcome_icon(outcome: Outcome) -> &'static str {
 pub(super) fn outcome_class(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Running => "run",
-        Outcome::Failed | Outcome::TimedOut => "bad",
+        Outcome::Failed | Outcome::TimedOut | Outcome::Different => "bad",
         Outcome::Stopped | Outcome::NothingNew | Outcome::LeftToOwner | Outcome::Explained => "off",
         Outcome::DryRun | Outcome::Loaded | Outcome::Equal | Outcome::EndedWell => "ok",
     }

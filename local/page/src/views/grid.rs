@@ -33,7 +33,7 @@ pub(super) const OUTCOMES: [(&str, &str); 5] =
 pub(super) fn slug(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Loaded | Outcome::EndedWell | Outcome::Equal | Outcome::Running => "ok",
-        Outcome::Failed | Outcome::TimedOut => "bad",
+        Outcome::Failed | Outcome::TimedOut | Outcome::Different => "bad",
         Outcome::Stopped => "stop",
         Outcome::NothingNew | Outcome::LeftToOwner | Outcome::Explained => "none",
         Outcome::DryRun => "dry",
@@ -75,7 +75,7 @@ pub(super) fn section(job: &Job, reader: &Reader, wanted: &Wanted) -> Markup {
         section class="card" id="grid" aria-labelledby="h-grid" {
             header {
                 h2 id="h-grid" { "Runs and states" }
-                span class="soft" { "the newest on the right · " (shown.len()) " of " (words::count(all.len() as u64, "run")) }
+                span class="soft" { "the newest on the right · " (shown.len()) " of " @if job.is_cut { "the newest " } (words::count(all.len() as u64, "run")) }
             }
             div class="pad" { (form(job, wanted)) }
             @if shown.is_empty() { p class="pad soft" { @if job.runs.is_none() { "Reading the runs of this job …" } @else { "No run is like that." } } }
@@ -113,7 +113,7 @@ fn table(job: &Job, shown: &[&Run], reader: &Reader, wanted: &Wanted) -> Markup 
     let usual = median(shown);
     let told: Vec<Option<Marks>> = shown
         .iter()
-        .map(|run| run.story.as_ref().map(|story| marks(&job.definition, story, run.outcome(), reader.clock.now)))
+        .map(|run| run.story.as_ref().map(|story| marks(run.definition(job), story, run.outcome(), reader.clock.now)))
         .collect();
     // Runs of one month stand under its name.
     let mut months: Vec<(String, usize)> = Vec::new();
@@ -187,7 +187,7 @@ fn end(run: &Run) -> Markup {
     let outcome = run.outcome();
     let class = match outcome {
         Outcome::Running => "ru",
-        outcome if outcome.is_bad() => "bad",
+        outcome if outcome.is_bad() || outcome == Outcome::Different => "bad",
         Outcome::Stopped => "stop",
         Outcome::NothingNew | Outcome::LeftToOwner | Outcome::Explained => "end",
         _ => "ok",

@@ -23,6 +23,7 @@ pub(super) fn section(stack: &Stack, job: &Job, reader: &Reader) -> Markup {
             }
             @if !older.is_empty() { (table(job, &older, reader)) }
             @if older.len() > SHOWN { p class="pad soft" { "The newest " (SHOWN) " of " (words::count(older.len() as u64, "run")) "." } }
+            @if job.is_cut { p class="pad" { "Of the last 90 days the newest 1" "\u{202f}" "000 runs are listed. An older one of these days is asked for when its address is opened, as from a calendar or the files." } }
             p class="pad" { (told(stack, job)) }
         }
     }

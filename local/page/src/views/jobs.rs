@@ -176,18 +176,26 @@ fn last_run(job: &Job, last: Option<&Run>) -> Markup {
     html! {
         span class={ "st " (outcome_class(outcome)) } { (icon(outcome_icon(outcome))) (outcome.word()) }
         @if outcome.is_running() {
-            div { a href=(path(&["jobs", &job.name, "runs", &run.head.name])) { (progress(run).unwrap_or_else(|| "Follow it".to_owned())) } }
+            div { a href=(path(&["jobs", &job.name, "runs", &run.head.name])) { (progress(job, run).unwrap_or_else(|| "Follow it".to_owned())) } }
         }
     }
 }
 
 /// How far a run of windows is, `20 of 31 days`.
-pub(super) fn progress(run: &Run) -> Option<String> {
+pub(super) fn progress(job: &Job, run: &Run) -> Option<String> {
     let story = run.story.as_ref()?;
     let items = story.visits.iter().rev().find_map(|visit| visit.items.as_ref())?;
     let total = items.total.map(u64::from).filter(|total| *total > 0)?;
     let done = items.known.iter().filter(|item| item.to.is_some()).count() as u64;
-    Some(format!("{done} of {}", words::count(total, "item")))
+    let is_daily = matches!(job.spec.windows["window"].as_str(), Some("1 day" | "day"));
+    let noun = match job.kind {
+        Kind::CopyTable | Kind::MysqlToRedshift if is_daily => "day",
+        Kind::CopyTable | Kind::MysqlToRedshift => "window",
+        Kind::TransformAndUpsert => "batch",
+        Kind::AthenaElt => "table",
+    };
+    let nouns = if noun == "batch" && total != 1 { "batches".to_owned() } else { words::plural(total, noun) };
+    Some(format!("{done} of {} {nouns}", words::number(total)))
 }
 
 /// Why a run failed, in a line.

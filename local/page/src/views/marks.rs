@@ -46,7 +46,7 @@ pub(super) fn bar(run: &Run, x: f64, bottom: f64, usual: i64, now: i64) -> Marku
         Outcome::DryRun => html! {
             rect class="f-dry" x=(fixed(x + 0.6)) y=(y + 0.6) width="5.8" height=(height - 1.2) rx="1.5" {}
         },
-        Outcome::Failed | Outcome::TimedOut => html! {
+        Outcome::Failed | Outcome::TimedOut | Outcome::Different => html! {
             rect class="f-bad" x=(fixed(x)) y=(y) width="7" height=(height) {}
             path class="f-cut" d={ "M" (fixed(x + 1.0)) " " (y + 2.0) "l5 5m0-5l-5 5" } {}
         },

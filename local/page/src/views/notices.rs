@@ -3,7 +3,7 @@
 use super::frame::icon;
 use super::{Block, Reader};
 use crate::model::{Notice, Stack};
-use crate::shared::{DATABASE, RAN_WITH, RECORDS, RUNS_READ};
+use crate::shared::{DATABASE, DEFINITION, LEDGER, QUARANTINE, RECORDS, RUNS_READ};
 use crate::trouble::Trouble;
 use crate::words;
 use maud::{Markup, html};
@@ -55,7 +55,7 @@ fn line(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
 }
 
 fn text(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
-    let of = reader.clock.time(stack.read_at);
+    let of = reader.clock.time(stack.reads.of_action(notice.action));
     let again = words::about(notice.again - reader.clock.now);
     let what = what(notice.action);
     if notice.action == DATABASE {
@@ -106,11 +106,13 @@ fn what(action: &str) -> &'static str {
         "logs:FilterLogEvents" => "Log lines",
         "states:GetExecutionHistory" => "The states of runs",
         "states:DescribeExecution" => "What runs did",
-        RAN_WITH => "What runs ran with",
         "states:ListExecutions" => "The list of runs",
         "scheduler:ListSchedules" | "scheduler:GetSchedule" => "Schedules",
         "states:DescribeStateMachine" | "states:ListStateMachines" => "State machines",
+        DEFINITION => "The states and specs that jobs had then",
         RECORDS => "Older runs",
+        LEDGER => "What is loaded",
+        QUARANTINE => "The quarantine",
         action if action.starts_with("s3:") => "Files",
         _ => "The stack",
     }

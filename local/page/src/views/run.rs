@@ -6,8 +6,10 @@ use super::notices::amiss;
 use super::{Block, Reader, View, changed, graph, history, logs, path, timeline};
 use crate::errors::{self, Failure};
 use crate::facts::Facts;
+use crate::kind::Kind;
+use crate::loading::{Loading, loading};
 use crate::marks::{Mark, Marks, marks};
-use crate::model::{Job, Run, Stack};
+use crate::model::{Job, Origin, Run, Stack};
 use crate::outcome::Outcome;
 use crate::words;
 use maud::{Markup, html};
@@ -23,13 +25,13 @@ pub struct RunQuery {
 pub fn run(stack: &Stack, job: &Job, run: &Run, reader: &Reader, query: &RunQuery) -> View {
     let outcome = run.outcome();
     let marks = match &run.story {
-        Some(story) => marks(&job.definition, story, outcome, reader.clock.now),
+        Some(story) => marks(run.definition(job), story, outcome, reader.clock.now),
         None => Marks::default(),
     };
     let error = match run.facts.as_deref() {
         Some(facts) => {
-            let reached_end = run.story.is_some() && marks.of("Upsert") == Mark::Done;
-            errors::failure(job.kind, outcome, facts, reached_end).map(|failure| error(job, run, &failure, &marks))
+            let loading = loading(job.kind, run.story.as_deref());
+            errors::failure(job.kind, outcome, facts, loading).map(|failure| error(job, run, &failure, &marks, loading))
         }
         None => outcome.is_bad().then(|| unread_error(run)),
     };
@@ -113,12 +115,12 @@ fn head(stack: &Stack, job: &Job, run: &Run, reader: &Reader) -> Markup {
     }
 }
 
-fn error(job: &Job, run: &Run, failure: &Failure, marks: &Marks) -> Markup {
+fn error(job: &Job, run: &Run, failure: &Failure, marks: &Marks, loading: Loading) -> Markup {
     let failed = run.story.as_ref().and_then(|story| {
         let mut visits = story.visits.iter().rev();
         visits.find(|visit| {
             marks.of(&visit.state) == Mark::Failed
-                && !job.definition.state(&visit.state).is_some_and(|state| state.kind.is_end())
+                && !run.definition(job).state(&visit.state).is_some_and(|state| state.kind.is_end())
         })
     });
     let table = job.spec.table();
@@ -134,7 +136,7 @@ fn error(job: &Job, run: &Run, failure: &Failure, marks: &Marks) -> Markup {
                         code { (words::visible(&failure.error, 120)) }
                         @if let Some(visit) = failed { " in state " a href={ "#s-" (visit.state) } { (visit.state) } }
                         "."
-                        @if !table.is_empty() && marks.of("Upsert") != Mark::Done && !job.kind.has_windows() { " The table " code { (words::visible(&table, 120)) } " is as it was before this run." }
+                        @if !table.is_empty() && loading == Loading::NotReached { " The table " code { (words::visible(&table, 120)) } " is as it was before this run." }
                     }
                 }
             }
@@ -201,7 +203,7 @@ fn facts(stack: &Stack, job: &Job, run: &Run, reader: &Reader) -> Markup {
             dl class="facts" {
                 div { dt { "Started" } dd { (time(run.head.started, &reader.clock.full(run.head.started))) " " (reader.clock.name) } }
                 div { dt { "Took" } dd { (words::duration(run.head.took(reader.clock.now))) } }
-                @if outcome.is_bad() || outcome == Outcome::Stopped { div { dt { "Loaded" } dd { @if job.kind.has_windows() { "what is in " code { "sluice.windows" } } @else if run.row.as_ref().is_some_and(|row| row.committed.is_some()) { "everything, before that" } @else { "nothing" } } } }
+                @if outcome.is_bad() || outcome == Outcome::Stopped { div { dt { "Loaded" } dd { (what_was_loaded(job, run)) } } }
                 @if let Some(good) = good {
                     div {
                         dt { "Last good run" }
@@ -210,8 +212,27 @@ fn facts(stack: &Stack, job: &Job, run: &Run, reader: &Reader) -> Markup {
                     @if outcome.is_bad() { div { dt { "Changed since the last good run" } dd class="break" { (changed::since(stack, run, good, reader)) } } }
                 }
                 @if let Some(at) = run.row.as_ref().and_then(|row| row.committed) { div { dt { "Committed" } dd { (time(at, &reader.clock.near(at))) } } }
-                @if outcome.is_running() && let Some(progress) = super::jobs::progress(run) { div { dt { "So far" } dd { (progress) } } }
+                @if outcome.is_running() && let Some(progress) = super::jobs::progress(job, run) { div { dt { "So far" } dd { (progress) } } }
             }
+        }
+    }
+}
+
+/// What a run that did not end well has loaded all the same, as far as that is known.
+fn what_was_loaded(job: &Job, run: &Run) -> Markup {
+    let loading = loading(job.kind, run.story.as_deref());
+    html! {
+        @match (&run.row, loading, job.kind) {
+            (Some(row), ..) if row.committed.is_some() => "everything, before that",
+            // A load writes a row of its own.
+            (Some(row), Loading::Unknown, _) if row.origin == Origin::Runs => "nothing",
+            (_, Loading::NotReached, _) => "nothing",
+            (_, Loading::Done, _) => "its load ended well before that",
+            (_, _, Kind::CopyTable) => { "what is in " code { "sluice.windows" } },
+            (_, Loading::Unknown, _) => "not known before its states are read",
+            (_, Loading::Reached, Kind::AthenaElt) => "tables that it had published before that",
+            (_, Loading::Reached, Kind::MysqlToRedshift) => "windows that were committed before that",
+            (_, Loading::Reached, Kind::TransformAndUpsert) => "nothing, unless its transaction was committed before that",
         }
     }
 }
@@ -260,10 +281,10 @@ fn way(job: &Job, run: &Run, marks: &Marks) -> Markup {
             header {
                 h2 id="h-graph" { "Way through the states" }
                 span class="soft" {
-                    @match now_in(run) { Some(state) => { "now in " (state) }, None => { (reached) " of " (job.definition.len()) " states reached" } }
+                    @match now_in(run) { Some(state) => { "now in " (state) }, None => { (reached) " of " (run.definition(job).len()) " states reached" } }
                 }
             }
-            div class="graph" tabindex="0" role="region" aria-label="Graph of states" { (graph::graph(&job.definition, marks)) }
+            div class="graph" tabindex="0" role="region" aria-label="Graph of states" { (graph::graph(run.definition(job), marks)) }
             div class="pad" { (graph::legend()) }
         }
     }

@@ -58,6 +58,8 @@ pub(crate) fn stack() -> Stack {
         spec: spec.into(),
         schedule: None,
         runs: Some(runs),
+        is_cut: false,
+        missing: std::collections::BTreeSet::new(),
         files: None,
         windows: None,
         unread_windows: 0,
@@ -123,6 +125,29 @@ fn the_run_view_has_the_error_first_and_the_way_that_was_taken() {
     assert!(!html.contains("twelve"), "no value of a cell");
 }
 
+/// A run may fail behind what it has loaded, and its states may not be read yet.
+#[test]
+fn that_nothing_was_loaded_is_said_once_the_states_say_so() {
+    let (mut stack, nothing) = (stack(), "<dd>nothing</dd>");
+    let html = |stack: &Stack| {
+        let job = &stack.jobs["pomodoro"];
+        text(stack, &super::run(stack, job, &job.runs.as_ref().unwrap()[0], &reader(), &RunQuery::default()))
+    };
+    let read = html(&stack);
+    assert!(read.contains(nothing) && read.contains("so nothing was loaded") && read.contains("is as it was before"));
+    let mut change = |change: &dyn Fn(&mut Run)| {
+        change(&mut stack.jobs.get_mut("pomodoro").unwrap().runs.as_mut().unwrap()[0]);
+        html(&stack)
+    };
+    let unread = change(&|run| run.story = None);
+    let mut behind = story("run-loaded");
+    behind.ended = behind.ended.map(|(_, at)| (crate::fold::End::Failed, at));
+    let behind = change(&|run| run.story = Some(Arc::new(behind.clone())));
+    for html in [unread, behind] {
+        assert!(!html.contains(nothing) && !html.contains("nothing was loaded") && !html.contains("is as it was"));
+    }
+}
+
 #[test]
 fn a_retry_is_drawn_in_pieces_with_its_pause() {
     let stack = stack();
@@ -136,6 +161,33 @@ fn a_retry_is_drawn_in_pieces_with_its_pause() {
     let html = text(&stack, &super::run(&stack, job, run, &reader(), &RunQuery::default()));
     assert_eq!(html.matches("f-wait").count(), 1);
     assert!(html.contains("2 attempts"));
+}
+
+/// A deploy may take away a way that an older run has gone.
+#[test]
+fn an_older_run_is_drawn_by_the_states_of_then() {
+    let mut stack = stack();
+    let job = stack.jobs.get_mut("pomodoro").unwrap();
+    let then = job.definition.clone();
+    let now = r#"{"StartAt": "DetectNewFiles", "States": {"DetectNewFiles": {"Type": "Task", "Next": "PivotFiles"},
+                  "PivotFiles": {"Type": "Map", "End": true, "ItemProcessor": {"StartAt": "Pivot", "States": {
+                      "Pivot": {"Type": "Task", "End": true}}}}}}"#;
+    job.definition = Definition::read(&serde_json::from_str(now).unwrap()).unwrap().into();
+    let drawn = |stack: &Stack| {
+        let job = &stack.jobs["pomodoro"];
+        let view = super::run(stack, job, &job.runs.as_ref().unwrap()[0], &reader(), &RunQuery::default());
+        let grid = super::job(stack, job, &reader(), &[("from".into(), String::new())]);
+        (text(stack, &view), text(stack, &grid))
+    };
+    let (view, _) = drawn(&stack);
+    assert!(!view.contains("PivotFiles&gt;HasCause"), "as it is now");
+    let revision = crate::model::Revision { definition: then, value: json!({}).into(), digest: String::new() };
+    for run in stack.jobs.get_mut("pomodoro").unwrap().runs.as_mut().unwrap() {
+        run.revision = Some(revision.clone());
+    }
+    let (view, grid) = drawn(&stack);
+    assert!(view.contains("edge err\" data-way=\"PivotFiles&gt;HasCause\""));
+    assert!(grid.contains("class=\"bad\""));
 }
 
 /// Whatever a name, key, line or text of an error holds, it is text.

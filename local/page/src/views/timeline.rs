@@ -3,9 +3,10 @@
 use super::frame::icon;
 use super::marks::{as_f64, of_mark};
 use crate::fold::{Attempt, Story, Visit};
-use crate::log::Lines;
+use crate::log::{ItemCall, Lines};
 use crate::marks::{Mark, Marks};
 use crate::model::{Job, Run};
+use crate::names;
 use crate::words;
 use maud::{Markup, html};
 
@@ -33,7 +34,7 @@ pub(super) fn timeline(job: &Job, run: &Run, story: &Story, marks: &Marks, now: 
     let (mut rows, mut short, mut left_out, mut is_from_lines) = (Vec::new(), Vec::new(), 0, false);
     for (place, visit) in story.visits.iter().enumerate() {
         let took = visit.left.unwrap_or(end) - visit.entered;
-        let state = job.definition.state(&visit.state);
+        let state = run.definition(job).state(&visit.state);
         let is_first = !story.visits[..place].iter().any(|other| other.state == visit.state);
         if state.is_some_and(|state| !state.kind.does_work()) && took < SHORT {
             short.push((visit.state.as_str(), is_first));
@@ -130,11 +131,20 @@ fn items_of(
     is_first: bool,
 ) -> (Vec<Row>, bool) {
     let Some(items) = &visit.items else { return (Vec::new(), false) };
-    let named = |from: i64, to: Option<i64>| {
-        let calls = lines.map(|lines| lines.items.as_slice()).unwrap_or_default();
-        let inside = calls.iter().find(|call| call.from >= from - 1_500 && call.from <= to.unwrap_or(i64::MAX));
-        inside.map(|call| call.item.clone())
-    };
+    // The calls of functions inside of the Map, while it was at work.
+    let functions: Vec<&str> = state
+        .into_iter()
+        .flat_map(|state| &state.inner)
+        .flat_map(|inner| &inner.states)
+        .filter_map(|state| state.function.as_deref())
+        .collect();
+    let calls = lines.map(|lines| lines.items.as_slice()).unwrap_or_default();
+    let until = visit.left.unwrap_or(i64::MAX);
+    let calls: Vec<&ItemCall> = calls
+        .iter()
+        .filter(|call| call.from >= visit.entered - 5 && call.from <= until)
+        .filter(|call| functions.is_empty() || functions.iter().any(|name| name.ends_with(&call.function)))
+        .collect();
     let mark = |error: Option<&str>, to: Option<i64>, attempts: usize| match (error, to) {
         (Some(_), _) => Mark::Failed,
         (None, None) => Mark::Running,
@@ -142,20 +152,9 @@ fn items_of(
         (None, Some(_)) => Mark::Done,
     };
     let (mut rows, is_from_lines): (Vec<Row>, bool) = if items.known.is_empty() {
-        let calls = lines.map(|lines| lines.items.as_slice()).unwrap_or_default();
-        let until = visit.left.unwrap_or(i64::MAX);
-        let inside = calls.iter().filter(|call| call.from >= visit.entered - 5 && call.from <= until);
-        let functions: Vec<&str> = state
-            .into_iter()
-            .flat_map(|state| &state.inner)
-            .flat_map(|inner| &inner.states)
-            .filter_map(|state| state.function.as_deref())
-            .collect();
-        let inside =
-            inside.filter(|call| functions.is_empty() || functions.iter().any(|name| name.ends_with(&call.function)));
         // An item may be called more than once: these are its attempts.
         let mut rows: Vec<Row> = Vec::new();
-        for call in inside {
+        for call in calls {
             let attempt = Attempt { from: call.from, to: call.to, error: call.error.clone() };
             match rows.iter_mut().find(|row| row.name == call.item) {
                 Some(row) => {
@@ -180,11 +179,10 @@ fn items_of(
         }
         (rows, true)
     } else {
-        let rows = items.known.iter().map(|item| Row {
+        let names = names::names(&items.known, &calls);
+        let rows = items.known.iter().zip(names).map(|(item, name)| Row {
             id: None,
-            name: named(item.from, item.to)
-                .filter(|_| items.known.len() == 1)
-                .unwrap_or_else(|| format!("item {}", item.index)),
+            name: name.unwrap_or_else(|| format!("item {}", item.index)),
             is_item: true,
             mark: mark(
                 item.error.as_deref(),

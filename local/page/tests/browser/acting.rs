@@ -55,7 +55,7 @@ fn an_action_says_what_it_does_and_does_it_once() {
         (
             "/jobs/nps-to-redshift/backfill",
             "from=2024-02-14&to=2024-02-14&dry=1",
-            json!({"from": "2024-02-14", "to": "2024-02-15", "dry_run": true}),
+            json!({"from": "2024-02-14", "to": "2024-02-15", "only_missing": true, "dry_run": true}),
         ),
     ] {
         let (_, _, html) = page.get(path);
@@ -63,6 +63,28 @@ fn an_action_says_what_it_does_and_does_it_once() {
         assert_eq!(page.post(path, &format!("once={once}&{form}")).0, 303, "{path}");
         assert_eq!(aws.world().started.last().unwrap().1, input, "{path}");
     }
+    // What is filled in anew is shown before it is done.
+    let started = aws.world().started.len();
+    see(
+        &mut browser,
+        &page,
+        "/jobs/orders-copy/backfill?from=2024-02-14&to=2024-02-15",
+        "document.querySelector('[name=to]') !== null",
+    );
+    let told = browser.evaluate("document.body.innerText + document.querySelector('pre.cmd').textContent");
+    let told = told.as_str().unwrap();
+    assert!(told.contains("2 days, 2024-02-14 to 2024-02-15") && told.contains("\"to\":\"2024-02-16\""), "{told}");
+    browser.evaluate("document.querySelector('.fields [name=to]').value = '2024-02-20'");
+    browser.evaluate("document.querySelector('button.first').click()");
+    browser.until("document.body.innerText.includes('Press once more')");
+    let told = browser.evaluate("document.body.innerText + document.querySelector('pre.cmd').textContent");
+    let told = told.as_str().unwrap();
+    assert!(told.contains("7 days, 2024-02-14 to 2024-02-20") && told.contains("\"to\":\"2024-02-21\""), "{told}");
+    assert_eq!(aws.world().started.len(), started);
+    browser.evaluate("document.querySelector('button.first').click()");
+    browser.until("location.pathname.startsWith('/jobs/orders-copy/runs/page-')");
+    let input = json!({"from": "2024-02-14", "to": "2024-02-21", "only_missing": true});
+    assert_eq!(aws.world().started.last().unwrap().1, input);
     // A mistake is told, and starts nothing.
     let (_, _, html) = page.get("/jobs/orders-copy/backfill");
     let once = html.split("name=\"once\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
@@ -76,6 +98,9 @@ fn an_action_says_what_it_does_and_does_it_once() {
     browser.evaluate("document.querySelector('button.danger').click()");
     browser.until("location.pathname === '/jobs/orders-copy/runs/now'");
     assert_eq!(aws.world().stopped.len(), 1);
+    // One that has ended is not to be stopped.
+    let (status, _, html) = page.get(&format!("{FAILED}/stop"));
+    assert!(status == 200 && html.contains("nothing to stop") && !html.contains("Stop it"), "{html}");
 }
 
 /// Without `--allow-actions` an account is only read.

@@ -25,7 +25,7 @@ pub(crate) enum Mood {
     Well,
     /// All questions get this error.
     Says(&'static str),
-    /// One action is denied.
+    /// Actions that begin so are denied.
     Denies(&'static str),
     /// It does not answer.
     Hangs,
@@ -181,6 +181,11 @@ impl Aws {
         self.world().mood = mood;
     }
 
+    /// How often something was asked whose name begins so.
+    pub(crate) fn calls_of(&self, action: &str) -> usize {
+        self.world().calls.iter().filter(|(_, called)| called.starts_with(action)).count()
+    }
+
     pub(crate) fn call_count(&self) -> usize {
         self.world().calls.len()
     }
@@ -207,7 +212,7 @@ async fn answer(world: &Mutex<World>, request: Request<Incoming>) -> Response {
     let says = match mood {
         Mood::Well => None,
         Mood::Says(error) => Some(error),
-        Mood::Denies(denied) => (denied == action).then_some("AccessDeniedException"),
+        Mood::Denies(denied) => (action.starts_with(denied)).then_some("AccessDeniedException"),
         Mood::Hangs => {
             tokio::time::sleep(Duration::from_secs(60)).await;
             None
@@ -220,7 +225,7 @@ async fn answer(world: &Mutex<World>, request: Request<Incoming>) -> Response {
             );
             return said(StatusCode::BAD_REQUEST, "text/xml", text);
         }
-        if action == "ListObjectsV2" {
+        if target.is_empty() && action != "ListSchedules" {
             let text = format!("<Error><Code>{error}</Code><Message>m</Message></Error>");
             return said(StatusCode::FORBIDDEN, "text/xml", text);
         }
@@ -304,15 +309,28 @@ impl World {
                     }
                     item
                 };
-                json!({"executions": self.jobs.get(&job)?.1.iter().take(1_000).map(one).collect::<Vec<_>>()})
+                let runs = &self.jobs.get(&job)?.1;
+                let mut answer = json!({"executions": runs.iter().take(1_000).map(one).collect::<Vec<_>>()});
+                if runs.len() > 1_000 {
+                    answer["nextToken"] = "more".into();
+                }
+                answer
             }
             "DescribeStateMachineForExecution" => {
                 let arn = text("executionArn");
                 let is_it = |run: &&Run| run.described["executionArn"] == arn.as_str();
-                let (job, run) = self.jobs.values().find_map(|(job, runs)| Some((job, runs.iter().find(is_it)?)))?;
-                let definition = run.definition.as_ref().unwrap_or(job);
+                let (definition_of_now, runs) =
+                    self.jobs.values().find(|(_, runs)| runs.iter().any(|run| is_it(&run)))?;
+                let run = runs.iter().find(is_it)?;
+                let started = |run: &Run| run.described["startDate"].as_f64().unwrap_or_default();
+                let others = runs.iter().filter(|run| run.definition.is_some());
+                let (definition, updated) = match &run.definition {
+                    Some(definition) => (definition, 1.0),
+                    // Since then the job has what it has now.
+                    None => (definition_of_now, others.map(|run| started(run) + 0.5).fold(1.0, f64::max)),
+                };
                 json!({"stateMachineArn": "arn:m", "name": "x", "roleArn": "arn:r", "definition": definition,
-                       "updateDate": 1.0})
+                       "updateDate": updated})
             }
             "DescribeExecution" => self.run(&text("executionArn"))?.described.clone(),
             "GetExecutionHistory" => {
@@ -383,8 +401,9 @@ impl World {
     }
 
     fn object(&self, path: &str) -> Response {
-        let key = path.trim_start_matches("/bucket/").replace("%2F", "/");
-        match self.objects.get(&key) {
+        let key =
+            percent_encoding::percent_decode_str(path.trim_start_matches("/bucket/")).decode_utf8_lossy().into_owned();
+        match self.objects.get(key.as_str()) {
             Some(body) => said(StatusCode::OK, "text/csv", body.clone()),
             None => {
                 said(StatusCode::NOT_FOUND, "text/xml", "<Error><Code>NoSuchKey</Code><Message>m</Message></Error>")

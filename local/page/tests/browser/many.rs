@@ -74,6 +74,28 @@ fn a_long_history_folds_and_reloads_leave_nothing_behind() {
     assert!(more < 64 << 20, "{more} bytes");
 }
 
+/// A job that runs each minute has more runs in 90 days than a list has: none of them is called forgotten.
+#[test]
+fn a_run_behind_the_newest_thousand_is_asked_for() {
+    let aws = Aws::start();
+    many_runs(&aws);
+    {
+        let mut world = aws.world();
+        let runs = &mut world.jobs.get_mut("pomodoro").unwrap().1;
+        let mut older = runs[0].clone();
+        let arn = "arn:aws:states:us-east-1:000000000000:execution:sluice-pomodoro:behind";
+        (older.described["executionArn"], older.described["name"]) = (arn.into(), "behind".into());
+        runs.push(older);
+    }
+    let page = Page::local(&aws);
+    let html = page.get_until("/jobs/pomodoro", "runs are listed");
+    assert!(html.contains("40 of the newest 1\u{202f}000 runs"), "{html}");
+    let html = page.get_until("/jobs/pomodoro/runs/behind", "Way through the states");
+    assert!(!html.contains("older than 90 days"), "{html}");
+    page.get_until("/jobs/pomodoro/runs/nowhere", "There is no such run");
+    assert_eq!(page.get("/jobs/pomodoro/runs/nowhere").0, 404);
+}
+
 /// A thousand runs, of which one has ten thousand events.
 fn many_runs(aws: &Aws) {
     let mut world = aws.world();

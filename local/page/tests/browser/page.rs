@@ -4,7 +4,7 @@ use crate::aws::Aws;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A running page.
 pub(crate) struct Page {
@@ -59,7 +59,7 @@ impl Page {
     /// Sends these lines as they are, and returns the answer: status, head and body.
     pub(crate) fn raw(&self, head: &str, body: &str) -> (u16, String, String) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         stream.write_all(format!("{head}\r\nConnection: close\r\n\r\n{body}").as_bytes()).unwrap();
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
@@ -73,6 +73,19 @@ impl Page {
     pub(crate) fn get(&self, path: &str) -> (u16, String, String) {
         let cookie = self.cookie();
         self.raw(&format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nCookie: {cookie}", self.port), "")
+    }
+
+    /// A view, as soon as it holds a text.
+    pub(crate) fn get_until(&self, path: &str, text: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let (_, _, html) = self.get(path);
+            if html.contains(text) {
+                return html;
+            }
+            assert!(Instant::now() < deadline, "{path} has no {text:?}: {html}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// A form that is sent from a view.

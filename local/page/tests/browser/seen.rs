@@ -81,6 +81,11 @@ fn graph_timeline_and_lines_are_those_of_the_run() {
     let others =
         "[...document.querySelectorAll('#log tbody tr')].filter((r) => r.textContent.includes('67a17f21')).length";
     assert_eq!(browser.evaluate(others), 1, "the error alone names its quarantine");
+    // The row of the error is there, without the cells that it quotes.
+    let error = "[...document.querySelectorAll('#log tbody tr.e')].map((r) => r.textContent).join()";
+    let error = browser.evaluate(error).as_str().unwrap().to_owned();
+    assert!(error.contains("line 42, column 2 (Duration (in minutes)): not a number"), "{error}");
+    assert!(!browser.evaluate("document.documentElement.outerHTML").as_str().unwrap().contains("twelve"));
     // Filters: in place, and by the address.
     let shown = "[...document.querySelectorAll('#log tbody tr')].filter((r) => !r.hidden).length";
     browser.evaluate("(() => { const s = document.getElementById('ll'); s.value = 'E'; s.dispatchEvent(new Event('input', {bubbles: true})); })()");
@@ -99,6 +104,7 @@ fn graph_timeline_and_lines_are_those_of_the_run() {
     );
     let text = page.get(&format!("{FAILED}/log.txt"));
     assert!(text.1.contains("attachment") && text.2.lines().count() >= 4, "{text:?}");
+    assert!(text.2.contains("not a number") && !text.2.contains("twelve"), "{text:?}");
     // Two attempts and a pause.
     let held = "/jobs/pomodoro/runs/46ad0c16-d19e-42a9-92a8-ca075b92d81b";
     see(&mut browser, &page, held, "document.querySelectorAll('.f-wait').length === 1");

@@ -176,7 +176,7 @@ class Source:
         """A column of the file; another type than the table's is not read."""
         wanted = self.types[name]
         if found == "TIMESTAMP WITH TIME ZONE" and wanted == "TIMESTAMP":
-            return f"{quoted(stored)} AT TIME ZONE 'UTC'"
+            return _milliseconds(f"{quoted(stored)} AT TIME ZONE 'UTC'")
         same = {"TINYINT": "INTEGER", "SMALLINT": "INTEGER", "TIMESTAMP_MS": "TIMESTAMP", "TIMESTAMP_NS": "TIMESTAMP"}
         if wanted not in (found, same.get(found)):
             raise QueryError(
@@ -184,13 +184,19 @@ class Source:
                 f"Field {name}'s type {found} in parquet file {key} is incompatible with type {wanted.lower()} defined "
                 "in table schema",
             )
-        return f"CAST({quoted(stored)} AS {wanted})"
+        value = f"CAST({quoted(stored)} AS {wanted})"
+        return _milliseconds(value) if wanted == "TIMESTAMP" else value
 
     def _json(self, path, key, body):
         with open(path, "wb") as file:
             file.write(_unpacked(key, body))
         columns = ", ".join(f"{literal(name)}: {literal(self.types[name])}" for name, _ in self.columns)
         return f"SELECT * FROM read_json({literal(path)}, format = 'newline_delimited', columns = {{{columns}}})"
+
+
+def _milliseconds(time):
+    """A time of a table has three places: finer ones the engine rounds, halves up, and says nothing."""
+    return f"date_trunc('millisecond', {time} + INTERVAL 500 MICROSECOND)"
 
 
 def _unpacked(key, body):

@@ -31,9 +31,21 @@ MACROS = [
     """CREATE MACRO athena_try_integer(s) AS CASE WHEN regexp_full_match(s, '[+-]?[0-9]+') THEN s END""",
     """CREATE MACRO athena_int_div(a, b) AS CASE WHEN b = 0 THEN error('Division by zero') ELSE a // b END""",
     """CREATE MACRO athena_int_mod(a, b) AS CASE WHEN b = 0 THEN error('Division by zero') ELSE a % b END""",
-    """CREATE MACRO athena_try_double(s) AS TRY_CAST(s AS DOUBLE)""",
+    # What Java's Double.parseDouble takes: blanks around it, a letter behind it, and infinity for what is too large.
+    # But for hexadecimal ones.
+    """CREATE MACRO athena_java_number(s) AS regexp_extract(s,
+       '^[\\x00-\\x20]*([+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?)[fFdD]?[\\x00-\\x20]*$', 1)""",
+    """CREATE MACRO athena_java_word(s) AS regexp_extract(s,
+       '^[\\x00-\\x20]*([+-]?(NaN|Infinity))[\\x00-\\x20]*$', 1)""",
+    """CREATE MACRO athena_try_double(s) AS
+       CASE WHEN s IS NULL THEN NULL
+            WHEN athena_java_word(s) <> '' THEN CAST(athena_java_word(s) AS DOUBLE)
+            WHEN athena_java_number(s) = '' THEN NULL
+            WHEN TRY_CAST(athena_java_number(s) AS DOUBLE) IS NOT NULL THEN TRY_CAST(athena_java_number(s) AS DOUBLE)
+            WHEN athena_java_number(s) LIKE '-%' THEN CAST('-Infinity' AS DOUBLE)
+            ELSE CAST('Infinity' AS DOUBLE) END""",
     """CREATE MACRO athena_to_double(s) AS
-       CASE WHEN s IS NULL OR TRY_CAST(s AS DOUBLE) IS NOT NULL THEN TRY_CAST(s AS DOUBLE)
+       CASE WHEN s IS NULL OR athena_try_double(s) IS NOT NULL THEN athena_try_double(s)
             ELSE CAST(error('INVALID_CAST_ARGUMENT: Cannot cast ''' || s || ''' to DOUBLE') AS DOUBLE) END""",
 ]
 

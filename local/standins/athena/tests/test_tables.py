@@ -1,7 +1,9 @@
 """Tables: what is read of their files, and what statements write."""
 
 import gzip
+import tempfile
 
+import duckdb
 from case import AthenaCase
 
 OPEN_CSV = "ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.OpenCSVSerde'"
@@ -40,6 +42,12 @@ class Tables(AthenaCase):
         self.put("n/2.csv", ",y\n")
         self.fails("SELECT a FROM n", "HIVE_BAD_DATA")
 
+    def test_what_is_not_utf8_is_read_as_another_character(self):
+        self.put("t/a.csv", "a,b\n".encode() + b"1,Am\xe9lie\n2,x\n")
+        self.sql(f"CREATE EXTERNAL TABLE t (a string, b string) {OPEN_CSV} LOCATION 's3://{{lake}}/t/' {SKIP_HEADER}")
+        found = self.rows("SELECT b, strpos(b, chr(65533)) > 0 FROM t ORDER BY a")
+        self.assertEqual(found, [["Am\ufffdlie", "true"], ["x", "false"]])
+
     def test_lazy_simple_serde(self):
         self.put("t/a.csv", 'id,title,rating\n1,"x, y",4.5\n2,z,4.5\n3,\\N,abc\n4,,\n99999999999,w,1\n')
         columns = "id int, title string, rating int"
@@ -61,6 +69,25 @@ class Tables(AthenaCase):
             self.fails(f"SELECT * FROM o{number}", "HIVE_BAD_DATA")
         self.put("w/text.csv", "id,name\n1,x\n")
         self.fails("SELECT id FROM t", "HIVE_BAD_DATA: Not valid Parquet file")
+
+    def test_times_of_parquet_files_are_rounded_to_milliseconds(self):
+        times = ["2020-01-01 10:00:00.123499", "2020-01-01 10:00:00.1235", "1969-12-31 23:59:59.9996", "2020-01-01"]
+        kinds = ("TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP_MS", "TIMESTAMPTZ")
+        columns = ", ".join(f"CAST(stamp AS {kind}) AS c{number}" for number, kind in enumerate(kinds))
+        with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            rows = f"SELECT {columns} FROM (SELECT unnest({times}) AS stamp)"
+            connection.execute(f"COPY ({rows}) TO '{folder}/a.parquet' (FORMAT parquet)")
+            with open(f"{folder}/a.parquet", "rb") as file:
+                self.put("t/a.parquet", file.read())
+        columns = ", ".join(f"c{number} timestamp" for number in range(len(kinds)))
+        self.sql(f"CREATE EXTERNAL TABLE t ({columns}) STORED AS PARQUET LOCATION 's3://{{lake}}/t/'")
+        rounded = ["2020-01-01 10:00:00.123", "2020-01-01 10:00:00.124", "1970-01-01 00:00:00.000"]
+        rounded.append("2020-01-01 00:00:00.000")
+        for column in ("c0", "c1", "c3"):
+            self.assertEqual([row[0] for row in self.rows(f"SELECT {column} FROM t")], rounded, column)
+        # What has milliseconds only DuckDB has cut itself.
+        self.assertEqual(self.rows("SELECT c2 FROM t")[0], ["2020-01-01 10:00:00.123"])
 
     def test_what_lies_below_a_location(self):
         zipped = gzip.compress(b"2\n")

@@ -2,11 +2,10 @@
 //! one costs no other.
 
 use crate::support::*;
-use local::deployment::Deployment;
+use local::deployment::{Deployment, Options};
 use local::template;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use std::time::Instant;
 
 const TABLE: &str = include_str!("../../../sample/users/table.sql");
 const ROWS: &str = include_str!("../../../sample/users/rows.sql");
@@ -25,9 +24,13 @@ struct Users {
 impl Users {
     /// The job with its sample, in databases of its own.
     async fn new(source: &str) -> Self {
+        Self::with(source, vpc_mode()).await
+    }
+
+    /// The same, of a deployment with other options.
+    async fn with(source: &str, mut options: Options) -> Self {
         let stack = stack().await;
         let source_url = stack.database_for(source).await.unwrap();
-        let mut options = vpc_mode();
         options.parameters.insert(local::source::PARAMETER, source_url.clone());
         let deployment = stack.deploy_anew(&options).await.unwrap();
         let jobs = template::all_jobs().unwrap();
@@ -126,6 +129,62 @@ async fn a_day_that_the_target_refuses_costs_no_other_day() {
     assert!(users.are_equal().await);
 }
 
+/// Which days are recorded, in the order in which they were.
+const DAYS_IN_ORDER: &str = "
+    select coalesce(string_agg(to_char(window_start at time zone 'UTC', 'DD'), ' ' order by copied_at), '')
+    from sluice.windows";
+
+/// The days of a month from one to another.
+fn days(from: u32, to: u32) -> String {
+    (from..=to).map(|day| format!("{day:02}")).collect::<Vec<_>>().join(" ")
+}
+
+/// A day is copied when the one before it is there, and refused else, so that all are there shows that they came one
+/// after the other. The first day that fails ends the run, and no later one is copied: on AWS none is tried, since a
+/// Map state ends all its iterations when one of them fails (Amazon States Language, "Map State"); the local engine
+/// goes on with them, and each finds that the day before it is missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn days_that_depend_on_those_before_are_copied_in_order_up_to_the_first_that_fails() {
+    let in_order = (r#""recheck_windows": 7"#, r#""depends_on_past": true"#);
+    let users = Users::with("source-in-order", Options { spec: vec![in_order], ..vpc_mode() }).await;
+    let recorded = async || text_in(&users.deployment.database_url, DAYS_IN_ORDER).await;
+    users.at_target("alter table users add constraint not_this_one check (id <> 1003)").await;
+    let failed = run(&users.deployment, month()).await;
+    let cause = failed.cause.clone().unwrap_or_default();
+    assert_eq!((failed.last_state(), failed.error.as_deref()), ("Failed", Some("InvalidSource")), "{cause}");
+    assert!(cause.contains("not_this_one") && !cause.contains("1003"), "{cause}");
+    assert!(cause.contains("2024-01-10T00:00:00Z/2024-01-11T00:00:00Z"), "{cause}");
+    assert!(failed.states.iter().all(|run| !["CopyWindows", "ConcludeCopy"].contains(&run.state.as_str())));
+    assert_eq!(recorded().await, days(1, 9));
+    assert_eq!(
+        text_in(&users.deployment.database_url, "select max(created_at at time zone 'UTC')::date::text from users")
+            .await,
+        "2024-01-09"
+    );
+
+    // A day whose day before is missing is not copied by itself either.
+    let later = json!({"from": "2024-01-20", "to": "2024-01-22"});
+    let (error, cause) = run_badly(&users.deployment, later).await;
+    assert_eq!(error, "StaleRun", "{cause}");
+    assert!(cause.contains("the window before it, 2024-01-19T00:00:00Z/2024-01-20T00:00:00Z, is missing"), "{cause}");
+    assert_eq!(recorded().await, days(1, 9));
+
+    users.at_target("alter table users drop constraint not_this_one").await;
+    // As the clock does it: what is missing, the oldest first.
+    let copied = run_well(&users.deployment, json!({"scheduled_time": "2024-02-01T02:00:00Z"})).await;
+    assert_eq!((copied.last_state(), &copied.counts["conclusion"]["windows"]), ("Copied", &json!(22)));
+    assert!(copied.states.iter().any(|run| run.state == "CopyInOrder"));
+    assert_eq!(recorded().await, days(1, 31));
+    assert!(users.are_equal().await);
+    // A comparison depends on no order, so all days are compared at a time.
+    let compared = run_well(&users.deployment, json!({"verify": month()})).await;
+    assert_eq!(compared.last_state(), "Equal");
+    assert!(compared.states.iter().any(|run| run.state == "CopyWindows"));
+}
+
+/// What a state may hand on ("Step Functions service quotas").
+const MAX_PAYLOAD_BYTES: usize = 256 << 10;
+
 /// How many windows are recorded.
 const RECORDED: &str = "select count(*)::text from sluice.windows";
 
@@ -151,10 +210,18 @@ async fn a_thousand_days_fail_in_one_error_and_are_copied_once_each() {
     let (from, to) = ("2021-01-01", if is_full_campaign() { "2023-09-28" } else { "2021-04-11" });
     let all = json!({"from": from, "to": to});
     users.at_target("alter table users add constraint none_at_all check (id < 0)").await;
-    let started = Instant::now();
-    let (error, cause) = run_badly(&users.deployment, all.clone()).await;
-    eprintln!("{count} windows failed in {:?}", started.elapsed());
-    assert_eq!(error, "InvalidSource", "{cause}");
+    let failing = users.deployment.start(&all).await.unwrap();
+    let failed = failing.outcome().await.unwrap();
+    // What goes into ConcludeCopy.
+    let payload = failing.output_of("CopyWindows").await.unwrap().to_string().len();
+    eprintln!("{count} windows failed in {} s, with a payload of {payload} bytes", failed.duration_ms / 1_000);
+    let of_a_thousand = payload * usize::try_from(1_000 / count).unwrap();
+    assert!(payload > 3_000 && of_a_thousand < MAX_PAYLOAD_BYTES / 2, "{payload} bytes of {count} windows");
+    let cause = failed.cause.unwrap_or_default();
+    assert_eq!(
+        (failed.error.as_deref(), failed.states.last().unwrap().state.as_str()),
+        (Some("InvalidSource"), "Failed")
+    );
     assert!(cause.contains(&format!("{count} of {count} windows of public.users are missing")), "{cause}");
     assert!(cause.contains("none_at_all") && cause.len() < 2_000, "{cause}");
     assert_eq!(text_in(&users.deployment.database_url, "select count(*)::text from users").await, "0");
@@ -165,14 +232,13 @@ async fn a_thousand_days_fail_in_one_error_and_are_copied_once_each() {
             "alter table users drop constraint none_at_all, add constraint no_more check (id < {most})"
         ))
         .await;
-    let started = Instant::now();
     let first = users.deployment.start(&all).await.unwrap();
     for copied in [count / 10, count / 3] {
         users.has_recorded(copied).await;
         assert!(kill(&users.deployment, "copy-table"));
     }
     let first = first.outcome().await.unwrap();
-    eprintln!("{most} of {count} windows were copied in {:?}, with two kills", started.elapsed());
+    eprintln!("{most} of {count} windows were copied in {} s, with two kills", first.duration_ms / 1_000);
     assert_eq!(first.error.as_deref(), Some("InvalidSource"));
     let cause = first.cause.unwrap_or_default();
     assert!(cause.contains(&format!("{rest} of {count} windows of public.users are missing")), "{cause}");

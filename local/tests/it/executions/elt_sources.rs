@@ -10,6 +10,11 @@ async fn a_line_that_is_wrong_is_told_with_its_file_and_without_its_text() {
     lake.run_well(json!({})).await;
     for (line, what) in [
         ("1,1,secret,1\n", "in the column rating stands what is no double"),
+        // What Java takes for one, and with it Athena.
+        ("1,1,NaN,1\n", "in the column rating stands what is no double"),
+        ("1,1,1e999,1\n", "in the column rating stands what is no double"),
+        ("1,1,4.5f,1\n", "in the column rating stands what is no double"),
+        ("1,1, 4.5,1\n", "in the column rating stands what is no double"),
         ("1,secret,4.5,1\n", "in the column movie_id stands what is no bigint"),
         // Columns that no SELECT of the job reads, and a film that is of no genre it asks for.
         ("secret,1,4.5,1\n", "in the column user_id stands what is no bigint"),
@@ -24,8 +29,19 @@ async fn a_line_that_is_wrong_is_told_with_its_file_and_without_its_text() {
         assert!(cause.contains("ratings/bad.csv") && cause.contains(what), "{what}: {cause}");
         assert!(!cause.contains("secret"), "{cause}");
     }
-    lake.holds(&sample(), "Sci-Fi").await;
     lake.delete("ratings/bad.csv").await;
+    // Latin-1, in a film that is of no genre that is asked for; and a text that was mangled before it came.
+    for title in [&b"Am\xe9lie"[..], "Am\u{fffd}lie".as_bytes()] {
+        lake.put("movies/bad.csv", [b"movieId,title,genres\n5,", title, b",War\n"].concat()).await;
+        let (error, cause) = lake.run_badly(json!({})).await;
+        assert_eq!(error, "InvalidSource", "{cause}");
+        assert!(
+            cause.contains("movies/bad.csv") && cause.contains("in the column title stands what is not UTF-8"),
+            "{cause}"
+        );
+    }
+    lake.delete("movies/bad.csv").await;
+    lake.holds(&sample(), "Sci-Fi").await;
     lake.run_well(json!({})).await;
     lake.is_published(&sample(), "Sci-Fi").await;
 }
@@ -113,12 +129,47 @@ async fn files_that_change_while_they_are_read_publish_nothing() {
     lake.release_queries();
     let outcome = execution.outcome().await.unwrap();
     assert_eq!(outcome.error.as_deref(), Some("TransientFailure"), "{outcome:?}");
-    assert!(outcome.cause.unwrap().contains("files of ratings changed while they were read"));
+    let cause = outcome.cause.unwrap();
+    assert!(cause.contains("files of ratings changed while they were read"), "{cause}");
+    assert!(cause.contains("ratings/late.csv was written after the run began"), "{cause}");
     assert!(keys(&lake, lake.export()).await.is_empty());
     let mut files = sample();
     files.insert("ratings/late.csv".to_owned(), late);
     lake.run_well(json!({})).await;
     lake.is_published(&files, "Sci-Fi").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_somebody_else_is_left_alone() {
+    let lake = Lake::with_sample().await;
+    let put = lake.s3().put_object().bucket(&lake.bucket).key(lake.export()).body(b"theirs".to_vec().into());
+    put.send().await.unwrap();
+    let (error, cause) = lake.run_badly(json!({})).await;
+    assert_eq!(error, "Misconfigured", "{cause}");
+    assert!(cause.contains("is there already, and not of this job; move or delete it"), "{cause}");
+    assert_eq!(read(&lake, lake.export()).await, "theirs");
+    assert!(!lake.tables().await.contains(&"scifi".to_owned()));
+    lake.s3().delete_object().bucket(&lake.bucket).key(lake.export()).send().await.unwrap();
+    lake.run_well(json!({})).await;
+    lake.is_published(&sample(), "Sci-Fi").await;
+    // One of ours from before they named their job; and one of another job.
+    for (job, is_ours) in [(None, true), (Some("another"), false)] {
+        let copy = lake.s3().copy_object().bucket(&lake.bucket).key(lake.export());
+        let copy = copy.copy_source(format!("{}/{}", lake.bucket, lake.export())).metadata("sluice-version", "x");
+        let copy = copy.metadata_directive(aws_sdk_s3::types::MetadataDirective::Replace);
+        match job {
+            Some(job) => copy.metadata("sluice-job", job),
+            None => copy,
+        }
+        .send()
+        .await
+        .unwrap();
+        match is_ours {
+            true => drop(lake.run_well(json!({})).await),
+            false => assert_eq!(lake.run_badly(json!({})).await.0, "Misconfigured"),
+        }
+        lake.holds(&sample(), "Sci-Fi").await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -48,3 +48,16 @@ async fn a_workgroup_that_is_there_is_used_whoever_decides_where_results_go() {
         assert_eq!((folders.len(), lake.versions().await.len()), ([1, 2, 2][round], [1, 0, 0][round]), "round {round}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_may_not_become_data() {
+    let lake = Lake::with(|parameters| {
+        parameters["ExistingWorkGroup"] = "whoever".into();
+        parameters["WorkGroupPrefix"] = "movielens/ratings/results/".into();
+    })
+    .await;
+    lake.upload_all(&sample()).await;
+    let (error, cause) = lake.run_badly(json!({})).await;
+    assert_eq!(error, "Misconfigured", "{cause}");
+    assert!(cause.contains("lies within the source ratings (movielens/ratings/)"), "{cause}");
+}

@@ -1,6 +1,7 @@
 //! Whole executions of the kind `mysql-to-redshift`: a real MySQL on one side, Redshift's stand-in on the other. What a
 //! table should hold is asked of MySQL, what it holds of the PostgreSQL behind the stand-in, past everything of ours.
 
+mod audited;
 mod by_command;
 mod every_type;
 mod refused;

@@ -59,8 +59,9 @@ const TROUBLES: [Trouble; 8] = [
     Trouble::Overtaken,
 ];
 
-/// What happens in every run of the tests: a function dies between file and table, and one copies after another run has
-/// published. The rest takes a quarter of an hour.
+/// What happens in every run of the tests beside a function's death at each of its effects, before or after it by turn:
+/// a function dies between file and table, and one copies after another run has published. The rest takes a quarter of
+/// an hour.
 const FEW: [(&str, Trouble); 2] = [
     ("publish-elt UpdateTable", Trouble::Fault(Moment::Before, Action::Kill)),
     ("publish-elt PUT exports/../scifi.csv", Trouble::Overtaken),
@@ -73,14 +74,14 @@ type Waiting = Arc<Mutex<Vec<(String, Trouble, bool)>>>;
 async fn whatever_happens_at_an_effect_of_a_function_there_is_one_table_and_one_file() {
     let (faults, stack) = Faults::with_stack().await;
     let (faults, stack) = (Arc::new(faults), Arc::new(stack));
-    let few = FEW.map(|(point, trouble)| (point.to_owned(), trouble, false)).to_vec();
-    let (waiting, width) = match is_full_campaign() {
-        true => ([all(&faults, &stack, true).await, all(&faults, &stack, false).await].concat(), WIDTH),
-        false => (few, 1),
+    let of_csv = points(&faults, &stack, false).await;
+    let waiting = match is_full_campaign() {
+        true => [all(points(&faults, &stack, true).await, true), all(of_csv, false)].concat(),
+        false => few(of_csv),
     };
     let waiting: Waiting = Arc::new(Mutex::new(waiting));
     let mut workers = JoinSet::new();
-    for _ in 0..width {
+    for _ in 0..WIDTH {
         let (faults, stack, waiting) = (faults.clone(), stack.clone(), waiting.clone());
         workers.spawn(async move { survive(&faults, &stack, &waiting).await });
     }
@@ -88,9 +89,9 @@ async fn whatever_happens_at_an_effect_of_a_function_there_is_one_table_and_one_
     assert!(problems.is_empty(), "{problems:#?}");
 }
 
-/// All troubles at all effects of a first run and of one that finds everything there; with Parquet files only of the
-/// function that treats them otherwise.
-async fn all(faults: &Faults, stack: &Arc<Stack>, is_parquet: bool) -> Vec<(String, Trouble, bool)> {
+/// All effects of a first run and of one that finds everything there; with Parquet files only of the function that
+/// treats them otherwise.
+async fn points(faults: &Faults, stack: &Arc<Stack>, is_parquet: bool) -> BTreeSet<String> {
     let lake = deployed(stack, is_parquet).await;
     let mut files = sample();
     lake.upload_all(&files).await;
@@ -106,12 +107,25 @@ async fn all(faults: &Faults, stack: &Arc<Stack>, is_parquet: bool) -> Vec<(Stri
     }
     assert!(points.len() > 10, "{points:#?}");
     points.retain(|point| !is_parquet || point.starts_with("publish-elt"));
+    points
+}
+
+/// All troubles at all points.
+fn all(points: BTreeSet<String>, is_parquet: bool) -> Vec<(String, Trouble, bool)> {
     let of_point = |point: String| {
         let is_query = point.starts_with("run-query");
         let troubles = TROUBLES.into_iter().filter(move |trouble| *trouble != Trouble::Forgotten || is_query);
         troubles.map(move |trouble| (point.clone(), trouble, is_parquet))
     };
     points.into_iter().flat_map(of_point).collect()
+}
+
+/// A death at each point, before or after it by turn, and what else is never left out.
+fn few(points: BTreeSet<String>) -> Vec<(String, Trouble, bool)> {
+    let moments = [Moment::Before, Moment::After].into_iter().cycle();
+    let deaths = points.into_iter().zip(moments).map(|(point, moment)| (point, Trouble::Fault(moment, Action::Kill)));
+    let always = FEW.map(|(point, trouble)| (point.to_owned(), trouble));
+    deaths.chain(always).map(|(point, trouble)| (point, trouble, false)).collect()
 }
 
 fn is_effect(name: &str) -> bool {

@@ -2,7 +2,7 @@
 //! once, and then nothing is done twice.
 
 use crate::support::lake::{Lake, sample};
-use crate::support::{Answer, execution, invoke, keys, put_json, read};
+use crate::support::{Answer, execution, invoke, keys, put_json, read, until};
 use local::template;
 use serde_json::{Value, json};
 
@@ -136,11 +136,44 @@ async fn who_has_lost_the_lock_or_is_older_publishes_nothing_and_cleans_nothing(
     assert_eq!(read(&lake, lake.export()).await, file);
 }
 
+/// A function of an earlier run may still be about to copy its result; one of a newer run works with what is younger
+/// than the lock.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_publishes_takes_the_results_of_earlier_runs_away() {
+    let lake = Lake::with_sample().await;
+    let id = "0c2f1b6e-1111-4a2b-9c3d-0123456789ab";
+    let key = |name: &str| format!("intermediate_data/{}/{name}", lake.job);
+    let (earlier, newer) = (key(&format!("earlier/{id}.csv")), key(&format!("newer/{id}.csv")));
+    // The table of somebody who had its files put there.
+    let theirs = key(&format!("shown/tables/{id}/0"));
+    let put = async |key: &str| {
+        lake.s3().put_object().bucket(&lake.bucket).key(key).body(b"x".to_vec().into()).send().await.unwrap();
+    };
+    let date = async |key: &str| {
+        let head = lake.s3().head_object().bucket(&lake.bucket).key(key).send().await.unwrap();
+        head.last_modified.unwrap().secs()
+    };
+    put(&earlier).await;
+    put(&theirs).await;
+    let run = run(&lake, "tidy");
+    let publish = run.prepared().await;
+    let locked = date(&format!("state/{}/lock.json", lake.job)).await;
+    until("a second has gone by", async || {
+        put(&newer).await;
+        Ok(date(&newer).await > locked)
+    })
+    .await;
+    run.ask("publish-elt", publish).await.unwrap();
+    let left = keys(&lake, &format!("intermediate_data/{}/", lake.job)).await;
+    assert!(left.contains(&newer) && left.contains(&theirs) && !left.contains(&earlier), "{left:#?}");
+    lake.holds(&sample(), "Sci-Fi").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_counted_alike_is_not_published() {
     let lake = Lake::with_sample().await;
     let run = run(&lake, "counted");
-    let publish = run.prepared().await;
+    let mut publish = run.prepared().await;
     let changes: [(&str, Value); 4] = [
         ("/build/rows", json!(1)),
         ("/verify/counts/rows", json!(1)),
@@ -154,24 +187,29 @@ async fn what_was_not_counted_alike_is_not_published() {
         assert_eq!(error, "InvariantBroken", "{pointer}: {text}");
         assert!(keys(&lake, lake.export()).await.is_empty() && !lake.tables().await.contains(&"scifi".to_owned()));
     }
-    // A source's file that was replaced by one of the same size, that is gone, and that came.
+    // A source's file that was replaced by one of the same size, that is gone, that was put back, and that came.
     let (name, body) = sample().remove_entry("ratings/ratings-2.csv").unwrap();
     let other = String::from_utf8(body.clone()).unwrap().replacen("4.5", "0.5", 1).into_bytes();
     assert!(other.len() == body.len() && other != body);
-    for (change, undone) in [(Some(&other), true), (None, true), (Some(&body), false)] {
+    // By its name the last one of those of one second.
+    let late = "ratings/z.csv";
+    for (name, change) in [(name.as_str(), Some(&other)), (&name, None), (&name, Some(&body)), (late, Some(&body))] {
         match change {
-            Some(body) => lake.put(if undone { &name } else { "ratings/more.csv" }, body.clone()).await,
-            None => lake.delete(&name).await,
+            Some(body) => lake.put(name, body.clone()).await,
+            None => lake.delete(name).await,
         }
         let (error, text) = run.ask("publish-elt", publish.clone()).await.unwrap_err();
         assert_eq!(error, "TransientFailure", "{text}");
-        assert!(text.contains("files of ratings changed"), "{text}");
+        let changed = match change {
+            Some(_) => format!("{} was written after", lake.key(name)),
+            None => "one was deleted".to_owned(),
+        };
+        assert!(text.contains("files of ratings changed") && text.contains(&changed), "{text}");
         assert!(keys(&lake, lake.export()).await.is_empty() && !lake.tables().await.contains(&"scifi".to_owned()));
-        match undone {
-            true => lake.put(&name, body.clone()).await,
-            false => lake.delete("ratings/more.csv").await,
-        }
     }
+    lake.delete(late).await;
+    let found = run.ask("prepare-elt", json!({"action": "create_sources"})).await.unwrap();
+    publish["found"] = found["sources"].clone();
     // SUCCEEDED does not prove that the file is there.
     let key = publish["export"]["output"].as_str().unwrap().split_once(&format!("{}/", lake.bucket)).unwrap().1;
     let body = read(&lake, key).await;

@@ -105,15 +105,17 @@ fn every_event_decodes() {
             _ if name.starts_with("athena-elt-") => {
                 athena_elt::Trigger::read(&event).map(drop).map_err(serde::de::Error::custom)
             }
-            "mysql-to-redshift-inspect" | "mysql-to-redshift-export" | "mysql-to-redshift-prepare-source" => {
-                serde_json::from_value::<ExportTableInput>(event).map(drop)
-            }
+            "mysql-to-redshift-inspect"
+            | "mysql-to-redshift-export"
+            | "mysql-to-redshift-audit-source"
+            | "mysql-to-redshift-prepare-source" => serde_json::from_value::<ExportTableInput>(event).map(drop),
             "mysql-to-redshift-plan" | "mysql-to-redshift-prepare-target" => {
                 serde_json::from_value::<PlanExportEvent>(event).map(drop)
             }
-            "mysql-to-redshift-load" | "mysql-to-redshift-status" | "mysql-to-redshift-conclude" => {
-                serde_json::from_value::<LoadRedshiftInput>(event).map(drop)
-            }
+            "mysql-to-redshift-load"
+            | "mysql-to-redshift-status"
+            | "mysql-to-redshift-conclude"
+            | "mysql-to-redshift-audit-target" => serde_json::from_value::<LoadRedshiftInput>(event).map(drop),
             _ if name.starts_with("mysql-to-redshift-") => {
                 mysql_to_redshift::Trigger::read(&event).map(drop).map_err(serde::de::Error::custom)
             }
@@ -130,7 +132,7 @@ fn every_event_decodes() {
         decoded.unwrap_or_else(|error| panic!("{name}: {error}"));
         count += 1;
     }
-    assert_eq!(count, 52);
+    assert_eq!(count, 55);
 }
 
 #[test]
@@ -179,6 +181,9 @@ fn the_readme_explains_every_error_and_event() {
         "mysql-to-redshift-full",
         "mysql-to-redshift-dry-run",
         "mysql-to-redshift-explain",
+        "mysql-to-redshift-audit",
+        "mysql-to-redshift-audit-source",
+        "mysql-to-redshift-audit-target",
         "mysql-to-redshift-inspect",
         "mysql-to-redshift-plan",
         "mysql-to-redshift-export",

@@ -50,7 +50,12 @@ pub fn window_failure(execution: &Execution, index: u32) -> String {
 
 /// Where the results of an execution's queries are.
 pub fn query_results(execution: &Execution) -> String {
-    format!("intermediate_data/{}/{}/", execution.job, execution.name)
+    format!("{}{}/", results_of_runs(&execution.job), execution.name)
+}
+
+/// Where the results of the queries of all executions of a job are.
+pub fn results_of_runs(job: &str) -> String {
+    format!("intermediate_data/{job}/")
 }
 
 /// Where the versions of a job's table are.
@@ -71,6 +76,16 @@ pub fn source_table(execution: &Execution, attempt: &str) -> String {
 /// Where `plan-export` keeps the plan of an execution, by the attempt that made it.
 pub fn export_plan(execution: &Execution, attempt: &str) -> String {
     format!("{}plan.json", attempt_prefix(execution, attempt))
+}
+
+/// Where `export-table` keeps what it has read for an audit, by the attempt that did.
+pub fn source_audit(execution: &Execution, attempt: &str) -> String {
+    format!("{}audit.json", attempt_prefix(execution, attempt))
+}
+
+/// The record of an audit.
+pub fn audit_record(execution: &Execution) -> String {
+    format!("state/{}/runs/{}/audit.json", execution.job, execution.name)
 }
 
 /// Where an attempt puts the parts of a window.
@@ -146,6 +161,8 @@ mod tests {
         assert_eq!(window_failure(&execution, 7), "state/sales/x/window-00007.json");
         assert_eq!(source_table(&execution, "1"), "intermediate_data/sales/x/1/source.json");
         assert_eq!(export_plan(&execution, "1"), "intermediate_data/sales/x/1/plan.json");
+        assert_eq!(source_audit(&execution, "1"), "intermediate_data/sales/x/1/audit.json");
+        assert_eq!(audit_record(&execution), "state/sales/runs/x/audit.json");
         assert_eq!(window_prefix(&execution, "1", 7), "intermediate_data/sales/x/1/window-00007/");
         assert_eq!(run_record(&execution), "state/sales/runs/x.json");
         assert_eq!(window_record(&execution, 7), "state/sales/runs/x/window-00007.json");

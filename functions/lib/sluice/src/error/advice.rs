@@ -135,12 +135,20 @@ pub const OF_COPIES: [Advice; 5] = [
     ),
     row(
         "`Misconfigured`",
-        "columns or types that do not fit, rights, triggers, no key; the cause lists all. Or a window that was \
-         not copied within a function's 15 minutes, with the rate it had",
+        "columns or types that do not fit, rights, triggers, no key; the cause lists all. Or a row that is longer \
+         than the function's memory can take, or a window that was not copied within a function's 15 minutes, with \
+         the rate it had and what would fit",
         "",
         "shorter windows, more memory for the function, or `CopyConcurrency`",
     ),
-    row("`StaleRun`", "with `depends_on_past`, the window before is missing", "", "run that one"),
+    row(
+        "`StaleRun`",
+        "with `depends_on_past`, the window before is missing; or a window was copied, but the table no longer holds \
+         as many rows of it as were recorded: at the source some moved to another window meanwhile, or somebody else \
+         wrote into the target",
+        "",
+        "run that one; run the range again with `only_missing`",
+    ),
     row(
         "`InvariantBroken`",
         "what was stored is not what was sent, twice; nothing was committed",
@@ -164,8 +172,9 @@ pub const FROM_MYSQL: [Advice; 5] = [
     ),
     todo_of(
         "`StaleRun`",
-        "a later reading of the same window is in: nothing to do. Or, with `depends_on_past`, the window before is not: \
-         the cause names it, load it first",
+        "a later reading of the same window is in: nothing to do. Or, with `deleted`, one of a window that was not \
+         over then: the cause says so, start the same range again. Or, with `depends_on_past`, the window before is \
+         not: the cause names it, load it first",
     ),
     todo_of(
         "`InvariantBroken`",

@@ -95,16 +95,40 @@ pub async fn last_known(
     sameness: Sameness,
     keys: &BTreeSet<String>,
 ) -> Result<HashMap<String, KnownVersion>> {
-    let mut versions = NamedVersions::named(assumed, sameness);
-    each_entry(store, execution, None, |entry| versions.add(&entry, keys)).await?;
-    let known = versions.into_all().map(|(key, known)| {
-        let Known { etag, last_modified, execution, detected_at, is_bad } = known;
-        (key, KnownVersion { etag, last_modified, execution, detected_at, is_bad })
-    });
-    Ok(known.collect())
+    let mut versions = LastKnown::new(assumed, sameness, keys);
+    each_entry(store, execution, None, |entry| versions.add(&entry)).await?;
+    Ok(versions.into_all())
+}
+
+/// The same of entries that somebody else reads, as the page, which reads a few at a time and remembers them. Pure.
+pub struct LastKnown<'a> {
+    versions: NamedVersions,
+    keys: &'a BTreeSet<String>,
+}
+
+impl<'a> LastKnown<'a> {
+    /// None yet of `keys`, in what is `assumed` to be loaded.
+    pub fn new(assumed: &Loaded, sameness: Sameness, keys: &'a BTreeSet<String>) -> Self {
+        Self { versions: NamedVersions::named(assumed, sameness), keys }
+    }
+
+    /// Adds an entry that is newer than those before it.
+    pub fn add(&mut self, entry: &LedgerEntry) {
+        self.versions.add(entry, self.keys);
+    }
+
+    /// Which run loaded each of the keys last, or set it aside, and at which version.
+    pub fn into_all(self) -> HashMap<String, KnownVersion> {
+        let known = self.versions.into_all().map(|(key, known)| {
+            let Known { etag, last_modified, execution, detected_at, is_bad } = known;
+            (key, KnownVersion { etag, last_modified, execution, detected_at, is_bad })
+        });
+        known.collect()
+    }
 }
 
 /// The version of a file that was dealt with last, and by whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownVersion {
     /// The version.
     pub etag: String,

@@ -1,7 +1,7 @@
 //! What the entries come to, read in their order. Pure.
 
 use crate::contract::{LedgerEntry, Loaded, SourceFile};
-use crate::spec::{NewestBy, OnBad, OnOverlap, OnRepeatedFile, Spec};
+use crate::spec::{FilePart, NewestBy, OnBad, OnOverlap, OnRepeatedFile, Place, Spec};
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -10,18 +10,26 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 pub enum Sameness {
     /// If they have the same bytes, by the entity tag: a file that is sent again unchanged says nothing new.
     Bytes,
-    /// If S3 dates them alike, too: where the date decides which file speaks, one that is sent again may speak now.
+    /// If S3 dates them alike, too: where the date decides which file speaks, one that is sent again may speak now; and
+    /// where it is in the table, or decides which of equal rows is the first, it says something else.
     BytesAndDate,
 }
 
 impl Sameness {
-    /// For a job with this spec: the date matters only where it decides which file speaks.
+    /// For a job with this spec: the date matters only where it decides which file speaks, or what it says.
     pub fn of(spec: &Spec) -> Self {
         let (source, target) = (&spec.source, &spec.target);
+        let is_date = |name: &str| {
+            let place = source.columns.get(name).map(|column| &column.place);
+            matches!(place, Some(Place::File { of: FilePart::Modified, .. }))
+        };
+        let has_dates = || spec.used_columns().into_iter().any(is_date);
+        let has_orders = || spec.shape.values.values().any(|aggregate| aggregate.order_by().is_some());
         let by_date = match target.on_overlap {
-            OnOverlap::NewestFile | OnOverlap::NewestRow => target.newest_by == NewestBy::Modified,
+            OnOverlap::NewestFile | OnOverlap::NewestRow => target.newest_by == NewestBy::Modified || has_dates(),
             OnOverlap::AllFiles => {
-                (target.on_repeated_file, source.on_bad_file) == (OnRepeatedFile::Fail, OnBad::Quarantine)
+                let sets_aside = (OnRepeatedFile::Fail, OnBad::Quarantine);
+                (target.on_repeated_file, source.on_bad_file) == sets_aside || has_orders() || has_dates()
             }
             OnOverlap::LastRun => false,
         };
@@ -276,6 +284,36 @@ mod tests {
             generation: "g".into(),
             after: String::new(),
             in_doubt: false,
+        }
+    }
+
+    #[test]
+    fn dates_count_where_they_decide_what_is_said() {
+        let of = |values: serde_json::Value, target: serde_json::Value| {
+            let mut parts = crate::spec::Parts {
+                source: serde_json::json!({"suffix": ".csv", "columns": {"k": {}, "d": {"type": "date"}, "s": {},
+                                           "m": {"file": "modified", "type": "timestamptz"}}}),
+                shape: serde_json::json!({"keys": ["k"], "values": values}),
+                target: serde_json::json!({"table": "t", "create": true}),
+            };
+            parts.target.as_object_mut().unwrap().extend(target.as_object().unwrap().clone());
+            Sameness::of(&parts.check().unwrap())
+        };
+        let count = || serde_json::json!({"n": {"count": "*"}});
+        let last = || serde_json::json!({"s": {"last": "s", "order_by": "d"}});
+        let latest = || serde_json::json!({"m": {"max": "m"}});
+        let all_files = || serde_json::json!({"on_overlap": "all_files"});
+        let by_key = || serde_json::json!({"on_overlap": "newest_file", "newest_by": "key"});
+        for (values, target, expected) in [
+            (count(), all_files(), Sameness::Bytes),
+            (last(), all_files(), Sameness::BytesAndDate),
+            (latest(), all_files(), Sameness::BytesAndDate),
+            (count(), by_key(), Sameness::Bytes),
+            (latest(), by_key(), Sameness::BytesAndDate),
+            (latest(), serde_json::json!({"on_overlap": "last_run"}), Sameness::Bytes),
+            (count(), serde_json::json!({"on_overlap": "newest_file"}), Sameness::BytesAndDate),
+        ] {
+            assert_eq!(of(values.clone(), target.clone()), expected, "{values} {target}");
         }
     }
 

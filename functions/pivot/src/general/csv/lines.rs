@@ -106,6 +106,6 @@ impl LineScanner {
             self.is_over = true;
             return Ok(bytes.len());
         }
-        take_record(bytes, is_end, self.dialect, &[], (&mut self.fields, &mut self.next_line), rows)
+        take_record(bytes, is_end, self.dialect, bytes, (&mut self.fields, &mut self.next_line), rows)
     }
 }

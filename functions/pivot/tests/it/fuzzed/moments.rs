@@ -20,7 +20,7 @@ const MONTHS: [&str; 12] = [
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// Patterns, with the type that each is read as.
-const PATTERNS: [(&str, &str); 8] = [
+const PATTERNS: [(&str, &str); 11] = [
     ("date", "%d/%m/%Y"),
     ("date", "%b %e, %y"),
     ("timestamp", "%m/%d/%Y %I:%M %p"),
@@ -29,6 +29,9 @@ const PATTERNS: [(&str, &str); 8] = [
     ("date", "%Y-%j"),
     ("timestamp", "%a%d%m%y%H%M"),
     ("date", "%d%% %m %Y %z"),
+    ("date", "%Y%m%d"),
+    ("date", "%m-%d-%Y"),
+    ("date", "%d.%m.%Y "),
 ];
 
 /// Fails if a text is read as another moment than it shows. The first byte chooses the pattern.

@@ -11,11 +11,12 @@ struct Form {
     accounting: bool,
 }
 
-const FORMS: [Form; 4] = [
+const FORMS: [Form; 5] = [
     Form { decimal: ',', group: ".", strip: &[], accounting: false },
     Form { decimal: '.', group: ", '", strip: &["$", "EUR"], accounting: true },
     Form { decimal: ',', group: "", strip: &["%"], accounting: false },
     Form { decimal: '.', group: "\u{a0}", strip: &[], accounting: true },
+    Form { decimal: '.', group: "", strip: &["."], accounting: false },
 ];
 
 /// Fails if a text is read as another number than it shows. The first byte chooses form and type.

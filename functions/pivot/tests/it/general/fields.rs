@@ -226,7 +226,11 @@ fn csv_is_read_in_every_dialect() {
             b"k,n\n\xff,1\nb,2\n".to_vec(),
             "b=2 ! a.csv, line 2, column 1 (k): not UTF-8; is it Windows-1252 (Latin-1)? Export the file as UTF-8",
         ),
-        (json!({}), b"k,n\n\"a,1\nb,2\n".to_vec(), " ! its only row is bad: line 2: a quote that is never closed"),
+        (
+            json!({}),
+            b"k,n\n\"a,1\nb,2\n".to_vec(),
+            " ! a.csv, line 2: a quote that is never closed; is the file cut off?",
+        ),
     ] {
         assert_eq!(csv(format.clone(), &bytes), expected, "{format} {}", bytes.escape_ascii());
     }

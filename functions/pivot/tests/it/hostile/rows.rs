@@ -59,7 +59,7 @@ fn field_counts() -> Vec<Case> {
 
 fn quotes() -> Vec<Case> {
     let text_after = "line 3: text after a closing quote";
-    let never_closed = "line 2: a quote that is never closed";
+    let never_closed = |line: u32| format!("line {line}: a quote that is never closed; is the file cut off?");
     vec![
         bad_row("text after a closing quote", "\"Work\"x,1,2024-01-01,x", text_after),
         bad_row("a blank after a closing quote", "\"Work\" ,1,2024-01-01,x", text_after),
@@ -76,27 +76,14 @@ fn quotes() -> Vec<Case> {
         ),
         bad_row("single quotes", "'Work',1,2024-01-01,x", "line 3, column 1 (Project): unknown category"),
         bad_row("quotes of a word processor", "“Work”,1,2024-01-01,x", "line 3, column 1 (Project): unknown category"),
-        loaded("a first quote that is never closed", file(&format!("\"{GOOD}{GOOD}")), 1, &[never_closed], &[]),
-        loaded(
-            "a last quote that is never closed",
-            file(&format!("{GOOD}Work,1,2024-01-01,\"x\n")),
-            2,
-            &["line 3: a quote that is never closed"],
-            &[GOOD_SUM],
-        ),
-        loaded(
-            "a quote as the last byte",
-            file(&format!("{GOOD}Work,1,2024-01-01,\"")),
-            2,
-            &["line 3: a quote that is never closed"],
-            &[GOOD_SUM],
-        ),
-        loaded(
-            "a file that ends with a doubled quote",
-            file("Work,1,2024-01-01,\"x\"\""),
-            1,
-            &["line 2: a quote that is never closed"],
-            &[],
+        refused("a first quote that is never closed", file(&format!("\"{GOOD}{GOOD}")), &never_closed(2)),
+        refused("a last quote that is never closed", file(&format!("{GOOD}Work,1,2024-01-01,\"x\n")), &never_closed(3)),
+        refused("a quote as the last byte", file(&format!("{GOOD}Work,1,2024-01-01,\"")), &never_closed(3)),
+        refused("a file that ends with a doubled quote", file("Work,1,2024-01-01,\"x\"\""), &never_closed(2)),
+        refused(
+            "a quote in the middle that is never closed",
+            around(GOOD, "Work,1,2024-01-01,\"x", GOOD),
+            &never_closed(3),
         ),
         loaded(
             "a quote that the next row's first one closes",

@@ -26,6 +26,17 @@ fn the_sample_is_loaded_and_what_comes_later_too() {
     for part in ["already there: the table prod.nps", "the whole table, 1521 rows\n1521 inserted, 80 deleted"] {
         assert!(text.contains(part), "{part}: {text}");
     }
+    let (code, text, told) = run(&["--audit"]);
+    assert_eq!(code, Some(0), "{text}{told}");
+    assert!(text.contains("✓ AuditTable") && text.contains("\nequal: 2018-"), "{text}");
+    // Another file of SQL, run in MySQL after the load: the tables differ, which a script sees too.
+    let files = Folder::new("nps-changed");
+    let changed = files.0.join("changed.sql");
+    std::fs::write(&changed, "update nps set score = 3 - score where id = 50 and score is not null;").unwrap();
+    let (code, text, told) = run(&["--audit", "--add", changed.to_str().unwrap()]);
+    assert_eq!(code, Some(1), "{text}{told}");
+    assert!(text.contains("id = 50: 1 rows on both sides, not all with the same values"), "{text}");
+    assert!(told.contains("public.nps is not as MySQL has it"), "{told}");
     // What is for files is not for it; nothing is started.
     let (code, text, told) = run(&["--reload"]);
     assert_eq!((code, text.as_str()), (Some(1), ""), "{told}");

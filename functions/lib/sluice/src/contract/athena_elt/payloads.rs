@@ -90,7 +90,7 @@ pub struct SourceState {
     pub files: u64,
     /// Their size together, in bytes.
     pub bytes: u64,
-    /// Keys, sizes and entity tags of all objects below its location, as a SHA-256 in hexadecimal digits.
+    /// Keys, sizes, entity tags and dates of all objects below its location, as a SHA-256 in hexadecimal digits.
     pub fingerprint: String,
 }
 
@@ -228,6 +228,9 @@ pub struct ColumnCount {
 pub struct StopInput {
     /// Which one has ended.
     pub execution: Owner,
+    /// When it was started, in milliseconds since 1970, as the event about its end has it.
+    #[serde(default)]
+    pub started_at: Option<i64>,
 }
 
 /// Its output.

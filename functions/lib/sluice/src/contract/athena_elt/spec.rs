@@ -102,6 +102,15 @@ impl Spec {
         found.ok_or_else(|| Error::new(Kind::InvariantBroken, format!("the spec has no target {table}")))
     }
 
+    /// Why queries cannot put their results below `prefix`; `None` if they can.
+    pub fn refuse_results(&self, prefix: &str) -> Option<String> {
+        let (name, source) = self.sources.iter().find(|(_, source)| prefix.starts_with(&source.prefix))?;
+        Some(format!(
+            "WorkGroupPrefix {prefix:?} lies within the source {name} ({}): the next run would read the results of queries",
+            source.prefix
+        ))
+    }
+
     /// The values of an execution: those that `given` sets, and else the spec's.
     ///
     /// # Errors
@@ -185,6 +194,18 @@ mod tests {
         assert!(target.export.order_by[0].descending && !target.export.spreadsheet_safe);
         assert_eq!((target.export.format, target.export.folder()), (Format::Csv, None));
         assert!(spec.target("other").is_err());
+    }
+
+    #[test]
+    fn results_go_where_nobody_reads_them_as_data() {
+        let spec = parts().check().unwrap();
+        for prefix in ["results/", "movielens/", "movielens/results/", "movielens/movies-results/"] {
+            assert_eq!(spec.refuse_results(prefix), None, "{prefix}");
+        }
+        for prefix in ["movielens/movies/", "movielens/movies/_results/"] {
+            let told = spec.refuse_results(prefix).unwrap();
+            assert!(told.contains("within the source movies (movielens/movies/)"), "{told}");
+        }
     }
 
     #[test]

@@ -112,6 +112,9 @@ pub struct Plan {
     pub purpose: Purpose,
     /// By index.
     pub windows: Vec<PlannedWindow>,
+    /// The source's cursor is a date, which the target may have as a time.
+    #[serde(default)]
+    pub cursor_is_date: bool,
 }
 
 /// One window of an execution.

@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_told() {
         type Change = fn(&mut serde_json::Value);
-        let cases: [(Change, &str); 17] = [
+        let cases: [(Change, &str); 18] = [
             (|spec| spec["source"]["colums"] = json!("all"), "/source/colums: there is no such field; did you mean"),
             (|spec| spec["source"]["columns"] = json!("none"), "/source/columns: is \"all\" or a list of names"),
             (|spec| spec["source"]["columns"] = json!(["id"]), "\"created_at\" is needed"),
@@ -251,6 +251,7 @@ mod tests {
                 "/windows/max_windows: is 0, not a number from 1 to 1000",
             ),
             (|spec| spec["windows"]["recheck_windows"] = json!(970), "more than 1000 together with"),
+            (|spec| spec["windows"]["settle"] = json!("lag"), "/windows/lag_minutes: settle lag needs lag_minutes"),
             (
                 |spec| {
                     spec["windows"]["window"] = json!("1 month");

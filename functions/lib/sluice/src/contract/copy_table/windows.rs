@@ -20,13 +20,13 @@ pub struct Windows {
     pub start: Day,
     /// Which windows a scheduled run copies.
     pub catch_up: CatchUp,
-    /// How many windows that are missing a scheduled run copies, the oldest first.
+    /// How many windows that are missing a scheduled run copies: the newest, and else the oldest first.
     pub max_windows: u32,
     /// How many windows before the newest one a scheduled run compares, and copies again if they differ.
     pub recheck_windows: u32,
     /// When a window is complete.
     pub settle: Settle,
-    /// How long after its end, in minutes.
+    /// How long after its end, in minutes; with `settle` `lag` at least one.
     pub lag_minutes: u32,
     /// What to do with rows that belong to no window, because their cursor is NULL or infinite.
     pub cursor_null: CursorNull,
@@ -206,6 +206,11 @@ impl Windows {
         }
         if self.max_windows.saturating_add(self.recheck_windows) > MAX_WINDOWS {
             add("/windows/recheck_windows", format!("is more than {MAX_WINDOWS} together with max_windows"));
+        }
+        if self.settle == Settle::Lag && self.lag_minutes == 0 {
+            let what =
+                "settle lag needs lag_minutes: how long after a window's end its last row may still be committed";
+            add("/windows/lag_minutes", what.to_owned());
         }
     }
 }

@@ -86,6 +86,9 @@ pub struct Plan {
     /// A column that marks rows which the target is not to have.
     #[serde(default)]
     pub deleted: Option<String>,
+    /// How many minutes after its end, read as a time in UTC, no row goes to a window any more.
+    #[serde(default)]
+    pub settled_after_minutes: u32,
     /// What is compared after a load.
     #[serde(default)]
     pub verify: Verify,

@@ -1,5 +1,6 @@
 //! What the states pass on.
 
+use super::audit::{AuditSourceInput, AuditTargetInput};
 use super::documents::{Changed, LoadCounts};
 use super::prepare::{self, PrepareSource, PrepareTarget};
 use super::spec::Parts;
@@ -32,7 +33,7 @@ impl<'de> Deserialize<'de> for ExportTableInput {
     }
 }
 
-/// Input of the states `InspectSource` and `ExportTable`.
+/// Input of the states `InspectSource`, `ExportTable` and `AuditSource`.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum ExportTableState {
@@ -40,6 +41,8 @@ pub enum ExportTableState {
     Inspect(InspectInput),
     /// Read a window.
     Export(ExportInput),
+    /// Read the table for an audit.
+    Audit(AuditSourceInput),
 }
 
 /// Input of the state `InspectSource`.
@@ -135,7 +138,7 @@ pub struct PlanExportOutput {
     pub from: Option<String>,
     /// The end of the last one.
     pub to: Option<String>,
-    /// One item per window, for the Map; none in a dry run.
+    /// One item per window, for the Map; none in a dry run, one for all of them in an audit.
     pub windows: Vec<WindowIndex>,
     /// The [`Plan`](super::Plan), unless there is nothing to do.
     pub plan: Option<ObjectRef>,
@@ -177,6 +180,8 @@ pub enum LoadRedshiftInput {
     Status(LoadInput),
     /// All windows are loaded: sum them up.
     Conclude(ConcludeLoadInput),
+    /// Compare the target with what was read for an audit.
+    Audit(AuditTargetInput),
 }
 
 /// Input of the states `LoadRedshift` and `CheckLoad`.

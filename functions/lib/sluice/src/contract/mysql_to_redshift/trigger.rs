@@ -49,6 +49,8 @@ pub enum LoadPurpose {
     DryRun,
     /// To say of windows whether they are loaded, and why not.
     Explain,
+    /// To compare what is loaded with MySQL, without a write.
+    Audit,
 }
 
 /// What EventBridge Scheduler replaces by the time. Some local ones do not.
@@ -68,6 +70,8 @@ struct Start {
     #[serde(default)]
     dry_run: bool,
     explain: Option<Vec<Moment>>,
+    #[serde(default)]
+    audit: bool,
     /// Another job's name, whose success started this one.
     after: Option<String>,
     /// The console suggests an input that holds just this.
@@ -88,10 +92,16 @@ impl Trigger {
             return Err("the input is not a JSON object".to_owned());
         }
         let start = Start::deserialize(input).map_err(|error| error.to_string())?;
-        let Start { scheduled_time, from, to, only_missing, full, dry_run, explain, after, .. } = start;
+        let Start { scheduled_time, from, to, only_missing, full, dry_run, explain, audit, after, .. } = start;
         let is_by_hand = dry_run || full || from.is_some() || to.is_some();
+        let stands_alone = !is_by_hand && !only_missing && scheduled_time.is_none() && after.is_none();
+        if audit {
+            return match stands_alone && explain.is_none() {
+                true => Ok(Self { range: Range::Scheduled { at: None }, purpose: LoadPurpose::Audit }),
+                false => Err("audit stands alone".to_owned()),
+            };
+        }
         if let Some(named) = explain {
-            let stands_alone = !is_by_hand && !only_missing && scheduled_time.is_none() && after.is_none();
             return match named.len() {
                 _ if !stands_alone => Err("explain stands alone".to_owned()),
                 1..=MAX_NAMED => Ok(Self { range: Range::Named(named), purpose: LoadPurpose::Explain }),
@@ -144,6 +154,8 @@ mod tests {
             let purpose = if dry_run { LoadPurpose::DryRun } else { LoadPurpose::Load };
             assert_eq!(Trigger::read(&input), Ok(Trigger { range, purpose }), "{input}");
         }
+        let audit = Trigger { range: scheduled(None), purpose: LoadPurpose::Audit };
+        assert_eq!(Trigger::read(&json!({"audit": true})), Ok(audit));
         let named = Range::Named(vec![moment("2018-07-01"), moment("2018-07-02T12:00:00Z")]);
         let input = json!({"explain": ["2018-07-01", "2018-07-02T12:00:00Z"]});
         assert_eq!(Trigger::read(&input), Ok(Trigger { range: named, purpose: LoadPurpose::Explain }));
@@ -161,6 +173,8 @@ mod tests {
             (json!({"scheduled_time": "2024-01-01T02:00:00Z", "full": true}), "stand alone"),
             (json!({"scheduled_time": "soon"}), "\"soon\" is not a time"),
             (json!({"only_missing": true}), "needs from and to"),
+            (json!({"audit": true, "from": "2018-07-01", "to": "2018-08-01"}), "audit stands alone"),
+            (json!({"audit": true, "explain": ["2018-07-01"]}), "audit stands alone"),
             (json!({"explain": []}), "explain names 0 times"),
             (json!({"explain": ["yesterday"]}), "is neither a date"),
             (json!({"explain": ["2018-07-01"], "dry_run": true}), "explain stands alone"),

@@ -5,8 +5,8 @@
 //! asked where the database would have to be opened for that. The document in the bucket says the same as of the last
 //! run that loaded; upsert compares what was assumed by it with the record, and has this decided again by that.
 
-use sluice::contract::{Loaded, Record, keys};
-use sluice::spec::{OnOverlap, Print};
+use crate::contract::{Loaded, Record, keys};
+use crate::spec::{OnOverlap, Print};
 
 /// What an operator does where a run cannot go on by itself.
 const RELOAD: &str =
@@ -14,7 +14,7 @@ const RELOAD: &str =
 
 /// What is known of what is loaded.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Known<'a> {
+pub struct Known<'a> {
     /// What the target's own record says; `None` if the database was not asked.
     pub record: Option<&'a Record>,
     /// What the document in the bucket says, if there is one.
@@ -23,7 +23,7 @@ pub(crate) struct Known<'a> {
 
 /// How a run finds what is new.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Change {
+pub enum Change {
     /// By date and ledger: nothing has changed that matters.
     Nothing,
     /// By the ledger alone: all objects are looked at, not only those since the last success.
@@ -47,13 +47,13 @@ pub(crate) enum Change {
 /// Whether a record is older than the document, which S3 says was written at `written_at`, RFC 3339 in whole seconds:
 /// this run has waited for the lock, and another one has loaded meanwhile. The record would look as if the table had
 /// lost something; by the document, upsert finds whether it has.
-pub(crate) fn is_outdated(record: &Record, written_at: Option<&str>) -> bool {
+pub fn is_outdated(record: &Record, written_at: Option<&str>) -> bool {
     record.asked_at.as_deref().zip(written_at).is_some_and(|(asked_at, written_at)| asked_at < written_at)
 }
 
 impl<'a> Known<'a> {
     /// What is taken to be loaded into the target of `now`: the record if it was asked, else the document.
-    pub(crate) fn assumed(&self, now: &Print) -> Option<&'a Loaded> {
+    pub fn assumed(&self, now: &Print) -> Option<&'a Loaded> {
         let loaded = match self.record {
             Some(record) => record.loaded.as_ref(),
             None => self.document,
@@ -63,7 +63,7 @@ impl<'a> Known<'a> {
 
     /// What was loaded into the target of `now`, of which its record, if that was asked, says that nothing is left: the
     /// table is gone or was emptied, or the database is another one.
-    pub(crate) fn lost(&self, now: &Print) -> Option<&'a Loaded> {
+    pub fn lost(&self, now: &Print) -> Option<&'a Loaded> {
         self.record.filter(|record| record.loaded.is_none())?;
         self.document.filter(|document| document.print.target == now.target)
     }
@@ -81,7 +81,7 @@ impl<'a> Known<'a> {
 
     /// What was loaded into the target of `now`, if its record says that it was restored from a time before the last
     /// load; and the `detected_at` of the last run that the target knows of.
-    pub(crate) fn restored(&self, now: &Print) -> Option<(&'a Loaded, &'a str)> {
+    pub fn restored(&self, now: &Print) -> Option<(&'a Loaded, &'a str)> {
         let there = self.record?.loaded.as_ref()?;
         let is_later = |document: &&Loaded| {
             document.print.target == now.target
@@ -92,7 +92,7 @@ impl<'a> Known<'a> {
     }
 
     /// How a run by the spec of `now` finds what is new.
-    pub(crate) fn change(&self, now: &Print, is_reload_asked: bool) -> Change {
+    pub fn change(&self, now: &Print, is_reload_asked: bool) -> Change {
         if is_reload_asked {
             return Change::Reload { why: "as was asked for".to_owned(), finds_loaded: false };
         }
@@ -154,12 +154,12 @@ impl<'a> Known<'a> {
 }
 
 /// What a run says that would not find files that are loaded: `which` names them, and `how` says what became of them.
-pub(crate) fn refuse_loss(why: &str, which: &str, how: &str) -> String {
+pub fn refuse_loss(why: &str, which: &str, how: &str) -> String {
     format!("{why}; but files that are loaded are {how}: {which}; undo that, or {RELOAD}")
 }
 
 /// What a run says that finds no file at all for a table that has lost what was loaded into it.
-pub(crate) fn refuse_nothing(now: &Print, job: &str) -> String {
+pub fn refuse_nothing(now: &Print, job: &str) -> String {
     let (table, prefix, document) = (&now.target, &now.selection.prefix, keys::loaded(job));
     format!(
         "{table} has lost what was loaded into it (it is gone, was emptied or made again, or the database is another \
@@ -170,7 +170,7 @@ pub(crate) fn refuse_nothing(now: &Print, job: &str) -> String {
 
 /// What a run says of files that were loaded into a table which has lost that, and are not there any more:
 /// `which` names them.
-pub(crate) fn lost_and_gone(now: &Print, which: &str) -> String {
+pub fn lost_and_gone(now: &Print, which: &str) -> String {
     let what = match now.on_overlap {
         OnOverlap::LastRun | OnOverlap::NewestRow => "what they said is lost",
         OnOverlap::AllFiles | OnOverlap::NewestFile => "what they said is lost unless the schema sluice still has it",
@@ -184,7 +184,7 @@ pub(crate) fn lost_and_gone(now: &Print, which: &str) -> String {
 
 /// What a run says of files that a restored target does not hold any more and that are gone from the bucket: `which`
 /// names them.
-pub(crate) fn undone(now: &Print, restored_to: &str, which: &str) -> String {
+pub fn undone(now: &Print, restored_to: &str, which: &str) -> String {
     format!(
         "{} was restored, and knows of no load after that of {restored_to}; files that were loaded later are gone from \
          the bucket or no longer selected, so what they said is lost: {which}",
@@ -195,7 +195,7 @@ pub(crate) fn undone(now: &Print, restored_to: &str, which: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sluice::spec::Selection;
+    use crate::spec::Selection;
 
     fn print() -> Print {
         let selection = Selection {

@@ -1,0 +1,125 @@
+//! What is asked of the bucket.
+
+use super::Source;
+use crate::files::Object;
+use crate::model::{Job, Row};
+use crate::pace::Tokens;
+use crate::records;
+use crate::trouble::{Answer, Trouble};
+use sluice::contract::{Execution, LedgerEntry, Loaded, keys};
+
+/// How many objects are listed: of a prefix, and of a ledger, of which each run has a few.
+const MOST_OBJECTS: usize = 5_000;
+const MOST_ENTRIES: usize = 20_000;
+
+/// Objects that are listed, and whether there are more.
+type Listing = (Vec<Object>, bool);
+
+impl Source {
+    /// An object, as it is: a quarantine file, or the record of a run or a window.
+    pub async fn object(&self, bucket: &str, key: &str) -> Answer<Vec<u8>> {
+        let answer = self.s3.get_object().bucket(bucket).key(key).send().await;
+        let answer = answer.map_err(|error| Trouble::of(&error))?;
+        let body = answer.body.collect().await.map_err(|error| Trouble::Other(error.to_string()))?;
+        Ok(body.to_vec())
+    }
+
+    /// The objects under a prefix. Before each call but the first, a token is taken.
+    pub async fn input(&self, bucket: &str, prefix: &str, tokens: &Tokens) -> Answer<Listing> {
+        self.list(bucket, prefix, false, MOST_OBJECTS, tokens).await
+    }
+
+    /// The quarantine files of one run, or of all runs if `run` is empty: keys and sizes, the newest first. Before each
+    /// call but the first, a token is taken.
+    pub async fn quarantine_files(&self, bucket: &str, job: &str, run: &str, tokens: &Tokens) -> Answer<Vec<Object>> {
+        let prefix = if run.is_empty() { format!("quarantine/{job}/") } else { format!("quarantine/{job}/{run}/") };
+        let (mut objects, _) = self.list(bucket, &prefix, false, MOST_OBJECTS, tokens).await?;
+        objects.sort_by_key(|object| std::cmp::Reverse(object.modified));
+        Ok(objects)
+    }
+
+    async fn list(&self, bucket: &str, prefix: &str, is_folder: bool, most: usize, tokens: &Tokens) -> Answer<Listing> {
+        let (mut found, mut next) = (Vec::new(), None);
+        loop {
+            let ask = self.s3.list_objects_v2().bucket(bucket).prefix(prefix);
+            // Without those of folders in it.
+            let ask = ask.set_delimiter(is_folder.then(|| "/".to_owned())).set_continuation_token(next);
+            let answer = ask.send().await.map_err(|error| Trouble::of(&error))?;
+            found.extend(answer.contents.unwrap_or_default().into_iter().filter_map(object));
+            next = answer.next_continuation_token;
+            if next.is_none() || found.len() >= most {
+                return Ok((found, next.is_some()));
+            }
+            tokens.take().await;
+        }
+    }
+
+    /// What runs of a job wrote down that are not known: some of it, and whether there is more.
+    pub async fn records(&self, bucket: &str, job: &Job, tokens: &Tokens) -> Answer<(Vec<Row>, bool)> {
+        let folder = records::folder(&job.name);
+        let (objects, _) = self.list(bucket, &folder, true, MOST_OBJECTS, tokens).await?;
+        let unknown = records::unknown(job, objects);
+        let has_more = unknown.len() > records::AT_ONCE;
+        let mut rows = Vec::new();
+        for (execution, object) in unknown.into_iter().take(records::AT_ONCE) {
+            tokens.take().await;
+            let bytes = self.object(bucket, &object.key).await?;
+            rows.push(records::row(job.kind, execution, &object, &String::from_utf8_lossy(&bytes)));
+        }
+        Ok((rows, has_more))
+    }
+
+    /// Which records of windows of a job there are, the newest first. Before each call but the first, a token is taken.
+    pub async fn window_records(&self, bucket: &str, job: &Job, tokens: &Tokens) -> Answer<Vec<Object>> {
+        let (objects, _) = self.list(bucket, &records::folder(&job.name), false, MOST_OBJECTS, tokens).await?;
+        Ok(records::of_windows(job, objects))
+    }
+
+    /// What is recorded as loaded by a job, as of its last load; `None` if nothing is.
+    pub async fn loaded(&self, bucket: &str, job: &str) -> Answer<Option<Loaded>> {
+        self.document(bucket, &keys::loaded(job)).await
+    }
+
+    /// The entries of a job's ledger, in their order. Before each call but the first, a token is taken.
+    pub async fn ledger(&self, bucket: &str, job: &Job, tokens: &Tokens) -> Answer<Listing> {
+        let prefix = keys::ledger_prefix(&execution(job));
+        let (mut entries, is_cut) = self.list(bucket, &prefix, false, MOST_ENTRIES, tokens).await?;
+        entries.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok((entries, is_cut))
+    }
+
+    /// One of them; `None` if it has gone meanwhile.
+    pub async fn ledger_entry(&self, bucket: &str, key: &str) -> Answer<Option<LedgerEntry>> {
+        self.document(bucket, key).await
+    }
+
+    async fn document<T: serde::de::DeserializeOwned>(&self, bucket: &str, key: &str) -> Answer<Option<T>> {
+        let bytes = match self.object(bucket, key).await {
+            Ok(bytes) => bytes,
+            Err(Trouble::Missing) => return Ok(None),
+            Err(trouble) => return Err(trouble),
+        };
+        let read = serde_json::from_slice(&bytes);
+        read.map(Some).map_err(|error| Trouble::Other(format!("{key} is not understood: {error}")))
+    }
+}
+
+/// As much of an execution as says where a job's documents are.
+fn execution(job: &Job) -> Execution {
+    Execution {
+        job: job.name.clone(),
+        id: String::new(),
+        name: String::new(),
+        started_at: String::new(),
+        state_machine: job.machine.clone(),
+    }
+}
+
+fn object(object: aws_sdk_s3::types::Object) -> Option<Object> {
+    Some(Object {
+        key: object.key?,
+        etag: object.e_tag.unwrap_or_default(),
+        size: object.size.unwrap_or_default().unsigned_abs(),
+        modified: object.last_modified.and_then(|at| at.to_millis().ok()).unwrap_or_default(),
+    })
+}

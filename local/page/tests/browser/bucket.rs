@@ -1,0 +1,109 @@
+//! The files of a job: which are loaded, and what of that is refused, or comes little by little.
+
+use crate::aws::{Aws, Mood, recorded_definition};
+use crate::page::Page;
+use serde_json::{Value, json};
+use sluice::contract::Loaded;
+use std::time::{Duration, Instant};
+
+const FILES: &str = "/jobs/pomodoro/files";
+const QUARANTINED: &str = "source_key,source_etag,line,column,column_name,reason,raw\n\
+                           input_data/bad.csv,e,42,2,Minutes,not a number,secret\n";
+
+/// Puts down that `entries` runs have loaded a file each, the first one an earlier version of the last one's.
+fn loaded(aws: &Aws, entries: usize) {
+    let definition: Value = serde_json::from_str(&recorded_definition("pomodoro")).unwrap();
+    let payload = &definition["States"]["DetectNewFiles"]["Parameters"]["Payload"];
+    let spec = page::files::spec(&payload["source"], &payload["shape"], &payload["target"]).unwrap();
+    let at = |number: usize| format!("2026-11-26T02:{number:02}:00.000Z");
+    let print = spec.print("bucket", "input_data/");
+    let document = Loaded { generation: "g".to_owned(), detected_at: at(entries), print };
+    let mut world = aws.world();
+    world.objects.insert("state/pomodoro/loaded.json".to_owned(), serde_json::to_vec(&document).unwrap());
+    for number in 1..=entries {
+        let key = format!("input_data/{number}.csv");
+        let after = if number == 1 { String::new() } else { at(number - 1) };
+        let entry = json!({"execution": format!("arn:run-{number}"), "detected_at": at(number), "generation": "g",
+                           "after": after, "files": [{"key": key, "etag": "\"e3\"", "size": 3,
+                                                      "last_modified": "2026-11-26T02:46:00.000Z"}]});
+        world.objects.insert(format!("state/pomodoro/ledger/{}-run-00000.json", at(number)), entry.to_string().into());
+        world.objects.insert(key, b"a,b".to_vec());
+    }
+    world.objects.insert("input_data/1.csv".to_owned(), b"a,b,c".to_vec());
+    world.objects.insert("input_data/new.csv".to_owned(), b"a".to_vec());
+    world.objects.insert("quarantine/pomodoro/run-1/batch-00000.csv".to_owned(), QUARANTINED.into());
+}
+
+/// What is read once is not read again, as long as it stays as it is; and the page says why as a run would.
+#[test]
+fn what_is_loaded_is_read_once() {
+    let aws = Aws::start();
+    loaded(&aws, 30);
+    let page = Page::local(&aws);
+    let html = page.get_until(FILES, "29 are loaded");
+    assert!(html.contains("<strong>2 files are new</strong>") && html.contains("Changed"), "{html}");
+    let why = page.get_until(&format!("{FILES}/why?key=input_data%2F7.csv"), "and this version is loaded");
+    assert!(why.contains("it was loaded last by arn:run-7, which listed it at 2026-11-26T02:07:00.000Z"), "{why}");
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let listed = aws.calls_of("ListObjectsV2");
+    while Instant::now() < deadline {
+        page.get(FILES);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert!(aws.calls_of("ListObjectsV2") > listed, "it is listed again");
+    assert_eq!(aws.calls_of("GET /bucket/state/pomodoro/ledger/"), 30);
+    assert_eq!(aws.calls_of("GET /bucket/quarantine/"), 1);
+    assert!(!page.get(FILES).2.contains("secret"));
+}
+
+/// On an account the listing is there at once, and the entries come one by one, at the pace of all calls.
+#[test]
+fn a_long_ledger_keeps_nobody_waiting() {
+    let aws = Aws::start();
+    loaded(&aws, 40);
+    let (page, began) = (Page::account(&aws), Instant::now());
+    let html = page.get_until(FILES, "input_data/<wbr>new.csv");
+    assert!(html.contains("is not read yet") || html.contains("are not read yet"), "{html}");
+    assert!(
+        html.contains("What is new is not known yet") && !html.contains("files are new</strong>"),
+        "what is not known is not called new: {html}"
+    );
+    assert!(aws.calls_of("GET /bucket/state/pomodoro/ledger/") < 40);
+    let (seconds, calls) = (began.elapsed().as_secs_f64(), aws.call_count());
+    assert!(calls as f64 <= 20.0 + seconds + 1.0, "{calls} calls in {seconds} s");
+    // Another view has its turns meanwhile.
+    page.get_until("/", "class=\"bars\"");
+}
+
+/// One part that is refused empties no other.
+#[test]
+fn a_refused_part_leaves_the_others() {
+    for (denied, notice, is_there) in [
+        ("GET /bucket/quarantine/", "The quarantine cannot be read", "quarantine/<wbr>pomodoro/<wbr>run-1/"),
+        ("GET /bucket/state/", "What is loaded cannot be read", "Not known yet"),
+    ] {
+        let aws = Aws::start();
+        loaded(&aws, 3);
+        aws.set_mood(Mood::Denies(denied));
+        let page = Page::local(&aws);
+        let html = page.get_until(FILES, notice);
+        assert!(html.contains("input_data/<wbr>new.csv"), "{denied}: {html}");
+        page.get_until(FILES, is_there);
+    }
+}
+
+/// A download takes its calls from the same bucket as all others.
+#[test]
+fn a_download_is_at_the_pace_of_an_account() {
+    let aws = Aws::start();
+    for number in 0..22 {
+        let key = format!("quarantine/pomodoro/run-1/batch-{number:05}.csv");
+        aws.world().objects.insert(key, QUARANTINED.into());
+    }
+    let (page, began) = (Page::account(&aws), Instant::now());
+    page.get_until("/", "class=\"bars\"");
+    let (status, head, text) = page.get("/jobs/pomodoro/quarantine/run-1.csv");
+    assert!(status == 200 && head.contains("attachment") && text.lines().count() == 23, "{status} {text}");
+    let (seconds, calls) = (began.elapsed().as_secs_f64(), aws.call_count());
+    assert!(calls as f64 <= 20.0 + seconds + 1.0, "{calls} calls in {seconds} s");
+}
