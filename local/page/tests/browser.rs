@@ -39,7 +39,6 @@ mod since;
 use aws::{Aws, definition, running};
 use chromium::Chromium;
 use page::Page;
-use serde_json::json;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -72,11 +71,16 @@ fn see(browser: &mut Chromium, page: &Page, path: &str, expression: &str) {
     browser.until(expression);
 }
 
-/// Nothing that is wrong with the page that is open: by rules of our own, and by those of axe.
-fn audit(browser: &mut Chromium, what: &str, are_all: bool) {
-    let wrong = browser.evaluate(include_str!("browser/audit.js"));
-    assert_eq!(wrong, json!([]), "{what}");
-    assert_eq!(axe::violations(browser, are_all), json!([]), "{what}");
+/// What is wrong with the page that is open: by rules of our own, and by those of axe.
+fn amiss_in(browser: &mut Chromium, what: &str, are_all: bool) -> Vec<String> {
+    let (ours, axe) = (browser.evaluate(include_str!("browser/audit.js")), axe::violations(browser, are_all));
+    let wrong = [ours, axe].into_iter().flat_map(|wrong| wrong.as_array().unwrap().clone());
+    wrong.map(|wrong| format!("{what}: {wrong}")).collect()
+}
+
+/// Nothing is wrong with it.
+fn audit(browser: &mut Chromium, what: &str) {
+    assert_eq!(amiss_in(browser, what, true), Vec::<String>::new());
 }
 
 /// The view asked nobody else, and nobody complained.

@@ -264,7 +264,7 @@ pub fn sorry(stack: &Stack, title: &str, text: &str) -> View {
             @if !stack.jobs.is_empty() {
                 section class="card" aria-labelledby="h-jobs" {
                     header { h2 id="h-jobs" { "The jobs of this stack" } }
-                    div class="pad" { ul { @for name in stack.jobs.keys() { li { a href=(path(&["jobs", name])) { (words::visible(name, 80)) } } } } }
+                    div class="pad" { ul class="links" { @for name in stack.jobs.keys() { li { a href=(path(&["jobs", name])) { (words::visible(name, 80)) } } } } }
                 }
             }
         }

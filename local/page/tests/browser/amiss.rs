@@ -21,7 +21,7 @@ fn what_is_amiss_is_said_and_passes_by_itself() {
         browser.until(&format!("document.getElementById('part-notices').innerText.includes('{says}')"));
         // What was known stays.
         assert_eq!(browser.evaluate("document.querySelectorAll('a.job').length"), 1, "{mood:?}");
-        audit(&mut browser, says, true);
+        audit(&mut browser, says);
         aws.set_mood(Mood::Well);
         // What is denied is not asked again for a minute.
         if !matches!(mood, Mood::Denies(_)) {

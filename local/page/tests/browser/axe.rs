@@ -30,7 +30,11 @@ pub(crate) fn violations(browser: &mut Chromium, are_all: bool) -> Value {
     if browser.evaluate("typeof axe") != json!("object") {
         browser.evaluate(&format!("{}; 0", script()));
     }
-    let only = if are_all { String::new() } else { format!(", runOnly: {{type: 'rule', values: {OF_LOOKS}}}") };
+    let only = match are_all {
+        // It is off unless it is named.
+        true => ", rules: {'target-size': {enabled: true}}".to_owned(),
+        false => format!(", runOnly: {{type: 'rule', values: {OF_LOOKS}}}"),
+    };
     let ran = browser.evaluate(&format!(
         "axe.run(document, {{resultTypes: ['violations']{only}}}).then((found) => ({{
             count: found.passes.length,

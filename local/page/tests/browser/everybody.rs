@@ -2,7 +2,7 @@
 
 use crate::aws::Aws;
 use crate::page::Page;
-use crate::{FAILED, audit, browser, enter, is_quiet, see, with_all_kinds, with_days};
+use crate::{FAILED, amiss_in, browser, enter, is_quiet, see, with_all_kinds, with_days};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,7 @@ fn every_view_is_for_everybody() {
         ("/jobs/orders-copy/backfill", "document.querySelector('form[method=post]') !== null", "backfill"),
         ("/jobs/nowhere", "document.querySelector('h1').textContent.includes('no such job')", "missing"),
     ];
+    let mut amiss = Vec::new();
     for (path, is_there, name) in views {
         see(&mut browser, &page, path, is_there);
         for (scheme, width) in [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)] {
@@ -44,7 +45,7 @@ fn every_view_is_for_everybody() {
             browser.resize(width, if width == 390 { 844 } else { 800 });
             // The rules that looks do not touch are kept or broken by all of them alike.
             let is_first = (scheme, width) == ("light", 1280);
-            audit(&mut browser, &format!("{name}, {scheme}, {width}"), is_first);
+            amiss.extend(amiss_in(&mut browser, &format!("{name}, {scheme}, {width}"), is_first));
             browser.picture(&format!("{name}-{scheme}-{width}"));
         }
         browser.colours("light", false);
@@ -54,6 +55,7 @@ fn every_view_is_for_everybody() {
             is_quiet(&mut browser, &page, name);
         }
     }
+    assert!(amiss.is_empty(), "{amiss:#?}");
     // Every link and control is reached by Tab, in the order of the document.
     see(&mut browser, &page, "/jobs/pomodoro", "document.querySelectorAll('.colh').length === 6");
     browser.evaluate("document.getElementById('pause').click()");
