@@ -6,7 +6,7 @@
 //! of what was read.
 //!
 //! Reading a row takes the driver twice its size, and more if another very long one comes behind it. So these are
-//! fetched one at a time where that can be, see [`long_rows`](crate::long_rows), ahead of the others; and elsewhere the
+//! fetched one at a time where that can be, see `long_rows`, ahead of the others; and elsewhere the
 //! next one is read only when the last is written.
 
 use crate::checksum::{Checksum, HEADER, Summing};

@@ -155,7 +155,7 @@ mod tests {
         let keys = 50;
         (0..keys).for_each(|_| winners.grow());
         assert_eq!((winners.order(3), winners.number(3)), (None, (0, false)));
-        let fields = |row: usize, round: usize| vec![row as u8; (row * 37 + round * 101) % 9_000];
+        let fields = |row: usize, round: usize| vec![u8::try_from(row).unwrap(); (row * 37 + round * 101) % 9_000];
         for round in 1..200 {
             for row in 0..keys {
                 let order = Value::Text(format!("{round}").into());
