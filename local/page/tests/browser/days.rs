@@ -109,6 +109,7 @@ fn days_of_a_load_are_those_that_runs_and_records_tell_of() {
     // Without the records there are the days that outputs tell of.
     aws.set_mood(Mood::Denies("ListObjectsV2"));
     let page = Page::local(&aws);
+    section(&page, "nps-to-redshift", "/runs/told\"");
     let days = section(&page, "nps-to-redshift", "Days of older and of failed runs are not shown");
     assert_eq!((cell(&days, 3).1, cell(&days, 6).0), ("told".to_owned(), "out".to_owned()));
 }

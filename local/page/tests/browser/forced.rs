@@ -112,7 +112,11 @@ fn jobs(browser: &mut Chromium, page: &Page, scheme: &str) {
 }
 
 fn job(browser: &mut Chromium, page: &Page, scheme: &str) {
-    whole(browser, page, "/jobs/pomodoro", "document.querySelectorAll('.grid td.ok .i').length > 5");
+    // All runs are read, each with its states and its end.
+    let are_read = "document.querySelectorAll('.colh').length === 6
+        && [...document.querySelectorAll('.grid tbody td')].every((n) => n.querySelector('.i'))
+        && new Set([...document.querySelectorAll('.grid tbody tr:last-child use')].map((n) => n.getAttribute('href'))).size === 5";
+    whole(browser, page, "/jobs/pomodoro", are_read);
     browser.picture(&format!("forced-{scheme}-job"));
     are_seen(browser, ".grid tbody td .i", 30);
     are_seen(browser, ".chip, .btn", 5);
