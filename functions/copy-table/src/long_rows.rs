@@ -10,8 +10,6 @@
 //! table nothing tells whether there are any, so there, and in the text format, all rows are in the stream.
 
 use crate::catalogue::{Column, Table};
-use crate::mapping::Mapping;
-use crate::write::STAGE;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, ValueRef};
 use std::borrow::Cow;
@@ -68,31 +66,32 @@ pub(crate) struct Reading {
 }
 
 impl Selection {
-    /// How they are to be read now.
+    /// How they are to be read now, if COPY reads them in the binary format; the table `stage` may be among them.
     ///
     /// # Errors
     /// Those of the database.
     pub(crate) async fn reading(
         &self,
-        mapping: &Mapping,
+        (is_binary, stage): (bool, &str),
+        copy_out: impl Fn(&str) -> String,
         connection: &mut PgConnection,
     ) -> Result<Reading, sqlx::Error> {
         let Self { columns, from, condition, .. } = self;
         let all = format!("select {columns} from {from} where ({condition})");
         if let Some(length) = &self.length
-            && !mapping.is_text
-            && self.may_be_long(connection).await?
+            && is_binary
+            && self.may_be_long(stage, connection).await?
         {
             return Ok(Reading {
-                copy_out: mapping.copy_out(&format!("{all} and {length} <= {LONG_BYTES}")),
+                copy_out: copy_out(&format!("{all} and {length} <= {LONG_BYTES}")),
                 fetched: Some(format!("{all} and {length} > {LONG_BYTES}")),
             });
         }
-        Ok(Reading { copy_out: mapping.copy_out(&all), fetched: None })
+        Ok(Reading { copy_out: copy_out(&all), fetched: None })
     }
 
     /// Whether the table, or what belongs to it, keeps anything outside its rows.
-    async fn may_be_long(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    async fn may_be_long(&self, stage: &str, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
         sqlx::query_scalar(
             "with recursive tree (oid) as (
                  select $1::oid
@@ -106,7 +105,7 @@ impl Selection {
              )",
         )
         .bind(self.table_oid)
-        .bind(STAGE)
+        .bind(stage)
         .fetch_one(connection)
         .await
     }

@@ -272,8 +272,8 @@ impl Owner<'_> {
         query.execute(connection).await.map_err(|error| classify("write the window's row", error)).map(|_| ())
     }
 
-    /// Notes that a recorded window was compared and found equal, in the columns of `mapping`. False if it has no row of
-    /// its own, because it was copied as a part of another one, or in parts.
+    /// Notes that a recorded window was compared and found equal, in the columns of `mapping`. False if it has no row
+    /// of its own, because it was copied as a part of another one, or in parts.
     ///
     /// # Errors
     /// As [`classify`].

@@ -9,7 +9,7 @@
 //! verified.
 
 use crate::checksum::Checksum;
-use crate::long_rows::{Selection, give_back};
+use crate::long_rows::{Reading, Selection, give_back};
 use crate::mapping::Mapping;
 use crate::pump::{Failure, Pump};
 use postgres::sql_error::classify;
@@ -114,17 +114,22 @@ impl Write<'_> {
         self.agree(source).await.map_err(Failure::Source)?;
         self.agree(target).await.map_err(Failure::Target)?;
         let rows = self.mapping.of_source(self.of_source);
-        let reading = rows.reading(self.mapping, source).await.map_err(Failure::Source)?;
+        let reading = self.reading(&rows, source).await.map_err(Failure::Source)?;
         let sent = self.pump.copy(source, &reading, target, copy_in).await?;
         self.shrink(source).await.map_err(Failure::Source)?;
         self.disagree(target).await.map_err(Failure::Target)?;
         Ok(sent)
     }
 
+    /// How rows are to be read now.
+    async fn reading(&self, rows: &Selection, connection: &mut PgConnection) -> Result<Reading, sqlx::Error> {
+        rows.reading((!self.mapping.is_text, STAGE), |query| self.mapping.copy_out(query), connection).await
+    }
+
     /// Only hashes rows.
     async fn drain(&self, connection: &mut PgConnection, rows: &Selection) -> Result<Checksum, sqlx::Error> {
         self.agree(connection).await?;
-        let reading = rows.reading(self.mapping, connection).await?;
+        let reading = self.reading(rows, connection).await?;
         let checksum = self.pump.drain(connection, &reading).await?;
         self.shrink(connection).await?;
         self.disagree(connection).await?;

@@ -6,7 +6,8 @@
 //! - [`reader`], with `csv` and `json`: a file to its rows; [`crate::parquet`] has its own way.
 //! - `given`: what is known of a file without its rows.
 //! - `column`, `condition`, `value`: what stands in a file to the value of a column, and whether a row counts.
-//! - [`batch`], with [`table`]: the rows of a file to what they come to, key by key; `keys` and `winners` are its memory.
+//! - [`batch`], with [`table`]: the rows of a file to what they come to, key by key; `keys` and `winners` are its
+//!   memory, of which `full` says how much there is.
 //! - [`probe`]: one value alone, for those who look for a spec.
 //!
 //! # As a row
@@ -29,6 +30,7 @@ pub(crate) mod value;
 
 mod condition;
 mod csv;
+mod full;
 mod json;
 mod keys;
 mod winners;

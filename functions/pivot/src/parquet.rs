@@ -49,7 +49,7 @@ pub use footer::Group;
 use crate::batch::{Batch, FileError, MAX_ROW_BYTES};
 use crate::format;
 use crate::general::batch::{Fields, GeneralBatch, Row};
-use crate::general::column::Raw;
+use crate::general::column::{PlainFields, Raw};
 use crate::general::given as general_given;
 use crate::general::plan::Field;
 use crate::general::plan::GeneralPlan;
@@ -380,6 +380,8 @@ struct ParquetRow<'r, 'p, 'd> {
     number: RowNumber,
     given: &'r general_given::Given,
 }
+
+impl PlainFields for ParquetRow<'_, '_, '_> {}
 
 impl Fields for ParquetRow<'_, '_, '_> {
     fn raw(&self, slot: usize, _: &Field, number: u64) -> Raw<'_> {

@@ -5,7 +5,6 @@ mod given;
 
 pub(crate) use given::{Given, partition};
 
-use crate::csv::header::NameSet;
 use crate::reject::not_utf_8;
 use crate::sums::Key;
 use crate::value::date::{Date, NotDate};
@@ -15,6 +14,8 @@ use categories::Categories;
 use sluice::contract::{Column, ColumnKind};
 use sluice::spec::{Aggregate, ColumnType, FileType, OnBad, Other, Place, Spec};
 use sluice::{Error, Kind, Result};
+use std::collections::HashSet;
+use std::hash::BuildHasher;
 
 /// A checked spec.
 #[derive(Debug)]
@@ -123,7 +124,7 @@ impl Plan {
 
     /// Whether the names of a header, in whatever order, may make a row: among them are values of all columns that the
     /// file has.
-    pub(crate) fn reads_names(&self, names: &NameSet) -> bool {
+    pub(crate) fn reads_names(&self, names: &HashSet<Vec<u8>, impl BuildHasher>) -> bool {
         let is_category = |name: &[u8]| self.other != OtherCategory::BadRow || self.categories.get(name).is_some();
         let [key, category, value] = self.columns().map(|column| column.is_some());
         (!key || names.iter().any(|name| self.read_key(name).is_ok()))

@@ -51,8 +51,8 @@ pub struct Record<'a> {
     pub(crate) dialect: Dialect,
 }
 
-/// Why the rest of a file cannot be read from a record on that ends in [`Fault::UnclosedQuote`]: it may have swallowed any
-/// number of rows.
+/// Why the rest of a file cannot be read from a record on that ends in [`Fault::UnclosedQuote`]: it may have swallowed
+/// any number of rows.
 pub(crate) const UNCLOSED_QUOTE: &str = "a quote that is never closed; is the file cut off?";
 
 /// What is wrong with a record's quoting.

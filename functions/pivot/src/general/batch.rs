@@ -1,14 +1,14 @@
 //! What the files of a batch have come to, by a spec of the whole language: each by itself, and written when it ends.
 
-use super::column::{Raw, Reason};
+use super::column::{PlainFields, Raw, Reason};
+use super::full::Full;
 use super::keys::KeyIndex;
 use super::plan::{Field, GeneralPlan, OtherStem, Shaping};
-use super::table::{Full, Rows, Table};
+use super::table::{Rows, Table};
 use super::value::Value;
 use crate::batch::{FileError, Tally};
 use crate::plan::{LONG_TEXT_KEY, MAX_TEXT_KEY_BYTES};
 use crate::reject::RowNumber;
-use crate::value::field::FieldPrefix;
 use sluice::contract::{LoadedFile, SourceFile};
 use sluice::spec::OnBad;
 use sluice::{Error, Kind, Result};
@@ -34,19 +34,9 @@ pub struct GeneralBatch<'p> {
 }
 
 /// The fields of a row, by their slots.
-pub(crate) trait Fields {
+pub(crate) trait Fields: PlainFields {
     /// What stands for a field; `number` is the row's number in its file.
     fn raw(&self, slot: usize, field: &Field, number: u64) -> Raw<'_>;
-
-    /// A field that stands in the file as it is; `None`: it does not, or only [`Fields::raw`] tells.
-    fn text(&self, _slot: usize) -> Option<&[u8]> {
-        None
-    }
-
-    /// The same with what follows it.
-    fn prefix(&self, _slot: usize) -> Option<FieldPrefix<'_>> {
-        None
-    }
 }
 
 /// A row, wherever it comes from.
@@ -144,7 +134,8 @@ impl<'p> GeneralBatch<'p> {
         }
     }
 
-    /// The same of a row without a fault that can come again: nothing is done, and `None` returned, if there is any trouble with it.
+    /// The same of a row without a fault that can come again: nothing is done, and `None` returned, if there is any
+    /// trouble with it.
     #[inline]
     pub(crate) fn add_fast(&mut self, row: &impl Fields) -> Option<()> {
         self.file_rows += 1;

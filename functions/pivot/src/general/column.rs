@@ -1,11 +1,11 @@
 //! From what stands in a file to the value of a column.
 
-use super::batch::Fields;
 use super::value::Value;
 use crate::plan::NUL;
 use crate::reject::not_utf_8;
 use crate::value::decimal::Decimal;
 use crate::value::duration::DurationForm;
+use crate::value::field::FieldPrefix;
 use crate::value::moment::MomentForm;
 use crate::value::number::{NumberForm, divided, integer, parse_plain};
 use serde::de::IgnoredAny;
@@ -31,6 +31,20 @@ pub(crate) enum Raw<'r> {
     Number(u64),
     /// What cannot be read, and why.
     Wrong(&'static str),
+}
+
+/// Fields of a row that stand in its file as they are, by their slots. `None` where there is none, or only a [`Raw`]
+/// tells.
+pub(crate) trait PlainFields {
+    /// A field.
+    fn text(&self, _slot: usize) -> Option<&[u8]> {
+        None
+    }
+
+    /// The same with what follows it.
+    fn prefix(&self, _slot: usize) -> Option<FieldPrefix<'_>> {
+        None
+    }
 }
 
 /// Reads the values of one column.
@@ -172,7 +186,7 @@ impl ColumnReader {
     /// The value of a field that stands in the file as it is, where that is quickly told; `None` if it takes
     /// [`ColumnReader::read`] to tell, or there is none.
     #[inline(always)]
-    pub(crate) fn read_quickly<'r>(&self, fields: &'r impl Fields, slot: usize) -> Option<Value<'r>> {
+    pub(crate) fn read_quickly<'r>(&self, fields: &'r impl PlainFields, slot: usize) -> Option<Value<'r>> {
         if !self.is_empty_null && self.is_null(fields.text(slot)?) {
             return None;
         }
@@ -336,8 +350,6 @@ fn has_nul(json: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::general::plan::Field;
-    use crate::value::field::FieldPrefix;
     use proptest::prelude::*;
     use serde_json::json;
     use sluice::spec::Parts;
@@ -348,11 +360,7 @@ mod tests {
         len: usize,
     }
 
-    impl Fields for Alone {
-        fn raw(&self, _: usize, _: &Field, _: u64) -> Raw<'_> {
-            Raw::Text(Cow::Borrowed(&self.ahead[..self.len]))
-        }
-
+    impl PlainFields for Alone {
         fn text(&self, _: usize) -> Option<&[u8]> {
             Some(&self.ahead[..self.len])
         }

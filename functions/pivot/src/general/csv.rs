@@ -6,7 +6,7 @@
 mod lines;
 
 use super::batch::{Fields, GeneralBatch, Row};
-use super::column::Raw;
+use super::column::{PlainFields, Raw};
 use super::given::Given;
 use super::plan::{Field, GeneralPlan};
 use crate::batch::FileError;
@@ -272,7 +272,9 @@ impl Fields for FastCsvRow<'_> {
         }
         self.text(slot).map_or(Raw::Null, |text| Raw::Text(text.into()))
     }
+}
 
+impl PlainFields for FastCsvRow<'_> {
     #[inline(always)]
     fn text(&self, slot: usize) -> Option<&[u8]> {
         self.row.text(self.binding.positions[slot]?)
@@ -301,7 +303,9 @@ impl Fields for CsvRow<'_> {
         let field = self.binding.positions[slot].and_then(|position| self.record.field(position));
         field.map_or(Raw::Null, Raw::Text)
     }
+}
 
+impl PlainFields for CsvRow<'_> {
     fn text(&self, slot: usize) -> Option<&[u8]> {
         self.record.text(self.binding.positions[slot]?)
     }

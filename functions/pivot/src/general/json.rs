@@ -3,7 +3,7 @@
 mod documents;
 
 use super::batch::{Fields, GeneralBatch, Row};
-use super::column::Raw;
+use super::column::{PlainFields, Raw};
 use super::given::Given;
 use super::plan::{Field, GeneralPlan};
 use crate::batch::FileError;
@@ -149,6 +149,8 @@ struct JsonRow<'r> {
 }
 
 const TWICE: &str = "the object has this name twice";
+
+impl PlainFields for JsonRow<'_> {}
 
 impl Fields for JsonRow<'_> {
     fn raw(&self, slot: usize, field: &Field, number: u64) -> Raw<'_> {

@@ -1,6 +1,6 @@
 //! Keys as they are written into a part, each with the number of its row.
 
-use super::table::Full;
+use super::full::Full;
 use crate::sums::{MAX_KEY_BYTES, MAX_KEYS};
 use foldhash::quality::RandomState;
 use std::hash::BuildHasher;

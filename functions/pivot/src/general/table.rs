@@ -1,41 +1,17 @@
 //! What the rows of a file come to, key by key. Memory grows with the number of keys and with nothing else.
 
+use super::full::{Full, MAX_KEPT_BYTES};
 use super::keys::KeyIndex;
 use super::plan::{CellPlan, GeneralPlan, Shaping};
 use super::value::Value;
 use super::winners::Winners;
-use crate::sums::{MAX_KEY_BYTES, MAX_KEYS, MAX_SUMS};
+use crate::sums::MAX_SUMS;
 use crate::value::decimal::{Decimal, Units};
 use crate::value::number::divided;
 use copy_binary::{begin_row, write_bigint, write_boolean, write_numeric, write_smallint};
 use sluice::contract::{BAD_ROWS_ONLY, ColumnKind, PARTIAL, Says, WHOLE};
 use std::borrow::Cow;
 use std::cmp::Ordering;
-
-/// How many bytes the values that are kept may have together, beside sums and counts.
-pub(crate) const MAX_KEPT_BYTES: usize = 256 << 20;
-
-/// Why a row cannot be added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Full {
-    /// The sum of this cell has more digits than a decimal holds.
-    SumTooLong(usize),
-    /// There are more keys, or larger ones, than memory is planned for.
-    TooManyKeys,
-}
-
-impl Full {
-    /// The same in words.
-    pub(crate) fn reason(self) -> String {
-        match self {
-            Self::SumTooLong(_) => "the sum that this value belongs to needs more than 38 digits".to_owned(),
-            Self::TooManyKeys => format!(
-                "more than {MAX_KEYS} different keys, {MAX_KEY_BYTES} bytes of them, {MAX_SUMS} cells or {MAX_KEPT_BYTES} \
-                 bytes of values in one file"
-            ),
-        }
-    }
-}
 
 /// What the rows of a file come to.
 #[derive(Debug)]

@@ -61,8 +61,9 @@ impl NumberForm {
         Self { decimal, group, strip, accounting: false, is_plain, strips_mark: false, short_group: decimal }
     }
 
-    /// The number of a text that means the same in every form with these marks: a minus sign, digits, perhaps with a mark
-    /// between groups of three, perhaps the decimal mark and more digits. `None` if it is anything else, or a long one.
+    /// The number of a text that means the same in every form with these marks: a minus sign, digits, perhaps with a
+    /// mark between groups of three, perhaps the decimal mark and more digits. `None` if it is anything else, or a long
+    /// one.
     #[inline(always)]
     pub(crate) fn parse_quickly(&self, prefix: FieldPrefix<'_>) -> Option<Decimal> {
         if self.strips_mark {
@@ -202,8 +203,8 @@ pub(crate) fn parse_plain(text: &[u8]) -> Result<Decimal, NotDecimal> {
     }
 }
 
-/// All of a number's digits at once. They are moved to the end of sixteen, without the mark between them: `-31.5` becomes
-/// `0000000000000315`.
+/// All of a number's digits at once. They are moved to the end of sixteen, without the mark between them: `-31.5`
+/// becomes `0000000000000315`.
 #[inline(always)]
 fn at_once(prefix: FieldPrefix<'_>, mark: u8) -> Option<Decimal> {
     const PLACES: u8x16 = u8x16::new([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);

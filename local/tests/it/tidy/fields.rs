@@ -106,7 +106,7 @@ fn every_refusal_names_its_field_and_the_line_in_the_template() {
             let error = local::template::jobs(&local::template::parse(&text).unwrap(), &text).unwrap_err().to_string();
             // The prefix is no part of the JSON.
             let begin = match at.as_str() {
-                "/prefix" => "template.yaml: job fields: the prefix ".to_owned(),
+                "/prefix" => format!("template.yaml:{}: job fields: the prefix ", line_of(spec, at)),
                 _ => format!("template.yaml:{}: job fields, {at}: ", line_of(spec, at)),
             };
             let told: Vec<&str> = error.lines().collect();

@@ -1,5 +1,5 @@
-//! Dates whose digits have fixed places, `2024-03-01` or `01.03.2024`, all at once. What is written otherwise is left to
-//! the ways that know every form.
+//! Dates whose digits have fixed places, `2024-03-01` or `01.03.2024`, all at once. What is written otherwise is left
+//! to the ways that know every form.
 
 use super::{days, days_of_month};
 use crate::value::field::FieldPrefix;
