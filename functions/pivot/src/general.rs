@@ -12,7 +12,8 @@
 //!
 //! # As a row
 //! 1. A reader hands it over as a `Row`, of which any field can be had.
-//! 2. `GeneralBatch::try_add` reads the columns of the filter, and if it holds, the others, by a `ColumnReader` each.
+//! 2. `GeneralBatch::try_add` reads the columns of the filter, and if it holds, the others, by a `ColumnReader` each:
+//!    a field that is written as nearly all are where it stands in the file, and any other one as the spec says.
 //! 3. Its key is written as it will stand in the part, and found by that in the `KeyIndex` of the table.
 //! 4. Each word of the key takes its value; of `rows` the row takes the place of the one before if it wins.
 //! 5. What is wrong with it makes it a bad row, and its key one of which the file has a part only.
