@@ -23,6 +23,18 @@ pub(crate) struct Table {
     pub server: Server,
 }
 
+/// A table, without what it is made of.
+#[derive(Debug)]
+pub(crate) struct Relation {
+    /// As people know it: `schema.table`.
+    pub name: String,
+    /// `pg_class.oid`.
+    pub oid: i64,
+    /// `pg_class.relkind`.
+    pub kind: String,
+    server: Server,
+}
+
 /// A server.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -86,14 +98,13 @@ pub(crate) struct Type {
     pub attributes: Vec<(String, i64, i32)>,
 }
 
-impl Table {
-    /// Reads about a table.
+impl Relation {
+    /// Looks for a table.
     ///
     /// # Errors
     /// `Misconfigured` if there is none.
     pub(crate) async fn read(connection: &mut PgConnection, schema: &str, table: &str) -> Result<Self> {
         let name = format!("{schema}.{table}");
-        let failed = |error| classify(format!("read the catalogue about {name}"), error);
         let row = sqlx::query(
             "select c.oid::bigint, c.relkind::text, current_setting('server_version_num')::int,
                     pg_encoding_to_char(d.encoding)::text, pg_is_in_recovery(),
@@ -104,39 +115,30 @@ impl Table {
         )
         .bind(schema)
         .bind(table)
-        .fetch_optional(&mut *connection)
+        .fetch_optional(connection)
         .await
-        .map_err(failed)?;
+        .map_err(|error| unread(&name, error))?;
         let Some(row) = row else {
             return Err(Error::new(Kind::Misconfigured, format!("{name} does not exist, or is not visible")));
         };
-        let oid: i64 = row.get(0);
         let server = Server { version: row.get(2), encoding: row.get(3), in_recovery: row.get(4), money: row.get(5) };
-        let columns = sqlx::query(
-            "select a.attname::text, a.atttypid::bigint, a.atttypmod, format_type(a.atttypid, a.atttypmod),
-                    a.attnotnull, a.atthasdef or a.attidentity <> '', a.attgenerated <> '', a.attidentity = 'a', a.attnum
-             from pg_attribute a
-             where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped
-             order by a.attnum",
-        )
-        .bind(oid)
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(failed)?;
-        let columns = columns.iter().map(|row| Column {
-            name: row.get(0),
-            type_oid: row.get(1),
-            typmod: row.get(2),
-            sql_type: row.get(3),
-            not_null: row.get(4),
-            has_default: row.get(5),
-            is_generated: row.get(6),
-            is_identity_always: row.get(7),
-            number: row.get(8),
-        });
-        let columns = columns.collect();
-        let types = read_types(connection, oid).await.map_err(failed)?;
-        Ok(Self { name, oid, kind: row.get(1), columns, types, server })
+        Ok(Self { name, oid: row.get(0), kind: row.get(1), server })
+    }
+}
+
+impl Table {
+    /// Reads about a table.
+    ///
+    /// # Errors
+    /// `Misconfigured` if there is none.
+    pub(crate) async fn read(connection: &mut PgConnection, schema: &str, table: &str) -> Result<Self> {
+        let Relation { name, oid, kind, server } = Relation::read(connection, schema, table).await?;
+        let (columns, plain_types) = read_columns(connection, oid).await.map_err(|error| unread(&name, error))?;
+        let types = match columns.iter().all(|column| plain_types.contains_key(&column.type_oid)) {
+            true => plain_types,
+            false => read_types(connection, oid).await.map_err(|error| unread(&name, error))?,
+        };
+        Ok(Self { name, oid, kind, columns, types, server })
     }
 
     /// The column of that name.
@@ -157,6 +159,56 @@ impl Table {
         }
         (oid, typmod)
     }
+}
+
+fn unread(name: &str, error: sqlx::Error) -> Error {
+    classify(format!("read the catalogue about {name}"), error)
+}
+
+/// A table's columns, and of their types those that come with PostgreSQL and are made of no others: most tables have
+/// only such ones, and the query for all others costs the server more than a small window.
+async fn read_columns(
+    connection: &mut PgConnection,
+    oid: i64,
+) -> Result<(Vec<Column>, BTreeMap<i64, Type>), sqlx::Error> {
+    // Objects of users have OIDs from 16384 on (FirstNormalObjectId).
+    let rows = sqlx::query(
+        "select a.attname::text, a.atttypid::bigint, a.atttypmod, format_type(a.atttypid, a.atttypmod),
+                a.attnotnull, a.atthasdef or a.attidentity <> '', a.attgenerated <> '', a.attidentity = 'a', a.attnum,
+                t.typtype = 'b' and t.typcategory <> 'A' and t.typnamespace = 'pg_catalog'::regnamespace
+                    and t.oid < 16384::oid,
+                t.typname::text, t.typlen = -1, t.typsend = 0
+         from pg_attribute a
+         join pg_type t on t.oid = a.atttypid
+         where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped
+         order by a.attnum",
+    )
+    .bind(oid)
+    .fetch_all(connection)
+    .await?;
+    let columns = rows.iter().map(|row| Column {
+        name: row.get(0),
+        type_oid: row.get(1),
+        typmod: row.get(2),
+        sql_type: row.get(3),
+        not_null: row.get(4),
+        has_default: row.get(5),
+        is_generated: row.get(6),
+        is_identity_always: row.get(7),
+        number: row.get(8),
+    });
+    let plain_types = rows.iter().filter(|row| row.get(9)).map(|row| {
+        let plain = Type {
+            is_built_in: true,
+            name: row.get(10),
+            kind: "b".to_owned(),
+            is_variable: row.get(11),
+            is_text_only: row.get(12),
+            ..Type::default()
+        };
+        (row.get(1), plain)
+    });
+    Ok((columns.collect(), plain_types.collect()))
 }
 
 async fn read_types(connection: &mut PgConnection, oid: i64) -> Result<BTreeMap<i64, Type>, sqlx::Error> {

@@ -2,7 +2,7 @@
 //! the source. Either all of it happens, or nothing.
 
 use crate::bounds::Bounds;
-use crate::catalogue::Table;
+use crate::catalogue::{Relation, Table};
 use crate::checksum::Checksum;
 use crate::mapping::{Mapping, fingerprint};
 use crate::preflight;
@@ -250,7 +250,7 @@ impl Attempt<'_> {
     /// One snapshot, of a table that keeps its columns meanwhile.
     async fn begin_reading<'c>(&self, source: &'c mut PgConnection) -> Result<sqlx::Transaction<'c, sqlx::Postgres>> {
         let spec = &self.spec.source;
-        let table = Table::read(source, &spec.schema, &spec.table).await?;
+        let table = Relation::read(source, &spec.schema, &spec.table).await?;
         let begin = source.begin_with("begin isolation level repeatable read read only").await;
         let mut reading = begin.map_err(|error| classify("begin reading", error))?;
         let name = format!("{}.{}", quoted(&spec.schema)?, quoted(&spec.table)?);
@@ -415,7 +415,7 @@ fn output(mode: Mode, written: &Written) -> CopyOutput {
 
 /// A materialized view cannot be locked before the snapshot is taken. If it was refreshed in between, the snapshot does
 /// not see its rows, and all of them would seem to be gone.
-async fn refuse_refreshed(reading: &mut PgConnection, table: &Table, name: &str) -> Result<()> {
+async fn refuse_refreshed(reading: &mut PgConnection, table: &Relation, name: &str) -> Result<()> {
     let failed = |error| classify(format!("lock the source {}", table.name), error);
     // Holds a lock from here on.
     sqlx::raw_sql(AssertSqlSafe(format!("select from {name} limit 0"))).execute(&mut *reading).await.map_err(failed)?;
@@ -432,7 +432,7 @@ async fn refuse_refreshed(reading: &mut PgConnection, table: &Table, name: &str)
     }
 }
 
-async fn refuse_too_large(reading: &mut PgConnection, table: &Table, limit: u64) -> Result<()> {
+async fn refuse_too_large(reading: &mut PgConnection, table: &Relation, limit: u64) -> Result<()> {
     let size: i64 = sqlx::query_scalar(
         "select coalesce(
              (select sum(pg_table_size(relid)) from pg_partition_tree($1::oid::regclass))::bigint,

@@ -92,6 +92,22 @@ impl Selection {
 
     /// Whether the table, or what belongs to it, keeps anything outside its rows.
     async fn may_be_long(&self, stage: &str, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+        let (has_long, has_children): (Option<bool>, Option<bool>) = sqlx::query_as(
+            "select bool_or(reltoastrelid <> 0 and pg_relation_size(reltoastrelid) > 0), bool_or(relhassubclass)
+             from pg_class where oid = any(array[$1::oid, to_regclass($2)::oid])",
+        )
+        .bind(self.table_oid)
+        .bind(stage)
+        .fetch_one(&mut *connection)
+        .await?;
+        match (has_long, has_children) {
+            (Some(true), _) => Ok(true),
+            (_, Some(true)) => self.has_long_child(connection).await,
+            _ => Ok(false),
+        }
+    }
+
+    async fn has_long_child(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
         sqlx::query_scalar(
             "with recursive tree (oid) as (
                  select $1::oid
@@ -99,13 +115,11 @@ impl Selection {
                  select i.inhrelid from pg_inherits i join tree on i.inhparent = tree.oid
              )
              select exists (
-                 select from pg_class c
-                 where (c.oid in (select oid from tree) or c.oid = to_regclass($2)::oid)
-                 and c.reltoastrelid <> 0 and pg_relation_size(c.reltoastrelid) > 0
+                 select from pg_class c join tree using (oid)
+                 where c.reltoastrelid <> 0 and pg_relation_size(c.reltoastrelid) > 0
              )",
         )
         .bind(self.table_oid)
-        .bind(stage)
         .fetch_one(connection)
         .await
     }

@@ -5,7 +5,7 @@ use postgres::preflight::Wanted;
 use postgres::sql_error::classify;
 use sluice::Result;
 use sluice::contract::copy_table::{Mode, Spec};
-use sqlx::{PgConnection, Row};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
 use std::collections::BTreeMap;
 
 /// The first version with all that is used here.
@@ -50,12 +50,12 @@ pub(crate) async fn problems(connection: &mut PgConnection, spec: &Spec, target:
 
 /// What is wrong with the table itself, or with one of its partitions.
 async fn relation_problems(connection: &mut PgConnection, spec: &Spec, target: &Table) -> Result<Vec<String>> {
-    let row = sqlx::query(
-        "with tree (oid) as (
-             select $1::oid
-             union
-             select relid::oid from pg_partition_tree($1::oid::regclass)
-         )
+    let tree = match target.kind.as_str() {
+        "p" => "select relid::oid from pg_partition_tree($1::oid::regclass)",
+        _ => "select $1::oid",
+    };
+    let row = sqlx::query(AssertSqlSafe(format!(
+        "with tree (oid) as ({tree})
          select
              exists (select from pg_class c join tree using (oid) where c.relpersistence = 'u'),
              exists (select from pg_class c join tree using (oid) where c.relkind = 'f'),
@@ -67,8 +67,8 @@ async fn relation_problems(connection: &mut PgConnection, spec: &Spec, target: &
              array(
                  select distinct t.tgname::text from pg_trigger t join tree on tree.oid = t.tgrelid
                  where not t.tgisinternal and t.tgenabled <> 'D' and t.tgtype & 1 = 1
-             )",
-    )
+             )"
+    )))
     .bind(target.oid)
     .fetch_one(connection)
     .await

@@ -95,7 +95,7 @@ impl Sessions {
         .await
         .map_err(failed)?;
         // From 14 on, and not on every system.
-        let watch = sqlx::query("select set_config(name, '10s', false) from pg_settings where name = $1")
+        let watch = sqlx::query("select set_config($1, '10s', false) where current_setting($1, true) is not null")
             .bind("client_connection_check_interval")
             .execute(&mut *connection)
             .await;
@@ -104,10 +104,11 @@ impl Sessions {
         {
             return Err(failed(error));
         }
-        // A function ends after 15 minutes.
+        // A function ends after 15 minutes. The function is what the view pg_stat_activity shows, without the names.
         sqlx::query(
-            "select pg_terminate_backend(pid) from pg_stat_activity
-             where datname = current_database() and usename = current_user and pid <> pg_backend_pid()
+            "select pg_terminate_backend(pid) from pg_stat_get_activity(null)
+             where datid = (select oid from pg_database where datname = current_database())
+             and usesysid = quote_ident(current_user)::regrole::oid and pid <> pg_backend_pid()
              and (
                  application_name = $1
                  or starts_with(application_name, $2) and backend_start < now() - interval '16 minutes'

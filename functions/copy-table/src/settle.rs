@@ -118,19 +118,20 @@ async fn open_transaction(connection: &mut PgConnection, window: &Window) -> Res
                         format(
                             'process %s of %s, which began %s s ago, does not say whether it is in a transaction: its \
                              track_activities is off',
-                            pid, usename, extract(epoch from clock_timestamp() - since)::bigint
+                            pid, pg_get_userbyid(usesysid), extract(epoch from clock_timestamp() - since)::bigint
                         )
                     else
                         format(
                             'process %s of %s is in a transaction for %s s',
-                            pid, usename, extract(epoch from clock_timestamp() - since)::bigint
+                            pid, pg_get_userbyid(usesysid), extract(epoch from clock_timestamp() - since)::bigint
                         )
                     end as what
-             from pg_stat_activity,
+             from pg_stat_get_activity(null),
                   lateral (select case when state = 'disabled' then backend_start else xact_start end as since) began
-             where datname = current_database() and since < $1::timestamptz and pid <> pg_backend_pid()
+             where datid = (select oid from pg_database where datname = current_database())
+             and since < $1::timestamptz and pid <> pg_backend_pid()
              and backend_type not in ('walsender', 'autovacuum worker', 'parallel worker')
-             and not (usename = current_user and application_name ~ $2)
+             and not (usesysid = quote_ident(current_user)::regrole::oid and application_name ~ $2)
              union all
              select prepared,
                     format(
