@@ -15,7 +15,7 @@ async fn filled(rows: u32) -> Pair {
     pair
 }
 
-/// How much was written to the log of the server, by this database's transactions or others'.
+/// Which version of each row there is, by its place and its transactions.
 async fn versions(pair: &Pair) -> Vec<String> {
     texts(&pair.target, "select format('%s %s %s', ctid, xmin, xmax) from t order by id").await
 }
@@ -43,9 +43,9 @@ async fn a_window_that_is_equal_writes_nothing() {
     }
 }
 
-/// Large enough that it would be seen in the log of the server, which other tests write, too.
+/// As many rows as fill hundreds of pages: a version of one of them would be newer, or take another page.
 #[tokio::test]
-async fn an_equal_window_of_many_rows_is_hardly_seen_in_the_log() {
+async fn an_equal_window_of_many_rows_adds_no_version_of_a_row() {
     let pair = Pair::new(TABLE).await;
     sql(
         &pair.source,
@@ -55,12 +55,12 @@ async fn an_equal_window_of_many_rows_is_hardly_seen_in_the_log() {
     let job = Job::new(json!({}));
     pair.copy(&job, DAY[0], DAY[1]).await.unwrap();
     let last = "select max(xmin::text::bigint)::text from t";
-    let before = texts(&pair.target, last).await;
-    let size = texts(&pair.target, "select pg_total_relation_size('t')::text").await;
+    // Its rows only: the maps of free and visible pages are another fork, which the server adds when it likes.
+    let size = "select pg_relation_size('t', 'main')::text";
+    let before = (texts(&pair.target, last).await, texts(&pair.target, size).await);
     let again = pair.copy(&job.again("second"), DAY[0], DAY[1]).await.unwrap();
     assert_eq!(counts(&again), [0, 0, 0, 50_000]);
-    assert_eq!(texts(&pair.target, last).await, before);
-    assert_eq!(texts(&pair.target, "select pg_total_relation_size('t')::text").await, size);
+    assert_eq!((texts(&pair.target, last).await, texts(&pair.target, size).await), before);
 }
 
 #[tokio::test]
