@@ -61,7 +61,7 @@ pub(crate) struct Column {
     pub typmod: i32,
     /// Its type as SQL has it.
     pub sql_type: String,
-    /// NULL is refused.
+    /// It is certain that no row has NULL.
     pub not_null: bool,
     /// It has a default, or is an identity.
     pub has_default: bool,
@@ -171,14 +171,20 @@ async fn read_columns(
     connection: &mut PgConnection,
     oid: i64,
 ) -> Result<(Vec<Column>, BTreeMap<i64, Type>), sqlx::Error> {
+    // A foreign table only claims NOT NULL, a table that inherits may be without it, and from 18 on it may be not valid.
     // Objects of users have OIDs from 16384 on (FirstNormalObjectId).
     let rows = sqlx::query(
         "select a.attname::text, a.atttypid::bigint, a.atttypmod, format_type(a.atttypid, a.atttypmod),
-                a.attnotnull, a.atthasdef or a.attidentity <> '', a.attgenerated <> '', a.attidentity = 'a', a.attnum,
+                a.attnotnull and (c.relkind = 'p' or c.relkind = 'r' and not c.relhassubclass) and not exists (
+                    select from pg_constraint n
+                    where n.conrelid = c.oid and n.contype = 'n' and not n.convalidated and n.conkey = array[a.attnum]
+                ),
+                a.atthasdef or a.attidentity <> '', a.attgenerated <> '', a.attidentity = 'a', a.attnum,
                 t.typtype = 'b' and t.typcategory <> 'A' and t.typnamespace = 'pg_catalog'::regnamespace
                     and t.oid < 16384::oid,
                 t.typname::text, t.typlen = -1, t.typsend = 0
          from pg_attribute a
+         join pg_class c on c.oid = a.attrelid
          join pg_type t on t.oid = a.atttypid
          where a.attrelid = $1::oid and a.attnum > 0 and not a.attisdropped
          order by a.attnum",

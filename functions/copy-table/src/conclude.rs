@@ -89,6 +89,9 @@ pub async fn conclude(
         }
     }
     output.purpose = plan.purpose;
+    if plan.purpose != Purpose::Load {
+        output.rows_newer = results.iter().map(|result| result.rows_newer).sum();
+    }
     output.rows_only_at_target = results.iter().map(|result| result.rows_only_at_target).sum();
     output.windows = plan.windows.len().saturating_sub(failed.len()) as u64;
     Ok(Concluded { output, failed })

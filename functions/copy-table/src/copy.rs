@@ -7,10 +7,10 @@ use crate::checksum::Checksum;
 use crate::mapping::{Mapping, fingerprint};
 use crate::preflight;
 use crate::pump::{Progress, Pump};
-use crate::session::{Sessions, Side};
+use crate::session::{LOCK_NOT_AVAILABLE, Sessions, Side};
 use crate::settle;
 use crate::windows::{self, Owner, Record};
-use crate::write::{Write, Written};
+use crate::write::{Compared, Write, Written};
 use postgres::identifiers::quoted;
 use postgres::loading::{LASTING_COMMIT, LOCK_TARGET, SHARE_TARGET};
 use postgres::sql_error::classify;
@@ -20,9 +20,6 @@ use sluice::{Error, Kind, Result};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::time::Duration;
 use tracing::warn;
-
-/// SQLSTATE of a lock that was not to be had in time.
-const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// How long the source may take to end a transaction that has only read.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
@@ -306,20 +303,19 @@ impl Attempt<'_> {
         if self.purpose == Purpose::Load && !is_rechecked {
             return Ok(None);
         }
-        let (theirs, ours, only_at_target) = match mode {
+        let compared = match mode {
             Mode::Upsert => write.compare_by_key(reading, writing).await?,
-            Mode::ReplaceWindow | Mode::Replace => {
-                let (theirs, ours) = write.compare(reading, writing).await?;
-                (theirs, ours, 0)
-            }
+            Mode::ReplaceWindow | Mode::Replace => write.compare(reading, writing).await?,
         };
+        let Compared { theirs, ours, newer, only_at_target } = compared;
         let outcome = match self.purpose {
             Purpose::Load => Outcome::Unchanged,
             Purpose::Verify | Purpose::DryRun => Outcome::Equal,
         };
         match (theirs == ours, self.purpose) {
             (true, _) => {
-                let written = Written { sent: theirs, unchanged: theirs.rows, ..Written::default() };
+                let unchanged = theirs.rows.saturating_sub(newer);
+                let written = Written { sent: theirs, unchanged, newer, ..Written::default() };
                 let output = CopyOutput { outcome, rows_only_at_target: only_at_target, ..output(mode, &written) };
                 Ok(Some((output, theirs)))
             }
@@ -434,11 +430,13 @@ async fn refuse_refreshed(reading: &mut PgConnection, table: &Relation, name: &s
 
 async fn refuse_too_large(reading: &mut PgConnection, table: &Relation, limit: u64) -> Result<()> {
     let size: i64 = sqlx::query_scalar(
-        "select coalesce(
-             (select sum(pg_table_size(relid)) from pg_partition_tree($1::oid::regclass))::bigint,
-             pg_table_size($1::oid::regclass),
-             0
-         )",
+        // Of a view nobody knows it.
+        "with recursive tree (oid) as (
+             select $1::oid
+             union
+             select i.inhrelid from pg_inherits i join tree on i.inhparent = tree.oid
+         )
+         select coalesce(sum(pg_table_size(oid::regclass)), 0)::bigint from tree",
     )
     .bind(table.oid)
     .fetch_one(reading)

@@ -8,6 +8,7 @@ use crate::pump::Progress;
 use crate::session::{Sessions, Side};
 use crate::waiting;
 use aws_config::SdkConfig;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use postgres::connect::{self, Database};
 use serde::Serialize;
 use sluice::contract::copy_table::{
@@ -35,8 +36,8 @@ const MAX_WINDOW_BYTES: u64 = 4 << 30;
 /// Up to what size a table is copied whole, in bytes: more would not end before Lambda's deadline.
 const MAX_WHOLE_BYTES: u64 = 40 << 30;
 
-/// How many windows that failed are asked for their cause.
-const MAX_CAUSES: usize = 20;
+/// How many windows that failed are asked for their cause at a time.
+const READS_AT_ONCE: usize = 16;
 
 /// Which part of the memory a row may have: it is there twice at a time, and out of a stream with one before it.
 const MEMORY_PER_ROW: usize = 4;
@@ -282,23 +283,26 @@ async fn end(context: &Context, invocation: &Invocation, input: &ConcludeInput) 
             rows.updated = output.rows_updated,
             rows.deleted = output.rows_deleted,
             rows.unchanged = output.rows_unchanged,
+            rows.newer = output.rows_newer,
             rows.only_at_target = output.rows_only_at_target,
             "copy concluded"
         );
         return Ok(output);
     }
     // The first one in time: others may only have failed because it did.
-    let mut causes = Vec::new();
-    for (index, why) in failed.iter().take(MAX_CAUSES) {
-        let key = keys::window_failure(execution, *index);
+    let causes = stream::iter(&failed).map(|(index, why)| async {
         let document = match why {
             // What an attempt before the one that copied it has failed with is no cause.
             Why::Changed { .. } => None,
-            Why::Failed(_) | Why::Unanswered => context.store.read_latest_json::<WindowFailure>(&key).await?,
+            Why::Failed(_) | Why::Unanswered => {
+                let key = keys::window_failure(execution, *index);
+                context.store.read_latest_json::<WindowFailure>(&key).await?
+            }
         };
         let document = document.map(|latest| latest.document);
-        causes.push(document.unwrap_or_else(|| untold(&plan, *index, why, context.max_row_bytes)));
-    }
+        Ok::<_, Error>(document.unwrap_or_else(|| untold(&plan, *index, why, context.max_row_bytes)))
+    });
+    let mut causes: Vec<_> = causes.buffered(READS_AT_ONCE).try_collect().await?;
     causes.sort_by(|one, other| one.failed_at.cmp(&other.failed_at));
     let first = causes.first().ok_or_else(|| Error::new(Kind::InvariantBroken, "a failure without a cause"))?;
     Err(conclude::error(spec, &plan, failed.len(), conclude::kind(&first.error), &first.cause))

@@ -27,19 +27,28 @@ impl Write<'_> {
             Err(error) if is_on_the_way(&error) => {
                 self.execute(target, "rollback to savepoint sluice_merge").await?;
                 self.refuse_repeated_key(target).await?;
-                if let Some(why) = self.must_not_go(target).await? {
-                    let error = self.failed(Failure::Target(error));
-                    let what = format!(
-                        "{error}; rows that stand in each other's way are deleted and inserted anew, but {why}"
-                    );
-                    return Err(Error::new(error.kind(), what));
+                match self.must_not_go(target).await? {
+                    Some(why) => self.by_turns_again(target, sent, why).await?,
+                    None => self.at_once(target, sent).await.map_err(|error| self.failed(Failure::Target(error)))?,
                 }
-                self.at_once(target, sent).await.map_err(|error| self.failed(Failure::Target(error)))?
             }
             Err(error) => return Err(self.failed(Failure::Target(error))),
         };
         self.execute(target, "set constraints all immediate").await?;
         written.ok_or_else(|| self.repeated_key())
+    }
+
+    /// Once more, since the row in the way may be one that another window has brought meanwhile, and that is seen now.
+    async fn by_turns_again(&self, target: &mut PgConnection, sent: Checksum, why: &str) -> Result<Option<Written>> {
+        self.by_turns(target, sent).await.map_err(|error| {
+            let is_on_the_way = is_on_the_way(&error);
+            let error = self.failed(Failure::Target(error));
+            if !is_on_the_way {
+                return error;
+            }
+            let what = format!("{error}; rows that stand in each other's way are deleted and inserted anew, but {why}");
+            Error::new(error.kind(), what)
+        })
     }
 
     /// One kind of change after the other; `None` if a key was sent twice.
@@ -165,7 +174,10 @@ impl Write<'_> {
     }
 
     /// How many rows of the target stay because they are newer.
-    async fn count_newer(&self, target: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    ///
+    /// # Errors
+    /// Those of the target.
+    pub(crate) async fn count_newer(&self, target: &mut PgConnection) -> Result<u64, sqlx::Error> {
         let Some(newer) = self.is_newer() else { return Ok(0) };
         let (table, keys) = (&self.mapping.target, self.same_key("known", "staged"));
         let count = format!("select count(*) from {table} known join {STAGE} staged on {keys} where {newer}");

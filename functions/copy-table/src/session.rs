@@ -17,6 +17,9 @@ use std::time::Duration;
 /// How long a statement waits for a lock, before the state machine waits instead.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// SQLSTATE of a lock that was not to be had in that time.
+pub(crate) const LOCK_NOT_AVAILABLE: &str = "55P03";
+
 /// What of a job's name fits.
 const MAX_JOB_BYTES: usize = 30;
 
@@ -71,8 +74,8 @@ impl Sessions {
         let failed = |error| classify("set the session's parameters", error);
         let timeout = (time_left + SERVER_MARGIN).as_millis().to_string();
         // Of a client that vanished keepalives tell only where nothing is on its way to it; for rows that nobody
-        // acknowledges there is a timeout of its own. The last ones make the texts of both sides the same, where a
-        // type goes as text.
+        // acknowledges there is a timeout of its own. Seven make the texts of both sides the same, where a
+        // type goes as text. The last two are of 17 and 14.
         sqlx::query(
             "select set_config('lock_timeout', $1, false),
                     set_config('statement_timeout', $2, false),
@@ -87,7 +90,12 @@ impl Sessions {
                     set_config('intervalstyle', 'postgres', false),
                     set_config('timezone', 'UTC', false),
                     set_config('extra_float_digits', '3', false),
-                    set_config('bytea_output', 'hex', false)",
+                    set_config('bytea_output', 'hex', false),
+                    set_config('array_nulls', 'on', false),
+                    case when current_setting('transaction_timeout', true) is not null
+                        then set_config('transaction_timeout', $2, false) end,
+                    case when current_setting('idle_session_timeout', true) is not null
+                        then set_config('idle_session_timeout', $2, false) end",
         )
         .bind(LOCK_TIMEOUT.min(time_left).as_millis().max(1).to_string())
         .bind(timeout)
@@ -108,7 +116,7 @@ impl Sessions {
         sqlx::query(
             "select pg_terminate_backend(pid) from pg_stat_get_activity(null)
              where datid = (select oid from pg_database where datname = current_database())
-             and usesysid = quote_ident(current_user)::regrole::oid and pid <> pg_backend_pid()
+             and usesysid = quote_ident(session_user)::regrole::oid and pid <> pg_backend_pid()
              and (
                  application_name = $1
                  or starts_with(application_name, $2) and backend_start < now() - interval '16 minutes'

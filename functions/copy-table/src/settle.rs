@@ -131,7 +131,7 @@ async fn open_transaction(connection: &mut PgConnection, window: &Window) -> Res
              where datid = (select oid from pg_database where datname = current_database())
              and since < $1::timestamptz and pid <> pg_backend_pid()
              and backend_type not in ('walsender', 'autovacuum worker', 'parallel worker')
-             and not (usesysid = quote_ident(current_user)::regrole::oid and application_name ~ $2)
+             and not (usesysid = quote_ident(session_user)::regrole::oid and application_name ~ $2)
              union all
              select prepared,
                     format(

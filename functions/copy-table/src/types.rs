@@ -175,6 +175,11 @@ impl Sides<'_> {
         if from.kind != to.kind || from.name.is_empty() || from.is_built_in != to.is_built_in {
             return false;
         }
+        // Vectors have elements, too, and a form of their own.
+        let is_vector = |one: &Type| one.is("int2vector") || one.is("oidvector");
+        if is_vector(&from) || is_vector(&to) {
+            return from.name == to.name;
+        }
         if let (Some(from), Some(to)) = (from.element, to.element) {
             return (!is_user_defined || self.takes_other_oids()) && self.are_same(from, to);
         }

@@ -175,55 +175,25 @@ impl Owner<'_> {
         .map_err(|error| classify("look up the windows", error))
     }
 
-    /// Makes room for a window's row: rows within it go, one of which it is a part, whose other parts are then missing,
-    /// and those of other specs or tables that reach into it, which count no longer.
+    /// Makes room for a window's row: all that overlap it go, as a row within it, one of which it is a part, one of a day
+    /// that was cut in other parts, or of another zone's rules. What such a row has beyond the window is then missing.
     ///
     /// # Errors
-    /// `Misconfigured` if a row that counts overlaps the window in part: its zone's rules have changed.
+    /// As [`classify`].
     pub(crate) async fn supersede(&self, connection: &mut PgConnection, window: Option<&Window>) -> Result<()> {
         let [start, end] = ends(window);
         sqlx::query(
             "delete from sluice.windows
-             where job = $1 and target = $2
-             and window_start < $6::timestamptz and window_end > $5::timestamptz
-             and (
-                 fingerprint <> $3 or table_oid <> $4::oid
-                 or window_start >= $5::timestamptz and window_end <= $6::timestamptz
-                 or window_start <= $5::timestamptz and window_end >= $6::timestamptz
-             )",
-        )
-        .bind(self.job)
-        .bind(self.target)
-        .bind(self.fingerprint)
-        .bind(self.table_oid)
-        .bind(start)
-        .bind(end)
-        .execute(&mut *connection)
-        .await
-        .map_err(|error| classify("make room for the window's row", error))?;
-        let overlapping: Option<(String, String)> = sqlx::query_as(
-            "select window_start::text, window_end::text from sluice.windows
-             where job = $1 and target = $2 and window_start < $4::timestamptz and window_end > $3::timestamptz
-             limit 1",
+             where job = $1 and target = $2 and window_start < $4::timestamptz and window_end > $3::timestamptz",
         )
         .bind(self.job)
         .bind(self.target)
         .bind(start)
         .bind(end)
-        .fetch_optional(connection)
+        .execute(connection)
         .await
-        .map_err(|error| classify("look for windows that overlap", error))?;
-        match overlapping {
-            None => Ok(()),
-            Some((other_start, other_end)) => {
-                let what = format!(
-                    "the window {start}/{end} overlaps {other_start}/{other_end}, which is recorded for {}; delete that row \
-                     of sluice.windows",
-                    self.target
-                );
-                Err(Error::new(Kind::Misconfigured, what))
-            }
-        }
+        .map_err(|error| classify("make room for the window's row", error))
+        .map(|_| ())
     }
 
     /// Writes a window's row.
@@ -310,7 +280,8 @@ impl Owner<'_> {
         let row = sqlx::query(
             "select count(*), coalesce(sum(rows), 0)::bigint, coalesce(sum(bytes), 0)::bigint,
                     coalesce(sum(rows_inserted), 0)::bigint, coalesce(sum(rows_updated), 0)::bigint,
-                    coalesce(sum(rows_deleted), 0)::bigint, coalesce(sum(rows_unchanged), 0)::bigint
+                    coalesce(sum(rows_deleted), 0)::bigint, coalesce(sum(rows_unchanged), 0)::bigint,
+                    coalesce(sum(rows_newer), 0)::bigint
              from sluice.windows where job = $1 and target = $2 and execution = $3
              and copied_at >= $4::timestamptz - interval '5 minutes'",
         )
@@ -330,6 +301,7 @@ impl Owner<'_> {
             rows_updated: count(4),
             rows_deleted: count(5),
             rows_unchanged: count(6),
+            rows_newer: count(7),
             ..ConcludeOutput::default()
         })
     }

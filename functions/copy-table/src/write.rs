@@ -12,6 +12,7 @@ use crate::checksum::Checksum;
 use crate::long_rows::{Reading, Selection, give_back};
 use crate::mapping::Mapping;
 use crate::pump::{Failure, Pump};
+use crate::session::LOCK_NOT_AVAILABLE;
 use postgres::sql_error::classify;
 use sluice::contract::copy_table::{Mode, Spec};
 use sluice::{Error, Kind, Result};
@@ -44,6 +45,19 @@ pub(crate) struct Written {
     pub unchanged: u64,
     /// Rows that stayed because they are newer than the source's.
     pub newer: u64,
+}
+
+/// Both sides, as they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Compared {
+    /// Rows of the source.
+    pub theirs: Checksum,
+    /// Those of the target; of a newer one as the source has it.
+    pub ours: Checksum,
+    /// Rows of the target that are newer than the source's.
+    pub newer: u64,
+    /// Rows of the window that only the target has, in the mode `upsert`.
+    pub only_at_target: u64,
 }
 
 /// A window, or the whole table, on its way.
@@ -145,14 +159,14 @@ impl Write<'_> {
     }
 
     /// Makes both sides write the same bytes for the same rows: in the encoding that the source does not know of, and,
-    /// as texts, with all names of objects in full.
+    /// as texts, with all names of objects in full, and amounts of money of two decimals.
     async fn agree(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         if let Some(name) = &self.mapping.encoding {
             let set = format!("set client_encoding = '{name}'");
             sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut *connection).await?;
         }
         if self.mapping.is_text {
-            sqlx::raw_sql("set search_path = ''").execute(connection).await?;
+            sqlx::raw_sql("set search_path = ''; set lc_monetary = 'C'").execute(connection).await?;
         }
         Ok(())
     }
@@ -163,7 +177,7 @@ impl Write<'_> {
             sqlx::raw_sql("set client_encoding = 'UTF8'").execute(&mut *connection).await?;
         }
         if self.mapping.is_text {
-            sqlx::raw_sql("reset search_path").execute(connection).await?;
+            sqlx::raw_sql("reset search_path; reset lc_monetary").execute(connection).await?;
         }
         Ok(())
     }
@@ -176,9 +190,12 @@ impl Write<'_> {
                 Error::caused(kind, self.what, error)
             }
             Failure::Source(error) => {
-                let is_canceled = error.as_database_error().and_then(|error| error.code()) == Some(CANCELED.into());
-                let advice = if is_canceled { ADVICE } else { "" };
+                let advice = if has_code(&error, CANCELED) { ADVICE } else { "" };
                 classify(format!("{}: read the source{advice}", self.what), error)
+            }
+            // A row that another window is writing: its attempt may be a frozen one, which its next attempt ends.
+            Failure::Target(error) if has_code(&error, LOCK_NOT_AVAILABLE) => {
+                Error::caused(Kind::LockHeld, format!("{}: another run writes its rows", self.what), error)
             }
             Failure::Target(error) => classify(format!("{}: write the target", self.what), error),
             Failure::Own(error) => Error::new(error.kind(), format!("{}: {error}", self.what)),
@@ -236,7 +253,7 @@ impl Write<'_> {
 
     /// All anew, unless it is the same already.
     async fn exchange(&self, source: &mut PgConnection, target: &mut PgConnection) -> Result<Written> {
-        let (theirs, ours) = self.compare(source, target).await?;
+        let Compared { theirs, ours, .. } = self.compare(source, target).await?;
         if theirs == ours {
             return Ok(Written { sent: theirs, unchanged: theirs.rows, ..Written::default() });
         }
@@ -299,20 +316,15 @@ impl Write<'_> {
     ///
     /// # Errors
     /// Those of either side.
-    pub(crate) async fn compare(
-        &self,
-        source: &mut PgConnection,
-        target: &mut PgConnection,
-    ) -> Result<(Checksum, Checksum)> {
+    pub(crate) async fn compare(&self, source: &mut PgConnection, target: &mut PgConnection) -> Result<Compared> {
         let theirs = self.drain(source, &self.mapping.of_source(self.of_source)).await;
         let theirs = theirs.map_err(|error| self.failed(Failure::Source(error)))?;
         let ours = self.drain(target, &self.mapping.of_target(self.of_target)).await;
         let ours = ours.map_err(|error| self.failed(Failure::Target(error)))?;
-        Ok((theirs, ours))
+        Ok(Compared { theirs, ours, newer: 0, only_at_target: 0 })
     }
 
-    /// The rows of the source, those of the target with the same keys, and how many rows of the window only the target
-    /// has. The target's transaction has to be one that may write, but only a temporary table is written.
+    /// The rows of the source, and those of the target with the same keys. The target's transaction has to be one that may write, but only a temporary table is written.
     ///
     /// # Errors
     /// Those of either side.
@@ -320,17 +332,18 @@ impl Write<'_> {
         &self,
         source: &mut PgConnection,
         target: &mut PgConnection,
-    ) -> Result<(Checksum, Checksum, u64)> {
+    ) -> Result<Compared> {
         let theirs = self.stage(source, target).await?;
         let ours = self.drain(target, &self.read_back()).await;
         let ours = ours.map_err(|error| self.failed(Failure::Target(error)))?;
+        let newer = self.count_newer(target).await.map_err(|error| self.failed(Failure::Target(error)))?;
         let (table, condition, keys) = (&self.mapping.target, self.of_target, self.same_key("known", "staged"));
         let only_at_target = format!(
             "select count(*) from {table} known
              where {condition} and not exists (select from {STAGE} staged where {keys})"
         );
         let only_at_target: i64 = self.scalar(target, only_at_target).await?;
-        Ok((theirs, ours, only_at_target.unsigned_abs()))
+        Ok(Compared { theirs, ours, newer, only_at_target: only_at_target.unsigned_abs() })
     }
 
     /// How the rows in the target differ from those that were sent, if they do.
@@ -367,4 +380,8 @@ impl Write<'_> {
         let there = there.unsigned_abs();
         Ok((there != sent).then(|| format!("{}: {sent} rows were sent, {there} are in the target", self.what)))
     }
+}
+
+fn has_code(error: &sqlx::Error, code: &str) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|found| found == code)
 }

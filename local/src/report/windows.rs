@@ -68,7 +68,10 @@ pub(super) fn summary(outcome: &Outcome) -> String {
     let only_there = counts["conclusion"]["rows_only_at_target"].as_u64().filter(|rows| *rows > 0);
     let only_there =
         only_there.map(|rows| format!("{rows} rows are at the target only, as the mode upsert leaves them"));
+    let newer = counts["conclusion"]["rows_newer"].as_u64().filter(|rows| *rows > 0);
+    let newer = newer.map(|rows| format!("{rows} rows of the target are newer than the source's, and stay"));
     let notes = [
+        newer.into_iter().collect(),
         only_there.into_iter().collect(),
         left.into_iter().collect(),
         lines(&columns["casts"], "cast: "),
@@ -164,11 +167,12 @@ mod tests {
         );
         let nothing = json!({"conclusion": {"purpose": "load", "windows": 7, "rows": 0}});
         assert_eq!(summary(&outcome("Copied", nothing)), "7 windows, and nothing to copy, 2.50 s");
-        let equal =
-            json!({"window_count": 1, "conclusion": {"purpose": "verify", "windows": 1, "rows_only_at_target": 3}});
+        let equal = json!({"window_count": 1, "conclusion": {"purpose": "verify", "windows": 1, "rows_newer": 2, "rows_only_at_target": 3}});
         assert_eq!(
             summary(&outcome("Equal", equal)),
-            "1 window compared, equal in both tables, 2.50 s\n3 rows are at the target only, as the mode upsert leaves them"
+            "1 window compared, equal in both tables, 2.50 s\n\
+             2 rows of the target are newer than the source's, and stay\n\
+             3 rows are at the target only, as the mode upsert leaves them"
         );
     }
 

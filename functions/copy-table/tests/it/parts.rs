@@ -87,6 +87,26 @@ async fn windows_are_compared_in_parts_and_parts_as_windows() {
     }
 }
 
+/// As it grows or shrinks, or as PostgreSQL estimates its rows anew.
+#[tokio::test]
+async fn a_day_is_cut_in_other_parts_than_before() {
+    let pair = filled().await;
+    let job = small(json!({"windows": {"recheck_windows": 3}}));
+    let mut before = 0;
+    for (number, bytes) in [300, 200, 450, 100, 300].into_iter().enumerate() {
+        sql(&pair.source, &format!("update t set name = 'new' || {number} where id = 30")).await;
+        let job = Job { max_window_bytes: bytes, ..job.again(&format!("run-{number}")) };
+        let (outputs, concluded) = pair.execute(&job, json!({})).await;
+        assert!(concluded.failed.is_empty(), "run {number}: {outputs:?}");
+        assert_ne!(outputs.len(), before, "run {number}: the days are cut as before");
+        before = outputs.len();
+        assert_equal(&pair).await;
+        let whole = Job { max_window_bytes: 4 << 30, ..job };
+        let planned = pair.plan(&whole, json!({})).await.unwrap().plan.windows;
+        assert!(planned.iter().all(|planned| planned.recheck), "run {number}: {planned:?}");
+    }
+}
+
 #[tokio::test]
 async fn each_part_depends_on_the_one_before() {
     let pair = filled().await;

@@ -306,6 +306,32 @@ async fn rows_that_are_in_no_window_are_counted() {
     assert_eq!(planned.output.warnings.len(), 2, "neither side has an index");
 }
 
+/// A column may be NOT NULL and have a NULL all the same: in a table that inherits, in a foreign one, and, from 18 on, by
+/// a constraint that is not valid.
+#[tokio::test]
+async fn null_is_looked_for_where_a_column_only_claims_to_have_none() {
+    let pair = Pair::new("create table t (id int primary key, at timestamptz not null)").await;
+    sql(
+        &pair.source,
+        "do $$ begin
+             if current_setting('server_version_num')::int >= 180000 then
+                 alter table t alter at drop not null;
+                 insert into t values (1, null);
+                 execute 'alter table t add constraint claimed not null at not valid';
+             else
+                 create table child () inherits (t);
+                 alter table child alter at drop not null;
+                 insert into child values (1, null);
+             end if;
+         end $$",
+    )
+    .await;
+    let claim = "select attnotnull::text from pg_attribute where attrelid = 't'::regclass and attname = 'at'";
+    assert_eq!(texts(&pair.source, claim).await, ["true"]);
+    let error = pair.plan(&Job::new(json!({})), json!({})).await.unwrap_err();
+    assert!(error.to_string().contains("1 rows in which \"at\" is NULL"), "{error}");
+}
+
 #[tokio::test]
 async fn a_window_may_depend_on_the_one_before() {
     let pair = filled().await;
@@ -341,7 +367,8 @@ async fn a_target_that_is_made_anew_in_the_midst_lacks_its_first_windows() {
     for planned in &plan.windows[1..] {
         pair.attempt(&job, planned, Purpose::Load).await.unwrap();
     }
-    let results: Vec<_> = (0..3).map(|index| WindowResult { index, error: None, rows_only_at_target: 0 }).collect();
+    let results: Vec<_> =
+        (0..3).map(|index| WindowResult { index, error: None, rows_newer: 0, rows_only_at_target: 0 }).collect();
     let mut target = connect(&pair.target).await;
     let (execution, spec, origin) = (&job.execution, &job.spec, pair.origin());
     let concluded = conclude(&mut target, execution, spec, &origin, &plan, &results, TIME).await.unwrap();

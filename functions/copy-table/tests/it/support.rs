@@ -199,8 +199,9 @@ impl Pair {
         for (index, planned) in (0..).zip(&plan.windows) {
             let output = self.attempt(job, planned, plan.purpose).await;
             let error = output.as_ref().err().map(|error| error.kind().name().to_owned());
-            let rows_only_at_target = output.as_ref().map_or(0, |output| output.rows_only_at_target);
-            results.push(WindowResult { index, error, rows_only_at_target });
+            let [rows_newer, rows_only_at_target] =
+                output.as_ref().map_or([0; 2], |output| [output.rows_newer, output.rows_only_at_target]);
+            results.push(WindowResult { index, error, rows_newer, rows_only_at_target });
             outputs.push(output);
         }
         let mut target = connect(&self.target).await;

@@ -43,8 +43,11 @@ fn text(error: &dyn DatabaseError) -> String {
 
 fn sql_state_kind(code: &str) -> Kind {
     match code {
-        // Read-only while it fails over; a lock timeout; shutting down, crashed, starting up; a statement timeout.
-        "25006" | "55P03" | "57P01" | "57P02" | "57P03" | "57014" => Kind::TransientFailure,
+        // Read-only while it fails over; a session that was idle or a transaction that took too long; a lock timeout;
+        // shutting down, crashed, starting up; idle; a statement timeout.
+        "25006" | "25P03" | "25P04" | "55P03" | "57P01" | "57P02" | "57P03" | "57P05" | "57014" => {
+            Kind::TransientFailure
+        }
         _ => match code.get(..2) {
             // Connection, rollback (deadlock and serialisation), resources.
             Some("08" | "40" | "53") => Kind::TransientFailure,
@@ -79,9 +82,12 @@ mod tests {
             ("40P01", Kind::TransientFailure),
             ("53300", Kind::TransientFailure),
             ("25006", Kind::TransientFailure),
+            ("25P03", Kind::TransientFailure),
+            ("25P04", Kind::TransientFailure),
             ("55P03", Kind::TransientFailure),
             ("57P01", Kind::TransientFailure),
             ("57P03", Kind::TransientFailure),
+            ("57P05", Kind::TransientFailure),
             ("57014", Kind::TransientFailure),
             ("21000", Kind::Misconfigured),
             ("22008", Kind::InvalidSource),

@@ -120,8 +120,8 @@ pub const OF_COPIES: [Advice; 5] = [
     row(
         "`LockHeld`",
         "a window is not settled: the cause names the process that holds a transaction open, and its user; or \
-         another run copies it. The function looks again every five seconds, for about an hour in all; in a run \
-         that has copied nothing for an hour, no window is waited for any longer",
+         another run copies it, or writes a row of it. The function looks again every five seconds, for about an \
+         hour in all; in a run that has copied nothing for an hour, no window is waited for any longer",
         "",
         "end that transaction, or choose `settle` `lag`",
     ),

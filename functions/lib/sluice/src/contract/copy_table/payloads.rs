@@ -233,6 +233,9 @@ pub struct WindowResult {
     /// The name of the error that it ended with, if it did.
     #[serde(default)]
     pub error: Option<String>,
+    /// As [`CopyOutput::rows_newer`].
+    #[serde(default)]
+    pub rows_newer: u64,
     /// As [`CopyOutput::rows_only_at_target`].
     #[serde(default)]
     pub rows_only_at_target: u64,
@@ -257,6 +260,9 @@ pub struct ConcludeOutput {
     pub rows_deleted: u64,
     /// Rows that stayed as they were.
     pub rows_unchanged: u64,
+    /// In the mode `upsert`: rows of the target that are newer than the source's. They stay, and are no difference.
+    #[serde(default)]
+    pub rows_newer: u64,
     /// Of a comparison in the mode `upsert`: rows that only the target has, which that mode leaves there.
     #[serde(default)]
     pub rows_only_at_target: u64,
