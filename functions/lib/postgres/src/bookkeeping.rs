@@ -17,7 +17,7 @@ pub async fn ensure(connection: &mut PgConnection) -> Result<()> {
     let is_there: bool = sqlx::query_scalar(
         "select count(*) = 2 from pg_attribute
          where not attisdropped and (attrelid = to_regclass('sluice.targets') and attname = 'record_oid'
-                                     or attrelid = to_regclass('sluice.runs') and attname = 'ended_at')",
+                                     or attrelid = to_regclass('sluice.runs') and attname = 'rows_filtered')",
     )
     .fetch_one(&mut *connection)
     .await

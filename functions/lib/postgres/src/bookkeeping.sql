@@ -34,7 +34,8 @@ alter table sluice.runs
     add column if not exists came_after text,
     add column if not exists status text not null default 'LOADED',
     add column if not exists ended_at timestamptz,
-    add column if not exists error text;
+    add column if not exists error text,
+    add column if not exists rows_filtered bigint not null default 0;
 -- A run that ended without loading is written down by a later one, and is never committed.
 alter table sluice.runs alter column committed_at drop not null;
 create index if not exists runs_order on sluice.runs (target, detected_at);

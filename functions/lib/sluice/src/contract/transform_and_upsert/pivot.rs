@@ -27,7 +27,7 @@ pub struct PivotOutput {
     pub index: u32,
     /// The batch's partial sums; none when its files hold no rows.
     pub pivoted: Option<ObjectRef>,
-    /// Data rows read, the rejected and ignored ones included.
+    /// Data rows read, those rejected, ignored and filtered out included.
     pub rows_read: u64,
     /// Rows that could not be read.
     pub rows_rejected: u64,
