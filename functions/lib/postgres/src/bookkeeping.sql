@@ -60,7 +60,9 @@ create table if not exists sluice.targets (
 -- another, too, the database was brought back from a dump, and what lies in it belongs together.
 alter table sluice.targets
     add column if not exists table_oid oid,
-    add column if not exists record_oid oid;
+    add column if not exists record_oid oid,
+    -- By on_repeated_file: its files were not compared with one another.
+    add column if not exists allows_repeated boolean not null default false;
 comment on table sluice.targets is
     'What each Sluice job, by its state machine, has loaded into a table. Rows are written by the loading transaction.';
 

@@ -69,11 +69,11 @@ impl<'a> Known<'a> {
     }
 
     /// Whether words that outlive a lost table may be of files that `now` no longer selects: they would count again.
-    /// Those of another bucket, reading or mode do not outlive it.
+    /// Those of another bucket or meaning do not outlive it.
     fn may_bring_back(&self, now: &Print) -> bool {
         self.lost(now).is_some_and(|Loaded { print, .. }| {
             now.on_overlap.keeps_words()
-                && (print.on_overlap, &print.reading) == (now.on_overlap, &now.reading)
+                && print.holds_for(now)
                 && !print.selection.is_of_other_bucket(&now.selection)
                 && !print.selection.selects_as(&now.selection)
         })
@@ -131,6 +131,11 @@ impl<'a> Known<'a> {
                     finds_loaded: true,
                 },
             };
+        }
+        // The files that are loaded were not compared with one another. The other way round nothing has to be read.
+        if assumed.print.allows_repeated && !now.allows_repeated {
+            let why = format!("since /target/on_repeated_file is fail, and {table} was loaded by allow");
+            return Change::Reload { why, finds_loaded: true };
         }
         let is_same = |document: &&Loaded| {
             (&document.generation, &document.detected_at) == (&assumed.generation, &assumed.detected_at)
@@ -204,7 +209,13 @@ mod tests {
             suffixes: vec![".csv".to_owned()],
             read_hidden: false,
         };
-        Print { target: "public.t".to_owned(), selection, reading: "r".to_owned(), on_overlap: OnOverlap::AllFiles }
+        Print {
+            target: "public.t".to_owned(),
+            selection,
+            reading: "r".to_owned(),
+            on_overlap: OnOverlap::AllFiles,
+            allows_repeated: false,
+        }
     }
 
     fn loaded() -> Loaded {
@@ -283,6 +294,18 @@ mod tests {
                 assert_eq!(word(&known.change(&now, true)), "reload", "{what}, asked for");
             }
         }
+    }
+
+    #[test]
+    fn files_that_were_allowed_to_repeat_others_are_compared_once_they_are_not() {
+        let allowing = Print { allows_repeated: true, ..print() };
+        let of = |before: &Print, now: &Print| {
+            let document = Loaded { print: before.clone(), ..loaded() };
+            word(&Known { record: None, document: Some(&document) }.change(now, false))
+        };
+        assert_eq!(of(&allowing, &print()), "reload of all that is loaded");
+        assert_eq!(of(&print(), &allowing), "nothing");
+        assert_eq!(of(&allowing, &allowing), "nothing");
     }
 
     #[test]
