@@ -11,6 +11,7 @@ pub(crate) mod ended_badly;
 pub(crate) mod examples;
 pub(crate) mod fake_aws;
 pub(crate) mod fields;
+pub(crate) mod key_forms;
 pub(crate) mod last_run;
 pub(crate) mod leases;
 pub(crate) mod merging;

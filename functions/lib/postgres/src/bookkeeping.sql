@@ -76,5 +76,9 @@ create table if not exists sluice.key_ranges (
     last_key text collate "C" not null,
     primary key (target, machine, file)
 );
+-- In lower case, as keys are compared; an earlier version wrote them as they are.
+update sluice.key_ranges
+set first_key = least(lower(first_key), lower(last_key)), last_key = greatest(lower(first_key), lower(last_key))
+where lower(first_key) <> first_key or lower(last_key) <> last_key;
 comment on table sluice.key_ranges is
     'With on_overlap last_run: from which key to which each file goes that a Sluice job has loaded.';

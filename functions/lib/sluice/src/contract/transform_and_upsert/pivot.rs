@@ -77,8 +77,8 @@ pub struct LoadedFile {
     /// A row of it is in quarantine whose key could not be read: it may be any.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_unknown_keys: bool,
-    /// The least of its keys, as PostgreSQL shows it, texts in the order of their bytes; `None` if it has none, or if
-    /// what files say is kept apart.
+    /// The least of its keys, as PostgreSQL shows it with letters of ASCII in lower case, in the order of the bytes;
+    /// `None` if it has none, or if what files say is kept apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_key: Option<String>,
     /// The greatest.
