@@ -15,6 +15,7 @@ pub(crate) mod key_forms;
 pub(crate) mod last_run;
 pub(crate) mod leases;
 pub(crate) mod merging;
+pub(crate) mod newest_row;
 pub(crate) mod permissions;
 pub(crate) mod pivot;
 pub(crate) mod prepare;

@@ -173,28 +173,40 @@ pub fn refuse_nothing(now: &Print, job: &str) -> String {
     )
 }
 
-/// What a run says of files that were loaded into a table which has lost that, and are not there any more:
-/// `which` names them.
-pub fn lost_and_gone(now: &Print, which: &str) -> String {
+/// What a run says of files that were loaded into a table which has lost that, or does not hold what was loaded after
+/// `restored_to`, and that are not there any more: `which` names them.
+pub fn lost_and_gone(now: &Print, restored_to: Option<&str>, which: &str) -> String {
     let what = match now.on_overlap {
+        _ if restored_to.is_some() => "what they said is lost",
         OnOverlap::LastRun | OnOverlap::NewestRow => "what they said is lost",
         OnOverlap::AllFiles | OnOverlap::NewestFile => "what they said is lost unless the schema sluice still has it",
     };
+    let (lost, were) = lost(now, restored_to);
+    format!("{lost}; files that were {were} are gone from the bucket or no longer selected, and {what}: {which}")
+}
+
+/// The same of files that were overwritten since: only their last version can be read again.
+pub fn lost_and_overwritten(now: &Print, restored_to: Option<&str>, which: &str) -> String {
+    let (lost, were) = lost(now, restored_to);
     format!(
-        "{} has lost what was loaded into it (it is gone, was emptied or made again, or the database is another one); \
-         files that were loaded are gone from the bucket or no longer selected, and {what}: {which}",
-        now.target
+        "{lost}; files that were {were} were overwritten since, and what only a version before the last one had is \
+         lost: {which}"
     )
 }
 
-/// What a run says of files that a restored target does not hold any more and that are gone from the bucket: `which`
-/// names them.
-pub fn undone(now: &Print, restored_to: &str, which: &str) -> String {
-    format!(
-        "{} was restored, and knows of no load after that of {restored_to}; files that were loaded later are gone from \
-         the bucket or no longer selected, so what they said is lost: {which}",
-        now.target
-    )
+/// What became of a table, and what is to be said of the files of which that matters.
+fn lost(now: &Print, restored_to: Option<&str>) -> (String, &'static str) {
+    let table = &now.target;
+    match restored_to {
+        Some(time) => (format!("{table} was restored, and knows of no load after that of {time}"), "loaded later"),
+        None => (
+            format!(
+                "{table} has lost what was loaded into it (it is gone, was emptied or made again, or the database is \
+                 another one)"
+            ),
+            "loaded",
+        ),
+    }
 }
 
 #[cfg(test)]
