@@ -2,6 +2,7 @@
 //! the keys that other files have filled does not depend on that.
 
 use crate::functions::examples::Job;
+use crate::functions::merging::create;
 use crate::functions::prepared::notes;
 use crate::support::*;
 use serde_json::{Value, json};
@@ -112,8 +113,8 @@ async fn keys_that_other_files_spell_otherwise_are_told() {
     for case in &cases {
         let Case { name, sql: kind, filled, again, other, .. } = case;
         for is_usual in [true, false] {
-            sql(&stack, &format!("drop table if exists {name}; create table {name} (k {kind} primary key, n numeric)"))
-                .await;
+            let table = format!("drop table if exists {name}; create table {name} (k {kind} primary key, n numeric)");
+            create(&stack, &table).await;
             let mut job = Job::new(&stack, &format!("{name}-{is_usual}"), parts(case, is_usual)).await;
             let file =
                 |keys: &[&str]| keys.iter().fold("k,kind,n\n".to_owned(), |text, key| format!("{text}{key},A,1\n"));
