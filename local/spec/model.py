@@ -606,7 +606,7 @@ def table(spec, runs):
             seen += new.rows
         if mode == "last_run":
             spoken = speak(columns, shape, [pair for new in fresh.values() for pair in new.rows])
-            state.update({key: line for key, line in spoken.items() if key not in state or all(new.is_whole(key, tuple) for new in fresh.values())})
+            state.update({key: line for key, line in spoken.items() if state.get(key) is None or all(new.is_whole(key, tuple) for new in fresh.values())})
     places = [shape["keys"].index(name) for name in target.get("newest_per", shape["keys"])]
     group_of = lambda key: tuple(key[place] for place in places)
     said = {name: words(shape, versions, group_of) for name, versions in files.items()}

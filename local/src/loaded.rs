@@ -4,13 +4,13 @@
 use crate::BoxError;
 use crate::deployment::Deployment;
 use crate::report::quoted_table;
-use sluice::contract::{Execution, Loaded, keys};
+use sluice::contract::{Execution, Loaded, SourceFile, keys};
 use sluice::input::PassedOver;
 use sluice::ledger::each_loaded;
 use sluice::spec::{OnOverlap, Source, Spec, Target};
 use sluice::store::Store;
 use sqlx::PgConnection;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many files are named.
 const NAMED: usize = 3;
@@ -40,7 +40,8 @@ pub(crate) async fn forget_if_gone(
     let mut connection = deployment.connect().await?;
     let Some(why) = why_gone(&mut connection, &deployment.job, target, &loaded).await? else { return Ok(None) };
     let table = target.full_name();
-    let gone = told_gone(&gone(deployment, &spec.source, &loaded).await?, target.on_overlap);
+    let [gone, overwritten] = unread(deployment, &spec.source, &loaded).await?;
+    let gone = told_gone(&gone, target.on_overlap) + &told_overwritten(&overwritten, target.on_overlap);
     if !loads {
         return Ok(Some(format!("{table}: {why}; a run that loads will look at all files{gone}")));
     }
@@ -48,9 +49,11 @@ pub(crate) async fn forget_if_gone(
     Ok(Some(format!("{table}: {why}, so all files are looked at{gone}")))
 }
 
-/// The files that were loaded and are gone from the bucket or no longer selected.
-async fn gone(deployment: &Deployment, source: &Source, loaded: &Loaded) -> Result<BTreeSet<String>, BoxError> {
-    let (s3, mut files) = (deployment.s3(), BTreeSet::new());
+/// The files that were loaded and are gone from the bucket or no longer selected; and those of which another version is
+/// there than one that was loaded.
+async fn unread(deployment: &Deployment, source: &Source, loaded: &Loaded) -> Result<[BTreeSet<String>; 2], BoxError> {
+    let (s3, mut files, mut overwritten) =
+        (deployment.s3(), BTreeMap::<String, BTreeSet<String>>::new(), BTreeSet::new());
     // Of an execution the ledger asks whose job it is.
     let execution = Execution {
         job: deployment.job.clone(),
@@ -60,8 +63,8 @@ async fn gone(deployment: &Deployment, source: &Source, loaded: &Loaded) -> Resu
         state_machine: deployment.state_machine_arn.clone(),
     };
     let store = Store::new(s3.clone(), deployment.bucket.clone());
-    let take = |key: String, _: &str| {
-        files.insert(key);
+    let take = |file: SourceFile, _: &str| {
+        files.entry(file.key).or_default().insert(file.etag);
     };
     each_loaded(&store, &execution, loaded, take).await?;
     let mut pages = s3.list_objects_v2().bucket(&deployment.bucket).prefix(&deployment.prefix).into_paginator().send();
@@ -69,29 +72,41 @@ async fn gone(deployment: &Deployment, source: &Source, loaded: &Loaded) -> Resu
         for object in page?.contents() {
             // Markers of folders are never loaded, so the size is no matter.
             let is_input = |key: &&str| PassedOver::of(source, &deployment.prefix, key, 1).is_none();
-            if let Some(key) = object.key().filter(is_input) {
-                files.remove(key);
+            let Some(key) = object.key().filter(is_input) else { continue };
+            let versions = files.remove(key).unwrap_or_default();
+            if versions.iter().any(|version| Some(version.as_str()) != object.e_tag()) {
+                overwritten.insert(key.to_owned());
             }
         }
     }
-    Ok(files)
+    Ok([files.into_keys().collect(), overwritten])
 }
 
 /// What is to be said of files that are gone or no longer selected.
 fn told_gone(files: &BTreeSet<String>, on_overlap: OnOverlap) -> String {
+    let what = match on_overlap {
+        OnOverlap::LastRun | OnOverlap::NewestRow => "what they said is lost",
+        OnOverlap::AllFiles | OnOverlap::NewestFile => "what they said is lost unless the schema sluice still has it",
+    };
+    told(files, &format!("are gone from the bucket or no longer selected, and {what}"))
+}
+
+/// What is to be said of files that were overwritten, where not only their last version counts.
+fn told_overwritten(files: &BTreeSet<String>, on_overlap: OnOverlap) -> String {
+    match on_overlap.keeps_words() {
+        true => String::new(),
+        false => told(files, "were overwritten since, and what only a version before the last one had is lost"),
+    }
+}
+
+/// `; 2 of those that were loaded <what>: a, b`; nothing of no file.
+fn told(files: &BTreeSet<String>, what: &str) -> String {
     if files.is_empty() {
         return String::new();
     }
     let first = files.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
     let more = if files.len() > NAMED { ", ..." } else { "" };
-    let what = match on_overlap {
-        OnOverlap::LastRun | OnOverlap::NewestRow => "what they said is lost",
-        OnOverlap::AllFiles | OnOverlap::NewestFile => "what they said is lost unless the schema sluice still has it",
-    };
-    format!(
-        "; {} of those that were loaded are gone from the bucket or no longer selected, and {what}: {first}{more}",
-        files.len()
-    )
+    format!("; {} of those that were loaded {what}: {first}{more}", files.len())
 }
 
 /// Why the table is not the one that was loaded; `None` if it is.
@@ -156,6 +171,9 @@ mod tests {
         assert_eq!(told_gone(&files(&[]), OnOverlap::LastRun), "");
         let told = "; 1 of those that were loaded are gone from the bucket or no longer selected, and what they said is lost: in/a";
         assert_eq!(told_gone(&files(&["in/a"]), OnOverlap::LastRun), told);
+        let overwritten = |mode| told_overwritten(&files(&["in/a"]), mode);
+        assert!(overwritten(OnOverlap::NewestRow).starts_with("; 1 of those that were loaded were overwritten since"));
+        assert_eq!(overwritten(OnOverlap::AllFiles), "", "only the last version counts");
         let told = told_gone(&files(&["d", "c", "b", "a"]), OnOverlap::AllFiles);
         assert!(told.starts_with("; 4 of") && told.ends_with("sluice still has it: a, b, c, ..."), "{told}");
     }

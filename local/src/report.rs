@@ -126,8 +126,9 @@ fn loaded(counts: &Value) -> String {
         skipped => format!("{new}{skipped}\n{bytes}"),
     };
     format!(
-        "{files}, {} rows{}{}\n{} inserted, {} updated, {} unchanged{}{}",
+        "{files}, {} rows{}{}{}\n{} inserted, {} updated, {} unchanged{}{}",
         count("rows_read"),
+        some("rows_filtered", "filtered out"),
         some("rows_ignored", "ignored"),
         some("rows_rejected", "in quarantine"),
         count("rows_inserted"),
@@ -371,12 +372,13 @@ mod tests {
         );
         let mut told = plain;
         told["skipped"] = json!({"other_suffix": 1, "hidden": 1});
+        told["upsert"]["rows_filtered"] = json!(7);
         told["upsert"]["rows_ignored"] = json!(5);
         told["upsert"]["rows_rejected"] = json!(1);
         assert_eq!(
             summary(&outcome("Loaded", told.clone())),
-            "3 new files, 2 passed over: 1 other suffix, 1 hidden\n25936 bytes, 527 rows, 5 ignored, 1 in quarantine\n\
-             84 inserted, 0 updated, 0 unchanged, 1.50 s"
+            "3 new files, 2 passed over: 1 other suffix, 1 hidden\n25936 bytes, 527 rows, 7 filtered out, 5 ignored, \
+             1 in quarantine\n84 inserted, 0 updated, 0 unchanged, 1.50 s"
         );
         told["upsert"]["files_bad"] = json!(1);
         told["upsert"]["keys_partial"] = json!(2);
@@ -385,8 +387,8 @@ mod tests {
         told["reload"] = json!(true);
         assert_eq!(
             summary(&outcome("Loaded", told.clone())),
-            "3 files, 2 passed over: 1 other suffix, 1 hidden\n25936 bytes, 1 set aside as bad files, 527 rows, 5 ignored, \
-             1 in quarantine\n84 inserted, 0 updated, 0 unchanged, 2 known in part only, 1.50 s\nAll of it.\nOne."
+            "3 files, 2 passed over: 1 other suffix, 1 hidden\n25936 bytes, 1 set aside as bad files, 527 rows, \
+             7 filtered out, 5 ignored, 1 in quarantine\n84 inserted, 0 updated, 0 unchanged, 2 known in part only, 1.50 s\nAll of it.\nOne."
         );
         told["new_file_count"] = json!(0);
         told["upsert"] = json!(null);

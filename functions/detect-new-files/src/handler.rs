@@ -4,7 +4,7 @@ use crate::batches::{Batches, Heading};
 use crate::explain;
 use crate::listing::Listing;
 use crate::missing::KeySet;
-use crate::search::{self, Search};
+use crate::search::{Search, Unread};
 use crate::trigger::{self, Trigger};
 use crate::{again, amounts, ended_badly, watermark};
 use aws_sdk_s3::primitives::DateTime;
@@ -143,7 +143,7 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
     let mut batches = Batches::new(store, execution, &invocation.attempt);
     let skipped = search.run(listing, &mut ledger, &mut batches, selected.as_mut()).await?;
     if let (Change::Reload { why, .. }, Some(selected), Some(assumed)) = (&change, &selected, assumed)
-        && let Some(which) = search::not_listed(store, execution, assumed, selected).await?.named()
+        && let Some(which) = Unread::find(store, execution, assumed, None, selected).await?.gone.named()
     {
         let why = format!("all files would be loaded again, {why}");
         let how = "gone from the bucket or no longer selected";
@@ -174,15 +174,15 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
         return Err(misconfigured(execution, &change::refuse_nothing(&print, &execution.job)));
     }
     let mut notes = notes(&change, &output, watermark.is_some() || document.is_some());
-    if let (Change::FullLook { .. }, Some((loaded, restored_to)), Some(selected)) = (&change, restored, &selected)
-        && let Some(which) = search::undone_and_gone(store, execution, loaded, restored_to, selected).await?.named()
+    let undone = restored.map(|(loaded, restored_to)| (loaded, Some(restored_to)));
+    if let (Change::FullLook { .. }, Some((loaded, since)), Some(selected)) =
+        (&change, undone.or(lost.map(|lost| (lost, None))), &selected)
     {
-        notes.push(change::undone(&print, restored_to, &which));
-    }
-    if let (Change::FullLook { .. }, Some(lost), Some(selected)) = (&change, lost, &selected)
-        && let Some(which) = search::not_listed(store, execution, lost, selected).await?.named()
-    {
-        notes.push(change::lost_and_gone(&print, &which));
+        let Unread { gone, overwritten } = Unread::find(store, execution, loaded, since, selected).await?;
+        notes.extend(gone.named().map(|which| change::lost_and_gone(&print, since, &which)));
+        // Where the words of files are kept, only their last versions count.
+        let overwritten = overwritten.named().filter(|_| !print.on_overlap.keeps_words());
+        notes.extend(overwritten.map(|which| change::lost_and_overwritten(&print, since, &which)));
     }
     for note in &notes {
         info!("{note}");

@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 /// How many are named.
 const NAMED: usize = 3;
 
-/// Keys as hashes: a million of them take some 20 MB.
+/// Keys, and versions of files, as hashes: a million of them take some 20 MB.
 #[derive(Debug, Default)]
 pub(crate) struct KeySet {
     hasher: RandomState,

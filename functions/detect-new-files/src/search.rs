@@ -3,7 +3,7 @@
 use crate::batches::Batches;
 use crate::listing::Listing;
 use crate::missing::{KeySet, Missing};
-use sluice::contract::{Execution, Loaded};
+use sluice::contract::{Execution, Loaded, SourceFile};
 use sluice::input::{PassedOver, Skipped};
 use sluice::ledger::{self, Ledger};
 use sluice::reason;
@@ -27,7 +27,7 @@ pub(crate) struct Search<'a> {
 
 impl Search<'_> {
     /// Reads the whole listing, and hands the new files on; returns how many other objects are no input by their names.
-    /// The keys of all that are go into `selected`, if they are asked for.
+    /// The keys of all that are, and their versions, go into `selected`, if they are asked for.
     ///
     /// # Errors
     /// `InvalidEvent` if one of those to forget is not there or no input; others as [`Error::aws`].
@@ -51,11 +51,12 @@ impl Search<'_> {
                     }
                     continue;
                 }
-                if let Some(selected) = &mut selected {
-                    selected.insert(&object.key);
-                }
                 let modified = object.modified.secs();
                 let file = object.into_file();
+                if let Some(selected) = &mut selected {
+                    selected.insert(&file.key);
+                    selected.insert(&version(&file));
+                }
                 let is_in_ledger =
                     window.asks_ledger(modified) && ledger.holds(&file.key, &file.etag, &file.last_modified).await?;
                 if not_seen.remove(file.key.as_str()).is_some() || window.wants(modified, is_in_ledger) {
@@ -85,52 +86,55 @@ impl Search<'_> {
     /// # Errors
     /// As [`Error::aws`].
     pub(crate) async fn not_selected(&self, store: &Store, execution: &Execution, assumed: &Loaded) -> Result<Missing> {
-        missing(store, execution, assumed, |key, _| !self.selects(key)).await
+        let mut missing = Missing::default();
+        let take = |file: SourceFile, _: &str| {
+            if !self.selects(&file.key) {
+                missing.add(file.key);
+            }
+        };
+        ledger::each_loaded(store, execution, assumed, take).await?;
+        Ok(missing)
     }
 }
 
-/// The files that are loaded and not among those listed.
-///
-/// # Errors
-/// As [`Error::aws`].
-pub(crate) async fn not_listed(
-    store: &Store,
-    execution: &Execution,
-    assumed: &Loaded,
-    listed: &KeySet,
-) -> Result<Missing> {
-    missing(store, execution, assumed, |key, _| !listed.contains(key)).await
+/// Files of which not all that was loaded can be read again.
+#[derive(Debug, Default)]
+pub(crate) struct Unread {
+    /// They are not among those listed.
+    pub gone: Missing,
+    /// They are, but at another version than one that was loaded.
+    pub overwritten: Missing,
 }
 
-/// The files that were loaded after `restored_to`, an RFC 3339 time, and are not among those listed. `loaded` is what
-/// was loaded before the restore.
-///
-/// # Errors
-/// As [`Error::aws`].
-pub(crate) async fn undone_and_gone(
-    store: &Store,
-    execution: &Execution,
-    loaded: &Loaded,
-    restored_to: &str,
-    listed: &KeySet,
-) -> Result<Missing> {
-    let is_missing = |key: &str, detected_at: &str| detected_at > restored_to && !listed.contains(key);
-    missing(store, execution, loaded, is_missing).await
+impl Unread {
+    /// Of those that were loaded after `since`, an RFC 3339 time, or of all.
+    ///
+    /// # Errors
+    /// As [`Error::aws`].
+    pub(crate) async fn find(
+        store: &Store,
+        execution: &Execution,
+        loaded: &Loaded,
+        since: Option<&str>,
+        listed: &KeySet,
+    ) -> Result<Self> {
+        let mut unread = Self::default();
+        let take = |file: SourceFile, detected_at: &str| {
+            if since.is_some_and(|since| detected_at <= since) {
+                return;
+            }
+            if !listed.contains(&file.key) {
+                unread.gone.add(file.key);
+            } else if !listed.contains(&version(&file)) {
+                unread.overwritten.add(file.key);
+            }
+        };
+        ledger::each_loaded(store, execution, loaded, take).await?;
+        Ok(unread)
+    }
 }
 
-/// Of the files that are loaded, those of which `is_missing` says so; it gets the key and the run's `detected_at`.
-async fn missing(
-    store: &Store,
-    execution: &Execution,
-    assumed: &Loaded,
-    is_missing: impl Fn(&str, &str) -> bool,
-) -> Result<Missing> {
-    let mut missing = Missing::default();
-    let take = |key: String, detected_at: &str| {
-        if is_missing(&key, detected_at) {
-            missing.add(key);
-        }
-    };
-    ledger::each_loaded(store, execution, assumed, take).await?;
-    Ok(missing)
+/// What stands for a version of a file among keys: none has a NUL in it.
+fn version(file: &SourceFile) -> String {
+    format!("{}\0{}", file.key, file.etag)
 }

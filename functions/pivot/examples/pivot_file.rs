@@ -8,7 +8,7 @@ use pivot::decompressor::Decompressor;
 use pivot::general::batch::GeneralBatch;
 use pivot::general::plan::GeneralPlan;
 use pivot::general::reader::GeneralReader;
-use pivot::parquet::{ParquetPlan, Tail};
+use pivot::parquet::{HEAD_BYTES, ParquetPlan, Tail};
 use pivot::plan::Plan;
 use pivot::reader::FileReader;
 use polars::prelude::DataFrame;
@@ -122,6 +122,7 @@ fn read_parquet(file: &SourceFile, input: &File, batch: &mut Batch<'_>) -> Outco
         match ParquetPlan::from_tail(file, batch.plan(), &read(file.size - tail_len..file.size)?)? {
             Tail::Plan(plan) => break plan,
             Tail::Short(needed) => tail_len = needed,
+            Tail::Foreign => return Err(ParquetPlan::foreign(file, &read(0..HEAD_BYTES.min(file.size))?).into()),
         }
     };
     for group in plan.groups() {

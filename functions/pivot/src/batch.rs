@@ -103,8 +103,7 @@ impl<'a> Batch<'a> {
 
     fn end_merged(&mut self, file: &SourceFile) -> Result<()> {
         let ended = self.next_file();
-        let keys = ended.sums.keys().in_order();
-        let [first_key, last_key] = [keys.iter().min(), keys.iter().max()].map(|key| key.map(ToString::to_string));
+        let [first_key, last_key] = ended.sums.keys().range().map_or([None, None], |keys| keys.map(Some));
         let has_unknown_keys = ended.has_unknown_keys;
         self.merged.add(&file.key, ended, &self.tally.loaded).map_err(|full| {
             let what = format!("{}: together with the files before it: {}", file.key, too_much(full, "batch"));

@@ -6,7 +6,7 @@ use crate::batch::{Batch, Tally};
 use crate::decompressor::Decompressor;
 use crate::general::batch::GeneralBatch;
 use crate::general::plan::GeneralPlan;
-use crate::parquet::{ParquetPlan, Tail};
+use crate::parquet::{HEAD_BYTES, ParquetPlan, Tail};
 use crate::plan::Plan;
 use crate::s3::download::{self, Body, Files, Opened};
 use crate::s3::upload::Upload;
@@ -290,6 +290,10 @@ async fn read_parquet<W: Work>(
         match batch.read_tail(file, &tail)? {
             Tail::Plan(plan) => break plan,
             Tail::Short(needed) => tail_len = needed,
+            Tail::Foreign => {
+                let head = download::read(store, file, 0..HEAD_BYTES.min(file.size)).await?;
+                return head.map_or(Ok(false), |head| Err(ParquetPlan::foreign(file, &head)));
+            }
         }
     };
     for group in plan.groups() {

@@ -54,6 +54,7 @@ use crate::general::given as general_given;
 use crate::general::plan::Field;
 use crate::general::plan::GeneralPlan;
 use crate::plan::{Given, Plan, Positions};
+use crate::reader::foreign;
 use crate::reject::{RowNumber, write_quoted};
 use footer::{ENCRYPTED_MARK, MARK, Metadata};
 use parquet_metadata::{Checked, Flaw, thrift};
@@ -91,7 +92,8 @@ const STEP_BYTES: usize = 4 << 20;
 /// How many bytes of quarantine lines are written before that.
 const STEP_REJECT_BYTES: usize = 1 << 20;
 
-const NO_MARK: &str = "not a Parquet file, or one that was cut off: it does not end with PAR1";
+/// Of how many bytes at its beginning a file is told that is no Parquet file.
+pub const HEAD_BYTES: u64 = foreign::HEAD_BYTES as u64;
 
 /// How a file is to be read.
 #[derive(Debug)]
@@ -118,6 +120,8 @@ enum Known {
 pub enum Tail {
     /// The metadata begins before it: so many bytes of the file's end are needed.
     Short(u64),
+    /// It is none of a Parquet file; [`ParquetPlan::foreign`] says what is wrong.
+    Foreign,
     /// The metadata is in it.
     Plan(Box<ParquetPlan>),
 }
@@ -184,13 +188,14 @@ impl ParquetPlan {
         if format::is_compressed(&file.key) {
             return Err("a Parquet file must not be compressed as a whole, its pages are; store it as .parquet".into());
         }
-        let (rest, mark) = tail.split_last_chunk::<4>().ok_or(NO_MARK)?;
+        let Some((rest, mark)) = tail.split_last_chunk::<4>() else { return Err(foreign::not_parquet(tail).into()) };
         match *mark {
             MARK => {}
-            ENCRYPTED_MARK => return Err("its metadata is encrypted".into()),
-            _ => return Err(NO_MARK.into()),
+            ENCRYPTED_MARK => return Err("its metadata is encrypted; write it without encryption".into()),
+            _ if tail.len() as u64 == file.size => return Err(foreign::not_parquet(tail).into()),
+            _ => return Ok(Tail::Foreign),
         }
-        let (metadata, len) = rest.split_last_chunk::<4>().ok_or(NO_MARK)?;
+        let Some((metadata, len)) = rest.split_last_chunk::<4>() else { return Err(foreign::not_parquet(tail).into()) };
         let len = u32::from_le_bytes(*len);
         // There is another mark at the start.
         let before = file.size.checked_sub(u64::from(len) + 8);
@@ -206,6 +211,11 @@ impl ParquetPlan {
         let Metadata { schema, groups, durations } = footer::read(&metadata[start..], wanted, end)?;
         let given = known(Some(&schema));
         Ok(Tail::Plan(Box::new(Self { key, given, columns: schema.columns, durations, groups })))
+    }
+
+    /// What is wrong with a file of which [`Tail::Foreign`] was said, by its first [`HEAD_BYTES`].
+    pub fn foreign(file: &SourceFile, head: &[u8]) -> Error {
+        unreadable(&file.key, &foreign::not_parquet(head).into())
     }
 
     /// The row groups that have rows, in the order of their rows.

@@ -74,7 +74,8 @@ impl<'f> FileReader<'f> {
     fn pass_head(&mut self, batch: &mut Batch<'_>) -> Result<()> {
         self.is_past_head = true;
         let head = std::mem::take(&mut self.head);
-        if let Some(kind) = foreign::kind(&head[..head.len().min(foreign::HEAD_BYTES)]) {
+        let first = &head[..head.len().min(foreign::HEAD_BYTES)];
+        if let Some(kind) = foreign::kind(first).or_else(|| foreign::text_kind(first)) {
             return Err(Error::new(Kind::InvalidSource, format!("{}: {kind}", self.file.key)));
         }
         let text = head.strip_prefix(&UTF8_MARK).unwrap_or(&head);

@@ -142,6 +142,7 @@ async fn upsert(context: &Context, invocation: &Invocation, input: UpsertInput) 
         rows.read = output.rows_read,
         rows.rejected = output.rows_rejected,
         rows.ignored = output.rows_ignored,
+        rows.filtered = output.rows_filtered,
         rows.staged = output.rows_staged,
         rows.inserted = output.rows_inserted,
         rows.updated = output.rows_updated,

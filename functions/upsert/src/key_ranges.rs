@@ -1,9 +1,13 @@
 //! Which files may have filled which keys: the table `sluice.key_ranges`, from which key to which each loaded file
 //! goes. Where nothing else is kept of files, it is what a run can say before it overwrites what others have written.
+//!
+//! Keys are compared as texts, by their bytes, with letters of ASCII in lower case. So a key that a file spells in
+//! another way than the table, as a `uuid` in upper case, is the same; and what pivot, which does not know the column's
+//! type, says of a file's least and greatest key holds.
 
 use crate::files::{self, FILES};
 use crate::load::Load;
-use crate::merged::{Keys, NAMED, named, select_keys};
+use crate::merged::{Keys, NAMED, named};
 use crate::staging::STAGING;
 use crate::target::Target;
 use postgres::identifiers::Names;
@@ -14,6 +18,11 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 /// Files that this run has not loaded, of a target, a state machine and a `detected_at`.
 const OTHERS: &str = "target = $1 and (machine, detected_at) <> ($2, $3::timestamptz)";
+
+/// The key of a row of a table or alias as keys are compared.
+fn compared(names: &Names, alias: &str) -> String {
+    format!("lower({} collate \"C\")", names.shown(alias))
+}
 
 /// Forgets the ranges of a target, of which nothing is kept; those of other jobs only if nothing is kept of these.
 ///
@@ -85,10 +94,10 @@ pub(crate) async fn write(
 
 /// The same of files that are kept apart, whose keys are staged.
 async fn write_staged(connection: &mut PgConnection, target: &Target<'_>, load: &Load<'_>, bucket: &str) -> Result<()> {
-    let shown = format!("{} collate \"C\"", target.names.shown("staged"));
+    let key = compared(&target.names, "staged");
     sqlx::query(AssertSqlSafe(format!(
         "insert into sluice.key_ranges as known (target, machine, detected_at, file, first_key, last_key)
-         select $1, $2, $3::timestamptz, substr(file.name, $4), min({shown}), max({shown})
+         select $1, $2, $3::timestamptz, substr(file.name, $4), min({key}), max({key})
          from {STAGING} staged join {FILES} file on file.number = staged.{FILE_COLUMN}
          group by file.name
          on conflict (target, machine, file) do update set
@@ -161,25 +170,37 @@ pub(crate) async fn note(
     .execute(&mut *connection)
     .await
     .map_err(failed)?;
-    let (Names { rows, .. }, select) = (&target.names, select_keys(&target.names));
-    let (keys, same_key, shown) =
-        (target.names.keys_of("known"), target.names.same_key("known", "staged"), target.names.shown("known"));
+    let names = &target.names;
+    let (Names { rows, .. }, keys, same_key) = (names, names.keys_of("known"), names.same_key("known", "staged"));
+    // What is the same to the database may look otherwise in the table, as `1.50` in one that somebody filled.
+    let [known, staged] = ["known", "staged"].map(|alias| compared(names, alias));
+    let [known_is_filled, staged_is_filled] = [&known, &staged].map(|key| {
+        format!(
+            "{key} <= (
+                 select filled.last_key from pg_temp.sluice_filled filled
+                 where filled.first_key <= {key} order by filled.first_key desc limit 1
+             )"
+        )
+    });
     sqlx::raw_sql("alter table pg_temp.sluice_filled add primary key (first_key); analyze pg_temp.sluice_filled")
         .execute(&mut *connection)
         .await
         .map_err(failed)?;
-    let filled = sqlx::query_as(AssertSqlSafe(format!(
+    let (shown, in_order) = (names.shown("found"), names.keys_of("found"));
+    let (count, first, texts): (i64, Vec<String>, Vec<String>) = sqlx::query_as(AssertSqlSafe(format!(
         "with found as (
-             select {keys} from {source} staged join {rows} known on {same_key}
-             where {shown} collate \"C\" <= (
-                 select filled.last_key from pg_temp.sluice_filled filled
-                 where filled.first_key <= {shown} collate \"C\"
-                 order by filled.first_key desc limit 1
-             )
-         )
-         {select}"
-    )));
-    let filled = Keys::new(filled.fetch_one(&mut *connection).await.map_err(failed)?);
+             select {keys}, array[{known}, {staged}] as sluice_compared
+             from {source} staged join {rows} known on {same_key}
+             where {known_is_filled} or {staged_is_filled}
+         ),
+         named as (select {shown} as shown, sluice_compared from found order by {in_order} limit {NAMED})
+         select (select count(*) from found), array(select shown from named),
+                array(select unnest(sluice_compared) from named)"
+    )))
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(failed)?;
+    let filled = Keys::new((count, first));
     if filled.count == 0 {
         return Ok(None);
     }
@@ -192,7 +213,7 @@ pub(crate) async fn note(
     .bind(&target.full_name)
     .bind(machine)
     .bind(&load.manifest.detected_at)
-    .bind(&filled.first)
+    .bind(texts)
     .fetch_all(connection)
     .await
     .map_err(failed)?;

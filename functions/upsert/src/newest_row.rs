@@ -7,17 +7,17 @@ use crate::files::{self, FILES};
 use crate::fitting;
 use crate::last_run;
 use crate::load::Load;
-use crate::merged::Merged;
+use crate::merged::{Keys, Merged, NAMED, named};
 use crate::staging::{self, STAGING};
 use crate::start::Start;
 use crate::target::Target;
 use crate::words;
 use postgres::merge::{Merge, Written};
 use postgres::sql_error::classify;
-use sluice::Result;
 use sluice::contract::{BAD_ROWS_ONLY, FILE_COLUMN, ROW_COLUMN, STATE_COLUMN};
 use sluice::spec::NewestBy;
 use sluice::store::Store;
+use sluice::{Error, Kind, Result};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 /// The rows of the run that win.
@@ -29,7 +29,8 @@ const MODIFIED: &str = "sluice_modified";
 /// Loads a run. Returns how many rows were staged, and what that did.
 ///
 /// # Errors
-/// As [`staging::stage`], [`fitting::fit`] and [`classify`].
+/// `Misconfigured` if a reload that nobody asked for would lose rows; others as [`staging::stage`], [`fitting::fit`]
+/// and [`classify`].
 pub(crate) async fn load(
     connection: &mut PgConnection,
     store: &Store,
@@ -39,6 +40,9 @@ pub(crate) async fn load(
 ) -> Result<(u64, Merged)> {
     files::stage(connection, store.bucket(), load.results).await?;
     let rows_staged = staging::stage(connection, store, target, load.results).await?;
+    if load.manifest.is_reload_by_itself {
+        refuse_loss(connection, target, store.bucket()).await?;
+    }
     let ranks = ensure_ranks(connection, target, start).await?;
     let mut merged = Merged { keys: find_winners(connection, target).await?, ..Merged::default() };
     drop_losers(connection, target, &ranks).await?;
@@ -53,6 +57,42 @@ pub(crate) async fn load(
         merged.went(&target.delete_keys_not_in(connection, WINNERS, "").await?, "");
     }
     Ok((rows_staged, merged))
+}
+
+/// Refuses a reload that nobody asked for if rows that win are of versions that it does not read: they were overwritten
+/// since.
+///
+/// # Errors
+/// `Misconfigured`, naming the files, with what to do; others as [`classify`].
+async fn refuse_loss(connection: &mut PgConnection, target: &Target<'_>, bucket: &str) -> Result<()> {
+    if words::columns(connection, &target.full_name).await?.is_empty() {
+        return Ok(());
+    }
+    let ranks = words::table_name(&target.full_name)?;
+    let lost: Vec<(String, i64, i64)> = sqlx::query_as(AssertSqlSafe(format!(
+        "select rank.{FILE_COLUMN}, count(*), count(*) over () from {ranks} rank
+         where not exists (
+             select from {FILES} file where file.name = rank.{FILE_COLUMN} and file.modified = rank.{MODIFIED}
+         )
+         group by rank.{FILE_COLUMN} order by rank.{FILE_COLUMN} limit {NAMED}"
+    )))
+    .fetch_all(connection)
+    .await
+    .map_err(|error| classify("look for rows of versions that were overwritten", error))?;
+    let Some((.., count)) = lost.first() else { return Ok(()) };
+    let told = |(name, keys, _): &(String, i64, i64)| {
+        let keys = Keys { count: keys.unsigned_abs(), first: Vec::new() };
+        format!("{} ({})", files::key(bucket, name), keys.counted())
+    };
+    let first: Vec<String> = lost.iter().map(told).collect();
+    let what = format!(
+        "target {}: its spec changed, so all files are to be loaded anew, but rows that count would be lost, of \
+         versions that were overwritten since: {}; put the spec right, or start with {{\"reload\": true}}, which loads \
+         what is there",
+        target.full_name,
+        named(&first, usize::try_from(*count).unwrap_or(usize::MAX))
+    );
+    Err(Error::new(Kind::Misconfigured, what))
 }
 
 /// Makes the table of ranks where it is missing; anew, if nothing is loaded yet. Returns its name.

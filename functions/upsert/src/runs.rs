@@ -40,7 +40,7 @@ pub(crate) struct Recorded {
 pub(crate) async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Result<Option<Recorded>> {
     let row = sqlx::query(
         "select files, files_changed, rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated, rows_unchanged,
-                rows_deleted, rows_ignored, files_bad, keys_partial, notes, generation, came_after
+                rows_deleted, rows_ignored, rows_filtered, files_bad, keys_partial, notes, generation, came_after
          from sluice.runs
          where execution = $1 and detected_at = $2::timestamptz and committed_at is not null",
     )
@@ -63,12 +63,13 @@ pub(crate) async fn recorded(connection: &mut PgConnection, run: &Run<'_>) -> Re
         rows_unchanged: count(7),
         rows_deleted: count(8),
         rows_ignored: count(9),
-        files_bad: count(10),
-        keys_partial: count(11),
-        notes: row.get(12),
+        rows_filtered: count(10),
+        files_bad: count(11),
+        keys_partial: count(12),
+        notes: row.get(13),
         record: None,
     };
-    Ok(Some(Recorded { output, generation: row.get(13), after: row.get(14) }))
+    Ok(Some(Recorded { output, generation: row.get(14), after: row.get(15) }))
 }
 
 /// Refuses a run that detected its files before a run that is already committed did: its sums may be older.
@@ -107,9 +108,10 @@ pub(crate) async fn record(connection: &mut PgConnection, run: &Run<'_>, recorde
     let mut query = sqlx::query(
         "insert into sluice.runs (execution, job, target, started_at, detected_at, notes, generation, came_after,
              files, files_changed, files_bad, rows_read, rows_rejected, rows_staged, rows_inserted, rows_updated,
-             rows_unchanged, rows_deleted, rows_ignored, keys_partial, files_skipped, files_other_suffix, files_hidden)
+             rows_unchanged, rows_deleted, rows_ignored, rows_filtered, keys_partial, files_skipped, files_other_suffix,
+             files_hidden)
          values ($1, $2, $3, $4::timestamptz, $5::timestamptz, $6, $7, $8,
-             $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)",
+             $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)",
     )
     .bind(&run.execution.id)
     .bind(&run.execution.job)
@@ -131,6 +133,7 @@ pub(crate) async fn record(connection: &mut PgConnection, run: &Run<'_>, recorde
         output.rows_unchanged,
         output.rows_deleted,
         output.rows_ignored,
+        output.rows_filtered,
         output.keys_partial,
         run.skipped.total(),
         run.skipped.other_suffix,

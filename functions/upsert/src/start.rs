@@ -39,9 +39,7 @@ impl Start {
             Some(Loaded { print, .. }) => {
                 let is_elsewhere = print.selection.is_of_other_bucket(&manifest.print.selection);
                 // Words of another mode may bear marks that this one does not know of.
-                let is_read_alike =
-                    (&print.reading, print.on_overlap) == (&manifest.print.reading, manifest.print.on_overlap);
-                is_read_alike && !is_elsewhere
+                print.holds_for(&manifest.print) && !is_elsewhere
             }
             None => targets::has_words_of_earlier_version(connection, &load.spec.target, &load.input.execution).await?,
         };
@@ -65,8 +63,7 @@ pub(crate) fn is_as_assumed(loaded: Option<&Loaded>, manifest: &Manifest) -> boo
         (&assumed.generation, &assumed.detected_at) == (&loaded.generation, &loaded.detected_at)
     });
     let (there, here) = (&loaded.print, &manifest.print);
-    let is_alike = (&there.reading, there.on_overlap) == (&here.reading, here.on_overlap)
-        && !there.selection.is_of_other_bucket(&here.selection);
+    let is_alike = there.holds_for(here) && !there.selection.is_of_other_bucket(&here.selection);
     is_assumed && (is_alike || manifest.reload)
 }
 
@@ -118,6 +115,7 @@ mod tests {
             (Print { reading: "other".to_owned(), ..print.clone() }, spec("t", "all_files").print("lake", "x/"));
         let mode = spec("t", "newest_file").print("lake", "in/");
         let elsewhere = spec("t", "all_files").print("pond", "in/");
+        let allowing = Print { allows_repeated: true, ..print.clone() };
         let here = loaded("g", "1", &print);
         for (is, assumed, reload, expected) in [
             (None, None, false, true),
@@ -133,6 +131,8 @@ mod tests {
             (Some(loaded("g", "1", &otherwise)), Some(here.clone()), true, true),
             (Some(loaded("g", "1", &mode)), Some(here.clone()), false, false),
             (Some(loaded("g", "1", &mode)), Some(here.clone()), true, true),
+            (Some(loaded("g", "1", &allowing)), Some(here.clone()), false, false),
+            (Some(loaded("g", "1", &allowing)), Some(here.clone()), true, true),
             (Some(loaded("g", "1", &elsewhere)), Some(here.clone()), false, false),
             (Some(loaded("g", "1", &elsewhere)), Some(here), true, true),
         ] {

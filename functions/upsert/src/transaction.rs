@@ -123,6 +123,7 @@ fn output(load: &Load<'_>, rows_staged: u64, merged: &Merged) -> Result<UpsertOu
         rows_read: total(&|result| result.output.rows_read),
         rows_rejected: total(&|result| result.output.rows_rejected),
         rows_ignored: total(&|result| result.output.rows_ignored),
+        rows_filtered: total(&|result| result.output.rows_filtered),
         rows_staged,
         rows_inserted: merged.inserted,
         rows_updated: merged.updated,

@@ -5,7 +5,7 @@ use local::inspection::File;
 use pivot::decompressor::Decompressor;
 use pivot::general::batch::GeneralBatch;
 use pivot::general::reader::GeneralReader;
-use pivot::parquet::{ParquetPlan, Tail};
+use pivot::parquet::{HEAD_BYTES, ParquetPlan, Tail};
 use sluice::contract::SourceFile;
 use sluice::spec::FileType;
 use sluice::{Error, Kind, Result};
@@ -107,6 +107,9 @@ fn feed_parquet(
         match ParquetPlan::general(source, batch.plan(), &read(source.size - tail_len..source.size)?)? {
             Tail::Plan(plan) => break plan,
             Tail::Short(needed) => tail_len = needed,
+            Tail::Foreign => {
+                return Err(ParquetPlan::foreign(source, &read(0..HEAD_BYTES.min(source.size))?));
+            }
         }
     };
     for group in plan.groups() {

@@ -155,7 +155,7 @@ fn outcome(kind: Kind, status: Status, output: &Value) -> Outcome {
 }
 
 /// Where each count stands in the output, and what it counts.
-const FILES: [(&str, &str); 13] = [
+const FILES: [(&str, &str); 14] = [
     ("/new_file_count", "new files"),
     ("/new_bytes", "bytes"),
     ("/upsert/rows_read", "rows read"),
@@ -164,6 +164,7 @@ const FILES: [(&str, &str); 13] = [
     ("/upsert/rows_unchanged", "rows unchanged"),
     ("/upsert/rows_deleted", "rows deleted"),
     ("/upsert/rows_ignored", "rows ignored"),
+    ("/upsert/rows_filtered", "rows filtered out"),
     ("/upsert/rows_rejected", "rows in quarantine"),
     ("/upsert/files_bad", "bad files"),
     ("/upsert/files_changed", "files left for the next run"),
@@ -278,7 +279,7 @@ pub fn started_by(input: &Value) -> Cause {
 }
 
 /// Fields of inputs and outputs whose values are times, counts, names of ours, or keys.
-const KNOWN: [&str; 93] = [
+const KNOWN: [&str; 94] = [
     "Comment",
     "action",
     "after",
@@ -341,6 +342,7 @@ const KNOWN: [&str; 93] = [
     "rows",
     "rows_deleted",
     "rows_estimated",
+    "rows_filtered",
     "rows_gone",
     "rows_ignored",
     "rows_inserted",

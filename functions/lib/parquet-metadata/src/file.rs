@@ -75,7 +75,7 @@ impl File {
                 rows = rows.checked_add(group).ok_or("its metadata has too many rows")?;
                 Ok(())
             }),
-            (8, ThriftType::STRUCT) => Err("it is encrypted".into()),
+            (8, ThriftType::STRUCT) => Err("it is encrypted; write it without encryption".into()),
             _ => reader.skip(kind),
         })?;
         let schema = schema.ok_or("its metadata has no columns")?;

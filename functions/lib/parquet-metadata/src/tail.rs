@@ -30,7 +30,7 @@ pub fn tail(bytes: &[u8], size: u64, most: u64) -> Checked<Tail<'_>> {
     let (rest, mark) = bytes.split_last_chunk::<4>().ok_or(NO_MARK)?;
     match *mark {
         MARK => {}
-        ENCRYPTED_MARK => return Err("its metadata is encrypted".into()),
+        ENCRYPTED_MARK => return Err("its metadata is encrypted; write it without encryption".into()),
         _ => return Err(NO_MARK.into()),
     }
     let (metadata, length) = rest.split_last_chunk::<4>().ok_or(NO_MARK)?;

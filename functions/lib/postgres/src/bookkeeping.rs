@@ -16,8 +16,8 @@ pub async fn ensure(connection: &mut PgConnection) -> Result<()> {
     // What came last; all of it is made at once.
     let is_there: bool = sqlx::query_scalar(
         "select count(*) = 2 from pg_attribute
-         where not attisdropped and (attrelid = to_regclass('sluice.targets') and attname = 'record_oid'
-                                     or attrelid = to_regclass('sluice.runs') and attname = 'ended_at')",
+         where not attisdropped and (attrelid = to_regclass('sluice.targets') and attname = 'allows_repeated'
+                                     or attrelid = to_regclass('sluice.runs') and attname = 'rows_filtered')",
     )
     .fetch_one(&mut *connection)
     .await

@@ -34,7 +34,8 @@ alter table sluice.runs
     add column if not exists came_after text,
     add column if not exists status text not null default 'LOADED',
     add column if not exists ended_at timestamptz,
-    add column if not exists error text;
+    add column if not exists error text,
+    add column if not exists rows_filtered bigint not null default 0;
 -- A run that ended without loading is written down by a later one, and is never committed.
 alter table sluice.runs alter column committed_at drop not null;
 create index if not exists runs_order on sluice.runs (target, detected_at);
@@ -59,7 +60,9 @@ create table if not exists sluice.targets (
 -- another, too, the database was brought back from a dump, and what lies in it belongs together.
 alter table sluice.targets
     add column if not exists table_oid oid,
-    add column if not exists record_oid oid;
+    add column if not exists record_oid oid,
+    -- By on_repeated_file: its files were not compared with one another.
+    add column if not exists allows_repeated boolean not null default false;
 comment on table sluice.targets is
     'What each Sluice job, by its state machine, has loaded into a table. Rows are written by the loading transaction.';
 
@@ -73,5 +76,9 @@ create table if not exists sluice.key_ranges (
     last_key text collate "C" not null,
     primary key (target, machine, file)
 );
+-- In lower case, as keys are compared; an earlier version wrote them as they are.
+update sluice.key_ranges
+set first_key = least(lower(first_key), lower(last_key)), last_key = greatest(lower(first_key), lower(last_key))
+where lower(first_key) <> first_key or lower(last_key) <> last_key;
 comment on table sluice.key_ranges is
     'With on_overlap last_run: from which key to which each file goes that a Sluice job has loaded.';

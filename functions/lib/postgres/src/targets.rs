@@ -58,14 +58,15 @@ pub async fn look(connection: &mut PgConnection, target: &Target, execution: &Ex
         return Ok(known);
     }
     let row = sqlx::query(
-        // The time as `sluice::time` has it. A record of an earlier version lacks what tells whose it is.
+        // The time as `sluice::time` has it. A record of an earlier version lacks what came later.
         "select generation, to_char(detected_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), on_overlap,
                 reading, selection::text, has_rows,
                 coalesce(
                     (to_jsonb(known) ->> 'record_oid')::oid = known.tableoid
                         and (to_jsonb(known) ->> 'table_oid')::oid <> to_regclass(format('%I.%I', $3::text, $4::text)),
                     false
-                )
+                ),
+                coalesce((to_jsonb(known) ->> 'allows_repeated')::boolean, false)
          from sluice.targets known where target = $1 and machine = $2",
     )
     .bind(target.full_name())
@@ -82,6 +83,7 @@ pub async fn look(connection: &mut PgConnection, target: &Target, execution: &Ex
             selection: serde_json::from_str(row.get(4)).map_err(broken)?,
             reading: row.get(3),
             on_overlap: serde_json::from_value(row.get::<String, _>(2).into()).map_err(broken)?,
+            allows_repeated: row.get(7),
         };
         known.written = Some(Loaded { generation: row.get(0), detected_at: row.get(1), print });
         (known.had_rows, known.is_another) = (row.get(5), row.get(6));
@@ -208,13 +210,15 @@ pub async fn write(
     sqlx::query(
         "insert into sluice.targets
              (target, machine, job, generation, detected_at, on_overlap, reading, selection, has_rows,
-              table_oid, record_oid)
+              table_oid, record_oid, allows_repeated)
          values ($1, $2, $3, $4, $5::timestamptz, $6, $7, $8::jsonb, $9,
-                 to_regclass(format('%I.%I', $10::text, $11::text)), 'sluice.targets'::regclass)
+                 to_regclass(format('%I.%I', $10::text, $11::text)), 'sluice.targets'::regclass, $12)
          on conflict (target, machine) do update set
-             (job, generation, detected_at, on_overlap, reading, selection, has_rows, table_oid, record_oid) =
+             (job, generation, detected_at, on_overlap, reading, selection, has_rows, table_oid, record_oid,
+              allows_repeated) =
              row (excluded.job, excluded.generation, excluded.detected_at, excluded.on_overlap, excluded.reading,
-                  excluded.selection, excluded.has_rows, excluded.table_oid, excluded.record_oid)",
+                  excluded.selection, excluded.has_rows, excluded.table_oid, excluded.record_oid,
+                  excluded.allows_repeated)",
     )
     .bind(&print.target)
     .bind(execution.state_machine_name())
@@ -227,6 +231,7 @@ pub async fn write(
     .bind(has_rows)
     .bind(&target.schema)
     .bind(&target.table)
+    .bind(print.allows_repeated)
     .execute(connection)
     .await
     .map_err(|error| classify("write down what is loaded", error))

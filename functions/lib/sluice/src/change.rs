@@ -69,11 +69,11 @@ impl<'a> Known<'a> {
     }
 
     /// Whether words that outlive a lost table may be of files that `now` no longer selects: they would count again.
-    /// Those of another bucket, reading or mode do not outlive it.
+    /// Those of another bucket or meaning do not outlive it.
     fn may_bring_back(&self, now: &Print) -> bool {
         self.lost(now).is_some_and(|Loaded { print, .. }| {
             now.on_overlap.keeps_words()
-                && (print.on_overlap, &print.reading) == (now.on_overlap, &now.reading)
+                && print.holds_for(now)
                 && !print.selection.is_of_other_bucket(&now.selection)
                 && !print.selection.selects_as(&now.selection)
         })
@@ -132,6 +132,11 @@ impl<'a> Known<'a> {
                 },
             };
         }
+        // The files that are loaded were not compared with one another. The other way round nothing has to be read.
+        if assumed.print.allows_repeated && !now.allows_repeated {
+            let why = format!("since /target/on_repeated_file is fail, and {table} was loaded by allow");
+            return Change::Reload { why, finds_loaded: true };
+        }
         let is_same = |document: &&Loaded| {
             (&document.generation, &document.detected_at) == (&assumed.generation, &assumed.detected_at)
         };
@@ -168,28 +173,40 @@ pub fn refuse_nothing(now: &Print, job: &str) -> String {
     )
 }
 
-/// What a run says of files that were loaded into a table which has lost that, and are not there any more:
-/// `which` names them.
-pub fn lost_and_gone(now: &Print, which: &str) -> String {
+/// What a run says of files that were loaded into a table which has lost that, or does not hold what was loaded after
+/// `restored_to`, and that are not there any more: `which` names them.
+pub fn lost_and_gone(now: &Print, restored_to: Option<&str>, which: &str) -> String {
     let what = match now.on_overlap {
+        _ if restored_to.is_some() => "what they said is lost",
         OnOverlap::LastRun | OnOverlap::NewestRow => "what they said is lost",
         OnOverlap::AllFiles | OnOverlap::NewestFile => "what they said is lost unless the schema sluice still has it",
     };
+    let (lost, were) = lost(now, restored_to);
+    format!("{lost}; files that were {were} are gone from the bucket or no longer selected, and {what}: {which}")
+}
+
+/// The same of files that were overwritten since: only their last version can be read again.
+pub fn lost_and_overwritten(now: &Print, restored_to: Option<&str>, which: &str) -> String {
+    let (lost, were) = lost(now, restored_to);
     format!(
-        "{} has lost what was loaded into it (it is gone, was emptied or made again, or the database is another one); \
-         files that were loaded are gone from the bucket or no longer selected, and {what}: {which}",
-        now.target
+        "{lost}; files that were {were} were overwritten since, and what only a version before the last one had is \
+         lost: {which}"
     )
 }
 
-/// What a run says of files that a restored target does not hold any more and that are gone from the bucket: `which`
-/// names them.
-pub fn undone(now: &Print, restored_to: &str, which: &str) -> String {
-    format!(
-        "{} was restored, and knows of no load after that of {restored_to}; files that were loaded later are gone from \
-         the bucket or no longer selected, so what they said is lost: {which}",
-        now.target
-    )
+/// What became of a table, and what is to be said of the files of which that matters.
+fn lost(now: &Print, restored_to: Option<&str>) -> (String, &'static str) {
+    let table = &now.target;
+    match restored_to {
+        Some(time) => (format!("{table} was restored, and knows of no load after that of {time}"), "loaded later"),
+        None => (
+            format!(
+                "{table} has lost what was loaded into it (it is gone, was emptied or made again, or the database is \
+                 another one)"
+            ),
+            "loaded",
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -204,7 +221,13 @@ mod tests {
             suffixes: vec![".csv".to_owned()],
             read_hidden: false,
         };
-        Print { target: "public.t".to_owned(), selection, reading: "r".to_owned(), on_overlap: OnOverlap::AllFiles }
+        Print {
+            target: "public.t".to_owned(),
+            selection,
+            reading: "r".to_owned(),
+            on_overlap: OnOverlap::AllFiles,
+            allows_repeated: false,
+        }
     }
 
     fn loaded() -> Loaded {
@@ -283,6 +306,18 @@ mod tests {
                 assert_eq!(word(&known.change(&now, true)), "reload", "{what}, asked for");
             }
         }
+    }
+
+    #[test]
+    fn files_that_were_allowed_to_repeat_others_are_compared_once_they_are_not() {
+        let allowing = Print { allows_repeated: true, ..print() };
+        let of = |before: &Print, now: &Print| {
+            let document = Loaded { print: before.clone(), ..loaded() };
+            word(&Known { record: None, document: Some(&document) }.change(now, false))
+        };
+        assert_eq!(of(&allowing, &print()), "reload of all that is loaded");
+        assert_eq!(of(&print(), &allowing), "nothing");
+        assert_eq!(of(&allowing, &allowing), "nothing");
     }
 
     #[test]

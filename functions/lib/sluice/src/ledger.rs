@@ -121,8 +121,13 @@ mod tests {
             let (generation, detected_at) = self.record.clone()?;
             let selection =
                 Selection { bucket: String::new(), prefix: String::new(), suffixes: Vec::new(), read_hidden: false };
-            let print =
-                Print { target: String::new(), selection, reading: String::new(), on_overlap: OnOverlap::AllFiles };
+            let print = Print {
+                target: String::new(),
+                selection,
+                reading: String::new(),
+                on_overlap: OnOverlap::AllFiles,
+                allows_repeated: false,
+            };
             Some(Loaded { generation, detected_at, print })
         }
     }

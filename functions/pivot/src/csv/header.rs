@@ -210,7 +210,7 @@ fn kind_hint(raw: &[u8], found: usize) -> Option<&'static str> {
         [b'{', b'"' | b' ', ..] | [b'[', b'{' | b' ', ..] | [b'[' | b'{'] => {
             Some("; is the file JSON? Then its name has to end with .json")
         }
-        [b'<', b'!' | b'?' | b'a'..=b'z' | b'A'..=b'Z', ..] => Some("; is the file HTML or XML?"),
+        [b'<', b'!' | b'?' | b'a'..=b'z' | b'A'..=b'Z', ..] => Some("; is the file HTML or XML? Convert it to CSV"),
         _ => None,
     }
 }

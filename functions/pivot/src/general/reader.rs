@@ -91,7 +91,7 @@ impl<'f> GeneralReader<'f> {
         let is_csv = matches!(self.rows, Rows::Csv(_));
         let wrong = |what: String| Error::new(Kind::InvalidSource, format!("{}: {what}", self.file.key));
         if let Some(kind) = foreign::utf_32(&head) {
-            return Err(wrong(kind.to_owned()));
+            return Err(wrong(kind.to_string()));
         }
         let marked = Encoding::for_bom(&head).filter(|(encoding, _)| is_csv || *encoding == UTF_8);
         if let (Some((marked, _)), Some(stated)) = (marked, self.stated) {
@@ -104,8 +104,12 @@ impl<'f> GeneralReader<'f> {
         }
         let encoding = marked.map(|(encoding, _)| encoding).or(self.stated).unwrap_or(UTF_8);
         let is_wide = encoding == UTF_16LE || encoding == UTF_16BE;
-        if let Some(kind) = foreign::kind(&head[..head.len().min(foreign::HEAD_BYTES)]).filter(|_| !is_wide) {
-            return Err(wrong(kind.to_owned()));
+        let first = &head[..head.len().min(foreign::HEAD_BYTES)];
+        // Without a header, the first value may be a text of any kind.
+        let has_header = !is_csv || batch.plan().format.csv.header.is_none();
+        let text = || foreign::text_kind(first).filter(|_| has_header);
+        if let Some(kind) = foreign::kind(first).or_else(text).filter(|_| !is_wide) {
+            return Err(wrong(kind.to_string()));
         }
         let text = match marked {
             Some((_, len)) => &head[len..],

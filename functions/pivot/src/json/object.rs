@@ -2,7 +2,7 @@
 //!
 //! A value's text is taken as it is in the file, whether it is a JSON number or a JSON string, so that it stays exact.
 
-use memchr::memchr;
+use memchr::{memchr, memchr3};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -27,6 +27,9 @@ pub(crate) fn not_an_object(json: &[u8], error: &serde_json::Error) -> String {
         Some(b',') => return "a comma between objects that are not in an array".to_owned(),
         Some(b'"') => return "a text, expected a JSON object".to_owned(),
         Some(b'-' | b'0'..=b'9') => return "a number, expected a JSON object".to_owned(),
+        _ if !json.contains(&b'}') && memchr3(b',', b';', b'\t', json).is_some() => {
+            return "not a JSON object; is the file CSV? Then its name has to end with .csv".to_owned();
+        }
         _ => return "not a JSON object".to_owned(),
     };
     let place = format!(" at line {} column {}", error.line(), error.column());

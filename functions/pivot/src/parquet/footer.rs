@@ -89,7 +89,7 @@ pub(super) fn read(bytes: &[u8], wanted: &[Option<Wanted>], end: u64) -> Checked
             }
             Ok(())
         }),
-        (8, ThriftType::STRUCT) => Err("it is encrypted".into()),
+        (8, ThriftType::STRUCT) => Err("it is encrypted; write it without encryption".into()),
         _ => reader.skip(kind),
     })?;
     let schema = schema.ok_or("its metadata has no columns")?;
@@ -198,7 +198,7 @@ impl StoredChunk {
 
     fn checked(&self, column: &SpecColumn, rows: u64, end: u64) -> Checked<Chunk> {
         if self.is_encrypted || !self.has_metadata {
-            return Err("it is encrypted".into());
+            return Err("it is encrypted; write it without encryption".into());
         }
         if self.is_elsewhere {
             return Err("it is in another file".into());

@@ -116,6 +116,27 @@ impl Keys {
             }
         }
     }
+
+    /// The least and the greatest, as PostgreSQL shows them with letters of ASCII in lower case: so that a type for
+    /// which `A` is `a`, as `uuid`, changes nothing of what lies between. `None` if there are none.
+    pub fn range(&self) -> Option<[String; 2]> {
+        match self {
+            Self::Dates(dates) => {
+                let (dates, shown) = (dates.dates(), |date: &Date| date.to_string());
+                Some([dates.iter().min().map(shown)?, dates.iter().max().map(shown)?])
+            }
+            Self::Texts(texts) => {
+                let folded = |text: &&String| text.to_ascii_lowercase();
+                let by = |one: &&String, other: &&String| lower_case(one).cmp(lower_case(other));
+                let keys = || texts.rows.keys();
+                Some([keys().min_by(by).as_ref().map(folded)?, keys().max_by(by).as_ref().map(folded)?])
+            }
+        }
+    }
+}
+
+fn lower_case(text: &str) -> impl Iterator<Item = u8> {
+    text.bytes().map(|byte| byte.to_ascii_lowercase())
 }
 
 /// The plan has one key, and so one kind of keys.

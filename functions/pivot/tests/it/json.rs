@@ -215,7 +215,9 @@ fn a_line_that_is_no_object_is_told_in_the_words_of_the_parser() {
         ("[]", "an array, expected a JSON object"),
         ("\"secret\"", "a text, expected a JSON object"),
         ("null", "not a JSON object"),
-        ("a,b", "not a JSON object"),
+        ("a b", "not a JSON object"),
+        ("a,b}", "not a JSON object"),
+        ("a,b", "not a JSON object; is the file CSV? Then its name has to end with .csv"),
         ("}", "not a JSON object"),
         (",{}", "a comma between objects that are not in an array"),
     ] {

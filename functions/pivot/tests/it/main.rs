@@ -2,6 +2,7 @@
 
 mod bad_files;
 mod compressed;
+mod foreign;
 mod fuzzed;
 mod general;
 mod golden;

@@ -66,17 +66,20 @@ async fn what_is_passed_over_is_counted_by_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_of_an_ignored_category_are_counted() {
+async fn rows_that_are_not_loaded_are_counted_by_reason() {
     let ignore = (r#"{"on": "project", "#, r#"{"on": "project", "other": "ignore", "#);
-    let stack = fixture_with(local::deployment::Options { spec: vec![ignore], ..vpc_mode() }).await;
-    let rows = [("Work", "1", "2024-01-01"), ("Work ", "2", "2024-01-01"), ("work", "4", "2024-01-01")];
+    let filter =
+        (r#"{"keys": ["date"]"#, r#"{"filter": {"not": {"column": "project", "equal": "Sleep"}}, "keys": ["date"]"#);
+    let stack = fixture_with(local::deployment::Options { spec: vec![ignore, filter], ..vpc_mode() }).await;
+    let of = |project| (project, "1", "2024-01-01");
+    let rows = ["Work", "Sleep", "Work ", "Sleep", "work", "Sleep"].map(of);
     stack.upload("a.csv", csv(&rows)).await.unwrap();
+    let counted = |counts: &Value| ["rows_read", "rows_ignored", "rows_filtered"].map(|name| counts[name].clone());
     let tried = run_well(&stack, json!({"dry_run": true})).await;
-    assert_eq!(tried.counts["upsert"]["rows_ignored"], 2);
+    assert_eq!(counted(&tried.counts["upsert"]), [6, 2, 3]);
     let loaded = run_well(&stack, json!({})).await;
-    assert_eq!(loaded.counts["upsert"]["rows_ignored"], 2);
-    assert_eq!(loaded.counts["upsert"]["rows_read"], 3);
-    assert_eq!(last_run(&stack).await["rows_ignored"], 2);
+    assert_eq!(counted(&loaded.counts["upsert"]), [6, 2, 3]);
+    assert_eq!(counted(&last_run(&stack).await), [6, 2, 3]);
     assert_eq!(table(&stack).await, ["2024-01-01 0 1"]);
 }
 
@@ -102,6 +105,7 @@ async fn a_table_of_runs_of_an_earlier_version_gets_the_new_columns() {
     run_well(&stack, json!({})).await;
     let run = last_run(&stack).await;
     assert_eq!([&run["files_skipped"], &run["rows_ignored"], &run["files_other_suffix"]], [1, 0, 1]);
+    assert_eq!(run["rows_filtered"], 0);
     let mut connection = stack.connect().await.unwrap();
     let before: i64 = sqlx::query_scalar("select files_skipped from sluice.runs where execution = 'x'")
         .fetch_one(&mut connection)

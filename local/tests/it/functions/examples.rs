@@ -13,32 +13,32 @@ use std::path::Path;
 
 /// A job with a folder and a table of its own. Its state is that of the deployment's job, the only one that its
 /// functions may write, so there is one at a time.
-struct Job<'a> {
+pub(crate) struct Job<'a> {
     stack: &'a Fixture,
     name: String,
-    parts: Parts,
+    pub parts: Parts,
     runs: u32,
 }
 
 impl<'a> Job<'a> {
-    async fn new(stack: &'a Fixture, name: &str, parts: Parts) -> Self {
+    pub(crate) async fn new(stack: &'a Fixture, name: &str, parts: Parts) -> Self {
         for key in keys(stack, "state/").await {
             stack.s3().delete_object().bucket(&stack.bucket).key(key).send().await.unwrap();
         }
         Self { stack, name: name.to_owned(), parts, runs: 0 }
     }
 
-    fn prefix(&self) -> String {
+    pub(crate) fn prefix(&self) -> String {
         format!("{}{}/", self.stack.prefix, self.name)
     }
 
-    async fn upload(&self, name: &str, content: impl Into<Vec<u8>>) {
+    pub(crate) async fn upload(&self, name: &str, content: impl Into<Vec<u8>>) {
         let put = self.stack.s3().put_object().bucket(&self.stack.bucket).key(format!("{}{name}", self.prefix()));
         put.body(content.into().into()).send().await.unwrap();
     }
 
     /// A run over all that is new. Returns the load's answer.
-    async fn run(&mut self) -> Answer {
+    pub(crate) async fn run(&mut self) -> Answer {
         self.runs += 1;
         let execution = execution(self.stack, &format!("{}-{}", self.name, self.runs));
         let Parts { source, shape, target } = &self.parts;
@@ -59,7 +59,7 @@ impl<'a> Job<'a> {
     }
 
     /// The table as `psql --csv` has it: the header, then the rows in the order of their texts.
-    async fn table(&self) -> Vec<String> {
+    pub(crate) async fn table(&self) -> Vec<String> {
         let table = self.parts.target["table"].as_str().unwrap();
         let mut connection = self.stack.connect().await.unwrap();
         sorted(lines_of(&mut connection, table).await)

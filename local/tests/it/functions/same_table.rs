@@ -14,6 +14,8 @@
 //! - Another spec, and `reload`: all files again, and nothing else.
 //! - Copies under another name, some with a row more: files that repeat others, and do not count as long as they do.
 //! - Files that are sent again unchanged: the newest one by date speaks.
+//! - Sums, first and last values, and rows that win; by a number, and by when files are dated: of rows that are equal
+//!   in one, the other decides, and a date is in the table.
 //!
 //! `SLUICE_SEEDS=first..end` plays some histories, `SLUICE_CAMPAIGN=full` many.
 
@@ -23,7 +25,7 @@ mod machine;
 mod oracle;
 mod split;
 
-use crate::support::{Random, is_full_campaign, seeds, stack};
+use crate::support::{is_full_campaign, seeds, stack};
 use history::{Counts, History};
 use job::{Job, PREFIX, TABLE};
 use machine::{Machine, Plan};
@@ -69,6 +71,11 @@ async fn any_history_ends_with_what_the_last_runs_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn any_history_ends_with_the_rows_that_win() {
+    histories("same_table_newest_row", &[OnOverlap::NewestRow], 8).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_same_files_come_to_the_same_table_in_any_order_and_any_split() {
     let (mut machine, mut oracle) = (machine("same_table_split").await, Oracle::start());
     for seed in all(10) {
@@ -80,7 +87,7 @@ async fn the_same_files_come_to_the_same_table_in_any_order_and_any_split() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_sent_again_unchanged_is_the_newest_one() {
     let mut machine = machine("same_table_again").await;
-    let mut job = Job::new(&mut Random::new(0), &[OnOverlap::NewestFile]);
+    let mut job = Job::sums(OnOverlap::NewestFile);
     job.go_by_date();
     let mut now = 1_704_067_200;
     let mut tables = Vec::new();
@@ -101,7 +108,7 @@ async fn a_file_that_is_sent_again_unchanged_is_the_newest_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_the_spec_keeps_the_word_of_a_file_that_is_gone() {
     let mut machine = machine("same_table_gone").await;
-    let mut job = Job::new(&mut Random::new(0), &[OnOverlap::NewestFile]);
+    let mut job = Job::sums(OnOverlap::NewestFile);
     let names = ["dt=2024-03-01/a.csv", "dt=2024-03-02/b.csv"].map(|name| format!("{PREFIX}{name}"));
     for (name, day) in names.iter().zip(["2024-03-01", "2024-03-02"]) {
         machine.upload(name, &format!("Kind,N,Day\nA,1,{day}\n"), 1_704_067_200);
@@ -122,5 +129,47 @@ async fn a_change_of_the_spec_keeps_the_word_of_a_file_that_is_gone() {
         } else {
             job.swap_columns();
         }
+    }
+}
+
+/// By `allow` nobody looked for files that say what others say, so the change to `fail` has to: also where no new file
+/// has come.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_were_allowed_to_repeat_others_are_compared_once_they_are_not() {
+    let mut machine = machine("same_table_repeated").await;
+    for (on_bad_file, asks_record) in [("quarantine", false), ("quarantine", true), ("fail", false), ("fail", true)] {
+        machine.clear().await;
+        let mut job = Job::sums(OnOverlap::AllFiles);
+        job.parts.source["on_bad_file"] = json!(on_bad_file);
+        let mut now = 1_704_067_200_000;
+        let mut run = async |machine: &mut Machine, on_repeated_file: &str| {
+            now += 60_000;
+            job.parts.target["on_repeated_file"] = json!(on_repeated_file);
+            let outcome = machine.run(&job, &Plan { asks_record, ..Plan::plain(json!({})) }, now).await;
+            (outcome, machine.table(&job).await.iter().map(|row| row[1..3].to_vec()).collect::<Vec<_>>())
+        };
+        let names = ["a", "b"].map(|name| format!("{PREFIX}dt=2024-03-01/{name}.csv"));
+        for (second, name) in names.iter().enumerate() {
+            machine.upload(name, "Kind,N,Day\nA,1,2024-03-01\nB,2,2024-03-01\n", 1_704_067_200 + second as i64);
+        }
+        let (both, one) = ([["2", "4"]], [["1", "2"]]);
+        assert_eq!(run(&mut machine, "allow").await.1, both);
+        let (outcome, table) = run(&mut machine, "fail").await;
+        assert!(outcome.reload, "{outcome:?}");
+        match outcome.error {
+            None => assert!(table == one && on_bad_file == "quarantine", "{table:?}"),
+            Some((error, text)) => {
+                assert_eq!((error.as_str(), on_bad_file), ("InvalidSource", "fail"));
+                assert!(names.iter().all(|name| text.contains(name)) && text.contains("counted twice"), "{text}");
+                assert_eq!(table, both);
+                continue;
+            }
+        }
+        // It is not done again; and back again, the next run that loads counts both.
+        assert!(run(&mut machine, "fail").await.0.listed.is_empty());
+        let (outcome, table) = run(&mut machine, "allow").await;
+        assert!(outcome.listed.is_empty() && table == one, "{outcome:?}, {table:?}");
+        machine.upload(&format!("{PREFIX}dt=2024-03-01/c.csv"), "Kind,N,Day\nA,5,2024-03-01\n", 1_704_067_202);
+        assert_eq!(run(&mut machine, "allow").await.1, [["7", "4"]]);
     }
 }

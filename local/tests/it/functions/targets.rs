@@ -395,7 +395,11 @@ async fn a_table_that_was_made_again_is_not_the_one_that_was_loaded() {
         sql(&stack, "update sluice.targets set table_oid = 1, record_oid = 2").await;
         assert_eq!(record(&stack, &parts).await, loaded, "{mode}");
         // As an earlier version wrote it.
-        sql(&stack, "alter table sluice.targets drop column table_oid, drop column record_oid").await;
+        sql(
+            &stack,
+            "alter table sluice.targets drop column table_oid, drop column record_oid, drop column allows_repeated",
+        )
+        .await;
         assert_eq!(record(&stack, &parts).await, loaded, "{mode}");
         Run::new(3, &parts, one_file(1)).load(&stack).await.unwrap();
         sql(

@@ -1,7 +1,7 @@
 //! The reader, for the function that looks for new files.
 
 use super::versions::{HashedVersions, Known, NamedVersions, Runs, Sameness};
-use crate::contract::{Execution, LedgerEntry, Loaded, keys};
+use crate::contract::{Execution, LedgerEntry, Loaded, SourceFile, keys};
 use crate::store::{Latest, Store, listed_key};
 use crate::time::format_time;
 use crate::{Error, Result};
@@ -58,7 +58,7 @@ impl<'a> Ledger<'a> {
     }
 }
 
-/// Tells the key of each file that was loaded into what is `assumed` to be loaded, once for each time, and the
+/// Tells each file that was loaded into what is `assumed` to be loaded, once for each time, at its version, and the
 /// `detected_at` of the run that loaded it; also those of which that is in doubt. Goes through the whole ledger twice,
 /// since only a later run says which of those before it were undone.
 ///
@@ -68,7 +68,7 @@ pub async fn each_loaded(
     store: &Store,
     execution: &Execution,
     assumed: &Loaded,
-    mut take: impl FnMut(String, &str),
+    mut take: impl FnMut(SourceFile, &str),
 ) -> Result<()> {
     let mut runs = Runs::new(assumed);
     each_entry(store, execution, None, |entry| {
@@ -77,7 +77,7 @@ pub async fn each_loaded(
     .await?;
     each_entry(store, execution, None, |entry| {
         if runs.count(&entry) {
-            entry.files.into_iter().for_each(|file| take(file.key, &entry.detected_at));
+            entry.files.into_iter().for_each(|file| take(file, &entry.detected_at));
         }
     })
     .await

@@ -266,7 +266,13 @@ mod tests {
     fn assumed() -> Loaded {
         let selection =
             Selection { bucket: String::new(), prefix: String::new(), suffixes: Vec::new(), read_hidden: false };
-        let print = Print { target: String::new(), selection, reading: String::new(), on_overlap: OnOverlap::AllFiles };
+        let print = Print {
+            target: String::new(),
+            selection,
+            reading: String::new(),
+            on_overlap: OnOverlap::AllFiles,
+            allows_repeated: false,
+        };
         Loaded { generation: "g".into(), detected_at: "2".into(), print }
     }
 

@@ -1,6 +1,6 @@
 //! What of a spec decides what a table holds: kept with what is loaded, and compared by the next run.
 
-use super::{Aggregate, Format, OnOverlap, Shape, Spec, Suffixes};
+use super::{Aggregate, Format, OnOverlap, OnRepeatedFile, Shape, Spec, Suffixes};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -18,6 +18,10 @@ pub struct Print {
     pub reading: String,
     /// Who speaks for a key.
     pub on_overlap: OnOverlap,
+    /// Files that say what others say count: `on_repeated_file` is `allow`. False in what an earlier version wrote,
+    /// which did not write it down.
+    #[serde(default)]
+    pub allows_repeated: bool,
 }
 
 /// Which objects are input.
@@ -32,6 +36,15 @@ pub struct Selection {
     pub suffixes: Vec<String>,
     /// Hidden ones too.
     pub read_hidden: bool,
+}
+
+impl Print {
+    /// Whether what was loaded by this one may stay as it is where `now` goes on, as far as its meaning goes: its files
+    /// need not be read again. Files that were allowed to repeat others were not compared with one another.
+    pub fn holds_for(&self, now: &Self) -> bool {
+        (&self.reading, self.on_overlap) == (&now.reading, now.on_overlap)
+            && (now.allows_repeated || !self.allows_repeated)
+    }
 }
 
 impl Selection {
@@ -84,6 +97,7 @@ impl Spec {
             },
             reading,
             on_overlap: target.on_overlap,
+            allows_repeated: target.on_repeated_file == OnRepeatedFile::Allow,
         }
     }
 }

@@ -265,7 +265,6 @@ fn a_print_is_what_decides_what_the_table_holds() {
         ("/source/lookback_hours", json!(24.0)),
         ("/source/on_bad_row", json!("quarantine")),
         ("/source/on_bad_file", json!("quarantine")),
-        ("/target/on_repeated_file", json!("allow")),
         ("/target/create", json!(false)),
     ] {
         assert_eq!(print(&changed(pointer, value)), first, "{pointer}");
@@ -297,6 +296,8 @@ fn a_print_is_what_decides_what_the_table_holds() {
     let last_run = print(&changed("/target/on_overlap", json!("last_run")));
     assert_eq!(Print { on_overlap: first.on_overlap, ..last_run.clone() }, first);
     assert_ne!(last_run, first);
+    let allowing = print(&changed("/target/on_repeated_file", json!("allow")));
+    assert_eq!(allowing, Print { allows_repeated: true, ..first.clone() });
     let newest =
         |by: &str| print(&changed("/target", json!({"table": "t", "on_overlap": "newest_file", "newest_by": by})));
     assert_ne!(newest("key").reading, newest("modified").reading);

@@ -346,7 +346,11 @@ fn other_formats() -> Vec<Case> {
             "a ZIP file or workbook; convert it to CSV",
         ),
         foreign("a ZIP file", b"PK\x03\x04\x14\0\0\0\x08\0a.csv", "a ZIP file or workbook; convert it to CSV"),
-        foreign("a ZIP file of nothing", b"PK\x05\x06\0\0\0\0", "a ZIP file without content"),
+        foreign(
+            "a ZIP file of nothing",
+            b"PK\x05\x06\0\0\0\0",
+            "a ZIP file without content; upload the file that was to be in it",
+        ),
         foreign(
             "an old workbook",
             b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1\0\0\0\0",
@@ -358,12 +362,17 @@ fn other_formats() -> Vec<Case> {
         foreign("xz", b"\xFD7zXZ\0\0\x04", &format!("compressed with xz; {other_packing}")),
         foreign("Parquet under another name", b"PAR1\x15\x04\x15\x10", "a Parquet file; give it the suffix .parquet"),
         loaded("names like the first bytes of others", format!("BZh,PK,{HEADER}0,0,{GOOD}"), 1, &[], &[GOOD_SUM]),
-        refused(
+        foreign(
             "a web page",
-            "<!DOCTYPE html>\n<html><body>Access denied</body></html>\n",
+            b"<!DOCTYPE html>\n<html><body>Access denied</body></html>\n",
+            "a page of HTML, such as an error or a login in place of the file; download the file itself",
+        ),
+        refused(
+            "a piece of a web page",
+            "<p>Access denied</p>\n",
             concat!(
                 r#"line 1: the column "Start date" is missing"#,
-                r#"; the header has 1 column; is the file HTML or XML?"#
+                r#"; the header has 1 column; is the file HTML or XML? Convert it to CSV"#
             ),
         ),
         refused(

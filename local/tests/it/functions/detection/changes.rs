@@ -85,6 +85,8 @@ pub(super) struct History<'a> {
     table: u8,
     reading: u8,
     has_texts: bool,
+    /// Whether files that say what others say count.
+    allows_repeated: bool,
 }
 
 /// What a detection found: its manifest and the files of that.
@@ -108,6 +110,7 @@ impl<'a> History<'a> {
             table: 0,
             reading: 0,
             has_texts: false,
+            allows_repeated: false,
         }
     }
 
@@ -147,6 +150,9 @@ impl<'a> History<'a> {
         let mut parts = parts(LOOKBACK_HOURS);
         parts.target["table"] = json!(format!("t{}", self.table));
         parts.shape["pivot"]["into"] = json!({"Work": format!("work_{}", self.reading)});
+        if self.allows_repeated {
+            parts.target["on_repeated_file"] = json!("allow");
+        }
         if self.has_texts {
             parts.source["suffix"] = json!([".csv", ".txt"]);
         }
@@ -189,7 +195,7 @@ impl<'a> History<'a> {
 
     /// Somebody changes the spec, the table, or the database.
     fn change(&mut self) {
-        match self.below(9) {
+        match self.below(10) {
             0 | 1 => self.has_texts = !self.has_texts,
             2 | 3 => self.reading = (self.reading + 1) % 3,
             4 => self.table = 1 - self.table,
@@ -200,6 +206,7 @@ impl<'a> History<'a> {
                 let (place, table) = self.commits[which].clone();
                 self.tables.insert(place, table);
             }
+            8 => self.allows_repeated = !self.allows_repeated,
             _ => drop(self.aws.world().objects.remove(&keys::loaded("m"))),
         }
     }

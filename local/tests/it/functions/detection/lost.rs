@@ -91,6 +91,30 @@ fn a_table_that_lost_all_of_which_no_file_is_left_is_told() {
     assert_eq!(loads.look(None, &json!({})).unwrap()["new_file_count"], 0, "nothing was ever loaded");
 }
 
+/// Only the last version of a file can be read again: where an earlier one may have had more to say, that is told.
+#[test]
+fn a_table_that_lost_all_of_which_files_were_overwritten_is_told() {
+    for (mode, is_told) in [("newest_row", true), ("last_run", true), ("newest_file", false), ("all_files", false)] {
+        let mut parts = Parts { target: json!({"table": "t", "on_overlap": mode}), ..parts(24) };
+        if mode == "newest_row" {
+            parts.shape = json!({"keys": ["date"], "rows": {"columns": ["minutes"]}});
+        }
+        for (lost, told) in [(true, "has lost what was loaded into it"), (false, "knows of no load after that of")] {
+            let mut loads = Loads::new(parts.clone());
+            // Another version of the one, and the same bytes of the other, sent again.
+            let changed = Object { etag: "\"f\"".to_owned(), ..object(3) };
+            loads.aws.world().objects.insert("input_data/b.csv".to_owned(), changed);
+            loads.aws.world().objects.insert("input_data/a.csv".to_owned(), object(3));
+            let record = (!lost).then(|| loads.loaded(1));
+            let found = loads.look(record, &json!({})).unwrap();
+            let notes = found["notes"].as_array().unwrap();
+            let end = "overwritten since, and what only a version before the last one had is lost: 1, input_data/b.csv";
+            let is_it = |note: &&Value| note.as_str().unwrap().contains(told) && note.as_str().unwrap().ends_with(end);
+            assert_eq!(notes.iter().filter(is_it).count(), usize::from(is_told), "{mode}: {found}");
+        }
+    }
+}
+
 /// Words outlive a table that was emptied: those of a file that is no longer selected would count again.
 #[test]
 fn a_table_that_lost_all_brings_back_no_file_that_is_no_longer_selected() {

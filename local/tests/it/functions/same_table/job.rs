@@ -32,6 +32,17 @@ enum Key {
     Partition,
 }
 
+/// What becomes of the rows of a key.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Form {
+    /// Sums by category.
+    Sums,
+    /// The value of the first row, and of the last one, by a number and by their files' dates.
+    Orders,
+    /// The row that wins.
+    Rows,
+}
+
 /// A job.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
@@ -44,8 +55,11 @@ pub(super) struct Job {
     is_by_week: bool,
     /// Rows of other categories are bad rows.
     refuses_others: bool,
-    /// The table's value columns, in the order of their names.
+    /// The table's value columns, in the order of their names, as texts.
     columns: Vec<&'static str>,
+    form: Form,
+    /// When files are dated is in the table, or decides what is.
+    has_dates: bool,
 }
 
 /// What is wrong with files of a job, beside what can be read.
@@ -68,6 +82,21 @@ impl Job {
     /// A job of one of these modes.
     pub(super) fn new(random: &mut Random, modes: &[OnOverlap]) -> Self {
         let on_overlap = *pick(random, modes);
+        let forms: &[Form] = match on_overlap {
+            OnOverlap::AllFiles => &[Form::Sums, Form::Sums, Form::Orders],
+            OnOverlap::NewestFile | OnOverlap::LastRun => &[Form::Sums, Form::Orders, Form::Rows],
+            OnOverlap::NewestRow => &[Form::Rows],
+        };
+        let form = *pick(random, forms);
+        Self::of(random, on_overlap, form)
+    }
+
+    /// Always the same one, which adds numbers up.
+    pub(super) fn sums(on_overlap: OnOverlap) -> Self {
+        Self::of(&mut Random::new(0), on_overlap, Form::Sums)
+    }
+
+    fn of(random: &mut Random, on_overlap: OnOverlap, form: Form) -> Self {
         let key = *pick(random, &[Key::Date, Key::Date, Key::Text, Key::Partition]);
         let set_aside = Content { bad_rows: random.below(3) > 0, bad_files: random.below(3) > 0 };
         let day = match key {
@@ -88,18 +117,49 @@ impl Job {
         let mut shape = json!({
             "keys": ["day"], "values": {"n": "sum"}, "pivot": {"on": "kind", "into": {"A": "a", "B": "b"}},
         });
-        let (mut columns, mut refuses_others) = (vec!["a", "b"], false);
-        match random.below(3) {
-            0 => refuses_others = true,
-            1 => shape["pivot"]["other"] = json!("ignore"),
-            _ => {
-                shape["pivot"]["other"] = json!({"into": "c"});
-                columns.push("c");
+        let (mut columns, mut refuses_others) = (vec!["trim_scale(a)::text", "trim_scale(b)::text"], false);
+        let mut has_dates = random.below(2) == 0;
+        match (form, random.below(3)) {
+            (Form::Orders, other) => {
+                let latest = if has_dates { "sent" } else { "n" };
+                shape = json!({"keys": ["day"], "values": {
+                    "earliest": {"first": "kind", "order_by": "n"}, "latest": {"last": "n", "order_by": latest},
+                }});
+                columns = vec!["coalesce(earliest, '')", "coalesce(trim_scale(latest)::text, '')"];
+                if has_dates && other == 0 {
+                    shape["values"]["sent"] = json!({(*pick(random, &["min", "max"])): "sent"});
+                    columns.push("coalesce(sent::text, '')");
+                }
             }
+            (Form::Rows, other) => {
+                shape = json!({"keys": ["day"], "rows": {"columns": ["kind", "n"], "order_by": ["n"]}});
+                columns = vec!["coalesce(kind, '')", "coalesce(trim_scale(n)::text, '')"];
+                if has_dates {
+                    shape["rows"]["columns"] = json!(["kind", "n", "sent"]);
+                    columns.push("coalesce(sent::text, '')");
+                }
+                if other == 0 {
+                    shape["rows"]["delete_when"] = json!({"column": "kind", "equal": "Z"});
+                }
+            }
+            (Form::Sums, other) => {
+                has_dates = false;
+                match other {
+                    0 => refuses_others = true,
+                    1 => shape["pivot"]["other"] = json!("ignore"),
+                    _ => {
+                        shape["pivot"]["other"] = json!({"into": "c"});
+                        columns.push("trim_scale(c)::text");
+                    }
+                }
+            }
+        }
+        if has_dates {
+            source["columns"]["sent"] = json!({"file": "modified"});
         }
         let mut target = json!({"table": TABLE, "create": true, "on_overlap": on_overlap});
         match on_overlap {
-            OnOverlap::NewestFile if random.below(2) == 0 => target["newest_by"] = json!("key"),
+            OnOverlap::NewestFile | OnOverlap::NewestRow if random.below(2) == 0 => target["newest_by"] = json!("key"),
             OnOverlap::AllFiles if random.below(2) == 0 => target["on_repeated_file"] = json!("allow"),
             _ => {}
         }
@@ -111,7 +171,7 @@ impl Job {
             target["newest_per"] = json!(["week"]);
         }
         let parts = Parts { source, shape, target };
-        Self { parts, on_overlap, set_aside, key, is_by_week, refuses_others, columns }
+        Self { parts, on_overlap, set_aside, key, is_by_week, refuses_others, columns, form, has_dates }
     }
 
     /// From now on no run ends because a file says what another one says.
@@ -129,8 +189,11 @@ impl Job {
     /// Whether S3's date decides which file speaks.
     pub(super) fn goes_by_date(&self) -> bool {
         match self.on_overlap {
-            OnOverlap::NewestFile | OnOverlap::NewestRow => self.parts.target.get("newest_by").is_none(),
-            OnOverlap::AllFiles => self.sets_repeated_aside(),
+            OnOverlap::NewestFile | OnOverlap::NewestRow => {
+                self.parts.target.get("newest_by").is_none() || self.has_dates
+            }
+            // Of equals the older file has the first row.
+            OnOverlap::AllFiles => self.sets_repeated_aside() || self.form == Form::Orders,
             OnOverlap::LastRun => false,
         }
     }
@@ -158,15 +221,36 @@ impl Job {
 
     /// A statement for the rows of the table, a list of texts each.
     pub(super) fn select(&self) -> String {
-        let columns = self.columns.iter().map(|column| format!(", trim_scale({column})::text"));
+        let columns = self.columns.iter().map(|column| format!(", {column}"));
         let week = if self.is_by_week { ", week::text" } else { "" };
         format!("select array[day::text{week}{}] from public.{TABLE}", columns.collect::<String>())
     }
 
-    /// Categories go into each other's columns from now on.
+    /// Categories go into each other's columns from now on, or rows are in another order.
     pub(super) fn swap_columns(&mut self) {
-        let into = &mut self.parts.shape["pivot"]["into"];
-        *into = json!({"A": into["B"], "B": into["A"]});
+        let shape = &mut self.parts.shape;
+        match self.form {
+            Form::Sums => {
+                let into = &mut shape["pivot"]["into"];
+                *into = json!({"A": into["B"], "B": into["A"]});
+            }
+            Form::Orders => {
+                let order = &mut shape["values"]["earliest"]["order_by"];
+                *order = json!(if *order == "n" { "kind" } else { "n" });
+            }
+            Form::Rows => {
+                let order = &mut shape["rows"]["order_by"];
+                *order = json!([if *order == json!(["n"]) { "kind" } else { "n" }]);
+            }
+        }
+    }
+
+    /// Files that say what others say count from now on, or do not.
+    pub(super) fn swap_repeated(&mut self) {
+        let target = self.parts.target.as_object_mut().unwrap();
+        if target.remove("on_repeated_file").is_none() {
+            target.insert("on_repeated_file".to_owned(), json!("allow"));
+        }
     }
 
     /// A name of a file. Most of them come again and again.

@@ -24,11 +24,11 @@ struct Upload {
 /// Loads the files of a seed in two ways.
 pub(super) async fn play(seed: u64, machine: &mut Machine, oracle: &mut Oracle) {
     let mut random = Random::new(seed);
-    let mut job = Job::new(&mut random, &[OnOverlap::AllFiles, OnOverlap::NewestFile]);
+    let mut job = Job::new(&mut random, &[OnOverlap::AllFiles, OnOverlap::NewestFile, OnOverlap::NewestRow]);
     job.fail_of_no_repeated();
     let content = job.set_aside;
     // The last version of each file, and an earlier one of some. Of a file with bad rows there is none: what is right
-    // in it speaks on, so it matters whether it was seen.
+    // in it speaks on, so it matters whether it was seen. So it does where all versions count.
     let (mut last, mut earlier) = (BTreeMap::new(), Vec::new());
     for place in 0..3 + random.below(4) {
         let key = job.name(&mut random, content);
@@ -36,7 +36,7 @@ pub(super) async fn play(seed: u64, machine: &mut Machine, oracle: &mut Oracle) 
             continue;
         }
         let modified = BEGINNING + i64::try_from(random.below(1_000) * 10 + place).unwrap();
-        let has_earlier = random.below(3) == 0;
+        let has_earlier = random.below(3) == 0 && job.on_overlap != OnOverlap::NewestRow;
         let content = if has_earlier { Content::GOOD } else { content };
         let texts: Vec<String> = last.values().map(|upload: &Upload| upload.text.clone()).collect();
         let text = match job.sets_repeated_aside() && !texts.is_empty() && random.below(2) == 0 {

@@ -27,7 +27,7 @@ pub struct PivotOutput {
     pub index: u32,
     /// The batch's partial sums; none when its files hold no rows.
     pub pivoted: Option<ObjectRef>,
-    /// Data rows read, the rejected and ignored ones included.
+    /// Data rows read, those rejected, ignored and filtered out included.
     pub rows_read: u64,
     /// Rows that could not be read.
     pub rows_rejected: u64,
@@ -77,8 +77,8 @@ pub struct LoadedFile {
     /// A row of it is in quarantine whose key could not be read: it may be any.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_unknown_keys: bool,
-    /// The least of its keys, as PostgreSQL shows it, texts in the order of their bytes; `None` if it has none, or if
-    /// what files say is kept apart.
+    /// The least of its keys, as PostgreSQL shows it with letters of ASCII in lower case, in the order of the bytes;
+    /// `None` if it has none, or if what files say is kept apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_key: Option<String>,
     /// The greatest.

@@ -139,6 +139,9 @@ pub struct UpsertOutput {
     /// Rows of a category that the spec ignores.
     #[serde(default)]
     pub rows_ignored: u64,
+    /// Rows that the spec's filter leaves out.
+    #[serde(default)]
+    pub rows_filtered: u64,
     /// Rows of partial sums staged.
     pub rows_staged: u64,
     /// Keys that were new.

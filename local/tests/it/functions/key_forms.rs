@@ -1,0 +1,149 @@
+//! `on_overlap: last_run`, where a key is spelt in a file in another way than the database shows it: what a run says of
+//! the keys that other files have filled does not depend on that.
+
+use crate::functions::examples::Job;
+use crate::functions::merging::create;
+use crate::functions::prepared::notes;
+use crate::support::*;
+use serde_json::{Value, json};
+use sluice::spec::Parts;
+
+/// A key column.
+struct Case {
+    name: &'static str,
+    /// Its type in the table.
+    sql: &'static str,
+    /// Its type in the files.
+    column: Value,
+    /// Keys of the first file.
+    filled: &'static [&'static str],
+    /// One of them as the second file has it.
+    again: &'static str,
+    /// Another key.
+    other: &'static str,
+}
+
+/// The sum of a number by category, which is read in the usual way; and its count, which is read in the general one.
+fn parts(case: &Case, is_usual: bool) -> Parts {
+    let mut shape = json!({"keys": ["k"], "values": {"n": "sum"}, "pivot": {"on": "kind", "into": {"A": "n"}}});
+    if !is_usual {
+        shape = json!({"keys": ["k"], "values": {"n": {"count": "*"}}});
+    }
+    Parts {
+        source: json!({"suffix": ".csv", "columns": {"k": case.column, "kind": {}, "n": {"type": "number"}}}),
+        shape,
+        target: json!({"table": case.name, "on_overlap": "last_run"}),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_other_files_spell_otherwise_are_told() {
+    const UPPER: &str = "6BA7B810-9DAD-11D1-80B4-00C04FD430C8";
+    const LOWER: &str = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
+    let timestamptz = json!({"type": "timestamptz"});
+    let number = json!({"type": "number"});
+    // Its greatest key by bytes is none of those in upper case.
+    let mixed = &["F0000000-0000-0000-0000-000000000000", UPPER, "a0000000-0000-0000-0000-000000000000"];
+    let after = "ff000000-0000-0000-0000-000000000000";
+    let cases = [
+        Case { name: "upper", sql: "uuid", column: json!({}), filled: &[UPPER], again: LOWER, other: after },
+        Case { name: "lower", sql: "uuid", column: json!({}), filled: &[LOWER], again: UPPER, other: after },
+        Case { name: "mixed", sql: "uuid", column: json!({}), filled: mixed, again: LOWER, other: after },
+        Case {
+            name: "greatest",
+            sql: "uuid",
+            column: json!({}),
+            filled: mixed,
+            again: "f0000000-0000-0000-0000-000000000000",
+            other: after,
+        },
+        Case { name: "text", sql: "text", column: json!({}), filled: &["B", "a", "é"], again: "B", other: "z" },
+        Case {
+            name: "date",
+            sql: "date",
+            column: json!({"type": "date"}),
+            filled: &["2024-01-01 10:30"],
+            again: "2024-01-01",
+            other: "2024-01-02",
+        },
+        Case { name: "exact", sql: "numeric", column: number.clone(), filled: &["1.50"], again: "1.5", other: "2" },
+        Case {
+            name: "cents",
+            sql: "numeric(10,2)",
+            column: number.clone(),
+            filled: &["1.5"],
+            again: "1.500",
+            other: "2",
+        },
+        Case { name: "near", sql: "double precision", column: number, filled: &["0.10"], again: "1e-1", other: "2" },
+        Case {
+            name: "whole",
+            sql: "bigint",
+            column: json!({"type": "integer"}),
+            filled: &["5.00"],
+            again: "5",
+            other: "6",
+        },
+        Case {
+            name: "instant",
+            sql: "timestamptz",
+            column: timestamptz,
+            filled: &["2024-01-01T10:00:00+02:00"],
+            again: "2024-01-01 08:00:00.000Z",
+            other: "2024-01-01T08:00:00+02:00",
+        },
+        Case {
+            name: "clock",
+            sql: "timestamp",
+            column: json!({"type": "timestamp"}),
+            filled: &["2024-01-01 10:00"],
+            again: "2024-01-01T10:00:00.000",
+            other: "2024-01-01 11:00",
+        },
+        Case {
+            name: "flag",
+            sql: "boolean",
+            column: json!({"type": "boolean"}),
+            filled: &["TRUE"],
+            again: "true",
+            other: "false",
+        },
+    ];
+    let stack = fixture_with(vpc_mode()).await;
+    for case in &cases {
+        let Case { name, sql: kind, filled, again, other, .. } = case;
+        for is_usual in [true, false] {
+            let table = format!("drop table if exists {name}; create table {name} (k {kind} primary key, n numeric)");
+            create(&stack, &table).await;
+            let mut job = Job::new(&stack, &format!("{name}-{is_usual}"), parts(case, is_usual)).await;
+            let file =
+                |keys: &[&str]| keys.iter().fold("k,kind,n\n".to_owned(), |text, key| format!("{text}{key},A,1\n"));
+            let mut told = Vec::new();
+            let (other, again) = ([*other], [*again]);
+            for (number, keys) in (1..).zip([*filled, &other, &again]) {
+                job.upload(&format!("{number}.csv"), file(keys)).await;
+                let notes = notes(&job.run().await.unwrap());
+                told.extend(notes.into_iter().filter(|note| note.contains("overwritten")));
+            }
+            let context = format!("{name}, {is_usual}");
+            let [note] = &told[..] else { panic!("{context}: {told:?}") };
+            assert!(note.starts_with("1 key that other files may have filled was overwritten"), "{context}: {note}");
+            assert!(note.ends_with(&format!("by these files: {}1.csv", job.prefix())), "{context}: {note}");
+        }
+    }
+}
+
+/// What somebody had filled before, and how he wrote it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_the_table_has_in_another_form_is_told() {
+    let stack = fixture_with(vpc_mode()).await;
+    sql(&stack, "create table t (k numeric primary key, n numeric); insert into t values (1.50, 0)").await;
+    let case = Case { name: "t", sql: "", column: json!({"type": "number"}), filled: &[], again: "", other: "" };
+    let mut job = Job::new(&stack, "t", parts(&case, false)).await;
+    let mut told = Vec::new();
+    for number in 1..=2 {
+        job.upload(&format!("{number}.csv"), "k,kind,n\n1.5,A,1\n").await;
+        told.push(notes(&job.run().await.unwrap()).iter().any(|note| note.ends_with("t/1.csv")));
+    }
+    assert_eq!(told, [false, true]);
+}
