@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::placed::placed;
 use crate::places;
 use crate::swap::versions;
+use aws_sdk_glue::types::Table;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use sluice::contract::athena_elt::{CleanOutput, Spec, Target, is_staging};
@@ -44,7 +45,7 @@ pub(crate) async fn clean(
         return Ok(CleanOutput::default());
     }
     let mut output = CleanOutput::default();
-    for name in staging_tables(context, spec).await? {
+    for name in staging_tables(context, execution, spec).await? {
         drop_definition(context, &spec.database, &name).await?;
         output.tables_dropped += 1;
     }
@@ -57,7 +58,17 @@ pub(crate) async fn clean(
     Ok(output)
 }
 
-async fn staging_tables(context: &Context, spec: &Spec) -> Result<Vec<String>> {
+/// The staging tables of the job, of whatever run. Their names say whose they are, and their files lie where the job's
+/// queries put them: another job's, or somebody's own, is none of them, however it is called.
+async fn staging_tables(context: &Context, execution: &Execution, spec: &Spec) -> Result<Vec<String>> {
+    let owner = lake::owner(context.store.bucket(), &execution.job);
+    let is_ours = |table: &Table| {
+        let is_of = |target: &Target| {
+            let places = context.places(&execution.job, &target.table);
+            is_staging(table.name(), &target.table, &owner) && places.version(lake::location(table)).is_some()
+        };
+        spec.targets.iter().any(is_of)
+    };
     let (mut found, mut token) = (Vec::new(), None);
     loop {
         // All of them: by an expression, AWS and local ones mean different things.
@@ -68,8 +79,8 @@ async fn staging_tables(context: &Context, spec: &Spec) -> Result<Vec<String>> {
             }
             page => page.map_err(|error| Error::aws(format!("list the tables of {}", spec.database), error))?,
         };
-        let names = page.table_list.unwrap_or_default().into_iter().map(|table| table.name);
-        found.extend(names.filter(|name| spec.targets.iter().any(|target| is_staging(name, &target.table))));
+        let tables = page.table_list.unwrap_or_default().into_iter();
+        found.extend(tables.filter(is_ours).map(|table| table.name));
         token = page.next_token.filter(|token| !token.is_empty());
         if token.is_none() {
             return Ok(found);
