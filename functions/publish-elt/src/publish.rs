@@ -346,9 +346,9 @@ impl Publication<'_> {
         for (prefix, id) in
             dropped.iter().filter_map(|location| Some((places.version(location)?, places::query_id(location))))
         {
-            outcome = outcome.and(delete_below(&context.store, &prefix).await.map(drop));
+            outcome = outcome.and(delete_below(&context.store, &prefix).await);
             if let Some(exported) = target.export.folder().and_then(|folder| places::exported(&folder, id)) {
-                outcome = outcome.and(delete_below(&context.store, &exported).await.map(drop));
+                outcome = outcome.and(delete_below(&context.store, &exported).await);
             }
         }
         if let Err(problem) = outcome {

@@ -1,6 +1,6 @@
 //! A function of the job that makes a table of the lake goes on after its run was stopped. One starts its query late.
-//! One copies its file late: over one that a newer run has put there, and that has the bytes of the file that the late
-//! one saw.
+//! One cleans up late. One copies its file late: over one that a newer run has put there, and that has the bytes of the
+//! file that the late one saw.
 
 use crate::faults::proxies::{Action, Fault, Faults, Moment, Place};
 use crate::functions::elt::run;
@@ -71,6 +71,38 @@ async fn a_query_that_is_started_late_is_stopped() {
     let (error, text) = run.ask("run-query", build).await.unwrap_err();
     assert_eq!(error, "StaleRun", "{text}");
     assert_eq!(lake.queries().await, stopped);
+}
+
+/// A function is about to list what it cleans up when its run is stopped, and does it while a newer run is at work.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_clean_up_takes_nothing_of_a_newer_run_away() {
+    let (faults, stack) = Faults::with_stack().await;
+    // What is unpublished is swept, however new it is.
+    let lake = Lake::on(Arc::new(stack), |parameters| parameters["SweepAfterHours"] = "0".into()).await;
+    let files = sample();
+    lake.upload_all(&files).await;
+    let (listing, lock) = ("publish-elt GetTables", "publish-elt GET state/../lock.json");
+    let place = Place::Named(listing.to_owned());
+    faults.arm(&lake.name, Some(Fault { place, moment: Moment::Before, action: Action::Hold, times: 1 }));
+    let late = lake.start(&json!({})).await.unwrap();
+    until("it is about to clean up", async || Ok(faults.struck(&lake.name).is_some())).await;
+    lake.sfn().stop_execution().execution_arn(&late.arn).send().await.unwrap();
+    late.outcome().await.unwrap();
+    // The newer run has built its table, and makes its file.
+    lake.fault("hold", "ORDER BY", 1);
+    let newer = lake.start(&json!({})).await.unwrap();
+    lake.until_query("SELECT", "RUNNING").await;
+    faults.release(&lake.name);
+    until("the late one has looked whether it has the lock", async || {
+        let seen = faults.seen(&lake.name);
+        let last = |name: &str| seen.iter().rposition(|request| request == name);
+        Ok(last(lock) > last(listing) && faults.is_quiet(&lake.name))
+    })
+    .await;
+    lake.release_queries();
+    let outcome = newer.outcome().await.unwrap();
+    assert!(outcome.succeeded(), "{outcome:?}");
+    lake.is_published(&files, "Sci-Fi").await;
 }
 
 async fn survive(faults: &Faults, lake: &Lake) {
