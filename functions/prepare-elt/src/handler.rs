@@ -63,7 +63,9 @@ pub(crate) async fn handle(context: Arc<Context>, invocation: Invocation, input:
         match &input {
             PrepareEltInput::Check(input) => check(&context, input).await.map(Output::Check),
             PrepareEltInput::CreateDatabase(input) => create_database(&context, input).await.map(Output::Database),
-            PrepareEltInput::CreateSources(input) => create_sources(&context, input).await.map(Output::Sources),
+            PrepareEltInput::CreateSources(input) => {
+                create_sources(&context, &invocation, input).await.map(Output::Sources)
+            }
             PrepareEltInput::Release(input) => release(&context, input).await.map(Output::Release),
         }
     };
@@ -72,10 +74,7 @@ pub(crate) async fn handle(context: Arc<Context>, invocation: Invocation, input:
 
 async fn check(context: &Context, input: &CheckInput) -> Result<CheckOutput> {
     let execution = &input.execution;
-    let spec = input.parts.spec(&execution.job)?;
-    if let Some(what) = context.results_prefix.as_deref().and_then(|prefix| spec.refuse_results(prefix)) {
-        return Err(Error::new(Kind::Misconfigured, what));
-    }
+    let spec = input.parts.spec(&execution.job)?.with_results(context.results_prefix.as_deref(), &execution.job)?;
     let invalid = |problem| Error::new(Kind::InvalidEvent, format!("input of the execution: {problem}"));
     let trigger = Trigger::read(&input.trigger).map_err(invalid)?;
     let values = spec.values(&trigger.variables).map_err(invalid)?;
@@ -98,13 +97,14 @@ async fn create_database(context: &Context, input: &CatalogInput) -> Result<Data
     Ok(DatabaseOutput { database })
 }
 
-async fn create_sources(context: &Context, input: &CatalogInput) -> Result<SourcesOutput> {
+async fn create_sources(context: &Context, invocation: &Invocation, input: &CatalogInput) -> Result<SourcesOutput> {
     let spec = input.parts.spec(&input.execution.job)?;
     let owner = lake::owner(context.store.bucket(), &input.execution.job);
-    let mut found = BTreeMap::new();
+    let (mut found, mut files) = (BTreeMap::new(), 0);
     for (name, source) in &spec.sources {
         let table = sources::define(context.glue.clone(), &context.store, &spec.database, name, source, &owner).await?;
-        let state = crate::files::look(&context.store, name, source, table).await?;
+        let state = crate::files::look(&context.store, invocation, (name, source), table, files).await?;
+        files += state.files;
         info!(table = name, outcome = ?table, files = state.files, bytes = state.bytes, "source looked after");
         found.insert(name.clone(), state);
     }

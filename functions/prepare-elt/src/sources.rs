@@ -49,7 +49,7 @@ pub(crate) async fn define(
         return Err(Error::new(Kind::Misconfigured, what));
     }
     let update = glue.update_table().database_name(database).table_input(wanted).skip_archive(true);
-    match update.set_version_id(there.version_id).send().await {
+    match update.version_id(lake::version_id(&there)?).send().await {
         Ok(_) => Ok(Definition::Changed),
         Err(error) => Err(Error::aws(format!("bring the table {full_name} up to date"), error)),
     }

@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::placed::placed;
 use crate::places;
 use crate::swap::versions;
+use aws_sdk_glue::types::Table;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use sluice::contract::athena_elt::{CleanOutput, Spec, Target, is_staging};
@@ -39,25 +40,37 @@ pub(crate) async fn clean(
     spec: &Spec,
     sweeps: Sweeps,
 ) -> Result<CleanOutput> {
+    let tables = staging_tables(context, execution, spec).await?;
+    // Results of a run that failed: they were to be copied, or were counts.
+    let results = lake::list(&context.store, &keys::query_results(execution)).await?.into_iter();
+    let mut objects: Vec<String> = results.map(|object| object.key).collect();
+    for target in spec.targets.iter().filter(|_| sweeps == Sweeps::Unpublished) {
+        objects.extend(unpublished(context, execution, spec, target).await?);
+    }
+    // After all was listed: what a newer run has made, which is at work on the same tables, is not among it.
     if !lock::is_of(&context.store, execution).await? {
-        // Another run is at work on the same tables.
         return Ok(CleanOutput::default());
     }
-    let mut output = CleanOutput::default();
-    for name in staging_tables(context, spec).await? {
-        drop_definition(context, &spec.database, &name).await?;
-        output.tables_dropped += 1;
+    for name in &tables {
+        drop_definition(context, &spec.database, name).await?;
     }
-    for target in spec.targets.iter().filter(|_| sweeps == Sweeps::Unpublished) {
-        output.objects_deleted += sweep(context, execution, spec, target).await?;
-    }
-    // Results of a run that failed: they were to be copied, or were counts.
-    output.objects_deleted += delete_below(&context.store, &keys::query_results(execution)).await?;
+    let objects_deleted = delete(&context.store, objects).await?;
+    let output = CleanOutput { tables_dropped: tables.len() as u64, objects_deleted };
     info!(tables.dropped = output.tables_dropped, objects.deleted = output.objects_deleted, "cleaned up");
     Ok(output)
 }
 
-async fn staging_tables(context: &Context, spec: &Spec) -> Result<Vec<String>> {
+/// The staging tables of the job, of whatever run. Their names say whose they are, and their files lie where the job's
+/// queries put them: another job's, or somebody's own, is none of them, however it is called.
+async fn staging_tables(context: &Context, execution: &Execution, spec: &Spec) -> Result<Vec<String>> {
+    let owner = lake::owner(context.store.bucket(), &execution.job);
+    let is_ours = |table: &Table| {
+        let is_of = |target: &Target| {
+            let places = context.places(&execution.job, &target.table);
+            is_staging(table.name(), &target.table, &owner) && places.version(lake::location(table)).is_some()
+        };
+        spec.targets.iter().any(is_of)
+    };
     let (mut found, mut token) = (Vec::new(), None);
     loop {
         // All of them: by an expression, AWS and local ones mean different things.
@@ -68,8 +81,8 @@ async fn staging_tables(context: &Context, spec: &Spec) -> Result<Vec<String>> {
             }
             page => page.map_err(|error| Error::aws(format!("list the tables of {}", spec.database), error))?,
         };
-        let names = page.table_list.unwrap_or_default().into_iter().map(|table| table.name);
-        found.extend(names.filter(|name| spec.targets.iter().any(|target| is_staging(name, &target.table))));
+        let tables = page.table_list.unwrap_or_default().into_iter();
+        found.extend(tables.filter(is_ours).map(|table| table.name));
         token = page.next_token.filter(|token| !token.is_empty());
         if token.is_none() {
             return Ok(found);
@@ -85,13 +98,13 @@ async fn drop_definition(context: &Context, database: &str, name: &str) -> Resul
     }
 }
 
-/// Deletes what queries have left in the target's own folder, but for the versions that are kept, and what is younger
-/// than a day or so: a query that was given up may still be writing.
-async fn sweep(context: &Context, execution: &Execution, spec: &Spec, target: &Target) -> Result<u64> {
+/// What queries have left in the target's own folder, but for the versions that are kept, and what is younger than a day
+/// or so: a query that was given up may still be writing.
+async fn unpublished(context: &Context, execution: &Execution, spec: &Spec, target: &Target) -> Result<Vec<String>> {
     let current = lake::table(&context.glue, &spec.database, &target.table).await?;
     let owner = lake::owner(context.store.bucket(), &execution.job);
     if current.as_ref().is_some_and(|table| !lake::is_owned(table, &owner)) {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     let kept = versions(current.as_ref());
     let mut kept: BTreeSet<&str> = kept.iter().map(|location| places::query_id(location)).collect();
@@ -115,7 +128,7 @@ async fn sweep(context: &Context, execution: &Execution, spec: &Spec, target: &T
         let exported = old(folder).await?.into_iter();
         keys.extend(exported.filter(|key| places::exported_of(folder, key).is_some_and(is_left)));
     }
-    delete(&context.store, keys).await
+    Ok(keys)
 }
 
 /// Deletes the results of the job's other runs, as far as they are from before this one had the lock.
@@ -135,13 +148,13 @@ pub(crate) async fn delete_earlier_results(store: &Store, execution: &Execution,
     delete(store, earlier.map(|object| object.key).collect()).await.map(drop)
 }
 
-/// Deletes all objects below a prefix; returns how many.
+/// Deletes all objects below a prefix.
 ///
 /// # Errors
 /// As [`delete`].
-pub(crate) async fn delete_below(store: &Store, prefix: &str) -> Result<u64> {
+pub(crate) async fn delete_below(store: &Store, prefix: &str) -> Result<()> {
     let listed = lake::list(store, prefix).await?;
-    delete(store, listed.into_iter().map(|object| object.key).collect()).await
+    delete(store, listed.into_iter().map(|object| object.key).collect()).await.map(drop)
 }
 
 /// Deletes objects; returns how many.

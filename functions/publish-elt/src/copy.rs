@@ -1,10 +1,12 @@
-//! The file to its place: one request that happens or does not. Readers see the old file or the new one.
+//! The file to its place: what takes long is done first, and then one request that happens or does not. Readers see the
+//! old file or the new one.
 
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, MetadataDirective};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sluice::store::{Condition, Store};
 use sluice::{Error, Kind, Result};
 use std::collections::HashMap;
+use tracing::warn;
 
 /// What one request copies at most, in bytes (Amazon S3 API, `CopyObject`).
 const MOST_BYTES: u64 = 5 << 30;
@@ -27,13 +29,35 @@ pub(crate) struct Copy<'a> {
     pub(crate) metadata: HashMap<String, String>,
 }
 
-impl Copy<'_> {
+/// A file of which all is copied that takes long, and nothing is to be seen.
+pub(crate) struct Begun<'a> {
+    copy: Copy<'a>,
+    /// Of a file that is larger than one request copies.
+    upload: Option<Upload>,
+}
+
+/// An upload in parts.
+struct Upload {
+    id: String,
+    parts: Vec<CompletedPart>,
+}
+
+impl<'a> Copy<'a> {
     /// Copies it, if it still is the version that was counted, and over what has to be there.
     ///
     /// # Errors
     /// As [`Error::aws`]: `TransientFailure` if something else is there by now.
     pub(crate) async fn run(self, store: &Store) -> Result<()> {
-        if self.bytes <= MOST_BYTES { self.whole(store).await } else { self.in_parts(store).await }
+        self.begin(store).await?.end(store).await
+    }
+
+    /// Copies what takes long, if it still is the version that was counted. It is then ended, or abandoned.
+    ///
+    /// # Errors
+    /// As [`Copy::run`].
+    pub(crate) async fn begin(self, store: &Store) -> Result<Begun<'a>> {
+        let upload = if self.bytes <= MOST_BYTES { None } else { Some(self.in_parts(store).await?) };
+        Ok(Begun { copy: self, upload })
     }
 
     fn source(&self, store: &Store) -> String {
@@ -54,27 +78,68 @@ impl Copy<'_> {
         copied.map(drop).map_err(|error| Error::aws(what, error))
     }
 
-    /// The file appears when its last part is there. Parts of one that does not get so far expire.
-    async fn in_parts(self, store: &Store) -> Result<()> {
-        let (source, what) = (self.source(store), self.what());
+    async fn in_parts(&self, store: &Store) -> Result<Upload> {
         let created = store.client().create_multipart_upload().bucket(store.bucket()).key(self.to);
-        let created = created.content_type(self.content_type).set_metadata(Some(self.metadata)).send().await;
-        let created = created.map_err(|error| Error::aws(&what, error))?;
-        let upload = created.upload_id.ok_or_else(|| Error::new(Kind::InvariantBroken, "S3 named no upload"))?;
-        let mut parts = Vec::new();
+        let created = created.content_type(self.content_type).set_metadata(Some(self.metadata.clone())).send().await;
+        let created = created.map_err(|error| Error::aws(self.what(), error))?;
+        let id = created.upload_id.ok_or_else(|| Error::new(Kind::InvariantBroken, "S3 named no upload"))?;
+        match self.parts(store, &id).await {
+            Ok(parts) => Ok(Upload { id, parts }),
+            Err(error) => {
+                self.take_back(store, &id).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn parts(&self, store: &Store, upload: &str) -> Result<Vec<CompletedPart>> {
+        let (source, mut parts) = (self.source(store), Vec::new());
         for (number, (first, last)) in (1..).zip(ranges(self.bytes)) {
-            let copied = store.client().upload_part_copy().bucket(store.bucket()).key(self.to).upload_id(&upload);
+            let copied = store.client().upload_part_copy().bucket(store.bucket()).key(self.to).upload_id(upload);
             let copied = copied.part_number(number).copy_source(&source).copy_source_if_match(self.etag);
             let copied = copied.copy_source_range(format!("bytes={first}-{last}")).send().await;
-            let copied = copied.map_err(|error| Error::aws(&what, error))?;
+            let copied = copied.map_err(|error| Error::aws(self.what(), error))?;
             let etag = copied.copy_part_result.and_then(|result| result.e_tag);
             parts.push(CompletedPart::builder().part_number(number).set_e_tag(etag).build());
         }
+        Ok(parts)
+    }
+
+    /// Deletes the parts of an upload that has come to nothing. Those of one whose function died the bucket's own rule
+    /// deletes.
+    async fn take_back(&self, store: &Store, upload: &str) {
+        let abort = store.client().abort_multipart_upload().bucket(store.bucket()).key(self.to).upload_id(upload);
+        if let Err(error) = abort.send().await {
+            let problem = Error::aws(format!("take back the parts for {}", self.to), error);
+            warn!(error.kind = %problem.kind(), "left behind: {problem}");
+        }
+    }
+}
+
+impl Begun<'_> {
+    /// Shows it at its place, over what has to be there.
+    ///
+    /// # Errors
+    /// As [`Copy::run`].
+    pub(crate) async fn end(self, store: &Store) -> Result<()> {
+        let Self { copy, upload } = self;
+        let Some(Upload { id, parts }) = upload else { return copy.whole(store).await };
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-        let done = store.client().complete_multipart_upload().bucket(store.bucket()).key(self.to).upload_id(upload);
-        let (absent, etag) = conditions(self.over);
-        let done = done.set_if_none_match(absent).set_if_match(etag);
-        done.multipart_upload(parts).send().await.map(drop).map_err(|error| Error::aws(what, error))
+        let done = store.client().complete_multipart_upload().bucket(store.bucket()).key(copy.to).upload_id(&id);
+        let (absent, etag) = conditions(copy.over);
+        let done = done.set_if_none_match(absent).set_if_match(etag).multipart_upload(parts).send().await;
+        if let Err(error) = done {
+            copy.take_back(store, &id).await;
+            return Err(Error::aws(copy.what(), error));
+        }
+        Ok(())
+    }
+
+    /// Nothing of it is left.
+    pub(crate) async fn abandon(self, store: &Store) {
+        if let Some(upload) = &self.upload {
+            self.copy.take_back(store, &upload.id).await;
+        }
     }
 }
 
@@ -123,6 +188,10 @@ mod tests {
         parts: BTreeMap<u32, (u64, u64)>,
         /// The header of the upload, and the ranges that its end has put together.
         placed: Option<(String, Vec<(u64, u64)>)>,
+        /// Whether something newer is at the place.
+        is_newer: bool,
+        /// How many uploads were taken back.
+        taken_back: u32,
     }
 
     const LEAST_PART: u64 = 5 << 20;
@@ -157,6 +226,14 @@ mod tests {
                     target.split_once("partNumber=").unwrap().1.split(['&', ' ']).next().unwrap().parse().unwrap();
                 self.parts.insert(number, (first, last));
                 return Ok(format!("<CopyPartResult><ETag>\"p{number}\"</ETag></CopyPartResult>"));
+            }
+            if method == "DELETE" && target.contains("uploadId=u") {
+                (self.placed, self.parts) = (None, BTreeMap::new());
+                self.taken_back += 1;
+                return Ok(String::new());
+            }
+            if header("if-match").is_some() && self.is_newer {
+                return Err((412, "PreconditionFailed"));
             }
             if method == "POST" && target.contains("uploadId=u") {
                 let named =
@@ -218,8 +295,13 @@ mod tests {
         address
     }
 
-    async fn copied(bytes: u64, etag: &str) -> (Result<()>, Option<(String, Vec<(u64, u64)>)>) {
-        let s3 = Arc::new(Mutex::new(FakeS3 { bytes, ..FakeS3::default() }));
+    async fn copied(bytes: u64, etag: &str) -> (Result<()>, FakeS3) {
+        copied_to(FakeS3 { bytes, ..FakeS3::default() }, etag, false).await
+    }
+
+    async fn copied_to(s3: FakeS3, etag: &str, is_abandoned: bool) -> (Result<()>, FakeS3) {
+        let bytes = s3.bytes;
+        let s3 = Arc::new(Mutex::new(s3));
         let config = aws_sdk_s3::Config::builder()
             .behavior_version(aws_sdk_s3::config::BehaviorVersion::latest())
             .region(aws_sdk_s3::config::Region::new("us-east-1"))
@@ -235,20 +317,25 @@ mod tests {
             bytes,
             to: "exports/x.csv",
             content_type: "text/csv",
-            over: None,
+            over: Some(Condition::Matches("\"before\"")),
             metadata,
         };
-        let outcome = copy.run(&store).await;
-        let placed = s3.lock().unwrap().placed.take();
-        (outcome, placed)
+        let outcome = match is_abandoned {
+            true => {
+                copy.begin(&store).await.unwrap().abandon(&store).await;
+                Ok(())
+            }
+            false => copy.run(&store).await,
+        };
+        (outcome, std::mem::take(&mut *s3.lock().unwrap()))
     }
 
     #[tokio::test]
     async fn a_file_of_any_size_is_copied_whole_and_with_its_metadata() {
         for bytes in [1, MOST_BYTES, MOST_BYTES + 1, 6 << 30] {
-            let (outcome, placed) = copied(bytes, "\"e\"").await;
+            let (outcome, s3) = copied(bytes, "\"e\"").await;
             outcome.unwrap();
-            let (head, ranges) = placed.unwrap();
+            let (head, ranges) = s3.placed.unwrap();
             let mut next = 0;
             for (first, last) in ranges {
                 assert_eq!(first, next, "of {bytes} bytes");
@@ -263,9 +350,21 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_was_replaced_meanwhile_is_not_copied() {
         for bytes in [1, 6 << 30] {
-            let (outcome, placed) = copied(bytes, "\"other\"").await;
-            assert!(outcome.is_err());
-            assert!(placed.is_none_or(|(_, ranges)| ranges.is_empty()));
+            let (outcome, s3) = copied(bytes, "\"other\"").await;
+            assert!(outcome.is_err() && s3.placed.is_none());
+            assert_eq!(s3.taken_back, u32::from(bytes > MOST_BYTES), "no part is left");
+        }
+    }
+
+    #[tokio::test]
+    async fn of_what_is_not_ended_nothing_is_left() {
+        for bytes in [1, 6 << 30] {
+            let in_parts = u32::from(bytes > MOST_BYTES);
+            let (_, s3) = copied_to(FakeS3 { bytes, ..FakeS3::default() }, "\"e\"", true).await;
+            assert_eq!((s3.placed, s3.parts.len(), s3.taken_back), (None, 0, in_parts), "the lock is lost");
+            let (outcome, s3) = copied_to(FakeS3 { bytes, is_newer: true, ..FakeS3::default() }, "\"e\"", false).await;
+            assert_eq!(outcome.unwrap_err().kind(), Kind::TransientFailure);
+            assert_eq!((s3.placed, s3.parts.len(), s3.taken_back), (None, 0, in_parts), "something newer is there");
         }
     }
 }

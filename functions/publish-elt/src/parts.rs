@@ -128,7 +128,8 @@ mod tests {
     use sluice::contract::athena_elt::ColumnCount;
 
     fn part(rows: u64, nulls: &[(&str, Option<u64>)]) -> Part {
-        let listed = Listed { key: "a".into(), etag: "e".into(), size: 10, modified: DateTime::from_secs(0) };
+        let (modified, class) = (DateTime::from_secs(0), String::new());
+        let listed = Listed { key: "a".into(), etag: "e".into(), size: 10, modified, class };
         let column =
             |(name, nulls): &(&str, Option<u64>)| Column { name: (*name).into(), form: Form::Text, nulls: *nulls };
         Part { listed, file: File { columns: nulls.iter().map(column).collect(), rows } }

@@ -12,14 +12,13 @@ use crate::parts::{self, Part};
 use crate::placed::{self, Placed, head, length, placed};
 use crate::places;
 use crate::swap::{Version, versions};
-use aws_sdk_glue::types::{StorageDescriptor, Table};
+use aws_sdk_glue::types::Table;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::DateTime;
 use sluice::contract::athena_elt::{Counts, OnEmpty, PublishInput, Published, QueryResult, Spec, Target};
 use sluice::contract::keys;
 use sluice::edge::Invocation;
 use sluice::store::{Condition, Pinned};
-use sluice::time::parse_time;
 use sluice::{Error, Kind, Result, lock};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -68,10 +67,10 @@ impl Publication<'_> {
         }
         self.refuse(current.as_ref(), before.as_ref())?;
         self.sources_unchanged().await?;
-        let built = self.built().await?;
+        let (built, prefix) = self.built().await?;
         let counted = match target.export.folder() {
             None => self.counted_file(&built).await?,
-            Some(_) => self.counted_parts(&built).await?,
+            Some(_) => self.counted_parts(&built, &prefix).await?,
         };
         let (rows, bytes) = counted.totals();
         if rows == 0 && target.on_empty == OnEmpty::Fail {
@@ -79,8 +78,6 @@ impl Publication<'_> {
             return Err(Error::new(Kind::InvalidSource, what));
         }
 
-        // Counting may have taken minutes. Whoever has the lock afterwards puts something else over what was there.
-        self.has_lock().await?;
         let over = before.as_ref().map_or(Condition::Absent, |before| Condition::Matches(&before.etag));
         let length = self.place(&counted, over).await?;
         let there = placed(&context.store, &target.export.key).await?;
@@ -99,7 +96,7 @@ impl Publication<'_> {
         };
         let dropped = version.publish(&context.glue, &built, current.as_ref()).await?;
         self.tidy(dropped).await;
-        Ok(self.published(rows, bytes, location(&built)))
+        Ok(self.published(rows, bytes, lake::location(&built)))
     }
 
     fn published(&self, rows: u64, bytes: u64, location: &str) -> Published {
@@ -163,7 +160,7 @@ impl Publication<'_> {
                 continue;
             }
             let files = before.map_or(0, |before| before.files);
-            let changed = what_changed(files, parse_time(&self.input.locked_at)?, &listed, &source.prefix);
+            let changed = what_changed(files, &listed, &source.prefix);
             let what = format!(
                 "files of {name} changed while they were read: {changed}; the next run takes them as they are then"
             );
@@ -172,10 +169,20 @@ impl Publication<'_> {
         Ok(())
     }
 
-    async fn built(&self) -> Result<Table> {
-        let name = self.input.build.staging.as_deref().unwrap_or_default();
-        let built = lake::table(&self.context.glue, &self.spec.database, name).await?;
-        built.ok_or_else(|| Error::new(Kind::InvariantBroken, format!("the table {name:?} that was built is gone")))
+    /// The table that was built, and the prefix of its files: those that its query has made, and nobody else's.
+    async fn built(&self) -> Result<(Table, String)> {
+        let Self { context, input, target, .. } = self;
+        let name = input.build.staging.as_deref().unwrap_or_default();
+        let built = lake::table(&context.glue, &self.spec.database, name).await?;
+        let gone = || Error::new(Kind::InvariantBroken, format!("the table {name:?} that was built is gone"));
+        let built = built.ok_or_else(gone)?;
+        let (location, query_id) = (lake::location(&built), &input.build.query_id);
+        let prefix = context.places(&input.execution.job, &target.table).version(location);
+        let prefix = prefix.filter(|prefix| places::query_id(prefix) == query_id).ok_or_else(|| {
+            let what = format!("the files of {name} are at {location}, where the query {query_id} does not put them");
+            Error::new(Kind::Misconfigured, what)
+        })?;
+        Ok((built, prefix))
     }
 
     /// The result file, which holds as many rows as the table, and of each column as many values with texts as long.
@@ -204,27 +211,20 @@ impl Publication<'_> {
     }
 
     /// The table's own files, the same.
-    async fn counted_parts(&self, built: &Table) -> Result<Counted<'_>> {
-        let Self { context, input, target, .. } = self;
-        let places = context.places(&input.execution.job, &target.table);
-        let prefix = places.version(location(built)).ok_or_else(|| {
-            let what = format!(
-                "the files of {} are at {}, where no query of this job puts them",
-                built.name(),
-                location(built)
-            );
-            Error::new(Kind::Misconfigured, what)
-        })?;
-        let parts = parts::parts(&context.store, &prefix).await?;
+    async fn counted_parts(&self, built: &Table, prefix: &str) -> Result<Counted<'_>> {
+        let parts = parts::parts(&self.context.store, prefix).await?;
         let wanted = self.wanted()?;
         self.same_rows(wanted.rows, parts::totals(&parts).0)?;
         parts::check(&parts, &lake::columns(built), wanted)
-            .map_err(|what| Error::new(Kind::InvariantBroken, format!("{}: {what}", target.table)))?;
+            .map_err(|what| Error::new(Kind::InvariantBroken, format!("{}: {what}", self.target.table)))?;
         Ok(Counted::Parts(parts))
     }
 
     /// Puts the file, or the files and then their manifest, to its place, over what was there before; returns the
     /// length of what stands there then.
+    ///
+    /// Counting may have taken minutes, and copying may, too. Whoever has the lock afterwards puts something else over
+    /// what was there: so right before the request that shows it the lock has to be this run's still.
     async fn place(&self, counted: &Counted<'_>, over: Condition<'_>) -> Result<u64> {
         let Self { context, input, target, .. } = self;
         let (rows, bytes) = counted.totals();
@@ -234,7 +234,12 @@ impl Publication<'_> {
         match counted {
             Counted::File { key: from, etag, .. } => {
                 let copy = Copy { from, etag, bytes, to: key, content_type: CSV, over: Some(over), metadata };
-                copy.run(&context.store).await.map(|()| bytes)
+                let begun = copy.begin(&context.store).await?;
+                if let Err(lost) = self.has_lock().await {
+                    begun.abandon(&context.store).await;
+                    return Err(lost);
+                }
+                begun.end(&context.store).await.map(|()| bytes)
             }
             Counted::Parts(parts) => {
                 let folder = target.export.folder().and_then(|folder| places::exported(&folder, version));
@@ -243,6 +248,7 @@ impl Publication<'_> {
                 let body = serde_json::to_vec_pretty(&manifest);
                 let body = body.map_err(|error| Error::caused(Kind::InvariantBroken, "encode the manifest", error))?;
                 let length = body.len() as u64;
+                self.has_lock().await?;
                 let put = context.store.client().put_object().bucket(context.store.bucket()).key(key);
                 let (absent, etag) = conditions(Some(over));
                 let put = put.set_if_none_match(absent).set_if_match(etag);
@@ -340,9 +346,9 @@ impl Publication<'_> {
         for (prefix, id) in
             dropped.iter().filter_map(|location| Some((places.version(location)?, places::query_id(location))))
         {
-            outcome = outcome.and(delete_below(&context.store, &prefix).await.map(drop));
+            outcome = outcome.and(delete_below(&context.store, &prefix).await);
             if let Some(exported) = target.export.folder().and_then(|folder| places::exported(&folder, id)) {
-                outcome = outcome.and(delete_below(&context.store, &exported).await.map(drop));
+                outcome = outcome.and(delete_below(&context.store, &exported).await);
             }
         }
         if let Err(problem) = outcome {
@@ -359,8 +365,4 @@ impl Counted<'_> {
             Self::Parts(parts) => parts::totals(parts),
         }
     }
-}
-
-fn location(table: &Table) -> &str {
-    table.storage_descriptor().and_then(StorageDescriptor::location).unwrap_or_default()
 }

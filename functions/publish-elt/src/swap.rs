@@ -2,7 +2,7 @@
 //! changed the table meanwhile.
 
 use aws_sdk_glue::Client;
-use aws_sdk_glue::types::{StorageDescriptor, Table, TableInput};
+use aws_sdk_glue::types::{Table, TableInput};
 use sluice::{Error, Kind, Result};
 use std::collections::HashMap;
 
@@ -31,8 +31,7 @@ impl Version<'_> {
     /// `TransientFailure` if somebody else changed it.
     pub(crate) async fn publish(&self, glue: &Client, built: &Table, current: Option<&Table>) -> Result<Vec<String>> {
         let Self { database, table, .. } = self;
-        let location = built.storage_descriptor().and_then(StorageDescriptor::location).unwrap_or_default();
-        let (kept, dropped) = keep(location, versions(current), self.keep);
+        let (kept, dropped) = keep(lake::location(built), versions(current), self.keep);
         let input = self.input(built, &kept)?;
         let changed =
             || Error::new(Kind::TransientFailure, format!("somebody else changed {database}.{table} just now"));
@@ -46,7 +45,7 @@ impl Version<'_> {
             };
         };
         let update = glue.update_table().database_name(*database).table_input(input).skip_archive(true);
-        match update.set_version_id(current.version_id.clone()).send().await {
+        match update.version_id(lake::version_id(current)?).send().await {
             Ok(_) => Ok(dropped),
             Err(error)
                 if error.as_service_error().is_some_and(|service| service.is_concurrent_modification_exception()) =>

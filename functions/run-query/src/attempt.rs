@@ -7,13 +7,15 @@
 
 use crate::context::Context;
 use crate::statement::{self, comment};
-use crate::verdict::{Ended, Verdict};
+use crate::stop::{self, EndedRun};
+use crate::verdict::{Ended, Next, Verdict};
 use aws_sdk_athena::types::{QueryExecution, QueryExecutionContext, QueryExecutionState, ResultConfiguration};
 use lake::TableColumn;
 use sluice::contract::athena_elt::{
     ColumnCount, Counts, Format, Progress, QueryResult, RunInput, RunOutput, Spec, Step, Target, staging,
 };
 use sluice::contract::keys;
+use sluice::edge::Invocation;
 use sluice::{Error, Kind, Result, digest};
 use std::time::{Duration, Instant, SystemTime};
 use tracing::{info, warn};
@@ -27,13 +29,14 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// The pauses between two looks, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
-/// For how long a query that has failed by Athena's own fault may be taken up again by Athena itself (Amazon Athena
-/// API, `QueryExecutionStatus`).
-const SECOND_THOUGHTS: Duration = Duration::from_secs(5);
+/// How long before Lambda's deadline a start is given up that Athena has not answered: there has to be time to look
+/// whether the run has ended, and to stop what was started for it.
+const START_MARGIN: Duration = Duration::from_secs(20);
 
 /// A step of a target.
 pub(crate) struct Attempt<'a> {
     pub(crate) context: &'a Context,
+    pub(crate) invocation: &'a Invocation,
     pub(crate) input: &'a RunInput,
     pub(crate) spec: &'a Spec,
     pub(crate) target: &'a Target,
@@ -60,9 +63,12 @@ impl Attempt<'_> {
                 Some(QueryExecutionState::Succeeded) => return self.done(&query, query_id).await,
                 Some(QueryExecutionState::Failed | QueryExecutionState::Cancelled) => {
                     let ended = ended(&query);
-                    let is_final = !ended.may_be_taken_up() || has_ended_for(&query, SECOND_THOUGHTS);
-                    if is_final || began.elapsed() >= PATIENCE {
-                        return self.judge(&ended, attempt, &query_id);
+                    match ended.next(ended_ago(&query), began.elapsed() >= PATIENCE) {
+                        Next::Judge => return self.judge(&ended, attempt, &query_id),
+                        Next::AskLater(pause_seconds) => {
+                            return Ok(unfinished(Progress { attempt, query_id: Some(query_id) }, pause_seconds));
+                        }
+                        Next::LookAgain => {}
                     }
                 }
                 _ if began.elapsed() >= PATIENCE => {
@@ -79,7 +85,36 @@ impl Attempt<'_> {
     }
 
     /// Starts the query of an attempt; or finds it, if it was started.
+    ///
+    /// The run may have ended meanwhile, and who stops its queries may have looked before this one was there. So
+    /// afterwards, also where the answer is lost: of the mark that the other one made before it looked, and of this
+    /// query, one is seen by one of the two.
+    ///
+    /// # Errors
+    /// `StaleRun` if the run has ended: the query is stopped then.
     async fn start(&self, attempt: u32) -> Result<String> {
+        let (context, input, began) = (self.context, self.input, SystemTime::now());
+        let time = self.invocation.time_left(START_MARGIN).max(Duration::from_secs(1));
+        let started = tokio::time::timeout(time, self.send(attempt)).await.unwrap_or_else(|_| {
+            let what = format!("Athena did not answer within {} s", time.as_secs());
+            Err(Error::new(Kind::TransientFailure, what))
+        });
+        if !stop::is_marked(&context.store, &input.execution).await? {
+            return started;
+        }
+        match &started {
+            Ok(query_id) => stop::stop_query(&context.athena, query_id).await?,
+            Err(_) => {
+                let (workgroup, execution) = (&context.workgroup, &input.execution.id);
+                EndedRun { workgroup, execution, started: Some(began) }.stop(&context.athena).await?;
+            }
+        }
+        let step = input.step.name();
+        let what = format!("the run has ended, so the {step} of {} was stopped; start a new one", input.table);
+        Err(Error::new(Kind::StaleRun, what))
+    }
+
+    async fn send(&self, attempt: u32) -> Result<String> {
         let (context, input) = (self.context, self.input);
         let execution = &input.execution;
         let sql = self.sql(attempt)?;
@@ -91,7 +126,7 @@ impl Attempt<'_> {
             Step::Build => keys::table_versions(&execution.job, &input.table),
             Step::Export | Step::Verify => keys::query_results(execution),
         };
-        let location = format!("s3://{}/{prefix}", context.bucket);
+        let location = format!("s3://{}/{prefix}", context.store.bucket());
         // All that decides the result is in it, for Athena compares neither parameters nor workgroup.
         let number = attempt.to_string();
         let decides = [&execution.id, &input.table, input.step.name(), &number, &sql, &location, &context.workgroup];
@@ -124,10 +159,16 @@ impl Attempt<'_> {
             input.staging.as_deref().ok_or_else(missing)
         };
         Ok(match input.step {
-            Step::Build => statement::build(self.spec, self.target, &staging(&input.table, &input.execution, attempt)),
+            Step::Build => statement::build(self.spec, self.target, &self.staging(attempt)),
             Step::Export => statement::export(database, built()?, export, self.columns),
             Step::Verify => statement::verify(database, built()?, export, self.columns),
         })
+    }
+
+    fn staging(&self, attempt: u32) -> String {
+        let Self { context, input, .. } = self;
+        let owner = lake::owner(context.store.bucket(), &input.execution.job);
+        staging(&input.table, &owner, &input.execution, attempt)
     }
 
     async fn look(&self, query_id: &str) -> Result<QueryExecution> {
@@ -167,7 +208,7 @@ impl Attempt<'_> {
             query_id: query_id.clone(),
             output: output.unwrap_or_default().to_owned(),
             scanned_bytes,
-            staging: (input.step == Step::Build).then(|| staging(&input.table, &input.execution, attempt)),
+            staging: (input.step == Step::Build).then(|| self.staging(attempt)),
             rows,
             counts,
         };
@@ -228,11 +269,11 @@ fn ended(query: &QueryExecution) -> Ended {
     }
 }
 
-/// Whether the query has ended that long ago; while Athena does not say when, it has not.
-fn has_ended_for(query: &QueryExecution, least: Duration) -> bool {
-    let at = query.status().and_then(|status| status.completion_date_time());
-    let at = at.and_then(|at| SystemTime::try_from(*at).ok());
-    at.is_some_and(|at| at.elapsed().is_ok_and(|age| age >= least))
+/// How long ago the query has ended; `None` while Athena does not say when.
+fn ended_ago(query: &QueryExecution) -> Option<Duration> {
+    let at = query.status().and_then(|status| status.completion_date_time())?;
+    // Clocks may differ.
+    SystemTime::try_from(*at).ok().map(|at| at.elapsed().unwrap_or_default())
 }
 
 /// How long ago the query was submitted.

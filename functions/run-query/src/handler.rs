@@ -2,7 +2,7 @@
 
 use crate::attempt::Attempt;
 use crate::context::Context;
-use crate::stop::EndedRun;
+use crate::stop::{self, EndedRun};
 use serde::Serialize;
 use sluice::contract::athena_elt::{RunInput, RunOutput, RunQueryInput, Step, StopOutput};
 use sluice::edge::Invocation;
@@ -29,11 +29,13 @@ const DEADLINE_MARGIN: Duration = Duration::from_secs(5);
 pub(crate) async fn handle(context: Arc<Context>, invocation: Invocation, input: RunQueryInput) -> Result<Output> {
     let work = async {
         match &input {
-            RunQueryInput::Run(input) => run(&context, input).await.map(Output::Run),
+            RunQueryInput::Run(input) => run(&context, &invocation, input).await.map(Output::Run),
             RunQueryInput::Stop(input) => {
                 let millis = input.started_at.and_then(|millis| u64::try_from(millis).ok());
                 let started = millis.map(|millis| UNIX_EPOCH + Duration::from_millis(millis));
                 let ended = EndedRun { workgroup: &context.workgroup, execution: &input.execution.id, started };
+                // First: whoever starts a query from now on sees it.
+                stop::mark(&context.store, &input.execution).await?;
                 let stopped = ended.stop(&context.athena).await?;
                 info!(queries.stopped = stopped.len(), "queries of an ended run stopped");
                 Ok(Output::Stop(StopOutput { stopped }))
@@ -43,7 +45,7 @@ pub(crate) async fn handle(context: Arc<Context>, invocation: Invocation, input:
     invocation.within(DEADLINE_MARGIN, "Athena", work).await
 }
 
-async fn run(context: &Context, input: &RunInput) -> Result<RunOutput> {
+async fn run(context: &Context, invocation: &Invocation, input: &RunInput) -> Result<RunOutput> {
     let spec = input.parts.spec(&input.execution.job)?;
     let target = spec.target(&input.table)?;
     let columns = match (input.step, &input.staging) {
@@ -55,5 +57,5 @@ async fn run(context: &Context, input: &RunInput) -> Result<RunOutput> {
             lake::columns(&table.ok_or_else(gone)?)
         }
     };
-    Attempt { context, input, spec: &spec, target, columns: &columns }.run().await
+    Attempt { context, invocation, input, spec: &spec, target, columns: &columns }.run().await
 }

@@ -35,15 +35,28 @@ fn typed_sources(database: &str, sources: &BTreeMap<String, Source>) -> String {
         let table = format!("{}.{}", quoted(database), quoted(name));
         let select = match source.format {
             Format::Csv => of_csv(source, &table),
-            Format::Parquet => {
-                let columns = source.columns.iter();
-                let columns = columns.map(|it| format!("{} AS {}", quoted(&it.stored_name()), quoted(&it.name)));
-                format!("  SELECT {}\n  FROM {table}", columns.collect::<Vec<_>>().join(",\n    "))
-            }
+            Format::Parquet => of_parquet(source, &table),
         };
         format!("{} AS (\n{select}\n)", quoted(name))
     });
     each.collect::<Vec<_>>().join(",\n")
+}
+
+/// The rows of Parquet files. Of a text Athena takes the bytes as they are, whatever they are, and of such that are not
+/// UTF-8 a result has U+FFFD. A text is judged where it is read, for a column that a SELECT does not read is free.
+fn of_parquet(source: &Source, table: &str) -> String {
+    let columns = source.columns.iter().map(|column| {
+        let stored = quoted(&column.stored_name());
+        let value = match column.kind.as_str() {
+            "varchar" => {
+                let (is_wrong, what) = (is_mangled(&format!("from_utf8(to_utf8({stored}))")), mangled(&column.name));
+                format!("CASE WHEN {is_wrong} THEN CAST(CAST({what} AS boolean) AS varchar) ELSE {stored} END")
+            }
+            _ => stored,
+        };
+        format!("{value} AS {}", quoted(&column.name))
+    });
+    format!("  SELECT {}\n  FROM {table}", columns.collect::<Vec<_>>().join(",\n    "))
 }
 
 /// The verdict on a line.
@@ -77,23 +90,34 @@ fn typed(column: &str, kind: &str) -> String {
 /// any other, with the file and the column in the error, and without the text.
 ///
 /// The serde makes NULL of fields that are missing, also where a line break within quotation marks tears a record in
-/// two, and of an empty one it does not. Of bytes that are not UTF-8 it makes the character U+FFFD: a text that has it
-/// was written in another encoding, or was mangled before.
+/// two, and of an empty one it does not. Of bytes that are not UTF-8 it makes the character U+FFFD.
 fn is_whole(source: &Source) -> String {
     let last = source.columns.last().map_or_else(|| quoted(REST), |column| quoted(&column.name));
     let torn = complaint("a line is empty, torn, or has another number of fields than there are columns");
     let torn = format!("{last} IS NULL OR {} IS NOT NULL THEN CAST({torn} AS boolean)", quoted(REST));
     let columns = source.columns.iter().map(|column| {
         let name = quoted(&column.name);
-        let (is_wrong, is) = match column.kind.as_str() {
-            "varchar" => (format!("strpos({name}, chr(65533)) > 0"), "not UTF-8, or holds U+FFFD".to_owned()),
-            kind => (is_none_of(&name, kind), format!("no {kind}")),
+        let (is_wrong, what) = match column.kind.as_str() {
+            "varchar" => (is_mangled(&name), mangled(&column.name)),
+            kind => (is_none_of(&name, kind), wrong(&column.name, &format!("no {kind}"))),
         };
-        let what = complaint(&format!("in the column {} stands what is {is}", column.name));
         format!("{is_wrong} THEN CAST({what} AS boolean)")
     });
     let cases: String = [torn].into_iter().chain(columns).map(|case| format!("\n      WHEN {case}")).collect();
     format!("CASE{cases}\n      ELSE true END")
+}
+
+/// That a text was written in another encoding than UTF-8, or was mangled before.
+fn is_mangled(text: &str) -> String {
+    format!("strpos({text}, chr(65533)) > 0")
+}
+
+fn mangled(column: &str) -> String {
+    wrong(column, "not UTF-8, or holds U+FFFD")
+}
+
+fn wrong(column: &str, is: &str) -> String {
+    complaint(&format!("in the column {column} stands what is {is}"))
 }
 
 /// That a text is none of a type. A cast alone would round decimals and times that have more places than the type, take
@@ -255,7 +279,7 @@ SELECT title FROM movies WHERE title = ?
         movies.columns[0].from = "movieId".into();
         let expected = r#"WITH "movies" AS (
   SELECT "movieid" AS "id",
-    "title" AS "title"
+    CASE WHEN strpos(from_utf8(to_utf8("title")), chr(65533)) > 0 THEN CAST(CAST('sluice: in the column title stands what is not UTF-8, or holds U+FFFD: ' || "$path" AS boolean) AS varchar) ELSE "title" END AS "title"
   FROM "lake"."movies"
 )
 SELECT"#;

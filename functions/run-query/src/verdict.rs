@@ -2,6 +2,7 @@
 
 use crate::statement::COMPLAINT;
 use sluice::Kind;
+use std::time::Duration;
 
 /// A query that has failed, or was stopped.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,21 @@ pub(crate) enum Verdict {
     /// It would not.
     Failed(Kind, String),
 }
+
+/// How a query is gone on with that has failed, or was stopped.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Next {
+    /// Its end is its end.
+    Judge,
+    /// Athena may take it up again: this invocation looks once more.
+    LookAgain,
+    /// The same, but another invocation looks, after so many seconds.
+    AskLater(u64),
+}
+
+/// For how long a query that has failed by Athena's own fault may be taken up again by Athena itself, in seconds
+/// (Amazon Athena API, `QueryExecutionStatus`).
+const SECOND_THOUGHTS: u64 = 5;
 
 /// Words for what may pass by itself, where Athena's flag says nothing.
 const TRANSIENT: [&str; 6] = [
@@ -116,8 +132,22 @@ impl Ended {
         }
     }
 
+    /// What to do with a query that has ended so long ago, as far as Athena says when; `is_late`: this invocation has
+    /// waited for as long as it does. Until it is past being taken up again no other attempt is begun: there would be
+    /// two queries of one step.
+    pub(crate) fn next(&self, ended_ago: Option<Duration>, is_late: bool) -> Next {
+        match ended_ago {
+            _ if !self.may_be_taken_up() => Next::Judge,
+            Some(time) if time.as_secs() >= SECOND_THOUGHTS => Next::Judge,
+            Some(_) if is_late => Next::AskLater(SECOND_THOUGHTS),
+            // It may never say.
+            None if is_late => Next::Judge,
+            _ => Next::LookAgain,
+        }
+    }
+
     /// Whether Athena might take it up again by itself: what is the caller's fault it does not.
-    pub(crate) fn may_be_taken_up(&self) -> bool {
+    fn may_be_taken_up(&self) -> bool {
         !self.is_cancelled && matches!(self.verdict(), Verdict::Again(_))
     }
 }
@@ -182,6 +212,25 @@ mod tests {
     }
 
     #[test]
+    fn what_athena_may_take_up_again_is_not_tried_again_too_early() {
+        let fault = Ended { reason: "internal error".to_owned(), category: 1, ..Ended::default() };
+        let ago = |seconds| Some(Duration::from_secs(seconds));
+        for (ended_ago, is_late, next) in [
+            (ago(1), false, Next::LookAgain),
+            (None, false, Next::LookAgain),
+            (ago(5), false, Next::Judge),
+            // It failed when the invocation had hardly time left.
+            (ago(0), true, Next::AskLater(5)),
+            (ago(5), true, Next::Judge),
+            (None, true, Next::Judge),
+        ] {
+            assert_eq!(fault.next(ended_ago, is_late), next, "{ended_ago:?} {is_late}");
+        }
+        let ours = Ended { reason: "SYNTAX_ERROR: line 1:1".to_owned(), category: 2, ..Ended::default() };
+        assert_eq!(ours.next(ago(0), false), Next::Judge);
+    }
+
+    #[test]
     fn what_is_wrong_with_data_names_the_file_and_no_value() {
         for (path, behind) in [
             ("s3://b/in/r.csv", "' to DOUBLE"),
@@ -234,7 +283,7 @@ mod tests {
         let cancelled = |reason: &str| Ended { is_cancelled: true, reason: reason.to_owned(), ..Ended::default() };
         for reason in ["Bytes scanned limit was exceeded", "Query cancelled by user"] {
             assert!(matches!(cancelled(reason).verdict(), Failed(Kind::Misconfigured, _)), "{reason}");
-            assert!(!cancelled(reason).may_be_taken_up());
+            assert_eq!(cancelled(reason).next(Some(Duration::ZERO), false), Next::Judge);
         }
     }
 }

@@ -85,6 +85,8 @@ impl Kind {
                 };
                 let (database, source_prefix, export_prefix) =
                     (word("Database")?, word("SourcePrefix")?, word("ExportPrefix")?);
+                let results_prefix = text("WorkGroupPrefix").map_err(|problem| wrong("WorkGroupPrefix", &problem))?;
+                let results_prefix = results_prefix.filter(|prefix| !prefix.is_empty());
                 let spec = read(name, &PARTS, text, written, |[sources, targets, more_targets, variables]| {
                     let parts = athena_elt::Parts {
                         database,
@@ -95,7 +97,8 @@ impl Kind {
                         more_targets,
                         variables,
                     };
-                    parts.check()
+                    let spec = parts.check()?;
+                    results_prefix.map_or(Ok(()), |prefix| spec.check_results(prefix)).map(|()| spec)
                 })?;
                 Ok(Self::AthenaElt(Box::new(spec)))
             }
@@ -161,6 +164,12 @@ Resources:
             ("Targets: |", "Target: |", "template.yaml: job films, /targets: it lacks the parameter Targets"),
             ("Database:", "Data:", "template.yaml: job films: it lacks the parameter Database"),
             ("lake/", "state/", "template.yaml: job films, /source_prefix: the prefix \"state/\" is where"),
+            ("lake/", "exports/in/", "template.yaml:12: job films, /sources/movies/location: lies within ExportPrefix"),
+            (
+                "Database:",
+                "WorkGroupPrefix: lake/movies/results/\n        Database:",
+                "template.yaml:13: job films, /sources/movies/location: WorkGroupPrefix \"lake/movies/results/\" lies",
+            ),
         ] {
             let told = told(&ELT.replacen(old, new, 1));
             assert!(told.contains(expected), "{expected}: {told}");

@@ -11,4 +11,6 @@ mod tables;
 
 pub use listing::{Listed, fingerprint, is_hidden, list, list_at_most};
 pub use parquet::{MAX_METADATA_BYTES, parquet};
-pub use tables::{LOCKED_AT, OWNER, TableColumn, VERSION, VERSIONS, columns, is_owned, owner, parameter, table};
+pub use tables::{
+    LOCKED_AT, OWNER, TableColumn, VERSION, VERSIONS, columns, is_owned, location, owner, parameter, table, version_id,
+};

@@ -13,8 +13,18 @@ pub struct Listed {
     pub etag: String,
     /// Bytes.
     pub size: u64,
-    /// When it was last modified.
+    /// When it was last modified: if it came in parts, when its upload began.
     pub modified: DateTime,
+    /// Its storage class, as S3 names it; empty if it names none.
+    pub class: String,
+}
+
+impl Listed {
+    /// Whether it lies in an archive, or is a copy that was restored from there: Athena passes such an object by
+    /// (Amazon EMR Release Guide, "Read restored objects", of Athena's default).
+    pub fn is_archived(&self) -> bool {
+        ["GLACIER", "DEEP_ARCHIVE"].contains(&self.class.as_str())
+    }
 }
 
 /// All objects under a prefix, in the order of their keys.
@@ -43,7 +53,8 @@ pub async fn list_at_most(store: &Store, prefix: &str, most: usize) -> Result<Op
                 let what = "the listing has an object without key, entity tag, size or date";
                 return Err(Error::new(Kind::InvariantBroken, what));
             };
-            objects.push(Listed { key, etag, size, modified });
+            let class = object.storage_class.map_or_else(String::new, |class| class.as_str().to_owned());
+            objects.push(Listed { key, etag, size, modified, class });
         }
         if objects.len() > most {
             return Ok(None);
@@ -61,11 +72,11 @@ pub fn is_hidden(object: &Listed, prefix: &str) -> bool {
     object.size == 0 || below.split('/').any(|part| part.starts_with(['_', '.']))
 }
 
-/// What was there: keys, sizes, entity tags and dates of all objects, as a SHA-256 in hexadecimal digits. An object
-/// that was changed and changed back shows by its date.
+/// What was there: keys, sizes, entity tags, dates and storage classes of all objects, as a SHA-256 in hexadecimal
+/// digits. An object that was changed and changed back shows by its date.
 pub fn fingerprint(objects: &[Listed]) -> String {
-    let parts = objects.iter().flat_map(|Listed { key, etag, size, modified }| {
-        [key.clone(), size.to_string(), etag.clone(), modified.as_nanos().to_string()]
+    let parts = objects.iter().flat_map(|Listed { key, etag, size, modified, class }| {
+        [key.clone(), size.to_string(), etag.clone(), modified.as_nanos().to_string(), class.clone()]
     });
     sluice::digest::of(parts)
 }
@@ -77,7 +88,8 @@ mod tests {
     use tokio::net::TcpListener;
 
     fn object(key: &str, size: u64, etag: &str) -> Listed {
-        Listed { key: key.to_owned(), etag: etag.to_owned(), size, modified: DateTime::from_secs(0) }
+        let class = "STANDARD".to_owned();
+        Listed { key: key.to_owned(), etag: etag.to_owned(), size, modified: DateTime::from_secs(0), class }
     }
 
     /// S3 with more objects than anybody lists: a thousand in every page.
@@ -154,5 +166,8 @@ mod tests {
         assert_eq!(fingerprint(&before.clone()), print);
         let put_again = Listed { modified: DateTime::from_secs(1), ..before[1].clone() };
         assert_ne!(fingerprint(&[before[0].clone(), put_again]), print);
+        let archived = Listed { class: "GLACIER".to_owned(), ..before[1].clone() };
+        assert!(archived.is_archived() && !before[1].is_archived());
+        assert_ne!(fingerprint(&[before[0].clone(), archived]), print);
     }
 }

@@ -3,7 +3,7 @@
 
 use aws_sdk_glue::Client;
 use aws_sdk_glue::types::Table;
-use sluice::{Error, Result};
+use sluice::{Error, Kind, Result};
 
 /// The parameter that says whose a table is: [`owner`].
 pub const OWNER: &str = "sluice.job";
@@ -27,6 +27,20 @@ pub fn parameter<'a>(table: &'a Table, name: &str) -> &'a str {
 /// Whether the table is this owner's.
 pub fn is_owned(table: &Table, owner: &str) -> bool {
     parameter(table, OWNER) == owner
+}
+
+/// Where the files of a table are: `s3://bucket/prefix/`; empty if it does not say.
+pub fn location(table: &Table) -> &str {
+    table.storage_descriptor().and_then(|storage| storage.location()).unwrap_or_default()
+}
+
+/// By which version of a table an update of it knows that nobody has changed it meanwhile.
+///
+/// # Errors
+/// `InvariantBroken` if Glue names none: the update would hold over anything.
+pub fn version_id(table: &Table) -> Result<&str> {
+    let unnamed = || Error::new(Kind::InvariantBroken, format!("Glue names no version of the table {}", table.name()));
+    table.version_id().filter(|id| !id.is_empty()).ok_or_else(unnamed)
 }
 
 /// A column of a table.

@@ -22,6 +22,10 @@ struct FakeAthena {
     of_run: Vec<usize>,
     /// Those of which it says nothing when it is first asked.
     unprocessed: BTreeSet<usize>,
+    /// Those of which it never says anything.
+    silent: BTreeSet<usize>,
+    /// Those that it does not stop.
+    stubborn: BTreeSet<usize>,
     /// The page that it does not list.
     broken: Option<usize>,
     listed: usize,
@@ -45,10 +49,13 @@ impl FakeAthena {
             "BatchGetQueryExecution" => {
                 let ids: Vec<usize> = body["QueryExecutionIds"].as_array().unwrap().iter().map(number).collect();
                 let (left, told): (Vec<usize>, Vec<usize>) =
-                    ids.into_iter().partition(|id| self.unprocessed.remove(id));
+                    ids.into_iter().partition(|id| self.silent.contains(id) || self.unprocessed.remove(id));
                 let told: Vec<Value> = told.into_iter().map(|id| self.query(id)).collect();
                 let left: Vec<Value> = left.iter().map(|id| json!({"QueryExecutionId": id.to_string()})).collect();
                 (200, json!({"QueryExecutions": told, "UnprocessedQueryExecutionIds": left}))
+            }
+            "StopQueryExecution" if self.stubborn.contains(&number(&body["QueryExecutionId"])) => {
+                (400, json!({"__type": "InvalidRequestException"}))
             }
             "StopQueryExecution" => {
                 self.stopped.push(body["QueryExecutionId"].as_str().unwrap().to_owned());
@@ -149,6 +156,23 @@ async fn athena_is_asked_again_for_queries_of_which_it_says_nothing() {
     let (athena, outcome) = stopped(athena).await;
     assert_eq!(outcome.unwrap(), ["3"]);
     assert_eq!(athena.stopped, ["3"]);
+}
+
+#[tokio::test]
+async fn one_of_which_athena_says_nothing_or_that_it_does_not_stop_costs_no_other() {
+    let pages = vec![BEGAN; 2];
+    let silent = BTreeSet::from([4, 5]);
+    let athena = FakeAthena { pages: pages.clone(), of_run: vec![3, 60], silent, ..FakeAthena::default() };
+    let (athena, outcome) = stopped(athena).await;
+    let error = outcome.unwrap_err();
+    assert_eq!(athena.stopped, ["3", "60"], "on its page and on the next one");
+    assert_eq!(error.kind(), Kind::TransientFailure);
+    assert!(error.to_string().contains("nothing of 2 queries, 4 among them"), "{error}");
+    let stubborn = BTreeSet::from([3]);
+    let (athena, outcome) =
+        stopped(FakeAthena { pages, of_run: vec![3, 4, 60], stubborn, ..FakeAthena::default() }).await;
+    assert_eq!(athena.stopped, ["4", "60"]);
+    assert!(outcome.unwrap_err().to_string().contains("stop the query 3"));
 }
 
 #[tokio::test]

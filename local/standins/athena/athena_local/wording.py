@@ -35,6 +35,11 @@ _KNOWN = [
         r"Binder Error: Cannot compare|No function matches|Cannot mix values",
         lambda m: QueryError("TYPE_MISMATCH", "line 1:1: types do not match"),
     ),
+    # Athena takes such bytes as they are; DuckDB has no such text. Its own words would hold it.
+    (
+        r"Invalid string encoding found in Parquet file",
+        lambda m: NotHere("texts of Parquet files that are not UTF-8"),
+    ),
     (r"INTERRUPT", lambda m: QueryError("", "Query cancelled by user", state="CANCELLED")),
 ]
 

@@ -13,6 +13,15 @@ LAZY_SIMPLE = (
 SKIP_HEADER = "TBLPROPERTIES ('skip.header.line.count'='1')"
 
 
+def _parquet(query):
+    """A Parquet file with the rows of a query."""
+    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"COPY ({query}) TO '{folder}/a.parquet' (FORMAT parquet, COMPRESSION uncompressed)")
+        with open(f"{folder}/a.parquet", "rb") as file:
+            return file.read()
+
+
 class Tables(AthenaCase):
     def test_opencsv_serde(self):
         self.put(
@@ -70,16 +79,21 @@ class Tables(AthenaCase):
         self.put("w/text.csv", "id,name\n1,x\n")
         self.fails("SELECT id FROM t", "HIVE_BAD_DATA: Not valid Parquet file")
 
+    def test_texts_of_parquet_files_that_are_not_utf8_are_no_made_up_answer(self):
+        """Athena takes their bytes as they are, and DuckDB has no such text."""
+        good = _parquet("SELECT 'Amelie' AS title")
+        for name, body in (("good", good), ("bad", good.replace(b"Amelie", b"Am\xe9lie"))):
+            self.put(f"{name}/a.parquet", body)
+            self.sql(f"CREATE EXTERNAL TABLE {name} (title string) STORED AS PARQUET LOCATION 's3://{{lake}}/{name}/'")
+        self.assertEqual(self.rows("SELECT from_utf8(to_utf8(title)) FROM good"), [["Amelie"]])
+        unknown = "LOCAL_STAND_IN: the local Athena does not know texts of Parquet files that are not UTF-8"
+        self.fails("SELECT title FROM bad", unknown)
+
     def test_times_of_parquet_files_are_rounded_to_milliseconds(self):
         times = ["2020-01-01 10:00:00.123499", "2020-01-01 10:00:00.1235", "1969-12-31 23:59:59.9996", "2020-01-01"]
         kinds = ("TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP_MS", "TIMESTAMPTZ")
         columns = ", ".join(f"CAST(stamp AS {kind}) AS c{number}" for number, kind in enumerate(kinds))
-        with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            rows = f"SELECT {columns} FROM (SELECT unnest({times}) AS stamp)"
-            connection.execute(f"COPY ({rows}) TO '{folder}/a.parquet' (FORMAT parquet)")
-            with open(f"{folder}/a.parquet", "rb") as file:
-                self.put("t/a.parquet", file.read())
+        self.put("t/a.parquet", _parquet(f"SELECT {columns} FROM (SELECT unnest({times}) AS stamp)"))
         columns = ", ".join(f"c{number} timestamp" for number in range(len(kinds)))
         self.sql(f"CREATE EXTERNAL TABLE t ({columns}) STORED AS PARQUET LOCATION 's3://{{lake}}/t/'")
         rounded = ["2020-01-01 10:00:00.123", "2020-01-01 10:00:00.124", "1970-01-01 00:00:00.000"]

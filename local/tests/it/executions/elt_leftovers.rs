@@ -25,21 +25,31 @@ async fn a_run_deletes_what_queries_left_and_nothing_else() {
     for key in left.iter().chain(&others) {
         lake.s3().put_object().bucket(&lake.bucket).key(key).body(b"x".to_vec().into()).send().await.unwrap();
     }
-    // A definition that a run has left, whose execution nobody knows any more.
-    let staging = format!("create table {}.scifi__0123456789ab_2 as select 1 as a", lake.database);
-    let theirs = format!("create table {}.scifi_0123456789ab_2 as select 1 as a", lake.database);
-    for sql in [staging, theirs] {
-        lake.rows(&sql).await.unwrap();
+    // Definitions that runs have left; and such as are somebody else's: of another job, of the same name elsewhere, and
+    // of another name.
+    let staging = [lake.staging("scifi", 2), lake.staging("scifi", 1)];
+    let theirs = ["scifi__0123456789ab_0123456789ab_2", &lake.staging("scifi", 0), "scifi_0123456789ab_2"];
+    let ours = lake.folder_of("scifi");
+    for (name, folder) in staging.iter().map(|name| (name.as_str(), ours.as_str())).chain([
+        (theirs[0], ours.as_str()),
+        (theirs[1], "tables/another/scifi/tables/0c2f1b6e-2222-4a2b-9c3d-0123456789ab/"),
+        (theirs[2], ours.as_str()),
+    ]) {
+        lake.leave_table(name, folder).await.unwrap();
     }
     // A run that fails may still be publishing another target: what nobody has published yet stays.
     lake.put("ratings/bad.csv", format!("{RATINGS}1,1,bad,1\n")).await;
     lake.run_badly(json!({})).await;
+    let mut expected = ["movies", "ratings", "scifi"].map(ToOwned::to_owned).to_vec();
+    expected.extend(theirs.map(ToOwned::to_owned));
+    expected.sort();
+    assert_eq!(lake.tables().await, expected, "definitions are dropped after a failure, too");
     let after_failure = keys(&lake, &format!("tables/{job}/")).await;
     assert!(left.iter().all(|key| after_failure.contains(key)), "{after_failure:#?}");
     lake.delete("ratings/bad.csv").await;
     lake.run_well(json!({})).await;
     lake.holds(&sample(), "Sci-Fi").await;
-    assert_eq!(lake.tables().await, ["movies", "ratings", "scifi", "scifi_0123456789ab_2"]);
+    assert_eq!(lake.tables().await, expected);
     let now = [keys(&lake, "tables/").await, keys(&lake, &format!("{exports}/")).await].concat();
     assert!(left.iter().all(|key| !now.contains(key)), "{now:#?}");
     assert!(others.iter().chain(&published).all(|key| now.contains(key)), "{now:#?}");

@@ -43,8 +43,15 @@ async fn of_parquet_files_parquet_files_and_a_manifest() {
     let ratings =
         as_parquet(&Files::from([("movies/bad.csv".to_owned(), format!("{RATINGS}1,1,1.5,1\n").into_bytes())]));
     let text = Files::from([("movies/bad.parquet".to_owned(), b"movieId,title,genres\n5,X,Sci-Fi\n".to_vec())]);
-    for (bad, what) in [(other, "no column \"genres\""), (ratings, "no column \"title\""), (text, "not a Parquet file")]
-    {
+    // A text that was mangled before it came, in a film of the genre: the SELECT reads it.
+    let mangled = "movieId,title,genres\n1,Am\u{fffd}lie,Sci-Fi\n";
+    let mangled = as_parquet(&Files::from([("movies/bad.csv".to_owned(), mangled.as_bytes().to_vec())]));
+    for (bad, what) in [
+        (other, "no column \"genres\""),
+        (ratings, "no column \"title\""),
+        (text, "not a Parquet file"),
+        (mangled, "in the column title stands what is not UTF-8, or holds U+FFFD"),
+    ] {
         lake.upload_all(&bad).await;
         let (error, cause) = lake.run_badly(json!({})).await;
         assert_eq!(error, "InvalidSource", "{cause}");

@@ -111,6 +111,14 @@ async fn columns_in_another_order_and_sources_without_files() {
         lake.delete(name).await;
     }
     lake.delete("movies/part-9.csv").await;
+    // Such a file Athena passes by, also if its bytes can be read again for a time.
+    let archived = lake.s3().put_object().bucket(&lake.bucket).key(lake.key("ratings/old.csv"));
+    let archived = archived.storage_class(aws_sdk_s3::types::StorageClass::Glacier);
+    archived.body(format!("{RATINGS}1,1,1.5,1\n").into_bytes().into()).send().await.unwrap();
+    let (error, cause) = lake.run_badly(json!({})).await;
+    assert_eq!(error, "InvalidSource");
+    assert!(cause.contains("ratings/old.csv lies in the storage class GLACIER"), "{cause}");
+    lake.delete("ratings/old.csv").await;
     let (error, cause) = lake.run_badly(json!({})).await;
     assert_eq!(error, "InvalidSource");
     assert!(cause.contains("ratings: there is no file"), "{cause}");
@@ -131,7 +139,9 @@ async fn files_that_change_while_they_are_read_publish_nothing() {
     assert_eq!(outcome.error.as_deref(), Some("TransientFailure"), "{outcome:?}");
     let cause = outcome.cause.unwrap();
     assert!(cause.contains("files of ratings changed while they were read"), "{cause}");
-    assert!(cause.contains("ratings/late.csv was written after the run began"), "{cause}");
+    assert!(cause.contains("there were 4 of them when it looked, and now there are 5"), "{cause}");
+    let newest = format!("the newest by its date is {}, of ", lake.key("ratings/late.csv"));
+    assert!(cause.contains(&newest), "{cause}");
     assert!(keys(&lake, lake.export()).await.is_empty());
     let mut files = sample();
     files.insert("ratings/late.csv".to_owned(), late);

@@ -1,5 +1,6 @@
 //! Workgroups that are there already: one that leaves the place of results to whoever asks, and one that decides it.
 
+use crate::functions::elt::run;
 use crate::support::keys;
 use crate::support::lake::{Lake, RATINGS, sample};
 use aws_sdk_athena::types::{
@@ -49,15 +50,27 @@ async fn a_workgroup_that_is_there_is_used_whoever_decides_where_results_go() {
     }
 }
 
+/// What the template says is refused before it is deployed; a function is told the spec by the state machine.
 #[tokio::test(flavor = "multi_thread")]
 async fn results_may_not_become_data() {
     let lake = Lake::with(|parameters| {
         parameters["ExistingWorkGroup"] = "whoever".into();
-        parameters["WorkGroupPrefix"] = "movielens/ratings/results/".into();
+        parameters["WorkGroupPrefix"] = "other/ratings/results/".into();
     })
     .await;
-    lake.upload_all(&sample()).await;
-    let (error, cause) = lake.run_badly(json!({})).await;
-    assert_eq!(error, "Misconfigured", "{cause}");
-    assert!(cause.contains("lies within the source ratings (movielens/ratings/)"), "{cause}");
+    let run = run(&lake, "results");
+    for (source_prefix, told) in [
+        (
+            "other/",
+            "/sources/ratings/location: WorkGroupPrefix \"other/ratings/results/\" lies within the source ratings",
+        ),
+        ("other/ratings/results/tables/", "/sources/movies/location: lies within \"other/ratings/results/tables/\""),
+        ("exports/scifi/", "/sources/movies/location: lies within ExportPrefix \"exports/scifi/\""),
+    ] {
+        let check = json!({"action": "check", "trigger": {}, "source_prefix": source_prefix});
+        let (error, cause) = run.ask("prepare-elt", check).await.unwrap_err();
+        assert_eq!(error, "Misconfigured", "{cause}");
+        assert!(cause.contains(told), "{cause}");
+    }
+    assert!(keys(&lake, &format!("state/{}/", lake.job)).await.is_empty(), "the lock was not even asked for");
 }

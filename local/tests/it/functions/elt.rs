@@ -7,14 +7,14 @@ use local::template;
 use serde_json::{Value, json};
 
 /// A run, whose states the test goes through by hand.
-pub(super) struct Run<'a> {
-    pub(super) lake: &'a Lake,
-    pub(super) execution: Value,
+pub(crate) struct Run<'a> {
+    pub(crate) lake: &'a Lake,
+    pub(crate) execution: Value,
 }
 
 impl Run<'_> {
     /// What a function answers to a payload with the job's spec.
-    pub(super) async fn ask(&self, function: &str, fields: Value) -> Answer {
+    pub(crate) async fn ask(&self, function: &str, fields: Value) -> Answer {
         let parameters = &template::root().unwrap()["Resources"]["Scifi"]["Properties"]["Parameters"];
         let part = |name: &str| serde_json::from_str::<Value>(parameters[name].as_str().unwrap()).unwrap();
         let mut payload = json!({
@@ -76,7 +76,7 @@ impl Run<'_> {
     }
 }
 
-pub(super) fn run<'a>(lake: &'a Lake, name: &str) -> Run<'a> {
+pub(crate) fn run<'a>(lake: &'a Lake, name: &str) -> Run<'a> {
     Run { lake, execution: execution(lake, name) }
 }
 
@@ -193,6 +193,7 @@ async fn what_was_not_counted_alike_is_not_published() {
     assert!(other.len() == body.len() && other != body);
     // By its name the last one of those of one second.
     let late = "ratings/z.csv";
+    let files = publish["found"]["ratings"]["files"].as_u64().unwrap();
     for (name, change) in [(name.as_str(), Some(&other)), (&name, None), (&name, Some(&body)), (late, Some(&body))] {
         match change {
             Some(body) => lake.put(name, body.clone()).await,
@@ -200,9 +201,10 @@ async fn what_was_not_counted_alike_is_not_published() {
         }
         let (error, text) = run.ask("publish-elt", publish.clone()).await.unwrap_err();
         assert_eq!(error, "TransientFailure", "{text}");
-        let changed = match change {
-            Some(_) => format!("{} was written after", lake.key(name)),
-            None => "one was deleted".to_owned(),
+        let changed = match (change, name == late) {
+            (None, _) => format!("there were {files} of them when it looked, and now there are {}", files - 1),
+            (Some(_), false) => format!("now there are {files}; the newest by its date is {}, of", lake.key(name)),
+            (Some(_), true) => format!("now there are {}; the newest by its date is {}, of", files + 1, lake.key(name)),
         };
         assert!(text.contains("files of ratings changed") && text.contains(&changed), "{text}");
         assert!(keys(&lake, lake.export()).await.is_empty() && !lake.tables().await.contains(&"scifi".to_owned()));
@@ -226,6 +228,35 @@ async fn what_was_not_counted_alike_is_not_published() {
     lake.s3().put_object().bucket(&lake.bucket).key(key).body(body.into_bytes().into()).send().await.unwrap();
     run.ask("publish-elt", publish).await.unwrap();
     lake.holds(&sample(), "Sci-Fi").await;
+}
+
+/// Whose execution has ended may start a query yet: it stops that itself, for who stops queries has looked already.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_is_started_after_the_run_has_ended_is_stopped() {
+    let lake = Lake::with_sample().await;
+    let run = run(&lake, "ended");
+    run.ask("prepare-elt", json!({"action": "check", "trigger": {}})).await.unwrap();
+    run.ask("prepare-elt", json!({"action": "create_database"})).await.unwrap();
+    run.ask("prepare-elt", json!({"action": "create_sources"})).await.unwrap();
+    let stop = json!({"action": "stop", "execution": run.execution});
+    assert_eq!(run.ask("run-query", stop).await.unwrap(), json!({"stopped": []}));
+    // It would go on for ever.
+    lake.fault("hold", "CREATE TABLE", 1);
+    let build = json!({
+        "action": "run", "step": "build", "table": "scifi", "values": {"genre": "Sci-Fi"},
+        "progress": {"attempt": 0, "query_id": null},
+    });
+    let (error, text) = run.ask("run-query", build).await.unwrap_err();
+    assert!(error == "StaleRun" && text.contains("the run has ended, so the build of scifi was stopped"), "{text}");
+    assert_eq!(lake.queries().await, [("CREATE_TABLE_AS_SELECT".to_owned(), "CANCELLED".to_owned())]);
+    // One of the same name that was started later is another one.
+    let mut later = run.execution.clone();
+    later["started_at"] = json!("2999-01-01T00:00:00.000Z");
+    let later = Run { lake: &lake, execution: later };
+    lake.release_queries();
+    lake.forget_tokens();
+    let build = later.step("build", &Value::Null).await;
+    assert!(build["rows"].as_u64().is_some_and(|rows| rows > 0), "{build}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 pub(crate) use super::files::Files;
 
 use super::{Fixture, Folder, files, keys, parquet, read, read_bytes, run, stack, until};
+use aws_sdk_glue::types::{StorageDescriptor, TableInput};
 use local::binaries::workspace;
 use local::deployment::{Deployment, Options};
 use local::execution::Outcome;
@@ -10,7 +11,8 @@ use local::report::failure;
 use local::stack::Stack;
 use local::{lake, template};
 use serde_json::{Value, json};
-use sluice::contract::athena_elt::Spec;
+use sluice::contract::Execution;
+use sluice::contract::athena_elt::{Spec, staging};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -124,6 +126,31 @@ impl Lake {
     pub(crate) fn is_told_by_the_functions(&self, outcome: &Outcome) {
         let told = failure(outcome);
         assert!(!told.contains("LOCAL_STAND_IN"), "{told}");
+    }
+
+    /// The name of a staging table of the job, of an execution that nobody knows any more.
+    pub(crate) fn staging(&self, table: &str, attempt: u32) -> String {
+        let id = format!("{}:forgotten", self.state_machine_arn.replace(":stateMachine:", ":execution:"));
+        let execution: Execution = serde_json::from_value(json!({
+            "job": self.job, "id": id, "name": "forgotten", "started_at": "2024-01-01T00:00:00.000Z",
+            "state_machine": self.state_machine_arn,
+        }))
+        .unwrap();
+        staging(table, &format!("{}/{}", self.bucket, self.job), &execution, attempt)
+    }
+
+    /// Where queries of the job put the files of a table.
+    pub(crate) fn folder_of(&self, table: &str) -> String {
+        format!("tables/{}/{table}/tables/0c2f1b6e-2222-4a2b-9c3d-0123456789ab/", self.job)
+    }
+
+    /// Makes the definition of a table over a folder of the bucket.
+    pub(crate) async fn leave_table(&self, name: &str, folder: &str) -> Result<(), local::BoxError> {
+        let storage = StorageDescriptor::builder().location(format!("s3://{}/{folder}", self.bucket)).build();
+        let input =
+            TableInput::builder().name(name).table_type("EXTERNAL_TABLE").storage_descriptor(storage).build()?;
+        self.glue().create_table().database_name(&self.database).table_input(input).send().await?;
+        Ok(())
     }
 
     /// The rows of a query of an administrator, without the names of its columns.
@@ -245,6 +272,7 @@ impl Lake {
         let folder = format!("intermediate_data/{}/", self.job);
         let is_left = |key: &&String| {
             let execution = key[folder.len()..].split('/').next().unwrap_or_default();
+            let execution = execution.strip_suffix(".ended").unwrap_or(execution);
             execution != "shown" && !failed.iter().any(|name| name == execution)
         };
         let results = keys(self, &folder).await;

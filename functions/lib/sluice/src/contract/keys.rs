@@ -58,6 +58,12 @@ pub fn results_of_runs(job: &str) -> String {
     format!("intermediate_data/{job}/")
 }
 
+/// Where it stands that an execution of an ELT has ended badly, by its ARN.
+pub fn ended(job: &str, execution: &str) -> String {
+    let name = execution.rsplit(':').next().unwrap_or(execution);
+    format!("{}{name}.ended", results_of_runs(job))
+}
+
 /// Where the versions of a job's table are.
 pub fn table_versions(job: &str, table: &str) -> String {
     format!("tables/{job}/{table}/")
@@ -156,6 +162,7 @@ mod tests {
         assert_eq!(attempt_prefix(&execution, "1"), "intermediate_data/sales/x/1/");
         assert_eq!(copy_plan(&execution, "1"), "intermediate_data/sales/x/1/plan.json");
         assert_eq!(query_results(&execution), "intermediate_data/sales/x/");
+        assert_eq!(ended(&execution.job, &execution.id), "intermediate_data/sales/x.ended");
         assert_eq!(table_versions("sales", "t"), "tables/sales/t/");
         assert_eq!(elt_run(&execution), "state/sales/runs/x.json");
         assert_eq!(window_failure(&execution, 7), "state/sales/x/window-00007.json");

@@ -197,8 +197,9 @@ pub const BY_SQL: [Advice; 9] = [
     todo_of("`InvalidSource`: no row", "is the variable's value one that there is? What was published stays"),
     todo_of(
         "`TransientFailure`: files changed while they were read",
-        "the error names the newest one, or says that one was deleted: start a run when they no longer do; for a source \
-         that never rests, have whoever writes it put finished files only",
+        "the error says how many there were and are, and names the newest one by its date, which of an upload in parts \
+         is when that began: start a run when they no longer do; for a source that never rests, have whoever writes it \
+         put finished files only",
     ),
     todo_of(
         "`Misconfigured`: bytes scanned limit",
@@ -208,7 +209,10 @@ pub const BY_SQL: [Advice; 9] = [
         "`Misconfigured`: a table or a file is not of this job",
         "choose another name or another `to`, or drop or move what is there: nothing of somebody else's is replaced",
     ),
-    todo_of("`StaleRun`", "a newer run has published, or this one lost its lock; nothing to do"),
+    todo_of(
+        "`StaleRun`",
+        "a newer run has published, or this one lost its lock, or had ended when it started a query; nothing to do",
+    ),
     todo_of(
         "`LockHeld`, after an hour or two",
         "another run is still at work: see it in the console, stop it if it must end (a rule stops its query), start \

@@ -90,7 +90,8 @@ pub struct SourceState {
     pub files: u64,
     /// Their size together, in bytes.
     pub bytes: u64,
-    /// Keys, sizes, entity tags and dates of all objects below its location, as a SHA-256 in hexadecimal digits.
+    /// Keys, sizes, entity tags, dates and storage classes of all objects below its location, as a SHA-256 in
+    /// hexadecimal digits.
     pub fingerprint: String,
 }
 
@@ -231,6 +232,14 @@ pub struct StopInput {
     /// When it was started, in milliseconds since 1970, as the event about its end has it.
     #[serde(default)]
     pub started_at: Option<i64>,
+}
+
+/// That an execution has ended badly: `intermediate_data/<job>/<execution>.ended`, written before its queries are
+/// stopped. Who starts a query looks for it afterwards, so that one that is started later is stopped too.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct EndedBadly {
+    /// ARN of the execution.
+    pub execution: String,
 }
 
 /// Its output.

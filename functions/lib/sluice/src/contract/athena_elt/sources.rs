@@ -90,6 +90,41 @@ pub(super) fn read(value: &Value, source_prefix: &str, problems: &mut Vec<Proble
     sources
 }
 
+/// A source whose files are what the job writes for others.
+pub(super) fn refuse_exports(sources: &BTreeMap<String, Source>, export_prefix: &str, problems: &mut Vec<Problem>) {
+    for (name, _) in sources.iter().filter(|(_, source)| source.prefix.starts_with(export_prefix)) {
+        let what = format!(
+            "lies within ExportPrefix {export_prefix:?}, where the job writes: no file of a source may lie there"
+        );
+        problems.push(Problem { pointer: location_of(name), what });
+    }
+}
+
+/// What is wrong with sources if a workgroup puts the results of all queries below `prefix`, and the tables that they
+/// make into a folder there.
+pub(super) fn refuse_results(sources: &BTreeMap<String, Source>, prefix: &str) -> Vec<Problem> {
+    let tables = format!("{prefix}tables/");
+    let refuse = |(name, source): (&String, &Source)| {
+        let what = if prefix.starts_with(&source.prefix) {
+            format!(
+                "WorkGroupPrefix {prefix:?} lies within the source {name} ({}): the next run would read the results of \
+                 queries",
+                source.prefix
+            )
+        } else if source.prefix.starts_with(&tables) {
+            format!("lies within {tables:?}, where queries of the workgroup make tables, which runs delete")
+        } else {
+            return None;
+        };
+        Some(Problem { pointer: location_of(name), what })
+    };
+    sources.iter().filter_map(refuse).collect()
+}
+
+fn location_of(name: &str) -> String {
+    format!("{}/location", child("/sources", name))
+}
+
 fn source(pointer: &str, value: &Value, source_prefix: &str, problems: &mut Vec<Problem>) -> Source {
     let mut fields = Fields::of(pointer, value, problems);
     let location = fields.text("location", None);

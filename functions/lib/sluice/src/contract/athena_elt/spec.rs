@@ -74,6 +74,7 @@ impl Parts {
         let variables = variables::read(&self.variables, &mut problems);
         let sources = sources::read(&self.sources, &self.source_prefix, &mut problems);
         let targets = targets::read(&self.targets, &self.more_targets, &self.export_prefix, &variables, &mut problems);
+        sources::refuse_exports(&sources, &self.export_prefix, &mut problems);
         let first = self.targets.as_array().map_or(0, Vec::len);
         targets::compare(&targets, &sources, &mut problems, first);
         let spec = Spec { database: self.database.clone(), sources, targets, variables };
@@ -85,11 +86,13 @@ impl Parts {
     /// # Errors
     /// `Misconfigured`, naming the job and each field.
     pub fn spec(&self, job: &str) -> Result<Spec> {
-        self.check().map_err(|problems| {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            Error::new(Kind::Misconfigured, format!("the spec of job {job}: {}", problems.join("; ")))
-        })
+        self.check().map_err(|problems| misconfigured(job, &problems))
     }
+}
+
+fn misconfigured(job: &str, problems: &[Problem]) -> Error {
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    Error::new(Kind::Misconfigured, format!("the spec of job {job}: {}", problems.join("; ")))
 }
 
 impl Spec {
@@ -102,13 +105,22 @@ impl Spec {
         found.ok_or_else(|| Error::new(Kind::InvariantBroken, format!("the spec has no target {table}")))
     }
 
-    /// Why queries cannot put their results below `prefix`; `None` if they can.
-    pub fn refuse_results(&self, prefix: &str) -> Option<String> {
-        let (name, source) = self.sources.iter().find(|(_, source)| prefix.starts_with(&source.prefix))?;
-        Some(format!(
-            "WorkGroupPrefix {prefix:?} lies within the source {name} ({}): the next run would read the results of queries",
-            source.prefix
-        ))
+    /// Why a workgroup cannot put the results of queries, and the tables that they make, below `prefix`.
+    ///
+    /// # Errors
+    /// Each source that shares files with them, by its pointer.
+    pub fn check_results(&self, prefix: &str) -> std::result::Result<(), Vec<Problem>> {
+        let problems = sources::refuse_results(&self.sources, prefix);
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// The same for a function, of a workgroup that decides itself where results go.
+    ///
+    /// # Errors
+    /// `Misconfigured`, naming the job and each field.
+    pub fn with_results(self, prefix: Option<&str>, job: &str) -> Result<Self> {
+        let checked = prefix.map_or(Ok(()), |prefix| self.check_results(prefix));
+        checked.map(|()| self).map_err(|problems| misconfigured(job, &problems))
     }
 
     /// The values of an execution: those that `given` sets, and else the spec's.
@@ -200,12 +212,26 @@ mod tests {
     fn results_go_where_nobody_reads_them_as_data() {
         let spec = parts().check().unwrap();
         for prefix in ["results/", "movielens/", "movielens/results/", "movielens/movies-results/"] {
-            assert_eq!(spec.refuse_results(prefix), None, "{prefix}");
+            assert_eq!(spec.check_results(prefix), Ok(()), "{prefix}");
         }
+        let told = |spec: &Spec, prefix: &str| {
+            let problems = spec.check_results(prefix).unwrap_err();
+            problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        };
         for prefix in ["movielens/movies/", "movielens/movies/_results/"] {
-            let told = spec.refuse_results(prefix).unwrap();
+            let told = told(&spec, prefix);
+            assert!(told.starts_with("/sources/movies/location: WorkGroupPrefix"), "{told}");
             assert!(told.contains("within the source movies (movielens/movies/)"), "{told}");
         }
+        for location in ["tables/", "tables/0c2f1b6e/"] {
+            let mut parts = parts();
+            parts.sources["movies"]["location"] = json!(location);
+            let told = told(&parts.check().unwrap(), "movielens/");
+            assert!(told.starts_with("/sources/movies/location: lies within \"movielens/tables/\", where"), "{told}");
+        }
+        let error = spec.with_results(Some("movielens/ratings/"), "films").unwrap_err();
+        assert_eq!(error.kind(), Kind::Misconfigured);
+        assert!(error.to_string().contains("job films: /sources/ratings/location: "), "{error}");
     }
 
     #[test]
@@ -246,7 +272,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_where_it_stands() {
-        let cases: [(Change, &str); 33] = [
+        let cases: [(Change, &str); 36] = [
             (|it| it.database = "Movies".into(), "/database: \"Movies\" is no name"),
             (|it| it.source_prefix = "state/".into(), "/source_prefix: the prefix \"state/\" is where jobs write to"),
             (|it| it.export_prefix = String::new(), "/export_prefix: the prefix"),
@@ -254,6 +280,15 @@ mod tests {
             (|it| it.sources = json!({}), "/sources: names no table"),
             (|it| it.sources["movies"]["location"] = json!("movies"), "/sources/movies/location: the prefix"),
             (|it| it.sources["movies"]["location"] = json!("ratings/a/"), "lies within the location of movies"),
+            (
+                |it| it.source_prefix = "exports/scifi/".into(),
+                "/sources/movies/location: lies within ExportPrefix \"exports/\", where the job writes",
+            ),
+            (
+                |it| it.export_prefix = "movielens/ratings/".into(),
+                "/sources/ratings/location: lies within ExportPrefix \"movielens/ratings/\", where",
+            ),
+            (|it| it.source_prefix = "tables/scifi/".into(), "/source_prefix: the prefix \"tables/scifi/\" is where"),
             (|it| it.sources["movies"]["colums"] = json!([]), "/sources/movies/colums: there is no such field"),
             (|it| it.sources["movies"]["columns"] = json!([]), "/sources/movies/columns: is not a list of columns"),
             (
