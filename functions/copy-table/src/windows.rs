@@ -8,9 +8,9 @@ use crate::checksum::Checksum;
 use crate::mapping::Mapping;
 use postgres::bookkeeping;
 use postgres::sql_error::classify;
+use sluice::Result;
 use sluice::contract::Execution;
 use sluice::contract::copy_table::{ConcludeOutput, CopyOutput, Mode, Outcome, Window};
-use sluice::{Error, Kind, Result};
 use sqlx::{Connection, PgConnection, Row};
 
 const CREATE_TABLE: &str = "

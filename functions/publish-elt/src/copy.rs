@@ -128,11 +128,14 @@ impl Begun<'_> {
         let done = store.client().complete_multipart_upload().bucket(store.bucket()).key(copy.to).upload_id(&id);
         let (absent, etag) = conditions(copy.over);
         let done = done.set_if_none_match(absent).set_if_match(etag).multipart_upload(parts).send().await;
-        if let Err(error) = done {
-            copy.take_back(store, &id).await;
-            return Err(Error::aws(copy.what(), error));
+        let Err(error) = done else { return Ok(()) };
+        // It has ended before, and that answer was lost: the next invocation finds the file at its place.
+        let has_ended = error.as_service_error().is_some_and(|error| error.meta().code() == Some("NoSuchUpload"));
+        if has_ended {
+            return Err(Error::caused(Kind::TransientFailure, copy.what(), error));
         }
-        Ok(())
+        copy.take_back(store, &id).await;
+        Err(Error::aws(copy.what(), error))
     }
 
     /// Nothing of it is left.

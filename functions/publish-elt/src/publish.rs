@@ -66,25 +66,12 @@ impl Publication<'_> {
             return Ok(published);
         }
         self.refuse(current.as_ref(), before.as_ref())?;
-        self.sources_unchanged().await?;
-        let (built, prefix) = self.built().await?;
-        let counted = match target.export.folder() {
-            None => self.counted_file(&built).await?,
-            Some(_) => self.counted_parts(&built, &prefix).await?,
+        let (rows, bytes, built) = match before.as_ref().filter(|before| self.is_ours(before)) {
+            // An earlier invocation has counted and copied it, and ended before the table was swapped. Until it is, file
+            // and table are of two versions, so nothing else is asked any more.
+            Some(before) => (before.rows, before.bytes, self.built().await?.0),
+            None => self.count_and_place(before.as_ref()).await?,
         };
-        let (rows, bytes) = counted.totals();
-        if rows == 0 && target.on_empty == OnEmpty::Fail {
-            let what = format!("there is no row for {}; what was published stays", target.table);
-            return Err(Error::new(Kind::InvalidSource, what));
-        }
-
-        let over = before.as_ref().map_or(Condition::Absent, |before| Condition::Matches(&before.etag));
-        let length = self.place(&counted, over).await?;
-        let there = placed(&context.store, &target.export.key).await?;
-        if there.is_none_or(|there| there.version.as_ref() != Some(&input.build.query_id) || there.length != length) {
-            let what = format!("{} is not what was copied there: somebody else writes it too", target.export.key);
-            return Err(Error::new(Kind::TransientFailure, what));
-        }
         let owner = lake::owner(context.store.bucket(), &input.execution.job);
         let version = Version {
             database: &spec.database,
@@ -97,6 +84,35 @@ impl Publication<'_> {
         let dropped = version.publish(&context.glue, &built, current.as_ref()).await?;
         self.tidy(dropped).await;
         Ok(self.published(rows, bytes, lake::location(&built)))
+    }
+
+    /// Copies the file to its place, once it is counted. Rows, bytes, and the table that was built.
+    async fn count_and_place(&self, before: Option<&Placed>) -> Result<(u64, u64, Table)> {
+        let Self { context, target, .. } = self;
+        self.sources_unchanged().await?;
+        let (built, prefix) = self.built().await?;
+        let counted = match target.export.folder() {
+            None => self.counted_file(&built).await?,
+            Some(_) => self.counted_parts(&built, &prefix).await?,
+        };
+        let (rows, bytes) = counted.totals();
+        if rows == 0 && target.on_empty == OnEmpty::Fail {
+            let what = format!("there is no row for {}; what was published stays", target.table);
+            return Err(Error::new(Kind::InvalidSource, what));
+        }
+        let over = before.map_or(Condition::Absent, |before| Condition::Matches(&before.etag));
+        let length = self.place(&counted, over).await?;
+        let there = placed(&context.store, &target.export.key).await?;
+        if there.is_none_or(|there| !self.is_ours(&there) || there.length != length) {
+            let what = format!("{} is not what was copied there: somebody else writes it too", target.export.key);
+            return Err(Error::new(Kind::TransientFailure, what));
+        }
+        Ok((rows, bytes, built))
+    }
+
+    /// Whether what stands at the place is of this run's own table.
+    fn is_ours(&self, there: &Placed) -> bool {
+        there.version.as_ref() == Some(&self.input.build.query_id)
     }
 
     fn published(&self, rows: u64, bytes: u64, location: &str) -> Published {
@@ -123,7 +139,7 @@ impl Publication<'_> {
     fn published_before(&self, current: Option<&Table>, there: Option<&Placed>) -> Option<Published> {
         let version = &self.input.build.query_id;
         let current = current.filter(|table| lake::parameter(table, lake::VERSION) == version)?;
-        let there = there.filter(|there| there.version.as_ref() == Some(version))?;
+        let there = there.filter(|there| self.is_ours(there))?;
         let location = versions(Some(current)).into_iter().next().unwrap_or_default();
         Some(self.published(there.rows, there.bytes, &location))
     }

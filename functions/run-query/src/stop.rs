@@ -16,9 +16,10 @@ const MAX_PAGES: usize = 100;
 /// How often Athena is asked for what it says of a page, and how long it is left alone before it is asked again.
 const ASKED: (usize, Duration) = (4, Duration::from_millis(500));
 
-/// After which time it is looked once more, for a query that was started when it was looked first, by a function that
-/// died before it could look whether its run has ended.
-const LATE_STARTS: Duration = Duration::from_secs(3);
+/// After which time it is looked once more: for a query that was started when it was looked first, by a function that
+/// died before it could look whether its run has ended, and for one that Athena takes up again, as it may for five
+/// seconds after a fault of its own.
+const LATE_STARTS: Duration = Duration::from_secs(6);
 
 /// By how much clocks may differ.
 const SKEW: Duration = Duration::from_secs(60);

@@ -211,7 +211,8 @@ pub const BY_SQL: [Advice; 9] = [
     ),
     todo_of(
         "`StaleRun`",
-        "a newer run has published, or this one lost its lock, or had ended when it started a query; nothing to do",
+        "a newer run has published, or this one lost its lock, or had ended when it started a query, as a run that is \
+         redriven has: start a new one in place of a redrive; nothing else to do",
     ),
     todo_of(
         "`LockHeld`, after an hour or two",
