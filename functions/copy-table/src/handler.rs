@@ -15,7 +15,7 @@ use sluice::contract::copy_table::{
     ConcludeInput, ConcludeOutput, CopyInput, CopyOutput, CopyTableInput, End, Plan, PlanInput, PlanOutput,
     PlannedWindow, Prepare, PrepareOutput, StateInput, Trigger, WindowFailure,
 };
-use sluice::contract::keys;
+use sluice::contract::{Execution, keys};
 use sluice::edge::Invocation;
 use sluice::env::Env;
 use sluice::store::Store;
@@ -290,22 +290,30 @@ async fn end(context: &Context, invocation: &Invocation, input: &ConcludeInput) 
         return Ok(output);
     }
     // The first one in time: others may only have failed because it did.
-    let causes = stream::iter(&failed).map(|(index, why)| async {
-        let document = match why {
-            // What an attempt before the one that copied it has failed with is no cause.
-            Why::Changed { .. } => None,
-            Why::Failed(_) | Why::Unanswered => {
-                let key = keys::window_failure(execution, *index);
-                context.store.read_latest_json::<WindowFailure>(&key).await?
-            }
-        };
-        let document = document.map(|latest| latest.document);
-        Ok::<_, Error>(document.unwrap_or_else(|| untold(&plan, *index, why, context.max_row_bytes)))
-    });
-    let mut causes: Vec<_> = causes.buffered(READS_AT_ONCE).try_collect().await?;
+    let causes: Vec<_> = failed.iter().map(|(index, why)| cause(context, execution, &plan, (*index, why))).collect();
+    let mut causes: Vec<_> = stream::iter(causes).buffered(READS_AT_ONCE).try_collect().await?;
     causes.sort_by(|one, other| one.failed_at.cmp(&other.failed_at));
     let first = causes.first().ok_or_else(|| Error::new(Kind::InvariantBroken, "a failure without a cause"))?;
     Err(conclude::error(spec, &plan, failed.len(), conclude::kind(&first.error), &first.cause))
+}
+
+/// Why a window failed, as its function has written it down.
+async fn cause(
+    context: &Context,
+    execution: &Execution,
+    plan: &Plan,
+    (index, why): (u32, &Why),
+) -> Result<WindowFailure> {
+    let document = match why {
+        // What an attempt before the one that copied it has failed with is no cause.
+        Why::Changed { .. } => None,
+        Why::Failed(_) | Why::Unanswered => {
+            let key = keys::window_failure(execution, index);
+            context.store.read_latest_json::<WindowFailure>(&key).await?
+        }
+    };
+    let document = document.map(|latest| latest.document);
+    Ok(document.unwrap_or_else(|| untold(plan, index, why, context.max_row_bytes)))
 }
 
 /// What a function is ended with that takes more memory than it has.
