@@ -564,7 +564,7 @@ def words(shape, versions, group_of):
 
 def repeated(columns, shape, said):
     """all_files: the files that say the same as another one of what they share, of two the one dated later, with why.
-    Counts alone are often equal by chance."""
+    Counts alone are often equal by chance, and a word that is 0 or null in all values says nothing."""
     if all("count" in value for value in shape["values"].values()):
         return {}
     parts = {**shape, "values": {f"{name}/{part}": value if part == "is" else {part: value["mean"]} for name, value in shape["values"].items()
@@ -573,6 +573,7 @@ def repeated(columns, shape, said):
     good, bad = {}, {}
     for _, name in dated:
         one = {key: aggregates(columns, parts, word[2]).get(key) for key, word in said[name].items()}
+        one = {key: word for key, word in one.items() if any(value not in (0, None) for value in word.values())}
         for other, two in good.items():
             shared = one.keys() & two.keys()
             equal = [key for key in shared if one[key] == two[key]]
