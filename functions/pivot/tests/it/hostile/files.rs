@@ -208,8 +208,8 @@ fn headers() -> Vec<Case> {
             "what Excel writes about separators",
             format!("sep=,\n{HEADER}{GOOD}"),
             concat!(
-                r#"line 1: the column "Start date" is missing"#,
-                r#"; the header has 2 columns; has the file no header?"#
+                r#"line 1: the column "Start date" is missing; the header has 2 columns"#,
+                r#"; its first line is Excel's "sep=", which "skip": 1 in the spec's format leaves out"#
             ),
         ),
     ]
