@@ -301,15 +301,15 @@ def moment(column, raw):
     elif isinstance(raw, dt.date):
         at = dt.datetime(raw.year, raw.month, raw.day)
     elif form.startswith("epoch"):
-        seconds = decimal(column, str(raw)) / {"s": 1, "ms": 1000, "us": 10**6, "ns": 10**9}[form[6:]]
-        at = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc) + dt.timedelta(microseconds=int(seconds * 10**6))
-        if (seconds * 10**6).denominator != 1:
+        micros = decimal(column, str(raw)) / {"s": 1, "ms": 1000, "us": 10**6, "ns": 10**9}[form[6:]] * 10**6
+        at = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc) + dt.timedelta(microseconds=micros // 1)
+        if micros.denominator != 1 and kind != "date":
             raise Bad(f"{raw!r} is finer than a microsecond")
     else:
         pattern = ISO if form == "iso" else "".join(PARTS[p[1]] if p[0] == "%" else re.escape(p) for p in re.findall(r"%.|[^%]", form))
         if not (found := re.fullmatch(pattern, str(raw))):
             raise Bad(f"{raw!r} is no {kind} as {form}")
-        at = assembled({part: text for part, text in found.groupdict().items() if text is not None}, raw)
+        at = assembled({part: text for part, text in found.groupdict().items() if text is not None}, raw, kind)
     if at.tzinfo is not None and kind != "timestamptz" or kind == "timestamptz" and at.tzinfo is None:
         if zone is None:
             raise Bad(f"{raw!r}: in which zone?")
@@ -329,7 +329,7 @@ def moment(column, raw):
     return at.date() if kind == "date" else at.astimezone(dt.timezone.utc) if kind == "timestamptz" else at
 
 
-def assembled(parts, raw):
+def assembled(parts, raw, kind):
     year = int(parts["Y"]) if "Y" in parts else int(parts["y"]) + (2000 if int(parts["y"]) < 69 else 1900)
     try:
         if "j" in parts:
@@ -341,7 +341,7 @@ def assembled(parts, raw):
             day = dt.date(year, month, int(parts.get("d", 1)))
         hour = int(parts.get("H", 0)) if "I" not in parts else int(parts["I"]) % 12 + 12 * (parts["p"][0] in "Pp")
         micros = parts.get("f", "0").ljust(9, "0")
-        if int(micros[6:]):
+        if int(micros[6:]) and kind != "date":  # the day is not in doubt
             raise Bad(f"{raw!r} is finer than a microsecond")
         at = dt.datetime(day.year, day.month, day.day, hour, int(parts.get("M", 0)), int(parts.get("S", 0)), int(micros[:6]))
     except ValueError:
@@ -564,7 +564,7 @@ def words(shape, versions, group_of):
 
 def repeated(columns, shape, said):
     """all_files: the files that say the same as another one of what they share, of two the one dated later, with why.
-    Counts alone are often equal by chance."""
+    Counts alone are often equal by chance, and a word that is 0 or null in all values says nothing."""
     if all("count" in value for value in shape["values"].values()):
         return {}
     parts = {**shape, "values": {f"{name}/{part}": value if part == "is" else {part: value["mean"]} for name, value in shape["values"].items()
@@ -573,6 +573,7 @@ def repeated(columns, shape, said):
     good, bad = {}, {}
     for _, name in dated:
         one = {key: aggregates(columns, parts, word[2]).get(key) for key, word in said[name].items()}
+        one = {key: word for key, word in one.items() if any(value not in (0, None) for value in word.values())}
         for other, two in good.items():
             shared = one.keys() & two.keys()
             equal = [key for key in shared if one[key] == two[key]]

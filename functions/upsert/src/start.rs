@@ -16,6 +16,8 @@ pub(crate) struct Start {
     pub after: Option<String>,
     /// By its record, nothing is loaded yet.
     pub is_new: bool,
+    /// What all keys come to is worked out, not only what those of the run's files do.
+    pub finds_all: bool,
     /// It becomes what the files of this run say, and nothing else.
     pub is_reload: bool,
     /// It has rows, but by no record of this job.
@@ -27,10 +29,16 @@ pub(crate) struct Start {
 impl Start {
     /// Begins a load whose manifest assumes what the target is. The ledger's entries of a generation before say nothing
     /// of a table that is loaded from nothing, or anew; where the words of files are kept, it is the same one still.
+    /// `lacked_columns`: the table lacked columns that were loaded.
     ///
     /// # Errors
     /// As [`targets::has_words_of_earlier_version`] and [`targets::new_generation`].
-    pub(crate) async fn new(connection: &mut PgConnection, known: &Known, load: &Load<'_>) -> Result<Self> {
+    pub(crate) async fn new(
+        connection: &mut PgConnection,
+        known: &Known,
+        load: &Load<'_>,
+        lacked_columns: bool,
+    ) -> Result<Self> {
         let manifest = load.manifest;
         let (loaded, is_reload) = (known.record().loaded, manifest.reload);
         let is_new = loaded.is_none();
@@ -51,7 +59,8 @@ impl Start {
             Some(loaded) => (loaded.generation.clone(), Some(loaded.detected_at.clone())),
             None => (targets::new_generation(connection).await?, None),
         };
-        Ok(Self { generation, after, is_new, is_reload, is_unrecorded, drops_words })
+        let finds_all = is_new || lacked_columns;
+        Ok(Self { generation, after, is_new, finds_all, is_reload, is_unrecorded, drops_words })
     }
 }
 

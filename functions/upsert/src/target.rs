@@ -133,11 +133,11 @@ impl<'a> Target<'a> {
     }
 
     /// Makes the table if the spec asks for that and it is missing, gives it the columns that it lacks if the spec asks
-    /// for that, then checks it. `deletes`: the load may have to delete rows.
+    /// for that, then checks it. `deletes`: the load may have to delete rows. Says whether columns were added.
     ///
     /// # Errors
     /// `Misconfigured`, with everything that an operator has to put right.
-    pub(crate) async fn prepare(&mut self, connection: &mut PgConnection, deletes: bool) -> Result<()> {
+    pub(crate) async fn prepare(&mut self, connection: &mut PgConnection, deletes: bool) -> Result<bool> {
         let Spec { target, shape, .. } = self.spec;
         // A type that takes none of the values is refused before it is made.
         let misfits = self.columns.iter().filter(|column| cast(column.kind, &column.sql_type).is_none());
@@ -175,7 +175,8 @@ impl<'a> Target<'a> {
         }
         let is_table = matches!(relation.as_deref(), Some("r" | "p"));
         let mut existing = wanted.existing_columns(connection).await?;
-        if target.add_columns && is_table && self.add_columns(connection, &existing).await? {
+        let is_added = target.add_columns && is_table && self.add_columns(connection, &existing).await?;
+        if is_added {
             existing = wanted.existing_columns(connection).await?;
         }
         self.refuse(&wanted.problems(connection, relation.as_deref()).await?)?;
@@ -191,7 +192,7 @@ impl<'a> Target<'a> {
         }
         let json = self.columns.iter().filter(|column| column.sql_type == "json");
         self.names.json = json.map(|column| column.quoted.clone()).collect();
-        Ok(())
+        Ok(is_added)
     }
 
     fn refuse(&self, problems: &[String]) -> Result<()> {

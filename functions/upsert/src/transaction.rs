@@ -72,19 +72,23 @@ pub(crate) async fn load(
     if recorded.is_none() {
         runs::refuse_stale(&mut transaction, &run).await?;
     }
-    let known = targets::look(&mut transaction, &spec.target, &input.execution).await?;
+    let mut known = targets::look(&mut transaction, &spec.target, &input.execution).await?;
     if let Some(recorded) = recorded {
         return Ok(Done::Committed { recorded: Box::new(recorded), loaded: known.written });
     }
     let deletes = target.keeps_words() || target.deletes_rows() || manifest.reload;
-    target.prepare(&mut transaction, deletes).await?;
+    let is_added = target.prepare(&mut transaction, deletes).await?;
+    // By such a spec all of them were loaded, so somebody has dropped or renamed what the table lacked.
+    let was_loaded = known.written.as_ref().is_some_and(|written| written.print.holds_for(&manifest.print));
+    let lacked_columns = is_added && was_loaded && !manifest.reload;
+    known.lacks_columns = lacked_columns && !target.keeps_words();
     let record = known.record();
     if !is_as_assumed(record.loaded.as_ref(), manifest) {
         return Ok(Done::Nothing(UpsertOutput { mode: input.mode, record: Some(record), ..UpsertOutput::default() }));
     }
     refuse_reload(load)?;
     targets::claim(&mut transaction, &spec.target, &input.execution, &known).await?;
-    let start = Start::new(&mut transaction, &known, load).await?;
+    let start = Start::new(&mut transaction, &known, load, lacked_columns).await?;
     let (rows_staged, merged) = match spec.target.on_overlap {
         OnOverlap::AllFiles | OnOverlap::NewestFile => {
             words::load(&mut transaction, store, &target, load, &start).await?

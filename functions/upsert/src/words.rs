@@ -59,6 +59,10 @@ pub(crate) async fn load(
     words.refuse_other_bucket(connection, store.bucket()).await?;
 
     let mut merged = Merged::default();
+    if start.finds_all && !start.is_new {
+        let note = "the table had lost columns that were loaded, so what all its keys come to was worked out again";
+        merged.notes.push(note.to_owned());
+    }
     merged.are_partial(&replace::partial_keys(connection, &words).await?);
     let has_come_again = replace::replace(connection, &words).await?;
     let repeats = repeated::find_totals(connection, &words, store.bucket(), start).await?;

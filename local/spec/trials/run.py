@@ -3,7 +3,7 @@
 
 ENV_FILE is the file of exports that `up` writes, .sluice/env. Needs boto3 and psql. The spec of the reference job's state
 machine is each case's for a while, and the rule on uploads is off; both are put back, and the files go, but the tables stay.
-Of the 33 cases of give/ 28 run by themselves, and the 12 of more/ all, in some three minutes. A case is a folder with
+Of the 33 cases of give/ 28 run by themselves, and the 15 of more/ all, in some three minutes. A case is a folder with
   in/           files that are uploaded before the run; or in/1, in/2 ... for one run after the other
   spec.json     optional: source, shape, target (laid over those below), sql (run first; $T is the table), inputs (one per run)
   expected.csv  the table in the end

@@ -14,6 +14,7 @@ pub(crate) mod fields;
 pub(crate) mod key_forms;
 pub(crate) mod last_run;
 pub(crate) mod leases;
+pub(crate) mod lost_columns;
 pub(crate) mod merging;
 pub(crate) mod newest_row;
 pub(crate) mod permissions;

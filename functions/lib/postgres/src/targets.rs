@@ -1,5 +1,6 @@
 //! The table `sluice.targets`: what each job, by its state machine, has loaded into a table. It lies beside that table,
 //! so it is restored with it; and it says nothing of a table that is gone, was emptied, or was made again by somebody.
+//! Nor does it of one that has lost a column, where nothing is kept by which to fill that again.
 //!
 //! A table is known again by its `oid`. That stays when a table is emptied, rewritten or renamed, and when the server
 //! is upgraded or the database copied; a table that is dropped and made again gets another one. So does all that is
@@ -25,12 +26,15 @@ pub struct Known {
     is_another: bool,
     /// Whether it has rows now.
     pub has_rows: bool,
+    /// Whether it has lost columns that cannot be filled again by what is kept. A load finds that; nobody else looks.
+    pub lacks_columns: bool,
 }
 
 impl Known {
-    /// What is loaded; nothing if the table is gone or another one, or lost the rows that it had.
+    /// What is loaded; nothing if the table is gone or another one, or lost the rows or columns that it had.
     pub fn record(&self) -> Record {
-        let is_lost = !self.is_there || self.is_another || (self.had_rows && !self.has_rows);
+        let has_lost_rows = self.had_rows && !self.has_rows;
+        let is_lost = !self.is_there || self.is_another || has_lost_rows || self.lacks_columns;
         Record { loaded: self.written.clone().filter(|_| !is_lost), asked_at: None }
     }
 }
@@ -53,7 +57,8 @@ pub async fn look(connection: &mut PgConnection, target: &Target, execution: &Ex
     .map_err(failed)?;
     // Where it may not be read, the check before a load says so.
     let has_rows = is_there && (!may_select || has_rows(connection, target).await?);
-    let mut known = Known { written: None, had_rows: false, is_there, is_another: false, has_rows };
+    let mut known =
+        Known { written: None, had_rows: false, is_there, is_another: false, has_rows, lacks_columns: false };
     if !is_known {
         return Ok(known);
     }
@@ -114,7 +119,7 @@ async fn has_rows(connection: &mut PgConnection, target: &Target) -> Result<bool
 pub async fn claim(connection: &mut PgConnection, target: &Target, execution: &Execution, known: &Known) -> Result<()> {
     let (name, machine) = (target.full_name(), execution.state_machine_name());
     let failed = |error| classify(format!("look up who else loads {name}"), error);
-    if !known.has_rows {
+    if !known.has_rows || known.lacks_columns {
         let lost = sqlx::query("delete from sluice.targets where target = $1 and machine <> $2 and has_rows");
         lost.bind(&name).bind(machine).execute(&mut *connection).await.map_err(failed)?;
     }

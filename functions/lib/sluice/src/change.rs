@@ -167,9 +167,9 @@ pub fn refuse_loss(why: &str, which: &str, how: &str) -> String {
 pub fn refuse_nothing(now: &Print, job: &str) -> String {
     let (table, prefix, document) = (&now.target, &now.selection.prefix, keys::loaded(job));
     format!(
-        "{table} has lost what was loaded into it (it is gone, was emptied or made again, or the database is another \
-         one), and no file is left under {prefix} from which to load it again; bring the files or the table back, or, if the table is to \
-         begin empty, delete the object {document} from the bucket"
+        "{table} has lost what was loaded into it (it is gone, was emptied or made again, lost a column, or the \
+         database is another one), and no file is left under {prefix} from which to load it again; bring the files or \
+         the table back, or, if the table is to begin empty, delete the object {document} from the bucket"
     )
 }
 
@@ -201,8 +201,8 @@ fn lost(now: &Print, restored_to: Option<&str>) -> (String, &'static str) {
         Some(time) => (format!("{table} was restored, and knows of no load after that of {time}"), "loaded later"),
         None => (
             format!(
-                "{table} has lost what was loaded into it (it is gone, was emptied or made again, or the database is \
-                 another one)"
+                "{table} has lost what was loaded into it (it is gone, was emptied or made again, lost a column, or \
+                 the database is another one)"
             ),
             "loaded",
         ),

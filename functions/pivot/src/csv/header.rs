@@ -187,6 +187,7 @@ pub(crate) fn missing(wanted: &str, header: &Record<'_>, all: &[&str]) -> String
     let found = all.iter().filter(|wanted| names.iter().any(|name| trimmed(name) == Some(wanted))).count();
     let near = did_you_mean(wanted, names.iter().filter_map(|name| trimmed(name)));
     let hint = match names.iter().position(|name| trimmed(name).is_none()) {
+        _ if is_of_excel(header.raw) => OF_EXCEL.to_owned(),
         _ if !near.is_empty() => near,
         // It may be the one that is missing.
         Some(position) => format!("; column {} is {}", position + 1, not_utf_8(&names[position])),
@@ -198,6 +199,17 @@ pub(crate) fn missing(wanted: &str, header: &Record<'_>, all: &[&str]) -> String
     };
     let count = if names.len() == 1 { "1 column".to_owned() } else { format!("{} columns", names.len()) };
     format!("the column {wanted:?} is missing; the header has {count}{hint}")
+}
+
+/// What is said of a file whose first line is no header, but what tells Excel how fields are separated.
+const OF_EXCEL: &str = "; its first line is Excel's \"sep=\", which \"skip\": 1 in the spec's format leaves out";
+
+/// Whether a line tells Excel how fields are separated, and nothing else: `sep=;`, perhaps with quotes around it.
+fn is_of_excel(raw: &[u8]) -> bool {
+    match unquoted(raw).split_at_checked(4) {
+        Some((sep, delimiter)) => sep.eq_ignore_ascii_case(b"sep=") && delimiter.len() <= 1,
+        None => false,
+    }
 }
 
 /// What a file may be whose first line is no header; `found` columns of the spec are in it.
@@ -297,6 +309,11 @@ mod tests {
             ("{\"Start date\": \"Alice\", \"Project\": \"x\"}", "the header has 2 columns; is the file JSON?"),
             ("{\"Start date\":\"Alice\",\"Project\":\"x\"}", "not separated by commas; is the file JSON?"),
             ("[", "the header has 1 column; is the file JSON?"),
+            ("sep=,", "the header has 2 columns; its first line is Excel's \"sep=\", which \"skip\": 1"),
+            ("sep=;", "the header has 1 column; its first line is Excel's"),
+            ("\"sep=;\"", "its first line is Excel's"),
+            ("SEP=\t", "its first line is Excel's"),
+            ("sep=,Project", "has the file no header?"),
             ("a.csv\0\0\0ustar", "the header has 1 column; it has NUL bytes"),
             ("[x],<y>", "has the file no header?"),
         ] {

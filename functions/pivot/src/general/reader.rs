@@ -6,9 +6,9 @@ use super::given::Given;
 use super::json::JsonReader;
 use super::plan::GeneralPlan;
 use crate::batch::FileError;
-use crate::format::UTF8_MARK;
+use crate::reader::encoding::{self, ToUtf8};
 use crate::reader::foreign;
-use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{Encoding, UTF_8, UTF_16LE};
 use sluice::contract::SourceFile;
 use sluice::spec::FileType;
 use sluice::{Error, Kind, Result};
@@ -22,10 +22,7 @@ pub struct GeneralReader<'f> {
     /// The first bytes, as long as they are too few to tell what they are.
     head: Vec<u8>,
     is_past_head: bool,
-    /// `None`: the bytes are those of UTF-8.
-    decoder: Option<Decoder>,
-    /// A piece in UTF-8.
-    text: Vec<u8>,
+    to_utf_8: ToUtf8,
 }
 
 /// From bytes to rows.
@@ -34,9 +31,6 @@ enum Rows {
     Csv(Box<CsvReader>),
     Json(Box<JsonReader>),
 }
-
-/// In place of what cannot be decoded: no byte of UTF-8, so that the field with it is a text of no encoding.
-const UNDECODABLE: u8 = 0x81;
 
 impl<'f> GeneralReader<'f> {
     /// Before the first byte of a file. A Parquet file is read from its end; only an empty one comes here.
@@ -53,7 +47,7 @@ impl<'f> GeneralReader<'f> {
             Rows::Csv(_) => plan.encoding,
             Rows::Json(_) => None,
         };
-        Ok(Self { file, rows, stated, head: Vec::new(), is_past_head: false, decoder: None, text: Vec::new() })
+        Ok(Self { file, rows, stated, head: Vec::new(), is_past_head: false, to_utf_8: ToUtf8::default() })
     }
 
     /// Adds the rows that a piece of the file completes to the batch.
@@ -62,7 +56,7 @@ impl<'f> GeneralReader<'f> {
     /// `InvalidSource`, with the place, if the rest of the file cannot be read.
     pub fn feed(&mut self, piece: &[u8], batch: &mut GeneralBatch<'_>) -> Result<()> {
         if self.is_past_head {
-            return self.decode(piece, false, batch);
+            return self.read(piece, false, batch);
         }
         self.head.extend_from_slice(piece);
         if self.head.len() < foreign::HEAD_BYTES { Ok(()) } else { self.pass_head(batch) }
@@ -76,7 +70,7 @@ impl<'f> GeneralReader<'f> {
         if !self.is_past_head {
             self.pass_head(batch)?;
         }
-        self.decode(&[], true, batch)?;
+        self.read(&[], true, batch)?;
         let finished = match &mut self.rows {
             Rows::Csv(csv) => csv.finish(self.file, batch),
             Rows::Json(json) => json.finish(self.file, batch),
@@ -93,62 +87,33 @@ impl<'f> GeneralReader<'f> {
         if let Some(kind) = foreign::utf_32(&head) {
             return Err(wrong(kind.to_string()));
         }
-        let marked = Encoding::for_bom(&head).filter(|(encoding, _)| is_csv || *encoding == UTF_8);
+        let marked = encoding::marked(&head, is_csv);
         if let (Some((marked, _)), Some(stated)) = (marked, self.stated) {
             // What is called UTF-16 may begin with either mark.
-            let are_both_wide = [UTF_16LE, UTF_16BE].contains(&marked) && stated == UTF_16LE;
+            let are_both_wide = encoding::is_wide(marked) && stated == UTF_16LE;
             if marked != stated && !are_both_wide {
                 let what = "its byte order mark says that it is";
                 return Err(wrong(format!("{what} {}, format.encoding {}", marked.name(), stated.name())));
             }
         }
         let encoding = marked.map(|(encoding, _)| encoding).or(self.stated).unwrap_or(UTF_8);
-        let is_wide = encoding == UTF_16LE || encoding == UTF_16BE;
         let first = &head[..head.len().min(foreign::HEAD_BYTES)];
         // Without a header, the first value may be a text of any kind.
         let has_header = !is_csv || batch.plan().format.csv.header.is_none();
         let text = || foreign::text_kind(first).filter(|_| has_header);
-        if let Some(kind) = foreign::kind(first).or_else(text).filter(|_| !is_wide) {
+        if let Some(kind) = foreign::kind(first).or_else(text).filter(|_| !encoding::is_wide(encoding)) {
             return Err(wrong(kind.to_string()));
         }
-        let text = match marked {
-            Some((_, len)) => &head[len..],
-            None => head.strip_prefix(&UTF8_MARK).unwrap_or(&head),
-        };
-        if encoding != UTF_8 {
-            self.decoder = Some(encoding.new_decoder_without_bom_handling());
-        }
-        self.decode(text, false, batch)
+        let mark_len = marked.map_or(0, |(_, len)| len);
+        self.to_utf_8 = ToUtf8::new(encoding);
+        self.read(&head[mark_len..], false, batch)
     }
 
-    /// Passes a piece on in UTF-8.
-    fn decode(&mut self, piece: &[u8], is_end: bool, batch: &mut GeneralBatch<'_>) -> Result<()> {
-        let Some(decoder) = &mut self.decoder else { return self.read(piece, batch) };
-        let mut text = std::mem::take(&mut self.text);
-        text.clear();
-        let mut rest = piece;
-        loop {
-            let room = decoder.max_utf8_buffer_length_without_replacement(rest.len()).unwrap_or(rest.len() * 3 + 16);
-            let start = text.len();
-            text.resize(start + room, 0);
-            let (result, read, written) = decoder.decode_to_utf8_without_replacement(rest, &mut text[start..], is_end);
-            text.truncate(start + written);
-            rest = &rest[read..];
-            match result {
-                DecoderResult::InputEmpty => break,
-                DecoderResult::OutputFull => {}
-                DecoderResult::Malformed(..) => text.push(UNDECODABLE),
-            }
-        }
-        let ended = self.read(&text, batch);
-        self.text = text;
-        ended
-    }
-
-    fn read(&mut self, piece: &[u8], batch: &mut GeneralBatch<'_>) -> Result<()> {
+    fn read(&mut self, piece: &[u8], is_end: bool, batch: &mut GeneralBatch<'_>) -> Result<()> {
+        let text = self.to_utf_8.decode(piece, is_end);
         let read: std::result::Result<(), FileError> = match &mut self.rows {
-            Rows::Csv(csv) => csv.feed(piece, self.file, batch),
-            Rows::Json(json) => json.feed(piece, self.file, batch),
+            Rows::Csv(csv) => csv.feed(text, self.file, batch),
+            Rows::Json(json) => json.feed(text, self.file, batch),
         };
         read.map_err(|error| error.of(&self.file.key))
     }

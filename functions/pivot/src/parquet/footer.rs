@@ -59,12 +59,16 @@ pub(super) fn read(bytes: &[u8], wanted: &[Option<Wanted>], end: u64) -> Checked
             Ok(())
         }
         (4, ThriftType::LIST) => {
-            let schema = schema.as_ref().ok_or("its metadata has row groups before their columns")?;
+            let schema = schema.as_mut().ok_or("its metadata has row groups before their columns")?;
             reader.structures(|reader| {
                 number += 1;
                 let in_group = |flaw: Flaw| Flaw::from(format!("row group {number}: {flaw}"));
                 let RowGroup { rows, chunks } = RowGroup::read(reader, schema).map_err(in_group)?;
                 if rows > 0 {
+                    // No rows at all is a good file, whatever types its columns have.
+                    if let Some(misfit) = schema.misfit.take() {
+                        return Err(misfit);
+                    }
                     let chunks = checked_chunks(chunks, schema, rows, end).map_err(in_group)?;
                     groups.push(Group { number, first_row: next_row, rows, chunks });
                 } else if let Some(chunk) = chunks.iter().flatten().find(|chunk| chunk.values > 0) {
@@ -92,18 +96,19 @@ pub(super) fn read(bytes: &[u8], wanted: &[Option<Wanted>], end: u64) -> Checked
         (8, ThriftType::STRUCT) => Err("it is encrypted; write it without encryption".into()),
         _ => reader.skip(kind),
     })?;
-    let schema = schema.ok_or("its metadata has no columns")?;
+    let (schema, rows) = (schema.ok_or("its metadata has no columns")?, next_row - 1);
     let duration = |column: &Option<SpecColumn>| arrow::duration(arrow_schema, &column.as_ref()?.name);
     let durations: Vec<Option<Unit>> = schema.columns.iter().map(duration).collect();
     for ((wanted, column), _) in wanted.iter().zip(&schema.columns).zip(&durations).filter(|(_, unit)| unit.is_some()) {
         if let (Some(wanted), Some(column)) = (wanted, column)
             && wanted.role != Role::Any(ColumnType::Duration)
+            && rows > 0
         {
             let what = format!("the column {:?} is a duration, which needs a unit; store it as a number", column.name);
             return Err(what.into());
         }
     }
-    let (stated, rows) = (stated_rows.ok_or("its metadata does not say how many rows it has")?, next_row - 1);
+    let stated = stated_rows.ok_or("its metadata does not say how many rows it has")?;
     if stated != rows {
         return Err(format!("its metadata says that it has {stated} rows, and its row groups have {rows}").into());
     }

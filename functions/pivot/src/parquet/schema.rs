@@ -100,10 +100,12 @@ pub(super) struct SpecColumn {
 }
 
 /// The spec's columns, and how many there are in all.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Schema {
-    /// Those that are wanted; `None` for those that the file does not have, or need not.
+    /// Those that are wanted; `None` for those that the file does not have, or need not, or that do not fit.
     pub(super) columns: Vec<Option<SpecColumn>>,
+    /// Why the first one of those that do not fit cannot be read, which matters only if there are rows.
+    pub(super) misfit: Option<Flaw>,
     /// Columns of the table.
     pub(super) width: usize,
     /// Chunks of a row group: a group of columns has many.
@@ -113,7 +115,7 @@ pub(super) struct Schema {
 impl Schema {
     /// Finds the columns that are wanted in the list of all.
     pub(super) fn read(reader: &mut Reader<'_>, wanted: &[Option<Wanted>]) -> Checked<Self> {
-        let mut found: Vec<Option<SpecColumn>> = vec![None; wanted.len()];
+        let mut found: Vec<Option<Checked<SpecColumn>>> = wanted.iter().map(|_| None).collect();
         let mut names = Vec::new();
         let (mut width, mut leaves) = (0, 0);
         // The groups that have begun; the first one is the table.
@@ -144,7 +146,7 @@ impl Schema {
                 let Some(wanted) = wanted.as_ref().filter(|wanted| is_way(wanted, above, element.name)) else {
                     continue;
                 };
-                let new = element.column(wanted, above, width - 1, leaves)?;
+                let new = element.column(wanted, above, width - 1, leaves);
                 if column.replace(new).is_some() {
                     return Err(format!("it has two columns of the name {:?}", wanted.name()).into());
                 }
@@ -166,7 +168,17 @@ impl Schema {
             let what = format!("the column {:?} is missing; the file has {}", wanted.name(), names.join(", "));
             return Err(what.into());
         }
-        Ok(Self { columns: found, width, leaves })
+        let (mut columns, mut misfit) = (Vec::new(), None);
+        for column in found {
+            match column.transpose() {
+                Ok(column) => columns.push(column),
+                Err(flaw) => {
+                    columns.push(None);
+                    misfit.get_or_insert(flaw);
+                }
+            }
+        }
+        Ok(Self { columns, misfit, width, leaves })
     }
 }
 

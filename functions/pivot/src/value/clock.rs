@@ -7,15 +7,10 @@ pub(super) struct Time {
     pub(super) seconds: i64,
     /// How far its clock is ahead of UTC, in seconds, if that is said: then it is of a point in time.
     pub(super) offset: Option<i64>,
-    /// It says more than microseconds.
-    pub(super) is_too_fine: bool,
 }
 
 /// Digits of a fraction of a second that may be there: nanoseconds.
 const MAX_FRACTION: usize = 9;
-
-/// Those that may be other than zero: microseconds.
-const FINEST: usize = 6;
 
 /// How far clocks are ahead of UTC, in seconds: from -12:00, at sea, to +14:00, on the Line Islands.
 const OFFSETS: std::ops::RangeInclusive<i64> = -12 * 3_600..=14 * 3_600;
@@ -30,28 +25,27 @@ pub(super) fn read(text: &[u8]) -> Option<Time> {
             let (minute, rest) = number(rest, 60)?;
             (minute, behind_minutes(rest)?)
         }
-        rest => (0, Time { seconds: 0, offset: offset(rest)?, is_too_fine: false }),
+        rest => (0, Time { seconds: 0, offset: offset(rest)? }),
     };
     Some(Time { seconds: 3_600 * hour + 60 * minute + time.seconds, ..time })
 }
 
 /// Whether `text` may stand behind `HH:MM` on a wall clock: perhaps seconds, and nothing else.
 pub(super) fn is_end_of_wall_clock(text: &[u8]) -> bool {
-    behind_minutes(text).is_some_and(|time| time.offset.is_none() && !time.is_too_fine)
+    behind_minutes(text).is_some_and(|time| time.offset.is_none())
 }
 
 fn behind_minutes(text: &[u8]) -> Option<Time> {
-    let [b':', rest @ ..] = text else { return Some(Time { seconds: 0, offset: offset(text)?, is_too_fine: false }) };
+    let [b':', rest @ ..] = text else { return Some(Time { seconds: 0, offset: offset(text)? }) };
     let (seconds, rest) = number(rest, 60)?;
-    let (fraction, rest) = match rest {
+    let rest = match rest {
         [b'.' | b',', fraction @ ..] => {
             let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
-            (1..=MAX_FRACTION).contains(&digits).then(|| fraction.split_at(digits))?
+            (1..=MAX_FRACTION).contains(&digits).then(|| &fraction[digits..])?
         }
-        rest => rest.split_at(0),
+        rest => rest,
     };
-    let is_too_fine = fraction.iter().skip(FINEST).any(|digit| *digit != b'0');
-    Some(Time { seconds, offset: offset(rest)?, is_too_fine })
+    Some(Time { seconds, offset: offset(rest)? })
 }
 
 /// What is said about the clock: `Some(None)` if nothing is, `None` if it is something else.
@@ -111,7 +105,8 @@ mod tests {
             (" 23:59:59", 86_399, None),
             (" 10:00:00.1", TEN, None),
             ("T10:00:00,123456", TEN, None),
-            ("T10:00:00.123456000", TEN, None),
+            ("T10:00:00.123456789", TEN, None),
+            ("T10:00:00,000000001Z", TEN, Some(0)),
             ("T10:00Z", TEN, Some(0)),
             (" 10:00 UTC", TEN, Some(0)),
             (" 10:00UTC", TEN, Some(0)),
@@ -124,10 +119,7 @@ mod tests {
             (" 10:00-09:30", TEN, Some(-34_200)),
             ("T10:00:00.5 +02", TEN, Some(7_200)),
         ] {
-            assert_eq!(read(text.as_bytes()), Some(Time { seconds, offset, is_too_fine: false }), "{text:?}");
-        }
-        for text in [" 10:00:00.1234567", "T10:00:00,000000001", "T10:00:00.123456700Z"] {
-            assert!(read(text.as_bytes()).is_some_and(|time| time.is_too_fine), "{text:?}");
+            assert_eq!(read(text.as_bytes()), Some(Time { seconds, offset }), "{text:?}");
         }
         for other in [
             "",
@@ -175,7 +167,9 @@ mod tests {
         ] {
             assert_eq!(read(other.as_bytes()), None, "{other:?}");
         }
-        for (end, is_wall_clock) in [("", true), (":59.5", true), ("Z", false), (":59+02", false), (":5", false)] {
+        for (end, is_wall_clock) in
+            [("", true), (":59.5", true), (":59.1234567", true), ("Z", false), (":59+02", false), (":5", false)]
+        {
             assert_eq!(is_end_of_wall_clock(end.as_bytes()), is_wall_clock, "{end:?}");
         }
     }

@@ -82,6 +82,8 @@ struct Said {
     wall: i64,
     /// How far it is ahead of UTC, in seconds, if that is said.
     offset: Option<i64>,
+    /// It is later than that by less than a microsecond.
+    is_finer: bool,
 }
 
 impl MomentForm {
@@ -143,6 +145,10 @@ impl MomentForm {
     }
 
     fn shown(&self, said: Said) -> Result<i64, NotMoment> {
+        // The day is not in doubt.
+        if said.is_finer && self.kind != ColumnType::Date {
+            return Err(NotMoment::TooFine);
+        }
         let zone = || self.zone.as_ref().ok_or(NotMoment::NoZone);
         let moment = match (self.kind, said.offset) {
             (ColumnType::Timestamptz, Some(offset)) => {

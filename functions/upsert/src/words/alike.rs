@@ -18,6 +18,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 /// As [`classify`].
 pub(super) async fn note(connection: &mut PgConnection, words: &Words<'_>, bucket: &str) -> Result<Option<String>> {
     let (keys, table) = (words.target.names.key_list(), &words.table);
+    let [of_one, of_other] = ["one", "other"].map(|alias| words.target.content.figures(alias));
     // No more keys are looked at than it takes to see that they are too many.
     let found: Vec<(String, String, i64, i64, String, i64)> = sqlx::query_as(AssertSqlSafe(format!(
         "with run as (select distinct pair.one from {PAIRS} pair join {FILES} file on file.name = pair.one)
@@ -28,6 +29,7 @@ pub(super) async fn note(connection: &mut PgConnection, words: &Words<'_>, bucke
                  select count(*) from (
                      select from {table} one join {table} other using ({keys})
                      where one.{FILE_COLUMN} = pair.one and other.{FILE_COLUMN} = pair.other
+                         and {of_one} > 0 and {of_other} > 0
                      limit 2 * pair.equal + 1
                  ) as key
              ) as shared

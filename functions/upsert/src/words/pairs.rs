@@ -10,7 +10,8 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeSet;
 
 /// The pairs, each once for either of its files: which they are, of how many keys they say the same (`equal`), in how
-/// many values that are not 0 (`figures`), and the first one of these keys.
+/// many values that are not 0 (`figures`), and the first one of these keys. A word that is 0 or null in all values says
+/// nothing, and is none here.
 pub(super) const PAIRS: &str = "pg_temp.sluice_pairs";
 
 /// Finds the pairs. Only words that are equal meet here, so two files that merely share their keys cost one comparison
@@ -33,7 +34,6 @@ pub(super) async fn find(connection: &mut PgConnection, words: &Words<'_>, again
     .execute(&mut *connection)
     .await
     .map_err(failed)?;
-    // Values that are 0 in both are no figures: they say nothing.
     sqlx::query(AssertSqlSafe(format!(
         "with compared as (select name from {FILES} union select unnest($1::text[]))
          insert into {PAIRS}
@@ -43,9 +43,8 @@ pub(super) async fn find(connection: &mut PgConnection, words: &Words<'_>, again
          join compared on compared.name = one.{FILE_COLUMN}
          join {table} other
              on {same_key} and {says_same} and other.{FILE_COLUMN} <> one.{FILE_COLUMN}
-         where total.{FILE_COUNT} > 1 and one.{REPEATS} is null and other.{REPEATS} is null
-         group by 1, 2
-         having count(*) > 1 or sum({figures}) > 0",
+         where total.{FILE_COUNT} > 1 and one.{REPEATS} is null and other.{REPEATS} is null and {figures} > 0
+         group by 1, 2",
         of_total = names.same_key("one", "total"),
         same_key = names.same_key("other", "one"),
     )))

@@ -1,7 +1,8 @@
 //! `on_repeated_file: fail`: a file that says what another one says would be counted twice. It does if it says the same
 //! of two or more keys, and of most that the two share; or, where each has but one key, if two or more values agree,
-//! as of a daily export under a new name: one value alone may be equal by chance. Of the two the one that S3 dates
-//! later is a bad file: as long as it repeats the other, what it says is kept, but does not count.
+//! as of a daily export under a new name: one value alone may be equal by chance. A word that is 0 or null in all
+//! values says nothing, as of the days that a host was idle, and is neither equal nor shared. Of the two the one that S3
+//! dates later is a bad file: as long as it repeats the other, what it says is kept, but does not count.
 //!
 //! So what counts depends on what the files say and when they are dated, not on the order in which they came. In the
 //! order of their dates, each file repeats another one or not; those that do are marked with one that they repeat, and
@@ -43,7 +44,7 @@ impl Repeated {
     fn told(&self, bucket: &str) -> String {
         let [later, earlier] = [&self.later, &self.earlier].map(|name| files::key(bucket, name));
         let keys = match self.equal {
-            1 => "the only key that they have".to_owned(),
+            1 => "the only key that they have anything of".to_owned(),
             equal => format!("{equal} of the {} keys that they share", self.shared),
         };
         let first = told(&self.first, usize::try_from(self.equal).unwrap_or(usize::MAX));
@@ -89,8 +90,8 @@ async fn find(
     match bad.first() {
         Some(first) if words.target.spec.source.on_bad_file == OnBad::Fail => {
             let what = format!(
-                "{}; for exports that overlap there is \"on_overlap\": \"newest_file\", and \"on_repeated_file\": \
-                 \"allow\" counts both",
+                "{}; if the files are of different things, \"on_repeated_file\": \"allow\" counts both; for exports \
+                 that overlap there is \"on_overlap\": \"newest_file\"",
                 first.told(bucket)
             );
             Err(Error::new(Kind::InvalidSource, what))
@@ -103,7 +104,9 @@ async fn find(
 async fn repeated(connection: &mut PgConnection, words: &Words<'_>) -> Result<Vec<Repeated>> {
     let (names, table) = (&words.target.names, &words.table);
     let (keys, of_one, shown) = (names.key_list(), names.keys_of("one"), names.shown("one"));
-    let says_same = words.target.content.says_same("one", "other");
+    let content = &words.target.content;
+    let says_same = content.says_same("one", "other");
+    let [of_one_file, of_other, of_word] = ["one", "other", "word"].map(|alias| content.figures(alias));
     sqlx::query(AssertSqlSafe(format!(
         "with repeated as (
              select pair.*, shared.shared, shared.first
@@ -113,13 +116,17 @@ async fn repeated(connection: &mut PgConnection, words: &Words<'_>) -> Result<Ve
                             filter (where {says_same}))[1:{NAMED}] as first
                  from {table} one join {table} other using ({keys})
                  where one.{FILE_COLUMN} = pair.one and other.{FILE_COLUMN} = pair.other
+                     and {of_one_file} > 0 and {of_other} > 0
              ) as shared
              where pair.equal > 1 and 2 * pair.equal > shared.shared
              union all
              select pair.*, 1, array[pair.first_key]
              from {PAIRS} pair
              where pair.equal = 1 and pair.figures > 1
-             and (select count(*) from {table} word where word.{FILE_COLUMN} in (pair.one, pair.other)) = 2
+             and (
+                 select count(*) from {table} word
+                 where word.{FILE_COLUMN} in (pair.one, pair.other) and {of_word} > 0
+             ) = 2
          ),
          dated as (
              select name, (select max({MODIFIED}) from {table} word where word.{FILE_COLUMN} = named.name) as modified

@@ -22,14 +22,14 @@ pub(super) const TOTALS: &str = "pg_temp.sluice_totals";
 /// How many files have a word on the key that counts.
 pub(super) const FILE_COUNT: &str = "sluice_file_count";
 
-/// Finds what the affected keys come to: all keys, if nothing is in the target yet.
+/// Finds what the affected keys come to: all keys, if nothing is in the target yet, or columns of it are new.
 ///
 /// # Errors
 /// As [`classify`].
 pub(super) async fn find(connection: &mut PgConnection, words: &Words<'_>, start: &Start) -> Result<()> {
     let (Target { names, content, .. }, table) = (words.target, &words.table);
     let of_word = names.keys_of("word");
-    let affected = match start.is_new {
+    let affected = match start.finds_all {
         true => String::new(),
         false => format!("and ({of_word}) in ({})", affected_keys(&names.keys)),
     };
@@ -80,7 +80,7 @@ pub(super) async fn find(connection: &mut PgConnection, words: &Words<'_>, start
 /// them; if none is, the newest.
 fn speaking(words: &Words<'_>, group: &[String], start: &Start) -> String {
     let (table, by) = (&words.table, qualified("word", group));
-    let affected = match start.is_new {
+    let affected = match start.finds_all {
         true => String::new(),
         false => format!("and ({by}) in ({})", affected_keys(group)),
     };

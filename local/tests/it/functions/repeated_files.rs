@@ -41,6 +41,15 @@ async fn a_file_that_says_most_of_what_another_one_says_is_refused() {
         (&DAYS[..1], &DAYS[..1], true),
         (&["2024-01-01 0 7"][..], &["2024-01-01 0 7"][..], false),
         (&DAYS[..1], &["2024-01-01 1 2"][..], false),
+        // What is 0 in all values is neither equal nor shared: hosts that are idle on most days; exports that overlap,
+        // filled up with zeros to the end of the month; and a day among such zeros.
+        (
+            &["2024-01-01 5 5", "2024-01-02 0 0", "2024-01-03 0 0", "2024-01-04 0 0"][..],
+            &["2024-01-01 0 0", "2024-01-02 7 7", "2024-01-03 0 0", "2024-01-04 0 0"][..],
+            false,
+        ),
+        (&["2024-01-01 1 1", "2024-01-02 2 2", "2024-01-03 0 0", "2024-01-04 0 0"][..], &DAYS[..4], true),
+        (&["2024-01-01 1 1", "2024-01-02 0 0"][..], &["2024-01-01 1 1", "2024-01-03 0 0"][..], true),
     ]
     .into_iter()
     .enumerate()
@@ -62,13 +71,15 @@ async fn a_file_that_says_most_of_what_another_one_says_is_refused() {
                     let (error, cause) = answer.unwrap_err();
                     assert_eq!(error, "InvalidSource", "{cause}");
                     let (keys, first) = match case {
-                        0..7 => ("2 of the ", "2024-01-01, 2024-01-02"),
+                        0..7 | 11 => ("2 of the ", "2024-01-01, 2024-01-02"),
                         _ => ("the only key that they have", "2024-01-01"),
                     };
                     let told = format!("input_data/other.csv says the same as input_data/one.csv on {keys}");
-                    for part in [told.as_str(), first, "newest_file"] {
+                    for part in [told.as_str(), first] {
                         assert!(cause.contains(part), "{case}, {order}: {cause}");
                     }
+                    let ways = ["\"on_repeated_file\": \"allow\"", "\"newest_file\""].map(|way| cause.find(way));
+                    assert!(ways[0].is_some() && ways[0] < ways[1], "{case}, {order}: {cause}");
                 } else {
                     answer.unwrap();
                 }

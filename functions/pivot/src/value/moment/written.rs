@@ -48,11 +48,9 @@ impl Parts {
         if hour > 23 || self.minute > 59 || self.second > 59 {
             return Err(NotMoment::NotInCalendar);
         }
-        if self.nanoseconds % 1_000 != 0 {
-            return Err(NotMoment::TooFine);
-        }
         let seconds = (hour * 60 + self.minute) * 60 + self.second;
-        Ok(Said { wall: day * DAY + seconds * MICROS + self.nanoseconds / 1_000, offset: self.offset })
+        let wall = day * DAY + seconds * MICROS + self.nanoseconds / 1_000;
+        Ok(Said { wall, offset: self.offset, is_finer: self.nanoseconds % 1_000 != 0 })
     }
 }
 
@@ -138,20 +136,18 @@ fn iso_offset(text: &[u8]) -> Option<(i64, usize)> {
 pub(super) fn epoch(numbers: &NumberForm, decimals: u32, text: &[u8]) -> Result<Said, NotMoment> {
     let Decimal { mantissa, scale } = numbers.parse(text).map_err(|_| NotMoment::Malformed)?.trimmed();
     // In microseconds it has this many decimals.
-    let found = match (scale + decimals).checked_sub(6) {
-        None | Some(0) => mantissa.checked_mul(10_i128.pow(6_u32.saturating_sub(scale + decimals))),
-        Some(more) => {
-            let unit = 10_i128.checked_pow(more).ok_or(NotMoment::TooFine)?;
-            if mantissa % unit != 0 {
-                return Err(NotMoment::TooFine);
-            }
-            Some(mantissa / unit)
-        }
+    let (found, is_finer) = match (scale + decimals).checked_sub(6) {
+        None | Some(0) => (mantissa.checked_mul(10_i128.pow(6_u32.saturating_sub(scale + decimals))), false),
+        Some(more) => match 10_i128.checked_pow(more) {
+            Some(unit) => (Some(mantissa.div_euclid(unit)), mantissa % unit != 0),
+            // No number has so many digits before these.
+            None => (Some(mantissa.signum().min(0)), true),
+        },
     };
     let bound = i128::from(END_DAY) * i128::from(DAY);
     let micros = found.filter(|micros| micros.abs() <= bound).ok_or(NotMoment::OutOfYears)?;
     let wall = i64::try_from(micros).map_err(|_| NotMoment::OutOfYears)?;
-    Ok(Said { wall, offset: Some(0) })
+    Ok(Said { wall, offset: Some(0), is_finer })
 }
 
 pub(super) fn by_pattern(pattern: &[PatternPart], text: &[u8]) -> Result<Said, NotMoment> {

@@ -51,9 +51,8 @@ fn is_time(text: &[u8]) -> bool {
         ["99", "99:99", "99:99:99"].map(str::to_owned).into_iter().chain(fractions).any(|time| time == shape);
     let digits: Vec<u8> = time.iter().copied().filter(u8::is_ascii_digit).collect();
     let number = |at: usize| digits.get(at..at + 2).map_or(0, |two| (two[0] - b'0') * 10 + (two[1] - b'0'));
-    // Hour, minute and second, then six digits of a fraction.
-    let is_fine = digits.iter().skip(12).all(|digit| *digit == b'0');
-    is_shape && is_fine && number(0) < 24 && number(2) < 60 && number(4) < 60
+    // Hour, minute and second; a fraction changes no day.
+    is_shape && number(0) < 24 && number(2) < 60 && number(4) < 60
 }
 
 /// Adds up the years and months before it.

@@ -1,7 +1,7 @@
 //! Where both ways apply, they come to the same.
 
 use super::{Outcome, outcome, spec};
-use crate::support::{Whole, whole_texts};
+use crate::support::{Whole, feed, whole, whole_texts};
 use proptest::prelude::*;
 use serde_json::json;
 use sluice::spec::Spec;
@@ -123,6 +123,51 @@ pub(crate) fn compare(general: Result<Outcome>, usual: Result<Whole>) {
     assert_eq!(general.ignored, usual.rows[2]);
     assert_eq!(general.bad_files.len(), usual.bad.len());
     assert_eq!(lines(&general.quarantine), lines(&usual.quarantine));
+}
+
+/// Spreadsheets and PowerShell write it: a byte order mark decides where nothing is said of the encoding.
+#[test]
+fn both_ways_read_utf_16_with_a_byte_order_mark() {
+    let of = Usual { is_date: true, has_zone: false, other: 0, on_bad_file: "quarantine" };
+    let spec = of.spec(".csv", false);
+    let head = "k,on,n,Größe\r\n2024-03-01,a,1.5,😀\r\n\"2024-03-01\",\"Ü😀\",7,\"x\ny\"\r\n2024-03-02,b,3,\r\n";
+    // More than is looked at to tell what a file is.
+    let text = format!("{head}{}", "2024-03-02,b,1,é\r\n".repeat(2_000));
+    let encoded = |bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        std::iter::once(0xFEFF).chain(text.encode_utf16()).flat_map(bytes).collect()
+    };
+    for bytes in [encoded(u16::to_le_bytes), encoded(u16::to_be_bytes)] {
+        for chunk_len in [1, 7, 4_099, bytes.len()] {
+            let files = [("x.csv", &bytes[..])];
+            let general = outcome(&spec, &files, chunk_len).unwrap();
+            assert_eq!(general.rows, [vec!["2024-03-01", "1.5", "0", "[1]"], vec!["2024-03-02", "0", "2003"]]);
+            assert_eq!(general.bad_rows, ["x.csv, line 3, column 2 (on): unknown category"]);
+            let usual = whole(&spec, &files, |file, bytes, batch| feed(file, batch, bytes.chunks(chunk_len), |_| ()));
+            let usual = usual.unwrap();
+            assert_eq!(usual.rows, [2_003, 1, 0]);
+            let raw = "x.csv,etag,3,2,on,unknown category,\"\"\"2024-03-01\"\",\"\"Ü😀\"\",7,\"\"x\ny\"\"\"\n";
+            assert!(usual.quarantine.ends_with(raw), "{}", usual.quarantine);
+            assert_eq!(general.quarantine, usual.quarantine);
+            compare(Ok(general), Ok(usual));
+        }
+    }
+    // A row that cannot be decoded is bad, as one of UTF-8 that is not.
+    let cut: Vec<u8> = "\u{feff}k,on,n\n2024-03-01,a,1\n2024-03-01,"
+        .encode_utf16()
+        .chain([0xD800])
+        .flat_map(u16::to_le_bytes)
+        .chain(*b",\x001\x00")
+        .collect();
+    for chunk_len in [1, cut.len()] {
+        let files = [("x.csv", &cut[..])];
+        let general = outcome(&spec, &files, chunk_len).unwrap();
+        assert_eq!(general.bad_rows.len(), 1);
+        assert!(general.bad_rows[0].starts_with("x.csv, line 3, column 2 (on): not UTF-8"), "{:?}", general.bad_rows);
+        compare(
+            Ok(general),
+            whole(&spec, &files, |file, bytes, batch| feed(file, batch, bytes.chunks(chunk_len), |_| ())),
+        );
+    }
 }
 
 proptest! {

@@ -5,9 +5,11 @@ use super::writer::{
 };
 use super::{Cut, WHOLE, load};
 use crate::general::parquet::outcome;
+use crate::general::spec;
 use crate::general::usual::{cases, compare, usual};
 use crate::support::whole;
 use proptest::prelude::*;
+use serde_json::json;
 use sluice::Kind;
 
 /// Values of a column in one of some types, and nulls.
@@ -62,4 +64,35 @@ proptest! {
             },
         }
     }
+}
+
+/// No rows at all is a good file, also if its columns have types that no value could be read from.
+#[test]
+fn without_rows_any_types_are_good() {
+    let of = |values: Vec<Vec<u8>>| {
+        let others = [
+            column("on", BYTE_ARRAY, UTF8, values.iter().map(|_| text("a")).collect()),
+            column("n", BYTE_ARRAY, UTF8, values.iter().map(|_| text("1")).collect()),
+        ];
+        let key = column("k", DOUBLE, None, values);
+        file(&std::iter::once(key).chain(others).collect::<Vec<_>>(), WHOLE)
+    };
+    let source = json!({
+        "suffix": ".parquet", "columns": {"k": {"type": "date"}, "on": {}, "n": {"type": "number"}},
+    });
+    let shape = json!({"keys": ["k"], "values": {"n": "sum"}, "pivot": {"on": "on", "into": ["a", "b"]}});
+    let spec = spec(source, shape, "all_files");
+    assert!(spec.is_usual());
+    let read = |bytes: &[u8]| {
+        whole(&spec, &[("x.parquet", bytes)], |file, bytes, batch| load(batch, &file.key, bytes, bytes.len(), |_| ()))
+    };
+    let empty = of(Vec::new());
+    let usual = read(&empty).unwrap();
+    assert_eq!((usual.bad.len(), usual.loaded.len(), usual.rows), (0, 1, [0; 3]));
+    let general = outcome(&spec, "x.parquet", &empty).unwrap();
+    assert_eq!((general.bad_files.len(), general.rows.len()), (0, 0));
+    // With a row, both ways refuse the file.
+    let one = of(vec![0.5_f64.to_le_bytes().to_vec()]);
+    assert_eq!(read(&one).unwrap().bad.len(), 1);
+    assert!(!outcome(&spec, "x.parquet", &one).unwrap().bad_files.is_empty());
 }
