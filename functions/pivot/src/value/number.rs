@@ -422,6 +422,12 @@ mod tests {
         assert_eq!(american.parse(long.as_bytes()), Err(NotDecimal::TooLong));
     }
 
+    /// What is read of a text together with what follows it.
+    fn at_once(form: &NumberForm, text: &str) -> Option<Decimal> {
+        let ahead = format!("{text}7,7.000 and what follows, up to the length that is loaded");
+        form.parse_quickly(FieldPrefix::new(ahead.as_bytes(), text.len()).unwrap())
+    }
+
     proptest::proptest! {
         #[test]
         fn short_numbers_with_groups_take_the_fast_path_to_the_same(text in "-?[0-9]{0,4}([.,'][0-9]{1,4}){0,6}[.,]?[0-9]{0,4}") {
@@ -432,17 +438,28 @@ mod tests {
                 });
                 let slow = form.parse(text.as_bytes()).map(Decimal::trimmed);
                 proptest::prop_assert_eq!(form.parse_trimmed(text.as_bytes()), slow, "{}", text);
+                if let Some(found) = at_once(&form, &text) {
+                    proptest::prop_assert_eq!(Ok(found), slow, "{}", text);
+                }
             }
         }
 
         #[test]
+        fn numbers_with_groups_are_read_at_once(text in "-?[1-9][0-9]{0,2}([.][0-9]{3}){1,2}(,[0-9]{0,4})?") {
+            let form = form(|column| {
+                column.has_decimal_comma = true;
+                column.group = ".".to_owned();
+            });
+            let slow = form.parse(text.as_bytes()).map(Decimal::trimmed).unwrap();
+            proptest::prop_assert_eq!(at_once(&form, &text), Some(slow), "{}", text);
+        }
+
+        #[test]
         fn numbers_are_read_at_once_to_the_same(text in "-?[0-9]{0,10}[.,]?[0-9]{0,10}[-.,e ]?") {
-            let ahead = format!("{text}7,7 and what follows, up to the length that is loaded");
-            let prefix = FieldPrefix::new(ahead.as_bytes(), text.len()).unwrap();
             for mark in [b'.', b','] {
                 let form = NumberForm::with_mark(mark);
                 let slow = form.parse(text.as_bytes()).map(Decimal::trimmed);
-                match form.parse_quickly(prefix) {
+                match at_once(&form, &text) {
                     Some(found) => proptest::prop_assert_eq!(Ok(found), slow, "{}", text),
                     None => {
                         let is_plain = text.len() <= 16
