@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - [`scanner`]: a stream of bytes to rows and records; the fast path and the slow path meet here.
-//! - [`block`], with `bitmask`: the fast path, which finds all fields of a few kilobytes at once.
+//! - [`block`], with `bitmask` and `quotes`: the fast path, which finds all fields of a few kilobytes at once.
 //! - [`record`]: the slow path, one record by the book.
 //! - `header`: the header to the positions of the spec's columns.
 //! - `line_ends`: lines that end with CR alone.
@@ -14,6 +14,7 @@ pub mod scanner;
 mod bitmask;
 pub(crate) mod header;
 pub(crate) mod line_ends;
+mod quotes;
 
 use crate::batch::{Batch, FileError, MAX_ROW_BYTES, RowError};
 use crate::plan::{Given, Positions};

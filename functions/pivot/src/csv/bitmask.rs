@@ -16,6 +16,14 @@ pub(super) struct Bitmask {
     pub(super) is_unusual: bool,
 }
 
+/// The bits of the bytes of a chunk that are this one.
+#[inline(always)]
+pub(super) fn bits_of(chunk: &[u8; CHUNK_BYTES], byte: u8) -> u64 {
+    let (halves, _) = chunk.as_chunks::<32>();
+    let bits = |half: &[u8; 32]| u64::from(u8x32::new(*half).simd_eq(u8x32::splat(byte)).to_bitmask());
+    halves.iter().rev().fold(0, |all, half| all << 32 | bits(half))
+}
+
 impl Bitmask {
     /// Finds the separators of a chunk.
     #[inline(always)]

@@ -5,7 +5,8 @@
 //! feeds, after a sentinel. Field `f` of line `l` lies between `ends[2 * l + f] + 1` and `ends[2 * l + f + 1]`.
 
 use super::bitmask::{Bitmask, CHUNK_BYTES};
-use super::record::RawFields;
+use super::quotes::Quotes;
+use super::record::{Dialect, RawFields};
 use crate::value::field::{FieldPrefix, PREFIX_BYTES};
 
 /// Length of a block: so little that it stays in the fastest cache, with its offsets.
@@ -37,8 +38,7 @@ const MIN_CHUNKS: usize = 4;
 /// Finds the lines of one block after the other.
 #[derive(Debug)]
 pub(super) struct BlockScanner {
-    /// What separates fields.
-    delimiter: u8,
+    dialect: Dialect,
     /// Where fields end, counted from the start of the block; the first one is the sentinel.
     ends: Box<Offsets>,
     /// How many chunks are scanned: few where line after line has to take the slow path.
@@ -47,7 +47,17 @@ pub(super) struct BlockScanner {
     last: Box<Block>,
 }
 
-/// Lines that have the same number of fields, no quotes, and are UTF-8.
+/// What lines may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// No quotes, and nothing but UTF-8.
+    Text,
+    /// Any bytes, and fields that are quoted as a whole, each on one line and without a quote within. They come as they
+    /// stand there.
+    Any,
+}
+
+/// Lines that have the same number of fields, and what they may have.
 #[derive(Debug)]
 pub(super) struct BlockLines<'a> {
     block: &'a Block,
@@ -68,21 +78,24 @@ pub struct FastRow<'a> {
 }
 
 impl BlockScanner {
-    /// Of lines whose fields this separates.
-    pub(super) fn new(delimiter: u8) -> Self {
+    /// Of lines of this dialect.
+    pub(super) fn new(dialect: Dialect) -> Self {
         let mut ends: Box<Offsets> = Box::new([0; _]);
         ends[0] = BEFORE_THE_FIRST;
-        Self { delimiter, ends, chunks: MAX_CHUNKS, last: Box::new([0; _]) }
+        Self { dialect, ends, chunks: MAX_CHUNKS, last: Box::new([0; _]) }
     }
 
     /// The lines at the head of `ahead` that have `width` fields: those of one block, up to one that is different.
     #[inline(always)]
-    pub(super) fn lines<'a>(&'a mut self, ahead: &'a [u8], width: usize) -> BlockLines<'a> {
-        let Self { delimiter, ends, chunks, last } = self;
+    pub(super) fn lines<'a>(&'a mut self, ahead: &'a [u8], width: usize, takes: Takes) -> BlockLines<'a> {
+        let Self { dialect, ends, chunks, last } = self;
         let block = ahead.first_chunk().unwrap_or_else(|| padded(ahead, last));
-        let mut found = find(block, *delimiter, ends, *chunks);
+        let mut found = match takes {
+            Takes::Text => find(block, *dialect, ends, *chunks),
+            Takes::Any => find_quoted(block, *dialect, ends, *chunks),
+        };
         if found.line_feeds == 0 && *chunks < MAX_CHUNKS {
-            found = find_all(block, *delimiter, ends);
+            found = find_all(block, *dialect, ends, takes);
         }
         let mut count = found.line_feeds;
         *chunks = (2 * *chunks).min(MAX_CHUNKS);
@@ -92,7 +105,7 @@ impl BlockScanner {
             let is_other = |(at, end): &(usize, &u16)| is_line_feed(block, **end) != (at + 1).is_multiple_of(width);
             count = ends.iter().enumerate().find(is_other).map_or(ends.len(), |(at, _)| at) / width;
         }
-        if !found.is_ascii {
+        if takes == Takes::Text && !found.is_ascii {
             count = count_text(block, ends, width, count);
         }
         BlockLines { block, ends, width, count }
@@ -108,12 +121,12 @@ struct Found {
 
 /// Finds where fields end in the first `chunks` of a block.
 #[inline(always)]
-fn find(block: &Block, delimiter: u8, ends: &mut Offsets, chunks: usize) -> Found {
+fn find(block: &Block, dialect: Dialect, ends: &mut Offsets, chunks: usize) -> Found {
     let (all, _) = block.as_chunks::<CHUNK_BYTES>();
     let mut found = Found { offsets: 1, line_feeds: 0, is_ascii: true };
     let mut base = 0;
     for chunk in &all[..chunks] {
-        let here = Bitmask::of(chunk, delimiter);
+        let here = Bitmask::of(chunk, dialect.delimiter);
         if here.is_unusual {
             found.is_ascii = false;
             if let Some(quote) = chunk.iter().position(|byte| *byte == b'"') {
@@ -127,10 +140,30 @@ fn find(block: &Block, delimiter: u8, ends: &mut Offsets, chunks: usize) -> Foun
     found
 }
 
+/// The same where fields may be quoted.
+#[inline(always)]
+fn find_quoted(block: &Block, dialect: Dialect, ends: &mut Offsets, chunks: usize) -> Found {
+    let (all, _) = block.as_chunks::<CHUNK_BYTES>();
+    let mut found = Found { offsets: 1, line_feeds: 0, is_ascii: true };
+    let (mut base, mut quotes) = (0, Quotes::new(dialect));
+    for chunk in &all[..chunks] {
+        let (here, is_last) = quotes.pass(chunk, Bitmask::of(chunk, dialect.delimiter));
+        found.add(ends, base, here);
+        if is_last {
+            break;
+        }
+        base += NEXT_CHUNK;
+    }
+    found
+}
+
 /// The same in all of it. Not inlined, so that the loop of the common case keeps its values in registers.
 #[cold]
-fn find_all(block: &Block, delimiter: u8, ends: &mut Offsets) -> Found {
-    find(block, delimiter, ends, MAX_CHUNKS)
+fn find_all(block: &Block, dialect: Dialect, ends: &mut Offsets, takes: Takes) -> Found {
+    match takes {
+        Takes::Text => find(block, dialect, ends, MAX_CHUNKS),
+        Takes::Any => find_quoted(block, dialect, ends, MAX_CHUNKS),
+    }
 }
 
 impl Found {
@@ -227,7 +260,25 @@ impl<'a> BlockLines<'a> {
     }
 }
 
-impl FastRow<'_> {
+impl<'a> FastRow<'a> {
+    /// The first byte of the field at `position`, or what it begins with within quotes; of an empty one what follows
+    /// it. There must be one.
+    #[inline(always)]
+    pub(crate) fn first_byte(&self, position: usize) -> u8 {
+        let at = (self.first + position) & OFFSETS_MASK;
+        let start = usize::from(self.ends[at].wrapping_add(1)) & BLOCK_MASK;
+        let [first, second] = [self.block[start], self.block[start + 1]];
+        if first == b'"' { second } else { first }
+    }
+
+    /// The field at `position` without the first and the last of its bytes, of which it must have two.
+    #[inline]
+    pub(crate) fn prefix_within(&self, position: usize) -> Option<FieldPrefix<'a>> {
+        let (start, end) = self.range(position);
+        let len = (end - start).checked_sub(2)?;
+        Some(FieldPrefix { bytes: self.block.get(start + 1..)?.first_chunk()?, len })
+    }
+
     /// Start and end in the block of the field at `position`; there must be one.
     #[inline(always)]
     fn range(&self, position: usize) -> (usize, usize) {

@@ -105,13 +105,15 @@ pub(crate) struct Names {
     names: NameSet,
     /// With which bytes one of them, or blanks before one, may begin: few rows need to be looked at any closer.
     begin: [bool; 256],
-    /// Those that a header must have.
+    /// The same of fields of the fast path, which are on one line, with every byte that may be a blank.
+    may_begin: [bool; 256],
+    /// Those that a header must have; none where one alone would tell it.
     needed: Vec<Vec<u8>>,
 }
 
 impl Default for Names {
     fn default() -> Self {
-        Self { names: NameSet::default(), begin: [false; 256], needed: Vec::new() }
+        Self { names: NameSet::default(), begin: [false; 256], may_begin: [false; 256], needed: Vec::new() }
     }
 }
 
@@ -124,13 +126,25 @@ impl Names {
             let byte = u8::try_from(byte).unwrap_or_default();
             !names.is_empty() && (byte.is_ascii_whitespace() || !byte.is_ascii() || begins(byte))
         });
+        let may_begin = std::array::from_fn(|byte| {
+            let byte = u8::try_from(byte).unwrap_or_default();
+            let begins_needed = needed.iter().any(|name| name.as_bytes().first() == Some(&byte));
+            byte != b'\n' && (begin[usize::from(byte)] || begins_needed || !byte.is_ascii_graphic())
+        });
+        let needed = if are_several(needed) { needed } else { &[] };
         let needed = needed.iter().map(|name| name.as_bytes().to_vec()).collect();
-        Self { names, begin, needed }
+        Self { names, begin, may_begin, needed }
+    }
+
+    /// Whether a name, or blanks before one, may begin with this byte, the first of a field of the fast path.
+    #[inline(always)]
+    pub(crate) fn may_begin(&self, byte: u8) -> bool {
+        self.may_begin[usize::from(byte)]
     }
 
     /// The first of the names by all of which a header is told.
     fn first_needed(&self) -> Option<&[u8]> {
-        self.needed.first().filter(|_| are_several(&self.needed)).map(Vec::as_slice)
+        self.needed.first().map(Vec::as_slice)
     }
 
     /// Whether a row is the header again.

@@ -3,16 +3,19 @@
 //! Quoted fields may contain commas, line ends and doubled quotes. A line ends with LF or CRLF. Empty lines are not
 //! records.
 //!
-//! The fast path takes lines without quotes, whose separators are found a block at a time. The slow path reads one
-//! record, whatever it is, and decides what is a fault.
+//! The fast path takes lines without quotes, and from those who say so also fields that are quoted in the usual way;
+//! separators are found a block at a time. The slow path reads one record, whatever it is, and decides what is a fault.
 
-use super::block::{BlockScanner, FastRow};
+use super::block::{BlockScanner, FastRow, Takes};
 use super::record::{Dialect, FieldRange, MAX_FIELDS, Record, find_record};
 use crate::batch::MAX_ROW_BYTES;
 use memchr::{memchr, memchr_iter};
 
 /// Takes what a scanner finds.
 pub trait RowSink<E> {
+    /// What rows of the fast path may have.
+    const TAKES: Takes = Takes::Text;
+
     /// How many fields a row of the fast path has; `None` as long as only records are wanted.
     fn width(&self) -> Option<usize>;
 
@@ -66,7 +69,7 @@ impl Scanner {
     /// Of records of this dialect, whose quote, if it has one, is `"`: the fast path looks for no other.
     pub(crate) fn new(dialect: Dialect) -> Self {
         let records = RecordScanner { dialect, next_line: 1, fields: Vec::new() };
-        Self { carry: Vec::new(), block: BlockScanner::new(dialect.delimiter), records }
+        Self { carry: Vec::new(), block: BlockScanner::new(dialect), records }
     }
 
     /// Hands every record that is complete by the end of `chunk` over.
@@ -141,10 +144,10 @@ impl Scanner {
 
     /// The fast path: the lines at the head of `ahead` that it can take, those of one block at most. Returns their
     /// length in bytes.
-    fn scan_lines<E: From<TooLarge>>(&mut self, ahead: &[u8], rows: &mut impl RowSink<E>) -> Result<usize, E> {
+    fn scan_lines<E: From<TooLarge>, R: RowSink<E>>(&mut self, ahead: &[u8], rows: &mut R) -> Result<usize, E> {
         // A line of one field may be empty, which is not a record.
         let Some(width) = rows.width().filter(|width| *width > 1) else { return Ok(0) };
-        let lines = self.block.lines(ahead, width);
+        let lines = self.block.lines(ahead, width, R::TAKES);
         for position in 0..lines.count() {
             match rows.take_row(lines.row(position)) {
                 Some(()) => self.records.next_line += 1,

@@ -4,7 +4,7 @@ use super::column::{PlainFields, Raw, Reason};
 use super::full::Full;
 use super::keys::KeyIndex;
 use super::plan::{Field, GeneralPlan, OtherStem, Shaping};
-use super::table::{Rows, Table};
+use super::table::{Key, Rows, Table};
 use super::value::Value;
 use crate::batch::{FileError, Tally};
 use crate::plan::{LONG_TEXT_KEY, MAX_TEXT_KEY_BYTES};
@@ -171,27 +171,19 @@ impl<'p> GeneralBatch<'p> {
             if slot == plan.filter_fields && plan.filter.as_ref().is_some_and(|filter| !filter.holds(values)) {
                 return Ok(Outcome::FilteredOut);
             }
-            let value = match field.reader.read_quickly(row, slot) {
-                Some(value) => value,
-                None => read(field, row.raw(slot, field, number)).map_err(|why| Trouble::Row(Some(slot), why))?,
-            };
-            values.push(value);
+            if field.reader.read_quickly(row, slot, values).is_none() {
+                let value = read(field, row.raw(slot, field, number));
+                values.push(value.map_err(|why| Trouble::Row(Some(slot), why))?);
+            }
         }
         if plan.filter_fields == plan.fields.len() && plan.filter.as_ref().is_some_and(|filter| !filter.holds(values)) {
             return Ok(Outcome::FilteredOut);
         }
-        if let Some((slot, _)) = plan.keys.iter().find(|(slot, _)| values[*slot].is_null()) {
-            return Err(Trouble::Row(Some(*slot), "no value, and it is a key".into()));
+        let (short, known) = self.table.short_key(values);
+        if known.is_none() {
+            self.write_key(values)?;
         }
-        if plan.keys.iter().map(|(slot, _)| text_bytes(&values[*slot])).sum::<usize>() > MAX_TEXT_KEY_BYTES {
-            return Err(Trouble::Row(plan.keys.first().map(|(slot, _)| *slot), LONG_TEXT_KEY.into()));
-        }
-        self.key.clear();
-        for (slot, kind) in &plan.keys {
-            values[*slot]
-                .write(*kind, &mut self.key)
-                .map_err(|why| Trouble::Row(Some(*slot), why.to_string().into()))?;
-        }
+        let key = known.map_or(Key::Written(&self.key, short), Key::Known);
         let full = |full: Full| {
             let slot = match (full, &plan.shaping) {
                 (Full::SumTooLong(cell), Shaping::Words { cells, .. }) => cells[cell].of,
@@ -201,12 +193,12 @@ impl<'p> GeneralBatch<'p> {
         };
         match &plan.shaping {
             Shaping::Words { pivot: None, .. } => {
-                self.table.add_words(&self.key, None, values, number).map_err(full)?;
+                self.table.add_words(key, None, values, number).map_err(full)?;
             }
             Shaping::Words { pivot: Some(pivot), .. } => {
-                let category = match &values[pivot.on] {
-                    Value::Text(text) => text.as_ref(),
-                    _ => "",
+                let category: &[u8] = match &values[pivot.on] {
+                    Value::Text(text) => text,
+                    _ => &[],
                 };
                 let stem = match (pivot.into.get(category), pivot.other) {
                     (Some(stem), _) => *stem,
@@ -218,7 +210,7 @@ impl<'p> GeneralBatch<'p> {
                     }
                     (None, OtherStem::BadRow) => return Err(Trouble::Row(Some(pivot.on), "unknown category".into())),
                 };
-                self.table.add_words(&self.key, Some(&pivot.stems[stem]), values, number).map_err(full)?;
+                self.table.add_words(key, Some(&pivot.stems[stem]), values, number).map_err(full)?;
             }
             Shaping::Rows { columns, .. } => {
                 self.fields.clear();
@@ -237,6 +229,26 @@ impl<'p> GeneralBatch<'p> {
             }
         }
         Ok(Outcome::Added)
+    }
+
+    /// Writes the key of a row's values as it will stand in the part.
+    fn write_key(&mut self, values: &[Value<'_>]) -> std::result::Result<(), Trouble> {
+        let keys = &self.plan.keys;
+        self.key.clear();
+        let mut length = 0;
+        for (slot, kind) in keys {
+            let value = &values[*slot];
+            if value.is_null() {
+                return Err(Trouble::Row(Some(*slot), "no value, and it is a key".into()));
+            }
+            length += text_bytes(value);
+            let written = value.write(*kind, &mut self.key);
+            written.map_err(|why| Trouble::Row(Some(*slot), why.to_string().into()))?;
+        }
+        if length > MAX_TEXT_KEY_BYTES {
+            return Err(Trouble::Row(keys.first().map(|(slot, _)| *slot), LONG_TEXT_KEY.into()));
+        }
+        Ok(())
     }
 
     /// Remembers the key of a bad row: what its file says of it is not whole.

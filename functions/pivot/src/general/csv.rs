@@ -10,7 +10,7 @@ use super::column::{PlainFields, Raw};
 use super::given::Given;
 use super::plan::{Field, GeneralPlan};
 use crate::batch::FileError;
-use crate::csv::block::FastRow;
+use crate::csv::block::{FastRow, Takes};
 use crate::csv::header::{Names, check, find, missing, without_mark};
 use crate::csv::line_ends::LineEnds;
 use crate::csv::record::{Dialect, Fault, RawFields, Record, UNCLOSED_QUOTE, find_record};
@@ -142,6 +142,9 @@ struct Rows<'t, 'p> {
 }
 
 impl RowSink<FileError> for Rows<'_, '_> {
+    // What is read as a text is checked to be one.
+    const TAKES: Takes = Takes::Any;
+
     fn width(&self) -> Option<usize> {
         // Those that may be at the end are kept as records.
         self.state.binding.as_ref().filter(|_| self.csv.skip_end == 0).map(|binding| binding.width)
@@ -150,7 +153,10 @@ impl RowSink<FileError> for Rows<'_, '_> {
     fn take_row(&mut self, row: FastRow<'_>) -> Option<()> {
         let State { given, binding, names, .. } = &*self.state;
         let binding = binding.as_ref()?;
-        if names.may_be_in(&row, binding.width) {
+        let may_be_name = |position| names.may_begin(row.first_byte(position));
+        let may_be_header = (0..binding.width).fold(false, |may_be, position| may_be | may_be_name(position));
+        let row = Unquoted(row);
+        if may_be_header && names.may_be_in(&row, binding.width) {
             return None;
         }
         self.batch.add_fast(&FastCsvRow { row, binding, given })
@@ -258,9 +264,26 @@ fn required(field: &Field) -> Option<&str> {
     }
 }
 
+/// A row of the fast path, of whose fields those with a quote at the beginning have one at the end, and no other.
+struct Unquoted<'r>(FastRow<'r>);
+
+impl<'r> RawFields<'r> for Unquoted<'r> {
+    #[inline(always)]
+    fn prefix(&self, position: usize) -> Option<FieldPrefix<'r>> {
+        let field = self.0.prefix(position)?;
+        if field.bytes[0] != b'"' || field.len == 0 { Some(field) } else { self.0.prefix_within(position) }
+    }
+
+    #[inline(always)]
+    fn text(&self, position: usize) -> Option<&'r [u8]> {
+        let text = self.0.text(position)?;
+        if text.first() == Some(&b'"') { text.get(1..text.len() - 1) } else { Some(text) }
+    }
+}
+
 /// A row of the fast path.
 struct FastCsvRow<'r> {
-    row: FastRow<'r>,
+    row: Unquoted<'r>,
     binding: &'r Binding,
     given: &'r Given,
 }

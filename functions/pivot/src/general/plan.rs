@@ -89,7 +89,7 @@ pub(crate) struct PivotPlan {
     /// The slot of the category.
     pub(crate) on: usize,
     /// The stem of each category.
-    pub(crate) into: HashMap<String, usize, foldhash::quality::RandomState>,
+    pub(crate) into: HashMap<Vec<u8>, usize, foldhash::quality::RandomState>,
     /// What to do with any other one.
     pub(crate) other: OtherStem,
     /// The cells of each stem.
@@ -168,7 +168,11 @@ impl GeneralPlan {
                     };
                     Ok(PivotPlan {
                         on: slot(&pivot.on)?,
-                        into: pivot.into.iter().map(|(category, into)| (category.clone(), stem(into))).collect(),
+                        into: pivot
+                            .into
+                            .iter()
+                            .map(|(category, into)| (category.clone().into_bytes(), stem(into)))
+                            .collect(),
                         other: match &pivot.other {
                             Other::BadRow => OtherStem::BadRow,
                             Other::Ignore => OtherStem::Ignore,

@@ -1,5 +1,6 @@
 //! What the rows of a file come to, key by key. Memory grows with the number of keys and with nothing else.
 
+use super::few_keys::{FewKeys, ShortKey};
 use super::full::{Full, MAX_KEPT_BYTES};
 use super::keys::KeyIndex;
 use super::plan::{CellPlan, GeneralPlan, Shaping};
@@ -18,9 +19,19 @@ use std::cmp::Ordering;
 pub(crate) struct Table<'p> {
     plan: &'p GeneralPlan,
     keys: KeyIndex,
+    few_keys: FewKeys,
     kept: Kept<'p>,
     /// Bytes of the values that are kept.
     kept_bytes: usize,
+}
+
+/// The key of a row whose values are added up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Key<'k> {
+    /// It has this row in the table.
+    Known(usize),
+    /// As it is written; with its values, if it is short.
+    Written(&'k [u8], Option<ShortKey>),
 }
 
 #[derive(Debug)]
@@ -63,6 +74,7 @@ impl Sums {
     }
 
     /// Adds a value without zeros at its end; false if the sum is too long.
+    #[inline]
     fn add(&mut self, row: usize, value: Decimal) -> bool {
         let sum = &mut self.units[row];
         if let Some(more) = Units::new(value).and_then(|value| sum.checked_add(value)) {
@@ -102,7 +114,17 @@ impl<'p> Table<'p> {
             }
             Shaping::Rows { order_by, .. } => Kept::Rows(Winners::new(order_by.len())),
         };
-        Self { plan, keys: KeyIndex::default(), kept, kept_bytes: 0 }
+        let few_keys = FewKeys::new(matches!(kept, Kept::Words { .. }));
+        Self { plan, keys: KeyIndex::default(), few_keys, kept, kept_bytes: 0 }
+    }
+
+    /// The key of a row's values, if it is short and they are added up, and the row of the table that it is known to
+    /// have.
+    #[inline]
+    pub(crate) fn short_key(&self, values: &[Value<'_>]) -> (Option<ShortKey>, Option<usize>) {
+        let key = self.few_keys.key(&self.plan.keys, values);
+        let row = key.as_ref().and_then(|key| self.few_keys.find(key));
+        (key, row)
     }
 
     /// The row of a key; a new one if it has none.
@@ -132,21 +154,33 @@ impl<'p> Table<'p> {
     /// [`Full`], and then the file cannot be loaded.
     pub(crate) fn add_words(
         &mut self,
-        key: &[u8],
+        key: Key<'_>,
         of_stem: Option<&[usize]>,
         values: &[Value<'_>],
         number: u64,
     ) -> Result<(), Full> {
-        let row = self.row(key)?;
+        let row = match key {
+            Key::Known(row) => row,
+            Key::Written(key, short) => {
+                let row = self.row(key)?;
+                if let Some(short) = short {
+                    self.few_keys.insert(&short, row);
+                }
+                row
+            }
+        };
         let Kept::Words { cells, columns } = &mut self.kept else { return Ok(()) };
-        let mut add = |cell: usize| {
-            let kept = columns[cell].add(&cells[cell], row, values, number).ok_or(Full::SumTooLong(cell))?;
+        let mut add = |cell: usize, plan: &CellPlan, words: &mut Words| {
+            let kept = words.add(plan, row, values, number).ok_or(Full::SumTooLong(cell))?;
             self.kept_bytes += kept;
             if self.kept_bytes > MAX_KEPT_BYTES { Err(Full::TooManyKeys) } else { Ok(()) }
         };
         match of_stem {
-            Some(stem) => stem.iter().try_for_each(|cell| add(*cell)),
-            None => (0..cells.len()).try_for_each(add),
+            Some(stem) => stem.iter().try_for_each(|cell| add(*cell, &cells[*cell], &mut columns[*cell])),
+            None => {
+                let mut all = cells.iter().zip(columns).enumerate();
+                all.try_for_each(|(cell, (plan, words))| add(cell, plan, words))
+            }
         }
     }
 
@@ -241,10 +275,12 @@ impl Words {
     }
 
     /// Adds a row's values; `None` if the sum is too long. Returns how many bytes more are kept.
+    #[inline]
     fn add(&mut self, cell: &CellPlan, row: usize, values: &[Value<'_>], number: u64) -> Option<usize> {
         let value = cell.of.map(|slot| &values[slot]);
         let is_null = value.is_some_and(Value::is_null);
         match (self, value) {
+            (Self::Sums(sums), Some(Value::Decimal(value))) => return sums.add(row, *value).then_some(0),
             (Self::Ordered(best), Some(value)) => {
                 let order = cell.order.map_or(&Value::Null, |slot| &values[slot]);
                 let best = &mut best[row];

@@ -158,13 +158,13 @@ mod tests {
         let fields = |row: usize, round: usize| vec![u8::try_from(row).unwrap(); (row * 37 + round * 101) % 9_000];
         for round in 1..200 {
             for row in 0..keys {
-                let order = Value::Text(format!("{round}").into());
+                let order = Value::Text(format!("{round}").into_bytes().into());
                 winners.set(row, [&order].into_iter(), round as u64, round % 2 == 0, &fields(row, round));
             }
             for row in 0..keys {
                 assert_eq!(winners.fields(row), fields(row, round), "{row} {round}");
                 assert_eq!(winners.number(row), (round as u64, round % 2 == 0));
-                assert_eq!(winners.order(row), Some(&[Value::Text(format!("{round}").into())][..]));
+                assert_eq!(winners.order(row), Some(&[Value::Text(format!("{round}").into_bytes().into())][..]));
             }
             // Those that are kept, as many that were beaten, and a chunk.
             assert!(winners.bytes() < 2 * keys * 9_000 + 2 * CHUNK_BYTES, "{}", winners.bytes());

@@ -49,6 +49,7 @@ const SUM_BOUND: i128 = 1 << 125;
 
 impl Units {
     /// A decimal in units, if it has no more decimals than a unit, nor more digits than a decimal may have.
+    #[inline]
     pub fn new(decimal: Decimal) -> Option<Self> {
         let decimal = if decimal.scale > UNIT_SCALE { decimal.trimmed() } else { decimal };
         decimal.rescaled(UNIT_SCALE).map(Self)
@@ -213,9 +214,13 @@ impl Decimal {
     #[inline]
     pub fn rescaled(self, scale: u32) -> Option<i128> {
         let more = scale.checked_sub(self.scale)?;
-        if let (Ok(mantissa), Some(&factor)) = (i64::try_from(self.mantissa), SMALL_POWERS.get(more as usize)) {
-            // Below 2^63 * 10^18, hence of 37 digits at most.
-            return Some(i128::from(mantissa) * i128::from(factor));
+        if let Ok(mantissa) = i64::try_from(self.mantissa) {
+            // Two factors, of which the first one is mostly 1: below 2^63 * 10^18, hence of 37 digits at most.
+            let last = (more as usize).min(SMALL_POWERS.len() - 1);
+            let first = SMALL_POWERS.get(more as usize - last);
+            if let Some(mantissa) = first.and_then(|first| mantissa.checked_mul(*first)) {
+                return Some(i128::from(mantissa) * i128::from(SMALL_POWERS[last]));
+            }
         }
         let factor = 10_i128.checked_pow(more)?;
         self.mantissa.checked_mul(factor).filter(|mantissa| mantissa.unsigned_abs() <= LIMIT)

@@ -1,6 +1,6 @@
 //! A short field together with the bytes after it, so that a parser can load all of it at once.
 
-use wide::u8x16;
+use wide::{bytemuck, i8x32, u8x16};
 
 /// How many bytes are loaded at once.
 pub const PREFIX_BYTES: usize = 32;
@@ -19,6 +19,15 @@ impl<'a> FieldPrefix<'a> {
     #[inline(always)]
     pub fn new(ahead: &'a [u8], len: usize) -> Option<Self> {
         Some(Self { bytes: ahead.first_chunk()?, len })
+    }
+
+    /// Whether it is surely a text of ASCII without NUL characters.
+    #[inline(always)]
+    pub(crate) fn is_ascii_text(self) -> bool {
+        let signed: i8x32 = bytemuck::cast(*self.bytes);
+        // As signed numbers, those of other bytes are not above zero.
+        let others = !signed.simd_gt(i8x32::ZERO).to_bitmask();
+        self.len <= PREFIX_BYTES && others.trailing_zeros() as usize >= self.len
     }
 }
 

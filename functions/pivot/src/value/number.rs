@@ -69,18 +69,17 @@ impl NumberForm {
         if self.strips_mark {
             return None;
         }
-        at_once(prefix, self.decimal).or_else(|| self.parse_groups(prefix))
+        let has_groups = self.short_group != self.decimal && places_of(prefix, self.short_group) != Some(0);
+        let found = if has_groups { None } else { at_once(prefix, self.decimal) };
+        found.or_else(|| self.parse_groups(prefix))
     }
 
-    /// Not inlined: few numbers have groups.
+    /// Not inlined: few numbers have groups, or are long.
     #[inline(never)]
     fn parse_groups(&self, prefix: FieldPrefix<'_>) -> Option<Decimal> {
-        let has_groups = self.short_group != self.decimal;
-        prefix
-            .bytes
-            .get(..prefix.len)
-            .filter(|_| has_groups)
-            .and_then(|text| short(text, self.decimal, self.short_group))
+        let (mark, group) = (self.decimal, self.short_group);
+        let text = prefix.bytes.get(..prefix.len).filter(|_| group != mark)?;
+        groups_at_once(prefix, mark, group).or_else(|| short(text, mark, group))
     }
 
     /// The number of a text, without zeros at the end of its decimals.
@@ -207,16 +206,10 @@ pub(crate) fn parse_plain(text: &[u8]) -> Result<Decimal, NotDecimal> {
 /// becomes `0000000000000315`.
 #[inline(always)]
 fn at_once(prefix: FieldPrefix<'_>, mark: u8) -> Option<Decimal> {
-    const PLACES: u8x16 = u8x16::new([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
-    /// A minus sign is masked out at the start only.
-    const SIGN: u8x16 = u8x16::new(*b"-000000000000000");
-    let FieldPrefix { bytes, len } = prefix;
-    let text = u8x16::new(*bytes.first_chunk()?);
-    let mask = LENGTH_MASKS.get(len)?;
-    let marks = (text.simd_eq(u8x16::splat(mark)) & *mask).to_bitmask();
-    let is_negative = bytes[0] == b'-';
+    let len = prefix.len;
+    let marks = places_of(prefix, mark)?;
     let mark_count = marks.count_ones();
-    if mark_count > 1 || len <= usize::from(is_negative) + mark_count as usize {
+    if mark_count > 1 || len <= usize::from(prefix.bytes[0] == b'-') + mark_count as usize {
         return None;
     }
     // What is in front of the mark has one place more to go.
@@ -224,7 +217,50 @@ fn at_once(prefix: FieldPrefix<'_>, mark: u8) -> Option<Decimal> {
         0 => (0, 0),
         _ => (marks.trailing_zeros() as usize + 17 - len, len - 1 - marks.trailing_zeros() as usize),
     };
-    let places = PLACES + u8x16::splat(u8::try_from(len).ok()?.wrapping_sub(16)) + LENGTH_MASKS[in_front];
+    digits_at_once(prefix, LENGTH_MASKS[in_front], decimals)
+}
+
+/// The same of a number with one or two marks between groups of three digits.
+#[inline(always)]
+fn groups_at_once(prefix: FieldPrefix<'_>, mark: u8, group: u8) -> Option<Decimal> {
+    let len = prefix.len;
+    let (marks, groups) = (places_of(prefix, mark)?, places_of(prefix, group)?);
+    let mark_count = marks.count_ones() as usize;
+    if mark_count > 1 {
+        return None;
+    }
+    let start = usize::from(prefix.bytes[0] == b'-');
+    let whole_end = len.min(marks.trailing_zeros() as usize);
+    let last = whole_end.checked_sub(start + 5).filter(|_| prefix.bytes[start] != b'0')? + start + 1;
+    // What is in front of a mark that so many others follow.
+    let in_front = |place: usize, behind: usize| LENGTH_MASKS[place + 17 + behind - len];
+    let before_mark = if mark_count == 1 { in_front(whole_end, 0) } else { u8x16::ZERO };
+    let moves = before_mark + in_front(last, mark_count);
+    let moves = match last - start {
+        1..=3 if groups == 1 << last => moves,
+        5..=7 if groups == 1 << last | 1 << (last - 4) => moves + in_front(last - 4, mark_count + 1),
+        _ => return None,
+    };
+    digits_at_once(prefix, moves, len - whole_end - mark_count)
+}
+
+/// A bit for each place of a mark in a text of at most sixteen bytes.
+#[inline(always)]
+fn places_of(FieldPrefix { bytes, len }: FieldPrefix<'_>, mark: u8) -> Option<u32> {
+    let mask = LENGTH_MASKS.get(len)?;
+    Some((u8x16::new(*bytes.first_chunk()?).simd_eq(u8x16::splat(mark)) & *mask).to_bitmask())
+}
+
+/// Digits that are moved to the end of sixteen, each by its own number of places more; so many are decimals.
+#[inline(always)]
+fn digits_at_once(FieldPrefix { bytes, len }: FieldPrefix<'_>, moves: u8x16, decimals: usize) -> Option<Decimal> {
+    const PLACES: u8x16 = u8x16::new([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+    /// A minus sign is masked out at the start only.
+    const SIGN: u8x16 = u8x16::new(*b"-000000000000000");
+    let text = u8x16::new(*bytes.first_chunk()?);
+    let mask = LENGTH_MASKS.get(len)?;
+    let is_negative = bytes[0] == b'-';
+    let places = PLACES + u8x16::splat(u8::try_from(len).ok()?.wrapping_sub(16)) + moves;
     // A place before the first character is one above 127, and becomes a zero.
     let values = (simd_digits::values(text) & *mask & !text.simd_eq(SIGN)).shuffle_zeroing(places);
     if !simd_digits::are_digits(values) {
@@ -386,6 +422,12 @@ mod tests {
         assert_eq!(american.parse(long.as_bytes()), Err(NotDecimal::TooLong));
     }
 
+    /// What is read of a text together with what follows it.
+    fn at_once(form: &NumberForm, text: &str) -> Option<Decimal> {
+        let ahead = format!("{text}7,7.000 and what follows, up to the length that is loaded");
+        form.parse_quickly(FieldPrefix::new(ahead.as_bytes(), text.len()).unwrap())
+    }
+
     proptest::proptest! {
         #[test]
         fn short_numbers_with_groups_take_the_fast_path_to_the_same(text in "-?[0-9]{0,4}([.,'][0-9]{1,4}){0,6}[.,]?[0-9]{0,4}") {
@@ -396,17 +438,28 @@ mod tests {
                 });
                 let slow = form.parse(text.as_bytes()).map(Decimal::trimmed);
                 proptest::prop_assert_eq!(form.parse_trimmed(text.as_bytes()), slow, "{}", text);
+                if let Some(found) = at_once(&form, &text) {
+                    proptest::prop_assert_eq!(Ok(found), slow, "{}", text);
+                }
             }
         }
 
         #[test]
+        fn numbers_with_groups_are_read_at_once(text in "-?[1-9][0-9]{0,2}([.][0-9]{3}){1,2}(,[0-9]{0,4})?") {
+            let form = form(|column| {
+                column.has_decimal_comma = true;
+                column.group = ".".to_owned();
+            });
+            let slow = form.parse(text.as_bytes()).map(Decimal::trimmed).unwrap();
+            proptest::prop_assert_eq!(at_once(&form, &text), Some(slow), "{}", text);
+        }
+
+        #[test]
         fn numbers_are_read_at_once_to_the_same(text in "-?[0-9]{0,10}[.,]?[0-9]{0,10}[-.,e ]?") {
-            let ahead = format!("{text}7,7 and what follows, up to the length that is loaded");
-            let prefix = FieldPrefix::new(ahead.as_bytes(), text.len()).unwrap();
             for mark in [b'.', b','] {
                 let form = NumberForm::with_mark(mark);
                 let slow = form.parse(text.as_bytes()).map(Decimal::trimmed);
-                match form.parse_quickly(prefix) {
+                match at_once(&form, &text) {
                     Some(found) => proptest::prop_assert_eq!(Ok(found), slow, "{}", text),
                     None => {
                         let is_plain = text.len() <= 16

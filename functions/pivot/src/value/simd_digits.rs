@@ -14,6 +14,21 @@ pub(super) fn are_digits(values: u8x16) -> bool {
     values.min(u8x16::splat(9)).simd_eq(values).to_bitmask() == 0xFFFF
 }
 
+/// Sixteen digits as eight numbers of two digits.
+#[inline(always)]
+fn twos(values: u8x16) -> u16x8 {
+    // The first digit is the lower byte.
+    let digits: u16x8 = bytemuck::cast(values);
+    (digits * u16x8::splat(10) + (digits >> 8)) & u16x8::splat(0xFF)
+}
+
+/// The first eight of sixteen digits as four numbers of two digits.
+#[inline(always)]
+pub(super) fn first_twos(values: u8x16) -> [u32; 4] {
+    let [first, _]: [u64; 2] = bytemuck::cast(twos(values));
+    [0, 16, 32, 48].map(|shift| ((first >> shift) & 0xFF) as u32)
+}
+
 /// Sixteen digits as two numbers of eight digits.
 #[inline(always)]
 pub(super) fn eights(values: u8x16) -> [u32; 2] {
@@ -23,10 +38,7 @@ pub(super) fn eights(values: u8x16) -> [u32; 2] {
 /// For each eight digits, as four numbers `n` of two digits: `(n[0] * a + n[1] * b) * first + (n[2] * c + n[3] * d)`.
 #[inline(always)]
 pub(super) fn weighted(values: u8x16, [a, b, c, d]: [i16; 4], first: u32) -> [u32; 2] {
-    // The first digit is the lower byte.
-    let digits: u16x8 = bytemuck::cast(values);
-    let twos = (digits * u16x8::splat(10) + (digits >> 8)) & u16x8::splat(0xFF);
-    let twos: i16x8 = bytemuck::cast(twos);
+    let twos: i16x8 = bytemuck::cast(twos(values));
     let sums: [u64; 2] = bytemuck::cast(twos.dot(i16x8::new([a, b, c, d, a, b, c, d])));
     // Two sums in a word, the first one in its lower half; their weighted sum is in the upper half of this product.
     sums.map(|sums| (sums.wrapping_mul(u64::from(first) << 32 | 1) >> 32) as u32)
@@ -55,6 +67,8 @@ mod tests {
             let values = values(u8x16::new(text));
             prop_assert!(are_digits(values));
             prop_assert_eq!(eights(values), [first, second]);
+            let twos = [first / 1_000_000, first / 10_000 % 100, first / 100 % 100, first % 100];
+            prop_assert_eq!(first_twos(values), twos);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Bytes to records: by the book, no byte lost, and dependent neither on how the stream is cut nor on the path that
 //! takes a row.
 
-use pivot::csv::block::FastRow;
+use pivot::csv::block::{FastRow, Takes};
 use pivot::csv::record::{Fault, MAX_FIELDS, RawFields, Record};
 use pivot::csv::scanner::{RowSink, Scanner, TooLarge};
 use pivot::value::field::{FieldPrefix, PREFIX_BYTES};
@@ -66,23 +66,46 @@ fn compare_by_widths(input: &[u8]) -> usize {
     let widths: BTreeSet<usize> = expected.iter().map(|(_, _, fields, _)| fields.len()).collect();
     // Most rows have one of a few widths; the others are between them.
     for width in widths.into_iter().filter(|width| *width > 1).take(5) {
-        let offered = compare(input, &expected, width);
-        for (place, record) in expected.iter().enumerate().filter(|(_, row)| is_for_the_fast_path(row, width)) {
-            assert!(offered.contains(&place), "b\"{}\" takes the slow path", record.1.escape_ascii());
-            count += 1;
+        for takes in [Takes::Any, Takes::Text] {
+            let offered = match takes {
+                Takes::Any => compare::<true>(input, &expected, width),
+                Takes::Text => compare::<false>(input, &expected, width),
+            };
+            let fast = expected.iter().enumerate().filter(|(_, row)| is_for_the_fast_path(row, width, takes));
+            count = fast.fold(count, |count, (place, record)| {
+                assert!(offered.contains(&place), "b\"{}\" takes the slow path", record.1.escape_ascii());
+                count + 1
+            });
         }
     }
     count
 }
 
-fn is_for_the_fast_path((_, raw, fields, _): &Seen, width: usize) -> bool {
+fn is_for_the_fast_path((_, raw, fields, _): &Seen, width: usize, takes: Takes) -> bool {
     let is_small = fields.len() == width && raw.len() + 2 <= FAST_BYTES;
-    is_small && !raw.contains(&b'"') && std::str::from_utf8(raw).is_ok()
+    is_small
+        && match takes {
+            Takes::Any => are_quoted_as_a_whole(raw, fields),
+            Takes::Text => !raw.contains(&b'"') && std::str::from_utf8(raw).is_ok(),
+        }
+}
+
+/// Whether a row is these fields, each as it is or between quotes, and on one line.
+fn are_quoted_as_a_whole(raw: &[u8], fields: &[Vec<u8>]) -> bool {
+    let mut rest = raw;
+    for field in fields {
+        let quoted = [b"\"", &field[..], b"\""].concat();
+        let Some(behind) = rest.strip_prefix(&quoted[..]).or_else(|| rest.strip_prefix(&field[..])) else {
+            return false;
+        };
+        rest = behind.strip_prefix(b",").unwrap_or(behind);
+    }
+    !fields.iter().any(|field| field.iter().any(|byte| matches!(byte, b'"' | b'\n')))
 }
 
 /// Compares what comes of some bytes with what the book says, whoever takes the rows, and however they are cut. Returns
 /// the places of the rows that it offers, if nothing is cut.
-fn compare(bytes: &[u8], expected: &[Seen], width: usize) -> HashSet<usize> {
+fn compare<const ANY: bool>(bytes: &[u8], expected: &[Seen], width: usize) -> HashSet<usize> {
     let whole = bytes.len().max(1);
     let mut offered = HashSet::new();
     for chunk_len in [65, 128, 1 + bytes.len() / 3, whole] {
@@ -90,7 +113,7 @@ fn compare(bytes: &[u8], expected: &[Seen], width: usize) -> HashSet<usize> {
         for one_in in [2, 1] {
             let rest = expected.iter();
             let mut comparison =
-                Comparison { all: expected.len(), rest, width, one_in, seen: 0, offered: HashSet::new() };
+                Comparison::<ANY> { all: expected.len(), rest, width, one_in, seen: 0, offered: HashSet::new() };
             let mut scanner = Scanner::default();
             for chunk in bytes.chunks(chunk_len) {
                 scanner.feed::<TooLarge>(chunk, &mut comparison).unwrap();
@@ -105,7 +128,7 @@ fn compare(bytes: &[u8], expected: &[Seen], width: usize) -> HashSet<usize> {
 }
 
 /// Takes rows and records, and compares each of them with the one that the book has in its place.
-struct Comparison<'a> {
+struct Comparison<'a, const ANY: bool> {
     /// How many there are by the book.
     all: usize,
     /// Those that are still to come.
@@ -120,7 +143,9 @@ struct Comparison<'a> {
     offered: HashSet<usize>,
 }
 
-impl RowSink<TooLarge> for Comparison<'_> {
+impl<const ANY: bool> RowSink<TooLarge> for Comparison<'_, ANY> {
+    const TAKES: Takes = if ANY { Takes::Any } else { Takes::Text };
+
     fn width(&self) -> Option<usize> {
         Some(self.width)
     }
@@ -129,8 +154,10 @@ impl RowSink<TooLarge> for Comparison<'_> {
         let (_, raw, fields, fault) = self.rest.as_slice().first().expect("one row more than by the book");
         assert_eq!((self.width, None), (fields.len(), *fault), "b\"{}\"", raw.escape_ascii());
         for (position, field) in fields.iter().enumerate() {
-            check_prefix(row.prefix(position).expect("there is always enough behind it"), field);
-            assert_eq!(row.text(position), Some(&field[..]));
+            let text = row.text(position).unwrap();
+            check_prefix(row.prefix(position).expect("there is always enough behind it"), text);
+            let unquoted = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).filter(|_| ANY);
+            assert_eq!(unquoted.unwrap_or(text), &field[..]);
         }
         self.offered.insert(self.all - self.rest.len());
         self.seen += 1;
