@@ -313,9 +313,10 @@ impl Lab {
         let (mut export, mut calls) = (None, 0);
         loop {
             let prefix = format!("intermediate_data/nps/bits/{}/{calls}/", next());
-            let reading = Reading::new(&self.store, prefix, &plan, &plan.windows[0], Instant::now());
-            let reading = Reading { part_bytes, ..reading };
-            let read = reading.run(&mut self.mysql().await, export).await.unwrap();
+            let reading = Reading { plan: &plan, window: &plan.windows[0], deadline: Instant::now() };
+            let mut sink = export_table::parts::Parts::new(&self.store, prefix, part_bytes);
+            let mut read = reading.run(&mut self.mysql().await, export, &mut sink).await.unwrap();
+            read.parts.extend(sink.finish().await.unwrap());
             calls += 1;
             if read.after.is_none() {
                 return (read, calls);
