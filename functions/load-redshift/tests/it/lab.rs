@@ -8,9 +8,9 @@ use redshift::warehouse::{Place, Warehouse};
 use serde_json::{Value, json};
 use sluice::contract::copy_table::WindowIndex;
 use sluice::contract::mysql_to_redshift::{
-    Audit, AuditSourceInput, AuditTargetInput, ConcludeLoadInput, ConcludeLoadOutput, Export, ExportInput,
-    ExportTableInput, ExportTableState, InspectInput, LoadInput, LoadRedshiftInput, Parts, Plan, PlanExportInput,
-    PlanExportOutput,
+    Audit, AuditSourceInput, AuditTargetInput, AuditTargetOutput, ConcludeLoadInput, ConcludeLoadOutput, Export,
+    ExportInput, ExportTableInput, ExportTableState, InspectInput, LoadInput, LoadRedshiftInput, Parts, Plan,
+    PlanExportInput, PlanExportOutput,
 };
 use sluice::contract::{Execution, ObjectRef};
 use sluice::edge::Invocation;
@@ -200,11 +200,25 @@ impl Lab {
 
     /// Ends a batch, as somebody does in the console.
     pub(crate) fn cancel(&self, id: &str) {
-        let headers = "X-Amz-Target: RedshiftData.CancelStatement\r\nAuthorization: AWS4-HMAC-SHA256 any\r\n";
-        self.post("/", headers, &json!({"Id": id}));
+        self.call("CancelStatement", &json!({"Id": id}));
     }
 
-    fn post(&self, path: &str, headers: &str, body: &Value) {
+    /// The texts of all batches whose names begin so, of any database.
+    pub(crate) fn texts(&self, name: &str) -> Vec<String> {
+        let answer = self.call("ListStatements", &json!({"StatementName": name}));
+        let texts =
+            answer["Statements"].as_array().unwrap().iter().flat_map(|one| one["QueryStrings"].as_array().unwrap());
+        texts.map(|text| text.as_str().unwrap().to_owned()).collect()
+    }
+
+    fn call(&self, operation: &str, request: &Value) -> Value {
+        let target = format!("X-Amz-Target: RedshiftData.{operation}\r\n");
+        let headers = format!("{target}Authorization: AWS4-HMAC-SHA256 any\r\n");
+        let answer = self.post("/", &headers, request);
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    }
+
+    fn post(&self, path: &str, headers: &str, body: &Value) -> String {
         let body = body.to_string();
         let mut stream = TcpStream::connect(self.servers().address()).unwrap();
         let head =
@@ -213,6 +227,7 @@ impl Lab {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        answer
     }
 
     /// Both tables hold the same rows of `nps`.
@@ -337,31 +352,49 @@ impl Lab {
 
     /// The state `AuditSource`, until all is read.
     pub(crate) async fn read_for_audit(&self, run: &Run) -> Result<ObjectRef> {
-        let mut source = None;
+        let (source, _) = self.read_for_audit_within(run, Duration::from_secs(900)).await?;
+        Ok(source)
+    }
+
+    /// The same by calls that have this long; also how many it took.
+    pub(crate) async fn read_for_audit_within(&self, run: &Run, time: Duration) -> Result<(ObjectRef, u32)> {
+        let (mut source, mut calls) = (None, 0);
         loop {
             let input = AuditSourceInput { execution: run.execution.clone(), plan: run.plan.clone().unwrap(), source };
             let input = ExportTableInput::State(ExportTableState::Audit(input));
-            match export_table::handler::handle(self.export_context.clone(), invocation(), input).await? {
-                export_table::handler::Output::Audit(output) if output.is_done => return Ok(output.source),
+            calls += 1;
+            match export_table::handler::handle(self.export_context.clone(), invocation_of(time), input).await? {
+                export_table::handler::Output::Audit(output) if output.is_done => return Ok((output.source, calls)),
                 export_table::handler::Output::Audit(output) => source = Some(output.source),
                 other => panic!("it was not asked for: {other:?}"),
             }
         }
     }
 
+    /// The state `AuditTarget`, once: `target` is what it answered before.
+    pub(crate) async fn ask_target(
+        &self,
+        run: &Run,
+        source: &ObjectRef,
+        target: Option<ObjectRef>,
+    ) -> Result<AuditTargetOutput> {
+        let (execution, plan, source) = (run.execution.clone(), run.plan.clone().unwrap(), source.clone());
+        let input = LoadRedshiftInput::Audit(AuditTargetInput { execution, plan, source, target });
+        match load_redshift::handler::handle(self.load_context(), invocation(), input).await? {
+            load_redshift::handler::Output::Audit(output) => Ok(*output),
+            other => panic!("it was not asked for: {other:?}"),
+        }
+    }
+
     /// The state `AuditTarget`, until Redshift has answered.
     pub(crate) async fn compare(&self, run: &Run, source: &ObjectRef) -> Result<Audit> {
+        let mut target = None;
         loop {
-            let (execution, plan) = (run.execution.clone(), run.plan.clone().unwrap());
-            let input = LoadRedshiftInput::Audit(AuditTargetInput { execution, plan, source: source.clone() });
-            match load_redshift::handler::handle(self.load_context(), invocation(), input).await? {
-                load_redshift::handler::Output::Audit(output) => {
-                    if let Some(audit) = output.audit {
-                        return Ok(audit);
-                    }
-                }
-                other => panic!("it was not asked for: {other:?}"),
+            let output = self.ask_target(run, source, target).await?;
+            if let Some(audit) = output.audit {
+                return Ok(audit);
             }
+            target = output.target;
         }
     }
 
@@ -370,6 +403,20 @@ impl Lab {
         let run = self.plan(parts, json!({"audit": true})).await.unwrap();
         let source = self.read_for_audit(&run).await.unwrap();
         self.compare(&run, &source).await.unwrap()
+    }
+
+    /// Does something while nobody can read a table of Redshift, which ends each statement that waits for it.
+    pub(crate) async fn held<T>(&self, table: &str, work: impl Future<Output = T>) -> T {
+        let (mut holder, database) = (self.redshift().await, format!("alter database \"redshift_{}\"", self.name));
+        let limited = format!("{database} set statement_timeout = '100ms'");
+        let held = format!("begin; lock table {table} in access exclusive mode");
+        for statement in [limited, held] {
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut holder).await.unwrap();
+        }
+        let done = work.await;
+        let free = format!("rollback; {database} reset statement_timeout");
+        sqlx::raw_sql(AssertSqlSafe(free)).execute(&mut holder).await.unwrap();
+        done
     }
 
     /// What was read of a window, changed.
