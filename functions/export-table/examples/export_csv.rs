@@ -1,5 +1,6 @@
-//! Reads a table of MySQL as the function does, and drops the CSV: `MYSQL_URL=... export_csv PLAN` reads the first window
-//! of a plan, as `plan-export` writes it, and prints what was read as JSON: rows, bytes, and what the columns add up to.
+//! Reads a table of MySQL as the function does, and drops the CSV: `MYSQL_URL=... export_csv PLAN` reads the first
+//! window of a plan, as `plan-export` writes it, and prints what was read as JSON: rows, bytes, and what the columns
+//! add up to.
 
 use export_table::connect::Server;
 use export_table::export::{Reading, Sink};

@@ -43,8 +43,8 @@ pub struct Rows<'a> {
 impl<'a> Rows<'a> {
     /// Those of this SQL, which reads `table`.
     pub fn new(connection: &'a mut MySqlConnection, text: &str, table: String) -> Self {
-        // sqlx makes two streams, one when it is asked for rows and one when it first reads, and enters the span that is
-        // current at that time anew for each row. Of no span that costs nothing, of Lambda's as much as the row itself.
+        // sqlx makes two streams, one when it is asked for rows and one when it first reads, and enters the span that
+        // is current at that time anew for each row. Of no span that costs nothing.
         let query = sqlx::raw_sql(AssertSqlSafe(text.to_owned()));
         let steps = dispatcher::with_default(&Dispatch::none(), || connection.fetch_many(query));
         Self { steps, is_begun: false, table }
