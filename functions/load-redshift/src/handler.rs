@@ -80,6 +80,10 @@ pub enum Output {
 /// has submitted the next one finds.
 const DEADLINE_MARGIN: Duration = Duration::from_secs(5);
 
+/// How long before Lambda's deadline an audit no longer waits for its batch: one more question takes up to 20 seconds.
+/// Until then it does, since each call is seven events of an execution's history, which holds 25,000.
+const WAITED_MARGIN: Duration = Duration::from_secs(30);
+
 /// Answers the states `LoadRedshift`, `CheckLoad`, `ConcludeLoad` and `AuditTarget`.
 ///
 /// # Errors
@@ -247,7 +251,10 @@ impl Context {
             None => TargetAudit::default(),
         };
         let statements = audit::statements(execution, &plan, &source, target.next());
-        let batch = self.asked(execution, &target, &statements).await?;
+        let mut batch = self.asked(execution, &target, &statements).await?;
+        while batch.state == State::Running && !invocation.time_left(WAITED_MARGIN).is_zero() {
+            batch = self.warehouse.describe(&batch.id).await?;
+        }
         let what = || format!("audit {}", plan.target.join("."));
         let was_ended = match &batch.state {
             State::Finished(_) => {

@@ -137,7 +137,8 @@ async fn every_type_is_compared_at_its_limits() {
     assert_eq!((audit.rows_source, audit.rows_target), (5, 5));
     let partly = audit.notes.iter().find(|note| note.starts_with("not compared: ")).unwrap();
     assert!(["a_float", "a_double", "a_clock"].iter().all(|name| partly.contains(name)), "{partly}");
-    let digits = lab.source("select left(md5(id), 3) from every_type where id = 9223372036854775807").await;
+    let digits =
+        lab.source("select left(md5(cast(id as char)), 3) from every_type where id = 9223372036854775807").await;
     // A value that goes is found in each of them, but for JSON, which is not compared.
     for column in columns.iter().skip(1).chain([&"a_clock".to_owned()]).filter(|column| *column != "a_json") {
         let quoted = format!("\"{}\"", column.replace('"', "\"\""));
