@@ -144,7 +144,7 @@ class Bench:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--functions", type=Path, required=True, help="release binaries, the one of cargo local, and examples/pivot_file")
+    parser.add_argument("--functions", type=Path, required=True, help="release binaries, the one of cargo local, and the examples")
     parser.add_argument("--job", required=True, help="JSON: what stands for Job, Prefix, Source, Shape and Target in the state machine file")
     parser.add_argument("--data", type=Path, required=True, help="keeps generated inputs")
     parser.add_argument("--out", type=Path, required=True, help="the document")

@@ -38,10 +38,10 @@ pub fn build(functions: &BTreeSet<String>) -> Result<PathBuf, SetupError> {
     folder()
 }
 
-/// Builds these functions, and the program that pivots local files with the same code, as they are deployed: for the
-/// oldest processor that Lambda has of this kind, as cargo-lambda does. They have a target folder of their own, which
-/// takes them apart from those of this machine. This program is built in the same way, for what it does beside them:
-/// it must not be what they wait for. Returns the folder that holds all of them.
+/// Builds these functions, and the programs that pivot local files and read MySQL with the same code, as they are
+/// deployed: for the oldest processor that Lambda has of this kind, as cargo-lambda does. They have a target folder of
+/// their own, which takes them apart from those of this machine. This program is built in the same way, for what it
+/// does beside them: it must not be what they wait for. Returns the folder that holds all of them.
 ///
 /// # Errors
 /// As [`build`].
@@ -49,7 +49,7 @@ pub(crate) fn build_deployed(functions: &BTreeSet<String>) -> Result<PathBuf, Se
     let debug = folder()?;
     let target = debug.parent().unwrap_or(&debug).join("deployed");
     let mut command = release(&target);
-    command.args(["--bins", "--example", "pivot_file"]);
+    command.args(["--bins", "--example", "pivot_file", "--example", "export_csv"]);
     for function in functions {
         command.args(["-p", function]);
     }

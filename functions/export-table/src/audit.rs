@@ -1,10 +1,10 @@
 //! Reads the whole table for an audit: rows and their hashes by parts of the key. Nothing of a row is kept.
 
 use crate::cells::{Cells, Refusal};
-use crate::export::{begin, place_of, refused};
+use crate::export::{place_of, refused};
 use crate::query::{Query, quoted};
+use crate::rows::{Rows, begin};
 use crate::sql_error::classify;
-use futures_util::TryStreamExt;
 use md5::{Digest, Md5};
 use sluice::contract::mysql_to_redshift::{
     Form, NO_KEY, Plan, PlannedWindow, Read, SourceAudit, SourcePart, Split, Verify, hashed_columns,
@@ -48,13 +48,10 @@ pub async fn read(
         },
     };
     let mut table = Table::new(plan, &audit.split);
-    let reading = || format!("read {name}");
-    let mut rows = connection.fetch(sqlx::raw_sql(AssertSqlSafe(query.text.clone())));
-    while let Some(row) = rows.try_next().await.map_err(|error| classify(reading(), error))? {
+    let mut rows = Rows::new(connection, &query.text, name);
+    while let Some(row) = rows.next().await? {
         audit.rows_read += 1;
-        let values = |place: usize| -> Result<Option<&[u8]>> {
-            row.try_get_unchecked(place + 1).map_err(|error| classify(reading(), error))
-        };
+        let values = |place: usize| rows.value(&row, place + 1);
         let number = audit.rows_read;
         let (part, seen) = table.see(values, |place, refusal| refused(&whole, &query, number, place, refusal))?;
         match seen {

@@ -226,21 +226,14 @@ fn integer(text: &[u8]) -> Option<i128> {
         [b'-', rest @ ..] => (true, rest),
         all => (false, all),
     };
-    if !(1..=20).contains(&digits.len()) {
-        return None;
-    }
     // Up to 18 digits fit into a machine's word, whose sums are cheap.
-    let small = |digits: &[u8]| {
-        digits
-            .iter()
-            .try_fold(0_u64, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u64::from(byte - b'0')))
-    };
     let number = match digits.len() {
-        0..=18 => i128::from(small(digits)?),
-        _ => {
-            i128::from(small(&digits[..18])?) * 10_i128.pow(u32::try_from(digits.len() - 18).ok()?)
-                + i128::from(small(&digits[18..])?)
+        1..=18 => i128::from(dates::number(digits)?),
+        19..=20 => {
+            i128::from(dates::number(&digits[..18])?) * 10_i128.pow(u32::try_from(digits.len() - 18).ok()?)
+                + i128::from(dates::number(&digits[18..])?)
         }
+        _ => return None,
     };
     Some(if is_negative { -number } else { number })
 }

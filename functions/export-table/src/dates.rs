@@ -12,25 +12,18 @@ pub enum Moment {
 
 /// Reads `YYYY-MM-DD`; `None` if the text has another form.
 pub fn date(text: &[u8]) -> Option<Moment> {
-    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else { return None };
-    let (year, month, day) = (number(&[y1, y2, y3, y4])?, number(&[m1, m2])?, number(&[d1, d2])?);
-    Some(match is_date(year, month, day) {
-        true => Moment::Digits(i128::from(year * 10_000 + month * 100 + day)),
-        false => Moment::None,
-    })
+    let day = day(text.try_into().ok()?)?;
+    Some(if is_date(day) { Moment::Digits(i128::from(day)) } else { Moment::None })
 }
 
 /// Reads `YYYY-MM-DD HH:MM:SS` and up to six decimals; `None` if the text has another form.
 pub fn timestamp(text: &[u8]) -> Option<Moment> {
-    let (day, rest) = text.split_at_checked(10)?;
-    let (clock, decimals) = rest.split_at_checked(9)?;
+    let (date, rest) = text.split_first_chunk()?;
+    let (clock, decimals) = rest.split_first_chunk()?;
     let &[b' ', h1, h2, b':', m1, m2, b':', s1, s2] = clock else { return None };
-    let seconds = number(&[h1, h2])? * 10_000 + number(&[m1, m2])? * 100 + number(&[s1, s2])?;
-    let micros = micros(decimals)?;
-    Some(match date(day)? {
-        Moment::Digits(day) => Moment::Digits((day * 1_000_000 + i128::from(seconds)) * 1_000_000 + i128::from(micros)),
-        Moment::None => Moment::None,
-    })
+    let (day, seconds, micros) = (day(date)?, number(&[h1, h2, m1, m2, s1, s2])?, micros(decimals)?);
+    let digits = || i128::from(day * 1_000_000 + seconds) * 1_000_000 + i128::from(micros);
+    Some(if is_date(day) { Moment::Digits(digits()) } else { Moment::None })
 }
 
 /// A TIME of MySQL.
@@ -83,14 +76,32 @@ fn micros(decimals: &[u8]) -> Option<u64> {
     }
 }
 
-fn number(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u64::from(byte - b'0')))
+/// A number of digits alone, of 18 at most; `None` if there is anything else. Looks at all of them before it decides,
+/// which costs less than to decide at each.
+#[inline]
+pub(crate) fn number(text: &[u8]) -> Option<u64> {
+    let (mut number, mut has_others) = (0_u64, false);
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        has_others |= digit > 9;
+        number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+    }
+    (!has_others).then_some(number)
 }
 
-fn is_date(year: u64, month: u64, day: u64) -> bool {
-    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+/// The digits of `YYYY-MM-DD` as a number.
+#[inline]
+fn day(text: &[u8; 10]) -> Option<u64> {
+    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else { return None };
+    number(&[y1, y2, y3, y4, m1, m2, d1, d2])
+}
+
+fn is_date(digits: u64) -> bool {
+    let (year, month, day) = (digits / 10_000, digits / 100 % 100, digits % 100);
+    let is_leap = || year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let days = match month {
-        2 => 28 + u64::from(is_leap),
+        2 if day == 29 && is_leap() => 29,
+        2 => 28,
         4 | 6 | 9 | 11 => 30,
         1..=12 => 31,
         _ => 0,

@@ -1,52 +1,49 @@
-//! Rows on their way from MySQL into parts: at one moment, in one stream, until the end or the deadline.
+//! Rows on their way from MySQL into CSV: at one moment, in one stream, until the end or the deadline.
 
 use crate::cells::{self, Cells};
-use crate::parts::{PART_BYTES, Parts};
 use crate::query::Query;
-use crate::sql_error::classify;
-use futures_util::TryStreamExt;
+use crate::rows::{Rows, begin};
 use sluice::contract::mysql_to_redshift::{Changed, Export, Plan, PlannedWindow};
-use sluice::store::Store;
 use sluice::{Error, Kind, Result};
+use sqlx::Row;
 use sqlx::mysql::{MySqlConnection, MySqlRow};
-use sqlx::{AssertSqlSafe, Executor, Row};
 use std::time::Instant;
 
-/// How much CSV is gathered before it is packed.
+/// How much CSV is gathered before it goes on.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// One moment for all rows, and a server that waits while a part is sent. MySQL hangs up after a minute by default.
-const PREPARE: [&str; 2] =
-    ["set session transaction isolation level repeatable read", "set session net_write_timeout = 600"];
+/// Where CSV goes.
+pub trait Sink {
+    /// Takes whole rows.
+    ///
+    /// # Errors
+    /// If they cannot go on.
+    fn write(&mut self, csv: &[u8]) -> impl Future<Output = Result<()>> + Send;
+}
 
 /// A reading of a window.
 pub struct Reading<'a> {
-    /// Where parts go.
-    pub store: &'a Store,
-    /// What the keys of the parts begin with.
-    pub prefix: String,
     /// What is read.
     pub plan: &'a Plan,
     /// Of it, this.
     pub window: &'a PlannedWindow,
     /// When to stop.
     pub deadline: Instant,
-    /// How long a part is, in bytes packed; [`PART_BYTES`] but in tests.
-    pub part_bytes: u64,
 }
 
-impl<'a> Reading<'a> {
-    /// A reading with parts of the usual length.
-    pub fn new(store: &'a Store, prefix: String, plan: &'a Plan, window: &'a PlannedWindow, deadline: Instant) -> Self {
-        Self { store, prefix, plan, window, deadline, part_bytes: PART_BYTES }
-    }
-
-    /// Reads all rows, or those behind what an earlier call has left over. What comes back has no manifest yet.
+impl Reading<'_> {
+    /// Reads all rows, or those behind what an earlier call has left over. What comes back has no new part and no
+    /// manifest yet.
     ///
     /// # Errors
     /// `InvalidSource` for a value that does not fit, `Misconfigured` for rows that cannot be gone on with before the
-    /// deadline, others as [`classify`] and [`Error::aws`].
-    pub async fn run(&self, connection: &mut MySqlConnection, before: Option<Export>) -> Result<Export> {
+    /// deadline, others as [`Rows`] and [`Sink::write`].
+    pub async fn run(
+        &self,
+        connection: &mut MySqlConnection,
+        before: Option<Export>,
+        sink: &mut (impl Sink + Send),
+    ) -> Result<Export> {
         let plan = self.plan;
         let name = plan.source.join(".");
         let after = before.as_ref().and_then(|export| export.after.as_deref());
@@ -58,40 +55,34 @@ impl<'a> Reading<'a> {
             None => Export { exported_at, is_consistent: true, ..Export::default() },
         };
         let mut columns = self.columns(&export)?;
-        let mut parts = Parts::new(self.store, self.prefix.clone(), self.part_bytes);
         let null = plan.null_marker.as_bytes();
         let mut csv = Vec::with_capacity(BUFFER_BYTES * 2);
-        let reading = || format!("read {name}");
-        {
-            let mut rows = connection.fetch(sqlx::raw_sql(AssertSqlSafe(query.text.clone())));
-            while let Some(row) = rows.try_next().await.map_err(|error| classify(reading(), error))? {
-                export.rows += 1;
-                for (place, cells) in columns.iter_mut().enumerate() {
-                    let value: Option<&[u8]> =
-                        row.try_get_unchecked(place + 1).map_err(|error| classify(reading(), error))?;
-                    if place > 0 {
-                        csv.push(b',');
-                    }
-                    if let Err(refusal) = cells.write(&mut csv, value, null) {
-                        return Err(refused(plan, &query, export.rows, place, refusal));
-                    }
+        let mut rows = Rows::new(connection, &query.text, name);
+        while let Some(row) = rows.next().await? {
+            export.rows += 1;
+            for (place, cells) in columns.iter_mut().enumerate() {
+                if place > 0 {
+                    csv.push(b',');
                 }
-                csv.push(b'\n');
-                if csv.len() < BUFFER_BYTES {
-                    continue;
+                let value = rows.value(&row, place + 1)?;
+                if let Err(refusal) = cells.write(&mut csv, value, null) {
+                    return Err(refused(plan, &query, export.rows, place, refusal));
                 }
-                export.csv_bytes += u64::try_from(csv.len()).unwrap_or_default();
-                parts.write(&csv).await?;
-                csv.clear();
-                if Instant::now() >= self.deadline {
-                    export.after = Some(place_of(plan, &query, &row, export.rows)?);
-                    break;
-                }
+            }
+            csv.push(b'\n');
+            if csv.len() < BUFFER_BYTES {
+                continue;
+            }
+            export.csv_bytes += u64::try_from(csv.len()).unwrap_or_default();
+            sink.write(&csv).await?;
+            csv.clear();
+            if Instant::now() >= self.deadline {
+                export.after = Some(place_of(plan, &query, &row, export.rows)?);
+                break;
             }
         }
         export.csv_bytes += u64::try_from(csv.len()).unwrap_or_default();
-        parts.write(&csv).await?;
-        export.parts.extend(parts.finish().await?);
+        sink.write(&csv).await?;
         export.columns = columns.iter().map(Cells::document).collect();
         for counted in columns.iter().map(Cells::changed) {
             export.changed = Changed {
@@ -150,21 +141,4 @@ pub(crate) fn place_of(plan: &Plan, query: &Query, row: &MySqlRow, rows: u64) ->
         .map(value)
         .collect::<Option<_>>()
         .ok_or_else(|| Error::new(Kind::InvalidSource, format!("{table}: row {rows} has NULL in its key")))
-}
-
-/// Begins to read at one moment; when, by MySQL's own clock in UTC. Not later than that moment, so a load that is said
-/// to be newer has newer rows.
-pub(crate) async fn begin(connection: &mut MySqlConnection) -> Result<String> {
-    let what = "begin a snapshot";
-    for statement in PREPARE {
-        connection.execute(sqlx::raw_sql(statement)).await.map_err(|error| classify(what, error))?;
-    }
-    let now = connection.fetch_one(sqlx::raw_sql("select cast(utc_timestamp(6) as char)")).await;
-    let now = now.map_err(|error| classify(what, error))?;
-    let bytes: &[u8] = now.try_get_unchecked(0).map_err(|error| classify(what, error))?;
-    let now = String::from_utf8(bytes.to_vec())
-        .map_err(|_| Error::new(Kind::InvariantBroken, "MySQL's clock says no time"))?;
-    let snapshot = "start transaction with consistent snapshot, read only";
-    connection.execute(sqlx::raw_sql(snapshot)).await.map_err(|error| classify(what, error))?;
-    Ok(now)
 }

@@ -4,6 +4,7 @@ use crate::audit;
 use crate::catalogue;
 use crate::connect::Server;
 use crate::export::Reading;
+use crate::parts::{PART_BYTES, Parts};
 use crate::prepare::prepare;
 use aws_config::SdkConfig;
 use serde::Serialize;
@@ -118,8 +119,10 @@ impl Context {
         let prefix = keys::window_prefix(&input.execution, &invocation.attempt, index);
         let deadline = Instant::now() + invocation.time_left(DEADLINE_MARGIN);
         let mut connection = self.server.connect(&self.config).await?;
-        let reading = Reading::new(&self.store, prefix.clone(), &plan, window, deadline);
-        let mut export = reading.run(&mut connection, before).await?;
+        let mut parts = Parts::new(&self.store, prefix.clone(), PART_BYTES);
+        let reading = Reading { plan: &plan, window, deadline };
+        let mut export = reading.run(&mut connection, before, &mut parts).await?;
+        export.parts.extend(parts.finish().await?);
         let is_done = export.after.is_none();
         if is_done && !export.parts.is_empty() {
             export.manifest = Some(self.manifest(&prefix, &export).await?);

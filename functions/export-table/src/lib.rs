@@ -8,7 +8,8 @@
 //! - [`catalogue`]: the columns that MySQL has.
 //! - [`prepare`]: lets the function's user read the table.
 //! - [`query`]: what MySQL is asked. Pure.
-//! - [`export`]: rows on their way into parts, until the end or the deadline.
+//! - [`rows`]: the rows of a query, of one moment.
+//! - [`export`]: rows on their way into CSV, until the end or the deadline.
 //! - [`cells`]: a value of MySQL as it stands in the parts, or why it cannot. Pure, and the hot path.
 //! - [`dates`]: dates and times of MySQL. Pure.
 //! - [`sums`]: what values add up to. Pure.
@@ -25,5 +26,6 @@ pub mod handler;
 pub mod parts;
 pub mod prepare;
 pub mod query;
+pub mod rows;
 pub mod sql_error;
 pub mod sums;

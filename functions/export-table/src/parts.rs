@@ -1,5 +1,6 @@
 //! Packs CSV into objects of S3, in flat memory: a part grows by pieces that are sent while the next one fills.
 
+use crate::export::Sink;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use sluice::contract::mysql_to_redshift::Part;
 use sluice::store::Store;
@@ -42,28 +43,6 @@ impl<'a> Parts<'a> {
     /// Parts whose keys begin with `prefix`, each of about `part_bytes`.
     pub fn new(store: &'a Store, prefix: String, part_bytes: u64) -> Self {
         Self { store, prefix, part_bytes, encoder: None, upload: None, sent_bytes: 0, done: Vec::new() }
-    }
-
-    /// Takes whole rows.
-    ///
-    /// # Errors
-    /// As [`Error::aws`].
-    pub async fn write(&mut self, csv: &[u8]) -> Result<()> {
-        if csv.is_empty() {
-            return Ok(());
-        }
-        let mut encoder = match self.encoder.take() {
-            Some(encoder) => encoder,
-            None => Encoder::new(Vec::with_capacity(PIECE_BYTES), LEVEL).map_err(packing)?,
-        };
-        encoder.write_all(csv).map_err(packing)?;
-        let length = encoder.get_ref().len();
-        if length >= PIECE_BYTES {
-            let piece = std::mem::replace(encoder.get_mut(), Vec::with_capacity(PIECE_BYTES));
-            self.send(piece).await?;
-        }
-        self.encoder = Some(encoder);
-        if self.sent_bytes >= self.part_bytes { self.close().await } else { Ok(()) }
     }
 
     /// Ends the last part; all of them, in their order.
@@ -126,6 +105,27 @@ impl<'a> Parts<'a> {
         self.sent_bytes = 0;
         self.done.push(Part { key, bytes });
         Ok(())
+    }
+}
+
+impl Sink for Parts<'_> {
+    /// Fails as [`Error::aws`].
+    async fn write(&mut self, csv: &[u8]) -> Result<()> {
+        if csv.is_empty() {
+            return Ok(());
+        }
+        let mut encoder = match self.encoder.take() {
+            Some(encoder) => encoder,
+            None => Encoder::new(Vec::with_capacity(PIECE_BYTES), LEVEL).map_err(packing)?,
+        };
+        encoder.write_all(csv).map_err(packing)?;
+        let length = encoder.get_ref().len();
+        if length >= PIECE_BYTES {
+            let piece = std::mem::replace(encoder.get_mut(), Vec::with_capacity(PIECE_BYTES));
+            self.send(piece).await?;
+        }
+        self.encoder = Some(encoder);
+        if self.sent_bytes >= self.part_bytes { self.close().await } else { Ok(()) }
     }
 }
 

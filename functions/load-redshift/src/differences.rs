@@ -53,13 +53,13 @@ pub fn compare(plan: &Plan, source: &SourceAudit, target: TargetAudit) -> Audit 
     audit.differences.extend(run.map(|run| told(&source.split, run)));
     audit.is_equal = audit.parts_different == 0 && audit.keys_twice == 0;
     audit.newest_load_read_at = target.newest_load_read_at;
-    audit.notes = notes(plan, source, &audit);
+    audit.notes = notes(plan, source, target.slices, &audit);
     audit
 }
 
 /// Whether a part lies between the least and the greatest key of MySQL.
 fn is_inside(split: &Split, part: i64) -> bool {
-    matches!(split, Split::Ranges { least, greatest, width, .. } if part <= (greatest - least) / width)
+    matches!(split, Split::Ranges { .. }) && part < split.count()
 }
 
 fn told(split: &Split, (first, last, difference): (i64, i64, Difference)) -> Difference {
@@ -75,7 +75,7 @@ fn told(split: &Split, (first, last, difference): (i64, i64, Difference)) -> Dif
 }
 
 /// What a person should know of an audit: above all what a source that goes on does to it.
-fn notes(plan: &Plan, source: &SourceAudit, audit: &Audit) -> Vec<String> {
+fn notes(plan: &Plan, source: &SourceAudit, slices: i64, audit: &Audit) -> Vec<String> {
     let mut notes = Vec::new();
     let newest = audit.newest_load_read_at.as_deref().unwrap_or("none");
     if !audit.is_equal {
@@ -97,6 +97,12 @@ fn notes(plan: &Plan, source: &SourceAudit, audit: &Audit) -> Vec<String> {
         notes.push(
             "MySQL was not read at one moment but in several calls: what changed between them may differ".to_owned(),
         );
+    }
+    if slices > 1 {
+        notes.push(format!(
+            "Redshift was not read at one moment, since it ended what took too long, but by {slices} slices of the key: \
+             what was loaded between them may differ"
+        ));
     }
     if audit.loads_since > 0 {
         notes.push(format!(

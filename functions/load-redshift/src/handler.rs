@@ -1,20 +1,20 @@
 //! Load, status, conclude, audit: the states' calls, with their documents in the bucket.
 
-use crate::audit::{self, TargetAudit};
+use crate::audit::{self, Question, TargetAudit};
 use crate::batch::{Load, Statement};
 use crate::differences::compare;
 use crate::outcome::{self, Failure};
 use crate::pauses::pause_seconds;
 use crate::submission::{self, Submitted};
-use redshift::failure::{classify, told};
+use redshift::failure::{classify, told, was_ended};
 use redshift::text::literal;
 use redshift::warehouse::{Batch, Place, State, Warehouse};
 use serde::Serialize;
-use sluice::contract::keys;
 use sluice::contract::mysql_to_redshift::{
     Audit, AuditTargetInput, AuditTargetOutput, ConcludeLoadInput, ConcludeLoadOutput, Export, LoadCounts, LoadInput,
     LoadOutput, LoadRedshiftInput, LoadRun, MAX_TOLD, Plan, SourceAudit, WindowRecord,
 };
+use sluice::contract::{Execution, keys};
 use sluice::edge::Invocation;
 use sluice::env::Env;
 use sluice::store::Store;
@@ -80,6 +80,10 @@ pub enum Output {
 /// has submitted the next one finds.
 const DEADLINE_MARGIN: Duration = Duration::from_secs(5);
 
+/// How long before Lambda's deadline an audit no longer waits for its batch: one more question takes up to 20 seconds.
+/// Until then it does, since each call is seven events of an execution's history, which holds 25,000.
+const WAITED_MARGIN: Duration = Duration::from_secs(30);
+
 /// Answers the states `LoadRedshift`, `CheckLoad`, `ConcludeLoad` and `AuditTarget`.
 ///
 /// # Errors
@@ -91,7 +95,9 @@ pub async fn handle(context: Arc<Context>, invocation: Invocation, input: LoadRe
                 context.load(input).await.map(Output::Load)
             }
             LoadRedshiftInput::Conclude(input) => context.conclude(input).await.map(Output::Conclude),
-            LoadRedshiftInput::Audit(input) => context.audit(input).await.map(|output| Output::Audit(Box::new(output))),
+            LoadRedshiftInput::Audit(input) => {
+                context.audit(&invocation, input).await.map(|output| Output::Audit(Box::new(output)))
+            }
         }
     };
     invocation.within(DEADLINE_MARGIN, "Redshift", work).await
@@ -235,26 +241,52 @@ impl Context {
         Ok(output)
     }
 
-    /// Asks Redshift for what an audit compares, or finds it asked: the token of the batch is the execution's.
-    async fn audit(&self, input: &AuditTargetInput) -> Result<AuditTargetOutput> {
+    /// Asks Redshift for what an audit compares, or finds it asked: all of it, or one slice of the key after the other.
+    async fn audit(&self, invocation: &Invocation, input: &AuditTargetInput) -> Result<AuditTargetOutput> {
         let execution = &input.execution;
         let plan: Plan = self.store.read_json(&input.plan).await?;
         let source: SourceAudit = self.store.read_json(&input.source).await?;
-        let statements = audit::statements(execution, &plan, &source);
-        let texts: Vec<String> = statements.iter().map(|(_, text)| text.clone()).collect();
-        let (name, run) = (format!("{}-audit", execution.job), format!("{}/audit", execution.id));
-        let batch = submission::submit(&self.warehouse, &name, &run, &texts).await?.batch;
-        match &batch.state {
-            State::Finished(_) => {}
-            State::Running => return Ok(AuditTargetOutput { is_done: false, audit: None }),
-            State::Aborted => {
-                return Err(Error::new(Kind::TransientFailure, format!("the batch {} was ended", batch.id)));
-            }
-            State::Failed(error) => return Err(classify(&format!("audit {}", plan.target.join(".")), error)),
+        let mut target: TargetAudit = match &input.target {
+            Some(reference) => self.store.read_json(reference).await?,
+            None => TargetAudit::default(),
+        };
+        let statements = audit::statements(execution, &plan, &source, target.next());
+        let mut batch = self.asked(execution, &target, &statements).await?;
+        while batch.state == State::Running && !invocation.time_left(WAITED_MARGIN).is_zero() {
+            batch = self.warehouse.describe(&batch.id).await?;
         }
-        let mut target = TargetAudit::default();
-        for (number, (question, _)) in (1..).zip(&statements) {
-            target.take(*question, &self.warehouse.rows(&format!("{}:{number}", batch.id)).await?)?;
+        let what = || format!("audit {}", plan.target.join("."));
+        let was_ended = match &batch.state {
+            State::Finished(_) => {
+                for (number, (question, _)) in (1..).zip(&statements) {
+                    target.take(*question, &self.warehouse.rows(&format!("{}:{number}", batch.id)).await?)?;
+                }
+                target.go_on();
+                false
+            }
+            State::Running => {
+                target.statement = Some(batch.id.clone());
+                false
+            }
+            State::Aborted => true,
+            State::Failed(error) if was_ended(error) => true,
+            State::Failed(error) => return Err(classify(&what(), error)),
+        };
+        if was_ended && !target.cut(&source.split) {
+            let what = format!(
+                "{}: the batch {} was ended before it was over, and cannot be cut into smaller ones: give the spec a key, \
+                 or let a statement of Redshift take longer",
+                what(),
+                batch.id
+            );
+            return Err(Error::new(Kind::Misconfigured, what));
+        }
+        if !target.is_over() {
+            let (slices, slices_done) = (target.slices, target.slices_done);
+            info!(statement = batch.id, was_ended, slices, slices_done, "target asked for an audit");
+            let key = keys::target_audit(execution, &invocation.attempt);
+            let target = Some(self.store.write_json(&key, &target).await?);
+            return Ok(AuditTargetOutput { target, is_done: false, audit: None });
         }
         let mut audit = compare(&plan, &source, target);
         self.store.write_json(&keys::audit_record(execution), &audit).await?;
@@ -267,7 +299,30 @@ impl Context {
             "both tables compared"
         );
         shorten(&mut audit);
-        Ok(AuditTargetOutput { is_done: true, audit: Some(audit) })
+        Ok(AuditTargetOutput { target: None, is_done: true, audit: Some(audit) })
+    }
+
+    /// The batch that an earlier call has submitted, unless that has failed in a way that may pass; else a new one.
+    async fn asked(
+        &self,
+        execution: &Execution,
+        target: &TargetAudit,
+        statements: &[(Question, String)],
+    ) -> Result<Batch> {
+        if let Some(id) = &target.statement {
+            let batch = self.warehouse.describe(id).await?;
+            let may_pass = match &batch.state {
+                State::Failed(error) => !was_ended(error) && classify(id, error).kind() == Kind::TransientFailure,
+                State::Running | State::Finished(_) | State::Aborted => false,
+            };
+            if !may_pass {
+                return Ok(batch);
+            }
+        }
+        let texts: Vec<String> = statements.iter().map(|(_, text)| text.clone()).collect();
+        let (name, slice) = (format!("{}-audit", execution.job), target.next());
+        let run = format!("{}/audit/{}-of-{}", execution.id, slice.number, slice.of);
+        Ok(submission::submit(&self.warehouse, &name, &run, &texts).await?.batch)
     }
 }
 

@@ -67,6 +67,12 @@ pub fn classify(what: &str, error: &str) -> Error {
     Error::new(kind, format!("{what}: {}", told(error)))
 }
 
+/// Whether a statement was ended from outside: by a limit of its time or of its work, a rule of the workload
+/// management, or somebody. Redshift says `cancelled` or `canceled` in each such text.
+pub fn was_ended(error: &str) -> bool {
+    error.to_ascii_lowercase().contains("cancel")
+}
+
 /// As much of a text as may be repeated: Redshift names a value behind the word `Value`, and its line has no more.
 pub fn told(error: &str) -> &str {
     let line = error.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason was given").trim();
@@ -99,6 +105,14 @@ mod tests {
         ] {
             assert_eq!(classify("load", text).kind(), kind, "{text}");
         }
+    }
+
+    #[test]
+    fn a_statement_that_was_ended_from_outside_is_told_from_one_that_failed() {
+        assert!(was_ended("ERROR: Query (123) cancelled on user's request"));
+        assert!(was_ended("ERROR: canceling statement due to statement timeout"));
+        assert!(was_ended("ERROR: Query cancelled by WLM abort action of Query Monitoring Rule \"long\"."));
+        assert!(!was_ended("ERROR: permission denied for relation nps"));
     }
 
     #[test]

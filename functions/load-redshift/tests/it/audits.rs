@@ -1,10 +1,13 @@
 //! Audits: what is loaded is compared with MySQL by the whole key, and what differs is named without its values.
 
 use crate::lab::*;
+use load_redshift::audit::TargetAudit;
 use serde_json::{Value, json};
-use sluice::contract::mysql_to_redshift::{Audit, MAX_TOLD, Plan};
+use sluice::Kind;
+use sluice::contract::ObjectRef;
+use sluice::contract::mysql_to_redshift::{Audit, MAX_TOLD, SourceAudit};
 use sluice::store::Store;
-use std::time::Instant;
+use std::time::Duration;
 
 fn three_days() -> Value {
     json!({"from": "2018-07-01", "to": "2018-07-04"})
@@ -134,7 +137,8 @@ async fn every_type_is_compared_at_its_limits() {
     assert_eq!((audit.rows_source, audit.rows_target), (5, 5));
     let partly = audit.notes.iter().find(|note| note.starts_with("not compared: ")).unwrap();
     assert!(["a_float", "a_double", "a_clock"].iter().all(|name| partly.contains(name)), "{partly}");
-    let digits = lab.source("select left(md5(id), 3) from every_type where id = 9223372036854775807").await;
+    let digits =
+        lab.source("select left(md5(cast(id as char)), 3) from every_type where id = 9223372036854775807").await;
     // A value that goes is found in each of them, but for JSON, which is not compared.
     for column in columns.iter().skip(1).chain([&"a_clock".to_owned()]).filter(|column| *column != "a_json") {
         let quoted = format!("\"{}\"", column.replace('"', "\"\""));
@@ -187,6 +191,7 @@ async fn what_a_running_source_does_is_told() {
     assert!(audit.notes.iter().any(|note| note.contains("upsert does not see that")), "{:?}", audit.notes);
 }
 
+/// Each call has half a minute, and stops a minute before its end: at the first look at the clock.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reading_that_takes_several_calls_is_whole_and_says_so() {
     let lab = Lab::new().await;
@@ -195,18 +200,9 @@ async fn a_reading_that_takes_several_calls_is_whole_and_says_so() {
     lab.run(&parts, json!({})).await.unwrap();
     lab.in_redshift("delete from nps where id = 2400").await;
     let run = lab.plan(&parts, json!({"audit": true})).await.unwrap();
-    let plan: Plan = lab.store.read_json(run.plan.as_ref().unwrap()).await.unwrap();
-    let (mut before, mut calls) = (None, 0);
-    let source = loop {
-        let read = export_table::audit::read(&mut lab.mysql().await, &plan, before, Instant::now()).await.unwrap();
-        calls += 1;
-        if read.after.is_none() {
-            break read;
-        }
-        before = Some(read);
-    };
-    assert_eq!((calls, source.rows_read, source.is_consistent), (3, 2_500, false));
-    let source = lab.store.write_json("intermediate_data/nps/by-calls.json", &source).await.unwrap();
+    let (source, calls) = lab.read_for_audit_within(&run, Duration::from_secs(30)).await.unwrap();
+    let read: SourceAudit = lab.store.read_json(&source).await.unwrap();
+    assert_eq!((calls, read.rows_read, read.is_consistent), (3, 2_500, false));
     let audit = lab.compare(&run, &source).await.unwrap();
     assert_eq!(told(&audit), ["id = 2400 1 0"]);
     assert!(audit.notes.iter().any(|note| note.contains("in several calls")), "{:?}", audit.notes);
@@ -251,4 +247,74 @@ async fn a_table_without_a_key_is_compared_as_one_and_many_differences_are_kept_
     lab.in_redshift("drop table nps; delete from sluice.loads").await;
     lab.run(&parts, json!({})).await.unwrap();
     assert!(lab.audit(&parts).await.is_equal);
+}
+
+/// A statement that takes longer than Redshift lets it is asked again by smaller and smaller slices of the key. What
+/// takes long is forced: nobody reads the table while another holds it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_redshift_ends_for_taking_too_long_is_asked_by_slices_of_the_key() {
+    let lab = Lab::new().await;
+    lab.make_nps(400).await;
+    let by_number = lab.nps("upsert");
+    lab.in_mysql("create table people (mail varchar(50) not null primary key, score int) default charset utf8mb4")
+        .await;
+    lab.in_mysql("insert into people select concat('p', id, '@example.org'), score from nps").await;
+    let mut by_text = lab.nps("replace");
+    by_text["source"]["table"] = json!("people");
+    by_text["target"] = json!({"table": "people", "key": ["mail"], "mode": "replace", "create": true});
+    let mut keyless = by_text.clone();
+    keyless["target"].as_object_mut().unwrap().remove("key");
+    lab.run(&by_number, three_days()).await.unwrap();
+    lab.run(&by_text, json!({})).await.unwrap();
+    // In the first slice and in the last one, below all keys and above; and in no window.
+    lab.in_redshift(
+        "delete from nps where id in (3, 40); update nps set score = 99 where id = 107;
+         insert into nps values (-1, '2018-07-02', 1), (500, '2018-07-02', 1), (501, '2019-01-01', 1), (501, null, 1);
+         delete from people where score = 7; insert into people select * from people where score = 8",
+    )
+    .await;
+    for (parts, table) in [(&by_number, "nps"), (&by_text, "people")] {
+        let (run, source) = read_of(&lab, parts).await;
+        let at_once = lab.compare(&run, &source).await.unwrap();
+        assert!(at_once.differences.len() > 3 && at_once.keys_twice > 0, "{at_once:?}");
+        let (run, source) = read_of(&lab, parts).await;
+        let mut target = None;
+        // One batch is ended, then the next one, and of four slices the second one.
+        for (is_ended, slices, slices_done) in
+            [(true, 2, 0), (true, 4, 0), (false, 4, 1), (true, 8, 2), (false, 8, 3), (false, 8, 4)]
+        {
+            let asked = if is_ended {
+                lab.held(table, lab.ask_target(&run, &source, target)).await
+            } else {
+                lab.ask_target(&run, &source, target).await
+            };
+            let asked = asked.unwrap();
+            assert!(!asked.is_done && asked.audit.is_none(), "{asked:?}");
+            let so_far: TargetAudit = lab.store.read_json(asked.target.as_ref().unwrap()).await.unwrap();
+            assert_eq!((so_far.slices, so_far.slices_done), (slices, slices_done), "{table}");
+            target = asked.target;
+        }
+        let audit = loop {
+            let asked = lab.ask_target(&run, &source, target).await.unwrap();
+            if let Some(audit) = asked.audit {
+                break audit;
+            }
+            target = asked.target;
+        };
+        assert!(audit.notes.iter().any(|note| note.contains("by 8 slices of the key")), "{:?}", audit.notes);
+        let of_one = |audit: Audit| Audit { read_at: String::new(), notes: Vec::new(), ..audit };
+        assert_eq!(of_one(audit), of_one(at_once), "{table}");
+    }
+    // What cannot be cut says what to do.
+    let (run, source) = read_of(&lab, &keyless).await;
+    let error = lab.held("people", lab.ask_target(&run, &source, None)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Misconfigured, "{error}");
+    assert!(error.to_string().contains("give the spec a key"), "{error}");
+}
+
+/// A planned audit whose source is read.
+async fn read_of(lab: &Lab, parts: &Value) -> (Run, ObjectRef) {
+    let run = lab.plan(parts, json!({"audit": true})).await.unwrap();
+    let source = lab.read_for_audit(&run).await.unwrap();
+    (run, source)
 }

@@ -1,5 +1,7 @@
 //! A schema of MySQL and a database of Redshift per test, and a run of all functions.
 
+mod auditing;
+
 use aws_sdk_cloudformation::types::{Capability, StackStatus};
 use export_table::export::Reading;
 use local::stack::Stack;
@@ -8,9 +10,8 @@ use redshift::warehouse::{Place, Warehouse};
 use serde_json::{Value, json};
 use sluice::contract::copy_table::WindowIndex;
 use sluice::contract::mysql_to_redshift::{
-    Audit, AuditSourceInput, AuditTargetInput, ConcludeLoadInput, ConcludeLoadOutput, Export, ExportInput,
-    ExportTableInput, ExportTableState, InspectInput, LoadInput, LoadRedshiftInput, Parts, Plan, PlanExportInput,
-    PlanExportOutput,
+    ConcludeLoadInput, ConcludeLoadOutput, Export, ExportInput, ExportTableInput, ExportTableState, InspectInput,
+    LoadInput, LoadRedshiftInput, Parts, Plan, PlanExportInput, PlanExportOutput,
 };
 use sluice::contract::{Execution, ObjectRef};
 use sluice::edge::Invocation;
@@ -200,11 +201,25 @@ impl Lab {
 
     /// Ends a batch, as somebody does in the console.
     pub(crate) fn cancel(&self, id: &str) {
-        let headers = "X-Amz-Target: RedshiftData.CancelStatement\r\nAuthorization: AWS4-HMAC-SHA256 any\r\n";
-        self.post("/", headers, &json!({"Id": id}));
+        self.call("CancelStatement", &json!({"Id": id}));
     }
 
-    fn post(&self, path: &str, headers: &str, body: &Value) {
+    /// The texts of all batches whose names begin so, of any database.
+    pub(crate) fn texts(&self, name: &str) -> Vec<String> {
+        let answer = self.call("ListStatements", &json!({"StatementName": name}));
+        let texts =
+            answer["Statements"].as_array().unwrap().iter().flat_map(|one| one["QueryStrings"].as_array().unwrap());
+        texts.map(|text| text.as_str().unwrap().to_owned()).collect()
+    }
+
+    fn call(&self, operation: &str, request: &Value) -> Value {
+        let target = format!("X-Amz-Target: RedshiftData.{operation}\r\n");
+        let headers = format!("{target}Authorization: AWS4-HMAC-SHA256 any\r\n");
+        let answer = self.post("/", &headers, request);
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    }
+
+    fn post(&self, path: &str, headers: &str, body: &Value) -> String {
         let body = body.to_string();
         let mut stream = TcpStream::connect(self.servers().address()).unwrap();
         let head =
@@ -213,6 +228,7 @@ impl Lab {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        answer
     }
 
     /// Both tables hold the same rows of `nps`.
@@ -313,9 +329,10 @@ impl Lab {
         let (mut export, mut calls) = (None, 0);
         loop {
             let prefix = format!("intermediate_data/nps/bits/{}/{calls}/", next());
-            let reading = Reading::new(&self.store, prefix, &plan, &plan.windows[0], Instant::now());
-            let reading = Reading { part_bytes, ..reading };
-            let read = reading.run(&mut self.mysql().await, export).await.unwrap();
+            let reading = Reading { plan: &plan, window: &plan.windows[0], deadline: Instant::now() };
+            let mut sink = export_table::parts::Parts::new(&self.store, prefix, part_bytes);
+            let mut read = reading.run(&mut self.mysql().await, export, &mut sink).await.unwrap();
+            read.parts.extend(sink.finish().await.unwrap());
             calls += 1;
             if read.after.is_none() {
                 return (read, calls);
@@ -332,43 +349,6 @@ impl Lab {
             self.load(&run, window.index, &export).await?;
         }
         self.conclude(&run).await
-    }
-
-    /// The state `AuditSource`, until all is read.
-    pub(crate) async fn read_for_audit(&self, run: &Run) -> Result<ObjectRef> {
-        let mut source = None;
-        loop {
-            let input = AuditSourceInput { execution: run.execution.clone(), plan: run.plan.clone().unwrap(), source };
-            let input = ExportTableInput::State(ExportTableState::Audit(input));
-            match export_table::handler::handle(self.export_context.clone(), invocation(), input).await? {
-                export_table::handler::Output::Audit(output) if output.is_done => return Ok(output.source),
-                export_table::handler::Output::Audit(output) => source = Some(output.source),
-                other => panic!("it was not asked for: {other:?}"),
-            }
-        }
-    }
-
-    /// The state `AuditTarget`, until Redshift has answered.
-    pub(crate) async fn compare(&self, run: &Run, source: &ObjectRef) -> Result<Audit> {
-        loop {
-            let (execution, plan) = (run.execution.clone(), run.plan.clone().unwrap());
-            let input = LoadRedshiftInput::Audit(AuditTargetInput { execution, plan, source: source.clone() });
-            match load_redshift::handler::handle(self.load_context(), invocation(), input).await? {
-                load_redshift::handler::Output::Audit(output) => {
-                    if let Some(audit) = output.audit {
-                        return Ok(audit);
-                    }
-                }
-                other => panic!("it was not asked for: {other:?}"),
-            }
-        }
-    }
-
-    /// A whole audit.
-    pub(crate) async fn audit(&self, parts: &Value) -> Audit {
-        let run = self.plan(parts, json!({"audit": true})).await.unwrap();
-        let source = self.read_for_audit(&run).await.unwrap();
-        self.compare(&run, &source).await.unwrap()
     }
 
     /// What was read of a window, changed.

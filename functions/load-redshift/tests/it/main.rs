@@ -5,6 +5,7 @@ mod audits;
 mod backfills;
 mod deleted;
 mod guards;
+mod kept;
 mod lab;
 mod modes;
 mod order;

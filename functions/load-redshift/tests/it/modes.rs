@@ -2,6 +2,7 @@
 
 use crate::lab::*;
 use export_table::export::Reading;
+use export_table::parts::Parts;
 use serde_json::json;
 use sluice::Kind;
 use sluice::contract::mysql_to_redshift::{ConcludeLoadOutput, Export, Plan};
@@ -229,8 +230,9 @@ async fn rows_whose_key_is_no_unique_index_are_not_gone_on_with() {
     let run = lab.plan(&parts, json!({})).await.unwrap();
     assert!(run.output.warnings.iter().any(|warning| warning.contains("no unique index")), "{:?}", run.output.warnings);
     let plan: Plan = lab.store.read_json(run.plan.as_ref().unwrap()).await.unwrap();
-    let reading = Reading::new(&lab.store, "bits/".to_owned(), &plan, &plan.windows[0], Instant::now());
-    let error = reading.run(&mut lab.mysql().await, None).await.unwrap_err();
+    let reading = Reading { plan: &plan, window: &plan.windows[0], deadline: Instant::now() };
+    let mut parts_of_it = Parts::new(&lab.store, "bits/".to_owned(), 1 << 20);
+    let error = reading.run(&mut lab.mysql().await, None, &mut parts_of_it).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Misconfigured, "{error}");
     assert!(error.to_string().contains("without a unique index in MySQL of the key, team,"), "{error}");
     // All the same a table that one call reads is loaded.

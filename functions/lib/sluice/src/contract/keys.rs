@@ -89,6 +89,11 @@ pub fn source_audit(execution: &Execution, attempt: &str) -> String {
     format!("{}audit.json", attempt_prefix(execution, attempt))
 }
 
+/// Where `load-redshift` keeps what Redshift has answered to an audit so far, by the attempt that asked.
+pub fn target_audit(execution: &Execution, attempt: &str) -> String {
+    format!("{}audit-target.json", attempt_prefix(execution, attempt))
+}
+
 /// The record of an audit.
 pub fn audit_record(execution: &Execution) -> String {
     format!("state/{}/runs/{}/audit.json", execution.job, execution.name)
@@ -169,6 +174,7 @@ mod tests {
         assert_eq!(source_table(&execution, "1"), "intermediate_data/sales/x/1/source.json");
         assert_eq!(export_plan(&execution, "1"), "intermediate_data/sales/x/1/plan.json");
         assert_eq!(source_audit(&execution, "1"), "intermediate_data/sales/x/1/audit.json");
+        assert_eq!(target_audit(&execution, "1"), "intermediate_data/sales/x/1/audit-target.json");
         assert_eq!(audit_record(&execution), "state/sales/runs/x/audit.json");
         assert_eq!(window_prefix(&execution, "1", 7), "intermediate_data/sales/x/1/window-00007/");
         assert_eq!(run_record(&execution), "state/sales/runs/x.json");

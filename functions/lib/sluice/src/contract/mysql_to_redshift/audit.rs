@@ -65,6 +65,15 @@ impl Split {
         }
     }
 
+    /// How many parts there are between the first one and the last one; not cut at all it is one.
+    pub fn count(&self) -> i64 {
+        match self {
+            Self::Ranges { least, greatest, width, .. } => (greatest - least) / width + 1,
+            Self::Digits { .. } => MAX_PARTS,
+            Self::Whole => 1,
+        }
+    }
+
     /// A part, as people find its rows; without a value of a row but the bounds of a range.
     pub fn named(&self, part: i64) -> String {
         match self {
@@ -163,11 +172,16 @@ pub struct AuditTargetInput {
     pub plan: ObjectRef,
     /// The [`SourceAudit`].
     pub source: ObjectRef,
+    /// What an earlier call has asked for and got: of `load-redshift`, nobody else reads it.
+    #[serde(default)]
+    pub target: Option<ObjectRef>,
 }
 
 /// Output of the state `AuditTarget`.
 #[derive(Debug, PartialEq, Deserialize, Serialize)]
 pub struct AuditTargetOutput {
+    /// What the next call goes on with, if there is one.
+    pub target: Option<ObjectRef>,
     /// Whether Redshift has answered.
     pub is_done: bool,
     /// What came of it, with [`MAX_TOLD`] differences at most.
@@ -238,6 +252,8 @@ mod tests {
             }
         }
         assert_eq!(Split::ranges("id", i64::MIN, 0), None);
+        let count = |least, greatest| Split::ranges("id", least, greatest).map(|split| split.count());
+        assert_eq!([count(5, 5), count(1, 4_096), count(1, 4_097)], [Some(1), Some(4_096), Some(2_049)]);
         let split = Split::ranges("id", 1, 10_000).unwrap();
         let named = [NO_KEY, BELOW, 0, 3_333, 3_334].map(|part| split.named(part));
         assert_eq!(named, ["id is NULL", "id < 1", "id from 1 to 3", "id = 10000", "id > 10000"]);
