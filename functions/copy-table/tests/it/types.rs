@@ -126,7 +126,7 @@ async fn another_type_is_refused_and_both_are_named() {
         ("integer", "date", "7"),
         ("time", "bigint", "'00:00:01'"),
         ("money", "bigint", "12.34"),
-        ("int[]", "oidvector", "'{1,2}'"),
+        ("integer[]", "oidvector", "'{1,2}'"),
         ("smallint[]", "int2vector", "'{1,2}'"),
         ("int2vector", "smallint[]", "'1 2'"),
         ("boolean", "\"char\"", "true"),
