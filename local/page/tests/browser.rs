@@ -27,6 +27,8 @@ mod many;
 mod older;
 #[path = "browser/page.rs"]
 mod page;
+#[path = "browser/paged.rs"]
+mod paged;
 #[path = "browser/real.rs"]
 mod real;
 #[path = "browser/safe.rs"]
