@@ -37,6 +37,8 @@ mod safe;
 mod seen;
 #[path = "browser/since.rs"]
 mod since;
+#[path = "browser/told.rs"]
+mod told;
 
 use aws::{Aws, definition, running};
 use chromium::Chromium;
