@@ -15,6 +15,8 @@ mod axe;
 mod bucket;
 #[path = "browser/chromium.rs"]
 mod chromium;
+#[path = "browser/counted.rs"]
+mod counted;
 #[path = "browser/days.rs"]
 mod days;
 #[path = "browser/everybody.rs"]
