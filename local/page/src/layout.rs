@@ -376,6 +376,12 @@ impl Router<'_> {
         }
         if end.layer <= start.layer {
             let x = channel(end.column.min(start.column));
+            // What stands beside it there is gone around.
+            let is_beside = |cell: &Cell| cell.layer == end.layer && (start.column..end.column).contains(&cell.column);
+            if self.plan.cells.values().any(is_beside) {
+                let above = b.y - GAP / 2.0;
+                return vec![(a.x, side(a)), (x, side(a)), (x, above), (middle(b), above), (middle(b), top)];
+            }
             return vec![(a.x, side(a)), (x, side(a)), (x, side(b)), (b.x - 7.0, side(b))];
         }
         if start.column == end.column {
@@ -443,10 +449,14 @@ mod tests {
     #[test]
     fn no_way_of_the_main_lane_leads_through_a_state() {
         for kind in Kind::ALL {
-            let graph = layout(&of_kind(kind));
-            for line in graph.lines.iter().filter(|line| line.way != Way::Catch) {
-                for pair in line.points.windows(2) {
-                    for state in graph.states.iter().filter(|state| state.name != line.from && state.name != line.to) {
+            let mut graphs = vec![layout(&of_kind(kind))];
+            while let Some(graph) = graphs.pop() {
+                for line in graph.lines.iter().filter(|line| line.way != Way::Catch) {
+                    let others =
+                        || graph.states.iter().filter(|state| state.name != line.from && state.name != line.to);
+                    for (pair, state) in
+                        line.points.windows(2).flat_map(|pair| others().map(move |state| (pair, state)))
+                    {
                         let crosses = pair[0].0.min(pair[1].0) < state.x + state.width - 1.0
                             && pair[0].0.max(pair[1].0) > state.x + 1.0
                             && pair[0].1.min(pair[1].1) < state.y + state.height - 1.0
@@ -454,6 +464,8 @@ mod tests {
                         assert!(!crosses, "{kind:?}: {} to {} crosses {}", line.from, line.to, state.name);
                     }
                 }
+                // What is inside a Map is drawn in the same way.
+                graphs.extend(graph.states.into_iter().flat_map(|state| state.inner).map(|(_, _, inner)| inner));
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::log::LogEvent;
 use crate::model::Notice;
 use crate::pace::Tokens;
 use crate::shared::{DATABASE, Look, Shared};
-use crate::shelf::Shelf;
+use crate::shelf::Shelves;
 use crate::source::Source;
 use crate::task::Task;
 use crate::trouble::{Answer, Trouble};
@@ -27,10 +27,21 @@ use window_records::WindowRecords;
 #[derive(Default)]
 struct Reading {
     events: Vec<LogEvent>,
-    /// By function: what to go on with, and whether its end was reached.
-    functions: HashMap<&'static str, (Option<String>, bool)>,
-    /// By function: the newest time that was read.
-    newest: HashMap<&'static str, i64>,
+    functions: HashMap<&'static str, Walk>,
+}
+
+/// How far the lines of a function are read, page by page.
+#[derive(Default)]
+struct Walk {
+    /// What to ask for the next page with: its token, and the times that the first page was asked for, which a token
+    /// is only good with.
+    next: Option<(String, (i64, i64))>,
+    /// The newest time of the pages so far, in milliseconds since 1970.
+    newest: Option<i64>,
+    /// The newest time when the last page was there.
+    complete_to: Option<i64>,
+    /// The last page was read, and no line can come any more.
+    is_done: bool,
 }
 
 /// The poller.
@@ -50,7 +61,9 @@ pub struct Poller {
     /// By job: the records of its windows.
     records: HashMap<String, WindowRecords>,
     ended_since_rows: bool,
-    shelves: HashMap<String, Shelf>,
+    /// Questions of which a token was refused since their first page.
+    begun_anew: HashSet<Task>,
+    shelves: Shelves,
     turns: Turns,
     /// Runs whose lines are held, the one that was looked at last at the end.
     viewed: VecDeque<(String, String)>,
@@ -74,7 +87,8 @@ impl Poller {
             looked_up: HashSet::new(),
             records: HashMap::new(),
             ended_since_rows: true,
-            shelves: HashMap::new(),
+            begun_anew: HashSet::new(),
+            shelves: Shelves::default(),
             turns: Turns::default(),
             viewed: VecDeque::new(),
         }
@@ -85,6 +99,7 @@ impl Poller {
         loop {
             let at = now();
             let looks = self.shared.open(at);
+            self.forget_files(&looks, at);
             let task = if looks.is_empty() { None } else { self.next(&looks, at) };
             match task {
                 Some(task) => self.perform(task).await,
@@ -118,6 +133,10 @@ impl Poller {
                     stack.notices.remove(action);
                     stack.notices.retain(|_, notice| !notice.trouble.is_of_all());
                 });
+                // Without a pause there are more pages.
+                if pause > 0 {
+                    self.begun_anew.remove(&task);
+                }
                 self.due.insert(task, at.saturating_add(pause));
             }
             Err(trouble) => self.fail(task, trouble, at),
@@ -129,6 +148,12 @@ impl Poller {
         let failures = self.failures.entry(action).or_default();
         let again = at + trouble.pause(*failures);
         *failures += 1;
+        // A token that is refused, or too old, is of no more use: the pages are read from the first one. That is worth
+        // no notice, unless it happens again on the way.
+        if matches!(trouble, Trouble::Other(_)) && self.forget_token(&task) && self.begun_anew.insert(task.clone()) {
+            self.due.insert(task, again);
+            return;
+        }
         // What is gone, such as a run that is forgotten, is gone for this question alone.
         let is_alone = match (&trouble, &task) {
             (Trouble::Missing, task) => !matches!(task, Task::Root | Task::Machines),
@@ -142,10 +167,6 @@ impl Poller {
                     job.missing.insert(name.clone());
                 }
             });
-        }
-        // A token that is refused, or too old, is of no more use: the lines are read from the beginning.
-        if let Task::Lines(job, name, function) = &task {
-            self.forget_token(job, name, function);
         }
         if let (true, Task::Describe(job, name) | Task::History(job, name)) = (is_alone, &task) {
             let (job, name) = (job.clone(), name.clone());

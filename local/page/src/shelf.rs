@@ -18,6 +18,54 @@ const QUARANTINE_BYTES: u64 = 1_000_000;
 /// How many files the entries that are kept may name; of older ones no more is read.
 const MOST_FILES: usize = 200_000;
 
+/// Of how many jobs the objects are kept, and for how long after somebody has looked at them, in milliseconds. Who
+/// comes back soon waits for nothing, and a page that is open all day does not hold all that was ever looked at.
+const MOST_KEPT: usize = 4;
+const KEPT_FOR: i64 = 300_000;
+
+/// The shelves of the jobs whose files somebody has looked at lately.
+#[derive(Default)]
+pub(crate) struct Shelves {
+    /// By job; with when it was looked at last, in milliseconds since 1970.
+    by_job: HashMap<String, (Shelf, i64)>,
+}
+
+impl Shelves {
+    /// The shelf of a job.
+    pub(crate) fn get(&self, job: &str) -> Option<&Shelf> {
+        self.by_job.get(job).map(|(shelf, _)| shelf)
+    }
+
+    /// The same, to put something on it.
+    pub(crate) fn get_mut(&mut self, job: &str) -> Option<&mut Shelf> {
+        self.by_job.get_mut(job).map(|(shelf, _)| shelf)
+    }
+
+    /// The shelf of a job; an empty one, if there is none.
+    pub(crate) fn of(&mut self, job: &str, at: i64) -> &mut Shelf {
+        &mut self.by_job.entry(job.to_owned()).or_insert_with(|| (Shelf::default(), at)).0
+    }
+
+    /// Drops those that nobody has looked at for long, and the ones of longest ago if there are too many; those that
+    /// are `open` stay. Says of which jobs.
+    pub(crate) fn forget<'a>(&mut self, open: impl Iterator<Item = &'a str>, at: i64) -> Vec<String> {
+        for job in open {
+            if let Some((_, seen)) = self.by_job.get_mut(job) {
+                *seen = at;
+            }
+        }
+        let mut unseen: Vec<(i64, String)> = self.by_job.iter().map(|(job, (_, seen))| (*seen, job.clone())).collect();
+        unseen.retain(|(seen, _)| *seen < at);
+        unseen.sort_unstable();
+        let too_many = self.by_job.len().saturating_sub(MOST_KEPT);
+        let dropped = unseen.into_iter().enumerate();
+        let dropped = dropped.filter(|(place, (seen, _))| *place < too_many || at - seen > KEPT_FOR);
+        let dropped: Vec<String> = dropped.map(|(_, (_, job))| job).collect();
+        dropped.iter().for_each(|job| drop(self.by_job.remove(job)));
+        dropped
+    }
+}
+
 /// What was read of the objects of a job.
 #[derive(Default)]
 pub(crate) struct Shelf {
@@ -264,5 +312,24 @@ mod tests {
             why,
             "it is dated 1970-01-01T00:00:05.000Z, and this version is loaded: it was loaded last by arn:1, which listed it at 1"
         );
+    }
+
+    /// Who comes back soon finds what was read; what nobody looks at is not held, for long or for many jobs.
+    #[test]
+    fn what_nobody_looks_at_any_more_is_dropped() {
+        let mut shelves = Shelves::default();
+        let jobs = ["a", "b", "c", "d", "e", "f"];
+        for (at, job) in (1..).zip(jobs) {
+            shelves.of(job, at).listed_at = at;
+        }
+        let open = |jobs: &'static [&'static str]| jobs.iter().copied();
+        // Open ones stay, however many; of the others the one of longest ago goes first.
+        assert_eq!(shelves.forget(open(&["a", "b", "c", "d", "e"]), 10), ["f"]);
+        assert_eq!(shelves.forget(open(&["a", "c", "d", "e"]), 11), ["b"]);
+        assert_eq!(shelves.forget(open(&[]), 11 + KEPT_FOR), Vec::<String>::new());
+        assert_eq!(shelves.get("a").map(|shelf| shelf.listed_at), Some(1));
+        assert_eq!(shelves.forget(open(&["c"]), 12 + KEPT_FOR), ["a", "d", "e"]);
+        assert!(shelves.get("a").is_none() && shelves.get("c").is_some());
+        assert_eq!(shelves.of("a", 13 + KEPT_FOR).listed_at, 0);
     }
 }

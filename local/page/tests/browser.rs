@@ -15,6 +15,8 @@ mod axe;
 mod bucket;
 #[path = "browser/chromium.rs"]
 mod chromium;
+#[path = "browser/counted.rs"]
+mod counted;
 #[path = "browser/days.rs"]
 mod days;
 #[path = "browser/everybody.rs"]
@@ -27,6 +29,8 @@ mod many;
 mod older;
 #[path = "browser/page.rs"]
 mod page;
+#[path = "browser/paged.rs"]
+mod paged;
 #[path = "browser/real.rs"]
 mod real;
 #[path = "browser/safe.rs"]
@@ -35,6 +39,8 @@ mod safe;
 mod seen;
 #[path = "browser/since.rs"]
 mod since;
+#[path = "browser/told.rs"]
+mod told;
 
 use aws::{Aws, definition, running};
 use chromium::Chromium;

@@ -172,7 +172,13 @@ impl Poller {
         let Some((head, _)) = self.head(job, run) else { return Ok(60_000) };
         let (mut story, token) = self.stories.remove(&head.arn).unwrap_or_default();
         // A history is long, and its first pages never change: the token of the last page is asked again.
-        let page = self.source.history(&head.arn, token.clone()).await?;
+        let page = match self.source.history(&head.arn, token.clone()).await {
+            Ok(page) => page,
+            Err(trouble) => {
+                self.stories.insert(head.arn, (story, token));
+                return Err(trouble);
+            }
+        };
         for event in &page.events {
             story.add(event);
         }
@@ -205,27 +211,32 @@ impl Poller {
         let Some((head, kind)) = self.head(job, run) else { return Ok(60_000) };
         let stack = self.shared.stack().name.clone();
         let reading = self.readings.entry(head.arn.clone()).or_default();
-        let token = reading.functions.get(function).and_then(|(token, _)| token.clone());
-        // A line may come late, so some are read twice; they are known by their ids.
-        let newest = reading.newest.get(function).map_or(head.started - 1_000, |newest| newest - 10_000);
-        let window = (newest.max(head.started - 1_000), head.ended.unwrap_or_else(now) + 60_000);
+        let walk = reading.functions.entry(function).or_default();
+        let (token, window) = match walk.next.clone() {
+            Some((token, window)) => (Some(token), window),
+            None => {
+                // A line may come late, so some are read twice; they are known by their ids.
+                let from = walk.complete_to.map_or(i64::MIN, |newest| newest - 10_000).max(head.started - 1_000);
+                (None, (from, head.ended.unwrap_or_else(now) + 60_000))
+            }
+        };
         let page = self.source.lines(&stack, job, function, window, token).await?;
         let is_done = page.next.is_none();
         let reading = self.readings.entry(head.arn.clone()).or_default();
+        let walk = reading.functions.entry(function).or_default();
+        walk.newest = page.events.iter().map(|event| event.at).max().max(walk.newest);
+        walk.next = page.next.map(|token| (token, window));
         if is_done {
-            let newest = page.events.iter().map(|event| event.at).max();
-            let known = reading.newest.entry(function).or_insert(head.started);
-            *known = newest.unwrap_or(*known).max(*known);
+            walk.complete_to = walk.newest;
         }
         // Lines may still come for a while after the end.
-        let is_settled = head.ended.is_some_and(|ended| now() - ended > 3_000);
-        reading.functions.insert(function, (page.next, is_done && is_settled));
+        walk.is_done = is_done && head.ended.is_some_and(|ended| now() - ended > 3_000);
         reading.events.extend(page.events);
         log::prune(&mut reading.events, &head.arn);
         let mut lines = log::lines(&reading.events, &head.arn);
         let functions = kind.functions();
         lines.is_complete = head.ended.is_some()
-            && functions.iter().all(|function| reading.functions.get(function).is_some_and(|(_, is_done)| *is_done));
+            && functions.iter().all(|function| reading.functions.get(function).is_some_and(|walk| walk.is_done));
         if lines.is_complete {
             self.readings.remove(&head.arn);
         }
@@ -251,11 +262,17 @@ impl Poller {
         }
     }
 
-    /// The next question for the lines of a function begins anew; what was read stays.
-    pub(super) fn forget_token(&mut self, job: &str, run: &str, function: &'static str) {
-        let Some((head, _)) = self.head(job, run) else { return };
-        if let Some(reading) = self.readings.get_mut(&head.arn) {
-            reading.functions.remove(function);
+    /// The next question begins at the first page, if this one was for another one; what was read stays, and is known
+    /// when it comes again.
+    pub(super) fn forget_token(&mut self, task: &Task) -> bool {
+        let (Task::Lines(job, run, _) | Task::History(job, run)) = task else { return false };
+        let Some((head, _)) = self.head(job, run) else { return false };
+        match task {
+            Task::Lines(_, _, function) => {
+                let walk = self.readings.get_mut(&head.arn).and_then(|reading| reading.functions.get_mut(function));
+                walk.is_some_and(|walk| walk.next.take().is_some())
+            }
+            _ => self.stories.get_mut(&head.arn).is_some_and(|(_, token)| token.take().is_some()),
         }
     }
 

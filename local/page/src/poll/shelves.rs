@@ -2,6 +2,8 @@
 
 use super::Poller;
 use crate::model::Job;
+use crate::shared::Look;
+use crate::task::Task;
 use crate::trouble::Answer;
 use crate::zone::now;
 use std::sync::Arc;
@@ -16,6 +18,25 @@ impl Poller {
     fn bucket_and_job(&self, name: &str) -> Option<(String, Job)> {
         let stack = self.shared.stack();
         Some((stack.bucket.clone(), stack.jobs.get(name)?.clone()))
+    }
+
+    /// Forgets the objects of jobs whose files nobody has looked at for a while.
+    pub(super) fn forget_files(&mut self, looks: &[Look], at: i64) {
+        let open = looks.iter().filter_map(|look| match look {
+            Look::Files(job) => Some(job.as_str()),
+            _ => None,
+        });
+        for name in self.shelves.forget(open, at) {
+            // Whoever comes back does not wait until a listing that is gone would have been too old.
+            for task in [Task::Files, Task::Ledger, Task::Quarantine] {
+                self.due.remove(&task(name.clone()));
+            }
+            self.shared.change(|stack| {
+                if let Some(job) = stack.jobs.get_mut(&name) {
+                    job.files = None;
+                }
+            });
+        }
     }
 
     /// How long a listing holds, in milliseconds.
@@ -40,7 +61,7 @@ impl Poller {
     pub(super) async fn ask_files(&mut self, name: &str) -> Answer<i64> {
         let Some((bucket, job)) = self.bucket_and_job(name) else { return Ok(60_000) };
         let listing = self.source.input(&bucket, &job.spec.prefix, &self.tokens).await?;
-        let shelf = self.shelves.entry(name.to_owned()).or_default();
+        let shelf = self.shelves.of(name, now());
         (shelf.listing, shelf.listed_at) = (Some(listing), now());
         self.show(&bucket, &job);
         Ok(self.listed_for())
@@ -51,7 +72,7 @@ impl Poller {
         let loaded = self.source.loaded(&bucket, name).await?;
         self.tokens.take().await;
         let (entries, is_cut) = self.source.ledger(&bucket, &job, &self.tokens).await?;
-        let shelf = self.shelves.entry(name.to_owned()).or_default();
+        let shelf = self.shelves.of(name, now());
         shelf.loaded = Some(loaded);
         shelf.list_ledger(entries, is_cut);
         self.show(&bucket, &job);
@@ -80,7 +101,7 @@ impl Poller {
     pub(super) async fn ask_quarantine(&mut self, name: &str) -> Answer<i64> {
         let Some((bucket, job)) = self.bucket_and_job(name) else { return Ok(60_000) };
         let objects = self.source.quarantine_files(&bucket, name, "", &self.tokens).await?;
-        self.shelves.entry(name.to_owned()).or_default().list_quarantine(objects);
+        self.shelves.of(name, now()).list_quarantine(objects);
         self.show(&bucket, &job);
         Ok(self.listed_for())
     }

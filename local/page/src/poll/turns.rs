@@ -188,7 +188,7 @@ impl Poller {
     fn is_read(&self, head: &Head, function: &&'static str) -> bool {
         let reading = self.readings.get(&head.arn);
         head.ended.is_some()
-            && reading.and_then(|reading| reading.functions.get(function)).is_some_and(|(_, is_done)| *is_done)
+            && reading.and_then(|reading| reading.functions.get(function)).is_some_and(|walk| walk.is_done)
     }
 
     /// The newest ended run of which no description was read, over some jobs.

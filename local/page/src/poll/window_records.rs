@@ -38,6 +38,10 @@ impl Poller {
         }
         let count = known.unread.len().min(records::AT_ONCE);
         for object in &known.unread[..count] {
+            // It was read before another one of these went wrong.
+            if known.read.contains_key(&object.key) {
+                continue;
+            }
             self.tokens.take().await;
             let bytes = match self.source.object(&bucket, &object.key).await {
                 // Somebody has deleted it since it was listed.

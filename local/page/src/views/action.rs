@@ -202,7 +202,7 @@ fn form_of(job: &Job, action: Action, form: &Form, once: &str) -> Markup {
             }
             div class="acts gap" {
                 button class="btn first" type="submit" { (verb) }
-                @if can_try { button class="btn" type="submit" name="dry" value="1" { "Try it, and roll back" } }
+                @if can_try { button class="btn" type="submit" name="dry" value="1" { (if job.kind == Kind::TransformAndUpsert { "Try it, and roll back" } else { "Only say what it would do" }) } }
                 @if !matches!(action, Action::Run | Action::DryRun) { button class="btn" type="submit" formmethod="get" { "What will happen?" } }
                 a class="btn" href=(path(&["jobs", &job.name])) { "Cancel" }
             }

@@ -98,6 +98,8 @@ fn unread(files: &Files) -> Markup {
 fn listed(job: &Job, files: &Files, reader: &Reader, (state, prefix): (&str, &str), page: usize) -> Markup {
     let takes = |file: &&File| (state.is_empty() || file.state.slug() == state) && file.object.key.starts_with(prefix);
     let found: Vec<&File> = files.files.iter().filter(takes).collect();
+    // There are no pages behind the last one, whatever an address says.
+    let page = page.min(found.len().div_ceil(PAGE).max(1));
     let shown: Vec<&&File> = found.iter().skip((page - 1) * PAGE).take(PAGE).collect();
     let to_page = |page: usize| {
         format!("{}/files?state={}&prefix={}&page={page}", path(&["jobs", &job.name]), value(state), value(prefix))
@@ -186,7 +188,7 @@ fn quarantine(job: &Job, files: &Files, reader: &Reader) -> Markup {
                     }
                 }
             }
-            @if files.unread > 0 { p class="pad soft" { (words::count(files.unread as u64, "older file")) " of the quarantine is not read." } }
+            @if files.unread > 0 { p class="pad soft" { (words::count(files.unread as u64, "older file")) " of the quarantine " (if files.unread == 1 { "is" } else { "are" }) " not read." } }
             p class="pad soft" { "Correct the rows in the " em { "source" } " file and upload it again under its name: it is new by its version." }
         }
     }

@@ -9,8 +9,11 @@ use crate::marks::{Mark, Marks};
 use crate::words;
 use maud::{Markup, html};
 
-/// Longest name that stands in a state as it is, in letters; longer ones are squeezed.
-const LETTERS: usize = 21;
+/// About how wide a letter is, of a bold name, one that is not, and of a time, and what is between a name and its time.
+const BOLD: f64 = 7.8;
+const PLAIN: f64 = 7.0;
+const SMALL: f64 = 6.6;
+const BETWEEN: f64 = 6.0;
 
 /// A run's graph.
 pub(super) fn graph(definition: &Definition, marks: &Marks) -> Markup {
@@ -102,9 +105,12 @@ fn node(state: &Placed, mark: Mark, side: &str) -> Markup {
     let (x, y, w, h) = (state.x, state.y, state.width, state.height);
     let is_reached = mark != Mark::NotReached;
     let inset = if state.kind == StateKind::Choice { 15.0 } else { 9.0 };
-    let room = w - inset * 2.0 - if is_reached { 18.0 } else { 0.0 } - 6.6 * super::marks::as_f64(side.chars().count());
-    let length = 7.8 * super::marks::as_f64(state.name.chars().count());
-    let squeezed = (length > room || state.name.chars().count() > LETTERS).then(|| fixed(room.min(length)));
+    let letters = |text: &str| super::marks::as_f64(text.chars().count());
+    let beside = if side.is_empty() { 0.0 } else { BETWEEN + SMALL * letters(side) };
+    let room = w - inset * 2.0 - if is_reached { 18.0 } else { 0.0 } - beside;
+    let length = if is_reached { BOLD } else { PLAIN } * letters(&state.name);
+    // A longer name is squeezed; none is stretched.
+    let squeezed = (length > room).then(|| fixed(room));
     html! {
         g class={ "node " (class) } data-state=(state.name) data-mark=(mark.word()) {
             @if state.kind == StateKind::Choice {

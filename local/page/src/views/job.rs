@@ -17,7 +17,10 @@ pub fn job(stack: &Stack, job: &Job, reader: &Reader, query: &[(String, String)]
             true => Vec::new(),
             false => grid::OUTCOMES.iter().map(|(slug, _)| *slug).filter(|slug| !outcomes.contains(slug)).collect(),
         },
-        days: chosen(query, "from").next().and_then(|value| value.strip_suffix('d')?.parse().ok()).unwrap_or(0),
+        days: chosen(query, "from")
+            .next()
+            .and_then(|value| value.strip_suffix('d')?.parse::<u16>().ok())
+            .map_or(0, i64::from),
         all_states: chosen(query, "states").next() == Some("all"),
     };
     let year = chosen(query, "year").next().and_then(|value| value.parse().ok());
@@ -57,6 +60,7 @@ fn chosen<'a>(query: &'a [(String, String)], name: &'a str) -> impl Iterator<Ite
 fn head(stack: &Stack, job: &Job, reader: &Reader) -> Markup {
     let address = path(&["jobs", &job.name]);
     let last = jobs::last(job);
+    let (schedule, next) = jobs::schedule(stack, job, reader);
     let button = |action: Action, text: &str, is_first: bool| {
         html! {
             a class={ "btn" @if is_first { " first" } } href={ (address) "/" (action.slug()) } { @if is_first { (icon("play")) } (text) }
@@ -77,7 +81,7 @@ fn head(stack: &Stack, job: &Job, reader: &Reader) -> Markup {
                     (words::visible(&job.name, 80))
                     @if let Some(run) = last { span class={ "chip " (outcome_class(run.outcome())) } { (icon(outcome_icon(run.outcome()))) (run.outcome().word()) } }
                 }
-                p class="sub" { (job.kind.name()) (what(job)) " · " (jobs::schedule(stack, job, reader)) }
+                p class="sub" { (job.kind.name()) (what(job)) " · " (schedule) @if let Some(next) = next { ", " (next) } }
             }
             div class="acts" {
                 @if stack.allows_actions {

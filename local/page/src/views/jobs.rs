@@ -141,7 +141,10 @@ fn row(stack: &Stack, job: &Job, reader: &Reader) -> Markup {
                         a href={ (address) "#grid" } { (marks::bars(runs, reader.clock.now)) }
                     }
                 }
-                td data-l="Schedule" { (schedule(stack, job, reader)) }
+                td data-l="Schedule" {
+                    @let (words, next) = schedule(stack, job, reader);
+                    (words) @if let Some(next) = next { div class="soft" { (next) } }
+                }
                 td data-l="Last success" class="nowrap in" {
                     @match good { Some(run) => (time(run.head.ended.unwrap_or(run.head.started), &reader.clock.ago(run.head.ended.unwrap_or(run.head.started)))), None => span class="soft" { "never" } }
                 }
@@ -186,7 +189,8 @@ pub(super) fn progress(job: &Job, run: &Run) -> Option<String> {
     let story = run.story.as_ref()?;
     let items = story.visits.iter().rev().find_map(|visit| visit.items.as_ref())?;
     let total = items.total.map(u64::from).filter(|total| *total > 0)?;
-    let done = items.known.iter().filter(|item| item.to.is_some()).count() as u64;
+    // What failed is over too, and is not there.
+    let done = items.known.iter().filter(|item| item.to.is_some() && item.error.is_none()).count() as u64;
     let is_daily = matches!(job.spec.windows["window"].as_str(), Some("1 day" | "day"));
     let noun = match job.kind {
         Kind::CopyTable | Kind::MysqlToRedshift if is_daily => "day",
@@ -195,7 +199,7 @@ pub(super) fn progress(job: &Job, run: &Run) -> Option<String> {
         Kind::AthenaElt => "table",
     };
     let nouns = if noun == "batch" && total != 1 { "batches".to_owned() } else { words::plural(total, noun) };
-    Some(format!("{done} of {} {nouns}", words::number(total)))
+    Some(format!("{} of {} {nouns}", words::number(done), words::number(total)))
 }
 
 /// Why a run failed, in a line.
@@ -210,8 +214,8 @@ fn reason(job: &Job, run: &Run) -> Option<String> {
     }
 }
 
-/// When a job runs, in words.
-pub(super) fn schedule(stack: &Stack, job: &Job, reader: &Reader) -> Markup {
+/// When a job runs, in words, and when next.
+pub(super) fn schedule(stack: &Stack, job: &Job, reader: &Reader) -> (String, Option<Markup>) {
     let by_upload = stack.runs_on_upload && job.kind == Kind::TransformAndUpsert;
     let by_clock = job.schedule.as_ref().filter(|schedule| **schedule != Schedule::None).map(Schedule::words);
     let words = match (by_upload, by_clock) {
@@ -222,11 +226,8 @@ pub(super) fn schedule(stack: &Stack, job: &Job, reader: &Reader) -> Markup {
         (false, None) => "by hand, or after another job".to_owned(),
     };
     let next = job.schedule.as_ref().and_then(|schedule| schedule.next(reader.clock.now));
-    html! {
-        (words)
-        @if let Some(next) = next { div class="soft" { (time(next, &format!("next in {}", words::about(next - reader.clock.now)))) } }
-        @else if by_upload { div class="soft" { "when a file lands" } }
-    }
+    let next = next.map(|next| time(next, &format!("next in {}", words::about(next - reader.clock.now))));
+    (words::visible(&words, 200), next.or_else(|| by_upload.then(|| html! { "when a file lands" })))
 }
 
 /// What to do if nothing ever ran.

@@ -56,10 +56,11 @@ pub(super) fn section(job: &Job, run: &Run, reader: &Reader) -> Markup {
             @match lines {
                 None => p class="pad soft" { @if run.is_forgotten { "Step Functions has forgotten this run, and its lines are not looked for." } @else { "Reading the log groups of its functions …" } },
                 Some(lines) if lines.lines.is_empty() => p class="pad soft" { @if lines.is_complete { "Its functions have logged nothing, or the lines are older than the groups keep them." } @else { "No line yet." } },
-                Some(lines) => (table(&lines.lines.iter().take(LINES).collect::<Vec<_>>(), reader)),
+                // The newest: what comes while it runs, and what it ended with.
+                Some(lines) => (table(&lines.lines.iter().skip(lines.lines.len().saturating_sub(LINES)).collect::<Vec<_>>(), reader)),
             }
             @if let Some(more) = lines.map(|lines| lines.lines.len()).filter(|count| *count > LINES) {
-                p class="pad soft" { "The first " (LINES) " of " (words::count(more as u64, "line")) ". " a href=(address) { "All of them" } }
+                p class="pad soft" { "The newest " (LINES) " of " (words::count(more as u64, "line")) ". " a href=(address) { "All of them" } }
             }
         }
     }
@@ -101,7 +102,7 @@ fn form(address: &str, lines: Option<&Lines>, filter: &LogFilter, is_in_place: b
 
 fn table(lines: &[&Line], reader: &Reader) -> Markup {
     html! {
-        div class="log" tabindex="0" role="region" aria-label="Log lines" {
+        div class="log" tabindex="0" role="region" aria-label="Table of log lines" {
             table id="log" {
                 thead class="vh" { tr { th { "Time" } th { "Level" } th { "Function and line" } } }
                 tbody {
@@ -129,8 +130,8 @@ pub fn log(stack: &Stack, job: &Job, run: &Run, reader: &Reader, filter: &LogFil
     let lines = run.lines.as_deref();
     let found: Vec<&Line> =
         lines.into_iter().flat_map(|lines| &lines.lines).filter(|line| filter.takes(line)).collect();
-    let page = filter.page.max(1);
     let pages = found.len().div_ceil(LINES_OF_PAGE).max(1);
+    let page = filter.page.clamp(1, pages);
     let shown: Vec<&Line> = found.iter().copied().skip((page - 1) * LINES_OF_PAGE).take(LINES_OF_PAGE).collect();
     let to_page = |page: usize| {
         format!(

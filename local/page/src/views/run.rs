@@ -93,7 +93,7 @@ fn head(stack: &Stack, job: &Job, run: &Run, reader: &Reader) -> Markup {
         (crumbs(Some(&job.name), &format!("Run {}", short(&run.head.name))))
         div class="head" {
             div {
-                h1 { "Run of " (time(run.head.started, &reader.clock.spoken(run.head.started))) " " span class={ "chip " (outcome_class(outcome)) } { (icon(outcome_icon(outcome))) (outcome.word()) } }
+                h1 { span { "Run of " (time(run.head.started, &reader.clock.spoken(run.head.started))) } " " span class={ "chip " (outcome_class(outcome)) } { (icon(outcome_icon(outcome))) (outcome.word()) } }
                 p class="sub" {
                     "Job " a href=(path(&["jobs", &job.name])) { (words::visible(&job.name, 80)) }
                     @if let Some(facts) = &run.facts {
@@ -202,7 +202,7 @@ fn facts(stack: &Stack, job: &Job, run: &Run, reader: &Reader) -> Markup {
         section class="card" {
             dl class="facts" {
                 div { dt { "Started" } dd { (time(run.head.started, &reader.clock.full(run.head.started))) " " (reader.clock.name) } }
-                div { dt { "Took" } dd { (words::duration(run.head.took(reader.clock.now))) } }
+                div { dt { @if outcome.is_running() { "At work for" } @else { "Took" } } dd { (words::duration(run.head.took(reader.clock.now))) } }
                 @if outcome.is_bad() || outcome == Outcome::Stopped { div { dt { "Loaded" } dd { (what_was_loaded(job, run)) } } }
                 @if let Some(good) = good {
                     div {
@@ -250,10 +250,19 @@ fn counts(run: &Run) -> Option<Markup> {
     let notes = run.facts.as_ref().map(|facts| facts.notes.as_slice()).unwrap_or_default();
     Some(html! {
         section class="card" aria-label="What it did" {
-            ul class="counts" { @for count in counts { li { b { (text(count)) } span { (count.what) } } } }
+            ul class="counts" { @for count in counts { li { b { (text(count)) } span { (what(count)) } } } }
             @for note in notes { p class="pad" { (words::visible(note, 2_000)) } }
         }
     })
+}
+
+/// What a number is of; behind a size its unit is no news.
+fn what(count: &crate::facts::Count) -> &str {
+    match count.what.strip_prefix("bytes").filter(|_| count.is_bytes) {
+        Some("") => "in all",
+        Some(of) => of.trim_start(),
+        None => &count.what,
+    }
 }
 
 fn explained(facts: &Facts) -> Markup {

@@ -8,6 +8,7 @@ use crate::kind::Kind;
 use crate::log::{Level, Line, Lines};
 use crate::model::{Head, Job, JobSpec, Notice, Origin, Row, Run, Stack};
 use crate::outcome::{Outcome, Status};
+use crate::schedule::Schedule;
 use crate::shared::{DATABASE, RECORDS};
 use crate::trouble::Trouble;
 use serde_json::json;
@@ -244,6 +245,63 @@ fn nothing_of_others_can_be_more_than_text() {
         assert!(!html.contains('\u{202e}') && !html.contains('\u{0}'), "{}", view.title);
         assert!(!html.contains("href=\"javascript:") && !html.contains("\"'><"), "{}", view.title);
         assert!(html.len() < 400_000, "{}", html.len());
+    }
+}
+
+/// Notices, schedules and older runs hold texts of others too.
+#[test]
+fn what_is_amiss_and_what_was_written_down_is_text() {
+    let hostile = "</svg><script>window.__hit=1</script>\"'><img src=x onerror=alert(1)>\u{202e}\u{0}";
+    let mut row = older(Origin::Runs, Status::Failed);
+    (row.execution, row.error) = (format!("arn:{hostile}"), Some(hostile.to_owned()));
+    let mut stack = with_older(Kind::TransformAndUpsert, row);
+    (stack.name, stack.place, stack.bucket) = (hostile.into(), hostile.into(), hostile.into());
+    for (action, trouble) in [
+        ("states:ListExecutions", Trouble::Other(hostile.into())),
+        ("states:DescribeExecution", Trouble::Throttled(hostile.into())),
+        ("cloudformation:DescribeStacks", Trouble::Missing),
+    ] {
+        stack.notices.insert(action, Notice { trouble, action, again: 0 });
+    }
+    let job = stack.jobs.get_mut("pomodoro").unwrap();
+    job.schedule = Some(Schedule::On { expression: hostile.into(), zone: hostile.into() });
+    job.spec = Arc::new(JobSpec { target: json!({"table": hostile, "schema": hostile}), ..(*job.spec).clone() });
+    let job = &stack.jobs["pomodoro"];
+    let old = job.runs.iter().flatten().find(|run| run.is_forgotten).unwrap();
+    let mut views =
+        vec![jobs(&stack, &reader()), super::job(&stack, job, &reader(), &[]), files(&stack, job, &reader(), &[])];
+    views.push(super::run(&stack, job, old, &reader(), &RunQuery::default()));
+    let mut empty = stack.clone();
+    empty.jobs.get_mut("pomodoro").unwrap().runs = Some(Vec::new());
+    views.push(jobs(&empty, &reader()));
+    for view in views {
+        let html = text(&stack, &view);
+        assert!(html.contains("&lt;script&gt;"), "{}", view.title);
+        assert!(!html.contains("<script>") && !html.contains("<img"), "{}", view.title);
+        assert!(!html.contains('\u{202e}') && !html.contains('\u{0}'), "{}", view.title);
+    }
+}
+
+/// A run that has much to say ends with what matters: what it failed with, or what it is at now.
+#[test]
+fn of_many_lines_the_newest_are_shown() {
+    let mut stack = stack();
+    let run = &mut stack.jobs.get_mut("pomodoro").unwrap().runs.as_mut().unwrap()[0];
+    let line = |number: i64| Line {
+        at: number,
+        level: Level::Info,
+        function: "pivot".into(),
+        message: format!("line {number}."),
+        fields: String::new(),
+    };
+    run.lines = Some(Arc::new(Lines { lines: (1..=501).map(line).collect(), ..Lines::default() }));
+    let job = &stack.jobs["pomodoro"];
+    let run = &job.runs.as_ref().unwrap()[0];
+    let html = text(&stack, &super::run(&stack, job, run, &reader(), &RunQuery::default()));
+    assert!(html.contains("line 501.") && !html.contains("line 1.") && html.contains("The newest 500 of 501 lines"));
+    for page in [0, 1, usize::MAX] {
+        let html = text(&stack, &log(&stack, job, run, &reader(), &LogFilter { page, ..LogFilter::default() }));
+        assert!(html.contains("line 1.") && html.contains("line 501."), "{page}");
     }
 }
 

@@ -74,7 +74,8 @@ pub(super) fn timeline(job: &Job, run: &Run, story: &Story, marks: &Marks, now: 
                                 span class="vh" { "When" }
                                 svg class="ax" aria-hidden="true" {
                                     text x="0%" y="11" text-anchor="start" { "0" }
-                                    @for quarter in 1..4_i64 {
+                                    // Longer ones do not stand beside each other.
+                                    @for quarter in (1..4_i64).filter(|quarter| *quarter == 2 || end - story.started < 60_000) {
                                         text class="q" x={ (quarter * 25) "%" } y="11" text-anchor="middle" { (words::duration((end - story.started) * quarter / 4)) }
                                     }
                                     text x="100%" y="11" text-anchor="end" { (words::duration(end - story.started)) }

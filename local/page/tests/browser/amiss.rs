@@ -53,3 +53,16 @@ fn an_aws_that_hangs_is_told() {
     browser
         .until("document.querySelector('a.job') !== null && !document.getElementById('part-notices').innerText.trim()");
 }
+
+/// One that nobody answers at is told, and passes when it is there again.
+#[test]
+fn an_aws_that_is_gone_is_told() {
+    let (aws, mut browser) = (Aws::start(), browser());
+    let page = Page::account(&aws);
+    enter(&mut browser, &page);
+    let (endpoint, world) = aws.stop();
+    browser.until("document.getElementById('part-notices')?.innerText.includes('AWS cannot be reached')");
+    assert_eq!(browser.evaluate("document.querySelectorAll('a.job').length"), 1, "what was known stays");
+    let _aws = Aws::again(&endpoint, world);
+    browser.until("!document.getElementById('part-notices').innerText.includes('cannot be reached')");
+}

@@ -54,6 +54,10 @@ pub(crate) struct World {
     pub stopped: Vec<String>,
     /// When the stack was deployed last.
     pub deployed_at: &'static str,
+    /// How much an answer holds at most.
+    pub page: usize,
+    /// Questions that are refused once: those whose name begins so, the so manieth of them, and by which error.
+    pub refused: Vec<(&'static str, usize, &'static str)>,
 }
 
 /// A running one.
@@ -154,10 +158,25 @@ impl Aws {
             started: Vec::new(),
             stopped: Vec::new(),
             deployed_at: "2026-11-26T02:45:11Z",
+            page: 1_000,
+            refused: Vec::new(),
         };
-        let world = Arc::new(Mutex::new(world));
+        Self::listening("127.0.0.1:0", Arc::new(Mutex::new(world)))
+    }
+
+    /// The same at the same address, after it was gone.
+    pub(crate) fn again(endpoint: &str, world: Arc<Mutex<World>>) -> Self {
+        Self::listening(endpoint.trim_start_matches("http://"), world)
+    }
+
+    /// It is gone; what it holds stays.
+    pub(crate) fn stop(self) -> (String, Arc<Mutex<World>>) {
+        (self.endpoint, self.world)
+    }
+
+    fn listening(address: &str, world: Arc<Mutex<World>>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind(address)).unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let shared = world.clone();
         runtime.spawn(async move {
@@ -204,12 +223,16 @@ async fn answer(world: &Mutex<World>, request: Request<Incoming>) -> Response {
         None if uri.query().is_some_and(|query| query.contains("list-type=2")) => "ListObjectsV2".to_owned(),
         None => format!("{method} {}", uri.path()),
     };
-    let mood = {
+    let (mood, once) = {
         let mut world = world.lock().unwrap();
         world.calls.push((Instant::now(), action.clone()));
-        world.mood.clone()
+        let count = |name: &str| world.calls.iter().filter(|(_, called)| called.starts_with(name)).count();
+        let mut refused = world.refused.iter().filter(|(name, ..)| action.starts_with(name));
+        let once = refused.find(|(name, number, _)| count(name) == *number).map(|(_, _, error)| *error);
+        (world.mood.clone(), once)
     };
     let says = match mood {
+        _ if once.is_some() => once,
         Mood::Well => None,
         Mood::Says(error) => Some(error),
         Mood::Denies(denied) => (action.starts_with(denied)).then_some("AccessDeniedException"),
@@ -237,7 +260,10 @@ async fn answer(world: &Mutex<World>, request: Request<Incoming>) -> Response {
         "DescribeStacks" => xml(&stack(world.deployed_at)),
         "ListSchedules" => json_answer(&json!({"Schedules": []})),
         "ListObjectsV2" => xml(&world.listed(&uri)),
-        "FilterLogEvents" => json_answer(&world.lines(&asked)),
+        "FilterLogEvents" => match world.lines(&asked) {
+            Some(answer) => json_answer(&answer),
+            None => refused("InvalidParameterException"),
+        },
         _ if target.is_empty() => world.object(uri.path()),
         _ => match world.states(&action, &asked) {
             Some(answer) => json_answer(&answer),
@@ -292,7 +318,8 @@ impl World {
                     json!({"stateMachineArn": format!("{MACHINES}{name}"), "name": name,
                                                  "type": "STANDARD", "creationDate": 1.0})
                 };
-                json!({"stateMachines": self.jobs.keys().map(one).collect::<Vec<_>>()})
+                let (machines, next) = self.page_of(self.jobs.keys().map(one).collect(), &asked["nextToken"]);
+                json!({"stateMachines": machines, "nextToken": next})
             }
             "DescribeStateMachine" => {
                 json!({"stateMachineArn": text("stateMachineArn"), "name": job, "roleArn": "arn:r",
@@ -334,14 +361,9 @@ impl World {
             }
             "DescribeExecution" => self.run(&text("executionArn"))?.described.clone(),
             "GetExecutionHistory" => {
-                let events = &self.run(&text("executionArn"))?.events;
-                let from: usize = asked["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
-                let page: Vec<Value> = events.iter().skip(from).take(1_000).cloned().collect();
-                let next = from + page.len();
-                match next < events.len() {
-                    true => json!({"events": page, "nextToken": next.to_string()}),
-                    false => json!({"events": page}),
-                }
+                let events = self.run(&text("executionArn"))?.events.clone();
+                let (events, next) = self.page_of(events, &asked["nextToken"]);
+                json!({"events": events, "nextToken": next})
             }
             "StartExecution" => {
                 let name = text("name");
@@ -362,7 +384,16 @@ impl World {
         })
     }
 
-    fn lines(&self, asked: &Value) -> Value {
+    /// A page of some things, and the token of the next one.
+    fn page_of(&self, all: Vec<Value>, token: &Value) -> (Vec<Value>, Option<String>) {
+        let from = token.as_str().map_or(0, |token| token.parse().unwrap());
+        let is_last = from + self.page >= all.len();
+        (all.into_iter().skip(from).take(self.page).collect(), (!is_last).then(|| (from + self.page).to_string()))
+    }
+
+    /// A page of lines; `None` to a token of another question. As of AWS, there are empty pages with a token, the first
+    /// one here.
+    fn lines(&self, asked: &Value) -> Option<Value> {
         let group = asked["logGroupName"].as_str().unwrap_or_default();
         // The recorded groups are those of an older template, without the name of the job.
         let function =
@@ -379,7 +410,17 @@ impl World {
             event["eventId"] = place.to_string().into();
             event
         });
-        json!({"events": events.collect::<Vec<_>>()})
+        let events: Vec<Value> = events.collect();
+        if events.len() <= self.page {
+            return Some(json!({"events": events}));
+        }
+        let own = format!("{function:?} {from} {to}");
+        let Some(token) = asked["nextToken"].as_str() else {
+            return Some(json!({"events": [], "nextToken": format!("{own}/0")}));
+        };
+        let place = token.strip_prefix(&own)?.strip_prefix('/')?;
+        let (events, next) = self.page_of(events, &place.into());
+        Some(json!({"events": events, "nextToken": next.map(|next| format!("{own}/{next}"))}))
     }
 
     fn listed(&self, uri: &Uri) -> String {
@@ -396,8 +437,16 @@ impl World {
                 body.len()
             )
         };
-        let objects: String = self.objects.iter().filter(|(key, _)| key.starts_with(&prefix)).map(one).collect();
-        format!("<ListBucketResult><IsTruncated>false</IsTruncated>{objects}</ListBucketResult>")
+        let token = query.split('&').find_map(|pair| pair.strip_prefix("continuation-token="));
+        let from: usize = token.map_or(0, |token| token.parse().unwrap());
+        let all: Vec<_> = self.objects.iter().filter(|(key, _)| key.starts_with(&prefix)).collect();
+        let objects: String = all.iter().skip(from).take(self.page).copied().map(one).collect();
+        let next = from + self.page;
+        let more = match next < all.len() {
+            true => format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{next}</NextContinuationToken>"),
+            false => "<IsTruncated>false</IsTruncated>".to_owned(),
+        };
+        format!("<ListBucketResult>{more}{objects}</ListBucketResult>")
     }
 
     fn object(&self, path: &str) -> Response {

@@ -11,11 +11,11 @@ const QUARANTINED: &str = "source_key,source_etag,line,column,column_name,reason
                            input_data/bad.csv,e,42,2,Minutes,not a number,secret\n";
 
 /// Puts down that `entries` runs have loaded a file each, the first one an earlier version of the last one's.
-fn loaded(aws: &Aws, entries: usize) {
+pub(crate) fn loaded(aws: &Aws, entries: usize) {
     let definition: Value = serde_json::from_str(&recorded_definition("pomodoro")).unwrap();
     let payload = &definition["States"]["DetectNewFiles"]["Parameters"]["Payload"];
     let spec = page::files::spec(&payload["source"], &payload["shape"], &payload["target"]).unwrap();
-    let at = |number: usize| format!("2026-11-26T02:{number:02}:00.000Z");
+    let at = |number: usize| format!("2026-11-26T{:02}:{:02}:00.000Z", 2 + number / 60, number % 60);
     let print = spec.print("bucket", "input_data/");
     let document = Loaded { generation: "g".to_owned(), detected_at: at(entries), print };
     let mut world = aws.world();
@@ -90,6 +90,38 @@ fn a_refused_part_leaves_the_others() {
         assert!(html.contains("input_data/<wbr>new.csv"), "{denied}: {html}");
         page.get_until(FILES, is_there);
     }
+}
+
+/// What was read of a job's objects is kept for who comes back soon. Five jobs are one too many: that which was looked
+/// at longest ago is read anew.
+#[test]
+fn of_jobs_that_nobody_looks_at_any_more_nothing_is_held() {
+    let aws = Aws::start();
+    let jobs = ["a", "b", "c", "d", "e"];
+    {
+        let mut world = aws.world();
+        for job in jobs {
+            world.jobs.insert(job.to_owned(), (recorded_definition(job), Vec::new()));
+        }
+        world.objects.insert("input_data/new.csv".to_owned(), b"a".to_vec());
+    }
+    let page = Page::local(&aws);
+    let files = |job: &str| format!("/jobs/{job}/files");
+    page.get_until("/", "href=\"/jobs/e\"");
+    for job in jobs {
+        page.get_until(&files(job), "<strong>1 file is new</strong>");
+    }
+    // The first one is looked at longest ago. Whoever looks once counts as a reader for six seconds.
+    let deadline = Instant::now() + Duration::from_secs(8);
+    while Instant::now() < deadline {
+        page.get(&files("e"));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(page.get(&files("a")).2.contains("Listing "), "it is held");
+    for job in ["b", "c", "d", "e"] {
+        assert!(page.get(&files(job)).2.contains("<strong>1 file is new</strong>"), "{job}");
+    }
+    page.get_until(&files("a"), "<strong>1 file is new</strong>");
 }
 
 /// A download takes its calls from the same bucket as all others.

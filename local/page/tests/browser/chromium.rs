@@ -143,13 +143,39 @@ impl Chromium {
         self.ask("Emulation.setScriptExecutionDisabled", json!({"value": !are_on}));
     }
 
-    /// Keeps a picture of what is seen, if `SLUICE_SCREENSHOTS` names a folder.
+    /// Keeps a picture of what is seen, if `SLUICE_SCREENSHOTS` names a folder; a small one, as README shows them, if
+    /// its name says so.
     pub(crate) fn picture(&mut self, name: &str) {
         let Some(folder) = std::env::var_os("SLUICE_SCREENSHOTS") else { return };
-        let answer = self.ask("Page.captureScreenshot", json!({"format": "png"}));
+        let params = match name.strip_suffix(".webp") {
+            Some(_) => json!({"format": "webp", "quality": 60}),
+            None => json!({"format": "png"}),
+        };
+        let answer = self.ask("Page.captureScreenshot", params);
         let bytes = base64::engine::general_purpose::STANDARD.decode(answer["data"].as_str().unwrap()).unwrap();
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(Path::new(&folder).join(name).with_extension("png"), bytes).unwrap();
+        let name = if name.contains('.') { name.to_owned() } else { format!("{name}.png") };
+        std::fs::write(Path::new(&folder).join(name), bytes).unwrap();
+    }
+
+    /// Clicks an element, as a hand does: also where no script runs.
+    pub(crate) fn click(&mut self, selector: &str) {
+        let root = self.ask("DOM.getDocument", json!({"depth": 0}))["root"]["nodeId"].clone();
+        let node = self.ask("DOM.querySelector", json!({"nodeId": root, "selector": selector}))["nodeId"].clone();
+        self.ask("DOM.scrollIntoViewIfNeeded", json!({"nodeId": node}));
+        let model = self.ask("DOM.getBoxModel", json!({"nodeId": node}))["model"].clone();
+        let side = |place: usize| model["content"][place].as_f64().unwrap();
+        let (x, y) = ((side(0) + side(4)) / 2.0, (side(1) + side(5)) / 2.0);
+        for kind in ["mousePressed", "mouseReleased"] {
+            let click = json!({"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1});
+            self.ask("Input.dispatchMouseEvent", click);
+        }
+    }
+
+    /// The document that is open, as text: also where no script runs.
+    pub(crate) fn html(&mut self) -> String {
+        let root = self.ask("DOM.getDocument", json!({"depth": 0}))["root"]["nodeId"].clone();
+        self.ask("DOM.getOuterHTML", json!({"nodeId": root}))["outerHTML"].as_str().unwrap().to_owned()
     }
 
     /// Presses a key of this name.

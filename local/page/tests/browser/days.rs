@@ -10,7 +10,7 @@ use sluice::contract::mysql_to_redshift::{Changed, LoadCounts, WindowRecord};
 use std::time::{Duration, Instant};
 
 /// The section of a job's days, once it says this.
-fn section(page: &Page, job: &str, says: &str) -> String {
+pub(crate) fn section(page: &Page, job: &str, says: &str) -> String {
     let until = Instant::now() + Duration::from_secs(30);
     loop {
         let (_, _, body) = page.get(&format!("/jobs/{job}?year=2024"));

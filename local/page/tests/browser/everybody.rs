@@ -1,6 +1,7 @@
 //! The views for those who see other colours, use keys, a phone, or no scripts.
 
 use crate::aws::Aws;
+use crate::chromium::Chromium;
 use crate::page::Page;
 use crate::{FAILED, amiss_in, browser, enter, is_quiet, see, with_all_kinds, with_days};
 use serde_json::json;
@@ -15,6 +16,7 @@ fn every_view_is_for_everybody() {
     with_days(&aws);
     let page = Page::local(&aws);
     enter(&mut browser, &page);
+    let log = format!("{FAILED}/log");
     let views = [
         ("/", "document.querySelectorAll('a.job').length === 4", "jobs"),
         ("/jobs/pomodoro", "document.querySelectorAll('.grid td.ok .i').length > 5", "job"),
@@ -34,11 +36,17 @@ fn every_view_is_for_everybody() {
         ("/jobs/film-ratings/runs/now", "document.querySelector('.node.run') !== null", "run-elt"),
         ("/jobs/nps-to-redshift/runs/now", "document.querySelector('.node.run') !== null", "run-redshift"),
         ("/jobs/pomodoro/files", "document.querySelector('#h-q') !== null", "files"),
+        ("/jobs/pomodoro/files/why?key=input_data%2Fnew.csv", "document.querySelector('.st') !== null", "why"),
+        (log.as_str(), "document.querySelectorAll('#log tbody tr').length > 3", "log"),
+        ("/jobs/pomodoro/run", "document.querySelector('form[method=post]') !== null", "run-now"),
+        ("/jobs/pomodoro/again?keys=input_data%2Fnew.csv", "document.querySelector('textarea') !== null", "again"),
+        ("/jobs/pomodoro/since", "document.querySelector('form[method=post]') !== null", "since"),
         ("/jobs/orders-copy/backfill", "document.querySelector('form[method=post]') !== null", "backfill"),
+        ("/jobs/orders-copy/runs/now/stop", "document.querySelector('form[method=post]') !== null", "stop"),
         ("/jobs/nowhere", "document.querySelector('h1').textContent.includes('no such job')", "missing"),
     ];
     let mut amiss = Vec::new();
-    for (path, is_there, name) in views {
+    for (path, is_there, name) in &views {
         see(&mut browser, &page, path, is_there);
         for (scheme, width) in [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)] {
             browser.colours(scheme, false);
@@ -51,25 +59,24 @@ fn every_view_is_for_everybody() {
         browser.colours("light", false);
         browser.resize(1280, 800);
         // Of a page that is not there the browser itself complains.
-        if name != "missing" {
+        if *name != "missing" {
             is_quiet(&mut browser, &page, name);
         }
     }
     assert!(amiss.is_empty(), "{amiss:#?}");
     // Every link and control is reached by Tab, in the order of the document.
+    for (path, is_there, name) in &views {
+        see(&mut browser, &page, path, is_there);
+        is_reached_by_keys(&mut browser, name);
+    }
     see(&mut browser, &page, "/jobs/pomodoro", "document.querySelectorAll('.colh').length === 6");
     browser.evaluate("document.getElementById('pause').click()");
-    let wanted = browser.evaluate("[...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, summary, [tabindex=\"0\"]')].filter((n) => n.getClientRects().length).length");
-    browser.evaluate("document.activeElement.blur(), window.__reached = new Set()");
-    for _ in 0..wanted.as_u64().unwrap() + 1 {
-        browser.press("Tab");
-        browser.evaluate("window.__reached.add(document.activeElement), 1");
-    }
-    let reached = browser.evaluate("[...window.__reached].filter((n) => n !== document.body).length");
-    assert_eq!(reached, wanted);
     browser.evaluate("document.querySelector('.colh').focus()");
-    browser.press("End");
-    assert_eq!(browser.evaluate("[...document.querySelectorAll('.colh')].indexOf(document.activeElement)"), 5);
+    for (key, place) in [("End", 5), ("ArrowLeft", 4), ("ArrowRight", 5), ("Home", 0), ("ArrowLeft", 0)] {
+        browser.press(key);
+        let at = "[...document.querySelectorAll('.colh')].indexOf(document.activeElement)";
+        assert_eq!(browser.evaluate(at), place, "{key}");
+    }
     // Where colours are forced, each outcome still has a picture of its own.
     browser.colours("light", true);
     let ends = "[...document.querySelectorAll('.grid tbody tr:last-child td use')].map((u) => u.getAttribute('href'))";
@@ -79,27 +86,68 @@ fn every_view_is_for_everybody() {
     }
 }
 
+/// All links and controls of the view that is open have their turn by Tab, in the order in which they stand there.
+fn is_reached_by_keys(browser: &mut Chromium, name: &str) {
+    // What comes by itself would take away what is looked at.
+    browser.evaluate("document.getElementById('pause')?.click()");
+    browser.until("!document.getElementById('pause') || document.querySelector('.live').textContent === 'Paused'");
+    let controls = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex=\"0\"]";
+    let wanted = browser.evaluate(&format!(
+        "window.__wanted = [...document.querySelectorAll('{controls}')].filter((n) => n.getClientRects().length && n.checkVisibility()),
+         window.__reached = [], document.activeElement.blur(), window.__wanted.length"
+    ));
+    // What scrolls may have a turn of its own.
+    for _ in 0..wanted.as_u64().unwrap() + 12 {
+        browser.press("Tab");
+        browser.evaluate("window.__reached.push(document.activeElement), 1");
+    }
+    let missed = browser.evaluate(
+        "window.__reached = window.__reached.filter((n) => window.__wanted.includes(n)), window.__wanted.map((n, place) => window.__reached[place] === n ? '' : `${n.outerHTML.slice(0, 80)}, not ${window.__reached[place]?.outerHTML.slice(0, 80)}`)
+            .filter((text) => text).slice(0, 3)",
+    );
+    assert_eq!(missed, json!([]), "{name}");
+}
+
+/// Presses a button, and waits for the view that it leads to; its address.
+fn pressed(browser: &mut Chromium, button: &str, leads_to: &str) -> String {
+    browser.click(button);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let history = browser.ask("Page.getNavigationHistory", json!({}));
+        let place = history["currentIndex"].as_u64().unwrap();
+        let address = history["entries"][usize::try_from(place).unwrap()]["url"].as_str().unwrap().to_owned();
+        if address.contains(leads_to) && !address.ends_with("/stop") {
+            return address;
+        }
+        assert!(Instant::now() < deadline, "{address}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// Acceptance 13: without scripts.
 #[test]
 fn every_view_and_action_works_without_scripts() {
     let (aws, mut browser) = (Aws::start(), browser());
+    with_all_kinds(&aws);
+    aws.world().objects.insert("input_data/new.csv".to_owned(), b"x".to_vec());
     let page = Page::local(&aws);
     enter(&mut browser, &page);
     see(&mut browser, &page, FAILED, "document.querySelectorAll('#log tbody tr').length > 3");
     browser.scripts(false);
+    let errors = format!("{FAILED}/log?level=E");
     for (path, text) in [
         ("/", "Jobs"),
         (FAILED, "cannot be read"),
         ("/jobs/pomodoro", "Runs and states"),
         ("/jobs/pomodoro?o=bad&states=all&tz=Europe%2FZurich", "Europe/Zurich"),
         ("/jobs/pomodoro/files", "In quarantine"),
+        ("/jobs/pomodoro/files/why?key=input_data%2Fnew.csv", "</svg>New</span>"),
+        (errors.as_str(), "1 of "),
     ] {
         browser.open(&page.at(path));
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
-            let root = browser.ask("DOM.getDocument", json!({"depth": 0}))["root"]["nodeId"].clone();
-            let html =
-                browser.ask("DOM.getOuterHTML", json!({"nodeId": root}))["outerHTML"].as_str().unwrap().to_owned();
+            let html = browser.html();
             if html.contains(text) {
                 break;
             }
@@ -109,5 +157,25 @@ fn every_view_and_action_works_without_scripts() {
             browser.open(&page.at(path));
         }
     }
+    // Each action is a form and a press of its button.
+    for (path, input) in [
+        ("/jobs/pomodoro/run", json!({})),
+        ("/jobs/pomodoro/dry-run", json!({"dry_run": true})),
+        ("/jobs/pomodoro/again?keys=input_data%2Fnew.csv", json!({"forget": ["input_data/new.csv"]})),
+        ("/jobs/pomodoro/since?from=2024-01-31", json!({"since": "2024-01-31T00:00:00Z"})),
+        (
+            "/jobs/orders-copy/backfill?from=2024-02-14&to=2024-02-15&which=all",
+            json!({"from": "2024-02-14", "to": "2024-02-16"}),
+        ),
+    ] {
+        browser.open(&page.at(path));
+        assert!(browser.html().contains("Nothing has been started yet"), "{path}");
+        let run = pressed(&mut browser, "button.first", "/runs/page-");
+        assert_eq!(aws.world().started.last().unwrap().1, input, "{path}");
+        assert!(run.contains(&aws.world().started.last().unwrap().0), "{path}: {run}");
+    }
+    browser.open(&page.at("/jobs/orders-copy/runs/now/stop"));
+    pressed(&mut browser, "button.danger", "/jobs/orders-copy/runs/now");
+    assert_eq!(aws.world().stopped.len(), 1);
     browser.scripts(true);
 }

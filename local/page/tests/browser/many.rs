@@ -97,7 +97,7 @@ fn a_run_behind_the_newest_thousand_is_asked_for() {
 }
 
 /// A thousand runs, of which one has ten thousand events.
-fn many_runs(aws: &Aws) {
+pub(crate) fn many_runs(aws: &Aws) {
     let mut world = aws.world();
     let runs = &mut world.jobs.get_mut("pomodoro").unwrap().1;
     let few = runs.clone();

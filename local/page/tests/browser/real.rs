@@ -1,6 +1,7 @@
 //! The page before a real stack: a real PostgreSQL, a local AWS, the repository's state machines and functions. What
 //! runs there is started, held up and stopped, and the page has to say so.
 
+use crate::counted::Counted;
 use crate::page::Page;
 use crate::{browser, enter, is_quiet, see};
 use local::deployment::{Deployment, Options};
@@ -140,6 +141,8 @@ fn what_happens_in_a_real_stack_is_seen() {
     assert!(!view.contains("twelve") && !view.contains("2024-04-31"), "no value of a cell");
     acceptance_1(&seen, &mut browser, &failed);
     acceptance_4(&seen, &mut browser, &loaded, &waiting);
+    older_runs_are_there(&seen);
+    acceptance_11(&seen, &stack, &failed);
 }
 
 /// The outcomes, as pictures and words, and why the last run failed.
@@ -215,4 +218,61 @@ fn acceptance_4(seen: &Seen, browser: &mut crate::chromium::Chromium, loaded: &s
     );
     assert_eq!(twice, json!([]));
     is_quiet(browser, &seen.page, "run");
+}
+
+/// A run that Step Functions does not know any more is there, by its row.
+fn older_runs_are_there(seen: &Seen) {
+    seen.runtime.block_on(async {
+        let mut connection = seen.deployment.connect().await.unwrap();
+        let older = "insert into sluice.runs
+                     select (jsonb_populate_record(run, jsonb_build_object(
+                         'execution', regexp_replace(execution, '[^:]*$', 'older'), 'rows_read', 4711,
+                         'started_at', '2023-01-05 06:00+00', 'detected_at', '2023-01-05 06:00+00',
+                         'committed_at', '2023-01-05 06:01+00', 'ended_at', null))).*
+                     from sluice.runs as run where status = 'LOADED' limit 1";
+        assert_eq!(sqlx::raw_sql(older).execute(&mut connection).await.unwrap().rows_affected(), 1);
+    });
+    // The rows are read again when a run has ended.
+    seen.becomes(&seen.press("/jobs/pomodoro/run"), "bad", "Failed");
+    let view = seen.until("/jobs/pomodoro", "/jobs/pomodoro/runs/older");
+    let history = view.split("id=\"history\"").nth(1).unwrap();
+    assert!(history.contains("2023-01-05 06:00:00") && history.contains("4\u{202f}711"), "{history}");
+    let (status, _, run) = seen.page.get("/jobs/pomodoro/runs/older");
+    assert!(status == 200 && run.contains("what is here is from <code>sluice.runs</code>"), "{run}");
+}
+
+/// At the pace of an account: no call before somebody looks, twenty at the start, one a second with three tabs open,
+/// and none when they are closed.
+fn acceptance_11(seen: &Seen, stack: &Stack, failed: &str) {
+    let counted = Counted::start(&seen.runtime, &stack.endpoint());
+    let page = Page::start(&counted.endpoint, &[], &[]);
+    assert_eq!(counted.count(), 0, "nobody has looked");
+    let began = Instant::now();
+    let mut at_start = 0;
+    while began.elapsed() < Duration::from_secs(12) {
+        for path in ["/", "/jobs/pomodoro", failed] {
+            assert_eq!(page.get(path).0, 200, "{path}");
+        }
+        let (calls, seconds) = (counted.count(), began.elapsed().as_secs_f64());
+        assert!(calls as f64 <= 20.0 + seconds + 1.0, "{calls} calls in {seconds} s");
+        if seconds < 2.0 {
+            at_start = calls;
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    let (calls, seconds) = (counted.count(), began.elapsed().as_secs_f64());
+    eprintln!("{at_start} calls in the first two seconds, {calls} in {seconds:.0} s");
+    // It is at work all the time, and shows the failed run by then.
+    assert!(calls > 20, "{calls}");
+    let (_, _, html) = page.get(failed);
+    assert!(html.contains("sessions-2024-04.csv") && html.contains("class=\"places\""), "{html}");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let calls = counted.count();
+        std::thread::sleep(Duration::from_millis(2_500));
+        if counted.count() == calls {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{calls} calls, and more to come");
+    }
 }

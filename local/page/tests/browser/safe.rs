@@ -112,6 +112,10 @@ fn others_are_refused_before_aws_is_asked() {
         assert_eq!(found, status, "{head}");
         assert!(answer.contains("content-security-policy: default-src 'none'"), "{answer}");
     }
+    // One whose length is not said is cut off too.
+    let long = format!("11170\r\n{}\r\n0\r\n\r\n", "x".repeat(0x11170));
+    let head = format!("{post}\r\nOrigin: http://127.0.0.1:{port}\r\nTransfer-Encoding: chunked");
+    assert_eq!(page.raw(&head, &long).0, 413);
     assert_eq!(aws.call_count(), 0, "{:?}", aws.world().calls);
     // The printed address lets in, and is not needed any more.
     let (status, head, _) =

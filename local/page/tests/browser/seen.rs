@@ -2,38 +2,45 @@
 
 use crate::aws::{self, Aws, running};
 use crate::page::Page;
-use crate::{FAILED, browser, enter, is_quiet, see};
+use crate::paged::copying;
+use crate::since::loaded_with;
+use crate::{FAILED, browser, enter, is_quiet, see, with_all_kinds};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
 /// Acceptance 1 and 2: what failed and why is seen at once, without knowing Sluice.
 #[test]
 fn a_failed_run_says_where_and_what_to_do_without_scrolling() {
-    let (aws, mut browser) = (Aws::start(), browser());
+    let (aws, mut browser) = (loaded_with(None), browser());
+    with_all_kinds(&aws);
+    aws.world().jobs.get_mut("orders-copy").unwrap().1 = vec![copying(&[true; 20])];
     let page = Page::local(&aws);
     enter(&mut browser, &page);
     // Six outcomes: pictures and words.
-    browser.until("document.querySelector('.bars')?.getAttribute('aria-label').startsWith('6 runs')");
-    browser.until("document.querySelector('.bars').getAttribute('aria-label').includes('2 nothing new')");
-    let told = browser.evaluate("document.querySelector('.bars').getAttribute('aria-label')");
+    let row = "document.querySelector('a.job[href=\"/jobs/pomodoro\"]')?.closest('tbody')";
+    let bars = format!("{row}?.querySelector('.bars')?.getAttribute('aria-label')");
+    browser.until(&format!("{bars}?.startsWith('6 runs') && {bars}.includes('2 nothing new')"));
+    let told = browser.evaluate(&bars);
     for part in ["1 loaded", "1 failed", "1 stopped", "1 dry run"] {
         assert!(told.as_str().unwrap().contains(part), "{told}");
     }
     // The failed run is not the last one here: the stopped one is.
-    browser.until("document.querySelector('td .st')?.textContent === 'Stopped'");
+    browser.until(&format!("{row}.querySelector('.st').textContent === 'Stopped'"));
     browser.picture("jobs");
     // As it was before those that came later.
     let is_early = |run: &aws::Run| run.described["startDate"].as_f64().unwrap() < 1_795_661_159.0;
     aws.world().jobs.get_mut("pomodoro").unwrap().1.retain(is_early);
     browser.until("document.body.innerText.includes('sessions-2024-04.csv, lines 42 and 97 cannot be read')");
-    browser.picture("jobs-failed");
+    browser.until("document.body.innerText.includes('20 of 31 days')");
+    browser.picture("jobs.webp");
     see(
         &mut browser,
         &page,
         FAILED,
-        "document.querySelector('.places') !== null && document.querySelector('.nodes .bad') !== null",
+        "document.querySelector('.places') !== null && document.querySelector('.nodes .bad') !== null
+         && document.querySelectorAll('#log tbody tr').length > 3 && document.querySelector('.facts').innerText.includes('spec and states are the same')",
     );
-    browser.picture("run-failed");
+    browser.picture("run-failed.webp");
     let boxes = browser.evaluate(
         "['sessions-2024-04.csv', '42', '97', '(Duration (in minutes))', '(Start date)', 'Correct the file'].map((text) => {
             const walker = document.createTreeWalker(document.querySelector('.error'), NodeFilter.SHOW_TEXT);

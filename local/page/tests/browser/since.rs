@@ -21,7 +21,7 @@ fn says(page: &Page, told: &str) {
 }
 
 /// An AWS in which the job has loaded just before it failed, and ran then with this definition.
-fn loaded_with(definition: Option<String>) -> Aws {
+pub(crate) fn loaded_with(definition: Option<String>) -> Aws {
     let aws = Aws::start();
     let mut world = aws.world();
     let runs = &mut world.jobs.get_mut("pomodoro").unwrap().1;
