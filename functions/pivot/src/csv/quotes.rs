@@ -1,5 +1,5 @@
-//! Fields in quotes on the fast path: those that are quoted as nearly all are, each as a whole, on one line, and without
-//! a quote within. The first byte of a chunk that is otherwise is where the fast path ends.
+//! Fields in quotes on the fast path: those that are quoted as nearly all are, each as a whole, on one line, and
+//! without a quote within. The first byte of a chunk that is otherwise is where the fast path ends.
 
 use super::bitmask::{Bitmask, CHUNK_BYTES, bits_of};
 use super::record::Dialect;
