@@ -98,7 +98,8 @@ impl Job {
     /// A line per row of a query in MySQL.
     async fn in_source(&self, sql: &str) -> Vec<String> {
         let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(&mut self.sides.mysql().await).await.unwrap();
-        rows.iter().map(|row| row.get(0)).collect()
+        // Some versions of MariaDB call such a text binary.
+        rows.iter().map(|row| row.try_get_unchecked(0).unwrap()).collect()
     }
 
     /// The same in Redshift.
