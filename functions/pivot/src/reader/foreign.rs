@@ -77,7 +77,7 @@ const KINDS: &[(usize, &[u8], Sure, Foreign)] = &[
     (0, b"7z\xBC\xAF\x27\x1C", Alone, foreign("a 7z file", REPACK)),
     (0, b"Rar!\x1A\x07", Alone, foreign("a RAR file", REPACK)),
     (0, b"MSCF\0\0\0\0", Alone, foreign("a cabinet file", REPACK)),
-    (257, b"ustar", BeforeControl, foreign("a tar file", "upload the files in it one by one")),
+    (257, b"ustar", BeforeControl, foreign("a tar archive", "upload the files in it one by one")),
     (0, b"PAR1", BeforeControl, foreign("a Parquet file", "give it the suffix .parquet")),
     (0, b"PARE", BeforeControl, foreign("an encrypted Parquet file", "write it without encryption")),
     (0, b"Obj\x01", Alone, foreign("an Avro file", CONVERT)),

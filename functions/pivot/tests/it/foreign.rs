@@ -34,7 +34,7 @@ fn formats() -> Vec<(Vec<u8>, &'static str, &'static str)> {
         (b"7z\xBC\xAF\x27\x1C\0\x04", "a 7z file", REPACK),
         (b"Rar!\x1A\x07\x01\0", "a RAR file", REPACK),
         (b"MSCF\0\0\0\0\x10", "a cabinet file", REPACK),
-        (&tar, "a tar file", "upload the files in it one by one"),
+        (&tar, "a tar archive", "upload the files in it one by one"),
         (b"Obj\x01\x04\x14avro.codec", "an Avro file", CONVERT),
         (b"ORC\n\x1C\n\x04\x08\0\x10\0", "an ORC file", CONVERT),
         (b"ARROW1\0\0\xFF\xFF\xFF\xFF", "an Arrow or Feather file", CONVERT),
