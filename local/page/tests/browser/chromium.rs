@@ -9,6 +9,9 @@ use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+/// What the browser says between two pages.
+const BETWEEN_PAGES: &str = "Not attached to an active page";
+
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -51,9 +54,18 @@ impl Chromium {
         browser
     }
 
-    /// Asks, and waits for the answer.
+    /// Asks, and waits for the answer. Between two pages there is none to ask, for a moment.
     pub(crate) fn ask(&mut self, method: &str, params: Value) -> Value {
-        self.try_ask(method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.try_ask(method, params.clone()) {
+                Ok(answer) => return answer,
+                Err(error) if error["message"] == BETWEEN_PAGES && Instant::now() < end => {
+                    std::thread::sleep(Duration::from_millis(30));
+                }
+                Err(error) => panic!("{method}: {error}"),
+            }
+        }
     }
 
     /// As [`Chromium::ask`], of a page that may be left meanwhile.
@@ -156,20 +168,6 @@ impl Chromium {
         std::fs::create_dir_all(&folder).unwrap();
         let name = if name.contains('.') { name.to_owned() } else { format!("{name}.png") };
         std::fs::write(Path::new(&folder).join(name), bytes).unwrap();
-    }
-
-    /// Clicks an element, as a hand does: also where no script runs.
-    pub(crate) fn click(&mut self, selector: &str) {
-        let root = self.ask("DOM.getDocument", json!({"depth": 0}))["root"]["nodeId"].clone();
-        let node = self.ask("DOM.querySelector", json!({"nodeId": root, "selector": selector}))["nodeId"].clone();
-        self.ask("DOM.scrollIntoViewIfNeeded", json!({"nodeId": node}));
-        let model = self.ask("DOM.getBoxModel", json!({"nodeId": node}))["model"].clone();
-        let side = |place: usize| model["content"][place].as_f64().unwrap();
-        let (x, y) = ((side(0) + side(4)) / 2.0, (side(1) + side(5)) / 2.0);
-        for kind in ["mousePressed", "mouseReleased"] {
-            let click = json!({"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1});
-            self.ask("Input.dispatchMouseEvent", click);
-        }
     }
 
     /// The document that is open, as text: also where no script runs.
