@@ -117,7 +117,7 @@ const SECONDS: usize = 9;
 #[inline(always)]
 fn second_of_minutes(FieldPrefix { bytes, .. }: FieldPrefix<'_>) -> Option<i64> {
     // The first and the last character that may stand in each place of the time.
-    const LOWEST: u8x16 = u8x16::new(*b"\0\0\0\0\0\0\0\0\0\0\000:00");
+    const LOWEST: u8x16 = u8x16::new(*b"\0\0\0\0\0\0\0\0\0\0\x0000:00");
     const HIGHEST: u8x16 = u8x16::new(*b"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF29:59");
     const ALL: u32 = 0xFFFF;
     let text = u8x16::new(*bytes.first_chunk()?);
