@@ -327,7 +327,7 @@ mod tests {
             ("sep=;", "the header has 1 column; its first line is Excel's"),
             ("\"sep=;\"", "its first line is Excel's"),
             ("SEP=\t", "its first line is Excel's"),
-            ("sep=,Project", "has the file no header?"),
+            ("sep=,Project", "\"Start date\" is missing; the header has 2 columns"),
             ("a.csv\0\0\0ustar", "the header has 1 column; it has NUL bytes"),
             ("[x],<y>", "has the file no header?"),
         ] {
