@@ -171,7 +171,8 @@ async fn read_columns(
     connection: &mut PgConnection,
     oid: i64,
 ) -> Result<(Vec<Column>, BTreeMap<i64, Type>), sqlx::Error> {
-    // A foreign table only claims NOT NULL, a table that inherits may be without it, and from 18 on it may be not valid.
+    // A foreign table only claims NOT NULL, a table that inherits may be without it, and from 18 on it may be not
+    // valid.
     // Objects of users have OIDs from 16384 on (FirstNormalObjectId).
     let rows = sqlx::query(
         "select a.attname::text, a.atttypid::bigint, a.atttypmod, format_type(a.atttypid, a.atttypmod),

@@ -175,8 +175,9 @@ impl Owner<'_> {
         .map_err(|error| classify("look up the windows", error))
     }
 
-    /// Makes room for a window's row: all that overlap it go, as a row within it, one of which it is a part, one of a day
-    /// that was cut in other parts, or of another zone's rules. What such a row has beyond the window is then missing.
+    /// Makes room for a window's row: all that overlap it go, as a row within it, one of which it is a part, one of a
+    /// day that was cut in other parts, or of another zone's rules. What such a row has beyond the window is then
+    /// missing.
     ///
     /// # Errors
     /// As [`classify`].

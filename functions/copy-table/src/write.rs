@@ -324,7 +324,8 @@ impl Write<'_> {
         Ok(Compared { theirs, ours, newer: 0, only_at_target: 0 })
     }
 
-    /// The rows of the source, and those of the target with the same keys. The target's transaction has to be one that may write, but only a temporary table is written.
+    /// The rows of the source, and those of the target with the same keys. The target's transaction has to be one that
+    /// may write, but only a temporary table is written.
     ///
     /// # Errors
     /// Those of either side.

@@ -67,8 +67,8 @@ impl Publication<'_> {
         }
         self.refuse(current.as_ref(), before.as_ref())?;
         let (rows, bytes, built) = match before.as_ref().filter(|before| self.is_ours(before)) {
-            // An earlier invocation has counted and copied it, and ended before the table was swapped. Until it is, file
-            // and table are of two versions, so nothing else is asked any more.
+            // An earlier invocation has counted and copied it, and ended before the table was swapped. Until it is,
+            // file and table are of two versions, so nothing else is asked any more.
             Some(before) => (before.rows, before.bytes, self.built().await?.0),
             None => self.count_and_place(before.as_ref()).await?,
         };

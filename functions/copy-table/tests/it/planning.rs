@@ -306,8 +306,8 @@ async fn rows_that_are_in_no_window_are_counted() {
     assert_eq!(planned.output.warnings.len(), 2, "neither side has an index");
 }
 
-/// A column may be NOT NULL and have a NULL all the same: in a table that inherits, in a foreign one, and, from 18 on, by
-/// a constraint that is not valid.
+/// A column may be NOT NULL and have a NULL all the same: in a table that inherits, in a foreign one, and, from 18 on,
+/// by a constraint that is not valid.
 #[tokio::test]
 async fn null_is_looked_for_where_a_column_only_claims_to_have_none() {
     let pair = Pair::new("create table t (id int primary key, at timestamptz not null)").await;

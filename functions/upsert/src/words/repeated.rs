@@ -1,8 +1,8 @@
 //! `on_repeated_file: fail`: a file that says what another one says would be counted twice. It does if it says the same
 //! of two or more keys, and of most that the two share; or, where each has but one key, if two or more values agree,
 //! as of a daily export under a new name: one value alone may be equal by chance. A word that is 0 or null in all
-//! values says nothing, as of the days that a host was idle, and is neither equal nor shared. Of the two the one that S3
-//! dates later is a bad file: as long as it repeats the other, what it says is kept, but does not count.
+//! values says nothing, as of the days that a host was idle, and is neither equal nor shared. Of the two the one that
+//! S3 dates later is a bad file: as long as it repeats the other, what it says is kept, but does not count.
 //!
 //! So what counts depends on what the files say and when they are dated, not on the order in which they came. In the
 //! order of their dates, each file repeats another one or not; those that do are marked with one that they repeat, and
