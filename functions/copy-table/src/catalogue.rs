@@ -171,8 +171,7 @@ async fn read_columns(
     connection: &mut PgConnection,
     oid: i64,
 ) -> Result<(Vec<Column>, BTreeMap<i64, Type>), sqlx::Error> {
-    // A foreign table only claims NOT NULL, a table that inherits may be without it, and from 18 on it may be not
-    // valid.
+    // Only claimed is NOT NULL of a foreign table, of one that others inherit from, and, from 18 on, one not valid.
     // Objects of users have OIDs from 16384 on (FirstNormalObjectId).
     let rows = sqlx::query(
         "select a.attname::text, a.atttypid::bigint, a.atttypmod, format_type(a.atttypid, a.atttypmod),
