@@ -263,11 +263,16 @@ impl Pump<'_> {
     }
 }
 
+/// The driver reads as much at once as the longest answer so far: 8 KiB at first, a call of the system for eighty short
+/// rows. Without this answer, copying a million narrow rows takes a quarter more CPU (`cargo local bench --only copy`).
+const LONG_ANSWER: &str = "select repeat(' ', 131072)";
+
 /// What a statement sends. The driver would enter the span that it begins in anew for every row, so there is none.
 async fn rows<'c>(
     connection: &'c mut PgConnection,
     copy_out: &str,
 ) -> Result<BoxStream<'c, Result<Bytes, sqlx::Error>>, sqlx::Error> {
+    sqlx::raw_sql(LONG_ANSWER).execute(&mut *connection).await?;
     connection.copy_out_raw(copy_out).with_subscriber(NoSubscriber::default()).await
 }
 
