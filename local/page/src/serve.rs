@@ -79,8 +79,8 @@ where
     Ok(reply)
 }
 
-/// What stands in place of a view that could not be written. What the panic said is not repeated: it may quote a text of
-/// others.
+/// What stands in place of a view that could not be written. What the panic said is not repeated: it may quote a text
+/// of others.
 fn broken(app: &App, reader: &views::Reader) -> Reply {
     let stack = app.shared.stack();
     let text =
