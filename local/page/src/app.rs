@@ -17,6 +17,8 @@ pub struct App {
     pub tokens: Tokens,
     /// The values of forms.
     pub once: Once,
+    /// Held while a run is started.
+    pub starting: tokio::sync::Mutex<()>,
     /// The port that it listens on.
     pub port: u16,
     /// What lets a browser in.

@@ -7,6 +7,7 @@ use futures_util::stream;
 use hyper::HeaderMap;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -62,7 +63,9 @@ impl Tab {
             tokio::time::sleep(GATHERED).await;
         }
         let version = *self.changes.borrow_and_update();
-        let (time, parts) = addresses::parts(&self.app, &self.headers, &self.address);
+        // A view that cannot be written tells of nothing; its tab is still connected, and has its error.
+        let written = catch_unwind(AssertUnwindSafe(|| addresses::parts(&self.app, &self.headers, &self.address)));
+        let (time, parts) = written.unwrap_or_default();
         let is_seen = !self.has_looked && version == self.seen;
         self.has_looked = true;
         for (name, text) in parts {

@@ -50,12 +50,17 @@ struct Arguments {
     #[arg(long, default_value_t = 0)]
     port: u16,
     /// Where what was read is kept.
-    #[arg(long)]
+    #[arg(long, overrides_with = "cache")]
     cache: Option<PathBuf>,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // What a panic says may quote a text of others, such as a key or a line; the place alone tells who can mend it.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        eprintln!("error: a mistake of the page at {place}");
+    }));
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -99,6 +104,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         source: source()?,
         tokens: tokens.clone(),
         once: Once::default(),
+        starting: tokio::sync::Mutex::default(),
         port,
         token: Token::new()?,
         is_account: !arguments.local,

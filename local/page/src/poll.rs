@@ -17,7 +17,9 @@ use crate::source::Source;
 use crate::task::Task;
 use crate::trouble::{Answer, Trouble};
 use crate::zone::now;
+use futures_util::FutureExt;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use turns::Turns;
@@ -118,7 +120,9 @@ impl Poller {
         if task.action() != DATABASE {
             self.tokens.take().await;
         }
-        let answer = self.ask(&task).await;
+        // An answer that the page cannot read ends neither the other questions nor the page.
+        let answer = AssertUnwindSafe(self.ask(&task)).catch_unwind().await;
+        let answer = answer.unwrap_or_else(|_| Err(Trouble::Other("the page made a mistake in reading it".to_owned())));
         let (action, at) = (task.action(), now());
         match answer {
             Ok(pause) => {

@@ -12,6 +12,7 @@ use crate::shared::Look;
 use crate::trouble::{Answer, Trouble};
 use crate::views;
 use crate::zone;
+use futures_util::FutureExt;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -20,6 +21,7 @@ use hyper::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::Value;
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -29,6 +31,15 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Answers for as long as the process lives.
 pub async fn serve(listener: TcpListener, app: Arc<App>) {
+    listen(listener, app, routed).await;
+}
+
+/// As [`serve`], by these answers to whoever is let in.
+async fn listen<F, R>(listener: TcpListener, app: Arc<App>, route: F)
+where
+    F: Fn(Arc<App>, Request<Incoming>) -> R + Copy + Send + 'static,
+    R: Future<Output = Reply> + Send + 'static,
+{
     loop {
         // A connection that could not be taken, because there are too many, does not end the others.
         let Ok((stream, _)) = listener.accept().await else {
@@ -37,7 +48,7 @@ pub async fn serve(listener: TcpListener, app: Arc<App>) {
         };
         let app = app.clone();
         tokio::spawn(async move {
-            let answer = service_fn(move |request| answer(app.clone(), request));
+            let answer = service_fn(move |request| answer(app.clone(), request, route));
             let mut server = http1::Builder::new();
             server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
             // A browser that goes away in the middle is no trouble.
@@ -46,13 +57,36 @@ pub async fn serve(listener: TcpListener, app: Arc<App>) {
     }
 }
 
-async fn answer(app: Arc<App>, request: Request<Incoming>) -> Result<Reply, Infallible> {
-    let mut reply = match guard::decided(&app, &request) {
+async fn answer<F, R>(app: Arc<App>, request: Request<Incoming>, route: F) -> Result<Reply, Infallible>
+where
+    F: Fn(Arc<App>, Request<Incoming>) -> R,
+    R: Future<Output = Reply>,
+{
+    let decided = guard::decided(&app, &request);
+    let mut reply = match decided {
         Some(reply) => reply,
-        None => routed(app, request).await,
+        None => {
+            let reader = reader(request.headers(), "/", &[]);
+            // A panic is this request's alone: nothing that others read is left half written by a view, and what is
+            // shared is read behind it all the same.
+            match AssertUnwindSafe(route(app.clone(), request)).catch_unwind().await {
+                Ok(reply) => reply,
+                Err(_) => broken(&app, &reader),
+            }
+        }
     };
     guard::protect(&mut reply);
     Ok(reply)
+}
+
+/// What stands in place of a view that could not be written. What the panic said is not repeated: it may quote a text
+/// of others.
+fn broken(app: &App, reader: &views::Reader) -> Reply {
+    let stack = app.shared.stack();
+    let text =
+        "This is a mistake of the page, not of your stack: the terminal says where it was made. Other views go on.";
+    let view = views::action::sorry(&stack, "This view could not be written", text);
+    reply::html(StatusCode::INTERNAL_SERVER_ERROR, views::page(&stack, reader, &view, 0))
 }
 
 /// By path and method. What changes something is not there where that is not allowed.
@@ -185,6 +219,8 @@ async fn start(app: &App, name: &str, slug: &str, headers: &HeaderMap, form: &Fo
     if !form.shown.is_empty() && form.shown != actions::shown(action, &job, form) {
         return again(app, &job, headers, action, form, "This is what will happen now. Press once more to start it.");
     }
+    // The second press of two waits for what becomes of the first: the run is there then, or has to be started anew.
+    let _starting = app.starting.lock().await;
     let run = match app.once.take(&form.once, &format!("{name}/{slug}")) {
         Use::Unknown => {
             let problem = "This form was opened too long ago, or not here. Look at it once more, and press again.";
@@ -256,4 +292,76 @@ async fn stop(app: &App, name: &str, run: &str, headers: &HeaderMap, form: &Form
 
 fn see_other(address: &str) -> Reply {
     reply::with(reply::plain(StatusCode::SEE_OTHER, ""), header::LOCATION, address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actions::Once;
+    use crate::model::Stack;
+    use crate::pace::{Pace, Tokens};
+    use crate::shared::Shared;
+    use crate::source::Source;
+    use crate::token::Token;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    /// As all views, but one that fails with what all share in its hand.
+    async fn failing(app: Arc<App>, request: Request<Incoming>) -> Reply {
+        if request.uri().path() == "/fails" {
+            let _stack = app.shared.stack();
+            panic!("secret-cell");
+        }
+        routed(app, request).await
+    }
+
+    /// Asks on a connection that stays open, and returns the answer: its head and its body.
+    async fn ask(stream: &mut TcpStream, app: &App, path: &str) -> (String, String) {
+        let (port, token) = (app.port, app.token.text());
+        let head = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: sluice-{port}={token}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        loop {
+            let text = String::from_utf8_lossy(&answer).into_owned();
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let length = head.split("content-length: ").nth(1).unwrap().split('\r').next().unwrap();
+                if body.len() >= length.parse().unwrap() {
+                    return (head.to_owned(), body.to_owned());
+                }
+            }
+            assert!(stream.read_buf(&mut answer).await.unwrap() > 0, "{path}: the connection has ended: {text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_view_that_panics_is_an_error_of_its_own_request() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let config = aws_config::SdkConfig::builder().behavior_version(aws_config::BehaviorVersion::latest()).build();
+        let app = Arc::new(App {
+            shared: Arc::new(Shared::new(Stack { is_read: true, ..Stack::default() })),
+            source: Source::new(&config, None).unwrap(),
+            tokens: Tokens::new(Pace::none()),
+            once: Once::default(),
+            starting: tokio::sync::Mutex::default(),
+            port: address.port(),
+            token: Token::new().unwrap(),
+            is_account: false,
+        });
+        tokio::spawn(listen(listener, app.clone(), failing));
+        let mut other = TcpStream::connect(address).await.unwrap();
+        assert!(ask(&mut other, &app, "/").await.0.starts_with("HTTP/1.1 200"));
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        for _ in 0..2 {
+            let (head, body) = ask(&mut stream, &app, "/fails").await;
+            assert!(head.starts_with("HTTP/1.1 500") && head.contains("content-security-policy: "), "{head}");
+            assert!(body.contains("could not be written") && body.contains("aria-label=\"Views\""), "{body}");
+            assert!(!body.contains("secret-cell"), "{body}");
+            // The connection goes on, and so do those of others.
+            for stream in [&mut stream, &mut other] {
+                let (head, body) = ask(stream, &app, "/").await;
+                assert!(head.starts_with("HTTP/1.1 200") && body.contains("This stack has no jobs"), "{head} {body}");
+            }
+        }
+    }
 }

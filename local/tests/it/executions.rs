@@ -16,6 +16,7 @@ pub(crate) mod looks;
 mod new_job;
 pub(crate) mod not_built;
 pub(crate) mod nps;
+mod page;
 pub(crate) mod queued;
 pub(crate) mod reference_job;
 pub(crate) mod sam;

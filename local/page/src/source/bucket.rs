@@ -6,7 +6,10 @@ use crate::model::{Job, Row};
 use crate::pace::Tokens;
 use crate::records;
 use crate::trouble::{Answer, Trouble};
+use crate::zone::now;
 use sluice::contract::{Execution, LedgerEntry, Loaded, keys};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 /// How many objects are listed: of a prefix, and of a ledger, of which each run has a few.
 const MOST_OBJECTS: usize = 5_000;
@@ -14,6 +17,31 @@ const MOST_ENTRIES: usize = 20_000;
 
 /// Objects that are listed, and whether there are more.
 type Listing = (Vec<Object>, bool);
+
+/// For how long a listing that was interrupted is gone on with, in milliseconds: what came or went under its first
+/// pages meanwhile is not in it.
+const GOES_ON_FOR: i64 = 120_000;
+
+/// How far a listing came: its objects so far, the token of the next page, and when it was begun, in milliseconds since
+/// 1970.
+type Interrupted = (Vec<Object>, Option<String>, i64);
+
+/// Listings that were interrupted, by their prefixes: the next question goes on behind the pages that were read.
+#[derive(Default)]
+pub(super) struct Listings(Mutex<HashMap<String, Interrupted>>);
+
+impl Listings {
+    /// Takes that of a prefix, unless it is too old.
+    fn take(&self, prefix: &str, at: i64) -> Option<Interrupted> {
+        let mut listings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        listings.retain(|_, (.., begun)| at - *begun < GOES_ON_FOR);
+        listings.remove(prefix)
+    }
+
+    fn put(&self, prefix: &str, listing: Interrupted) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(prefix.to_owned(), listing);
+    }
+}
 
 impl Source {
     /// An object, as it is: a quarantine file, or the record of a run or a window.
@@ -39,12 +67,23 @@ impl Source {
     }
 
     async fn list(&self, bucket: &str, prefix: &str, is_folder: bool, most: usize, tokens: &Tokens) -> Answer<Listing> {
-        let (mut found, mut next) = (Vec::new(), None);
+        // A listing of a folder is another one than that of all below it.
+        let of = if is_folder { format!("{prefix}*") } else { prefix.to_owned() };
+        let (mut found, mut next, begun) = self.interrupted.take(&of, now()).unwrap_or((Vec::new(), None, now()));
         loop {
             let ask = self.s3.list_objects_v2().bucket(bucket).prefix(prefix);
             // Without those of folders in it.
-            let ask = ask.set_delimiter(is_folder.then(|| "/".to_owned())).set_continuation_token(next);
-            let answer = ask.send().await.map_err(|error| Trouble::of(&error))?;
+            let ask = ask.set_delimiter(is_folder.then(|| "/".to_owned())).set_continuation_token(next.clone());
+            let answer = match ask.send().await.map_err(|error| Trouble::of(&error)) {
+                Ok(answer) => answer,
+                Err(trouble) => {
+                    // A token that is refused is of no more use.
+                    if !matches!(trouble, Trouble::Other(_)) {
+                        self.interrupted.put(&of, (found, next, begun));
+                    }
+                    return Err(trouble);
+                }
+            };
             found.extend(answer.contents.unwrap_or_default().into_iter().filter_map(object));
             next = answer.next_continuation_token;
             if next.is_none() || found.len() >= most {
@@ -122,4 +161,20 @@ fn object(object: aws_sdk_s3::types::Object) -> Option<Object> {
         size: object.size.unwrap_or_default().unsigned_abs(),
         modified: object.last_modified.and_then(|at| at.to_millis().ok()).unwrap_or_default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupted_listing_is_gone_on_with_once_and_not_for_ever() {
+        let listings = Listings::default();
+        for (prefix, begun) in [("in/", 1_000), ("other/", 2_000)] {
+            listings.put(prefix, (Vec::new(), Some(prefix.to_owned()), begun));
+        }
+        assert_eq!(listings.take("in/", 2_000), Some((Vec::new(), Some("in/".to_owned()), 1_000)));
+        assert_eq!(listings.take("in/", 2_000), None);
+        assert_eq!(listings.take("other/", 2_000 + GOES_ON_FOR), None);
+    }
 }

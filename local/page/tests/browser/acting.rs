@@ -46,6 +46,7 @@ fn an_action_says_what_it_does_and_does_it_once() {
     for (path, form, input) in [
         ("/jobs/pomodoro/dry-run", "", json!({"dry_run": true})),
         ("/jobs/pomodoro/again", "keys=input_data%2Fa+b.csv", json!({"forget": ["input_data/a b.csv"]})),
+        ("/jobs/pomodoro/explain", "keys=input_data%2Fa+b.csv", json!({"explain": ["input_data/a b.csv"]})),
         ("/jobs/pomodoro/since", "from=2024-01-31", json!({"since": "2024-01-31T00:00:00Z"})),
         (
             "/jobs/orders-copy/backfill",

@@ -220,7 +220,10 @@ async fn answer(world: &Mutex<World>, request: Request<Incoming>) -> Response {
         Some((_, action)) => action.to_owned(),
         None if text.contains("Action=DescribeStacks") => "DescribeStacks".to_owned(),
         None if uri.path().starts_with("/schedules") => "ListSchedules".to_owned(),
-        None if uri.query().is_some_and(|query| query.contains("list-type=2")) => "ListObjectsV2".to_owned(),
+        None if uri.query().is_some_and(|query| query.contains("list-type=2")) => {
+            let (prefix, token) = listing(&uri);
+            format!("ListObjectsV2 {prefix} {}", token.unwrap_or_default())
+        }
         None => format!("{method} {}", uri.path()),
     };
     let (mood, once) = {
@@ -259,7 +262,7 @@ async fn answer(world: &Mutex<World>, request: Request<Incoming>) -> Response {
     match action.as_str() {
         "DescribeStacks" => xml(&stack(world.deployed_at)),
         "ListSchedules" => json_answer(&json!({"Schedules": []})),
-        "ListObjectsV2" => xml(&world.listed(&uri)),
+        action if action.starts_with("ListObjectsV2 ") => xml(&world.listed(&uri)),
         "FilterLogEvents" => match world.lines(&asked) {
             Some(answer) => json_answer(&answer),
             None => refused("InvalidParameterException"),
@@ -270,6 +273,12 @@ async fn answer(world: &Mutex<World>, request: Request<Incoming>) -> Response {
             None => refused("ExecutionDoesNotExist"),
         },
     }
+}
+
+/// Which prefix a listing is of, and the token of its page.
+fn listing(uri: &Uri) -> (String, Option<&str>) {
+    let value = |name: &str| uri.query().unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix(name));
+    (value("prefix=").unwrap_or_default().replace("%2F", "/"), value("continuation-token="))
 }
 
 fn said(status: StatusCode, kind: &str, text: impl Into<Bytes>) -> Response {
@@ -424,9 +433,7 @@ impl World {
     }
 
     fn listed(&self, uri: &Uri) -> String {
-        let query = uri.query().unwrap_or_default();
-        let prefix = query.split('&').find_map(|pair| pair.strip_prefix("prefix=")).unwrap_or_default();
-        let prefix = prefix.replace("%2F", "/");
+        let (prefix, token) = listing(uri);
         let escaped =
             |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
         let one = |(key, body): (&String, &Vec<u8>)| {
@@ -437,7 +444,6 @@ impl World {
                 body.len()
             )
         };
-        let token = query.split('&').find_map(|pair| pair.strip_prefix("continuation-token="));
         let from: usize = token.map_or(0, |token| token.parse().unwrap());
         let all: Vec<_> = self.objects.iter().filter(|(key, _)| key.starts_with(&prefix)).collect();
         let objects: String = all.iter().skip(from).take(self.page).copied().map(one).collect();

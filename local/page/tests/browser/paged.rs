@@ -137,6 +137,28 @@ fn how_many_runs_are_read_is_said() {
     notices(&page, "/", &|html| read(html).is_some_and(|now| now > first));
 }
 
+/// The pages of a listing that were read before an error are not read again, unless its token is refused.
+#[test]
+fn a_listing_goes_on_where_it_was_interrupted() {
+    for (error, pages, notice) in [
+        ("SlowDown", &["", "7", "14", "14"][..], "AWS asked us to slow down"),
+        ("ExpiredToken", &["", "7", "14", "14"], "The credentials have expired"),
+        ("InvalidArgument", &["", "7", "14", "", "7", "14"], "cannot be read"),
+    ] {
+        let aws = Aws::start();
+        loaded(&aws, 20);
+        aws.world().page = 7;
+        aws.world().refused = vec![("ListObjectsV2 input_data/ 14", 1, error)];
+        let page = Page::local(&aws);
+        page.get_until("/", "class=\"job\"");
+        let told = notices(&page, FILES, &|html| html.contains("19 are loaded"));
+        assert!(told.contains(notice), "{told}");
+        let world = aws.world();
+        let asked = world.calls.iter().filter_map(|(_, call)| call.strip_prefix("ListObjectsV2 input_data/ "));
+        assert_eq!(asked.take(pages.len()).collect::<Vec<_>>(), pages, "{error}");
+    }
+}
+
 /// Objects, state machines and files of more than one page.
 #[test]
 fn lists_of_many_pages_are_read_to_their_ends() {

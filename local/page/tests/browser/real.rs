@@ -48,9 +48,14 @@ impl Seen {
 
     /// Presses the button of a form; returns where that leads.
     fn press(&self, path: &str) -> String {
+        self.press_with(path, "")
+    }
+
+    /// The same, with what is filled in.
+    fn press_with(&self, path: &str, form_of: &str) -> String {
         let (_, _, form) = self.page.get(path);
         let once = form.split("name=\"once\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect(path);
-        let (status, head, body) = self.page.post(path, &format!("once={once}"));
+        let (status, head, body) = self.page.post(path, &format!("once={once}&{form_of}"));
         assert_eq!(status, 303, "{path}: {body}");
         head.split("location: ").nth(1).and_then(|rest| rest.split('\r').next()).expect(path).to_owned()
     }
@@ -140,6 +145,7 @@ fn what_happens_in_a_real_stack_is_seen() {
     let view = seen.becomes(&failed, "bad", "Failed");
     assert!(!view.contains("twelve") && !view.contains("2024-04-31"), "no value of a cell");
     acceptance_1(&seen, &mut browser, &failed);
+    acceptance_6(&seen, &failed);
     acceptance_4(&seen, &mut browser, &loaded, &waiting);
     older_runs_are_there(&seen);
     acceptance_11(&seen, &stack, &failed);
@@ -186,6 +192,25 @@ fn acceptance_1(seen: &Seen, browser: &mut crate::chromium::Chromium, failed: &s
         ])
     );
     browser.until("document.querySelector('.facts').innerText.includes('nothing: spec and states are the same, and nothing was deployed')");
+}
+
+/// The page says of each file what a run that is asked says, word for word; the download has both bad rows, the views
+/// have no value of them.
+fn acceptance_6(seen: &Seen, failed: &str) {
+    let name = failed.rsplit('/').next().unwrap();
+    let (status, head, csv) = seen.page.get(&format!("/jobs/pomodoro/quarantine/{name}.csv"));
+    assert!(status == 200 && head.contains("content-disposition: attachment"), "{status} {head}");
+    assert!(csv.lines().count() == 3 && csv.contains("twelve") && csv.contains("2024-04-31"), "{csv}");
+    let files = seen.until("/jobs/pomodoro/files", "/quarantine/");
+    for (name, state) in [("sessions-2024-01.csv", "Loaded"), ("sessions-2024-04.csv", "New")] {
+        let key = format!("input_data%2F{name}");
+        let why = seen.until(&format!("/jobs/pomodoro/files/why?key={key}"), &format!("</svg>{state}</span>: "));
+        let told = why.split(&format!("</svg>{state}</span>: ")).nth(1).unwrap().split(".</p>").next().unwrap();
+        let asked = seen.press_with("/jobs/pomodoro/explain", &format!("keys={key}"));
+        let view = seen.until(&asked, "Why files are new or not").to_lowercase();
+        assert!(view.contains(&told.to_lowercase()), "{told}: {view}");
+        assert!(![&files, &why, &view].iter().any(|html| html.contains("twelve") || html.contains("2024-04-31")));
+    }
 }
 
 /// A run that waited for another one has its attempts and the pauses between them; the items of a Map are there, as the

@@ -159,7 +159,7 @@ async fn a_table_that_is_gone_is_loaded_again() {
 }
 
 /// A process that does not outlive its test.
-struct Running(Child);
+pub(super) struct Running(pub Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -170,8 +170,17 @@ impl Drop for Running {
 
 /// Starts `up`, and waits until it is ready; returns what it exports.
 fn up(state: &Path, arguments: &[&str]) -> (Running, BTreeMap<String, String>) {
+    up_telling(state, arguments, Stdio::inherit())
+}
+
+/// As [`up`]; what it tells on the standard error goes there.
+pub(super) fn up_telling(
+    state: &Path,
+    arguments: &[&str],
+    telling: impl Into<Stdio>,
+) -> (Running, BTreeMap<String, String>) {
     let arguments = [&["up"], arguments].concat();
-    let child = cargo_local(state, &arguments).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+    let child = cargo_local(state, &arguments).stdout(Stdio::piped()).stderr(telling).spawn().unwrap();
     let mut child = Running(child);
     let mut exports = BTreeMap::new();
     for line in BufReader::new(child.0.stdout.take().unwrap()).lines() {
