@@ -26,20 +26,23 @@ const GOES_ON_FOR: i64 = 120_000;
 /// 1970.
 type Interrupted = (Vec<Object>, Option<String>, i64);
 
-/// Listings that were interrupted, by their prefixes: the next question goes on behind the pages that were read.
+/// What is listed: a prefix of a bucket, and whether it is a folder, without those in it.
+type Place = (String, String, bool);
+
+/// Listings that were interrupted: the next question goes on behind the pages that were read.
 #[derive(Default)]
-pub(super) struct Listings(Mutex<HashMap<String, Interrupted>>);
+pub(super) struct Listings(Mutex<HashMap<Place, Interrupted>>);
 
 impl Listings {
-    /// Takes that of a prefix, unless it is too old.
-    fn take(&self, prefix: &str, at: i64) -> Option<Interrupted> {
+    /// Takes that of a place, unless it is too old.
+    fn take(&self, place: &Place, at: i64) -> Option<Interrupted> {
         let mut listings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         listings.retain(|_, (.., begun)| at - *begun < GOES_ON_FOR);
-        listings.remove(prefix)
+        listings.remove(place)
     }
 
-    fn put(&self, prefix: &str, listing: Interrupted) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(prefix.to_owned(), listing);
+    fn put(&self, place: Place, listing: Interrupted) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(place, listing);
     }
 }
 
@@ -67,9 +70,8 @@ impl Source {
     }
 
     async fn list(&self, bucket: &str, prefix: &str, is_folder: bool, most: usize, tokens: &Tokens) -> Answer<Listing> {
-        // A listing of a folder is another one than that of all below it.
-        let of = if is_folder { format!("{prefix}*") } else { prefix.to_owned() };
-        let (mut found, mut next, begun) = self.interrupted.take(&of, now()).unwrap_or((Vec::new(), None, now()));
+        let place = (bucket.to_owned(), prefix.to_owned(), is_folder);
+        let (mut found, mut next, begun) = self.interrupted.take(&place, now()).unwrap_or((Vec::new(), None, now()));
         loop {
             let ask = self.s3.list_objects_v2().bucket(bucket).prefix(prefix);
             // Without those of folders in it.
@@ -79,7 +81,7 @@ impl Source {
                 Err(trouble) => {
                     // A token that is refused is of no more use.
                     if !matches!(trouble, Trouble::Other(_)) {
-                        self.interrupted.put(&of, (found, next, begun));
+                        self.interrupted.put(place, (found, next, begun));
                     }
                     return Err(trouble);
                 }
@@ -170,11 +172,13 @@ mod tests {
     #[test]
     fn an_interrupted_listing_is_gone_on_with_once_and_not_for_ever() {
         let listings = Listings::default();
-        for (prefix, begun) in [("in/", 1_000), ("other/", 2_000)] {
-            listings.put(prefix, (Vec::new(), Some(prefix.to_owned()), begun));
+        let place = |bucket: &str, is_folder| (bucket.to_owned(), "in/".to_owned(), is_folder);
+        for (bucket, begun) in [("one", 1_000), ("other", 2_000)] {
+            listings.put(place(bucket, false), (Vec::new(), Some(bucket.to_owned()), begun));
         }
-        assert_eq!(listings.take("in/", 2_000), Some((Vec::new(), Some("in/".to_owned()), 1_000)));
-        assert_eq!(listings.take("in/", 2_000), None);
-        assert_eq!(listings.take("other/", 2_000 + GOES_ON_FOR), None);
+        assert_eq!(listings.take(&place("one", true), 2_000), None);
+        assert_eq!(listings.take(&place("one", false), 2_000), Some((Vec::new(), Some("one".to_owned()), 1_000)));
+        assert_eq!(listings.take(&place("one", false), 2_000), None);
+        assert_eq!(listings.take(&place("other", false), 2_000 + GOES_ON_FOR), None);
     }
 }
