@@ -8,6 +8,7 @@
 //! - `column`, `condition`, `value`: what stands in a file to the value of a column, and whether a row counts.
 //! - [`batch`], with [`table`]: the rows of a file to what they come to, key by key; `keys`, `few_keys` and
 //!   `winners` are its memory, of which `full` says how much there is.
+//! - `columns`: the rows of a block of CSV, column by column.
 //! - [`probe`]: one value alone, for those who look for a spec.
 //!
 //! # As a row
@@ -27,6 +28,7 @@ pub mod reader;
 pub mod table;
 
 pub(crate) mod column;
+pub(crate) mod columns;
 pub(crate) mod given;
 pub(crate) mod value;
 

@@ -1,6 +1,6 @@
 //! The spec, checked once.
 
-mod categories;
+pub(crate) mod categories;
 mod given;
 
 pub(crate) use given::{Given, partition};

@@ -11,6 +11,7 @@ pub(crate) mod duration;
 pub(crate) mod moment;
 
 mod clock;
+mod digits;
 mod simd_digits;
 
 /// A text without the blanks of Unicode around it, such as the one that does not break (U+00A0).

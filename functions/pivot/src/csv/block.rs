@@ -59,14 +59,21 @@ pub enum Takes {
 
 /// Lines that have the same number of fields, and what they may have.
 #[derive(Debug)]
-pub(super) struct BlockLines<'a> {
+pub struct BlockLines<'a> {
     block: &'a Block,
     ends: &'a Offsets,
     width: usize,
     count: usize,
 }
 
-/// One of them.
+/// Where a field is in its block, without quotes around it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Span {
+    start: u16,
+    len: u16,
+}
+
+/// One of these lines.
 #[derive(Clone, Copy, Debug)]
 pub struct FastRow<'a> {
     block: &'a Block,
@@ -239,18 +246,51 @@ fn put(offsets: &mut Offsets, mut at: usize, base: u16, mut bits: u64) {
 impl<'a> BlockLines<'a> {
     /// How many there are.
     #[inline(always)]
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.count
     }
 
     /// The line at `position`, from 0; there must be one.
     #[inline(always)]
-    pub(super) fn row(&self, position: usize) -> FastRow<'a> {
+    pub(crate) fn row(&self, position: usize) -> FastRow<'a> {
         let Self { block, ends, width, .. } = *self;
         let first = position * width;
         let end = usize::from(ends[(first + width) & OFFSETS_MASK]);
         let has_cr = block[end.wrapping_sub(1) & BLOCK_MASK] == b'\r';
         FastRow { block, ends, first, end: end - usize::from(has_cr) }
+    }
+
+    /// Where the field at `position` of each line is; every line must have one.
+    #[inline(always)]
+    pub(crate) fn spans(&self, position: usize) -> impl Iterator<Item = Span> {
+        (0..self.count).map(move |line| self.span(line, position))
+    }
+
+    #[inline(always)]
+    fn span(&self, line: usize, position: usize) -> Span {
+        let at = (line * self.width + position) & OFFSETS_MASK;
+        let (start, mut end) = (self.ends[at].wrapping_add(1), self.ends[at + 1]);
+        let byte = |offset: u16| self.block[usize::from(offset) & BLOCK_MASK];
+        if position + 1 == self.width && end > start && byte(end - 1) == b'\r' {
+            end -= 1;
+        }
+        let len = end.saturating_sub(start);
+        let is_quoted = byte(start) == b'"' && len >= 2;
+        if is_quoted { Span { start: start + 1, len: len - 2 } } else { Span { start, len } }
+    }
+
+    /// A field and what follows it.
+    #[inline(always)]
+    pub(crate) fn prefix(&self, span: Span) -> FieldPrefix<'a> {
+        let ahead = &self.block[usize::from(span.start) & BLOCK_MASK..];
+        FieldPrefix { bytes: ahead.first_chunk().unwrap_or_else(|| unreachable!()), len: span.len.into() }
+    }
+
+    /// A field alone.
+    #[inline(always)]
+    pub(crate) fn text(&self, span: Span) -> &'a [u8] {
+        let start = usize::from(span.start);
+        self.block.get(start..start + usize::from(span.len)).unwrap_or_default()
     }
 
     /// How many bytes the first `count` lines have.

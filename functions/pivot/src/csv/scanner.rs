@@ -6,7 +6,7 @@
 //! The fast path takes lines without quotes, and from those who say so also fields that are quoted in the usual way;
 //! separators are found a block at a time. The slow path reads one record, whatever it is, and decides what is a fault.
 
-use super::block::{BlockScanner, FastRow, Takes};
+use super::block::{BlockLines, BlockScanner, FastRow, Takes};
 use super::record::{Dialect, FieldRange, MAX_FIELDS, Record, find_record};
 use crate::batch::MAX_ROW_BYTES;
 use memchr::{memchr, memchr_iter};
@@ -21,6 +21,14 @@ pub trait RowSink<E> {
 
     /// Takes a row of the fast path; `None` has it handed over again as a record.
     fn take_row(&mut self, row: FastRow<'_>) -> Option<()>;
+
+    /// Takes the lines of a block from number `first` on as rows of the fast path, up to one that has to be handed over
+    /// again as a record. Returns the number of that, or how many lines there are.
+    #[inline(always)]
+    fn take_lines(&mut self, lines: &BlockLines<'_>, first: usize) -> usize {
+        let mut others = (first..lines.count()).filter(|line| self.take_row(lines.row(*line)).is_none());
+        others.next().unwrap_or(lines.count())
+    }
 
     /// Takes a record.
     ///
@@ -148,13 +156,16 @@ impl Scanner {
         // A line of one field may be empty, which is not a record.
         let Some(width) = rows.width().filter(|width| *width > 1) else { return Ok(0) };
         let lines = self.block.lines(ahead, width, R::TAKES);
-        for position in 0..lines.count() {
-            match rows.take_row(lines.row(position)) {
-                Some(()) => self.records.next_line += 1,
-                None => _ = self.records.scan(&ahead[lines.len(position)..], false, &[], rows)?,
+        let mut first = 0;
+        loop {
+            let other = rows.take_lines(&lines, first);
+            self.records.next_line += (other - first) as u64;
+            if other == lines.count() {
+                return Ok(lines.len(other));
             }
+            self.records.scan(&ahead[lines.len(other)..], false, &[], rows)?;
+            first = other + 1;
         }
-        Ok(lines.len(lines.count()))
     }
 }
 

@@ -1,12 +1,14 @@
 //! What the files of a batch have come to, by a spec of the whole language: each by itself, and written when it ends.
 
 use super::column::{PlainFields, Raw, Reason};
+use super::columns::{BlockColumns, Cell, Line};
 use super::full::Full;
 use super::keys::KeyIndex;
-use super::plan::{Field, GeneralPlan, OtherStem, Shaping};
+use super::plan::{Field, GeneralPlan, OtherStem, PivotPlan, Shaping};
 use super::table::{Key, Rows, Table};
 use super::value::Value;
 use crate::batch::{FileError, Tally};
+use crate::csv::block::BlockLines;
 use crate::plan::{LONG_TEXT_KEY, MAX_TEXT_KEY_BYTES};
 use crate::reject::RowNumber;
 use sluice::contract::{LoadedFile, SourceFile};
@@ -27,11 +29,16 @@ pub struct GeneralBatch<'p> {
     has_unknown_keys: bool,
     /// Data rows of the current file.
     file_rows: u64,
+    /// Lines of it that were read column by column in vain.
+    lines_put_together: u64,
     /// Memory for the next row.
     values: Vec<Value<'static>>,
     key: Vec<u8>,
     fields: Vec<u8>,
 }
+
+/// How many lines of a file may be read column by column in vain before that is half of them: each key is new once.
+const MAX_IN_VAIN: u64 = 4_096;
 
 /// The fields of a row, by their slots.
 pub(crate) trait Fields: PlainFields {
@@ -85,6 +92,7 @@ impl<'p> GeneralBatch<'p> {
             bad_keys: KeyIndex::default(),
             has_unknown_keys: false,
             file_rows: 0,
+            lines_put_together: 0,
             values: Vec::new(),
             key: Vec::new(),
             fields: Vec::new(),
@@ -142,6 +150,62 @@ impl<'p> GeneralBatch<'p> {
         let mut values = emptied(std::mem::take(&mut self.values));
         let outcome = self.try_add(row, &mut values);
         self.values = emptied(values);
+        self.counted(&outcome)
+    }
+
+    /// Whether it is worth while to read the next lines column by column: few were in vain so far.
+    pub(crate) fn is_quick_by_column(&self) -> bool {
+        self.table.finds_short_keys() && self.lines_put_together <= MAX_IN_VAIN + self.file_rows / 2
+    }
+
+    /// The same of the lines of a block from number `first` on, of which `columns` has the values, up to one that was
+    /// not read or that there is trouble with. Returns the number of that, or how many lines there are.
+    pub(crate) fn add_lines(&mut self, columns: &BlockColumns, lines: &BlockLines<'_>, first: usize) -> usize {
+        let mut values = emptied(std::mem::take(&mut self.values));
+        let mut next = first;
+        while next < lines.count() {
+            let Some(line) = columns.line(lines, next) else { break };
+            self.file_rows += 1;
+            let outcome = self.try_add_line(&line, &mut values);
+            if self.counted(&outcome).is_none() {
+                break;
+            }
+            next += 1;
+        }
+        self.values = emptied(values);
+        next
+    }
+
+    #[inline(always)]
+    fn try_add_line<'b>(
+        &mut self,
+        line: &Line<'b>,
+        values: &mut Vec<Value<'b>>,
+    ) -> std::result::Result<Outcome, Trouble> {
+        let plan = self.plan;
+        let number = self.file_rows;
+        if let Shaping::Words { pivot, .. } = &plan.shaping
+            && let Some(row) = self.table.row_of(line)
+        {
+            let stem = match pivot {
+                None => None,
+                Some(pivot) => match pivot.cells_of_line(line)? {
+                    None => return Ok(Outcome::Ignored),
+                    cells => cells,
+                },
+            };
+            self.table.add_line(row, stem, line, number).map_err(|full| trouble_of(full, plan))?;
+            return Ok(Outcome::Added);
+        }
+        self.lines_put_together += 1;
+        values.clear();
+        line.append_values(values);
+        self.add_values(values)
+    }
+
+    /// Counts a row that was added by what has become of it; `None` if it was not.
+    #[inline(always)]
+    fn counted(&mut self, outcome: &std::result::Result<Outcome, Trouble>) -> Option<()> {
         let tally = &mut self.tally;
         match outcome {
             Ok(Outcome::Added) => {}
@@ -166,31 +230,32 @@ impl<'p> GeneralBatch<'p> {
         'p: 'r,
     {
         let plan = self.plan;
-        let number = self.file_rows;
         for (slot, field) in plan.fields.iter().enumerate() {
             if slot == plan.filter_fields && plan.filter.as_ref().is_some_and(|filter| !filter.holds(values)) {
                 return Ok(Outcome::FilteredOut);
             }
             if field.reader.read_quickly(row, slot, values).is_none() {
-                let value = read(field, row.raw(slot, field, number));
+                let value = read(field, row.raw(slot, field, self.file_rows));
                 values.push(value.map_err(|why| Trouble::Row(Some(slot), why))?);
             }
         }
         if plan.filter_fields == plan.fields.len() && plan.filter.as_ref().is_some_and(|filter| !filter.holds(values)) {
             return Ok(Outcome::FilteredOut);
         }
+        self.add_values(values)
+    }
+
+    /// Adds the values of a row that counts.
+    #[inline]
+    fn add_values(&mut self, values: &[Value<'_>]) -> std::result::Result<Outcome, Trouble> {
+        let plan = self.plan;
+        let number = self.file_rows;
         let (short, known) = self.table.short_key(values);
         if known.is_none() {
             self.write_key(values)?;
         }
         let key = known.map_or(Key::Written(&self.key, short), Key::Known);
-        let full = |full: Full| {
-            let slot = match (full, &plan.shaping) {
-                (Full::SumTooLong(cell), Shaping::Words { cells, .. }) => cells[cell].of,
-                _ => plan.keys.first().map(|(slot, _)| *slot),
-            };
-            Trouble::File(slot, full.reason())
-        };
+        let full = |full: Full| trouble_of(full, plan);
         match &plan.shaping {
             Shaping::Words { pivot: None, .. } => {
                 self.table.add_words(key, None, values, number).map_err(full)?;
@@ -200,17 +265,10 @@ impl<'p> GeneralBatch<'p> {
                     Value::Text(text) => text,
                     _ => &[],
                 };
-                let stem = match (pivot.into.get(category), pivot.other) {
-                    (Some(stem), _) => *stem,
-                    (None, OtherStem::Into(stem)) => stem,
-                    (None, OtherStem::Ignore) => return Ok(Outcome::Ignored),
-                    (None, OtherStem::BadRow) if category.is_empty() => {
-                        let reason = "no value, and \"\" is not one of the categories";
-                        return Err(Trouble::Row(Some(pivot.on), reason.into()));
-                    }
-                    (None, OtherStem::BadRow) => return Err(Trouble::Row(Some(pivot.on), "unknown category".into())),
+                let Some(stem) = pivot.cells(pivot.into.get(category), category)? else {
+                    return Ok(Outcome::Ignored);
                 };
-                self.table.add_words(key, Some(&pivot.stems[stem]), values, number).map_err(full)?;
+                self.table.add_words(key, Some(stem), values, number).map_err(full)?;
             }
             Shaping::Rows { columns, .. } => {
                 self.fields.clear();
@@ -309,9 +367,48 @@ impl<'p> GeneralBatch<'p> {
     /// Makes room for the next file; returns what this one has come to.
     fn next_file(&mut self) -> (Table<'p>, KeyIndex) {
         self.tally.next_file();
-        (self.has_unknown_keys, self.file_rows) = (false, 0);
+        (self.has_unknown_keys, self.file_rows, self.lines_put_together) = (false, 0, 0);
         (std::mem::replace(&mut self.table, Table::new(self.plan)), std::mem::take(&mut self.bad_keys))
     }
+}
+
+impl PivotPlan {
+    /// The cells of a category with this stem, if it is a known one; none if its row is left out.
+    #[inline]
+    fn cells(&self, stem: Option<usize>, category: &[u8]) -> std::result::Result<Option<&[usize]>, Trouble> {
+        let stem = match (stem, self.other) {
+            (Some(stem), _) | (None, OtherStem::Into(stem)) => stem,
+            (None, OtherStem::Ignore) => return Ok(None),
+            (None, OtherStem::BadRow) if category.is_empty() => {
+                let reason = "no value, and \"\" is not one of the categories";
+                return Err(Trouble::Row(Some(self.on), reason.into()));
+            }
+            (None, OtherStem::BadRow) => return Err(Trouble::Row(Some(self.on), "unknown category".into())),
+        };
+        Ok(Some(&self.stems[stem]))
+    }
+
+    /// The same of the category of a line.
+    #[inline(always)]
+    fn cells_of_line(&self, line: &Line<'_>) -> std::result::Result<Option<&[usize]>, Trouble> {
+        match line.cell(self.on) {
+            Cell::Text(prefix, text) => {
+                let stem = self.into.get_fast(prefix).or_else(|| self.into.get(text));
+                self.cells(stem, text)
+            }
+            _ => self.cells(self.into.get(&[]), &[]),
+        }
+    }
+}
+
+/// What is wrong with a file whose row does not fit into its table.
+#[cold]
+fn trouble_of(full: Full, plan: &GeneralPlan) -> Trouble {
+    let slot = match (full, &plan.shaping) {
+        (Full::SumTooLong(cell), Shaping::Words { cells, .. }) => cells[cell].of,
+        _ => plan.keys.first().map(|(slot, _)| *slot),
+    };
+    Trouble::File(slot, full.reason())
 }
 
 /// The value of a field. A duration that would be too long in its unit is none.

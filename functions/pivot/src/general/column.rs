@@ -1,5 +1,7 @@
 //! From what stands in a file to the value of a column.
 
+pub(crate) mod lines;
+
 use super::value::Value;
 use crate::plan::NUL;
 use crate::reject::not_utf_8;
@@ -198,25 +200,26 @@ impl ColumnReader {
         // Each adds its own: a value that may be of any type takes longer to hand on.
         match &self.form {
             Form::Text => {
-                let text = match fields.prefix(slot) {
-                    Some(prefix) if prefix.is_ascii_text() => prefix.bytes.get(..prefix.len)?,
-                    _ => fields.text(slot).filter(|text| is_text(text))?,
-                };
-                let (first, last) = (text.first()?, text.last()?);
-                if self.trims && !(first.is_ascii_graphic() && last.is_ascii_graphic()) {
+                let text = fields.text(slot)?;
+                if !self.is_plain(text, fields.prefix(slot)) {
                     return None;
                 }
                 values.push(Value::Text(Cow::Borrowed(text)));
             }
-            Form::Integer(form) => {
-                let Decimal { mantissa, scale } = form.parse_quickly(fields.prefix(slot)?)?;
-                values.push(Value::Integer(i64::try_from(mantissa).ok().filter(|_| scale == 0)?));
-            }
+            Form::Integer(form) => values.push(Value::Integer(integer_quickly(form, fields.prefix(slot)?)?)),
             Form::Number(form) => values.push(Value::Decimal(form.parse_quickly(fields.prefix(slot)?)?)),
             Form::Moment(form) => values.push(Value::Moment(form.parse_quickly(fields.prefix(slot)?)?)),
             Form::Json | Form::Boolean { .. } | Form::Duration(_) => return None,
         }
         Some(())
+    }
+
+    /// Whether a text surely is its own value: one that PostgreSQL can keep, not empty, and without blanks to go.
+    #[inline(always)]
+    fn is_plain(&self, text: &[u8], prefix: Option<FieldPrefix<'_>>) -> bool {
+        let (Some(first), Some(last)) = (text.first(), text.last()) else { return false };
+        let is_trimmed = !self.trims || first.is_ascii_graphic() && last.is_ascii_graphic();
+        is_trimmed && (prefix.is_some_and(FieldPrefix::is_ascii_text) || is_text(text))
     }
 
     fn read_text<'r>(&'r self, text: &'r [u8]) -> Result<Value<'r>, Reason> {
@@ -334,6 +337,13 @@ impl Form {
     }
 }
 
+/// The whole number of a field, where that is quickly told.
+#[inline(always)]
+fn integer_quickly(form: &NumberForm, prefix: FieldPrefix<'_>) -> Option<i64> {
+    let Decimal { mantissa, scale } = form.parse_quickly(prefix)?;
+    if scale == 0 { i64::try_from(mantissa).ok() } else { None }
+}
+
 /// Whether some bytes are a text that PostgreSQL can keep. Not inlined: that of most is told at once.
 #[inline(never)]
 fn is_text(bytes: &[u8]) -> bool {
@@ -365,7 +375,7 @@ fn has_nul(json: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
@@ -387,7 +397,7 @@ mod tests {
         }
     }
 
-    fn readers() -> Vec<ColumnReader> {
+    pub(in crate::general) fn readers() -> Vec<ColumnReader> {
         let columns = [
             json!({}),
             json!({"trim": true, "null_values": ["", "ab", "-"]}),
@@ -415,13 +425,16 @@ mod tests {
         spec.source.columns.values().map(|column| ColumnReader::new(column).unwrap()).collect()
     }
 
+    /// What may stand in a file for a column of some type.
+    pub(in crate::general) fn field_text() -> impl Strategy<Value = String> {
+        "[ \\t]?[-+(]?[0-9]{0,9}[.,' ]?[0-9]{0,4}([.,][0-9]{0,9})?( ?EUR|[%) a])?|[.,-]?[0-9]{1,2}|\
+         [0-3][0-9]{3}-[01][0-9]-[0-3][0-9]([ T][0-2][0-9]:[0-5][0-9](:[0-5][0-9]([.]5|Z)?)?)?|\
+         [0-3][0-9][.][01][0-9][.][0-2][0-9]{3} ?|[ab\u{e9}\u{0} -]{0,4}"
+    }
+
     proptest! {
         #[test]
-        fn what_is_read_quickly_is_read_by_the_book(
-            text in "[ \\t]?[-+(]?[0-9]{0,9}[.,' ]?[0-9]{0,4}([.,][0-9]{0,9})?( ?EUR|[%) a])?|[.,-]?[0-9]{1,2}|\
-                     [0-3][0-9]{3}-[01][0-9]-[0-3][0-9]([ T][0-2][0-9]:[0-5][0-9](:[0-5][0-9]([.]5|Z)?)?)?|\
-                     [0-3][0-9][.][01][0-9][.][0-2][0-9]{3} ?|[ab\u{e9}\u{0} -]{0,4}",
-        ) {
+        fn what_is_read_quickly_is_read_by_the_book(text in field_text()) {
             let field = Alone { ahead: format!("{text}1.5 and what follows, up to the length that is loaded").into(), len: text.len() };
             for reader in readers() {
                 let mut found = Vec::new();

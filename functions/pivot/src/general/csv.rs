@@ -7,10 +7,11 @@ mod lines;
 
 use super::batch::{Fields, GeneralBatch, Row};
 use super::column::{PlainFields, Raw};
+use super::columns::BlockColumns;
 use super::given::Given;
 use super::plan::{Field, GeneralPlan};
 use crate::batch::FileError;
-use crate::csv::block::{FastRow, Takes};
+use crate::csv::block::{BlockLines, FastRow, Takes};
 use crate::csv::header::{Names, check, find, missing, without_mark};
 use crate::csv::line_ends::LineEnds;
 use crate::csv::record::{Dialect, Fault, RawFields, Record, UNCLOSED_QUOTE, find_record};
@@ -53,6 +54,10 @@ struct State {
     names: Names,
     /// Rows that may be above the header.
     above: usize,
+    /// The values of the block whose rows are taken, where columns are read one by one.
+    columns: Option<BlockColumns>,
+    /// They were read by the binding before this one.
+    are_stale: bool,
     /// Rows that may be at the end, where those are none.
     held: VecDeque<(u64, Vec<u8>)>,
 }
@@ -80,7 +85,16 @@ impl CsvReader {
             false => Cutter::Lines(LineScanner::new(dialect, lines, csv)),
         };
         let binding = csv.header.as_ref().map(|header| listed(plan, header));
-        let rows = State { given, dialect, binding, names: Names::default(), above: 0, held: VecDeque::new() };
+        let rows = State {
+            given,
+            dialect,
+            binding,
+            names: Names::default(),
+            above: 0,
+            columns: BlockColumns::new(plan),
+            are_stale: false,
+            held: VecDeque::new(),
+        };
         Self { line_ends: LineEnds::default(), cutter, rows }
     }
 
@@ -151,15 +165,36 @@ impl RowSink<FileError> for Rows<'_, '_> {
     }
 
     fn take_row(&mut self, row: FastRow<'_>) -> Option<()> {
-        let State { given, binding, names, .. } = &*self.state;
-        let binding = binding.as_ref()?;
-        let may_be_name = |position| names.may_begin(row.first_byte(position));
-        let may_be_header = (0..binding.width).fold(false, |may_be, position| may_be | may_be_name(position));
-        let row = Unquoted(row);
-        if may_be_header && names.may_be_in(&row, binding.width) {
+        if self.state.may_be_header(row) {
             return None;
         }
-        self.batch.add_fast(&FastCsvRow { row, binding, given })
+        let binding = self.state.binding.as_ref()?;
+        self.batch.add_fast(&FastCsvRow { row: Unquoted(row), binding, given: &self.state.given })
+    }
+
+    fn take_lines(&mut self, lines: &BlockLines<'_>, first: usize) -> usize {
+        // Where they are not worth while any more they are gone for the rest of the file.
+        let columns = self.state.columns.take().filter(|_| self.batch.is_quick_by_column());
+        let mut next = first;
+        let Some(mut columns) = columns else {
+            while next < lines.count() && self.take_row(lines.row(next)).is_some() {
+                next += 1;
+            }
+            return next;
+        };
+        if std::mem::take(&mut self.state.are_stale) || first == 0 {
+            self.read_columns(lines, &mut columns);
+        }
+        loop {
+            next = self.batch.add_lines(&columns, lines, next);
+            // What is not told quickly takes the way of a single row.
+            if next == lines.count() || self.take_row(lines.row(next)).is_none() {
+                break;
+            }
+            next += 1;
+        }
+        self.state.columns = Some(columns);
+        next
     }
 
     fn take_record(&mut self, record: Record<'_>) -> Result<(), FileError> {
@@ -182,7 +217,27 @@ impl RowSink<FileError> for Rows<'_, '_> {
     }
 }
 
+impl State {
+    /// Whether a row of the fast path may be a header.
+    #[inline(always)]
+    fn may_be_header(&self, row: FastRow<'_>) -> bool {
+        let width = self.binding.as_ref().map_or(0, |binding| binding.width);
+        let may_be_name = |position| self.names.may_begin(row.first_byte(position));
+        let may_be_header = (0..width).fold(false, |may_be, position| may_be | may_be_name(position));
+        may_be_header && self.names.may_be_in(&Unquoted(row), width)
+    }
+}
+
 impl Rows<'_, '_> {
+    /// Reads the lines of a block column by column, but for those that may be a header.
+    fn read_columns(&self, lines: &BlockLines<'_>, columns: &mut BlockColumns) {
+        let positions = self.state.binding.as_ref().map_or(&[][..], |binding| &binding.positions);
+        columns.read(self.batch.plan(), positions, lines);
+        for (line, is_read) in columns.are_read().iter_mut().enumerate() {
+            *is_read &= !self.state.may_be_header(lines.row(line));
+        }
+    }
+
     fn take(&mut self, record: &Record<'_>) -> Result<(), FileError> {
         let mut fields = Vec::new();
         let unmarked = without_mark(record, &mut fields);
@@ -223,6 +278,7 @@ impl Rows<'_, '_> {
         self.state.binding = Some(binding.map_err(|reason| FileError::new(RowNumber::Line(header.line), reason))?);
         let needed: Vec<&str> = plan.fields.iter().filter_map(required).collect();
         self.state.names = Names::of(header, &needed);
+        self.state.are_stale = true;
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use super::column::ColumnReader;
 use super::condition::Check;
+use crate::plan::categories::Categories;
 use crate::plan::misconfigured;
 use encoding_rs::Encoding;
 use sluice::Result;
@@ -89,7 +90,7 @@ pub(crate) struct PivotPlan {
     /// The slot of the category.
     pub(crate) on: usize,
     /// The stem of each category.
-    pub(crate) into: HashMap<Vec<u8>, usize, foldhash::quality::RandomState>,
+    pub(crate) into: Categories,
     /// What to do with any other one.
     pub(crate) other: OtherStem,
     /// The cells of each stem.

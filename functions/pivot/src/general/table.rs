@@ -1,5 +1,6 @@
 //! What the rows of a file come to, key by key. Memory grows with the number of keys and with nothing else.
 
+use super::columns::{Cell, Line};
 use super::few_keys::{FewKeys, ShortKey};
 use super::full::{Full, MAX_KEPT_BYTES};
 use super::keys::KeyIndex;
@@ -93,6 +94,19 @@ impl Sums {
         true
     }
 
+    /// The same in units.
+    #[inline(always)]
+    fn add_units(&mut self, row: usize, value: Units) -> bool {
+        match self.units[row].checked_add(value) {
+            Some(more) => {
+                self.units[row] = more;
+                self.is_any[row] = true;
+                true
+            }
+            None => self.add(row, value.into()),
+        }
+    }
+
     fn get(&self, row: usize) -> Decimal {
         self.units[row].tag().map_or_else(|| self.units[row].into(), |index| self.wide[index as usize])
     }
@@ -169,9 +183,45 @@ impl<'p> Table<'p> {
                 row
             }
         };
+        self.add_each(of_stem, |words, plan| words.add(plan, row, |slot| Cow::Borrowed(&values[slot]), number))
+    }
+
+    /// Whether keys are still found without being written.
+    pub(crate) fn finds_short_keys(&self) -> bool {
+        !self.few_keys.is_given_up()
+    }
+
+    /// The row of the key of a line, if that is known without writing the key.
+    #[inline(always)]
+    pub(crate) fn row_of(&self, line: &Line<'_>) -> Option<usize> {
+        self.few_keys.row_of(&self.plan.keys, line)
+    }
+
+    /// The same as [`Table::add_words`] of a line, whose key has this row in the table.
+    ///
+    /// # Errors
+    /// [`Full`], and then the file cannot be loaded.
+    #[inline(always)]
+    pub(crate) fn add_line(
+        &mut self,
+        row: usize,
+        of_stem: Option<&[usize]>,
+        line: &Line<'_>,
+        number: u64,
+    ) -> Result<(), Full> {
+        self.add_each(of_stem, |words, plan| words.add_line(plan, row, line, number))
+    }
+
+    /// Adds to some cells of a key, by what says how many bytes more are kept, or that the sum is too long.
+    #[inline(always)]
+    fn add_each(
+        &mut self,
+        of_stem: Option<&[usize]>,
+        add_to: impl Fn(&mut Words, &CellPlan) -> Option<usize>,
+    ) -> Result<(), Full> {
         let Kept::Words { cells, columns } = &mut self.kept else { return Ok(()) };
         let mut add = |cell: usize, plan: &CellPlan, words: &mut Words| {
-            let kept = words.add(plan, row, values, number).ok_or(Full::SumTooLong(cell))?;
+            let kept = add_to(words, plan).ok_or(Full::SumTooLong(cell))?;
             self.kept_bytes += kept;
             if self.kept_bytes > MAX_KEPT_BYTES { Err(Full::TooManyKeys) } else { Ok(()) }
         };
@@ -274,15 +324,39 @@ impl Words {
         }
     }
 
+    /// The same as [`Words::add`] of a line, of which no value is null.
+    #[inline(always)]
+    fn add_line(&mut self, cell: &CellPlan, row: usize, line: &Line<'_>, number: u64) -> Option<usize> {
+        match (self, cell.of.map(|slot| line.cell(slot))) {
+            (Self::Counts(counts), _) => counts[row] += 1,
+            (Self::Sums(sums), Some(Cell::Number(value))) => return sums.add_units(row, value).then_some(0),
+            (Self::Means(sums, counts), Some(Cell::Number(value))) => {
+                counts[row] += 1;
+                return sums.add_units(row, value).then_some(0);
+            }
+            // Few are better than all before them.
+            (Self::Extremes(best), Some(Cell::Number(value))) if is_no_better(&best[row], value, cell.says) => {}
+            (words, _) => return words.add(cell, row, |slot| Cow::Owned(line.value(slot)), number),
+        }
+        Some(0)
+    }
+
     /// Adds a row's values; `None` if the sum is too long. Returns how many bytes more are kept.
     #[inline]
-    fn add(&mut self, cell: &CellPlan, row: usize, values: &[Value<'_>], number: u64) -> Option<usize> {
-        let value = cell.of.map(|slot| &values[slot]);
+    fn add<'v, 'r: 'v>(
+        &mut self,
+        cell: &CellPlan,
+        row: usize,
+        value_of: impl Fn(usize) -> Cow<'v, Value<'r>>,
+        number: u64,
+    ) -> Option<usize> {
+        let value = cell.of.map(&value_of);
+        let value = value.as_deref();
         let is_null = value.is_some_and(Value::is_null);
         match (self, value) {
             (Self::Sums(sums), Some(Value::Decimal(value))) => return sums.add(row, *value).then_some(0),
             (Self::Ordered(best), Some(value)) => {
-                let order = cell.order.map_or(&Value::Null, |slot| &values[slot]);
+                let order = cell.order.map_or(Cow::Owned(Value::Null), &value_of);
                 let best = &mut best[row];
                 // Of equals the first row is first, and the last one last; rows come in their order.
                 let counts = match (best.order.is_null(), cell.says) {
@@ -363,6 +437,13 @@ impl CellPlan {
             _ => Cow::Borrowed(value),
         }
     }
+}
+
+/// Whether a number is surely not less than the least one, or not greater than the greatest one.
+#[inline(always)]
+fn is_no_better(best: &Value<'_>, value: Units, says: Says) -> bool {
+    let Value::Decimal(best) = best else { return false };
+    Units::new(*best).is_some_and(|best| if matches!(says, Says::Min { .. }) { value >= best } else { value <= best })
 }
 
 /// A value that is added up.

@@ -1,13 +1,14 @@
 //! From a category to its column.
 
 use crate::value::field::{FieldPrefix, LENGTH_MASKS};
+use foldhash::quality::RandomState;
 use std::collections::HashMap;
 use wide::{bytemuck, u8x16};
 
 /// The categories of a spec, each with the index of its column.
 #[derive(Debug)]
 pub(crate) struct Categories {
-    all: HashMap<Vec<u8>, usize>,
+    all: HashMap<Vec<u8>, usize, RandomState>,
     /// A perfect hash table of those of at most [`SHORT_BYTES`] bytes, each in a slot of its own; empty if no
     /// multiplier was found that puts them so.
     slots: [Slot; SLOTS],
@@ -36,7 +37,7 @@ const EMPTY: Slot = Slot { text: 0, len: usize::MAX, index: 0 };
 
 impl FromIterator<(Vec<u8>, usize)> for Categories {
     fn from_iter<I: IntoIterator<Item = (Vec<u8>, usize)>>(categories: I) -> Self {
-        let all: HashMap<_, _> = categories.into_iter().collect();
+        let all: HashMap<_, _, _> = categories.into_iter().collect();
         let mut short: Vec<Slot> = Vec::new();
         for (category, &index) in &all {
             let mut bytes = [0; SHORT_BYTES];

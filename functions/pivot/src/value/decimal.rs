@@ -34,7 +34,7 @@ pub struct Decimal {
 
 /// A decimal in units of 10^-20, as many decimals as floating-point numbers are written with: so adding is one integer
 /// addition, however many decimals there are. Or, as a tagged value, the index of a sum that is kept elsewhere.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Units(i128);
 
 /// Decimals of a unit.
@@ -53,6 +53,16 @@ impl Units {
     pub fn new(decimal: Decimal) -> Option<Self> {
         let decimal = if decimal.scale > UNIT_SCALE { decimal.trimmed() } else { decimal };
         decimal.rescaled(UNIT_SCALE).map(Self)
+    }
+
+    /// `magnitude / 10^decimals`, of at most sixteen digits, all of which may be decimals.
+    #[inline(always)]
+    pub(crate) fn of_digits(magnitude: i64, decimals: usize) -> Option<Self> {
+        let more = (UNIT_SCALE as usize).checked_sub(decimals)?;
+        let last = more.min(SMALL_POWERS.len() - 1);
+        // Mostly 1, and at most 100.
+        let first = SMALL_POWERS.get(more - last)?;
+        Some(Self(i128::from(magnitude * first) * i128::from(SMALL_POWERS[last])))
     }
 
     /// A tagged value: index into `wide`, for sums that do not fit into `Units`.

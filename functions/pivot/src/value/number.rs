@@ -1,11 +1,10 @@
 //! Numbers as people write them: other decimal marks, marks between groups of digits, currencies, and what accountants
 //! put in place of a sign.
 
-use super::decimal::{Decimal, NotDecimal};
-use super::field::{FieldPrefix, LENGTH_MASKS};
-use super::simd_digits;
+use super::decimal::{Decimal, NotDecimal, Units};
+use super::digits::{Digits, at_once, groups_at_once, places_of};
+use super::field::FieldPrefix;
 use sluice::spec::Column;
-use wide::u8x16;
 
 /// How the numbers of a column are written.
 #[derive(Clone, Debug)]
@@ -66,20 +65,37 @@ impl NumberForm {
     /// one.
     #[inline(always)]
     pub(crate) fn parse_quickly(&self, prefix: FieldPrefix<'_>) -> Option<Decimal> {
+        match self.parse_digits(prefix) {
+            Some(digits) => Some(digits.into()),
+            None => self.parse_long(prefix),
+        }
+    }
+
+    /// The same in units.
+    #[inline(always)]
+    pub(crate) fn parse_units(&self, prefix: FieldPrefix<'_>) -> Option<Units> {
+        match self.parse_digits(prefix) {
+            Some(Digits { magnitude, decimals }) => Units::of_digits(magnitude, decimals),
+            None => self.parse_long(prefix).and_then(Units::new),
+        }
+    }
+
+    /// The same of at most sixteen characters.
+    #[inline(always)]
+    fn parse_digits(&self, prefix: FieldPrefix<'_>) -> Option<Digits> {
+        let (mark, group) = (self.decimal, self.short_group);
         if self.strips_mark {
             return None;
         }
-        let has_groups = self.short_group != self.decimal && places_of(prefix, self.short_group) != Some(0);
-        let found = if has_groups { None } else { at_once(prefix, self.decimal) };
-        found.or_else(|| self.parse_groups(prefix))
+        let has_groups = group != mark && places_of(prefix, group) != Some(0);
+        if has_groups { groups_at_once(prefix, mark, group) } else { at_once(prefix, mark) }
     }
 
-    /// Not inlined: few numbers have groups, or are long.
+    /// The same of a longer text. Not inlined: few are.
     #[inline(never)]
-    fn parse_groups(&self, prefix: FieldPrefix<'_>) -> Option<Decimal> {
-        let (mark, group) = (self.decimal, self.short_group);
-        let text = prefix.bytes.get(..prefix.len).filter(|_| group != mark)?;
-        groups_at_once(prefix, mark, group).or_else(|| short(text, mark, group))
+    fn parse_long(&self, prefix: FieldPrefix<'_>) -> Option<Decimal> {
+        let text = prefix.bytes.get(..prefix.len)?;
+        if self.strips_mark { None } else { short(text, self.decimal, self.short_group) }
     }
 
     /// The number of a text, without zeros at the end of its decimals.
@@ -200,78 +216,6 @@ pub(crate) fn parse_plain(text: &[u8]) -> Result<Decimal, NotDecimal> {
         Some(number) => Ok(number),
         None => Decimal::parse(text).map(Decimal::trimmed),
     }
-}
-
-/// All of a number's digits at once. They are moved to the end of sixteen, without the mark between them: `-31.5`
-/// becomes `0000000000000315`.
-#[inline(always)]
-fn at_once(prefix: FieldPrefix<'_>, mark: u8) -> Option<Decimal> {
-    let len = prefix.len;
-    let marks = places_of(prefix, mark)?;
-    let mark_count = marks.count_ones();
-    if mark_count > 1 || len <= usize::from(prefix.bytes[0] == b'-') + mark_count as usize {
-        return None;
-    }
-    // What is in front of the mark has one place more to go.
-    let (in_front, decimals) = match mark_count {
-        0 => (0, 0),
-        _ => (marks.trailing_zeros() as usize + 17 - len, len - 1 - marks.trailing_zeros() as usize),
-    };
-    digits_at_once(prefix, LENGTH_MASKS[in_front], decimals)
-}
-
-/// The same of a number with one or two marks between groups of three digits.
-#[inline(always)]
-fn groups_at_once(prefix: FieldPrefix<'_>, mark: u8, group: u8) -> Option<Decimal> {
-    let len = prefix.len;
-    let (marks, groups) = (places_of(prefix, mark)?, places_of(prefix, group)?);
-    let mark_count = marks.count_ones() as usize;
-    if mark_count > 1 {
-        return None;
-    }
-    let start = usize::from(prefix.bytes[0] == b'-');
-    let whole_end = len.min(marks.trailing_zeros() as usize);
-    let last = whole_end.checked_sub(start + 5).filter(|_| prefix.bytes[start] != b'0')? + start + 1;
-    // What is in front of a mark that so many others follow.
-    let in_front = |place: usize, behind: usize| LENGTH_MASKS[place + 17 + behind - len];
-    let before_mark = if mark_count == 1 { in_front(whole_end, 0) } else { u8x16::ZERO };
-    let moves = before_mark + in_front(last, mark_count);
-    let moves = match last - start {
-        1..=3 if groups == 1 << last => moves,
-        5..=7 if groups == 1 << last | 1 << (last - 4) => moves + in_front(last - 4, mark_count + 1),
-        _ => return None,
-    };
-    digits_at_once(prefix, moves, len - whole_end - mark_count)
-}
-
-/// A bit for each place of a mark in a text of at most sixteen bytes.
-#[inline(always)]
-fn places_of(FieldPrefix { bytes, len }: FieldPrefix<'_>, mark: u8) -> Option<u32> {
-    let mask = LENGTH_MASKS.get(len)?;
-    Some((u8x16::new(*bytes.first_chunk()?).simd_eq(u8x16::splat(mark)) & *mask).to_bitmask())
-}
-
-/// Digits that are moved to the end of sixteen, each by its own number of places more; so many are decimals.
-#[inline(always)]
-fn digits_at_once(FieldPrefix { bytes, len }: FieldPrefix<'_>, moves: u8x16, decimals: usize) -> Option<Decimal> {
-    const PLACES: u8x16 = u8x16::new([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
-    /// A minus sign is masked out at the start only.
-    const SIGN: u8x16 = u8x16::new(*b"-000000000000000");
-    let text = u8x16::new(*bytes.first_chunk()?);
-    let mask = LENGTH_MASKS.get(len)?;
-    let is_negative = bytes[0] == b'-';
-    let places = PLACES + u8x16::splat(u8::try_from(len).ok()?.wrapping_sub(16)) + moves;
-    // A place before the first character is one above 127, and becomes a zero.
-    let values = (simd_digits::values(text) & *mask & !text.simd_eq(SIGN)).shuffle_zeroing(places);
-    if !simd_digits::are_digits(values) {
-        return None;
-    }
-    let [first, last] = simd_digits::eights(values);
-    let (mut magnitude, mut scale) = (i64::from(first) * 100_000_000 + i64::from(last), u32::try_from(decimals).ok()?);
-    while scale > 0 && magnitude % 10 == 0 {
-        (magnitude, scale) = (magnitude / 10, scale - 1);
-    }
-    Some(Decimal { mantissa: i128::from(if is_negative { -magnitude } else { magnitude }), scale })
 }
 
 /// Fast path for what means the same in every form: a minus sign, digits, perhaps with the mark between groups of
