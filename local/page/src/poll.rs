@@ -25,6 +25,9 @@ use std::time::Duration;
 use turns::Turns;
 use window_records::WindowRecords;
 
+/// How long to wait after a panic, which may come again at once.
+const AFTER_A_PANIC: Duration = Duration::from_secs(1);
+
 /// How far the lines of a run are read.
 #[derive(Default)]
 struct Reading {
@@ -98,15 +101,18 @@ impl Poller {
 
     /// Asks for as long as the process lives.
     pub async fn run(mut self) {
-        loop {
-            let at = now();
-            let looks = self.shared.open(at);
-            self.forget_files(&looks, at);
-            let task = if looks.is_empty() { None } else { self.next(&looks, at) };
-            match task {
-                Some(task) => self.perform(task).await,
-                None => tokio::time::sleep(Duration::from_millis(50)).await,
-            }
+        in_rounds(async || self.round().await).await;
+    }
+
+    /// Asks one question, or waits a little if there is none.
+    async fn round(&mut self) {
+        let at = now();
+        let looks = self.shared.open(at);
+        self.forget_files(&looks, at);
+        let task = if looks.is_empty() { None } else { self.next(&looks, at) };
+        match task {
+            Some(task) => self.perform(task).await,
+            None => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
 
@@ -217,6 +223,41 @@ impl Poller {
             Task::Records(job) => self.ask_records(job).await,
             Task::Windows(job) => self.ask_windows(job).await,
             Task::WindowRecords(job) => self.ask_window_records(job).await,
+        }
+    }
+}
+
+/// Round after round for ever; one that panics ends neither the others nor the page.
+async fn in_rounds(mut round: impl AsyncFnMut()) {
+    loop {
+        if AssertUnwindSafe(round()).catch_unwind().await.is_err() {
+            tokio::time::sleep(AFTER_A_PANIC).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn rounds_go_on_after_one_that_panics() {
+        let (ended, mut ends) = tokio::sync::mpsc::unbounded_channel();
+        let mut number = 0;
+        let rounds = in_rounds(async || {
+            number += 1;
+            assert_ne!(number, 2, "the second one panics");
+            ended.send(number).unwrap();
+            tokio::task::yield_now().await;
+        });
+        let first_three = async {
+            for expected in [1, 3, 4] {
+                assert_eq!(ends.recv().await, Some(expected));
+            }
+        };
+        tokio::select! {
+            () = rounds => unreachable!("they never end"),
+            () = first_three => {}
         }
     }
 }

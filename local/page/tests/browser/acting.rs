@@ -104,6 +104,63 @@ fn an_action_says_what_it_does_and_does_it_once() {
     assert!(status == 200 && html.contains("nothing to stop") && !html.contains("Stop it"), "{html}");
 }
 
+/// Acceptance 13: each action is pressed where no script runs. What is filled in is shown before it is done.
+#[test]
+fn every_action_works_without_scripts() {
+    let (aws, mut browser) = (Aws::start(), browser());
+    with_all_kinds(&aws);
+    let page = Page::local(&aws);
+    enter(&mut browser, &page);
+    see(&mut browser, &page, "/jobs/pomodoro", "document.querySelector('.acts .btn.first') !== null");
+    see(&mut browser, &page, "/jobs/orders-copy/runs/now", "document.querySelector('a.btn.danger') !== null");
+    browser.scripts(false);
+    for (job, action, fields, input) in [
+        ("pomodoro", "run", &[][..], json!({})),
+        ("pomodoro", "dry-run", &[], json!({"dry_run": true})),
+        ("pomodoro", "again", &[("keys", "input_data/a b.csv")], json!({"forget": ["input_data/a b.csv"]})),
+        ("pomodoro", "explain", &[("keys", "input_data/a b.csv")], json!({"explain": ["input_data/a b.csv"]})),
+        ("pomodoro", "since", &[("from", "2024-01-31")], json!({"since": "2024-01-31T00:00:00Z"})),
+        (
+            "orders-copy",
+            "backfill",
+            &[("from", "2024-02-14"), ("to", "2024-02-15")],
+            json!({"from": "2024-02-14", "to": "2024-02-16", "only_missing": true}),
+        ),
+    ] {
+        let started = aws.world().started.len();
+        browser.open(&page.at(&format!("/jobs/{job}")));
+        // Of files there are links where files are.
+        if matches!(action, "run" | "dry-run" | "backfill") {
+            browser.click(&format!("a.btn[href^='/jobs/{job}/{action}']"));
+        } else {
+            browser.open(&page.at(&format!("/jobs/{job}/{action}")));
+        }
+        browser.html_until("Nothing has been started yet");
+        for (name, text) in fields {
+            browser.fill(&format!("form.card [name={name}]"), text);
+        }
+        browser.click("form.card button.first");
+        if !fields.is_empty() {
+            browser.html_until("Press once more");
+            assert_eq!(aws.world().started.len(), started, "{action}");
+            browser.click("form.card button.first");
+        }
+        browser.html_until("<h1><span>Run of");
+        let world = aws.world();
+        assert_eq!(world.started[started..].iter().map(|(_, input)| input).collect::<Vec<_>>(), [&input], "{action}");
+    }
+    browser.open(&page.at("/jobs/orders-copy/runs/now"));
+    browser.html_until("href=\"/jobs/orders-copy/runs/now/stop\"");
+    // A view of a run at work loads itself again, so what is pressed there may be gone.
+    browser.open(&page.at("/jobs/orders-copy/runs/now/stop"));
+    browser.html_until("Stop the run of");
+    assert!(aws.world().stopped.is_empty());
+    browser.click("button.danger");
+    browser.html_until("<h1><span>Run of");
+    assert_eq!(aws.world().stopped.len(), 1);
+    browser.scripts(true);
+}
+
 /// Without `--allow-actions` an account is only read.
 #[test]
 fn an_account_is_only_read_unless_that_is_said() {

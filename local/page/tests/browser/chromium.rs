@@ -172,8 +172,66 @@ impl Chromium {
 
     /// The document that is open, as text: also where no script runs.
     pub(crate) fn html(&mut self) -> String {
-        let root = self.ask("DOM.getDocument", json!({"depth": 0}))["root"]["nodeId"].clone();
-        self.ask("DOM.getOuterHTML", json!({"nodeId": root}))["outerHTML"].as_str().unwrap().to_owned()
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let root = self.ask("DOM.getDocument", json!({"depth": 0}))["root"]["nodeId"].clone();
+            match self.try_ask("DOM.getOuterHTML", json!({"nodeId": root})) {
+                Ok(answer) => return answer["outerHTML"].as_str().unwrap().to_owned(),
+                // It was left meanwhile.
+                Err(error) => assert!(Instant::now() < end, "{error}"),
+            }
+        }
+    }
+
+    /// The element that a selector finds first, as soon as there is one: also where no script runs.
+    fn element(&mut self, selector: &str) -> Value {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let root = self.ask("DOM.getDocument", json!({"depth": 0}))["root"]["nodeId"].clone();
+            // The document may be another one by now.
+            let found = self.try_ask("DOM.querySelector", json!({"nodeId": root, "selector": selector}));
+            match found {
+                Ok(found) if found["nodeId"] != 0 => return found["nodeId"].clone(),
+                _ => assert!(Instant::now() < end, "there is no {selector}"),
+            }
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+
+    /// Clicks on an element with the mouse.
+    pub(crate) fn click(&mut self, selector: &str) {
+        let element = self.element(selector);
+        self.ask("DOM.scrollIntoViewIfNeeded", json!({"nodeId": element}));
+        let corners = self.ask("DOM.getBoxModel", json!({"nodeId": element}))["model"]["content"].clone();
+        let at = |place: usize| corners[place].as_f64().unwrap();
+        let (x, y) = (f64::midpoint(at(0), at(4)), f64::midpoint(at(1), at(5)));
+        for kind in ["mousePressed", "mouseReleased"] {
+            let params = json!({"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1});
+            self.ask("Input.dispatchMouseEvent", params);
+        }
+    }
+
+    /// Types a text into a field in place of what is there.
+    pub(crate) fn fill(&mut self, selector: &str, text: &str) {
+        let element = self.element(selector);
+        self.ask("DOM.focus", json!({"nodeId": element}));
+        let select_all =
+            json!({"type": "keyDown", "key": "a", "code": "KeyA", "modifiers": 2, "commands": ["selectAll"]});
+        self.ask("Input.dispatchKeyEvent", select_all);
+        self.ask("Input.insertText", json!({"text": text}));
+    }
+
+    /// Waits until the document holds a text: also where no script runs.
+    pub(crate) fn html_until(&mut self, text: &str) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let html = self.html();
+            if html.contains(text) {
+                return;
+            }
+            assert!(Instant::now() < end, "{text}\n{html}");
+            std::thread::sleep(Duration::from_millis(30));
+        }
     }
 
     /// Presses a key of this name.
