@@ -48,7 +48,7 @@ mod tests {
 
     fn file(columns: &[(&str, Form)]) -> File {
         let column = |(name, form): &(&str, Form)| Stored { name: (*name).into(), form: *form, nulls: None };
-        File { columns: columns.iter().map(column).collect(), rows: 1 }
+        File { columns: columns.iter().map(column).collect(), rows: 1, ..File::default() }
     }
 
     fn wanted(columns: &[(&str, &str)]) -> Vec<Column> {

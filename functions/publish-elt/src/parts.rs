@@ -132,7 +132,7 @@ mod tests {
         let listed = Listed { key: "a".into(), etag: "e".into(), size: 10, modified, class };
         let column =
             |(name, nulls): &(&str, Option<u64>)| Column { name: (*name).into(), form: Form::Text, nulls: *nulls };
-        Part { listed, file: File { columns: nulls.iter().map(column).collect(), rows } }
+        Part { listed, file: File { columns: nulls.iter().map(column).collect(), rows, ..File::default() } }
     }
 
     fn told(parts: &[Part], rows: u64, values: [u64; 2]) -> std::result::Result<(), String> {

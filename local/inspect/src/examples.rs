@@ -155,3 +155,31 @@ fn what_is_proposed_reads_all_rows() {
         }
     }
 }
+
+/// What is proposed for a file that another program wrote: the columns by where they are, with their types, and what is
+/// said besides.
+fn proposed(name: &str) -> (BTreeMap<String, String>, Vec<String>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/pivot/tests/parquet").join(name);
+    let files = vec![File { key: name.to_owned(), path }];
+    let wanted = Propose { files: files.clone(), table: "proposed".to_owned(), wishes: Wishes::default() };
+    let proposal = propose(&wanted).unwrap();
+    assert_good(name, &read(&Read { parts: proposal.parts.clone(), files }).unwrap());
+    let columns = proposal.parts.source["columns"].as_object().unwrap().clone();
+    let place = |(name, column): (String, Value)| {
+        let from = if column["from"].is_null() { Value::from(name) } else { column["from"].clone() };
+        (from.to_string(), column["type"].as_str().unwrap_or("text").to_owned())
+    };
+    (columns.into_iter().map(place).collect(), proposal.unsure)
+}
+
+#[test]
+fn what_is_nested_in_parquet_is_proposed_by_its_way() {
+    let (columns, unsure) = proposed("zstd-plain-pages-v2-nested-others.parquet");
+    assert_eq!(columns.get(r#"["nested","n"]"#).map(String::as_str), Some("integer"), "{columns:?}");
+    let said = |name: &str| unsure.iter().any(|line| line.contains(&format!("{name:?} is not read")));
+    assert!(said("nested.tags") && said("list"), "{unsure:?}");
+    assert_eq!(columns.len(), 4, "{columns:?}");
+    // A type that has no name of its own in a table.
+    let (columns, _) = proposed("floats.parquet");
+    assert!(columns.values().any(|kind| kind == "number"), "{columns:?}");
+}

@@ -6,11 +6,18 @@ use crate::{Checked, Flaw};
 /// How deep groups of columns may be nested.
 const MAX_NESTED: usize = 1_000;
 
+/// The repetition of what may be there any number of times.
+const REPEATED: i32 = 2;
+
 /// A file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct File {
     /// The columns of its table, in their order.
     pub columns: Vec<Column>,
+    /// The ways to what is there once in each row, from the names of columns down to those within them.
+    pub ways: Vec<Vec<String>>,
+    /// The ways to what is there any number of times: to its lists and maps.
+    pub lists: Vec<Vec<String>>,
     /// Its rows: the metadata states them twice, and must say the same.
     pub rows: u64,
 }
@@ -90,7 +97,8 @@ impl File {
             Form::Other(_) => Column { nulls: None, ..column(found) },
             _ => column(found),
         };
-        Ok(Self { columns: schema.columns.into_iter().map(column).collect(), rows })
+        let Schema { columns, ways, lists, .. } = schema;
+        Ok(Self { columns: columns.into_iter().map(column).collect(), ways, lists, rows })
     }
 }
 
@@ -130,44 +138,72 @@ fn nulls_of_chunk(reader: &mut Reader<'_>) -> Checked<Option<u64>> {
 /// The columns of the table, each with its first chunk's place in a row group.
 struct Schema {
     columns: Vec<(String, Form, usize)>,
+    ways: Vec<Vec<String>>,
+    lists: Vec<Vec<String>>,
     leaves: usize,
+}
+
+/// A group of columns that has begun.
+struct Group {
+    /// How many more columns belong to it.
+    left: u64,
+    name: String,
+    /// It is there any number of times, or something that it belongs to is.
+    is_repeated: bool,
 }
 
 impl Schema {
     fn read(reader: &mut Reader<'_>) -> Checked<Self> {
         let (mut columns, mut leaves) = (Vec::new(), 0);
-        // How many more columns belong to each group that has begun; the first one is the table.
-        let mut groups: Vec<u64> = Vec::new();
+        let (mut ways, mut lists): (_, Vec<Vec<String>>) = (Vec::new(), Vec::new());
+        // The first one is the table.
+        let mut groups: Vec<Group> = Vec::new();
         let mut has_table = false;
         reader.structures(|reader| {
             let element = Element::read(reader)?;
-            while groups.last() == Some(&0) {
+            let name = String::from_utf8_lossy(element.name).into_owned();
+            while groups.last().is_some_and(|group| group.left == 0) {
                 groups.pop();
             }
-            match groups.last_mut() {
-                Some(left) => *left -= 1,
+            let is_repeated = match groups.last_mut() {
+                Some(group) => {
+                    group.left -= 1;
+                    group.is_repeated || element.repetition == REPEATED
+                }
                 None if has_table => return Err("its metadata has more columns than its table".into()),
                 None => {
                     has_table = true;
-                    groups.push(element.children);
+                    groups.push(Group { left: element.children, name, is_repeated: false });
                     return Ok(());
                 }
-            }
+            };
             if groups.len() == 1 {
-                columns.push((String::from_utf8_lossy(element.name).into_owned(), element.form(), leaves));
+                columns.push((name.clone(), element.form(), leaves));
             }
-            match element.physical {
-                None => groups.push(element.children),
-                Some(_) => leaves += 1,
+            let way = |groups: &[Group]| groups.iter().skip(1).map(|group| group.name.clone()).collect::<Vec<_>>();
+            if is_repeated && !groups.iter().any(|group| group.is_repeated) {
+                // Within a group that stands for all of them, or by itself.
+                let list = if groups.len() > 1 { way(&groups) } else { vec![name.clone()] };
+                if lists.last() != Some(&list) {
+                    lists.push(list);
+                }
             }
+            if element.physical.is_some() {
+                leaves += 1;
+                if !is_repeated {
+                    ways.push(way(&groups).into_iter().chain([name]).collect());
+                }
+                return Ok(());
+            }
+            groups.push(Group { left: element.children, name, is_repeated });
             if groups.len() > MAX_NESTED { Err("its columns are nested too deeply".into()) } else { Ok(()) }
         })?;
-        if groups.iter().any(|&left| left > 0) {
+        if groups.iter().any(|group| group.left > 0) {
             return Err("its metadata has fewer columns than its table".into());
         }
         match columns.last() {
             Some((_, _, leaf)) if *leaf >= leaves => Err(Flaw::from("a group of columns is empty")),
-            _ => Ok(Self { columns, leaves }),
+            _ => Ok(Self { columns, ways, lists, leaves }),
         }
     }
 }
@@ -236,7 +272,7 @@ impl<'a> Element<'a> {
     fn form(&self) -> Form {
         const NAMES: [&str; 8] = ["BOOLEAN", "INT32", "INT64", "INT96", "FLOAT", "DOUBLE", "BINARY", "FIXED BINARY"];
         let Some(physical) = self.physical else { return Form::Other("a group of columns") };
-        if self.repetition == 2 {
+        if self.repetition == REPEATED {
             return Form::Other("a list");
         }
         let stored = usize::try_from(physical).ok().and_then(|place| NAMES.get(place).copied());
@@ -349,6 +385,16 @@ mod tests {
         assert_eq!(forms("unsigned.parquet")[2], Form::Other("an unsigned number"));
         assert_eq!(forms("refused-list-value.parquet")[2], Form::Other("a group of columns"));
         assert!(matches!(forms("refused-time-index.parquet")[0], Form::Other(_)));
+    }
+
+    #[test]
+    fn ways_lead_to_what_is_there_once_in_a_row() {
+        let file = read("zstd-plain-pages-v2-nested-others.parquet").unwrap();
+        let way = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert!(file.ways.contains(&way(&["nested", "n"])) && file.ways.contains(&way(&["Project"])), "{file:?}");
+        assert_eq!(file.lists, [way(&["nested", "tags"]), way(&["list"])]);
+        let is_within = |way: &Vec<String>| file.lists.iter().any(|list| way.starts_with(list));
+        assert!(!file.ways.iter().any(is_within), "{:?}", file.ways);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::text::decode;
 use crate::file;
 use crate::reading::{all_rows, told};
 use local::inspection::File;
-use parquet_metadata::{File as ParquetFile, Form, TAIL_BYTES, Tail, tail};
+use parquet_metadata::{File as ParquetFile, TAIL_BYTES, Tail, tail};
 use serde_json::{Map, Value, json};
 use sluice::spec::{FileType, without_packing};
 use std::collections::BTreeSet;
@@ -213,16 +213,13 @@ fn parquet_columns(file: &File, unsure: &mut Vec<String>) -> Result<Vec<Vec<Stri
             Tail::Short(needed) => tail_len = needed,
             Tail::Metadata(metadata) => {
                 let read = ParquetFile::read(metadata).map_err(|flaw| flaw.to_string())?;
-                let (plain, other): (Vec<_>, Vec<_>) =
-                    read.columns.into_iter().partition(|column| !matches!(column.form, Form::Other(_)));
-                for column in other {
+                for list in &read.lists {
+                    let name = list.join(".");
                     unsure.push(format!(
-                        "the column {:?} is not read, since it is nested or of a rare type: write \"from\" with the way to what is \
-                         needed of it, such as [{:?}, \"name\"]",
-                        column.name, column.name
+                        "the column {name:?} is not read, since it is a list or a map, and a row has one value for a column"
                     ));
                 }
-                return Ok(plain.into_iter().map(|column| vec![column.name]).collect());
+                return Ok(read.ways);
             }
         }
     }
