@@ -3,10 +3,12 @@
 //! # Layout
 //! - `text`, `dialect`: how a file is written: its encoding, its marks, where its rows begin and end.
 //! - `sample`: its columns, with what stands in the first rows of each, as the function reads it.
+//! - `footers`: the lines at the end of files that are no rows.
 //! - `typing`, with `numbers` and `moments`: what the values of a column are, `typed`.
 //! - `shape`: what could become of the rows.
 
 mod dialect;
+mod footers;
 mod moments;
 mod numbers;
 mod sample;
@@ -25,15 +27,10 @@ use typing::Typing;
 /// # Errors
 /// The files do not agree, cannot be read, or have not what is wished for.
 pub fn propose(wanted: &Propose) -> Result<Proposal, String> {
-    let mut sample = sample::sample(&wanted.files)?;
     let typing = Typing::new();
-    // Only of CSV the last lines may be no rows; and of one file only it is known which are its last ones.
-    if sample.kind == FileType::Csv && wanted.files.len() == 1 {
-        let footer = typing.footer(&sample);
-        if footer > 0 {
-            sample.drop_last(footer);
-        }
-    }
+    let sample = sample::sample(&wanted.files)?;
+    // Only of CSV the last lines may be no rows.
+    let sample = if sample.kind == FileType::Csv { footers::dropped(sample, &wanted.files, &typing)? } else { sample };
     let typed = sample.columns.iter().map(|column| typing.of(column)).collect::<Vec<_>>();
     let shaped = shape::shape(&sample, &typed, &wanted.wishes)?;
     let mut columns = json!({});

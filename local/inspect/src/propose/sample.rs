@@ -49,6 +49,14 @@ pub(super) struct Column {
 }
 
 impl Sample {
+    /// Reads the first rows again, after the format was changed.
+    ///
+    /// # Errors
+    /// None of them can be read.
+    pub(super) fn read_again(&mut self, files: &[File]) -> Result<(), String> {
+        fill(&mut self.columns, &self.source, self.kind, files, &mut self.unsure)
+    }
+
     /// Takes away the last rows, which are no rows.
     pub(super) fn drop_last(&mut self, count: usize) {
         let first = |column: &Column| column.cells[column.cells.len() - count].clone();
