@@ -9,8 +9,8 @@ BARS = {"last_run": 1.2, "newest_file": 1.1, "newest_row": 1.1}
 CUSTOMERS = SHAPES["customers"]
 COLUMNS = ["id", "country", "name", "seen", "since", "spent"]
 STAGE = "create temporary table stage (id bigint, name text, country text, since date, spent numeric, seen timestamp);"
-# In the order of the file, of which the last row of a key counts.
-SUM = f"select count(*), sum(hashtextextended(row(id, country, name, seen, since, spent)::text, 0)::numeric) from {{}}"
+# Of values: 1.50 and 1.5 are one.
+SUM = f"select count(*), sum(hashtextextended(row(id, country, name, seen, since, trim_scale(spent))::text, 0)::numeric) from {{}}"
 
 
 class Customers:
@@ -59,7 +59,7 @@ class Customers:
             columns = self.database.sql(f"select attname from pg_attribute where attrelid = '{KEPT_BESIDE}'::regclass and attnum > 0").split()
             keys = [key for key in columns if key in ("id", "sluice_file")] if self.mode == "newest_file" else ["id"]
             values = {"sluice_file": "'lake/input_data/new.csv'", "sluice_modified": "now()", "sluice_is_whole": "true",
-                      "sluice_row": "id + 1", "sluice_deleted": "false"}
+                      "sluice_row": "id + 1", "sluice_deleted": "false", "sluice_repeats": "null::text"}
             rows = f"(select {', '.join(f'{values[name]} as {name}' if name in values else name for name in columns)} from stage) as rows"
             beside = self.upsert(KEPT_BESIDE, rows, columns, keys)
             if self.mode == "newest_file":
