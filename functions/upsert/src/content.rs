@@ -198,6 +198,23 @@ impl Content {
         self.telling().map(figure).collect::<Vec<_>>().join(" + ")
     }
 
+    /// How many different figures the rows of a group have, where two or more are all the same: pairs of a column and
+    /// what it says that is neither null, nor 0, nor false.
+    pub(crate) fn different_figures(&self, alias: &str) -> String {
+        let different = |column: &PartColumn| {
+            let name = format!("{alias}.{}", column.quoted);
+            let figure = match column.kind {
+                ColumnKind::Smallint | ColumnKind::Bigint | ColumnKind::Numeric => format!("nullif({name}, 0)"),
+                ColumnKind::Boolean => format!("nullif({name}, false)::int"),
+                // It has no order of its own.
+                ColumnKind::Jsonb => format!("{name}::text"),
+                _ => name,
+            };
+            format!("coalesce(2 - (min({figure}) = max({figure}))::int, 0)")
+        };
+        self.telling().map(different).collect::<Vec<_>>().join(" + ")
+    }
+
     /// A query that makes one row of all rows of a group, with the columns of the parts. `more` has other columns, each
     /// with a comma behind it, of which the text given to it turns an aggregate into one over the group.
     pub(crate) fn combined(&self, group: Group<'_>, more: impl Fn(&str) -> String) -> String {
@@ -384,6 +401,11 @@ mod tests {
         );
         assert_eq!(content.says_same("one", "other"), "(other.\"a\", other.\"b\") = (one.\"a\", one.\"b\")");
         assert_eq!(content.figures("one"), "(one.\"a\" <> 0)::int + (one.\"b\" <> 0)::int");
+        assert_eq!(
+            content.different_figures("one"),
+            "coalesce(2 - (min(nullif(one.\"a\", 0)) = max(nullif(one.\"a\", 0)))::int, 0) \
+             + coalesce(2 - (min(nullif(one.\"b\", 0)) = max(nullif(one.\"b\", 0)))::int, 0)"
+        );
     }
 
     #[test]

@@ -9,8 +9,8 @@ use sluice::contract::FILE_COLUMN;
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeSet;
 
-/// The pairs, each once for either of its files: which they are, of how many keys they say the same (`equal`), in how
-/// many values that are not 0 (`figures`), and the first one of these keys. A word that is 0 or null in all values says
+/// The pairs, each once for either of its files: which they are, of how many keys they say the same (`equal`), how
+/// many different figures that are (`figures`, two or more being all the same), and the first one of these keys. A word that is 0 or null in all values says
 /// nothing, and is none here.
 pub(super) const PAIRS: &str = "pg_temp.sluice_pairs";
 
@@ -22,6 +22,7 @@ pub(super) const PAIRS: &str = "pg_temp.sluice_pairs";
 pub(super) async fn find(connection: &mut PgConnection, words: &Words<'_>, again: &BTreeSet<String>) -> Result<()> {
     let (names, content, table) = (&words.target.names, &words.target.content, &words.table);
     let (figures, says_same, first) = (content.figures("one"), content.says_same("one", "other"), names.shown("one"));
+    let different = content.different_figures("one");
     let failed = |error| classify("look for files that say the same", error);
     sqlx::raw_sql(AssertSqlSafe(format!(
         "analyze {TOTALS};
@@ -37,7 +38,7 @@ pub(super) async fn find(connection: &mut PgConnection, words: &Words<'_>, again
     sqlx::query(AssertSqlSafe(format!(
         "with compared as (select name from {FILES} union select unnest($1::text[]))
          insert into {PAIRS}
-         select one.{FILE_COLUMN}, other.{FILE_COLUMN}, count(*), sum({figures}), min({first})
+         select one.{FILE_COLUMN}, other.{FILE_COLUMN}, count(*), {different}, min({first})
          from {TOTALS} total
          join {table} one on {of_total}
          join compared on compared.name = one.{FILE_COLUMN}

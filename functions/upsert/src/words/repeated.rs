@@ -1,6 +1,7 @@
 //! `on_repeated_file: fail`: a file that says what another one says would be counted twice. It does if it says the same
-//! of two or more keys, and of most that the two share; or, where each has but one key, if two or more values agree,
-//! as of a daily export under a new name: one value alone may be equal by chance. A word that is 0 or null in all
+//! of two or more keys, and of most that the two share; or of the only key that each has, as a daily export under a new
+//! name. What they both say has to hold two different figures: one alone may be equal by chance, on many keys too, as
+//! the hours of two people who work as long each day. A word that is 0 or null in all
 //! values says nothing, as of the days that a host was idle, and is neither equal nor shared. Of the two the one that
 //! S3 dates later is a bad file: as long as it repeats the other, what it says is kept, but does not count.
 //!
@@ -118,7 +119,7 @@ async fn repeated(connection: &mut PgConnection, words: &Words<'_>) -> Result<Ve
                  where one.{FILE_COLUMN} = pair.one and other.{FILE_COLUMN} = pair.other
                      and {of_one_file} > 0 and {of_other} > 0
              ) as shared
-             where pair.equal > 1 and 2 * pair.equal > shared.shared
+             where pair.equal > 1 and pair.figures > 1 and 2 * pair.equal > shared.shared
              union all
              select pair.*, 1, array[pair.first_key]
              from {PAIRS} pair
