@@ -23,7 +23,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 /// The sums of several parts.
 const SUMS: &str = "pg_temp.sluice_sums";
 
-/// How many parts have the key.
+/// How many files have the key, where they are kept apart; else how many parts, in as many ways as it is spelled there.
 const PART_COUNT: &str = "sluice_part_count";
 
 /// Loads a run. Returns how many rows were staged, and what that did.
@@ -172,7 +172,13 @@ fn shared(load: &Load<'_>, target: &Target<'_>, across_parts: &Keys) -> Option<S
         true => "loaded as the row has it that wins",
         false => "added up",
     };
-    Some(format!("{prefix}{} that several files of this run have {} {together}{named}", keys.counted(), keys.were()))
+    // Two spellings may be of one file.
+    let or = match across_parts.count > 0 && !target.layout.per_file && target.casts_keys() {
+        true => ", or spell in several ways,",
+        false => "",
+    };
+    let (counted, were) = (keys.counted(), keys.were());
+    Some(format!("{prefix}{counted} that several files of this run have{or} {were} {together}{named}"))
 }
 
 /// What is to be said of other jobs whose rows a reload deletes.
