@@ -72,7 +72,7 @@ pub(crate) async fn load(
     if recorded.is_none() {
         runs::refuse_stale(&mut transaction, &run).await?;
     }
-    let mut known = targets::look(&mut transaction, &spec.target, &input.execution).await?;
+    let mut known = targets::look(&mut transaction, spec, &input.execution).await?;
     if let Some(recorded) = recorded {
         return Ok(Done::Committed { recorded: Box::new(recorded), loaded: known.written });
     }

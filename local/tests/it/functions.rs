@@ -22,6 +22,7 @@ pub(crate) mod pivot;
 pub(crate) mod prepare;
 pub(crate) mod prepared;
 pub(crate) mod ranges;
+pub(crate) mod refilled;
 pub(crate) mod refusals;
 pub(crate) mod repeated_files;
 pub(crate) mod same_table;
