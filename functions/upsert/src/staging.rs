@@ -3,6 +3,7 @@
 use crate::casts::Cast;
 use crate::content::Group;
 use crate::fitting;
+use crate::merged::Merged;
 use crate::results::Results;
 use crate::target::Target;
 use postgres::arrays::{self, SMALL_ROWS};
@@ -28,6 +29,7 @@ pub(crate) async fn stage(
     store: &Store,
     target: &Target<'_>,
     results: &Results<'_>,
+    merged: &mut Merged,
 ) -> Result<u64> {
     create(connection, target).await?;
     let mut rows_staged = 0;
@@ -41,7 +43,7 @@ pub(crate) async fn stage(
         }
         rows_staged += rows;
     }
-    fitting::fit(connection, target, STAGING, fitting::Of::Keys).await?;
+    fitting::fit(connection, target, STAGING, fitting::Of::Keys, merged).await?;
     // Where files are not kept apart, it shows later how often a key came.
     if target.layout.per_file && (target.casts_keys() || !target.spec.is_usual()) {
         group(connection, target).await?;

@@ -16,6 +16,7 @@ pub(crate) mod last_run;
 pub(crate) mod leases;
 pub(crate) mod lost_columns;
 pub(crate) mod merging;
+pub(crate) mod named_keys;
 pub(crate) mod newest_row;
 pub(crate) mod permissions;
 pub(crate) mod pivot;
