@@ -198,8 +198,8 @@ impl Content {
         self.telling().map(figure).collect::<Vec<_>>().join(" + ")
     }
 
-    /// How many different figures the rows of a group have, where two or more are all the same: pairs of a column and
-    /// what it says that is neither null, nor 0, nor false.
+    /// How many different figures the rows of a group have, any number from two on standing for all of these: pairs of
+    /// a column and what it says that is neither null, nor 0, nor false.
     pub(crate) fn different_figures(&self, alias: &str) -> String {
         let different = |column: &PartColumn| {
             let name = format!("{alias}.{}", column.quoted);

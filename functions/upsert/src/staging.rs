@@ -17,8 +17,8 @@ use sqlx::{AssertSqlSafe, PgConnection};
 /// The staging table. It lives in the session's own schema, under a name that no target can shadow.
 pub(crate) const STAGING: &str = "pg_temp.sluice_staging";
 
-/// Puts the parts of a run into a staging table, once the target is there, with each key once
-/// of each file, where they are kept apart; else once of each part, as it is spelled there. Returns how many rows the parts have.
+/// Puts the parts of a run into a staging table, once the target is there, with each key once of each file, where they
+/// are kept apart; else once of each part, as it is spelled there. Returns how many rows the parts have.
 ///
 /// # Errors
 /// `Misconfigured` if a part is not there any more, `TransientFailure` if its bytes stop coming, `InvariantBroken` if

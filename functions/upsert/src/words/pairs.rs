@@ -9,9 +9,9 @@ use sluice::contract::FILE_COLUMN;
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeSet;
 
-/// The pairs, each once for either of its files: which they are, of how many keys they say the same (`equal`), how
-/// many different figures that are (`figures`, two or more being all the same), and the first one of these keys. A word that is 0 or null in all values says
-/// nothing, and is none here.
+/// The pairs, each once for either of its files: which they are, of how many keys they say the same (`equal`), how many
+/// different figures that are (`figures`, any number from two on), and the first one of these keys. A word that is 0 or
+/// null in all values says nothing, and is none here.
 pub(super) const PAIRS: &str = "pg_temp.sluice_pairs";
 
 /// Finds the pairs. Only words that are equal meet here, so two files that merely share their keys cost one comparison

@@ -50,8 +50,10 @@ async fn keys_that_are_no_dates_are_named_in_an_object_of_their_own() {
     // Of the first run, which had nothing to say, there is none.
     assert_eq!(keys(&stack, "quarantine/").await, [at(&dry), at(&loaded)]);
     let mut connection = stack.connect().await.unwrap();
-    let told: String =
-        sqlx::query_scalar("select max(notes::text) from sluice.runs").fetch_one(&mut connection).await.unwrap();
+    let told: String = sqlx::query_scalar("select string_agg(notes::text, ' ') from sluice.runs")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
     assert!(told.contains("keys.json") && !told.contains("person-"), "{told}");
 }
 
