@@ -564,7 +564,7 @@ def words(shape, versions, group_of):
 
 def repeated(columns, shape, said):
     """all_files: the files that say the same as another one of what they share, of two the one dated later, with why.
-    Counts alone are often equal by chance, and a word that is 0 or null in all values says nothing."""
+    Counts alone are often equal by chance, as is one figure on whatever many keys; a word that is 0 or null in all values says nothing."""
     if all("count" in value for value in shape["values"].values()):
         return {}
     parts = {**shape, "values": {f"{name}/{part}": value if part == "is" else {part: value["mean"]} for name, value in shape["values"].items()
@@ -577,9 +577,9 @@ def repeated(columns, shape, said):
         for other, two in good.items():
             shared = one.keys() & two.keys()
             equal = [key for key in shared if one[key] == two[key]]
-            figures = sum(value not in (0, None) for key in equal for value in one[key].values())
+            figures = {pair for key in equal for pair in one[key].items() if pair[1] not in (0, None)}
             is_of_one_key = len(one) == len(two) == len(equal) == 1
-            if is_of_one_key and figures >= 2 or len(equal) >= 2 and 2 * len(equal) > len(shared):
+            if len(figures) >= 2 and (is_of_one_key or len(equal) >= 2 and 2 * len(equal) > len(shared)):
                 bad[name] = f"{name} says the same as {other} of {len(equal)} of {len(shared)} keys; newest_file?"
                 break
         else:

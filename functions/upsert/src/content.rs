@@ -180,6 +180,17 @@ impl Content {
         (!plain.is_empty()).then_some(equal).into_iter().chain(nullable).collect::<Vec<_>>().join(" and ")
     }
 
+    /// A number by which rows that say the same are found: equal for these, and hardly ever for others.
+    pub(crate) fn hashed(&self, alias: &str) -> String {
+        // Equal numbers have one text once they are trimmed; an earlier version kept them as they came.
+        let text = |column: &PartColumn| match column.kind {
+            ColumnKind::Numeric => format!("trim_scale({alias}.{})", column.quoted),
+            _ => format!("{alias}.{}", column.quoted),
+        };
+        let columns = self.telling().map(text).collect::<Vec<_>>().join(", ");
+        format!("hashtextextended(row({columns})::text collate \"C\", 0)")
+    }
+
     /// In how many values a row says something: neither null, nor 0, nor false.
     pub(crate) fn figures(&self, alias: &str) -> String {
         let figure = |column: &PartColumn| {
@@ -196,6 +207,23 @@ impl Content {
             }
         };
         self.telling().map(figure).collect::<Vec<_>>().join(" + ")
+    }
+
+    /// How many different figures the rows of a group have, any number from two on standing for all of these: pairs of
+    /// a column and what it says that is neither null, nor 0, nor false.
+    pub(crate) fn different_figures(&self, alias: &str) -> String {
+        let different = |column: &PartColumn| {
+            let name = format!("{alias}.{}", column.quoted);
+            let figure = match column.kind {
+                ColumnKind::Smallint | ColumnKind::Bigint | ColumnKind::Numeric => format!("nullif({name}, 0)"),
+                ColumnKind::Boolean => format!("nullif({name}, false)::int"),
+                // It has no order of its own.
+                ColumnKind::Jsonb => format!("{name}::text"),
+                _ => name,
+            };
+            format!("coalesce(2 - (min({figure}) = max({figure}))::int, 0)")
+        };
+        self.telling().map(different).collect::<Vec<_>>().join(" + ")
     }
 
     /// A query that makes one row of all rows of a group, with the columns of the parts. `more` has other columns, each
@@ -383,7 +411,16 @@ mod tests {
              from t w join f group by w.\"k\" order by w.\"k\""
         );
         assert_eq!(content.says_same("one", "other"), "(other.\"a\", other.\"b\") = (one.\"a\", one.\"b\")");
+        assert_eq!(
+            content.hashed("one"),
+            "hashtextextended(row(trim_scale(one.\"a\"), trim_scale(one.\"b\"))::text collate \"C\", 0)"
+        );
         assert_eq!(content.figures("one"), "(one.\"a\" <> 0)::int + (one.\"b\" <> 0)::int");
+        assert_eq!(
+            content.different_figures("one"),
+            "coalesce(2 - (min(nullif(one.\"a\", 0)) = max(nullif(one.\"a\", 0)))::int, 0) \
+             + coalesce(2 - (min(nullif(one.\"b\", 0)) = max(nullif(one.\"b\", 0)))::int, 0)"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Staged values become those of the types that the table's columns have, or are refused by column.
 
 use crate::casts::Cast;
-use crate::merged::{Keys, NAMED};
+use crate::merged::{FIRST_KEYS, Keys, Merged};
 use crate::target::Target;
 use postgres::sql_error::classify;
 use sluice::{Error, Kind, Result};
@@ -21,8 +21,14 @@ pub(crate) enum Of {
 ///
 /// # Errors
 /// `InvalidSource` if a value cannot be cast exactly, naming the column, how many keys have one, and which of
-/// them are dates; others as [`classify`].
-pub(crate) async fn fit(connection: &mut PgConnection, target: &Target<'_>, table: &str, of: Of) -> Result<()> {
+/// them are dates, with the first keys in `merged`; others as [`classify`].
+pub(crate) async fn fit(
+    connection: &mut PgConnection,
+    target: &Target<'_>,
+    table: &str,
+    of: Of,
+    merged: &mut Merged,
+) -> Result<()> {
     let columns: Vec<_> = target.columns.iter().filter(|column| column.is_key == (of == Of::Keys)).collect();
     let cast: Vec<_> = columns.into_iter().filter(|column| column.cast != Cast::None).collect();
     if cast.is_empty() {
@@ -40,7 +46,7 @@ pub(crate) async fn fit(connection: &mut PgConnection, target: &Target<'_>, tabl
     if !conditions.is_empty() {
         let (shown, conditions) = (target.names.shown("staged"), conditions.join(", "));
         let misfits: Vec<(i32, i64, Vec<String>)> = sqlx::query_as(AssertSqlSafe(format!(
-            "select test.place, count(distinct {shown}), (array_agg(distinct {shown} order by {shown}))[1:{NAMED}]
+            "select test.place, count(distinct {shown}), (array_agg(distinct {shown} order by {shown}))[1:{FIRST_KEYS}]
              from {table} staged, lateral (values {conditions}) as test (place, fits)
              where not test.fits
              group by test.place order by test.place"
@@ -53,11 +59,13 @@ pub(crate) async fn fit(connection: &mut PgConnection, target: &Target<'_>, tabl
                 let column = cast.get(usize::try_from(place).ok()?)?;
                 let keys = Keys { count: count.unsigned_abs(), first };
                 let (name, sql_type) = (&column.name, &column.sql_type);
-                Some(format!(
+                let what = format!(
                     "the column {name:?} is {sql_type}, which does not hold what {} would get{}",
                     keys.counted(),
                     keys.told()
-                ))
+                );
+                merged.refuse(&what, &keys.first);
+                Some(what)
             })
             .collect();
         if !told.is_empty() {

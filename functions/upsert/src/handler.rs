@@ -75,7 +75,7 @@ async fn check(context: &Context, invocation: &Invocation, input: &Check) -> Res
     let mut connection = context.database.connect(&context.config, &application).await?;
     let asked_at = format_time(SystemTime::now().into());
     let time_left = time_left(invocation);
-    let look = targets::look(&mut connection, &spec.target, &input.execution);
+    let look = targets::look(&mut connection, &spec, &input.execution);
     let known = tokio::time::timeout(time_left, look).await.map_err(|_| {
         let what =
             format!("what is loaded into {} was not told within {} s", spec.target.full_name(), time_left.as_secs());

@@ -7,7 +7,7 @@
 
 use crate::files::{self, FILES};
 use crate::load::Load;
-use crate::merged::{Keys, NAMED, named};
+use crate::merged::{FIRST_KEYS, Keys, NAMED, named};
 use crate::staging::STAGING;
 use crate::target::Target;
 use postgres::identifiers::Names;
@@ -116,7 +116,7 @@ async fn write_staged(connection: &mut PgConnection, target: &Target<'_>, load: 
 }
 
 /// What is to be said before the rows of `source` overwrite those of the target: which of them other files may have
-/// filled. Costs nothing where ranges do not overlap.
+/// filled, with these keys. Costs nothing where ranges do not overlap.
 ///
 /// # Errors
 /// As [`classify`].
@@ -125,7 +125,7 @@ pub(crate) async fn note(
     target: &Target<'_>,
     load: &Load<'_>,
     source: &str,
-) -> Result<Option<String>> {
+) -> Result<Option<(String, Keys)>> {
     let machine = load.input.execution.state_machine_name();
     let failed = |error| classify("look for keys that other files have filled", error);
     let is_overlapping: bool = sqlx::query_scalar(AssertSqlSafe(format!(
@@ -187,13 +187,13 @@ pub(crate) async fn note(
         .await
         .map_err(failed)?;
     let (shown, in_order) = (names.shown("found"), names.keys_of("found"));
-    let (count, first, texts): (i64, Vec<String>, Vec<String>) = sqlx::query_as(AssertSqlSafe(format!(
+    let (count, first, mut texts): (i64, Vec<String>, Vec<String>) = sqlx::query_as(AssertSqlSafe(format!(
         "with found as (
              select {keys}, array[{known}, {staged}] as sluice_compared
              from {source} staged join {rows} known on {same_key}
              where {known_is_filled} or {staged_is_filled}
          ),
-         named as (select {shown} as shown, sluice_compared from found order by {in_order} limit {NAMED})
+         named as (select {shown} as shown, sluice_compared from found order by {in_order} limit {FIRST_KEYS})
          select (select count(*) from found), array(select shown from named),
                 array(select unnest(sluice_compared) from named)"
     )))
@@ -204,6 +204,8 @@ pub(crate) async fn note(
     if filled.count == 0 {
         return Ok(None);
     }
+    // Of each key both texts: of those that are told.
+    texts.truncate(2 * NAMED);
     let files: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!(
         "select file from sluice.key_ranges
          where {OTHERS}
@@ -217,11 +219,12 @@ pub(crate) async fn note(
     .fetch_all(connection)
     .await
     .map_err(failed)?;
-    Ok(Some(format!(
+    let note = format!(
         "{} that other files may have filled {} overwritten{}; by these files: {}",
         filled.counted(),
         filled.were(),
         filled.told(),
         named(&files[..files.len().min(NAMED)], files.len())
-    )))
+    );
+    Ok(Some((note, filled)))
 }

@@ -23,10 +23,10 @@ use sqlx::{AssertSqlSafe, PgConnection};
 /// The sums of several parts.
 const SUMS: &str = "pg_temp.sluice_sums";
 
-/// How many parts have the key.
+/// How many files have the key, where they are kept apart; else how many parts, in as many ways as it is spelled there.
 const PART_COUNT: &str = "sluice_part_count";
 
-/// Loads a run. Returns how many rows were staged, and what that did.
+/// Loads a run. Returns how many rows were staged; what that did is in `merged`.
 ///
 /// # Errors
 /// `Misconfigured` if words of files are kept, which would become wrong; others as [`staging::stage`].
@@ -36,35 +36,40 @@ pub(crate) async fn load(
     target: &Target<'_>,
     load: &Load<'_>,
     start: &Start,
-) -> Result<(u64, Merged)> {
+    merged: &mut Merged,
+) -> Result<u64> {
     drop_words(connection, target, start).await?;
     if target.layout.per_file {
         files::stage(connection, store.bucket(), load.results).await?;
     }
-    let rows_staged = staging::stage(connection, store, target, load.results).await?;
+    let rows_staged = staging::stage(connection, store, target, load.results, merged).await?;
     let part_count = load.results.batches.iter().filter(|result| result.output.pivoted.is_some()).count();
     // One part has each key once, where files are not kept apart, and two keys do not become one.
     let (keys, source) = match part_count {
         1 if !target.layout.per_file && !target.casts_keys() => (rows_staged, STAGING),
         _ => (sum_up(connection, target).await?, SUMS),
     };
-    let mut merged = Merged { keys, ..Merged::default() };
+    merged.keys = keys;
     let across_parts = match source == SUMS && rows_staged > keys {
         true => count_keys(connection, target, SUMS, &format!("{PART_COUNT} > 1")).await?,
         false => Keys::default(),
     };
-    merged.notes.extend(shared(load, target, &across_parts));
+    if let Some((note, keys)) = shared(load, target, &across_parts) {
+        merged.note(note, &keys);
+    }
     if target.has_states() {
-        keep_whole(connection, target, load, start, source, &mut merged).await?;
+        keep_whole(connection, target, load, start, source, merged).await?;
     }
     if start.is_new || start.is_reload {
         key_ranges::forget(connection, target, load, start.is_reload).await?;
     }
     key_ranges::write(connection, target, load, store.bucket()).await?;
-    merged.notes.extend(key_ranges::note(connection, target, load, source).await?);
-    fitting::fit(connection, target, source, fitting::Of::Values).await?;
+    if let Some((note, keys)) = key_ranges::note(connection, target, load, source).await? {
+        merged.note(note, &keys.first);
+    }
+    fitting::fit(connection, target, source, fitting::Of::Values, merged).await?;
     if target.deletes_rows() {
-        delete(connection, target, source, &mut merged).await?;
+        delete(connection, target, source, merged).await?;
     }
     let Written { inserted, updated } = Merge { names: &target.names, source }.run(connection).await?;
     (merged.inserted, merged.updated) = (inserted, updated);
@@ -73,7 +78,7 @@ pub(crate) async fn load(
         let jobs = targets::forget_others(connection, &target.spec.target, &load.input.execution).await?;
         merged.notes.extend(forgotten(&jobs));
     }
-    Ok((rows_staged, merged))
+    Ok(rows_staged)
 }
 
 async fn drop_words(connection: &mut PgConnection, target: &Target<'_>, start: &Start) -> Result<()> {
@@ -147,8 +152,9 @@ async fn count_keys(connection: &mut PgConnection, target: &Target<'_>, source: 
         .map_err(|error| classify(format!("count keys of {source}"), error))
 }
 
-/// What is to be said of keys that several files of the run have. Those of one part were counted by pivot.
-fn shared(load: &Load<'_>, target: &Target<'_>, across_parts: &Keys) -> Option<String> {
+/// What is to be said of keys that several files of the run have, and the first of them. Those of one part were counted
+/// by pivot.
+fn shared(load: &Load<'_>, target: &Target<'_>, across_parts: &Keys) -> Option<(String, Vec<String>)> {
     let batches = || load.results.batches.iter().map(|result| &result.shared);
     let within_parts: u64 = batches().map(|shared| shared.count).sum();
     // A key may be in two files of one part, and in another part as well.
@@ -157,8 +163,8 @@ fn shared(load: &Load<'_>, target: &Target<'_>, across_parts: &Keys) -> Option<S
         (0, count) | (count, 0) => ("", count),
         (one, other) => ("at least ", batches().map(|shared| shared.count).max().unwrap_or(one).max(other)),
     };
-    let by_file = batches().flat_map(|shared| &shared.first);
-    let by_file = by_file.map(|SharedKey { key, files: [one, other] }| match told::of_key(key) {
+    let within = || batches().flat_map(|shared| &shared.first);
+    let by_file = within().map(|SharedKey { key, files: [one, other] }| match told::of_key(key) {
         Some(key) => format!("{key} ({one}, {other})"),
         None => format!("of {one} and {other}"),
     });
@@ -172,7 +178,15 @@ fn shared(load: &Load<'_>, target: &Target<'_>, across_parts: &Keys) -> Option<S
         true => "loaded as the row has it that wins",
         false => "added up",
     };
-    Some(format!("{prefix}{} that several files of this run have {} {together}{named}", keys.counted(), keys.were()))
+    // Two spellings may be of one file.
+    let or = match across_parts.count > 0 && !target.layout.per_file && target.casts_keys() {
+        true => ", or spell in several ways,",
+        false => "",
+    };
+    let (counted, were) = (keys.counted(), keys.were());
+    let mut keys: Vec<String> = within().map(|shared| shared.key.clone()).collect();
+    keys.extend(across_parts.first.iter().filter(|key| within().all(|shared| shared.key != **key)).cloned());
+    Some((format!("{prefix}{counted} that several files of this run have{or} {were} {together}{named}"), keys))
 }
 
 /// What is to be said of other jobs whose rows a reload deletes.

@@ -1,9 +1,10 @@
 //! What a run loads.
 
+use crate::merged::Merged;
 use crate::results::Results;
 use crate::runs::Recorded;
 use sluice::Result;
-use sluice::contract::{Manifest, UpsertInput};
+use sluice::contract::{Manifest, UpsertInput, keys};
 use sluice::ledger::{self, BatchFiles, Certainty, LoadingRun};
 use sluice::spec::Spec;
 use sluice::store::Store;
@@ -21,6 +22,20 @@ pub(crate) struct Load<'a> {
 }
 
 impl Load<'_> {
+    /// Names the first keys that notes, or what refuses the load, are about, if they are no dates, in an object of
+    /// their own. Returns what says where.
+    ///
+    /// # Errors
+    /// As [`Store::write_json`].
+    pub(crate) async fn name_keys(&self, store: &Store, merged: &Merged) -> Result<Option<String>> {
+        if !merged.has_untold_keys() {
+            return Ok(None);
+        }
+        let key = keys::named_keys(&self.input.execution.job, &self.input.execution.name);
+        store.write_json(&key, &merged.named).await?;
+        Ok(Some(format!("first keys: {key}")))
+    }
+
     /// Writes what the run loads into the ledger.
     ///
     /// # Errors

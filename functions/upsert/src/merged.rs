@@ -2,10 +2,17 @@
 
 use postgres::identifiers::Names;
 use postgres::told;
+use sluice::contract::NamedKeys;
 use sluice::{Error, Kind, Result};
 
 /// How many keys and files a note names.
 pub(crate) const NAMED: usize = 3;
+
+/// How many keys are looked up for it, and stand in the object that names them.
+pub(crate) const FIRST_KEYS: usize = 20;
+
+/// How many bytes of a key stand there.
+const KEY_BYTES: usize = 200;
 
 /// Row counts of a load, and what a person should know of it.
 #[derive(Debug, Default)]
@@ -22,6 +29,10 @@ pub(crate) struct Merged {
     pub partial: u64,
     /// A sentence each.
     pub notes: Vec<String>,
+    /// The first keys that the notes are about, and what refuses the load.
+    pub named: Vec<NamedKeys>,
+    /// The load is refused for some of these keys.
+    pub is_refused: bool,
     /// Files that this run set aside since they repeat others.
     pub bad: u64,
     /// Those of them that are the run's own.
@@ -45,18 +56,17 @@ impl Merged {
     pub(crate) fn went(&mut self, keys: &Keys, or: &str) {
         self.deleted += keys.count;
         if keys.count > 0 {
-            self.notes.push(format!(
-                "{} went, since no file that counts has them any more{or}{}",
-                keys.counted(),
-                keys.told()
-            ));
+            let note =
+                format!("{} went, since no file that counts has them any more{or}{}", keys.counted(), keys.told());
+            self.note(note, &keys.first);
         }
     }
 
     /// Says which keys have a smaller value than before.
     pub(crate) fn got_smaller(&mut self, keys: &Keys) {
         if keys.count > 0 {
-            self.notes.push(format!("{} got smaller, by what files say now{}", keys.counted(), keys.told()));
+            let note = format!("{} got smaller, by what files say now{}", keys.counted(), keys.told());
+            self.note(note, &keys.first);
         }
     }
 
@@ -64,22 +74,57 @@ impl Merged {
     pub(crate) fn are_partial(&mut self, keys: &Keys) {
         self.partial = keys.count;
         if keys.count > 0 {
-            self.notes.push(format!(
+            let note = format!(
                 "{} may lack rows that are in quarantine; a whole value that was there before is kept{}",
                 keys.counted(),
                 keys.told()
-            ));
+            );
+            self.note(note, &keys.first);
         }
+    }
+
+    /// Adds a note, with the first keys that it is about.
+    pub(crate) fn note(&mut self, note: String, keys: &[String]) {
+        self.name(&note, keys);
+        self.notes.push(note);
+    }
+
+    /// Keeps the first keys for which the load is refused, and why.
+    pub(crate) fn refuse(&mut self, why: &str, keys: &[String]) {
+        self.name(why, keys);
+        self.is_refused = true;
+    }
+
+    fn name(&mut self, note: &str, keys: &[String]) {
+        if !keys.is_empty() {
+            let keys = keys.iter().take(FIRST_KEYS).map(|key| shortened(key)).collect();
+            self.named.push(NamedKeys { note: note.to_owned(), keys });
+        }
+    }
+
+    /// Whether keys are to be named in an object of their own: not all of them are dates, which stand in the notes.
+    pub(crate) fn has_untold_keys(&self) -> bool {
+        let mut keys = self.named.iter().flat_map(|named| &named.keys);
+        keys.any(|key| told::of_key(key).as_ref() != Some(key))
     }
 }
 
+/// The beginning of a key.
+fn shortened(key: &str) -> String {
+    if key.len() <= KEY_BYTES {
+        return key.to_owned();
+    }
+    let ends = key.char_indices().map(|(place, _)| place).take_while(|place| *place <= KEY_BYTES - "...".len());
+    format!("{}...", &key[..ends.last().unwrap_or_default()])
+}
+
 /// Some keys of the target, of which the first ones are told if they are dates: others are values of rows, such as
-/// names of people, which stand in the tables and the quarantine only.
+/// names of people, which stand in the tables and under `quarantine/` only.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Keys {
     /// How many they are.
     pub count: u64,
-    /// The first [`NAMED`] of them, as PostgreSQL shows them.
+    /// The first [`FIRST_KEYS`] of them, as PostgreSQL shows them.
     pub first: Vec<String>,
 }
 
@@ -108,9 +153,9 @@ impl Keys {
     }
 }
 
-/// As [`Keys::told`], of the first ones of `count` keys.
+/// As [`Keys::told`], of the first ones of `count` keys: [`NAMED`] of them.
 pub(crate) fn told(first: &[String], count: usize) -> String {
-    let mut dates: Vec<String> = first.iter().filter_map(|key| told::of_key(key)).collect();
+    let mut dates: Vec<String> = first.iter().take(NAMED).filter_map(|key| told::of_key(key)).collect();
     dates.dedup();
     if dates.is_empty() { String::new() } else { format!(": {}", named(&dates, count)) }
 }
@@ -124,7 +169,7 @@ pub(crate) fn named(first: &[String], count: usize) -> String {
 /// What counts and names the rows of a query `found`, whose columns are the keys.
 pub(crate) fn select_keys(names: &Names) -> String {
     let (shown, keys) = (names.shown("found"), names.keys_of("found"));
-    format!("select count(*), array(select {shown} from found order by {keys} limit {NAMED}) from found")
+    format!("select count(*), array(select {shown} from found order by {keys} limit {FIRST_KEYS}) from found")
 }
 
 #[cfg(test)]
@@ -154,5 +199,24 @@ mod tests {
         assert_eq!(merged.notes.len(), 3);
         assert!(merged.notes.iter().all(|note| note.starts_with("2 keys ") && !note.contains("ann")), "{merged:?}");
         assert_eq!(merged.notes[1], "2 keys got smaller, by what files say now");
+    }
+
+    #[test]
+    fn keys_that_are_no_dates_are_to_be_named_elsewhere_and_not_at_length() {
+        let mut merged = Merged::default();
+        merged.note("a".to_owned(), &["2024-01-01".to_owned()]);
+        merged.note("b".to_owned(), &[]);
+        assert!(!merged.has_untold_keys() && merged.named.len() == 1);
+        let long = "\u{e9}".repeat(101);
+        let keys: Vec<String> = std::iter::repeat_n(long, 21).collect();
+        merged.note("c".to_owned(), &keys);
+        assert!(merged.has_untold_keys());
+        let NamedKeys { note, keys } = &merged.named[1];
+        assert_eq!((note.as_str(), keys.len()), ("c", 20));
+        assert!(keys.iter().all(|key| *key == format!("{}...", "\u{e9}".repeat(98))), "{keys:?}");
+        assert_eq!(shortened(&"k".repeat(200)), "k".repeat(200));
+        let mut merged = Merged::default();
+        merged.refuse("d", &["2024-01-01, ann".to_owned()]);
+        assert!(merged.has_untold_keys() && merged.is_refused && merged.notes.is_empty());
     }
 }

@@ -26,7 +26,7 @@ const WINNERS: &str = "pg_temp.sluice_winners";
 /// The column that says when S3 dates the version whose row it is.
 const MODIFIED: &str = "sluice_modified";
 
-/// Loads a run. Returns how many rows were staged, and what that did.
+/// Loads a run. Returns how many rows were staged; what that did is in `merged`.
 ///
 /// # Errors
 /// `Misconfigured` if a reload that nobody asked for would lose rows; others as [`staging::stage`], [`fitting::fit`]
@@ -37,26 +37,27 @@ pub(crate) async fn load(
     target: &Target<'_>,
     load: &Load<'_>,
     start: &Start,
-) -> Result<(u64, Merged)> {
+    merged: &mut Merged,
+) -> Result<u64> {
     files::stage(connection, store.bucket(), load.results).await?;
-    let rows_staged = staging::stage(connection, store, target, load.results).await?;
+    let rows_staged = staging::stage(connection, store, target, load.results, merged).await?;
     if load.manifest.is_reload_by_itself {
         refuse_loss(connection, target, store.bucket()).await?;
     }
     let ranks = ensure_ranks(connection, target, start).await?;
-    let mut merged = Merged { keys: find_winners(connection, target).await?, ..Merged::default() };
+    merged.keys = find_winners(connection, target).await?;
     drop_losers(connection, target, &ranks).await?;
     write_ranks(connection, target, &ranks).await?;
-    fitting::fit(connection, target, WINNERS, fitting::Of::Values).await?;
+    fitting::fit(connection, target, WINNERS, fitting::Of::Values, merged).await?;
     if target.deletes_rows() {
-        last_run::delete(connection, target, WINNERS, &mut merged).await?;
+        last_run::delete(connection, target, WINNERS, merged).await?;
     }
     let Written { inserted, updated } = Merge { names: &target.names, source: WINNERS }.run(connection).await?;
     (merged.inserted, merged.updated) = (inserted, updated);
     if start.is_reload {
         merged.went(&target.delete_keys_not_in(connection, WINNERS, "").await?, "");
     }
-    Ok((rows_staged, merged))
+    Ok(rows_staged)
 }
 
 /// Refuses a reload that nobody asked for if rows that win are of versions that it does not read: they were overwritten

@@ -3,6 +3,7 @@
 use crate::casts::Cast;
 use crate::content::Group;
 use crate::fitting;
+use crate::merged::Merged;
 use crate::results::Results;
 use crate::target::Target;
 use postgres::arrays::{self, SMALL_ROWS};
@@ -16,8 +17,8 @@ use sqlx::{AssertSqlSafe, PgConnection};
 /// The staging table. It lives in the session's own schema, under a name that no target can shadow.
 pub(crate) const STAGING: &str = "pg_temp.sluice_staging";
 
-/// Puts the parts of a run into a staging table, once the target is there, with each key once: of each file, where they
-/// are kept apart, else of each part. Returns how many rows the parts have.
+/// Puts the parts of a run into a staging table, once the target is there, with each key once of each file, where they
+/// are kept apart; else once of each part, as it is spelled there. Returns how many rows the parts have.
 ///
 /// # Errors
 /// `Misconfigured` if a part is not there any more, `TransientFailure` if its bytes stop coming, `InvariantBroken` if
@@ -28,6 +29,7 @@ pub(crate) async fn stage(
     store: &Store,
     target: &Target<'_>,
     results: &Results<'_>,
+    merged: &mut Merged,
 ) -> Result<u64> {
     create(connection, target).await?;
     let mut rows_staged = 0;
@@ -41,8 +43,9 @@ pub(crate) async fn stage(
         }
         rows_staged += rows;
     }
-    fitting::fit(connection, target, STAGING, fitting::Of::Keys).await?;
-    if target.casts_keys() || !target.spec.is_usual() {
+    fitting::fit(connection, target, STAGING, fitting::Of::Keys, merged).await?;
+    // Where files are not kept apart, it shows later how often a key came.
+    if target.layout.per_file && (target.casts_keys() || !target.spec.is_usual()) {
         group(connection, target).await?;
     }
     Ok(rows_staged)
@@ -72,10 +75,9 @@ async fn create(connection: &mut PgConnection, target: &Target<'_>) -> Result<()
     .map(|_| ())
 }
 
-/// Makes one row of all that one file, or one run, says of a key.
+/// Makes one row of all that one file says of a key.
 async fn group(connection: &mut PgConnection, target: &Target<'_>) -> Result<()> {
-    let file = if target.layout.per_file { format!("staged.{FILE_COLUMN}, ") } else { String::new() };
-    let by = format!("{file}{}", target.names.keys_of("staged"));
+    let by = format!("staged.{FILE_COLUMN}, {}", target.names.keys_of("staged"));
     let group = Group { by: &by, from: &format!("{STAGING} staged"), alias: "staged", files: &[] };
     let grouped = target.content.combined(group, |over| state(target, "staged", over));
     sqlx::raw_sql(AssertSqlSafe(format!(

@@ -72,7 +72,7 @@ pub(crate) async fn load(
     if recorded.is_none() {
         runs::refuse_stale(&mut transaction, &run).await?;
     }
-    let mut known = targets::look(&mut transaction, &spec.target, &input.execution).await?;
+    let mut known = targets::look(&mut transaction, spec, &input.execution).await?;
     if let Some(recorded) = recorded {
         return Ok(Done::Committed { recorded: Box::new(recorded), loaded: known.written });
     }
@@ -89,13 +89,25 @@ pub(crate) async fn load(
     refuse_reload(load)?;
     targets::claim(&mut transaction, &spec.target, &input.execution, &known).await?;
     let start = Start::new(&mut transaction, &known, load, lacked_columns).await?;
-    let (rows_staged, merged) = match spec.target.on_overlap {
+    let mut merged = Merged::default();
+    let rows_staged = match spec.target.on_overlap {
         OnOverlap::AllFiles | OnOverlap::NewestFile => {
-            words::load(&mut transaction, store, &target, load, &start).await?
+            words::load(&mut transaction, store, &target, load, &start, &mut merged).await
         }
-        OnOverlap::NewestRow => newest_row::load(&mut transaction, store, &target, load, &start).await?,
-        OnOverlap::LastRun => last_run::load(&mut transaction, store, &target, load, &start).await?,
+        OnOverlap::NewestRow => newest_row::load(&mut transaction, store, &target, load, &start, &mut merged).await,
+        OnOverlap::LastRun => last_run::load(&mut transaction, store, &target, load, &start, &mut merged).await,
     };
+    let rows_staged = match rows_staged {
+        Ok(rows_staged) => rows_staged,
+        Err(error) if merged.is_refused => {
+            return Err(match load.name_keys(store, &merged).await? {
+                None => error,
+                Some(at) => Error::new(error.kind(), format!("{error}; {at}")),
+            });
+        }
+        Err(error) => return Err(error),
+    };
+    merged.notes.extend(load.name_keys(store, &merged).await?);
     let output = output(load, rows_staged, &merged)?;
     let Start { generation, after, .. } = start;
     let recorded = Recorded { output, generation, after };

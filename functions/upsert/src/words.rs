@@ -35,7 +35,7 @@ use sluice::store::Store;
 use sqlx::PgConnection;
 use tracing::warn;
 
-/// Loads a run. Returns how many rows were staged, and what that did.
+/// Loads a run. Returns how many rows were staged; what that did is in `merged`.
 ///
 /// # Errors
 /// `Misconfigured` if the target has rows on which no file has a word, was loaded from another bucket, or would lose
@@ -47,10 +47,11 @@ pub(crate) async fn load(
     target: &Target<'_>,
     load: &Load<'_>,
     start: &Start,
-) -> Result<(u64, Merged)> {
+    merged: &mut Merged,
+) -> Result<u64> {
     let words = Words::new(target)?;
     files::stage(connection, store.bucket(), load.results).await?;
-    let rows_staged = staging::stage(connection, store, target, load.results).await?;
+    let rows_staged = staging::stage(connection, store, target, load.results, merged).await?;
     replace::mark_groups(connection, &words).await?;
     if load.manifest.is_reload_by_itself {
         loss::refuse(connection, &words, store.bucket(), load).await?;
@@ -58,25 +59,24 @@ pub(crate) async fn load(
     words.ensure_table(connection, start).await?;
     words.refuse_other_bucket(connection, store.bucket()).await?;
 
-    let mut merged = Merged::default();
     if start.finds_all && !start.is_new {
         let note = "the table had lost columns that were loaded, so what all its keys come to was worked out again";
         merged.notes.push(note.to_owned());
     }
     merged.are_partial(&replace::partial_keys(connection, &words).await?);
     let has_come_again = replace::replace(connection, &words).await?;
-    let repeats = repeated::find_totals(connection, &words, store.bucket(), start).await?;
-    for note in repeats.notes(store.bucket()) {
+    let repeats = repeated::find_totals(connection, &words, store.bucket(), start, merged).await?;
+    for (note, keys) in repeats.notes(store.bucket()) {
         warn!("{note}");
-        merged.notes.push(note);
+        merged.note(note, &keys);
     }
     (merged.bad, merged.repeated) = (repeats.bad_count(), repeats.own_count());
-    fitting::fit(connection, target, total::TOTALS, fitting::Of::Values).await?;
+    fitting::fit(connection, target, total::TOTALS, fitting::Of::Values, merged).await?;
     // With all_files, files that come for the first time only add to what others say.
     let is_newest_file = target.spec.target.on_overlap == OnOverlap::NewestFile;
     if !start.is_new && (is_newest_file || has_come_again || merged.bad > 0 || start.is_reload) {
         merged.got_smaller(&total::smaller_keys(connection, &words).await?);
     }
-    total::merge(connection, &words, start, &mut merged).await?;
-    Ok((rows_staged, merged))
+    total::merge(connection, &words, start, merged).await?;
+    Ok(rows_staged)
 }

@@ -12,6 +12,7 @@ use crate::report::{self, out};
 use crate::stack::{STACK_NAME, Stack};
 use crate::template::{self, Files, Job};
 use serde_json::Value;
+use sluice::contract::{NamedKeys, keys};
 use sluice::input::PassedOver;
 use std::path::{Path, PathBuf};
 
@@ -68,6 +69,7 @@ pub(super) async fn run(
     say(&format!("running {}", job.name));
     let outcome = follow(&deployment.start(&input).await?, arguments.json).await?;
     show(&deployment, files, &outcome, arguments.json).await?;
+    named_keys(&deployment, &outcome).await?.iter().for_each(|line| tell(line));
     if outcome.succeeded() { Ok(()) } else { Err(Failure::Run(report::failure(&outcome))) }
 }
 
@@ -91,6 +93,27 @@ async fn show(deployment: &Deployment, files: &Files, outcome: &Outcome, json: b
     Ok(())
 }
 
+/// The first keys of which the notes of a run, or its error, speak, if they name an object with these: lines for a
+/// person.
+async fn named_keys(deployment: &Deployment, outcome: &Outcome) -> Result<Vec<String>, BoxError> {
+    let name = outcome.execution.rsplit(':').next().unwrap_or_default();
+    let key = keys::named_keys(&deployment.job, name);
+    let told = format!("{} {}", outcome.counts, outcome.cause.as_deref().unwrap_or_default());
+    if !told.contains(&key) {
+        return Ok(Vec::new());
+    }
+    let got = deployment.s3().get_object().bucket(&deployment.bucket).key(&key).send().await?;
+    let named: Vec<NamedKeys> = serde_json::from_slice(got.body.collect().await?.to_vec().as_ref())?;
+    Ok(lines_of(&named))
+}
+
+fn lines_of(named: &[NamedKeys]) -> Vec<String> {
+    // A terminal would follow what a control character says.
+    let shown = |key: &String| format!("  {}", key.replace(char::is_control, "\u{fffd}"));
+    let lines = |named: &NamedKeys| std::iter::once(named.note.clone()).chain(named.keys.iter().map(shown)).collect();
+    named.iter().flat_map::<Vec<String>, _>(lines).collect()
+}
+
 /// A file that is to be uploaded, with its name.
 fn added(file: &Path, files: &Files) -> Result<(String, PathBuf), Failure> {
     let name = input::name_of(file).map_err(Failure::Run)?;
@@ -100,4 +123,16 @@ fn added(file: &Path, files: &Files) -> Result<(String, PathBuf), Failure> {
         Some(_) => format!("does not end in {}", files.spec.source.suffix),
     };
     Err(Failure::Run(format!("{}: its name {why}, so no run would load it", file.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_stand_below_what_is_said_of_them() {
+        let keys = vec!["ann".to_owned(), "bo\u{1b}[2Jb".to_owned()];
+        let named = [NamedKeys { note: "2 keys went".to_owned(), keys }];
+        assert_eq!(lines_of(&named), ["2 keys went", "  ann", "  bo\u{fffd}[2Jb"]);
+    }
 }

@@ -1,5 +1,6 @@
 //! The table `sluice.targets`: what each job, by its state machine, has loaded into a table. It lies beside that table,
-//! so it is restored with it; and it says nothing of a table that is gone, was emptied, or was made again by somebody.
+//! so it is restored with it; and it says nothing of a table that is gone, was emptied, or was made again by somebody;
+//! nor, where the words of files are kept, of one that has none of their keys, as somebody has filled it again.
 //! Nor does it of one that has lost a column, where nothing is kept by which to fill that again.
 //!
 //! A table is known again by its `oid`. That stays when a table is emptied, rewritten or renamed, and when the server
@@ -9,7 +10,7 @@
 use crate::identifiers::quoted;
 use crate::sql_error::classify;
 use sluice::contract::{Execution, Loaded, Record};
-use sluice::spec::{OnOverlap, Print, Target};
+use sluice::spec::{OnOverlap, Print, Spec, Target};
 use sluice::{Error, Kind, Result};
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
@@ -26,6 +27,8 @@ pub struct Known {
     is_another: bool,
     /// Whether it has rows now.
     pub has_rows: bool,
+    /// Whether these are others than it had.
+    has_other_rows: bool,
     /// Whether it has lost columns that cannot be filled again by what is kept. A load finds that; nobody else looks.
     pub lacks_columns: bool,
 }
@@ -33,7 +36,7 @@ pub struct Known {
 impl Known {
     /// What is loaded; nothing if the table is gone or another one, or lost the rows or columns that it had.
     pub fn record(&self) -> Record {
-        let has_lost_rows = self.had_rows && !self.has_rows;
+        let has_lost_rows = self.had_rows && (!self.has_rows || self.has_other_rows);
         let is_lost = !self.is_there || self.is_another || has_lost_rows || self.lacks_columns;
         Record { loaded: self.written.clone().filter(|_| !is_lost), asked_at: None }
     }
@@ -43,7 +46,8 @@ impl Known {
 ///
 /// # Errors
 /// As [`classify`].
-pub async fn look(connection: &mut PgConnection, target: &Target, execution: &Execution) -> Result<Known> {
+pub async fn look(connection: &mut PgConnection, spec: &Spec, execution: &Execution) -> Result<Known> {
+    let target = &spec.target;
     let failed = |error| classify(format!("look up what is loaded into {}", target.full_name()), error);
     let (is_known, is_there, may_select): (bool, bool, bool) = sqlx::query_as(
         "select to_regclass('sluice.targets') is not null, oid is not null,
@@ -57,8 +61,15 @@ pub async fn look(connection: &mut PgConnection, target: &Target, execution: &Ex
     .map_err(failed)?;
     // Where it may not be read, the check before a load says so.
     let has_rows = is_there && (!may_select || has_rows(connection, target).await?);
-    let mut known =
-        Known { written: None, had_rows: false, is_there, is_another: false, has_rows, lacks_columns: false };
+    let mut known = Known {
+        written: None,
+        had_rows: false,
+        is_there,
+        is_another: false,
+        has_rows,
+        has_other_rows: false,
+        lacks_columns: false,
+    };
     if !is_known {
         return Ok(known);
     }
@@ -78,7 +89,7 @@ pub async fn look(connection: &mut PgConnection, target: &Target, execution: &Ex
     .bind(execution.state_machine_name())
     .bind(&target.schema)
     .bind(&target.table)
-    .fetch_optional(connection)
+    .fetch_optional(&mut *connection)
     .await
     .map_err(failed)?;
     if let Some(row) = row {
@@ -90,10 +101,48 @@ pub async fn look(connection: &mut PgConnection, target: &Target, execution: &Ex
             on_overlap: serde_json::from_value(row.get::<String, _>(2).into()).map_err(broken)?,
             allows_repeated: row.get(7),
         };
+        let keeps_words = print.on_overlap.keeps_words();
         known.written = Some(Loaded { generation: row.get(0), detected_at: row.get(1), print });
         (known.had_rows, known.is_another) = (row.get(5), row.get(6));
+        if keeps_words && known.had_rows && has_rows && may_select {
+            known.has_other_rows = has_other_rows(connection, spec).await?;
+        }
     }
     Ok(known)
+}
+
+/// Whether a table has none of the keys of which words of files are kept. False where that cannot be told: there are no
+/// words, or they are of other keys.
+async fn has_other_rows(connection: &mut PgConnection, spec: &Spec) -> Result<bool> {
+    let (target, name) = (&spec.target, spec.target.full_name());
+    let failed = |error| classify(format!("look for rows of {name} that were loaded"), error);
+    let have_same_keys: bool = sqlx::query_scalar(
+        "select count(*) = cardinality($4::text[])
+         from pg_attribute word join pg_attribute known using (attname, atttypid, attcollation)
+         where word.attrelid = to_regclass(format('sluice.%I', $1::text))
+             and known.attrelid = to_regclass(format('%I.%I', $2::text, $3::text))
+             and attname = any($4) and not word.attisdropped and not known.attisdropped",
+    )
+    .bind(&name)
+    .bind(&target.schema)
+    .bind(&target.table)
+    .bind(&spec.shape.keys)
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(failed)?;
+    if !have_same_keys {
+        return Ok(false);
+    }
+    let keys = spec.shape.keys.iter().map(|key| quoted(key)).collect::<Result<Vec<_>>>()?.join(", ");
+    let (words, table) = (quoted(&name)?, format!("{}.{}", quoted(&target.schema)?, quoted(&target.table)?));
+    // Mostly the first word tells. Of `exists` the planner would take the cost for that of all of them.
+    sqlx::query_scalar(AssertSqlSafe(format!(
+        "select (select true from sluice.{words} limit 1) is not null
+             and (select true from sluice.{words} word join {table} known using ({keys}) limit 1) is null"
+    )))
+    .fetch_one(connection)
+    .await
+    .map_err(failed)
 }
 
 async fn has_rows(connection: &mut PgConnection, target: &Target) -> Result<bool> {

@@ -15,6 +15,7 @@
 //!     result-00000.json       PivotResult    by pivot, beside the manifest, once
 //! quarantine/<job>/<execution>/
 //!     batch-00000.csv         rejected rows  by pivot
+//!     keys.json               [NamedKeys]    by upsert, if notes or an error are about keys that are no dates
 //! state/<job>/
 //!     lock.json               Lock           by detect-new-files
 //!     again.json              Again          by detect-new-files

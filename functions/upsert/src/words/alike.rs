@@ -11,12 +11,16 @@ use sluice::Result;
 use sluice::contract::FILE_COLUMN;
 use sqlx::{AssertSqlSafe, PgConnection};
 
-/// What a person should know of such files of the run, once it is known what counts; nothing if there are none. Of the
-/// others that a file is like, the one that comes first by its name is told.
+/// What a person should know of such files of the run, once it is known what counts, and the first key of each pair;
+/// nothing if there are none. Of the others that a file is like, the one that comes first by its name is told.
 ///
 /// # Errors
 /// As [`classify`].
-pub(super) async fn note(connection: &mut PgConnection, words: &Words<'_>, bucket: &str) -> Result<Option<String>> {
+pub(super) async fn note(
+    connection: &mut PgConnection,
+    words: &Words<'_>,
+    bucket: &str,
+) -> Result<Option<(String, Vec<String>)>> {
     let (keys, table) = (words.target.names.key_list(), &words.table);
     let [of_one, of_other] = ["one", "other"].map(|alias| words.target.content.figures(alias));
     // No more keys are looked at than it takes to see that they are too many.
@@ -52,9 +56,10 @@ pub(super) async fn note(connection: &mut PgConnection, words: &Words<'_>, bucke
         format!("{one} and {other} ({equal} of {shared}{first})")
     };
     let pairs: Vec<String> = found.iter().map(pair).collect();
-    Ok(Some(format!(
+    let note = format!(
         "files say the same of half or more of the keys that they share, and both count: {}; if exports overlap, \
          \"on_overlap\": \"newest_file\" is for them; if one is the other under a new name, upload it without rows",
         named(&pairs, count)
-    )))
+    );
+    Ok(Some((note, found.into_iter().map(|(.., key, _)| key).collect())))
 }

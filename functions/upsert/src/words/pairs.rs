@@ -9,27 +9,46 @@ use sluice::contract::FILE_COLUMN;
 use sqlx::{AssertSqlSafe, PgConnection};
 use std::collections::BTreeSet;
 
-/// The pairs, each once for either of its files: which they are, of how many keys they say the same (`equal`), in how
-/// many values that are not 0 (`figures`), and the first one of these keys. A word that is 0 or null in all values says
-/// nothing, and is none here.
+/// The pairs, each once for either of its files: which they are, of how many keys they say the same (`equal`), how many
+/// different figures that are (`figures`, any number from two on), and the first one of these keys. A word that is 0 or
+/// null in all values says nothing, and is none here.
 pub(super) const PAIRS: &str = "pg_temp.sluice_pairs";
 
-/// Finds the pairs. Only words that are equal meet here, so two files that merely share their keys cost one comparison
-/// each. Of each pair the file `one` is of the run, or of `again`.
+/// The words that may be equal: those that count, of keys that several files have, and say something.
+const SHARED: &str = "pg_temp.sluice_shared";
+
+/// What a word says, as a number.
+const SAID: &str = "sluice_said";
+
+/// Finds the pairs. Only words that are equal meet here, by a hash of key and content: of a key that thousands of files
+/// have, not each with each. Of each pair the file `one` is of the run, or of `again`.
 ///
 /// # Errors
 /// As [`classify`].
 pub(super) async fn find(connection: &mut PgConnection, words: &Words<'_>, again: &BTreeSet<String>) -> Result<()> {
     let (names, content, table) = (&words.target.names, &words.target.content, &words.table);
-    let (figures, says_same, first) = (content.figures("one"), content.says_same("one", "other"), names.shown("one"));
+    let (says_same, first) = (content.says_same("one", "other"), names.shown("one"));
+    let different = content.different_figures("one");
     let failed = |error| classify("look for files that say the same", error);
     sqlx::raw_sql(AssertSqlSafe(format!(
         "analyze {TOTALS};
          set local jit = off;
+         drop table if exists {SHARED};
+         create temporary table sluice_shared on commit drop as
+             select word.{FILE_COLUMN}, {of_word}, {values}, {said} as {SAID}
+             from {TOTALS} total join {table} word on {of_total}
+             where total.{FILE_COUNT} > 1 and word.{REPEATS} is null and {figures_of_word} > 0;
+         analyze {SHARED};
+         set local enable_nestloop = off;
          drop table if exists {PAIRS};
          create temporary table sluice_pairs (
              one text collate \"C\", other text collate \"C\", equal bigint, figures bigint, first_key text
-         ) on commit drop"
+         ) on commit drop",
+        of_word = names.keys_of("word"),
+        values = content.of("word"),
+        said = content.hashed("word"),
+        of_total = names.same_key("word", "total"),
+        figures_of_word = content.figures("word"),
     )))
     .execute(&mut *connection)
     .await
@@ -37,18 +56,22 @@ pub(super) async fn find(connection: &mut PgConnection, words: &Words<'_>, again
     sqlx::query(AssertSqlSafe(format!(
         "with compared as (select name from {FILES} union select unnest($1::text[]))
          insert into {PAIRS}
-         select one.{FILE_COLUMN}, other.{FILE_COLUMN}, count(*), sum({figures}), min({first})
-         from {TOTALS} total
-         join {table} one on {of_total}
+         select one.{FILE_COLUMN}, other.{FILE_COLUMN}, count(*), {different}, min({first})
+         from {SHARED} one
          join compared on compared.name = one.{FILE_COLUMN}
-         join {table} other
-             on {same_key} and {says_same} and other.{FILE_COLUMN} <> one.{FILE_COLUMN}
-         where total.{FILE_COUNT} > 1 and one.{REPEATS} is null and other.{REPEATS} is null and {figures} > 0
+         join {SHARED} other
+             on {same_key} and other.{SAID} = one.{SAID} and {says_same} and other.{FILE_COLUMN} <> one.{FILE_COLUMN}
          group by 1, 2",
-        of_total = names.same_key("one", "total"),
         same_key = names.same_key("other", "one"),
     )))
     .bind(again.iter().collect::<Vec<_>>())
+    .execute(&mut *connection)
+    .await
+    .map_err(failed)?;
+    // What comes next looks a file up.
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "set local enable_nestloop = on; alter table {PAIRS} add primary key (one, other); analyze {PAIRS}"
+    )))
     .execute(connection)
     .await
     .map_err(failed)

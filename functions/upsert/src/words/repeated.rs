@@ -1,6 +1,7 @@
 //! `on_repeated_file: fail`: a file that says what another one says would be counted twice. It does if it says the same
-//! of two or more keys, and of most that the two share; or, where each has but one key, if two or more values agree,
-//! as of a daily export under a new name: one value alone may be equal by chance. A word that is 0 or null in all
+//! of two or more keys, and of most that the two share; or of the only key that each has, as a daily export under a new
+//! name. What they both say has to hold two different figures: one alone may be equal by chance, on many keys too, as
+//! the hours of two people who work as long each day. A word that is 0 or null in all
 //! values says nothing, as of the days that a host was idle, and is neither equal nor shared. Of the two the one that
 //! S3 dates later is a bad file: as long as it repeats the other, what it says is kept, but does not count.
 //!
@@ -14,7 +15,7 @@ use super::replace::TOUCHED;
 use super::table::{MODIFIED, REPEATS, Words};
 use super::total::{self, FILE_COUNT, TOTALS};
 use crate::files::{self, FILES};
-use crate::merged::{NAMED, named, told};
+use crate::merged::{FIRST_KEYS, Merged, NAMED, named, told};
 use crate::start::Start;
 use postgres::sql_error::classify;
 use sluice::contract::FILE_COLUMN;
@@ -69,12 +70,14 @@ fn bad_ones(pairs: Vec<Repeated>) -> Vec<Repeated> {
 /// if no key is shared, and there are no pairs.
 ///
 /// # Errors
-/// `InvalidSource` if there is one and a bad file ends the run; others as [`classify`].
+/// `InvalidSource` if there is one and a bad file ends the run, with the first keys in `merged`; others as
+/// [`classify`].
 async fn find(
     connection: &mut PgConnection,
     words: &Words<'_>,
     bucket: &str,
     again: &BTreeSet<String>,
+    merged: &mut Merged,
 ) -> Result<Option<Vec<Repeated>>> {
     // Most runs end here.
     let is_shared = format!("select exists (select from {TOTALS} where {FILE_COUNT} > 1)");
@@ -89,10 +92,11 @@ async fn find(
     let bad = bad_ones(repeated(connection, words).await?);
     match bad.first() {
         Some(first) if words.target.spec.source.on_bad_file == OnBad::Fail => {
+            let repeats = first.told(bucket);
+            merged.refuse(&repeats, &first.first);
             let what = format!(
-                "{}; if the files are of different things, \"on_repeated_file\": \"allow\" counts both; for exports \
-                 that overlap there is \"on_overlap\": \"newest_file\"",
-                first.told(bucket)
+                "{repeats}; if the files are of different things, \"on_repeated_file\": \"allow\" counts both; for exports \
+                 that overlap there is \"on_overlap\": \"newest_file\""
             );
             Err(Error::new(Kind::InvalidSource, what))
         }
@@ -113,12 +117,12 @@ async fn repeated(connection: &mut PgConnection, words: &Words<'_>) -> Result<Ve
              from {PAIRS} pair, lateral (
                  select count(*) as shared,
                         (array_agg({shown} order by {of_one})
-                            filter (where {says_same}))[1:{NAMED}] as first
+                            filter (where {says_same}))[1:{FIRST_KEYS}] as first
                  from {table} one join {table} other using ({keys})
                  where one.{FILE_COLUMN} = pair.one and other.{FILE_COLUMN} = pair.other
                      and {of_one_file} > 0 and {of_other} > 0
              ) as shared
-             where pair.equal > 1 and 2 * pair.equal > shared.shared
+             where pair.equal > 1 and pair.figures > 1 and 2 * pair.equal > shared.shared
              union all
              select pair.*, 1, array[pair.first_key]
              from {PAIRS} pair
@@ -161,7 +165,7 @@ pub(super) struct Repeats {
     /// Of both the run's own.
     own: BTreeSet<String>,
     /// What is to be said of files that may repeat others, and count.
-    alike: Option<String>,
+    alike: Option<(String, Vec<String>)>,
 }
 
 impl Repeats {
@@ -180,22 +184,24 @@ impl Repeats {
         self.set_aside().filter(|file| self.own.contains(&file.later)).fold(0, |count, _| count + 1)
     }
 
-    /// What a person should know of them, [`NAMED`] of each kind by name.
-    pub(super) fn notes(&self, bucket: &str) -> Vec<String> {
+    /// What a person should know of them, [`NAMED`] of each kind by name, and the first keys that each note is about.
+    pub(super) fn notes(&self, bucket: &str) -> Vec<(String, Vec<String>)> {
         let mut notes = Vec::new();
         for file in self.set_aside().take(NAMED) {
-            notes.push(format!("{}; it is set aside, and counts as soon as the two differ", file.told(bucket)));
+            let note = format!("{}; it is set aside, and counts as soon as the two differ", file.told(bucket));
+            notes.push((note, file.first.clone()));
         }
         match self.bad_count().saturating_sub(notes.len() as u64) {
             0 => {}
-            1 => notes.push("1 more file that says the same as another one is set aside".to_owned()),
-            more => notes.push(format!("{more} more files that say the same as others are set aside")),
+            1 => notes.push(("1 more file that says the same as another one is set aside".to_owned(), Vec::new())),
+            more => notes.push((format!("{more} more files that say the same as others are set aside"), Vec::new())),
         }
         let again = self.before.iter().filter(|name| !self.marked.contains_key(*name) && !self.own.contains(*name));
         let again: Vec<String> = again.map(|name| files::key(bucket, name).to_owned()).collect();
         if !again.is_empty() {
             let which = named(&again[..again.len().min(NAMED)], again.len());
-            notes.push(format!("what was set aside since it repeated another file counts again: {which}"));
+            let note = format!("what was set aside since it repeated another file counts again: {which}");
+            notes.push((note, Vec::new()));
         }
         notes.extend(self.alike.clone());
         notes
@@ -212,6 +218,7 @@ pub(super) async fn find_totals(
     words: &Words<'_>,
     bucket: &str,
     start: &Start,
+    merged: &mut Merged,
 ) -> Result<Repeats> {
     let (mut repeats, target) = (Repeats::default(), &words.target.spec.target);
     if target.on_overlap != OnOverlap::AllFiles {
@@ -228,7 +235,7 @@ pub(super) async fn find_totals(
     let mut again = repeats.before.clone();
     loop {
         total::find(connection, words, start).await?;
-        let Some(found) = find(connection, words, bucket, &again).await? else { break };
+        let Some(found) = find(connection, words, bucket, &again, merged).await? else { break };
         if found.is_empty() {
             repeats.alike = alike::note(connection, words, bucket).await?;
             break;

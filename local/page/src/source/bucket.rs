@@ -65,6 +65,8 @@ impl Source {
     pub async fn quarantine_files(&self, bucket: &str, job: &str, run: &str, tokens: &Tokens) -> Answer<Vec<Object>> {
         let prefix = if run.is_empty() { format!("quarantine/{job}/") } else { format!("quarantine/{job}/{run}/") };
         let (mut objects, _) = self.list(bucket, &prefix, false, MOST_OBJECTS, tokens).await?;
+        // Beside them lie keys that are named.
+        objects.retain(|object| object.key.ends_with(".csv"));
         objects.sort_by_key(|object| std::cmp::Reverse(object.modified));
         Ok(objects)
     }

@@ -133,10 +133,14 @@ fn a_download_is_at_the_pace_of_an_account() {
         let key = format!("quarantine/pomodoro/run-1/batch-{number:05}.csv");
         aws.world().objects.insert(key, QUARANTINED.into());
     }
+    // Keys that notes are about are no bad rows, and stand on no page.
+    let named = "[{\"note\": \"1 key went\", \"keys\": [\"cell-4711\"]}]";
+    aws.world().objects.insert("quarantine/pomodoro/run-1/keys.json".to_owned(), named.into());
     let (page, began) = (Page::account(&aws), Instant::now());
     page.get_until("/", "class=\"bars\"");
     let (status, head, text) = page.get("/jobs/pomodoro/quarantine/run-1.csv");
     assert!(status == 200 && head.contains("attachment") && text.lines().count() == 23, "{status} {text}");
+    assert!(!text.contains("1 key went"), "{text}");
     let (seconds, calls) = (began.elapsed().as_secs_f64(), aws.call_count());
     assert!(calls as f64 <= 20.0 + seconds + 1.0, "{calls} calls in {seconds} s");
 }

@@ -133,6 +133,41 @@ async fn keys_that_other_files_spell_otherwise_are_told() {
     }
 }
 
+/// Files of one run, and rows of one file.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_a_run_spells_in_several_ways_are_told() {
+    let stack = fixture_with(vpc_mode()).await;
+    const UPPER: &str = "6BA7B810-9DAD-11D1-80B4-00C04FD430C8";
+    const LOWER: &str = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
+    const OTHER: &str = "a0000000-0000-0000-0000-000000000000";
+    let several = "1 key that several files of this run have was added up";
+    let or_spell = "1 key that several files of this run have, or spell in several ways, was added up";
+    for (place, is_usual, files, sum, expected) in [
+        (1, true, vec![vec![UPPER, OTHER], vec![LOWER]], "2", Some(or_spell)),
+        (2, true, vec![vec![UPPER, OTHER, LOWER]], "2", Some(or_spell)),
+        (3, true, vec![vec![LOWER, OTHER, LOWER]], "2", None),
+        (4, true, vec![vec![LOWER], vec![OTHER]], "1", None),
+        (5, false, vec![vec![UPPER, OTHER], vec![LOWER]], "2", Some(several)),
+        // One file's rows are added up in any case.
+        (6, false, vec![vec![UPPER, OTHER, LOWER]], "2", None),
+    ] {
+        let name = format!("t{place}");
+        create(&stack, &format!("create table {name} (k uuid primary key, n numeric)")).await;
+        let case = Case { name: "", sql: "", column: json!({}), filled: &[], again: "", other: "" };
+        let mut parts = parts(&case, is_usual);
+        parts.target["table"] = json!(name);
+        let mut job = Job::new(&stack, &name, parts).await;
+        for (number, keys) in (1..).zip(&files) {
+            let text = keys.iter().fold("k,kind,n\n".to_owned(), |text, key| format!("{text}{key},A,1\n"));
+            job.upload(&format!("{number}.csv"), text).await;
+        }
+        let notes = notes(&job.run().await.unwrap());
+        let told: Vec<&str> = notes.iter().filter(|note| note.contains("added up")).map(String::as_str).collect();
+        assert_eq!(told, Vec::from_iter(expected), "{name}");
+        assert!(job.table().await.contains(&format!("{LOWER},{sum}")), "{name}: {:?}", job.table().await);
+    }
+}
+
 /// What somebody had filled before, and how he wrote it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_the_table_has_in_another_form_is_told() {

@@ -2,6 +2,7 @@
 //! them away one at a time. What it does not enforce, or does not have, and the roles of the services, are checked in
 //! `roles`.
 
+use crate::functions::prepared::{Run, file, parts};
 use crate::support::*;
 use crate::tidy::combinations::ONE_MACHINE;
 use crate::tidy::resolved::Resolver;
@@ -91,6 +92,15 @@ async fn scenario(stack: &Fixture) -> Result<(), String> {
     let loaded = sluice::contract::keys::loaded(&stack.job);
     stack.s3().delete_object().bucket(&stack.bucket).key(&loaded).send().await.unwrap();
     expect(None).await?;
+    // Two batches share a key that is no date, so it is named beside the bad rows, also by a run that changes nothing.
+    let mut by_name = parts("by_name", "last_run");
+    by_name.source["columns"]["date"] = json!("Start date");
+    let batches = vec![vec![file("x.csv", 1, &["ann 1 1"])], vec![file("y.csv", 1, &["ann 1 1"])]];
+    let dry = Run { assumed: Some(Value::Null), ..Run::new(1, &by_name, batches) };
+    let mut payload = dry.leave(stack).await;
+    payload["mode"] = json!("dry_run");
+    let told = stack.invoke("upsert", &payload).await.unwrap().map_err(|(error, cause)| format!("{error}: {cause}"))?;
+    assert!(told["notes"].to_string().contains("/keys.json"), "{told}");
     // What an execution left behind when it was aborted: its lease, and an open database.
     let dead = execution(stack, "dead");
     let lease = json!({"execution": dead["id"], "started_at": dead["started_at"]});
@@ -148,7 +158,7 @@ async fn without_any_one_permission_something_fails_and_with_all_nothing_does() 
         .into_iter()
         .filter(|permission| !NOT_ENFORCED.iter().any(|(name, _)| permission.text.starts_with(name)))
         .collect();
-    assert_eq!(enforced.len(), 26);
+    assert_eq!(enforced.len(), 27);
     let mut problems = Vec::new();
     for pair in enforced.chunks(4) {
         let tasks: Vec<_> = pair

@@ -50,6 +50,9 @@ async fn a_file_that_says_most_of_what_another_one_says_is_refused() {
         ),
         (&["2024-01-01 1 1", "2024-01-02 2 2", "2024-01-03 0 0", "2024-01-04 0 0"][..], &DAYS[..4], true),
         (&["2024-01-01 1 1", "2024-01-02 0 0"][..], &["2024-01-01 1 1", "2024-01-03 0 0"][..], true),
+        // One figure on all keys: two people who work as long each day. Two figures tell.
+        (&["2024-01-01 0 480", "2024-01-02 0 480"][..], &["2024-01-01 0 480", "2024-01-02 0 480.0"][..], false),
+        (&["2024-01-01 0 480", "2024-01-02 480 0"][..], &["2024-01-01 0 480", "2024-01-02 480 0"][..], true),
     ]
     .into_iter()
     .enumerate()
@@ -71,7 +74,7 @@ async fn a_file_that_says_most_of_what_another_one_says_is_refused() {
                     let (error, cause) = answer.unwrap_err();
                     assert_eq!(error, "InvalidSource", "{cause}");
                     let (keys, first) = match case {
-                        0..7 | 11 => ("2 of the ", "2024-01-01, 2024-01-02"),
+                        0..7 | 11 | 14 => ("2 of the ", "2024-01-01, 2024-01-02"),
                         _ => ("the only key that they have", "2024-01-01"),
                     };
                     let told = format!("input_data/other.csv says the same as input_data/one.csv on {keys}");
@@ -275,10 +278,17 @@ async fn files_that_say_the_same_of_half_of_what_they_share_are_named() {
     }
     let told = alike("input_data/mtd-03.csv and input_data/mtd-02.csv (1 of 2: 2024-02-01)");
     assert_eq!(notes_of, [Vec::new(), vec![told]]);
+    // One figure on all keys, which says no more than it does on one.
+    let days: Vec<String> = (1..=20).map(|day| format!("2024-03-{day:02} 0 480")).collect();
+    let days: Vec<&str> = days.iter().map(String::as_str).collect();
+    let files = vec![file("ann.csv", 30, &days), file("bob.csv", 31, &days)];
+    let output = Run::new(7, &parts, vec![files]).load(&stack).await.unwrap();
+    assert_eq!(notes(&output), [alike("input_data/bob.csv and input_data/ann.csv (20 of 20: 2024-03-01)")]);
+    assert_eq!(rows_of(&stack, "t").await.last().unwrap(), "2024-03-20 0 960");
     // None of it where equal files are wanted.
     let mut allowing = all_files("u", "fail");
     allowing.target["on_repeated_file"] = json!("allow");
     let files = vec![file("a.csv", 1, &["2024-01-01 0 7"]), file("b.csv", 2, &["2024-01-01 0 7"])];
-    let output = Run::new(7, &allowing, vec![files]).load(&stack).await.unwrap();
+    let output = Run::new(8, &allowing, vec![files]).load(&stack).await.unwrap();
     assert_eq!(notes(&output), Vec::<String>::new());
 }

@@ -18,6 +18,11 @@ pub fn quarantine(execution: &Execution, index: u32) -> String {
     format!("quarantine/{}/{}/batch-{index:05}.csv", execution.job, execution.name)
 }
 
+/// Where upsert names the first keys of which its notes or its error speak.
+pub fn named_keys(job: &str, execution_name: &str) -> String {
+    format!("quarantine/{job}/{execution_name}/keys.json")
+}
+
 /// Where the job's ledger entries are, in the order of their detection.
 pub fn ledger_prefix(execution: &Execution) -> String {
     format!("state/{}/ledger/", execution.job)
@@ -180,6 +185,7 @@ mod tests {
         assert_eq!(run_record(&execution), "state/sales/runs/x.json");
         assert_eq!(window_record(&execution, 7), "state/sales/runs/x/window-00007.json");
         assert_eq!(quarantine(&execution, 7), "quarantine/sales/x/batch-00007.csv");
+        assert_eq!(named_keys("sales", "x"), "quarantine/sales/x/keys.json");
         assert_eq!(
             ledger_entry(&execution, "2024-01-01T00:00:01.000Z", 7),
             "state/sales/ledger/2024-01-01T00:00:01.000Z-x-00007.json"

@@ -1,5 +1,8 @@
 //! One random history: what the writers do, and how the runs end.
 
+mod files;
+
+use self::files::{KEYS, Version, key, size};
 use super::{BEGINNING, HOUR, detect, execution, parts, print, write_document};
 use crate::functions::fake_aws::{FakeAws, Function, Object, Run, Seen, World, date};
 use crate::support::Random;
@@ -10,8 +13,6 @@ use sluice::time::format_time;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-/// How many keys the writers of a history share.
-const KEYS: i64 = 12;
 /// From how many files on a listing has a second page.
 const PAGE: usize = 1_000;
 /// The batches' bound.
@@ -44,24 +45,6 @@ const FATES: [Fate; 9] = [
     Fate::Succeeds,
     Fate::Succeeds,
 ];
-
-/// One version of one file, by the write that made it.
-struct Version {
-    key: String,
-    object: Object,
-    loads: u64,
-    /// No ledger entry says that it was loaded, so it may be loaded once more.
-    is_unrecorded: bool,
-    /// It is dated later than the function that loaded it believed it to be.
-    is_ahead: bool,
-}
-
-impl Version {
-    fn file(&self) -> SourceFile {
-        let Object { etag, size, modified, .. } = &self.object;
-        SourceFile { key: self.key.clone(), etag: etag.clone(), size: *size, last_modified: date(*modified) }
-    }
-}
 
 /// What happened, added up.
 #[derive(Debug, Default)]
@@ -97,25 +80,6 @@ pub(super) struct History<'a> {
     waiting: Option<usize>,
     content_count: u64,
     counts: &'a mut Counts,
-}
-
-/// The `n`th key: spaces, plus and percent signs, quotes, XML's own characters and others beyond ASCII.
-fn key(n: i64) -> String {
-    match n % 4 {
-        0 => format!("input_data/{n:04}.csv"),
-        1 => format!("input_data/2024/{n:04} a+b.csv"),
-        2 => format!("input_data/é&<%2B>{n:04}.csv"),
-        _ => format!("input_data/{n:04}'\".csv"),
-    }
-}
-
-/// The size of all versions of the `n`th key: empty ones, equal ones, and some of which two do not fit in a batch.
-fn size(n: i64) -> u64 {
-    match n % 5 {
-        0 if n < KEYS => 0,
-        4 if n < KEYS => 600 << 20,
-        _ => 100,
-    }
 }
 
 impl<'a> History<'a> {

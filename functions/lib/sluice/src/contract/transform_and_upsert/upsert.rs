@@ -168,6 +168,17 @@ pub struct UpsertOutput {
     pub record: Option<Record>,
 }
 
+/// The first keys of which a note or an error speaks. They may be values of rows, such as names of people, so they
+/// stand in an object of their own, a list of these, and in no payload.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct NamedKeys {
+    /// The note, or what of the error is about keys.
+    pub note: String,
+    /// Up to 20 keys, as PostgreSQL shows them, of several columns with a comma and a blank between; cut to 200 bytes
+    /// each.
+    pub keys: Vec<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
