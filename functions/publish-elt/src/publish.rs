@@ -51,8 +51,8 @@ impl Publication<'_> {
     /// Publishes both, or neither for a reason.
     ///
     /// # Errors
-    /// `StaleRun` if the run has lost its lock, or a newer one has published; `TransientFailure` if files changed while
-    /// they were read; `InvalidSource` if there is no row; `Misconfigured` over a table or file of somebody else's;
+    /// `StaleRun` if the run has lost its lock, or a newer one has published; `TransientFailure` if files, or the definition of
+    /// a source, changed while they were read; `InvalidSource` if there is no row; `Misconfigured` over a table or file of somebody else's;
     /// `InvariantBroken` if table and file differ.
     pub(crate) async fn run(&self) -> Result<Published> {
         let Self { context, input, spec, target, .. } = self;
@@ -169,9 +169,19 @@ impl Publication<'_> {
     }
 
     async fn sources_unchanged(&self) -> Result<()> {
+        let (Self { context, .. }, database) = (self, &self.spec.database);
         for (name, source) in &self.spec.sources {
-            let listed = lake::list(&self.context.store, &source.prefix).await?;
             let before = self.input.found.get(name);
+            let table = lake::table(&context.glue, database, name).await?;
+            let definition = table.as_ref().map(lake::definition).transpose()?;
+            if before.is_none_or(|before| definition.as_ref() != Some(&before.definition)) {
+                let what = format!(
+                    "somebody changed or dropped the table {database}.{name} while it was read; the next run takes it \
+                     as it is then"
+                );
+                return Err(Error::new(Kind::TransientFailure, what));
+            }
+            let listed = lake::list(&context.store, &source.prefix).await?;
             if before.is_some_and(|before| before.fingerprint == lake::fingerprint(&listed)) {
                 continue;
             }

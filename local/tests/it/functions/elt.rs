@@ -3,6 +3,7 @@
 
 use crate::support::lake::{Lake, sample};
 use crate::support::{Answer, execution, invoke, keys, put_json, read, until};
+use aws_sdk_glue::types::{Column, Table};
 use local::template;
 use serde_json::{Value, json};
 
@@ -120,11 +121,21 @@ async fn who_has_lost_the_lock_or_is_older_publishes_nothing_and_cleans_nothing(
     put_json(&lake, &lock, &theirs).await;
     let (error, text) = run.ask("publish-elt", publish.clone()).await.unwrap_err();
     assert_eq!(error, "StaleRun", "{text}");
+    // Nor does it bring the tables of a newer run up to date.
+    lake.redefine("movies", |table| drop(columns(table).pop())).await;
+    let (error, text) = run.ask("prepare-elt", json!({"action": "create_sources"})).await.unwrap_err();
+    assert_eq!(error, "StaleRun", "{text}");
+    let movies = lake.glue().get_table().database_name(&lake.database).name("movies").send().await.unwrap();
+    assert_eq!(columns(&mut movies.table.unwrap()).len(), 3, "as it was left");
     assert_eq!(run.ask("publish-elt", json!({"action": "clean"})).await.unwrap()["tables_dropped"], 0);
     assert_eq!(run.ask("prepare-elt", json!({"action": "release"})).await.unwrap(), json!({"is_free": false}));
     assert!(keys(&lake, lake.export()).await.is_empty() && !lake.tables().await.contains(&"scifi".to_owned()));
 
     put_json(&lake, &lock, &ours).await;
+    let mut publish = publish;
+    let found = run.ask("prepare-elt", json!({"action": "create_sources"})).await.unwrap();
+    assert_eq!(found["sources"]["movies"]["table"], "changed");
+    publish["found"] = found["sources"].clone();
     run.ask("publish-elt", publish.clone()).await.unwrap();
     let file = read(&lake, lake.export()).await;
     // Another version of an older run.
@@ -134,6 +145,40 @@ async fn who_has_lost_the_lock_or_is_older_publishes_nothing_and_cleans_nothing(
     let (error, text) = run.ask("publish-elt", older).await.unwrap_err();
     assert_eq!(error, "StaleRun", "{text}");
     assert_eq!(read(&lake, lake.export()).await, file);
+}
+
+fn columns(table: &mut Table) -> &mut Vec<Column> {
+    table.storage_descriptor.as_mut().unwrap().columns.as_mut().unwrap()
+}
+
+/// By another definition the same files hold something else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_was_defined_otherwise_meanwhile_is_not_published() {
+    let lake = Lake::with_sample().await;
+    let run = run(&lake, "defined");
+    let mut publish = run.prepared().await;
+    let changed = async |publish: &Value| {
+        let (error, text) = run.ask("publish-elt", publish.clone()).await.unwrap_err();
+        assert_eq!(error, "TransientFailure", "{text}");
+        assert!(text.contains(&format!("changed or dropped the table {}.movies", lake.database)), "{text}");
+        assert!(keys(&lake, lake.export()).await.is_empty() && !lake.tables().await.contains(&"scifi".to_owned()));
+    };
+    let swap = |table: &mut Table| columns(table).swap(0, 1);
+    lake.redefine("movies", swap).await;
+    changed(&publish).await;
+    // And back: queries may have read it between.
+    lake.redefine("movies", swap).await;
+    changed(&publish).await;
+    let found = run.ask("prepare-elt", json!({"action": "create_sources"})).await.unwrap();
+    assert_eq!(found["sources"]["movies"]["table"], "exists");
+    publish["found"] = found["sources"].clone();
+    lake.glue().delete_table().database_name(&lake.database).name("movies").send().await.unwrap();
+    changed(&publish).await;
+    let found = run.ask("prepare-elt", json!({"action": "create_sources"})).await.unwrap();
+    assert_eq!(found["sources"]["movies"]["table"], "created");
+    publish["found"] = found["sources"].clone();
+    run.ask("publish-elt", publish).await.unwrap();
+    lake.holds(&sample(), "Sci-Fi").await;
 }
 
 /// A function of an earlier run may still be about to copy its result; one of a newer run works with what is younger
