@@ -140,7 +140,8 @@ impl Publication<'_> {
         let version = &self.input.build.query_id;
         let current = current.filter(|table| lake::parameter(table, lake::VERSION) == version)?;
         let there = there.filter(|there| self.is_ours(there))?;
-        let location = versions(Some(current)).into_iter().next().unwrap_or_default();
+        let newest = versions(Some(current)).into_iter().next();
+        let location = newest.map(|newest| newest.location).unwrap_or_default();
         Some(self.published(there.rows, there.bytes, &location))
     }
 
@@ -360,7 +361,7 @@ impl Publication<'_> {
         counter.end().map_err(broken)
     }
 
-    /// Results that were copied, and versions that are no longer kept. What is left the clean-up of a later run takes.
+    /// Results that were copied, and versions that are no longer kept and that nobody reads any more. What is left the clean-up of a later run takes.
     async fn tidy(&self, dropped: Vec<String>) {
         let Self { context, input, target, .. } = self;
         let bucket = context.store.bucket();
