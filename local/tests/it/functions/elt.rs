@@ -304,6 +304,36 @@ async fn a_query_that_is_started_after_the_run_has_ended_is_stopped() {
     assert!(build["rows"].as_u64().is_some_and(|rows| rows > 0), "{build}");
 }
 
+/// Athena refuses to start a query for longer than a failure is tried again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_quota_of_queries_is_waited_out_and_counts_as_no_attempt() {
+    let lake = Lake::with_sample().await;
+    let run = run(&lake, "refused");
+    run.ask("prepare-elt", json!({"action": "check", "trigger": {}})).await.unwrap();
+    run.ask("prepare-elt", json!({"action": "create_database"})).await.unwrap();
+    run.ask("prepare-elt", json!({"action": "create_sources"})).await.unwrap();
+    // The client itself asks a few times.
+    lake.fault("throttle", "CREATE TABLE", 20);
+    let (mut progress, mut refused) = (json!({"attempt": 0, "query_id": null}), 0);
+    let done = loop {
+        let build = json!({
+            "action": "run", "step": "build", "table": "scifi", "values": {"genre": "Sci-Fi"}, "progress": progress,
+        });
+        let answer = run.ask("run-query", build).await.unwrap();
+        if answer["is_done"] == true {
+            break answer;
+        }
+        if answer["query_id"].is_null() {
+            refused += 1;
+            assert!(answer["pause_seconds"].as_u64().is_some_and(|pause| (5..=300).contains(&pause)), "{answer}");
+        }
+        progress = json!({"attempt": answer["attempt"], "query_id": answer["query_id"]});
+    };
+    assert!(refused > 5, "more often than a failure is tried again: {refused}");
+    assert_eq!(done["attempt"], 0);
+    assert_eq!(lake.queries().await, [("CREATE_TABLE_AS_SELECT".to_owned(), "SUCCEEDED".to_owned())]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn all_that_is_wrong_with_spec_and_input_is_told_before_anything_is_done() {
     let lake = Lake::with_sample().await;
