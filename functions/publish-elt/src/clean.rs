@@ -14,7 +14,7 @@ use sluice::contract::{Execution, keys};
 use sluice::store::Store;
 use sluice::{Error, Kind, Result, lock};
 use std::collections::BTreeSet;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tracing::info;
 
 /// How many objects one request deletes at most (Amazon S3 API, `DeleteObjects`).
