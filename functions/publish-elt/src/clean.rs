@@ -108,8 +108,8 @@ async fn drop_definition(context: &Context, database: &str, name: &str) -> Resul
     }
 }
 
-/// What queries have left in the target's own folder, but for the versions that are kept or may still be read, and what is
-/// younger than a day or so: a query that was given up may still be writing.
+/// What queries have left in the target's own folder, but for the versions that are kept or may still be read, and what
+/// is younger than a day or so: a query that was given up may still be writing.
 async fn unpublished(context: &Context, execution: &Execution, spec: &Spec, target: &Target) -> Result<Vec<String>> {
     let current = lake::table(&context.glue, &spec.database, &target.table).await?;
     let owner = lake::owner(context.store.bucket(), &execution.job);

@@ -51,9 +51,9 @@ impl Publication<'_> {
     /// Publishes both, or neither for a reason.
     ///
     /// # Errors
-    /// `StaleRun` if the run has lost its lock, or a newer one has published; `TransientFailure` if files, or the definition of
-    /// a source, changed while they were read; `InvalidSource` if there is no row; `Misconfigured` over a table or file of somebody else's;
-    /// `InvariantBroken` if table and file differ.
+    /// `StaleRun` if the run has lost its lock, or a newer one has published; `TransientFailure` if files, or the
+    /// definition of a source, changed while they were read; `InvalidSource` if there is no row; `Misconfigured` over a
+    /// table or file of somebody else's; `InvariantBroken` if table and file differ.
     pub(crate) async fn run(&self) -> Result<Published> {
         let Self { context, input, spec, target, .. } = self;
         let locked = self.has_lock().await?;
@@ -361,7 +361,8 @@ impl Publication<'_> {
         counter.end().map_err(broken)
     }
 
-    /// Results that were copied, and versions that are no longer kept and that nobody reads any more. What is left the clean-up of a later run takes.
+    /// Results that were copied, and versions that are no longer kept and that nobody reads any more. What is left the
+    /// clean-up of a later run takes.
     async fn tidy(&self, dropped: Vec<String>) {
         let Self { context, input, target, .. } = self;
         let bucket = context.store.bucket();

@@ -1,7 +1,8 @@
 //! What the functions of an ELT share: the tables in the catalogue of Glue, and the objects of the lake.
 //!
 //! # Layout
-//! - `tables`: looks a table up, and tells whose it is. `definition`: how its files are read, and whether that has changed.
+//! - `tables`: looks a table up, and tells whose it is.
+//! - `definition`: how the files of a table are read, and whether that has changed.
 //! - `listing`: the objects under a prefix, and their fingerprint.
 //! - `parquet`: what the metadata of a Parquet file says.
 
