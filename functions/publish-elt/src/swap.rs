@@ -32,9 +32,16 @@ const READ_FOR_SECONDS: i64 = 240 * 60;
 pub(crate) struct Kept {
     /// Where its files are.
     pub(crate) location: String,
-    /// When another one replaced it, RFC 3339; `None` for the newest one.
+    /// When another one replaced it, RFC 3339; `None` if none has yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     replaced_at: Option<String>,
+}
+
+impl Kept {
+    /// One that is replaced now.
+    pub(crate) fn from_now_on(location: String) -> Self {
+        Self { location, replaced_at: None }
+    }
 }
 
 /// In the parameter of a table; before it said when a version was replaced it named the location alone.
@@ -63,14 +70,20 @@ pub(crate) fn versions(table: Option<&Table>) -> Vec<Kept> {
 
 impl Version<'_> {
     /// Makes the table `current` what `built` is. Returns the locations of versions that are no longer kept and that
-    /// nobody reads any more.
+    /// nobody reads any more; `earlier` are the versions before it, the newest first.
     ///
     /// # Errors
     /// `TransientFailure` if somebody else changed it.
-    pub(crate) async fn publish(&self, glue: &Client, built: &Table, current: Option<&Table>) -> Result<Vec<String>> {
+    pub(crate) async fn publish(
+        &self,
+        glue: &Client,
+        built: &Table,
+        current: Option<&Table>,
+        earlier: Vec<Kept>,
+    ) -> Result<Vec<String>> {
         let Self { database, table, .. } = self;
         let now = DateTime::from(SystemTime::now());
-        let (kept, dropped) = keep(lake::location(built), versions(current), self.keep, now);
+        let (kept, dropped) = keep(lake::location(built), earlier, self.keep, now);
         let input = self.input(built, &kept)?;
         let changed =
             || Error::new(Kind::TransientFailure, format!("somebody else changed {database}.{table} just now"));

@@ -47,6 +47,22 @@ async fn of_parquet_files_parquet_files_and_a_manifest() {
     assert_eq!(exported(&lake).await, versions[2..].iter().flatten().cloned().collect());
     assert_eq!(lake.versions().await.len(), 2);
 
+    // One that stood in the manifest only, for its run died before it changed the table, stays for its readers, too.
+    lake.redefine("scifi", |table| {
+        let parameters = table.parameters.as_mut().unwrap();
+        parameters.insert("sluice.versions".to_owned(), "[]".to_owned());
+        parameters.insert("sluice.version".to_owned(), "another".to_owned());
+    })
+    .await;
+    lake.redeploy(|parameters| {
+        as_parquet_job(parameters);
+        parameters["SweepAfterHours"] = "0".into();
+    })
+    .await;
+    lake.run_well(json!({})).await;
+    versions.push(holds(&lake, &files).await);
+    assert_eq!(exported(&lake).await, versions[3..].iter().flatten().cloned().collect());
+
     // A file without the column, one of another type, and one that is none: each is named, and nothing is published.
     let header = "movieId,title,kinds\n5,X,Sci-Fi\n";
     let other = as_parquet(&Files::from([("movies/bad.csv".to_owned(), header.as_bytes().to_vec())]));
