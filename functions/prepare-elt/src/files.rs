@@ -2,7 +2,7 @@
 //! in its metadata.
 
 use crate::{header, schema};
-use futures_util::future::try_join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use lake::Listed;
 use sluice::contract::athena_elt::{Definition, Format, Source, SourceState};
 use sluice::edge::Invocation;
@@ -28,8 +28,8 @@ const FIRST_BYTES: u64 = 64 << 10;
 /// one invocation. Another one would begin from the start.
 const MARGIN: Duration = Duration::from_secs(20);
 
-/// Looks at all files of a source, whose table is `table`. `before`: how many of other sources the invocation has
-/// looked into.
+/// Looks at all files of a source, of whose table became `table`, and which is defined by `definition` now. `before`:
+/// how many of other sources the invocation has looked into.
 ///
 /// # Errors
 /// `InvalidSource`, naming the file that has other columns, or that Athena would pass by; or that there is no file, or
@@ -38,7 +38,7 @@ pub(crate) async fn look(
     store: &Store,
     invocation: &Invocation,
     (name, source): (&str, &Source),
-    table: Definition,
+    (table, definition): (Definition, String),
     before: u64,
 ) -> Result<SourceState> {
     let (concurrency, most) = limits(source.format);
@@ -62,24 +62,33 @@ pub(crate) async fn look(
         );
         return Err(Error::new(Kind::InvalidSource, what));
     }
-    for (number, some) in read.chunks(concurrency).enumerate() {
+    // As soon as one is looked into the next one is begun: none waits for the slowest of several.
+    let (mut left, mut checks, mut looked) = (read.iter(), FuturesUnordered::new(), 0_usize);
+    loop {
+        while checks.len() < concurrency
+            && let Some(object) = left.next()
+        {
+            checks.push(check(store, object, source));
+        }
+        if checks.is_empty() {
+            break;
+        }
         if invocation.time_left(MARGIN).is_zero() {
             let what = format!(
-                "there are too many files for the time that there is to look into them: {} of {} of {name} were looked \
-                 into, and before them {before} of other sources; write fewer and larger files, or make several jobs of it",
-                number * concurrency,
+                "there are too many files for the time that there is to look into them: {looked} of {} of {name} were \
+                 looked into, and before them {before} of other sources; write fewer and larger files, or make several \
+                 jobs of it",
                 read.len()
             );
             return Err(Error::new(Kind::InvalidSource, what));
         }
-        let mut checks = Vec::with_capacity(some.len());
-        for object in some {
-            checks.push(check(store, object, source));
+        if let Some(checked) = checks.next().await {
+            checked?;
+            looked += 1;
         }
-        try_join_all(checks).await?;
     }
     let (files, bytes) = read.iter().fold((0, 0), |(files, bytes), object| (files + 1, bytes + object.size));
-    Ok(SourceState { table, files, bytes, fingerprint: lake::fingerprint(&listed) })
+    Ok(SourceState { table, definition, files, bytes, fingerprint: lake::fingerprint(&listed) })
 }
 
 async fn check(store: &Store, object: &Listed, source: &Source) -> Result<()> {
@@ -158,7 +167,7 @@ mod tests {
         let invocation = Invocation { attempt: "a".into(), deadline_ms };
         let columns = vec![Column { name: "id".into(), from: "id".into(), kind: "bigint".into() }];
         let source = Source { prefix: "in/".into(), format: Format::Csv, columns };
-        look(store, &invocation, ("movies", &source), Definition::Exists, 7).await
+        look(store, &invocation, ("movies", &source), (Definition::Exists, "d".into()), 7).await
     }
 
     #[tokio::test]

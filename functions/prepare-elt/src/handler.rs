@@ -99,13 +99,12 @@ async fn create_database(context: &Context, input: &CatalogInput) -> Result<Data
 
 async fn create_sources(context: &Context, invocation: &Invocation, input: &CatalogInput) -> Result<SourcesOutput> {
     let spec = input.parts.spec(&input.execution.job)?;
-    let owner = lake::owner(context.store.bucket(), &input.execution.job);
-    let (mut found, mut files) = (BTreeMap::new(), 0);
+    let (store, execution, mut found, mut files) = (&context.store, &input.execution, BTreeMap::new(), 0);
     for (name, source) in &spec.sources {
-        let table = sources::define(context.glue.clone(), &context.store, &spec.database, name, source, &owner).await?;
-        let state = crate::files::look(&context.store, invocation, (name, source), table, files).await?;
+        let defined = sources::define(context.glue.clone(), store, execution, &spec.database, name, source).await?;
+        let state = crate::files::look(store, invocation, (name, source), defined, files).await?;
         files += state.files;
-        info!(table = name, outcome = ?table, files = state.files, bytes = state.bytes, "source looked after");
+        info!(table = name, outcome = ?state.table, files = state.files, bytes = state.bytes, "source looked after");
         found.insert(name.clone(), state);
     }
     Ok(SourcesOutput { sources: found })

@@ -3,56 +3,78 @@
 use aws_sdk_glue::Client;
 use aws_sdk_glue::error::BuildError;
 use aws_sdk_glue::types::builders::StorageDescriptorBuilder;
-use aws_sdk_glue::types::{Column, SerDeInfo, StorageDescriptor, Table, TableInput};
+use aws_sdk_glue::types::{Column, SerDeInfo, StorageDescriptor, TableInput};
+use lake::Shape;
+use sluice::contract::Execution;
 use sluice::contract::athena_elt::{Definition, Format, REST, Source};
 use sluice::store::Store;
-use sluice::{Error, Kind, Result};
-use std::collections::BTreeMap;
+use sluice::{Error, Kind, Result, lock};
 
 const OPEN_CSV: &str = "org.apache.hadoop.hive.serde2.OpenCSVSerde";
-const SKIPPED_LINES: &str = "skip.header.line.count";
 
-/// Makes the table, sees that it is as the spec has it, or brings it up to date if it is the job's own.
+/// Makes the table, sees that it is as the spec has it, or brings it up to date if it is the job's own. Returns what
+/// became of it, and [`lake::definition`] of what is there now.
 ///
 /// # Errors
-/// `Misconfigured` for one of somebody else's that differs, with what differs.
+/// `Misconfigured` for one of somebody else's that differs, with what differs; `StaleRun` if the run has lost its lock;
+/// `TransientFailure` if somebody else changed it meanwhile.
 pub(crate) async fn define(
     glue: Client,
     store: &Store,
+    execution: &Execution,
     database: &str,
     name: &str,
     source: &Source,
-    owner: &str,
-) -> Result<Definition> {
-    let wanted = table_input(store.bucket(), name, source, owner)?;
-    let full_name = format!("{database}.{name}");
+) -> Result<(Definition, String)> {
+    let owner = lake::owner(store.bucket(), &execution.job);
+    let wanted = table_input(store.bucket(), name, source, &owner)?;
+    let (shape, full_name) = (lake::shape_of_input(&wanted), format!("{database}.{name}"));
     let changed_meanwhile =
         || Error::new(Kind::TransientFailure, format!("somebody else changed {full_name} just now"));
-    let Some(there) = lake::table(&glue, database, name).await? else {
-        return match glue.create_table().database_name(database).table_input(wanted).send().await {
-            Ok(_) => Ok(Definition::Created),
+    let there = lake::table(&glue, database, name).await?;
+    // After it was read: what a run that has taken the lock over writes from now on refuses what is written here.
+    if !lock::is_of(store, execution).await? {
+        let what = "this run no longer has the job's lock: it was given up for dead or has ended; start a new one";
+        return Err(Error::new(Kind::StaleRun, what));
+    }
+    let outcome = match there {
+        None => match glue.create_table().database_name(database).table_input(wanted).send().await {
+            Ok(_) => Definition::Created,
             Err(error) if error.as_service_error().is_some_and(|service| service.is_already_exists_exception()) => {
-                Err(changed_meanwhile())
+                return Err(changed_meanwhile());
             }
-            Err(error) => Err(Error::aws(format!("create the table {full_name}"), error)),
-        };
+            Err(error) => return Err(Error::aws(format!("create the table {full_name}"), error)),
+        },
+        Some(there) => {
+            let differences = differences(&shape, &lake::shape(&there));
+            if differences.is_empty() {
+                return Ok((Definition::Exists, lake::definition(&there)?));
+            }
+            if !lake::is_owned(&there, &owner) {
+                let what = format!(
+                    "the table {full_name} is not of this job, and differs from the spec: {}. Choose another name, or \
+                     drop it",
+                    differences.join("; ")
+                );
+                return Err(Error::new(Kind::Misconfigured, what));
+            }
+            let update = glue.update_table().database_name(database).table_input(wanted).skip_archive(true);
+            match update.version_id(lake::version_id(&there)?).send().await {
+                Ok(_) => Definition::Changed,
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(|service| service.is_concurrent_modification_exception()) =>
+                {
+                    return Err(changed_meanwhile());
+                }
+                Err(error) => return Err(Error::aws(format!("bring the table {full_name} up to date"), error)),
+            }
+        }
     };
-    let differences = differences(&shape_of_input(&wanted), &shape_of(&there));
-    if differences.is_empty() {
-        return Ok(Definition::Exists);
-    }
-    if !lake::is_owned(&there, owner) {
-        let what = format!(
-            "the table {full_name} is not of this job, and differs from the spec: {}. Choose another name, or drop it",
-            differences.join("; ")
-        );
-        return Err(Error::new(Kind::Misconfigured, what));
-    }
-    let update = glue.update_table().database_name(database).table_input(wanted).skip_archive(true);
-    match update.version_id(lake::version_id(&there)?).send().await {
-        Ok(_) => Ok(Definition::Changed),
-        Err(error) => Err(Error::aws(format!("bring the table {full_name} up to date"), error)),
-    }
+    // Glue does not answer by which version it knows what was written.
+    let now = lake::table(&glue, database, name).await?.filter(|now| lake::shape(now) == shape);
+    Ok((outcome, lake::definition(&now.ok_or_else(changed_meanwhile)?)?))
 }
 
 /// The definition that the spec asks for.
@@ -72,7 +94,7 @@ fn table_input(bucket: &str, name: &str, source: &Source, owner: &str) -> Result
         .parameters(lake::OWNER, owner)
         .storage_descriptor(storage);
     match source.format {
-        Format::Csv => table.parameters(SKIPPED_LINES, "1"),
+        Format::Csv => table.parameters(lake::SKIPPED_LINES, "1"),
         Format::Parquet => table,
     }
     .build()
@@ -124,38 +146,6 @@ fn parquet_storage(source: &Source) -> std::result::Result<StorageDescriptorBuil
         .serde_info(serde))
 }
 
-/// What decides how files are read, by what people call it.
-type Shape = BTreeMap<&'static str, String>;
-
-fn shape_of_input(input: &TableInput) -> Shape {
-    let skipped = input.parameters().and_then(|all| all.get(SKIPPED_LINES));
-    shape(input.storage_descriptor(), input.partition_keys(), skipped)
-}
-
-fn shape_of(table: &Table) -> Shape {
-    let skipped = table.parameters().and_then(|all| all.get(SKIPPED_LINES));
-    shape(table.storage_descriptor(), table.partition_keys(), skipped)
-}
-
-fn shape(storage: Option<&StorageDescriptor>, partition_keys: &[Column], skipped: Option<&String>) -> Shape {
-    let serde = storage.and_then(StorageDescriptor::serde_info);
-    let names = |columns: &[Column]| {
-        let each = columns.iter().map(|column| format!("{} {}", column.name(), column.r#type().unwrap_or_default()));
-        each.collect::<Vec<_>>().join(", ")
-    };
-    let parameters: BTreeMap<&String, &String> = serde.and_then(SerDeInfo::parameters).into_iter().flatten().collect();
-    let location = storage.and_then(StorageDescriptor::location).unwrap_or_default();
-    Shape::from([
-        ("columns", names(storage.map_or(&[], StorageDescriptor::columns))),
-        ("location", location.trim_end_matches('/').to_owned()),
-        ("input format", storage.and_then(StorageDescriptor::input_format).unwrap_or_default().to_owned()),
-        ("serde", serde.and_then(SerDeInfo::serialization_library).unwrap_or_default().to_owned()),
-        ("serde parameters", format!("{parameters:?}")),
-        ("skipped lines", skipped.map_or("0", String::as_str).to_owned()),
-        ("partition keys", names(partition_keys)),
-    ])
-}
-
 /// What differs, each with what is wanted and what is there.
 fn differences(wanted: &Shape, there: &Shape) -> Vec<String> {
     let differing = wanted.iter().filter(|(what, value)| there.get(*what) != Some(*value));
@@ -167,6 +157,7 @@ fn differences(wanted: &Shape, there: &Shape) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_sdk_glue::types::Table;
     use sluice::contract::athena_elt::Column as SourceColumn;
 
     fn source() -> Source {
@@ -179,9 +170,9 @@ mod tests {
     fn a_table_is_as_wanted_whatever_else_it_says() {
         let wanted = table_input("b", "movies", &source(), "b/scifi").unwrap();
         let storage = wanted.storage_descriptor().unwrap().clone();
-        let there = Table::builder().name("movies").parameters(SKIPPED_LINES, "1").parameters("comment", "x");
+        let there = Table::builder().name("movies").parameters(lake::SKIPPED_LINES, "1").parameters("comment", "x");
         let there = there.storage_descriptor(storage).build().unwrap();
-        assert_eq!(differences(&shape_of_input(&wanted), &shape_of(&there)), Vec::<String>::new());
+        assert_eq!(differences(&lake::shape_of_input(&wanted), &lake::shape(&there)), Vec::<String>::new());
         assert!(!lake::is_owned(&there, "b/scifi"));
     }
 
@@ -192,7 +183,7 @@ mod tests {
         for (column, (from, kind)) in source.columns.iter_mut().zip([("movieId", "integer"), ("title", "varchar")]) {
             (column.from, column.kind) = (from.into(), kind.into());
         }
-        let shape = shape_of_input(&table_input("b", "movies", &source, "b/scifi").unwrap());
+        let shape = lake::shape_of_input(&table_input("b", "movies", &source, "b/scifi").unwrap());
         assert_eq!(shape["columns"], "movieid int, title string");
         assert_eq!((shape["skipped lines"].as_str(), shape["location"].as_str()), ("0", "s3://b/lake/movies"));
         assert!(shape["serde"].ends_with("ParquetHiveSerDe"));
@@ -202,7 +193,7 @@ mod tests {
     fn every_difference_is_told() {
         let wanted = table_input("b", "movies", &source(), "b/scifi").unwrap();
         let other = Table::builder().name("movies").build().unwrap();
-        let told = differences(&shape_of_input(&wanted), &shape_of(&other));
+        let told = differences(&lake::shape_of_input(&wanted), &lake::shape(&other));
         assert_eq!(told.len(), 6, "{told:#?}");
         let columns = "columns:  in place of id string, title string, sluice_rest string";
         assert!(told.contains(&columns.to_owned()), "{told:#?}");

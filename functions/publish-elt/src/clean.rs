@@ -8,16 +8,22 @@ use crate::swap::versions;
 use aws_sdk_glue::types::Table;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use lake::Listed;
 use sluice::contract::athena_elt::{CleanOutput, Spec, Target, is_staging};
 use sluice::contract::{Execution, keys};
 use sluice::store::Store;
 use sluice::{Error, Kind, Result, lock};
 use std::collections::BTreeSet;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tracing::info;
 
 /// How many objects one request deletes at most (Amazon S3 API, `DeleteObjects`).
 const MAX_KEYS: usize = 1_000;
+
+/// How old the marks of ended runs are when they are deleted. A run can be redriven for 14 days after it has ended (AWS
+/// Step Functions Developer Guide, "Redrive eligibility"), and then again; whoever starts a query of it looks for the
+/// mark.
+const MARKS_STAY: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// Whether files that nobody published are deleted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,6 +52,10 @@ pub(crate) async fn clean(
     let mut objects: Vec<String> = results.map(|object| object.key).collect();
     for target in spec.targets.iter().filter(|_| sweeps == Sweeps::Unpublished) {
         objects.extend(unpublished(context, execution, spec, target).await?);
+    }
+    if sweeps == Sweeps::Unpublished {
+        let listed = lake::list(&context.store, &keys::results_of_runs(&execution.job)).await?;
+        objects.extend(expired_marks(&listed, &execution.job, SystemTime::now()));
     }
     // After all was listed: what a newer run has made, which is at work on the same tables, is not among it.
     if !lock::is_of(&context.store, execution).await? {
@@ -98,8 +108,8 @@ async fn drop_definition(context: &Context, database: &str, name: &str) -> Resul
     }
 }
 
-/// What queries have left in the target's own folder, but for the versions that are kept, and what is younger than a
-/// day or so: a query that was given up may still be writing.
+/// What queries have left in the target's own folder, but for the versions that are kept or may still be read, and what
+/// is younger than a day or so: a query that was given up may still be writing.
 async fn unpublished(context: &Context, execution: &Execution, spec: &Spec, target: &Target) -> Result<Vec<String>> {
     let current = lake::table(&context.glue, &spec.database, &target.table).await?;
     let owner = lake::owner(context.store.bucket(), &execution.job);
@@ -107,7 +117,7 @@ async fn unpublished(context: &Context, execution: &Execution, spec: &Spec, targ
         return Ok(Vec::new());
     }
     let kept = versions(current.as_ref());
-    let mut kept: BTreeSet<&str> = kept.iter().map(|location| places::query_id(location)).collect();
+    let mut kept: BTreeSet<&str> = kept.iter().map(|version| places::query_id(&version.location)).collect();
     let places = context.places(&execution.job, &target.table);
     let before = SystemTime::now() - context.sweep_after;
     let old = async |prefix: &str| -> Result<Vec<String>> {
@@ -129,6 +139,13 @@ async fn unpublished(context: &Context, execution: &Execution, spec: &Spec, targ
         keys.extend(exported.filter(|key| places::exported_of(folder, key).is_some_and(is_left)));
     }
     Ok(keys)
+}
+
+/// The marks of runs that ended badly so long ago that nobody looks for them.
+fn expired_marks(listed: &[Listed], job: &str, now: SystemTime) -> Vec<String> {
+    let is_old = |at: DateTime| SystemTime::try_from(at).is_ok_and(|at| at + MARKS_STAY <= now);
+    let expired = listed.iter().filter(|object| keys::is_ended(job, &object.key) && is_old(object.modified));
+    expired.map(|object| object.key.clone()).collect()
 }
 
 /// Deletes the results of the job's other runs, as far as they are from before this one had the lock.
@@ -176,4 +193,37 @@ pub(crate) async fn delete(store: &Store, keys: Vec<String>) -> Result<u64> {
         }
     }
     Ok(keys.len() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_go_once_nobody_looks_for_them_and_nothing_else_does() {
+        const DAY: i64 = 24 * 3_600;
+        let now = DateTime::from_secs(1_700_000_000);
+        let object = |(key, days): (&str, i64)| Listed {
+            key: format!("intermediate_data/scifi/{key}"),
+            etag: "e".to_owned(),
+            size: 1,
+            modified: DateTime::from_secs(now.secs() - days * DAY),
+            class: String::new(),
+        };
+        let listed = [
+            ("old.ended", 30),
+            ("older.ended", 400),
+            // It may have been redriven as late as it can be, and may end badly once more.
+            ("young.ended", 29),
+            ("new.ended", 0),
+            ("run/0c2f1b6e-1111-4a2b-9c3d-0123456789ab.csv", 400),
+            ("shown/theirs.ended", 400),
+            ("notes", 400),
+            (".ended", 400),
+        ]
+        .map(object);
+        let expired = expired_marks(&listed, "scifi", SystemTime::try_from(now).unwrap());
+        assert_eq!(expired, ["old", "older"].map(|name| format!("intermediate_data/scifi/{name}.ended")));
+        assert!(expired_marks(&listed, "other", SystemTime::try_from(now).unwrap()).is_empty());
+    }
 }

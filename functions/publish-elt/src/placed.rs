@@ -9,6 +9,8 @@ use std::collections::HashMap;
 const OWNER: &str = "sluice-job";
 /// Which query made the table that it is of.
 const VERSION: &str = "sluice-version";
+/// Of which version was what it has replaced.
+const REPLACED: &str = "sluice-replaced";
 /// How many rows the table has.
 const ROWS: &str = "sluice-rows";
 /// How many bytes the export has: of a manifest, its files together.
@@ -21,6 +23,8 @@ pub(crate) struct Placed {
     owner: Option<String>,
     /// The query that made the table; `None` if none of ours has.
     pub(crate) version: Option<String>,
+    /// The version that it has replaced; `None` if there was none.
+    pub(crate) replaced: Option<String>,
     pub(crate) rows: u64,
     /// Of the export.
     pub(crate) bytes: u64,
@@ -40,15 +44,22 @@ impl Placed {
     }
 }
 
-/// The metadata by which it is known.
-pub(crate) fn metadata(owner: &str, version: &str, rows: u64, bytes: u64) -> HashMap<String, String> {
+/// The metadata by which it is known, over what was `before`.
+pub(crate) fn metadata(
+    owner: &str,
+    version: &str,
+    before: Option<&Placed>,
+    rows: u64,
+    bytes: u64,
+) -> HashMap<String, String> {
     let pairs = [
         (OWNER, owner.to_owned()),
         (VERSION, version.to_owned()),
         (ROWS, rows.to_string()),
         (BYTES, bytes.to_string()),
     ];
-    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    let replaced = before.and_then(|before| before.version.clone()).map(|version| (REPLACED, version));
+    pairs.into_iter().chain(replaced).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// What stands at `key`; `None` if nothing does.
@@ -61,9 +72,10 @@ pub(crate) async fn placed(store: &Store, key: &str) -> Result<Option<Placed>> {
     let of = |name: &str| head.metadata().and_then(|all| all.get(name)).map(String::as_str);
     let number = |name: &str| of(name).and_then(|text| text.parse().ok()).unwrap_or_default();
     let (owner, version) = (of(OWNER).map(ToOwned::to_owned), of(VERSION).map(ToOwned::to_owned));
+    let replaced = of(REPLACED).map(ToOwned::to_owned);
     let (rows, bytes) = (number(ROWS), number(BYTES));
     let etag = head.e_tag().unwrap_or_default().to_owned();
-    Ok(Some(Placed { owner, version, rows, bytes, length, etag }))
+    Ok(Some(Placed { owner, version, replaced, rows, bytes, length, etag }))
 }
 
 /// What S3 says of an object; `None` if there is none.

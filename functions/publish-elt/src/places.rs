@@ -23,6 +23,11 @@ impl Places {
         Self { bucket: bucket.to_owned(), own, workgroup }
     }
 
+    /// Where the job's queries put the version of this id, but for a workgroup that decides it itself.
+    pub(crate) fn location(&self, query_id: &str) -> String {
+        format!("s3://{}/{}tables/{query_id}/", self.bucket, self.own)
+    }
+
     /// The job's own folder for the table.
     pub(crate) fn own(&self) -> &str {
         &self.own
@@ -104,7 +109,7 @@ mod tests {
         let prefix = format!("tables/job/t/tables/{ID}/");
         for location in [format!("s3://b/{prefix}"), format!("s3://b/tables/job/t/tables/{ID}")] {
             assert_eq!(own.version(&location), Some(prefix.clone()));
-            assert_eq!(query_id(&location), ID);
+            assert_eq!((query_id(&location), own.version(&own.location(ID))), (ID, Some(prefix.clone())));
         }
         for location in [
             "s3://b/tables/job/t/",

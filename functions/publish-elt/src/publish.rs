@@ -11,7 +11,7 @@ use crate::counter::Counter;
 use crate::parts::{self, Part};
 use crate::placed::{self, Placed, head, length, placed};
 use crate::places;
-use crate::swap::{Version, versions};
+use crate::swap::{Kept, Version, versions};
 use aws_sdk_glue::types::Table;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::DateTime;
@@ -51,9 +51,9 @@ impl Publication<'_> {
     /// Publishes both, or neither for a reason.
     ///
     /// # Errors
-    /// `StaleRun` if the run has lost its lock, or a newer one has published; `TransientFailure` if files changed while
-    /// they were read; `InvalidSource` if there is no row; `Misconfigured` over a table or file of somebody else's;
-    /// `InvariantBroken` if table and file differ.
+    /// `StaleRun` if the run has lost its lock, or a newer one has published; `TransientFailure` if files, or the
+    /// definition of a source, changed while they were read; `InvalidSource` if there is no row; `Misconfigured` over a
+    /// table or file of somebody else's; `InvariantBroken` if table and file differ.
     pub(crate) async fn run(&self) -> Result<Published> {
         let Self { context, input, spec, target, .. } = self;
         let locked = self.has_lock().await?;
@@ -81,7 +81,8 @@ impl Publication<'_> {
             locked_at: &input.locked_at,
             keep: target.keep_versions,
         };
-        let dropped = version.publish(&context.glue, &built, current.as_ref()).await?;
+        let earlier = self.earlier(current.as_ref(), before.as_ref());
+        let dropped = version.publish(&context.glue, &built, current.as_ref(), earlier).await?;
         self.tidy(dropped).await;
         Ok(self.published(rows, bytes, lake::location(&built)))
     }
@@ -100,14 +101,31 @@ impl Publication<'_> {
             let what = format!("there is no row for {}; what was published stays", target.table);
             return Err(Error::new(Kind::InvalidSource, what));
         }
-        let over = before.map_or(Condition::Absent, |before| Condition::Matches(&before.etag));
-        let length = self.place(&counted, over).await?;
+        let length = self.place(&counted, before).await?;
         let there = placed(&context.store, &target.export.key).await?;
         if there.is_none_or(|there| !self.is_ours(&there) || there.length != length) {
             let what = format!("{} is not what was copied there: somebody else writes it too", target.export.key);
             return Err(Error::new(Kind::TransientFailure, what));
         }
         Ok((rows, bytes, built))
+    }
+
+    /// The versions that somebody may be reading: those of the table, and that of the manifest which stood at the place
+    /// before this run's, and whose run may have died before it changed the table.
+    fn earlier(&self, current: Option<&Table>, before: Option<&Placed>) -> Vec<Kept> {
+        let Self { context, input, target, .. } = self;
+        let mut earlier = versions(current);
+        let before = before.filter(|_| target.export.folder().is_some());
+        let replaced = before.and_then(|before| match self.is_ours(before) {
+            true => before.replaced.as_deref(),
+            false => before.version.as_deref(),
+        });
+        let is_known = |id: &str| earlier.iter().any(|version| places::query_id(&version.location) == id);
+        if let Some(id) = replaced.filter(|id| !is_known(id)) {
+            let location = context.places(&input.execution.job, &target.table).location(id);
+            earlier.push(Kept::from_now_on(location));
+        }
+        earlier
     }
 
     /// Whether what stands at the place is of this run's own table.
@@ -140,7 +158,8 @@ impl Publication<'_> {
         let version = &self.input.build.query_id;
         let current = current.filter(|table| lake::parameter(table, lake::VERSION) == version)?;
         let there = there.filter(|there| self.is_ours(there))?;
-        let location = versions(Some(current)).into_iter().next().unwrap_or_default();
+        let newest = versions(Some(current)).into_iter().next();
+        let location = newest.map(|newest| newest.location).unwrap_or_default();
         Some(self.published(there.rows, there.bytes, &location))
     }
 
@@ -169,9 +188,19 @@ impl Publication<'_> {
     }
 
     async fn sources_unchanged(&self) -> Result<()> {
+        let (Self { context, .. }, database) = (self, &self.spec.database);
         for (name, source) in &self.spec.sources {
-            let listed = lake::list(&self.context.store, &source.prefix).await?;
             let before = self.input.found.get(name);
+            let table = lake::table(&context.glue, database, name).await?;
+            let definition = table.as_ref().map(lake::definition).transpose()?;
+            if before.is_none_or(|before| definition.as_ref() != Some(&before.definition)) {
+                let what = format!(
+                    "somebody changed or dropped the table {database}.{name} while it was read; the next run takes it \
+                     as it is then"
+                );
+                return Err(Error::new(Kind::TransientFailure, what));
+            }
+            let listed = lake::list(&context.store, &source.prefix).await?;
             if before.is_some_and(|before| before.fingerprint == lake::fingerprint(&listed)) {
                 continue;
             }
@@ -241,12 +270,13 @@ impl Publication<'_> {
     ///
     /// Counting may have taken minutes, and copying may, too. Whoever has the lock afterwards puts something else over
     /// what was there: so right before the request that shows it the lock has to be this run's still.
-    async fn place(&self, counted: &Counted<'_>, over: Condition<'_>) -> Result<u64> {
+    async fn place(&self, counted: &Counted<'_>, before: Option<&Placed>) -> Result<u64> {
         let Self { context, input, target, .. } = self;
         let (rows, bytes) = counted.totals();
         let (key, version) = (&target.export.key, &input.build.query_id);
         let owner = lake::owner(context.store.bucket(), &input.execution.job);
-        let metadata = placed::metadata(&owner, version, rows, bytes);
+        let metadata = placed::metadata(&owner, version, before, rows, bytes);
+        let over = before.map_or(Condition::Absent, |before| Condition::Matches(&before.etag));
         match counted {
             Counted::File { key: from, etag, .. } => {
                 let copy = Copy { from, etag, bytes, to: key, content_type: CSV, over: Some(over), metadata };
@@ -350,7 +380,8 @@ impl Publication<'_> {
         counter.end().map_err(broken)
     }
 
-    /// Results that were copied, and versions that are no longer kept. What is left the clean-up of a later run takes.
+    /// Results that were copied, and versions that are no longer kept and that nobody reads any more. What is left the
+    /// clean-up of a later run takes.
     async fn tidy(&self, dropped: Vec<String>) {
         let Self { context, input, target, .. } = self;
         let bucket = context.store.bucket();

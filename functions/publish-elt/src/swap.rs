@@ -3,8 +3,12 @@
 
 use aws_sdk_glue::Client;
 use aws_sdk_glue::types::{Table, TableInput};
+use aws_sdk_s3::primitives::DateTime;
+use serde::{Deserialize, Serialize};
+use sluice::time::{format_time, parse_time};
 use sluice::{Error, Kind, Result};
 use std::collections::HashMap;
+use std::time::SystemTime;
 
 /// What a table becomes.
 pub(crate) struct Version<'a> {
@@ -18,20 +22,68 @@ pub(crate) struct Version<'a> {
     pub(crate) keep: usize,
 }
 
-/// The locations of the versions that a table keeps, the newest first.
-pub(crate) fn versions(table: Option<&Table>) -> Vec<String> {
+/// For how long at least the files of a version stay once another one has replaced it: a query that began to read them
+/// before may take as long (Amazon Athena User Guide, "Service Quotas": DML queries, by request up to 240 minutes).
+const READ_FOR_SECONDS: i64 = 240 * 60;
+
+/// A version of a table whose files are there.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(from = "Written")]
+pub(crate) struct Kept {
+    /// Where its files are.
+    pub(crate) location: String,
+    /// When another one replaced it, RFC 3339; `None` if none has yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaced_at: Option<String>,
+}
+
+impl Kept {
+    /// One that is replaced now.
+    pub(crate) fn from_now_on(location: String) -> Self {
+        Self { location, replaced_at: None }
+    }
+}
+
+/// In the parameter of a table; before it said when a version was replaced it named the location alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Location(String),
+    Kept { location: String, replaced_at: Option<String> },
+}
+
+impl From<Written> for Kept {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Location(location) => Self { location, replaced_at: None },
+            Written::Kept { location, replaced_at } => Self { location, replaced_at },
+        }
+    }
+}
+
+/// The versions of a table whose files are there, the newest first: those that the spec has kept, and those that
+/// somebody may still read.
+pub(crate) fn versions(table: Option<&Table>) -> Vec<Kept> {
     let text = table.map_or("", |table| lake::parameter(table, lake::VERSIONS));
     serde_json::from_str(text).unwrap_or_default()
 }
 
 impl Version<'_> {
-    /// Makes the table `current` what `built` is. Returns the locations of versions that are no longer kept.
+    /// Makes the table `current` what `built` is. Returns the locations of versions that are no longer kept and that
+    /// nobody reads any more; `earlier` are the versions before it, the newest first.
     ///
     /// # Errors
     /// `TransientFailure` if somebody else changed it.
-    pub(crate) async fn publish(&self, glue: &Client, built: &Table, current: Option<&Table>) -> Result<Vec<String>> {
+    pub(crate) async fn publish(
+        &self,
+        glue: &Client,
+        built: &Table,
+        current: Option<&Table>,
+        earlier: Vec<Kept>,
+    ) -> Result<Vec<String>> {
         let Self { database, table, .. } = self;
-        let (kept, dropped) = keep(lake::location(built), versions(current), self.keep);
+        let now = DateTime::from(SystemTime::now());
+        let (kept, dropped) = keep(lake::location(built), earlier, self.keep, now);
         let input = self.input(built, &kept)?;
         let changed =
             || Error::new(Kind::TransientFailure, format!("somebody else changed {database}.{table} just now"));
@@ -56,7 +108,7 @@ impl Version<'_> {
         }
     }
 
-    fn input(&self, built: &Table, kept: &[String]) -> Result<TableInput> {
+    fn input(&self, built: &Table, kept: &[Kept]) -> Result<TableInput> {
         let incomplete = |error| Error::caused(Kind::InvariantBroken, format!("describe {}", self.table), error);
         let kept = serde_json::to_string(kept);
         let kept = kept.map_err(|error| Error::caused(Kind::InvariantBroken, "encode the versions", error))?;
@@ -80,11 +132,21 @@ impl Version<'_> {
     }
 }
 
-/// The locations that are kept, and those that are not.
-fn keep(location: &str, earlier: Vec<String>, keep: usize) -> (Vec<String>, Vec<String>) {
-    let others = earlier.into_iter().filter(|other| other.trim_end_matches('/') != location.trim_end_matches('/'));
-    let mut kept: Vec<String> = std::iter::once(location.to_owned()).chain(others).collect();
-    let dropped = kept.split_off(keep.clamp(1, kept.len()));
+/// The versions that are kept now that one at `location` is the newest, and the locations of those that are not.
+fn keep(location: &str, earlier: Vec<Kept>, keep: usize, now: DateTime) -> (Vec<Kept>, Vec<String>) {
+    let mut kept = vec![Kept { location: location.to_owned(), replaced_at: None }];
+    let mut dropped = Vec::new();
+    for Kept { location: other, replaced_at } in earlier {
+        if other.trim_end_matches('/') == location.trim_end_matches('/') {
+            continue;
+        }
+        let replaced_at = replaced_at.and_then(|at| parse_time(&at).ok()).unwrap_or(now);
+        if kept.len() < keep || now.secs() - replaced_at.secs() < READ_FOR_SECONDS {
+            kept.push(Kept { location: other, replaced_at: Some(format_time(replaced_at)) });
+        } else {
+            dropped.push(other);
+        }
+    }
     (kept, dropped)
 }
 
@@ -92,18 +154,54 @@ fn keep(location: &str, earlier: Vec<String>, keep: usize) -> (Vec<String>, Vec<
 mod tests {
     use super::*;
 
+    /// A version, and how many minutes ago it was replaced.
+    type Aged = (&'static str, Option<i64>);
+
+    const NOW: i64 = 1_700_000_000;
+
+    fn list(versions: &[Aged]) -> Vec<Kept> {
+        let at = |minutes: i64| format_time(DateTime::from_secs(NOW - 60 * minutes));
+        let version = |(location, ago): &Aged| Kept { location: (*location).into(), replaced_at: ago.map(at) };
+        versions.iter().map(version).collect()
+    }
+
     #[test]
-    fn the_newest_versions_are_kept() {
-        let list = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    fn versions_are_kept_by_their_number_and_as_long_as_somebody_may_read_them() {
         for (earlier, count, kept, dropped) in [
-            (&[][..], 2, &["new"][..], &[][..]),
-            (&["a"], 2, &["new", "a"], &[]),
-            (&["a", "b"], 2, &["new", "a"], &["b"]),
-            (&["a", "b", "c"], 1, &["new"], &["a", "b", "c"]),
+            (&[][..], 2, &[("new", None)][..], &[][..]),
+            (&[("a", None)], 2, &[("new", None), ("a", Some(0))], &[]),
+            (&[("a", None), ("b", Some(240))], 2, &[("new", None), ("a", Some(0))], &["b"]),
+            // What counts is when it was replaced, which was just now, and not when it was made.
+            (&[("a", None)], 1, &[("new", None), ("a", Some(0))], &[]),
+            (
+                &[("a", None), ("b", Some(239)), ("c", Some(300))],
+                1,
+                &[("new", None), ("a", Some(0)), ("b", Some(239))],
+                &["c"],
+            ),
+            (
+                &[("a", None), ("b", Some(500)), ("c", Some(600))],
+                3,
+                &[("new", None), ("a", Some(0)), ("b", Some(500))],
+                &["c"],
+            ),
             // It was published already, by an invocation whose answer was lost.
-            (&["new/", "a"], 2, &["new", "a"], &[]),
+            (&[("new/", None), ("a", Some(7))], 2, &[("new", None), ("a", Some(7))], &[]),
         ] {
-            assert_eq!(keep("new", list(earlier), count), (list(kept), list(dropped)));
+            let dropped = dropped.iter().map(|location| (*location).to_owned()).collect();
+            assert_eq!(keep("new", list(earlier), count, DateTime::from_secs(NOW)), (list(kept), dropped));
         }
+    }
+
+    #[test]
+    fn a_list_that_says_no_times_is_read() {
+        let table = |versions: &str| Table::builder().name("t").parameters(lake::VERSIONS, versions).build().unwrap();
+        let old = versions(Some(&table(r#"["a", "b"]"#)));
+        assert_eq!(old, list(&[("a", None), ("b", None)]));
+        // Whoever reads them may have begun just now.
+        let (kept, dropped) = keep("new", old, 1, DateTime::from_secs(NOW));
+        assert_eq!((&kept, dropped), (&list(&[("new", None), ("a", Some(0)), ("b", Some(0))]), Vec::new()));
+        assert_eq!(versions(Some(&table(&serde_json::to_string(&kept).unwrap()))), kept);
+        assert_eq!(versions(Some(&table(""))), Vec::new());
     }
 }

@@ -9,13 +9,16 @@ use crate::context::Context;
 use crate::statement::{self, comment};
 use crate::stop::{self, EndedRun};
 use crate::verdict::{Ended, Next, Verdict};
+use aws_sdk_athena::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_athena::operation::start_query_execution::StartQueryExecutionError;
 use aws_sdk_athena::types::{QueryExecution, QueryExecutionContext, QueryExecutionState, ResultConfiguration};
 use lake::TableColumn;
 use sluice::contract::athena_elt::{
     ColumnCount, Counts, Format, Progress, QueryResult, RunInput, RunOutput, Spec, Step, Target, staging,
 };
-use sluice::contract::keys;
+use sluice::contract::{Execution, keys};
 use sluice::edge::Invocation;
+use sluice::time::parse_time;
 use sluice::{Error, Kind, Result, digest};
 use std::time::{Duration, Instant, SystemTime};
 use tracing::{info, warn};
@@ -54,7 +57,13 @@ impl Attempt<'_> {
         let attempt = self.input.progress.attempt;
         let query_id = match &self.input.progress.query_id {
             Some(query_id) => query_id.clone(),
-            None => self.start(attempt).await?,
+            None => match self.start(attempt).await? {
+                Some(query_id) => query_id,
+                None => {
+                    let pause_seconds = pause_when_refused(age_of(&self.input.execution)?);
+                    return Ok(unfinished(Progress { attempt, query_id: None }, pause_seconds));
+                }
+            },
         };
         loop {
             let query = self.look(&query_id).await?;
@@ -84,7 +93,8 @@ impl Attempt<'_> {
         }
     }
 
-    /// Starts the query of an attempt; or finds it, if it was started.
+    /// Starts the query of an attempt; or finds it, if it was started. `None` if there are too many queries just now: a
+    /// full quota is no failure of this one, and may be full for longer than a failure is tried again.
     ///
     /// The run may have ended meanwhile, and who stops its queries may have looked before this one was there. So
     /// afterwards, also where the answer is lost: of the mark that the other one made before it looked, and of this
@@ -92,7 +102,7 @@ impl Attempt<'_> {
     ///
     /// # Errors
     /// `StaleRun` if the run has ended: the query is stopped then.
-    async fn start(&self, attempt: u32) -> Result<String> {
+    async fn start(&self, attempt: u32) -> Result<Option<String>> {
         let (context, input, began) = (self.context, self.input, SystemTime::now());
         let time = self.invocation.time_left(START_MARGIN).max(Duration::from_secs(1));
         let started = tokio::time::timeout(time, self.send(attempt)).await.unwrap_or_else(|_| {
@@ -103,8 +113,9 @@ impl Attempt<'_> {
             return started;
         }
         match &started {
-            Ok(query_id) => stop::stop_query(&context.athena, query_id).await?,
-            Err(_) => {
+            Ok(Some(query_id)) => stop::stop_query(&context.athena, query_id).await?,
+            // What was refused at last may have been started before, and the answer lost.
+            Ok(None) | Err(_) => {
                 let (workgroup, execution) = (&context.workgroup, &input.execution.id);
                 EndedRun { workgroup, execution, started: Some(began) }.stop(&context.athena).await?;
             }
@@ -114,7 +125,7 @@ impl Attempt<'_> {
         Err(Error::new(Kind::StaleRun, what))
     }
 
-    async fn send(&self, attempt: u32) -> Result<String> {
+    async fn send(&self, attempt: u32) -> Result<Option<String>> {
         let (context, input) = (self.context, self.input);
         let execution = &input.execution;
         let sql = self.sql(attempt)?;
@@ -145,11 +156,17 @@ impl Attempt<'_> {
             .send()
             .await;
         let what = || format!("start the {} of {}", input.step.name(), input.table);
-        let started = started.map_err(|error| Error::aws(what(), error))?;
+        let started = match started {
+            Err(error) if is_refused(&error) => {
+                info!(step = input.step.name(), table = input.table, attempt, "too many queries: asked again later");
+                return Ok(None);
+            }
+            started => started.map_err(|error| Error::aws(what(), error))?,
+        };
         let missing = || Error::new(Kind::InvariantBroken, format!("{}: Athena named no query", what()));
         let query_id = started.query_execution_id.ok_or_else(missing)?;
         info!(step = input.step.name(), table = input.table, attempt, query.id = query_id, "query started or found");
-        Ok(query_id)
+        Ok(Some(query_id))
     }
 
     fn sql(&self, attempt: u32) -> Result<String> {
@@ -258,6 +275,19 @@ fn unfinished(progress: Progress, pause_seconds: u64) -> RunOutput {
     RunOutput { is_done: false, is_exported: false, progress, pause_seconds, result: None }
 }
 
+/// Whether Athena starts no query now because there are too many, running and queued, or too many calls (Amazon Athena
+/// User Guide, "Service Quotas").
+fn is_refused(error: &SdkError<StartQueryExecutionError>) -> bool {
+    error.code().is_some_and(|code| ["TooManyRequestsException", "ThrottlingException"].contains(&code))
+}
+
+/// When to ask again for a start that was refused, in seconds, by how old the execution is. Longer and longer, so that
+/// two targets that wait for all of the two days of an execution stay within its history of 25,000 events, of which
+/// asking once takes nine.
+fn pause_when_refused(age: Duration) -> u64 {
+    (age.as_secs() / 8).clamp(5, 300)
+}
+
 fn ended(query: &QueryExecution) -> Ended {
     let status = query.status();
     let error = status.and_then(|status| status.athena_error());
@@ -276,9 +306,32 @@ fn ended_ago(query: &QueryExecution) -> Option<Duration> {
     SystemTime::try_from(*at).ok().map(|at| at.elapsed().unwrap_or_default())
 }
 
+/// How long ago the execution was started.
+fn age_of(execution: &Execution) -> Result<Duration> {
+    let started = SystemTime::try_from(parse_time(&execution.started_at)?).ok();
+    Ok(started.and_then(|started| started.elapsed().ok()).unwrap_or_default())
+}
+
 /// How long ago the query was submitted.
 fn age(query: &QueryExecution) -> Duration {
     let at = query.status().and_then(|status| status.submission_date_time());
     let at = at.and_then(|at| SystemTime::try_from(*at).ok());
     at.and_then(|at| at.elapsed().ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_that_is_full_for_two_days_is_waited_for_within_an_execution_s_history() {
+        let (mut age, mut asked) = (0, 0);
+        while age < 172_800 {
+            age += pause_when_refused(Duration::from_secs(age));
+            asked += 1;
+        }
+        // A Task takes five events, a Choice and a Wait two each; two targets are at work at once.
+        assert!((500..1_000).contains(&asked) && 2 * 9 * asked < 20_000, "{asked}");
+        assert_eq!(pause_when_refused(Duration::ZERO), 5, "one that passes soon is not waited for any longer");
+    }
 }

@@ -2,13 +2,16 @@
 //!
 //! # Layout
 //! - `tables`: looks a table up, and tells whose it is.
+//! - `definition`: how the files of a table are read, and whether that has changed.
 //! - `listing`: the objects under a prefix, and their fingerprint.
 //! - `parquet`: what the metadata of a Parquet file says.
 
+mod definition;
 mod listing;
 mod parquet;
 mod tables;
 
+pub use definition::{SKIPPED_LINES, Shape, definition, shape, shape_of_input};
 pub use listing::{Listed, fingerprint, is_hidden, list, list_at_most};
 pub use parquet::{MAX_METADATA_BYTES, parquet};
 pub use tables::{

@@ -1,8 +1,9 @@
 //! Whole runs of the job that makes a table of the lake and its file, by the template's state machine, judged by what
 //! Python's reader of CSV says of the sample.
 
-use crate::support::lake::{Files, Lake, RATINGS, change, sample};
-use crate::support::{Fixture, keys, read, run, stack};
+use super::cli::cargo_local;
+use crate::support::lake::{Files, Lake, RATINGS, change, sample, truth};
+use crate::support::{Fixture, Folder, keys, read, run, stack};
 use local::deployment::Options;
 use local::report::failure;
 use local::template;
@@ -42,9 +43,14 @@ async fn from_nothing_to_a_table_and_its_file_again_and_again() {
         lake.is_published(&files, "Sci-Fi").await;
         versions.push(lake.versions().await);
     }
-    // Two versions stay: a reader of the older one may still be at work.
-    let all: BTreeSet<&String> = versions.iter().flatten().collect();
-    assert_eq!((versions.iter().map(Vec::len).max(), all.len()), (Some(2), 4), "{versions:?}");
+    // All stay, for who is still reading them; and of those that nobody can read any more, two.
+    assert_eq!(versions.iter().map(Vec::len).collect::<Vec<_>>(), [1, 2, 3, 4], "{versions:?}");
+    lake.age_versions().await;
+    lake.run_well(json!({})).await;
+    let all: BTreeSet<&String> = versions[3].iter().collect();
+    let left = lake.versions().await;
+    assert_eq!((left.len(), left.iter().filter(|id| all.contains(id)).count()), (2, 1), "{left:?} of {all:?}");
+    lake.is_published(&files, "Sci-Fi").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,6 +174,33 @@ async fn files_of_the_shape_of_movielens_itself() {
     assert!(outcome.succeeded(), "{}", failure(&outcome));
     lake.is_published(&files, "Sci-Fi").await;
     assert_eq!(lake.file_rows().await, [json!([1, "A, B", 1990, 2, 2.25])]);
+}
+
+/// As a newcomer calls it: with the sample, with another value of the variable, and with files of one's own.
+#[test]
+fn the_command_prints_the_table_and_where_its_file_is() {
+    let folder = Folder::new("by-sql");
+    let told = |arguments: &[&str]| {
+        let output = cargo_local(&folder.0, &[&["--job", "scifi"], arguments].concat()).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        for part in ["✓ Published", ".scifi\n", "file: s3://", "/exports/scifi/scifi.csv\n"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        text
+    };
+    for (genre, arguments) in [("Sci-Fi", &[][..]), ("Drama", &["--set", "genre=Drama"])] {
+        let (rows, text) = (truth(&sample(), genre).len(), told(arguments));
+        assert!(
+            text.contains(&format!("\nscifi: {rows} rows, ")) && text.matches(&format!("{rows} rows")).count() == 2
+        );
+    }
+    let own = folder.0.join("own");
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::write(own.join("movies.csv"), "movieId,title,genres\r\n1,\"A, B (1990)\",Sci-Fi|War\r\n").unwrap();
+    std::fs::write(own.join("ratings.csv"), format!("{RATINGS}1,1,4.0,964982703\n2,1,0.5,964982224\n")).unwrap();
+    let text = told(&["--input", own.to_str().unwrap()]);
+    assert!(text.contains("A, B") && text.contains("2.25"), "{text}");
 }
 
 /// The job that the README shows, as it is written there.

@@ -1,7 +1,7 @@
 //! What queries have left and nobody published is deleted, and nothing else.
 
 use crate::support::keys;
-use crate::support::lake::{Lake, RATINGS, sample};
+use crate::support::lake::{Lake, RATINGS, change, sample};
 use serde_json::json;
 
 const ID: &str = "0c2f1b6e-1111-4a2b-9c3d-0123456789ab";
@@ -53,4 +53,29 @@ async fn a_run_deletes_what_queries_left_and_nothing_else() {
     let now = [keys(&lake, "tables/").await, keys(&lake, &format!("{exports}/")).await].concat();
     assert!(left.iter().all(|key| !now.contains(key)), "{now:#?}");
     assert!(others.iter().chain(&published).all(|key| now.contains(key)), "{now:#?}");
+}
+
+/// A query may read for hours what was published before it began.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_goes_no_earlier_than_its_last_reader_whatever_its_own_age() {
+    let lake = Lake::with(|parameters| {
+        // What nobody needs is swept, however new it is.
+        parameters["SweepAfterHours"] = "0".into();
+        change(parameters, "Targets", |targets| targets[0]["keep_versions"] = json!(1));
+    })
+    .await;
+    lake.upload_all(&sample()).await;
+    lake.run_well(json!({})).await;
+    let read = keys(&lake, &format!("tables/{}/scifi/tables/", lake.job)).await;
+    for _ in 0..2 {
+        lake.run_well(json!({"variables": {"genre": "Comedy"}})).await;
+    }
+    let now = keys(&lake, &format!("tables/{}/scifi/tables/", lake.job)).await;
+    assert!(!read.is_empty() && read.iter().all(|key| now.contains(key)), "{read:#?} of {now:#?}");
+    lake.age_versions().await;
+    lake.run_well(json!({})).await;
+    let left = keys(&lake, &format!("tables/{}/scifi/tables/", lake.job)).await;
+    assert!(read.iter().all(|key| !left.contains(key)), "{left:#?}");
+    assert_eq!(lake.versions().await.len(), 2, "the newest one, and the one that was replaced just now");
+    lake.is_published(&sample(), "Sci-Fi").await;
 }

@@ -16,6 +16,12 @@ async fn holds(lake: &Lake, files: &Files) -> BTreeSet<String> {
     names.into_iter().collect()
 }
 
+/// The exported files that are there.
+async fn exported(lake: &Lake) -> BTreeSet<String> {
+    let (folder, _) = lake.export().split_once(".json").unwrap();
+    keys(lake, &format!("{folder}/")).await.into_iter().collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_parquet_files_parquet_files_and_a_manifest() {
     let (lake, mut files) = (Lake::with(as_parquet_job).await, sample());
@@ -23,7 +29,13 @@ async fn of_parquet_files_parquet_files_and_a_manifest() {
     lake.run_well(json!({})).await;
     assert_eq!(lake.queries().await.len(), 2, "the table's own files are the export");
     let mut versions = vec![holds(&lake, &files).await];
-    for round in 0..2 {
+    for round in 0..3 {
+        if round == 2 {
+            // Those of all versions are there yet: a reader of an older manifest may still be at work.
+            let left = exported(&lake).await;
+            assert_eq!(left, versions.iter().flatten().cloned().collect());
+            lake.age_versions().await;
+        }
         let name = format!("ratings/more-{round}.csv");
         files.insert(name.clone(), format!("{RATINGS}700,1,{round}.5,1\n").into_bytes());
         let more = Files::from([(name.clone(), files[&name].clone())]);
@@ -31,11 +43,25 @@ async fn of_parquet_files_parquet_files_and_a_manifest() {
         lake.run_well(json!({})).await;
         versions.push(holds(&lake, &files).await);
     }
-    // Those of two versions stay: a reader of the older manifest may still be at work.
-    let (folder, _) = lake.export().split_once(".json").unwrap();
-    let left: BTreeSet<String> = keys(&lake, &format!("{folder}/")).await.into_iter().collect();
-    assert_eq!(left, versions[1].union(&versions[2]).cloned().collect());
+    // Once nobody can read them any more, those of two versions stay.
+    assert_eq!(exported(&lake).await, versions[2..].iter().flatten().cloned().collect());
     assert_eq!(lake.versions().await.len(), 2);
+
+    // One that stood in the manifest only, for its run died before it changed the table, stays for its readers, too.
+    lake.redefine("scifi", |table| {
+        let parameters = table.parameters.as_mut().unwrap();
+        parameters.insert("sluice.versions".to_owned(), "[]".to_owned());
+        parameters.insert("sluice.version".to_owned(), "another".to_owned());
+    })
+    .await;
+    lake.redeploy(|parameters| {
+        as_parquet_job(parameters);
+        parameters["SweepAfterHours"] = "0".into();
+    })
+    .await;
+    lake.run_well(json!({})).await;
+    versions.push(holds(&lake, &files).await);
+    assert_eq!(exported(&lake).await, versions[3..].iter().flatten().cloned().collect());
 
     // A file without the column, one of another type, and one that is none: each is named, and nothing is published.
     let header = "movieId,title,kinds\n5,X,Sci-Fi\n";

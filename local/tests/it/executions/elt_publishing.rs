@@ -165,15 +165,12 @@ async fn who_lost_the_lock_or_is_older_publishes_nothing() {
 
     // What a run that read its sources later has published stays.
     lake.run_well(json!({})).await;
-    let got = lake.glue().get_table().database_name(&lake.database).name("scifi").send().await.unwrap();
-    let table = got.table.unwrap();
-    let mut parameters = table.parameters.unwrap();
-    let locked_at = parameters.keys().find(|name| name.ends_with("locked_at")).unwrap().clone();
-    parameters.insert(locked_at, "2999-01-01T00:00:00.000Z".to_owned());
-    let input = aws_sdk_glue::types::TableInput::builder().name("scifi").set_parameters(Some(parameters));
-    let input =
-        input.set_storage_descriptor(table.storage_descriptor).set_table_type(table.table_type).build().unwrap();
-    lake.glue().update_table().database_name(&lake.database).table_input(input).send().await.unwrap();
+    lake.redefine("scifi", |table| {
+        let parameters = table.parameters.as_mut().unwrap();
+        let locked_at = parameters.keys().find(|name| name.ends_with("locked_at")).unwrap().clone();
+        parameters.insert(locked_at, "2999-01-01T00:00:00.000Z".to_owned());
+    })
+    .await;
     lake.put("ratings/more.csv", format!("{RATINGS}700,1,1.5,1\n")).await;
     let (error, cause) = lake.run_badly(json!({})).await;
     assert_eq!(error, "StaleRun", "{cause}");

@@ -59,6 +59,7 @@ async fn a_query_that_is_started_late_is_stopped() {
     lake.upload_all(&sample()).await;
     lake.fault("hold", "CREATE TABLE", 1);
     let run = run(&lake, "ended");
+    run.ask("prepare-elt", json!({"action": "check", "trigger": {}})).await.unwrap();
     for action in ["create_database", "create_sources"] {
         run.ask("prepare-elt", json!({"action": action})).await.unwrap();
     }

@@ -3,6 +3,7 @@
 
 use crate::support::lake::{Lake, sample};
 use crate::support::{Answer, execution, invoke, keys, put_json, read, until};
+use aws_sdk_glue::types::{Column, Table};
 use local::template;
 use serde_json::{Value, json};
 
@@ -120,11 +121,21 @@ async fn who_has_lost_the_lock_or_is_older_publishes_nothing_and_cleans_nothing(
     put_json(&lake, &lock, &theirs).await;
     let (error, text) = run.ask("publish-elt", publish.clone()).await.unwrap_err();
     assert_eq!(error, "StaleRun", "{text}");
+    // Nor does it bring the tables of a newer run up to date.
+    lake.redefine("movies", |table| drop(columns(table).pop())).await;
+    let (error, text) = run.ask("prepare-elt", json!({"action": "create_sources"})).await.unwrap_err();
+    assert_eq!(error, "StaleRun", "{text}");
+    let movies = lake.glue().get_table().database_name(&lake.database).name("movies").send().await.unwrap();
+    assert_eq!(columns(&mut movies.table.unwrap()).len(), 3, "as it was left");
     assert_eq!(run.ask("publish-elt", json!({"action": "clean"})).await.unwrap()["tables_dropped"], 0);
     assert_eq!(run.ask("prepare-elt", json!({"action": "release"})).await.unwrap(), json!({"is_free": false}));
     assert!(keys(&lake, lake.export()).await.is_empty() && !lake.tables().await.contains(&"scifi".to_owned()));
 
     put_json(&lake, &lock, &ours).await;
+    let mut publish = publish;
+    let found = run.ask("prepare-elt", json!({"action": "create_sources"})).await.unwrap();
+    assert_eq!(found["sources"]["movies"]["table"], "changed");
+    publish["found"] = found["sources"].clone();
     run.ask("publish-elt", publish.clone()).await.unwrap();
     let file = read(&lake, lake.export()).await;
     // Another version of an older run.
@@ -134,6 +145,40 @@ async fn who_has_lost_the_lock_or_is_older_publishes_nothing_and_cleans_nothing(
     let (error, text) = run.ask("publish-elt", older).await.unwrap_err();
     assert_eq!(error, "StaleRun", "{text}");
     assert_eq!(read(&lake, lake.export()).await, file);
+}
+
+fn columns(table: &mut Table) -> &mut Vec<Column> {
+    table.storage_descriptor.as_mut().unwrap().columns.as_mut().unwrap()
+}
+
+/// By another definition the same files hold something else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_was_defined_otherwise_meanwhile_is_not_published() {
+    let lake = Lake::with_sample().await;
+    let run = run(&lake, "defined");
+    let mut publish = run.prepared().await;
+    let changed = async |publish: &Value| {
+        let (error, text) = run.ask("publish-elt", publish.clone()).await.unwrap_err();
+        assert_eq!(error, "TransientFailure", "{text}");
+        assert!(text.contains(&format!("changed or dropped the table {}.movies", lake.database)), "{text}");
+        assert!(keys(&lake, lake.export()).await.is_empty() && !lake.tables().await.contains(&"scifi".to_owned()));
+    };
+    let swap = |table: &mut Table| columns(table).swap(0, 1);
+    lake.redefine("movies", swap).await;
+    changed(&publish).await;
+    // And back: queries may have read it between.
+    lake.redefine("movies", swap).await;
+    changed(&publish).await;
+    let found = run.ask("prepare-elt", json!({"action": "create_sources"})).await.unwrap();
+    assert_eq!(found["sources"]["movies"]["table"], "exists");
+    publish["found"] = found["sources"].clone();
+    lake.glue().delete_table().database_name(&lake.database).name("movies").send().await.unwrap();
+    changed(&publish).await;
+    let found = run.ask("prepare-elt", json!({"action": "create_sources"})).await.unwrap();
+    assert_eq!(found["sources"]["movies"]["table"], "created");
+    publish["found"] = found["sources"].clone();
+    run.ask("publish-elt", publish).await.unwrap();
+    lake.holds(&sample(), "Sci-Fi").await;
 }
 
 /// A function of an earlier run may still be about to copy its result; one of a newer run works with what is younger
@@ -257,6 +302,36 @@ async fn a_query_that_is_started_after_the_run_has_ended_is_stopped() {
     lake.forget_tokens();
     let build = later.step("build", &Value::Null).await;
     assert!(build["rows"].as_u64().is_some_and(|rows| rows > 0), "{build}");
+}
+
+/// Athena refuses to start a query for longer than a failure is tried again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_quota_of_queries_is_waited_out_and_counts_as_no_attempt() {
+    let lake = Lake::with_sample().await;
+    let run = run(&lake, "refused");
+    run.ask("prepare-elt", json!({"action": "check", "trigger": {}})).await.unwrap();
+    run.ask("prepare-elt", json!({"action": "create_database"})).await.unwrap();
+    run.ask("prepare-elt", json!({"action": "create_sources"})).await.unwrap();
+    // The client itself asks a few times.
+    lake.fault("throttle", "CREATE TABLE", 20);
+    let (mut progress, mut refused) = (json!({"attempt": 0, "query_id": null}), 0);
+    let done = loop {
+        let build = json!({
+            "action": "run", "step": "build", "table": "scifi", "values": {"genre": "Sci-Fi"}, "progress": progress,
+        });
+        let answer = run.ask("run-query", build).await.unwrap();
+        if answer["is_done"] == true {
+            break answer;
+        }
+        if answer["query_id"].is_null() {
+            refused += 1;
+            assert!(answer["pause_seconds"].as_u64().is_some_and(|pause| (5..=300).contains(&pause)), "{answer}");
+        }
+        progress = json!({"attempt": answer["attempt"], "query_id": answer["query_id"]});
+    };
+    assert!(refused > 5, "more often than a failure is tried again: {refused}");
+    assert_eq!(done["attempt"], 0);
+    assert_eq!(lake.queries().await, [("CREATE_TABLE_AS_SELECT".to_owned(), "SUCCEEDED".to_owned())]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -198,13 +198,11 @@ async fn prepare(lake: &Lake, run: &Run<'_>, all: bool) -> Step {
         // One table is not there, and one is as another spec had it.
         let glue = lake.glue();
         let _ = glue.delete_table().database_name(&lake.database).name("ratings").send().await;
-        if let Ok(found) = glue.get_table().database_name(&lake.database).name("movies").send().await {
-            let table = found.table.unwrap();
-            let mut storage = table.storage_descriptor.unwrap();
-            storage.columns.as_mut().unwrap().pop();
-            let input = aws_sdk_glue::types::TableInput::builder().name("movies").set_parameters(table.parameters);
-            let input = input.set_table_type(table.table_type).storage_descriptor(storage).build().unwrap();
-            glue.update_table().database_name(&lake.database).table_input(input).send().await.unwrap();
+        if lake.tables().await.contains(&"movies".to_owned()) {
+            lake.redefine("movies", |table| {
+                table.storage_descriptor.as_mut().unwrap().columns.as_mut().unwrap().pop();
+            })
+            .await;
         }
     }
     let mut found = run.ask("prepare-elt", json!({"action": "create_sources"})).await?;

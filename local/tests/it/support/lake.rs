@@ -3,7 +3,7 @@
 pub(crate) use super::files::Files;
 
 use super::{Fixture, Folder, files, keys, parquet, read, read_bytes, run, stack, until};
-use aws_sdk_glue::types::{StorageDescriptor, TableInput};
+use aws_sdk_glue::types::{StorageDescriptor, Table, TableInput};
 use local::binaries::workspace;
 use local::deployment::{Deployment, Options};
 use local::execution::Outcome;
@@ -151,6 +151,31 @@ impl Lake {
             TableInput::builder().name(name).table_type("EXTERNAL_TABLE").storage_descriptor(storage).build()?;
         self.glue().create_table().database_name(&self.database).table_input(input).send().await?;
         Ok(())
+    }
+
+    /// Changes the definition of a table, as somebody else may.
+    pub(crate) async fn redefine(&self, name: &str, change: impl FnOnce(&mut Table)) {
+        let got = self.glue().get_table().database_name(&self.database).name(name).send().await.unwrap();
+        let mut table = got.table.unwrap();
+        change(&mut table);
+        let input = TableInput::builder().name(name).set_parameters(table.parameters);
+        let input = input.set_storage_descriptor(table.storage_descriptor).set_table_type(table.table_type);
+        let update = self.glue().update_table().database_name(&self.database).table_input(input.build().unwrap());
+        update.send().await.unwrap();
+    }
+
+    /// Has the versions of the table that were replaced be replaced long ago.
+    pub(crate) async fn age_versions(&self) {
+        self.redefine("scifi", |table| {
+            let versions = table.parameters.as_mut().unwrap().get_mut("sluice.versions").unwrap();
+            let mut aged: Vec<Value> = serde_json::from_str(versions).unwrap();
+            for version in aged.iter_mut().skip(1) {
+                assert!(version["replaced_at"].is_string(), "{version}");
+                version["replaced_at"] = json!("2024-01-01T00:00:00.000Z");
+            }
+            *versions = json!(aged).to_string();
+        })
+        .await;
     }
 
     /// The rows of a query of an administrator, without the names of its columns.

@@ -6,6 +6,7 @@ use crate::executions::jobs::with_changed_second_job;
 use crate::tidy::combinations::{MYSQL, ONE_MACHINE, SECRET, USERS, USERS_BY_SECRET};
 use crate::tidy::resolved::Resolver;
 use local::binaries::workspace;
+use local::template;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -187,6 +188,28 @@ fn the_template_allows_what_is_written_down_and_nothing_else() {
     let gone: Vec<_> = old.iter().filter(|line| !new.contains(line)).collect();
     let come: Vec<_> = new.iter().filter(|line| !old.contains(line)).collect();
     assert!(accepted == text, "{LIST} differs from the template: gone {gone:#?}, come {come:#?}");
+}
+
+/// At the place of a workgroup lie the results of others too.
+#[test]
+fn of_a_workgroup_s_place_only_what_has_the_form_of_a_result_is_read_and_deleted() {
+    let mut root = template::root().unwrap();
+    let parameters = &mut root["Resources"]["Scifi"]["Properties"]["Parameters"];
+    (parameters["ExistingWorkGroup"], parameters["WorkGroupPrefix"]) = ("analysts".into(), "results/".into());
+    let resolved = Resolver::new(&template::flatten(root).unwrap(), &[]).resolve();
+    let mut found = Vec::new();
+    for policy in resolved["Resources"]["ScifiPublishEltRole"]["Properties"]["Policies"].as_array().unwrap() {
+        statements(&policy["PolicyDocument"], &mut found);
+    }
+    let there = found.iter().filter_map(|line| {
+        let (action, rest) = line.split_once(" on ")?;
+        let (_, below) = rest.split_once("/results/")?;
+        Some((action, below.split_once(" if ").map_or(below, |(below, _)| below)))
+    });
+    const TABLE: &str = "tables/????????-????-????-????-????????????/*";
+    const RESULT: &str = "????????-????-????-????-????????????.csv*";
+    let (get, delete) = ("Allow s3:GetObject", "Allow s3:DeleteObject");
+    assert_eq!(there.collect::<Vec<_>>(), [(get, TABLE), (get, RESULT), (delete, TABLE), (delete, RESULT)]);
 }
 
 /// What stands under one job's resources names neither the other's resources nor its keys.

@@ -69,6 +69,12 @@ pub fn ended(job: &str, execution: &str) -> String {
     format!("{}{name}.ended", results_of_runs(job))
 }
 
+/// Whether [`ended`] of the job has keys like this one.
+pub fn is_ended(job: &str, key: &str) -> bool {
+    let name = key.strip_prefix(&results_of_runs(job)).and_then(|name| name.strip_suffix(".ended"));
+    name.is_some_and(|name| !name.is_empty() && !name.contains('/'))
+}
+
 /// Where the versions of a job's table are.
 pub fn table_versions(job: &str, table: &str) -> String {
     format!("tables/{job}/{table}/")
@@ -173,6 +179,9 @@ mod tests {
         assert_eq!(copy_plan(&execution, "1"), "intermediate_data/sales/x/1/plan.json");
         assert_eq!(query_results(&execution), "intermediate_data/sales/x/");
         assert_eq!(ended(&execution.job, &execution.id), "intermediate_data/sales/x.ended");
+        assert!(
+            is_ended("sales", &ended("sales", &execution.id)) && !is_ended("sale", "intermediate_data/sales/x.ended")
+        );
         assert_eq!(table_versions("sales", "t"), "tables/sales/t/");
         assert_eq!(elt_run(&execution), "state/sales/runs/x.json");
         assert_eq!(window_failure(&execution, 7), "state/sales/x/window-00007.json");

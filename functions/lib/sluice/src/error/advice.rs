@@ -188,7 +188,7 @@ pub const FROM_MYSQL: [Advice; 5] = [
 ];
 
 /// Of the kind `athena-elt`: section "When it goes wrong".
-pub const BY_SQL: [Advice; 9] = [
+pub const BY_SQL: [Advice; 10] = [
     todo_of("`InvalidSource` names a file", "correct or remove it, start a run: every run makes all of it anew"),
     todo_of(
         "`InvalidSource`: a Parquet file has no column, or another type",
@@ -200,6 +200,10 @@ pub const BY_SQL: [Advice; 9] = [
         "the error says how many there were and are, and names the newest one by its date, which of an upload in parts \
          is when that began: start a run when they no longer do; for a source that never rests, have whoever writes it \
          put finished files only",
+    ),
+    todo_of(
+        "`TransientFailure`: somebody changed or dropped the table of a source while it was read",
+        "start a run, which reads it as it is then; see who changes tables in `Database`: best it is the job's own",
     ),
     todo_of(
         "`Misconfigured`: bytes scanned limit",

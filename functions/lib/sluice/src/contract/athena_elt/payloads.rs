@@ -86,6 +86,8 @@ pub struct SourcesOutput {
 pub struct SourceState {
     /// What became of its table.
     pub table: Definition,
+    /// How its table was defined then, as a SHA-256 in hexadecimal digits.
+    pub definition: String,
     /// How many files it has.
     pub files: u64,
     /// Their size together, in bytes.

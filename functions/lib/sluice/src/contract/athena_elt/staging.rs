@@ -37,6 +37,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_example_names_a_staging_table() {
+        let event = include_str!("../../../../../../events/athena-elt-publish.json");
+        let event: serde_json::Value = serde_json::from_str(event).unwrap();
+        let execution: Execution = serde_json::from_value(event["execution"].clone()).unwrap();
+        assert_eq!(event["build"]["staging"], staging("scifi", "sluice-dev/scifi", &execution, 0));
+    }
+
+    #[test]
     fn a_staging_table_is_known_by_its_name() {
         let execution = Execution {
             job: "scifi".into(),
