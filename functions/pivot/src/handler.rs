@@ -143,7 +143,8 @@ async fn pivot<W: Work>(
         files_changed: changed.len() as u64,
         files_bad: bad.len() as u64,
     };
-    Ok(PivotResult { output, layout: Layout::of(spec), loaded, changed, bad, shared })
+    // All keys of a file are in memory until its end, or all of the batch.
+    Ok(PivotResult { output, layout: Layout::of(spec), loaded, changed, bad, shared, has_keys_once: true })
 }
 
 /// The upload of what files come to, of one after the other or of all at once.

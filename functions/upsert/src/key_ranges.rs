@@ -173,15 +173,24 @@ pub(crate) async fn note(
     let names = &target.names;
     let (Names { rows, .. }, keys, same_key) = (names, names.keys_of("known"), names.same_key("known", "staged"));
     // What is the same to the database may look otherwise in the table, as `1.50` in one that somebody filled.
+    let is_one_text = target.has_one_text_per_key();
     let [known, staged] = ["known", "staged"].map(|alias| compared(names, alias));
-    let [known_is_filled, staged_is_filled] = [&known, &staged].map(|key| {
+    let is_filled = |key: &String| {
         format!(
             "{key} <= (
                  select filled.last_key from pg_temp.sluice_filled filled
                  where filled.first_key <= {key} order by filled.first_key desc limit 1
              )"
         )
-    });
+    };
+    let (is_filled, other_text, texts) = match is_one_text {
+        true => (is_filled(&known), String::new(), compared(names, "found")),
+        false => (
+            format!("{} or {}", is_filled(&known), is_filled(&staged)),
+            format!(", {staged} as sluice_staged_key"),
+            format!("{}, sluice_staged_key", compared(names, "found")),
+        ),
+    };
     sqlx::raw_sql("alter table pg_temp.sluice_filled add primary key (first_key); analyze pg_temp.sluice_filled")
         .execute(&mut *connection)
         .await
@@ -189,13 +198,12 @@ pub(crate) async fn note(
     let (shown, in_order) = (names.shown("found"), names.keys_of("found"));
     let (count, first, mut texts): (i64, Vec<String>, Vec<String>) = sqlx::query_as(AssertSqlSafe(format!(
         "with found as (
-             select {keys}, array[{known}, {staged}] as sluice_compared
-             from {source} staged join {rows} known on {same_key}
-             where {known_is_filled} or {staged_is_filled}
+             select {keys}{other_text} from {source} staged join {rows} known on {same_key} where {is_filled}
          ),
-         named as (select {shown} as shown, sluice_compared from found order by {in_order} limit {FIRST_KEYS})
-         select (select count(*) from found), array(select shown from named),
-                array(select unnest(sluice_compared) from named)"
+         named as (
+             select {shown} as shown, array[{texts}] as texts from found order by {in_order} limit {FIRST_KEYS}
+         )
+         select (select count(*) from found), array(select shown from named), array(select unnest(texts) from named)"
     )))
     .fetch_one(&mut *connection)
     .await
@@ -204,8 +212,8 @@ pub(crate) async fn note(
     if filled.count == 0 {
         return Ok(None);
     }
-    // Of each key both texts: of those that are told.
-    texts.truncate(2 * NAMED);
+    // The texts of those keys that are told.
+    texts.truncate(if is_one_text { NAMED } else { 2 * NAMED });
     let files: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!(
         "select file from sluice.key_ranges
          where {OTHERS}

@@ -43,11 +43,9 @@ pub(crate) async fn load(
         files::stage(connection, store.bucket(), load.results).await?;
     }
     let rows_staged = staging::stage(connection, store, target, load.results, merged).await?;
-    let part_count = load.results.batches.iter().filter(|result| result.output.pivoted.is_some()).count();
-    // One part has each key once, where files are not kept apart, and two keys do not become one.
-    let (keys, source) = match part_count {
-        1 if !target.layout.per_file && !target.casts_keys() => (rows_staged, STAGING),
-        _ => (sum_up(connection, target).await?, SUMS),
+    let (keys, source) = match has_final_rows(target, load) {
+        true => (rows_staged, STAGING),
+        false => (sum_up(connection, target).await?, SUMS),
     };
     merged.keys = keys;
     let across_parts = match source == SUMS && rows_staged > keys {
@@ -79,6 +77,19 @@ pub(crate) async fn load(
         merged.notes.extend(forgotten(&jobs));
     }
     Ok(rows_staged)
+}
+
+/// Whether what is staged is what is loaded: each key once, and of files that are kept apart the rows of one as they are.
+fn has_final_rows(target: &Target<'_>, load: &Load<'_>) -> bool {
+    let is_of_one = match target.layout.per_file {
+        true => {
+            let file_count: u64 = load.results.parts().map(|result| result.output.files_loaded).sum();
+            file_count == 1 && target.content.has_rows()
+        }
+        false => load.results.parts().count() == 1,
+    };
+    // Two keys that become one come twice.
+    is_of_one && load.results.have_keys_once() && !target.may_join_keys()
 }
 
 async fn drop_words(connection: &mut PgConnection, target: &Target<'_>, start: &Start) -> Result<()> {
@@ -179,7 +190,7 @@ fn shared(load: &Load<'_>, target: &Target<'_>, across_parts: &Keys) -> Option<(
         false => "added up",
     };
     // Two spellings may be of one file.
-    let or = match across_parts.count > 0 && !target.layout.per_file && target.casts_keys() {
+    let or = match across_parts.count > 0 && !target.layout.per_file && target.may_join_keys() {
         true => ", or spell in several ways,",
         false => "",
     };

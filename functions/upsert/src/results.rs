@@ -82,6 +82,16 @@ impl<'a> Results<'a> {
         Ok(all)
     }
 
+    /// The parts, each with what pivot says of it.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &PivotResult> {
+        self.batches.iter().filter(|result| result.output.pivoted.is_some())
+    }
+
+    /// Whether each key comes once of each file, or once of each part where files are not kept apart.
+    pub(crate) fn have_keys_once(&self) -> bool {
+        self.parts().all(|result| result.has_keys_once)
+    }
+
     /// How many files were set aside.
     pub(crate) fn files_bad(&self) -> u64 {
         self.batches.iter().map(|result| result.output.files_bad).sum()

@@ -33,7 +33,7 @@ pub(crate) async fn stage(
 ) -> Result<u64> {
     create(connection, target).await?;
     let mut rows_staged = 0;
-    for result in &results.batches {
+    for result in results.parts() {
         let Some(part) = &result.output.pivoted else { continue };
         let expected = result.output.days;
         let rows = add(connection, store, target, part, expected).await?;
@@ -45,7 +45,7 @@ pub(crate) async fn stage(
     }
     fitting::fit(connection, target, STAGING, fitting::Of::Keys, merged).await?;
     // Where files are not kept apart, it shows later how often a key came.
-    if target.layout.per_file && (target.casts_keys() || !target.spec.is_usual()) {
+    if target.layout.per_file && (target.may_join_keys() || !results.have_keys_once()) {
         group(connection, target).await?;
     }
     Ok(rows_staged)

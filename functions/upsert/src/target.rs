@@ -48,6 +48,8 @@ pub(crate) struct TargetColumn {
     pub collation: Option<String>,
     /// How values become those of its type.
     pub cast: Cast,
+    /// Whether its collation may take different texts for the same.
+    has_equal_texts: bool,
     is_not_null: bool,
 }
 
@@ -69,6 +71,7 @@ impl<'a> Target<'a> {
                 name: column.name,
                 sql_type,
                 collation: None,
+                has_equal_texts: false,
                 is_not_null: column.is_not_null,
             })
         };
@@ -121,9 +124,26 @@ impl<'a> Target<'a> {
         Some(group.collect()).filter(|group: &Vec<String>| !group.is_empty() && group.len() < self.names.keys.len())
     }
 
-    /// Whether keys get another type, in which two of them may be one.
-    pub(crate) fn casts_keys(&self) -> bool {
-        self.columns.iter().any(|column| column.is_key && column.cast != Cast::None)
+    /// Whether two keys of the parts may be one in the table, because of its type or its collation.
+    pub(crate) fn may_join_keys(&self) -> bool {
+        self.columns.iter().any(|column| column.is_key && (column.cast != Cast::None || column.has_equal_texts))
+    }
+
+    /// Whether keys that are equal surely have the same text, those of the parts and those of the table.
+    pub(crate) fn has_one_text_per_key(&self) -> bool {
+        // Not `numeric`, nor texts, whose collation may take two of them for one.
+        const PLAIN: [&str; 8] = [
+            "smallint",
+            "integer",
+            "bigint",
+            "boolean",
+            "date",
+            "timestamp without time zone",
+            "timestamp with time zone",
+            "uuid",
+        ];
+        let is_plain = |column: &TargetColumn| column.cast == Cast::None && PLAIN.contains(&column.sql_type.as_str());
+        self.columns.iter().filter(|column| column.is_key).all(is_plain)
     }
 
     /// Whether a table of these columns is about keys of the target's names and types.
@@ -188,6 +208,7 @@ impl<'a> Target<'a> {
                 column.cast = cast(column.kind, &there.sql_type).unwrap_or(Cast::None);
                 column.sql_type.clone_from(&there.sql_type);
                 column.collation.clone_from(&there.collation);
+                column.has_equal_texts = there.has_equal_texts;
             }
         }
         let json = self.columns.iter().filter(|column| column.sql_type == "json");

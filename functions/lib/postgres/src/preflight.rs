@@ -44,6 +44,8 @@ pub struct Existing {
     pub sql_type: String,
     /// Its collation, quoted; `None` if its type has none.
     pub collation: Option<String>,
+    /// Whether its collation may take different texts for the same.
+    pub has_equal_texts: bool,
     must_be_given: bool,
 }
 
@@ -91,7 +93,8 @@ impl Wanted<'_> {
             "select a.attname::text, format_type(a.atttypid, a.atttypmod),
                     a.attnotnull and not a.atthasdef and a.attidentity = '',
                     (select format('%I.%I', s.nspname, l.collname)
-                     from pg_collation l join pg_namespace s on s.oid = l.collnamespace where l.oid = a.attcollation)
+                     from pg_collation l join pg_namespace s on s.oid = l.collnamespace where l.oid = a.attcollation),
+                    exists (select from pg_collation l where l.oid = a.attcollation and not l.collisdeterministic)
              from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
              where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped",
         )
@@ -100,7 +103,12 @@ impl Wanted<'_> {
         .fetch_all(connection)
         .await
         .map_err(|error| classify("look up the target's columns", error))?;
-        let column = |row: &PgRow| Existing { sql_type: row.get(1), must_be_given: row.get(2), collation: row.get(3) };
+        let column = |row: &PgRow| Existing {
+            sql_type: row.get(1),
+            must_be_given: row.get(2),
+            collation: row.get(3),
+            has_equal_texts: row.get(4),
+        };
         Ok(rows.iter().map(|row| (row.get(0), column(row))).collect())
     }
 

@@ -14,11 +14,10 @@
 //! | of `rows`: [`ROW_COLUMN`] | `bigint` | the number of the row in its file, from 1 |
 //! | of `rows`: [`DELETED_COLUMN`] | `boolean` | the winner's key is deleted |
 //!
-//! **A key may come several times**, of one file too: pivot keeps no more keys in memory than it must, and writes down
-//! what they have come to so far. What the rows with one file and key say together is what its rows say: sums and
-//! counts are added up, of extremes the extreme counts, of first, last and rows the one that its order says, then its
-//! [`row_column`]. Only where the parts are *usual* ([`Spec::is_usual`]) is it once per file, or, if files are not kept
-//! apart, once per part.
+//! **A key may come several times**, of one file too, unless the result of its batch says that it does not
+//! ([`has_keys_once`](super::PivotResult::has_keys_once)). What the rows with one file and key say together is what its
+//! rows say: sums and counts are added up, of extremes the extreme counts, of first, last and rows the one that its
+//! order says, then its [`row_column`].
 //!
 //! With `has_states` a key also comes with [`BAD_ROWS_ONLY`](super::BAD_ROWS_ONLY): then the words say nothing, counts
 //! and sums are 0, all else is null, and of `rows` there is no row, its [`ROW_COLUMN`] is 0. Of a key that comes

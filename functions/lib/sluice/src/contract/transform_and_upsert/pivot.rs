@@ -66,6 +66,10 @@ pub struct PivotResult {
     /// Keys that several files of the batch have, if what they say is not kept apart.
     #[serde(default)]
     pub shared: SharedKeys,
+    /// Whether each key comes once of each file, or once if what files say is not kept apart; not said by earlier
+    /// versions.
+    #[serde(default)]
+    pub has_keys_once: bool,
 }
 
 /// A file whose rows are in the partial sums.
