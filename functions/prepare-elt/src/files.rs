@@ -88,7 +88,8 @@ pub(crate) async fn look(
         }
     }
     let (files, bytes) = read.iter().fold((0, 0), |(files, bytes), object| (files + 1, bytes + object.size));
-    Ok(SourceState { table, definition, files, bytes, fingerprint: lake::fingerprint(&listed) })
+    let (fingerprint, seen) = (lake::fingerprint(&listed), lake::seen(&listed, &source.prefix));
+    Ok(SourceState { table, definition, files, bytes, fingerprint, seen })
 }
 
 async fn check(store: &Store, object: &Listed, source: &Source) -> Result<()> {

@@ -204,8 +204,7 @@ impl Publication<'_> {
             if before.is_some_and(|before| before.fingerprint == lake::fingerprint(&listed)) {
                 continue;
             }
-            let files = before.map_or(0, |before| before.files);
-            let changed = what_changed(files, &listed, &source.prefix);
+            let changed = before.map_or_else(String::new, |before| what_changed(before, &listed, &source.prefix));
             let what = format!(
                 "files of {name} changed while they were read: {changed}; the next run takes them as they are then"
             );

@@ -3,6 +3,7 @@
 use aws_sdk_s3::primitives::DateTime;
 use sluice::store::Store;
 use sluice::{Error, Kind, Result};
+use std::collections::BTreeMap;
 
 /// An object as it was listed.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +20,19 @@ pub struct Listed {
     pub class: String,
 }
 
+/// How many digits stand for what an object was.
+const DIGITS: usize = 8;
+
+/// Up to how many bytes the objects of a source are told one by one.
+const MAX_SEEN_BYTES: usize = 8 << 10;
+
 impl Listed {
+    /// What it was, beside its key.
+    fn state(&self) -> [String; 4] {
+        let Self { etag, size, modified, class, .. } = self;
+        [size.to_string(), etag.clone(), modified.as_nanos().to_string(), class.clone()]
+    }
+
     /// Whether it lies in an archive, or is a copy that was restored from there: Athena passes such an object by
     /// (Amazon EMR Release Guide, "Read restored objects", of Athena's default).
     pub fn is_archived(&self) -> bool {
@@ -75,10 +88,25 @@ pub fn is_hidden(object: &Listed, prefix: &str) -> bool {
 /// What was there: keys, sizes, entity tags, dates and storage classes of all objects, as a SHA-256 in hexadecimal
 /// digits. An object that was changed and changed back shows by its date.
 pub fn fingerprint(objects: &[Listed]) -> String {
-    let parts = objects.iter().flat_map(|Listed { key, etag, size, modified, class }| {
-        [key.clone(), size.to_string(), etag.clone(), modified.as_nanos().to_string(), class.clone()]
-    });
-    sluice::digest::of(parts)
+    sluice::digest::of(objects.iter().flat_map(|object| std::iter::once(object.key.clone()).chain(object.state())))
+}
+
+/// The same of each object by itself: by its key without the prefix the first eight digits. Nothing if that would be
+/// more than some KiB, since it stands in the payloads of a run.
+pub fn seen(objects: &[Listed], prefix: &str) -> BTreeMap<String, String> {
+    let length: usize = objects.iter().map(|object| object.key.len() - prefix.len() + DIGITS + 8).sum();
+    if length > MAX_SEEN_BYTES {
+        return BTreeMap::new();
+    }
+    let name = |object: &Listed| object.key.strip_prefix(prefix).unwrap_or(&object.key).to_owned();
+    objects.iter().map(|object| (name(object), state_digits(object))).collect()
+}
+
+/// What [`seen`] says of an object.
+pub fn state_digits(object: &Listed) -> String {
+    let mut digits = sluice::digest::of(object.state());
+    digits.truncate(DIGITS);
+    digits
 }
 
 #[cfg(test)]
@@ -147,6 +175,18 @@ mod tests {
         ] {
             assert_eq!(is_hidden(&object(key, size, "e"), "_in/"), hidden, "{key}");
         }
+    }
+
+    #[test]
+    fn objects_are_told_one_by_one_where_they_are_few() {
+        let named = |key: &str| Listed { key: format!("in/{key}"), ..object("", 1, "x") };
+        let told = seen(&[named("a"), named("b/c")], "in/");
+        assert_eq!(told.keys().collect::<Vec<_>>(), ["a", "b/c"]);
+        assert_eq!(told["a"], state_digits(&named("z")));
+        let put_again = Listed { modified: DateTime::from_secs(1), ..named("a") };
+        assert_ne!(told["a"], state_digits(&put_again));
+        let many: Vec<Listed> = (0..1_000).map(|number| named(&number.to_string())).collect();
+        assert!(seen(&many, "in/").is_empty() && seen(&many[..100], "in/").len() == 100);
     }
 
     #[test]

@@ -139,9 +139,7 @@ async fn files_that_change_while_they_are_read_publish_nothing() {
     assert_eq!(outcome.error.as_deref(), Some("TransientFailure"), "{outcome:?}");
     let cause = outcome.cause.unwrap();
     assert!(cause.contains("files of ratings changed while they were read"), "{cause}");
-    assert!(cause.contains("there were 4 of them when it looked, and now there are 5"), "{cause}");
-    let newest = format!("the newest by its date is {}, of ", lake.key("ratings/late.csv"));
-    assert!(cause.contains(&newest), "{cause}");
+    assert!(cause.contains(&format!("new: {};", lake.key("ratings/late.csv"))), "{cause}");
     assert!(keys(&lake, lake.export()).await.is_empty());
     let mut files = sample();
     files.insert("ratings/late.csv".to_owned(), late);

@@ -182,3 +182,27 @@ async fn a_key_that_the_table_has_in_another_form_is_told() {
     }
     assert_eq!(told, [false, true]);
 }
+
+/// Two texts that the collation of the table takes for one, in one file.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_a_collation_takes_for_one_are_one() {
+    let stack = fixture_with(vpc_mode()).await;
+    let collation = "create collation no_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)";
+    sql(&stack, collation).await;
+    let sums = json!({"keys": ["k"], "values": {"n": "sum"}, "pivot": {"on": "kind", "into": {"A": "n"}}});
+    for (name, shape, expected) in [
+        ("sums", sums, "3"),
+        ("counts", json!({"keys": ["k"], "values": {"n": {"count": "*"}}}), "2"),
+        ("lines", json!({"keys": ["k"], "rows": {"columns": ["n"]}}), "2"),
+    ] {
+        create(&stack, &format!("create table {name} (k text collate no_case primary key, n numeric)")).await;
+        let case = Case { name, sql: "", column: json!({}), filled: &[], again: "", other: "" };
+        let mut job = Job::new(&stack, name, Parts { shape, ..parts(&case, true) }).await;
+        job.upload("1.csv", "k,kind,n\nAnn,A,1\nann,A,2\nBob,A,4\n").await;
+        let output = job.run().await.unwrap();
+        assert_eq!(output["rows_inserted"], 2, "{name}: {output}");
+        let table = job.table().await;
+        let is_expected = |line: &String| line.to_lowercase() == format!("ann,{expected}");
+        assert!(table.iter().any(is_expected), "{name}: {table:?}");
+    }
+}

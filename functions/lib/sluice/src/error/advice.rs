@@ -197,9 +197,9 @@ pub const BY_SQL: [Advice; 10] = [
     todo_of("`InvalidSource`: no row", "is the variable's value one that there is? What was published stays"),
     todo_of(
         "`TransientFailure`: files changed while they were read",
-        "the error says how many there were and are, and names the newest one by its date, which of an upload in parts \
-         is when that began: start a run when they no longer do; for a source that never rests, have whoever writes it \
-         put finished files only",
+        "the error names them (of many files how many there were and are, and the newest by its date, which of an upload \
+         in parts is when that began): start a run when they no longer change; for a source that never rests, have \
+         whoever writes it put finished files only",
     ),
     todo_of(
         "`TransientFailure`: somebody changed or dropped the table of a source while it was read",

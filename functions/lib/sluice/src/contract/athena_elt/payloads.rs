@@ -95,6 +95,9 @@ pub struct SourceState {
     /// Keys, sizes, entity tags, dates and storage classes of all objects below its location, as a SHA-256 in
     /// hexadecimal digits.
     pub fingerprint: String,
+    /// By the keys of these objects, without the location's, digits of the rest; none if they are many.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seen: BTreeMap<String, String>,
 }
 
 /// Input of the states `Release` and `ReleaseAfterFailure`.
