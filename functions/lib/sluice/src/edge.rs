@@ -115,13 +115,8 @@ where
 /// What a task that ended without a result says.
 fn panicked(failure: tokio::task::JoinError) -> Error {
     let text = match failure.try_into_panic() {
-        Ok(panic) => panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("no text")
-            .to_owned(),
-        Err(_) => "the task was cancelled".to_owned(),
+        Ok(panic) => telemetry::told(&*panic),
+        Err(_) => "the task was cancelled",
     };
     Error::new(Kind::InvariantBroken, format!("panic: {text}"))
 }
@@ -153,5 +148,17 @@ mod tests {
             (error.kind(), error.to_string().as_str()),
             (Kind::TransientFailure, "S3 did not answer within 1 s")
         );
+    }
+
+    #[tokio::test]
+    async fn a_panic_tells_no_value() {
+        let secret = String::from("secret");
+        let failed = tokio::spawn(async move { assert!(secret.is_empty(), "{secret} is no number") }).await;
+        let error = panicked(failed.unwrap_err());
+        assert_eq!(error.kind(), Kind::InvariantBroken);
+        assert_eq!(error.to_string(), "panic: its text may hold values; the log has its place");
+        let failed = tokio::spawn(async { unreachable!("a line has an end") }).await;
+        let failed: std::result::Result<(), _> = failed;
+        assert!(panicked(failed.unwrap_err()).to_string().ends_with("a line has an end"));
     }
 }

@@ -1,5 +1,6 @@
 //! Log lines: JSON with an RFC 3339 time inside Lambda, readable ones in a terminal. One subscriber, one panic hook.
 
+use std::any::Any;
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -25,7 +26,12 @@ pub fn install() {
     }
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        let text = panic.payload_as_str().unwrap_or("no text");
-        tracing::error!(panic.place = %place, "panic: {text}");
+        tracing::error!(panic.place = %place, "panic: {}", told(panic.payload()));
     }));
+}
+
+/// What may be told of a panic: a text that stands in the code. One that was put together may hold a value, as that of
+/// a slice quotes what is sliced.
+pub(crate) fn told(payload: &(dyn Any + Send)) -> &'static str {
+    payload.downcast_ref().copied().unwrap_or("its text may hold values; the log has its place")
 }
