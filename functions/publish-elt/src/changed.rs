@@ -35,8 +35,8 @@ fn each(seen: &BTreeMap<String, String>, listed: &[Listed], prefix: &str) -> Str
 }
 
 /// Of which there were `files` when the run looked into them: how many there are now, and the newest one by its date.
-/// More is not known: what was replaced has its new date only, what was deleted has none, and what was uploaded in parts
-/// has the date at which its upload began, also if that is long ago.
+/// More is not known: what was replaced has its new date only, what was deleted has none, and what was uploaded in
+/// parts has the date at which its upload began, also if that is long ago.
 fn newest(files: u64, listed: &[Listed], prefix: &str) -> String {
     let now = listed.iter().filter(|object| !lake::is_hidden(object, prefix)).count();
     let newest = listed.iter().max_by_key(|object| object.modified.as_nanos());

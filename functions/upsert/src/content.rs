@@ -297,6 +297,19 @@ impl Content {
         self.ordering().iter().map(|ordering| (ordering.column.as_str(), by_bytes(ordering.kind.sql(), ordering.kind)))
     }
 
+    /// That a row wins against another one, or is its equal; `files` as in [`Group::files`], of each of both.
+    pub(crate) fn wins(&self, one: &str, other: &str, files: [&[String]; 2]) -> String {
+        let row = |files: &[String], alias: &str| format!("({}, {alias}.{ROW_COLUMN})", files.join(", "));
+        let by_file = format!("{} >= {}", row(files[0], one), row(files[1], other));
+        self.ordering().iter().rev().fold(by_file, |rest, ordering| {
+            let (one, other) = (ordering.of(one), ordering.of(other));
+            // A null is the least.
+            format!(
+                "case when {one} is distinct from {other} then coalesce({one} > {other}, {other} is null) else {rest} end"
+            )
+        })
+    }
+
     /// The order of rows in which the one that wins is first.
     pub(crate) fn rank(&self, alias: &str, files: &[&str]) -> String {
         // A null is the least.

@@ -79,17 +79,15 @@ pub(crate) async fn load(
     Ok(rows_staged)
 }
 
-/// Whether what is staged is what is loaded: each key once, and of files that are kept apart the rows of one as they are.
+/// Whether what is staged is what is loaded: each key once, and of files that are kept apart the rows of one, as they
+/// are.
 fn has_final_rows(target: &Target<'_>, load: &Load<'_>) -> bool {
     let is_of_one = match target.layout.per_file {
-        true => {
-            let file_count: u64 = load.results.parts().map(|result| result.output.files_loaded).sum();
-            file_count == 1 && target.content.has_rows()
-        }
-        false => load.results.parts().count() == 1,
+        true => load.results.are_of_one_file() && target.content.has_rows(),
+        false => load.results.have_keys_once() && load.results.parts().count() == 1,
     };
     // Two keys that become one come twice.
-    is_of_one && load.results.have_keys_once() && !target.may_join_keys()
+    is_of_one && !target.may_join_keys()
 }
 
 async fn drop_words(connection: &mut PgConnection, target: &Target<'_>, start: &Start) -> Result<()> {

@@ -45,7 +45,7 @@ pub(crate) async fn load(
         refuse_loss(connection, target, store.bucket()).await?;
     }
     let ranks = ensure_ranks(connection, target, start).await?;
-    merged.keys = find_winners(connection, target).await?;
+    merged.keys = find_winners(connection, target, load).await?;
     drop_losers(connection, target, &ranks).await?;
     write_ranks(connection, target, &ranks).await?;
     fitting::fit(connection, target, WINNERS, fitting::Of::Values, merged).await?;
@@ -130,7 +130,7 @@ fn by_file(target: &Target<'_>, modified: &str, name: &str) -> [String; 2] {
 }
 
 /// Finds the row of each key that wins among those of the run. Returns how many keys there are.
-async fn find_winners(connection: &mut PgConnection, target: &Target<'_>) -> Result<u64> {
+async fn find_winners(connection: &mut PgConnection, target: &Target<'_>, load: &Load<'_>) -> Result<u64> {
     let (by, [first, second]) = (target.names.keys_of("staged"), by_file(target, "file.modified", "file.name"));
     // A bad row is no row.
     let good = match target.has_states() {
@@ -138,10 +138,14 @@ async fn find_winners(connection: &mut PgConnection, target: &Target<'_>) -> Res
         false => String::new(),
     };
     let from = format!("{STAGING} staged join {FILES} file on file.number = staged.{FILE_COLUMN} {good}");
-    let group = Group { by: &by, from: &from, alias: "staged", files: &[&first, &second] };
-    let winners = target
-        .content
-        .combined(group, |_| format!("file.modified as {MODIFIED}, file.name collate \"C\" as {FILE_COLUMN}, "));
+    let of_file = format!("file.modified as {MODIFIED}, file.name collate \"C\" as {FILE_COLUMN}, ");
+    let winners = match load.results.are_of_one_file() && !target.may_join_keys() {
+        true => format!("select {by}, {of_file}{} from {from}", target.content.of("staged")),
+        false => {
+            let group = Group { by: &by, from: &from, alias: "staged", files: &[&first, &second] };
+            target.content.combined(group, |_| of_file.clone())
+        }
+    };
     sqlx::query(AssertSqlSafe(format!("create temporary table sluice_winners on commit drop as {winners}")))
         .execute(connection)
         .await
@@ -149,25 +153,14 @@ async fn find_winners(connection: &mut PgConnection, target: &Target<'_>) -> Res
         .map(|found| found.rows_affected())
 }
 
-/// Drops the rows of the run that lose against one that was loaded before.
+/// Drops the rows of the run that lose against one that was loaded before, or are the same.
 async fn drop_losers(connection: &mut PgConnection, target: &Target<'_>, ranks: &str) -> Result<()> {
-    let (keys, of_all) = (target.names.key_list(), target.names.keys_of("candidate"));
-    let rank = ranked(target);
-    let [first, second] = by_file(target, &format!("candidate.{MODIFIED}"), &format!("candidate.{FILE_COLUMN}"));
-    let order = target.content.rank("candidate", &[&first, &second]);
-    let same_key = target.names.same_key("winner", "decided");
+    let same_key = target.names.same_key("known", "winner");
+    let files = ["known", "winner"]
+        .map(|alias| by_file(target, &format!("{alias}.{MODIFIED}"), &format!("{alias}.{FILE_COLUMN}")));
+    let known_wins = target.content.wins("known", "winner", [&files[0], &files[1]]);
     sqlx::query(AssertSqlSafe(format!(
-        "with candidates as (
-             select {keys}, {rank}, true as sluice_is_new from {WINNERS}
-             union all
-             select {keys}, {rank}, false from {ranks} where ({keys}) in (select {keys} from {WINNERS})
-         ),
-         decided as (
-             select distinct on ({of_all}) {of_all}, candidate.sluice_is_new
-             from candidates candidate
-             order by {of_all}, {order}, candidate.sluice_is_new
-         )
-         delete from {WINNERS} winner using decided where {same_key} and not decided.sluice_is_new"
+        "delete from {WINNERS} winner using {ranks} known where {same_key} and {known_wins}"
     )))
     .execute(connection)
     .await

@@ -92,6 +92,11 @@ impl<'a> Results<'a> {
         self.parts().all(|result| result.has_keys_once)
     }
 
+    /// Whether the parts are of one file, of which each key comes once.
+    pub(crate) fn are_of_one_file(&self) -> bool {
+        self.have_keys_once() && self.parts().map(|result| result.output.files_loaded).sum::<u64>() == 1
+    }
+
     /// How many files were set aside.
     pub(crate) fn files_bad(&self) -> u64 {
         self.batches.iter().map(|result| result.output.files_bad).sum()

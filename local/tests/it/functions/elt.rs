@@ -245,11 +245,12 @@ async fn what_was_not_counted_alike_is_not_published() {
         }
         let (error, text) = run.ask("publish-elt", publish.clone()).await.unwrap_err();
         assert_eq!(error, "TransientFailure", "{text}");
-        let changed = match (change, name == late) {
-            (None, _) => format!("they were read: gone: {};", lake.key(name)),
-            (Some(_), false) => format!("they were read: changed: {};", lake.key(name)),
-            (Some(_), true) => format!("they were read: new: {};", lake.key(name)),
+        let word = match (change, name == late) {
+            (None, _) => "gone",
+            (Some(_), false) => "changed",
+            (Some(_), true) => "new",
         };
+        let changed = format!("{word}: {};", lake.key(name));
         assert!(text.contains("files of ratings changed") && text.contains(&changed), "{text}");
         assert!(keys(&lake, lake.export()).await.is_empty() && !lake.tables().await.contains(&"scifi".to_owned()));
     }
