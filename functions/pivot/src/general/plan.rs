@@ -58,7 +58,7 @@ pub(crate) enum Shaping {
         /// In the order of the parts.
         cells: Vec<CellPlan>,
         /// How categories are put into cells.
-        pivot: Option<PivotPlan>,
+        pivot: Option<Box<PivotPlan>>,
     },
     /// One of them wins.
     Rows {
@@ -182,7 +182,7 @@ impl GeneralPlan {
                         stems: stems.iter().map(of_stem).collect(),
                     })
                 });
-                Shaping::Words { cells: cells.collect::<Result<_>>()?, pivot: pivot.transpose()? }
+                Shaping::Words { cells: cells.collect::<Result<_>>()?, pivot: pivot.transpose()?.map(Box::new) }
             }
             (None, PartContent::Rows { .. }) => return Err(misconfigured("/shape", "has neither values nor rows")),
         };
