@@ -8,6 +8,7 @@ use crate::kind::Kind;
 use crate::model::{Job, Run, Stack};
 use crate::outcome::Outcome;
 use crate::schedule::Schedule;
+use crate::shared::RUNS_READ;
 use crate::words;
 use maud::{Markup, html};
 
@@ -76,12 +77,16 @@ fn say(stack: &Stack) -> Markup {
     let outcomes: Vec<Outcome> = stack.jobs.values().filter_map(|job| Some(last(job)?.outcome())).collect();
     let failed = outcomes.iter().filter(|outcome| outcome.is_bad()).count() as u64;
     let running = outcomes.iter().filter(|outcome| outcome.is_running()).count() as u64;
-    let rejected: u64 = stack.jobs.values().map(waiting).sum();
+    let rejected: u64 = stack.jobs.values().filter_map(waiting).sum();
     let all = words::count(stack.jobs.len() as u64, "job");
+    let read = stack.jobs.values().filter(|job| job.runs.is_some()).count();
+    let is_read = read == stack.jobs.len();
     html! {
         p class="say" {
             @if failed > 0 { strong { (failed) " of " (all) " failed in " (if failed == 1 { "its" } else { "their" }) " last run." } }
-            @else { strong { "No job failed in its last run." } }
+            @else if is_read { strong { "No job failed in its last run." } }
+            // Of a job whose runs are not listed nothing can be said.
+            @if !is_read { " " (read) " of " (all) " " (if stack.jobs.len() == 1 { "is" } else { "are" }) " read." }
             @if running == 1 { " 1 is running." }
             @if running > 1 { " " (running) " are running." }
             @if rejected > 0 { " " (words::count(rejected, "row")) " " (if rejected == 1 { "waits" } else { "wait" }) " in quarantine." }
@@ -89,14 +94,30 @@ fn say(stack: &Stack) -> Markup {
     }
 }
 
-/// Rows that the newest run that loaded something, or failed because of them, set aside.
-fn waiting(job: &Job) -> u64 {
-    let failed = last(job).filter(|run| run.outcome() == Outcome::Failed).and_then(|run| run.facts.as_ref());
-    if let Some(count) = failed.and_then(|facts| errors::bad_row_count(facts.cause.as_deref()?)) {
-        return count;
+/// Rows that the newest run that loaded something, or failed because of them, set aside; `None` as long as the
+/// description that says so is not read.
+fn waiting(job: &Job) -> Option<u64> {
+    let runs = job.runs.as_ref()?;
+    let is_unread = |run: &Run| run.facts.is_none() && !run.is_forgotten;
+    if let Some(failed) = last(job).filter(|run| run.outcome() == Outcome::Failed) {
+        let cause = failed.facts.as_ref().and_then(|facts| facts.cause.as_deref());
+        match cause.and_then(errors::bad_row_count) {
+            None if is_unread(failed) => return None,
+            None => {}
+            count => return count,
+        }
     }
-    let run = job.runs.iter().flatten().find(|run| run.outcome() == Outcome::Loaded);
-    run.and_then(|run| run.facts.as_ref()).map_or(0, |facts| facts.rejected)
+    // One that ended well may have loaded something.
+    let may_count = |run: &&Run| match run.outcome() {
+        Outcome::Loaded => true,
+        Outcome::EndedWell => is_unread(run),
+        _ => false,
+    };
+    match runs.iter().take(RUNS_READ).find(may_count) {
+        Some(run) if is_unread(run) => None,
+        Some(run) => Some(run.facts.as_ref().map_or(0, |facts| facts.rejected)),
+        None => Some(0),
+    }
 }
 
 fn table(stack: &Stack, reader: &Reader) -> Markup {
@@ -130,7 +151,8 @@ fn row(stack: &Stack, job: &Job, reader: &Reader) -> Markup {
     let good = runs.iter().find(|run| run.outcome().is_good() && run.outcome() != Outcome::DryRun);
     let loaded = runs.iter().find(|run| run.outcome() == Outcome::Loaded);
     let rows = loaded.and_then(Run::rows);
-    let rejected = waiting(job);
+    let waiting = waiting(job);
+    let rejected = waiting.unwrap_or_default();
     html! {
         tbody {
             tr {
@@ -146,11 +168,11 @@ fn row(stack: &Stack, job: &Job, reader: &Reader) -> Markup {
                     (words) @if let Some(next) = next { div class="soft" { (next) } }
                 }
                 td data-l="Last success" class="nowrap in" {
-                    @match good { Some(run) => (time(run.head.ended.unwrap_or(run.head.started), &reader.clock.ago(run.head.ended.unwrap_or(run.head.started)))), None => span class="soft" { "never" } }
+                    @match good { Some(run) => (time(run.head.ended.unwrap_or(run.head.started), &reader.clock.ago(run.head.ended.unwrap_or(run.head.started)))), None => span class="soft" { (if job.runs.is_none() { "…" } else { "never" }) } }
                 }
                 td data-l="Rows" class="num in" { @if let Some(rows) = rows { (words::number(rows)) } }
                 td data-l="In quarantine" class={ "num in" @if rejected == 0 { " zero" } } {
-                    @if rejected > 0 { a href={ (address) "/files#quarantine" } { (words::number(rejected)) } } @else { span class="soft" { "0" } }
+                    @if rejected > 0 { a href={ (address) "/files#quarantine" } { (words::number(rejected)) } } @else { span class="soft" { (if waiting.is_none() { "…" } else { "0" }) } }
                 }
             }
             @if let Some(reason) = last.and_then(|run| reason(job, run)) {

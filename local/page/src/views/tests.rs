@@ -99,6 +99,29 @@ fn the_jobs_view_says_what_failed_and_why() {
     assert!(!html.contains("twelve") && !html.contains("SUCCEEDED"));
 }
 
+/// What was never read is no good news.
+#[test]
+fn of_jobs_that_are_not_read_nothing_is_said() {
+    let mut stack = stack();
+    let mut unread = stack.jobs["pomodoro"].clone();
+    (unread.name, unread.runs) = ("other".into(), None);
+    let of = |stack: &Stack| text(stack, &jobs(stack, &reader()));
+    stack.jobs.insert("other".into(), unread.clone());
+    let html = of(&stack);
+    assert!(html.contains("1 of 2 jobs failed in its last run.</strong> 1 of 2 jobs are read."), "{html}");
+    stack.jobs = [("other".to_owned(), unread)].into();
+    let html = of(&stack);
+    assert!(html.contains("0 of 1 job is read.") && html.matches("…</span>").count() == 3, "{html}");
+    assert!(!html.contains("No job failed") && !html.contains("never") && !html.contains("No run yet"), "{html}");
+    // Of one whose last load is not described, what it set aside is not known.
+    let job = stack.jobs.get_mut("other").unwrap();
+    let mut run = self::stack().jobs["pomodoro"].runs.as_ref().unwrap()[1].clone();
+    (run.head.status, run.facts) = (Status::Succeeded, None);
+    job.runs = Some(vec![run]);
+    let html = of(&stack);
+    assert!(html.contains("No job failed in its last run.") && !html.contains("<span class=\"soft\">0<"), "{html}");
+}
+
 #[test]
 fn the_run_view_has_the_error_first_and_the_way_that_was_taken() {
     let stack = stack();

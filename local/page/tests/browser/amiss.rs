@@ -41,6 +41,20 @@ fn what_is_amiss_is_said_and_passes_by_itself() {
     );
 }
 
+/// What was never read is not said to be well.
+#[test]
+fn runs_that_may_not_be_listed_are_no_good_news() {
+    let (aws, mut browser) = (Aws::start(), browser());
+    aws.set_mood(Mood::Denies("ListExecutions"));
+    let page = Page::local(&aws);
+    enter(&mut browser, &page);
+    browser.until("document.getElementById('part-notices').innerText.includes('states:ListExecutions')");
+    let told = browser.evaluate("document.getElementById('main').innerText").as_str().unwrap().to_owned();
+    assert!(told.contains("0 of 1 job is read."), "{told}");
+    assert!(!told.contains("No job failed") && !told.contains("never"), "{told}");
+    audit(&mut browser, "unlisted");
+}
+
 /// One that does not answer at all is told, and passes too.
 #[test]
 fn an_aws_that_hangs_is_told() {
