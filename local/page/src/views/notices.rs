@@ -3,7 +3,9 @@
 use super::frame::icon;
 use super::{Block, Reader};
 use crate::model::{Notice, Stack};
+use crate::look::Look;
 use crate::shared::{DATABASE, DEFINITION, LEDGER, QUARANTINE, RECORDS, RUNS_READ};
+use crate::task::Task;
 use crate::trouble::Trouble;
 use crate::words;
 use maud::{Markup, html};
@@ -16,15 +18,17 @@ pub(super) fn amiss(stack: &Stack, reader: &Reader) -> Block {
 /// All of them.
 fn notices(stack: &Stack, reader: &Reader) -> Markup {
     // What meets every call is said once.
+    let look = Look::at(&reader.address);
     let of_all = stack.notices.values().find(|notice| notice.trouble.is_of_all() && notice.action != DATABASE);
     let all: Vec<&Notice> = match of_all {
         Some(notice) => vec![notice],
-        None => stack.notices.values().collect(),
+        // What this view asks nobody for is amiss in another one.
+        None => stack.notices.values().filter(|notice| Task::may_ask(&look, notice.action)).collect(),
     };
     html! {
         div role="status" {
-            @for notice in all { (line(stack, notice, reader)) }
-            @if let Some((read, all)) = being_read(stack) {
+            @for notice in &all { (line(stack, notice, reader)) }
+            @if let Some((read, all)) = being_read(stack).filter(|_| all.is_empty()) {
                 div class="note run" {
                     (icon("run"))
                     div { strong { "Reading " (words::count(all, "run")) "." } " " (read) " of " (all) " are here, the newest first; the page is at the pace that AWS allows." }
@@ -36,7 +40,7 @@ fn notices(stack: &Stack, reader: &Reader) -> Markup {
 
 /// On an account: how many runs were read, of those that are to be.
 fn being_read(stack: &Stack) -> Option<(u64, u64)> {
-    if !stack.is_account || !stack.notices.is_empty() {
+    if !stack.is_account {
         return None;
     }
     let runs = || {
@@ -56,7 +60,10 @@ fn line(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
 
 fn text(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
     let of = reader.clock.time(stack.reads.of_action(notice.action));
-    let again = words::about(notice.again - reader.clock.now);
+    let again = match notice.again - reader.clock.now {
+        ..1_000 => "now".to_owned(),
+        left => format!("in {}", words::about(left)),
+    };
     let what = what(notice.action);
     if notice.action == DATABASE {
         let why = match notice.trouble {
@@ -71,7 +78,7 @@ fn text(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
     }
     match &notice.trouble {
         Trouble::Throttled(name) => html! {
-            strong { "AWS asked us to slow down" } " (" (words::visible(name, 80)) ", " (notice.action) "). What you see is of " (of) ". The page tries again in " (again) "."
+            strong { "AWS asked us to slow down" } " (" (words::visible(name, 80)) ", " (notice.action) "). What you see is of " (of) ". The page tries again " (again) "."
         },
         Trouble::Denied => html! {
             strong { (what) " cannot be read" } ": these credentials may not " code { (notice.action) } ". Everything else is complete."
@@ -89,7 +96,7 @@ fn text(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
             strong { "The stack has stopped." } " What you see is of " (of) ". " code { "cargo local up" } " starts it again, at a new address."
         },
         Trouble::Late => html! {
-            strong { (what) " did not come in time." } " What you see is of " (of) ". The page tries again in " (again) "."
+            strong { (what) " did not come in time." } " What you see is of " (of) ". The page tries again " (again) "."
         },
         Trouble::Missing => html! {
             strong { "There is no stack " code { (words::visible(&stack.name, 80)) } " here." } " Is it another region, or another name? " code { "cargo local page --stack NAME --region REGION" }
