@@ -98,15 +98,7 @@ fn of_run(
             let filter = LogFilter { level: text("level"), function: text("fn"), q: text("q"), page: number("page") };
             Found::View(views::log(stack, job, run, reader, &filter))
         }
-        ["stop"] if run.head.ended.is_some() => {
-            let text = "This run has ended, so there is nothing to stop.";
-            Found::View(views::action::sorry(stack, "It has ended", text))
-        }
-        ["stop"] => {
-            let scope = format!("{}/{}/stop", job.name, run.head.name);
-            let once = app.once.issue(&scope).ok().filter(|_| stack.allows_actions);
-            Found::View(views::action::stop(job, run, reader, once.as_deref()))
-        }
+        ["stop"] => Found::View(stop(app, stack, job, run, reader, None)),
         _ => missing(stack, "There is no such page", "The address is none of this page's."),
     }
 }
@@ -151,6 +143,24 @@ pub(crate) fn form(
 ) -> View {
     let once = app.once.issue(&format!("{}/{}", job.name, action.slug())).ok().filter(|_| stack.allows_actions);
     views::action::action(job, reader, &views::action::Shown { action, form, once: once.as_deref(), problem })
+}
+
+/// The view of stopping a run, with a value that is good for one press.
+pub(crate) fn stop(
+    app: &App,
+    stack: &Stack,
+    job: &Job,
+    run: &Run,
+    reader: &Reader,
+    problem: Option<&str>,
+) -> View {
+    if run.head.ended.is_some() {
+        let text = "This run has ended, so there is nothing to stop.";
+        return views::action::sorry(stack, "It has ended", text);
+    }
+    let scope = format!("{}/{}/stop", job.name, run.head.name);
+    let once = app.once.issue(&scope).ok().filter(|_| stack.allows_actions);
+    views::action::stop(job, run, reader, once.as_deref(), problem)
 }
 
 /// The parts of the view at an address, as text: what a tab is told of.

@@ -89,6 +89,9 @@ fn broken(app: &App, reader: &views::Reader) -> Reply {
     reply::html(StatusCode::INTERNAL_SERVER_ERROR, views::page(&stack, reader, &view, 0))
 }
 
+/// What is said of a form whose value is not, or no longer, known.
+const TOO_OLD: &str = "This form was opened too long ago, or not here. Look at it once more, and press again.";
+
 /// By path and method. What changes something is not there where that is not allowed.
 async fn routed(app: Arc<App>, request: Request<Incoming>) -> Reply {
     let (head, body) = request.into_parts();
@@ -222,10 +225,7 @@ async fn start(app: &App, name: &str, slug: &str, headers: &HeaderMap, form: &Fo
     // The second press of two waits for what becomes of the first: the run is there then, or has to be started anew.
     let _starting = app.starting.lock().await;
     let run = match app.once.take(&form.once, &format!("{name}/{slug}")) {
-        Use::Unknown => {
-            let problem = "This form was opened too long ago, or not here. Look at it once more, and press again.";
-            return again(app, &job, headers, action, form, problem);
-        }
+        Use::Unknown => return again(app, &job, headers, action, form, TOO_OLD),
         Use::Again(run) => run,
         Use::First(run) => match started(app, &job.machine, &run, &input).await {
             Ok(arn) => {
@@ -278,16 +278,27 @@ fn again(app: &App, job: &Job, headers: &HeaderMap, action: Action, form: &Form,
 async fn stop(app: &App, name: &str, run: &str, headers: &HeaderMap, form: &Form) -> Reply {
     let arn = app.shared.stack().jobs.get(name).and_then(|job| Some(job.run(run)?.head.arn.clone()));
     let Some(arn) = arn else { return reply::plain(StatusCode::NOT_FOUND, "There is no such run.") };
-    if let Use::First(_) = app.once.take(&form.once, &format!("{name}/{run}/stop"))
-        && let Err(trouble) = stopped(app, &arn).await
-    {
-        app.once.give_back(&form.once);
-        let reader = reader(headers, "/", &[]);
-        let stack = app.shared.stack();
-        let view = views::action::sorry(&stack, "It was not stopped", &said(&trouble));
-        return reply::html(StatusCode::BAD_GATEWAY, views::page(&stack, &reader, &view, 0));
+    let address = views::path(&["jobs", name, "runs", run]);
+    let reader = reader(headers, &format!("{address}/stop"), &[]);
+    match app.once.take(&form.once, &format!("{name}/{run}/stop")) {
+        Use::Again(_) => {}
+        Use::Unknown => {
+            let stack = app.shared.stack();
+            let known = stack.jobs.get(name).and_then(|job| Some((job, job.run(run)?)));
+            let view = known.map(|(job, run)| addresses::stop(app, &stack, job, run, &reader, Some(TOO_OLD)));
+            let view = view.unwrap_or_else(|| views::action::sorry(&stack, "It was not stopped", TOO_OLD));
+            return reply::html(StatusCode::UNPROCESSABLE_ENTITY, views::page(&stack, &reader, &view, 0));
+        }
+        Use::First(_) => {
+            if let Err(trouble) = stopped(app, &arn).await {
+                app.once.give_back(&form.once);
+                let stack = app.shared.stack();
+                let view = views::action::sorry(&stack, "It was not stopped", &said(&trouble));
+                return reply::html(StatusCode::BAD_GATEWAY, views::page(&stack, &reader, &view, 0));
+            }
+        }
     }
-    see_other(&views::path(&["jobs", name, "runs", run]))
+    see_other(&address)
 }
 
 fn see_other(address: &str) -> Reply {

@@ -260,7 +260,7 @@ fn nothing_of_others_can_be_more_than_text() {
     for run in job.runs.iter().flatten() {
         views.push(super::run(&stack, job, run, &reader, &RunQuery::default()));
         views.push(log(&stack, job, run, &reader, &LogFilter { q: written.into(), ..LogFilter::default() }));
-        views.push(action::stop(job, run, &reader, None));
+        views.push(action::stop(job, run, &reader, None, Some(hostile)));
     }
     for view in views {
         let html = page(&stack, &reader, &view, 1);

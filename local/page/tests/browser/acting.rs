@@ -92,6 +92,12 @@ fn an_action_says_what_it_does_and_does_it_once() {
     let (status, _, html) =
         page.post("/jobs/orders-copy/backfill", &format!("once={once}&from=2024-02-30&to=2024-03-01"));
     assert!(status == 422 && html.contains("The first day is not of the form"), "{status}");
+    // A stop that is not of a form from here stops nothing, and says so.
+    for once in [String::new(), "0".repeat(64)] {
+        let (status, _, html) = page.post("/jobs/orders-copy/runs/now/stop", &format!("once={once}"));
+        assert!(status == 422 && html.contains("too long ago") && html.contains("Stop it"), "{status} {html}");
+    }
+    assert!(aws.world().stopped.is_empty());
     // Stop.
     see(&mut browser, &page, "/jobs/orders-copy/runs/now", "document.querySelector('.btn.danger') !== null");
     browser.evaluate("document.querySelector('.btn.danger').click()");
