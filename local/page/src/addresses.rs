@@ -146,14 +146,7 @@ pub(crate) fn form(
 }
 
 /// The view of stopping a run, with a value that is good for one press.
-pub(crate) fn stop(
-    app: &App,
-    stack: &Stack,
-    job: &Job,
-    run: &Run,
-    reader: &Reader,
-    problem: Option<&str>,
-) -> View {
+pub(crate) fn stop(app: &App, stack: &Stack, job: &Job, run: &Run, reader: &Reader, problem: Option<&str>) -> View {
     if run.head.ended.is_some() {
         let text = "This run has ended, so there is nothing to stop.";
         return views::action::sorry(stack, "It has ended", text);

@@ -216,16 +216,17 @@ async fn start(app: &App, name: &str, slug: &str, headers: &HeaderMap, form: &Fo
     };
     let input = match actions::input(action, &job, form) {
         Ok(input) => input,
-        Err(problem) => return again(app, &job, headers, action, form, &problem),
+        Err(problem) => return again(app, &job, headers, action, form, None, &problem),
     };
     // What was filled in anew is shown before it is done.
     if !form.shown.is_empty() && form.shown != actions::shown(action, &job, form) {
-        return again(app, &job, headers, action, form, "This is what will happen now. Press once more to start it.");
+        let problem = "This is what will happen now. Press once more to start it.";
+        return again(app, &job, headers, action, form, None, problem);
     }
     // The second press of two waits for what becomes of the first: the run is there then, or has to be started anew.
     let _starting = app.starting.lock().await;
     let run = match app.once.take(&form.once, &format!("{name}/{slug}")) {
-        Use::Unknown => return again(app, &job, headers, action, form, TOO_OLD),
+        Use::Unknown => return again(app, &job, headers, action, form, None, TOO_OLD),
         Use::Again(run) => run,
         Use::First(run) => match started(app, &job.machine, &run, &input).await {
             Ok(arn) => {
@@ -235,8 +236,15 @@ async fn start(app: &App, name: &str, slug: &str, headers: &HeaderMap, form: &Fo
             }
             Err(trouble) => {
                 app.once.give_back(&form.once);
-                let problem = format!("It was not started: {}", said(&trouble));
-                return again(app, &job, headers, action, form, &problem);
+                let problem = match trouble {
+                    Trouble::Gone | Trouble::Late => {
+                        "Nobody answered: it may have been started. To press again is safe: that starts no second run."
+                            .to_owned()
+                    }
+                    trouble => format!("It was not started: {}", said(&trouble)),
+                };
+                // With the same value the next press is of the same execution, if this one was started after all.
+                return again(app, &job, headers, action, form, Some(&form.once), &problem);
             }
         },
     };
@@ -259,18 +267,31 @@ fn said(trouble: &Trouble) -> String {
         Trouble::Throttled(_) => "AWS asked us to slow down; press again in a moment.".to_owned(),
         Trouble::Expired => "the credentials have expired.".to_owned(),
         Trouble::NoCredentials(_) => "there are no credentials that AWS takes.".to_owned(),
-        Trouble::Gone | Trouble::Late => "nobody answered. If the run appears, it was started after all.".to_owned(),
+        Trouble::Gone | Trouble::Late => "nobody answered; press again in a moment.".to_owned(),
         Trouble::Missing => "the state machine is gone.".to_owned(),
         Trouble::Other(text) => text.clone(),
     }
 }
 
-/// The form once more, with what was wrong.
-fn again(app: &App, job: &Job, headers: &HeaderMap, action: Action, form: &Form, problem: &str) -> Reply {
+/// The form once more, with what was wrong; with the one-use value `once`, or a new one.
+fn again(
+    app: &App,
+    job: &Job,
+    headers: &HeaderMap,
+    action: Action,
+    form: &Form,
+    once: Option<&str>,
+    problem: &str,
+) -> Reply {
     let address = views::path(&["jobs", &job.name, action.slug()]);
     let reader = reader(headers, &address, &[]);
     let stack = app.shared.stack();
-    let view = addresses::form(app, &stack, job, &reader, action, form, Some(problem));
+    let view = match once {
+        Some(_) => {
+            views::action::action(job, &reader, &views::action::Shown { action, form, once, problem: Some(problem) })
+        }
+        None => addresses::form(app, &stack, job, &reader, action, form, Some(problem)),
+    };
     reply::html(StatusCode::UNPROCESSABLE_ENTITY, views::page(&stack, &reader, &view, 0))
 }
 

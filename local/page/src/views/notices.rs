@@ -2,8 +2,8 @@
 
 use super::frame::icon;
 use super::{Block, Reader};
-use crate::model::{Notice, Stack};
 use crate::look::Look;
+use crate::model::{Notice, Stack};
 use crate::shared::{DATABASE, DEFINITION, LEDGER, QUARANTINE, RECORDS, RUNS_READ};
 use crate::task::Task;
 use crate::trouble::Trouble;

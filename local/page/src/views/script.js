@@ -67,7 +67,7 @@ if (live && pause) {
     || part.querySelector('details[open]')
     || (getSelection().toString() && part.contains(getSelection().anchorNode));
   // Parts that have changed and are not swapped yet, as their reader was at work in them: a change is told once.
-  const pending = new Set();
+  const pending = new Set(), turns = {};
   const swap = async (name) => {
     const old = document.getElementById(`part-${name}`);
     // It is another view now: what was being read is there.
@@ -75,6 +75,7 @@ if (live && pause) {
     pending.add(name);
     if (busy(old)) return;
     pending.delete(name);
+    const turn = turns[name] = (turns[name] || 0) + 1;
     const url = new URL(location.href);
     url.searchParams.set('part', name);
     url.hash = '';
@@ -84,7 +85,8 @@ if (live && pause) {
       if (!answer.ok) return;
       next = new DOMParser().parseFromString(await answer.text(), 'text/html').getElementById(`part-${name}`);
     } catch { pending.add(name); return; }
-    if (!next || !old.isConnected) return;
+    // What was fetched last is the newest.
+    if (!next || turns[name] !== turn) return;
     if (busy(old)) { pending.add(name); return; }
     const scrolls = q('.scroll, .log, .graph', old).map((n) => [n.scrollLeft, n.scrollTop]);
     const kept = new FormData(old.querySelector('form[data-filters]') || undefined);

@@ -1,6 +1,6 @@
 //! Actions, and who may.
 
-use crate::aws::Aws;
+use crate::aws::{Aws, Mood};
 use crate::page::Page;
 use crate::{FAILED, browser, enter, see, with_all_kinds};
 use serde_json::json;
@@ -108,6 +108,27 @@ fn an_action_says_what_it_does_and_does_it_once() {
     // One that has ended is not to be stopped.
     let (status, _, html) = page.get(&format!("{FAILED}/stop"));
     assert!(status == 200 && html.contains("nothing to stop") && !html.contains("Stop it"), "{html}");
+}
+
+/// The one-use value of a form.
+fn once_of(html: &str) -> &str {
+    html.split("name=\"once\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap()
+}
+
+/// Whether a start that nobody answered has arrived is not known: it is pressed again, and there is one run.
+#[test]
+fn a_start_that_nobody_answered_is_not_done_twice() {
+    let aws = Aws::start();
+    let page = Page::local(&aws);
+    let html = page.get_until("/jobs/pomodoro/run", "name=\"once\"");
+    aws.set_mood(Mood::Forgets("StartExecution"));
+    let (status, _, html) = page.post("/jobs/pomodoro/run", &format!("once={}", once_of(&html)));
+    assert!(status == 422 && html.contains("may have been started"), "{status} {html}");
+    let run = aws.world().started[0].0.clone();
+    aws.set_mood(Mood::Well);
+    let (status, head, _) = page.post("/jobs/pomodoro/run", &format!("once={}", once_of(&html)));
+    assert!(status == 303 && head.contains(&format!("location: /jobs/pomodoro/runs/{run}")), "{head}");
+    assert_eq!(aws.world().started.len(), 1);
 }
 
 /// Acceptance 13: each action is pressed where no script runs. What is filled in is shown before it is done.
