@@ -143,7 +143,7 @@ fn table(job: &Job, shown: &[&Run], reader: &Reader, wanted: &Wanted) -> Markup 
                 tbody {
                     @for (name, is_inner) in &rows {
                         tr {
-                            th class={ "rh" @if *is_inner { " in" } } scope="row" { (name) }
+                            th class={ "rh" @if *is_inner { " in" } } scope="row" { (words::state(name)) }
                             @for (run, told) in shown.iter().zip(&told) { (cell(run, told.as_ref().map(|marks| marks.of(name)))) }
                         }
                     }

@@ -231,7 +231,7 @@ fn reason(job: &Job, run: &Run) -> Option<String> {
     }
     match (&run.facts, &run.row) {
         (Some(facts), _) => errors::short(job.kind, run.outcome(), facts),
-        (None, Some(row)) => row.error.clone(),
+        (None, Some(row)) => row.error.as_deref().map(|error| words::visible(error, 120)),
         (None, None) => Some("Why is being read …".to_owned()),
     }
 }

@@ -134,7 +134,7 @@ fn error(job: &Job, run: &Run, failure: &Failure, marks: &Marks, loading: Loadin
                     h2 id="h-err" { (failure.headline) }
                     p {
                         code { (words::visible(&failure.error, 120)) }
-                        @if let Some(visit) = failed { " in state " a href={ "#s-" (visit.state) } { (visit.state) } }
+                        @if let Some(visit) = failed { " in state " a href={ "#s-" (words::state(&visit.state)) } { (words::state(&visit.state)) } }
                         "."
                         @if !table.is_empty() && loading == Loading::NotReached { " The table " code { (words::visible(&table, 120)) } " is as it was before this run." }
                     }
@@ -290,7 +290,7 @@ fn way(job: &Job, run: &Run, marks: &Marks) -> Markup {
             header {
                 h2 id="h-graph" { "Way through the states" }
                 span class="soft" {
-                    @match now_in(run) { Some(state) => { "now in " (state) }, None => { (reached) " of " (run.definition(job).len()) " states reached" } }
+                    @match now_in(run) { Some(state) => { "now in " (words::state(state)) }, None => { (reached) " of " (run.definition(job).len()) " states reached" } }
                 }
             }
             div class="graph" tabindex="0" role="region" aria-label="Graph of states" { (graph::graph(run.definition(job), marks)) }
