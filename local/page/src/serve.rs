@@ -268,6 +268,7 @@ fn said(trouble: &Trouble) -> String {
         Trouble::Expired => "the credentials have expired.".to_owned(),
         Trouble::NoCredentials(_) => "there are no credentials that AWS takes.".to_owned(),
         Trouble::Gone | Trouble::Late => "nobody answered; press again in a moment.".to_owned(),
+        Trouble::Clock => "the clock of this machine is wrong, so AWS takes no signature of it.".to_owned(),
         Trouble::Missing => "the state machine is gone.".to_owned(),
         Trouble::Other(text) => text.clone(),
     }

@@ -89,6 +89,9 @@ fn text(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
         Trouble::NoCredentials(_) => html! {
             strong { "There are no credentials that AWS takes." } " What you see is of " (of) ". Try " code { "aws sts get-caller-identity" } "; the page goes on by itself."
         },
+        Trouble::Clock => html! {
+            strong { "The clock of this machine is wrong" } ", so AWS takes no signature of it. What you see is of " (of) ". Set it (" code { "timedatectl" } " tells whether it is synchronized); the page goes on by itself."
+        },
         Trouble::Gone if stack.is_account => html! {
             strong { "AWS cannot be reached." } " What you see is of " (of) "; the page goes on by itself."
         },
