@@ -64,7 +64,10 @@ pub fn found(app: &App, stack: &Stack, reader: &Reader, path: &str, query: &[(St
         }
         ["runs", run, rest @ ..] => match job.run(run) {
             Some(run) => of_run(app, stack, (job, run), reader, rest, query),
-            None if job.runs.is_none() => reading(stack, "Reading this run", "Its job's runs are being listed."),
+            None if job.runs.is_none() => {
+                let (being, cannot) = ("Its job's runs are being listed.", "Its job's runs cannot be listed now.");
+                reading(stack, "Reading this run", views::unread(stack, "states:ListExecutions", being, cannot))
+            }
             None if job.is_cut && !job.missing.contains(*run) => {
                 reading(stack, "Reading this run", "It is not among the newest 1,000 of its job, so it is asked for.")
             }

@@ -234,7 +234,12 @@ pub fn short(kind: Kind, outcome: Outcome, facts: &Facts) -> Option<String> {
     let is_before =
         kind == Kind::TransformAndUpsert && facts.cause.as_deref().is_some_and(|cause| bad_rows(cause).is_some());
     let nothing = if is_before { "; nothing was loaded" } else { "" };
-    Some(format!("{}: {}, {word} {} cannot be read{nothing}.", error, words::visible(file, 80), words::visible(&words::list(&lines), 160)))
+    Some(format!(
+        "{}: {}, {word} {} cannot be read{nothing}.",
+        error,
+        words::visible(file, 80),
+        words::visible(&words::list(&lines), 160)
+    ))
 }
 
 #[cfg(test)]

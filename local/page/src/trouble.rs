@@ -96,7 +96,8 @@ impl Trouble {
             Self::NoCredentials(code.to_owned())
         } else if code.contains("DoesNotExist")
             || code.contains("NotFound")
-            || code.contains("NoSuch")
+            // A bucket that is gone is told: everything in it is.
+            || (code.contains("NoSuch") && code != "NoSuchBucket")
             // What CloudFormation says of a stack that is not there.
             || (code == "ValidationError" && says("does not exist"))
         {
@@ -154,10 +155,15 @@ mod tests {
         }
         for (code, message) in [
             ("InvalidSignatureException", "Signature expired: 20261126T024511Z is now earlier than 20261126T030011Z"),
-            ("SignatureDoesNotMatch", "Signature not yet current: 20261126T034511Z is still later than 20261126T031511Z"),
+            (
+                "SignatureDoesNotMatch",
+                "Signature not yet current: 20261126T034511Z is still later than 20261126T031511Z",
+            ),
         ] {
             assert_eq!(Trouble::of_code(Some(code), Some(message)), Trouble::Clock);
         }
+        assert!(matches!(Trouble::of_code(Some("NoSuchBucket"), None), Trouble::Other(_)));
+        assert_eq!(Trouble::of_code(Some("NoSuchKey"), None), Trouble::Missing);
         let validation = |message| Trouble::of_code(Some("ValidationError"), Some(message));
         assert_eq!(validation("Stack with id sluice does not exist"), Trouble::Missing);
         assert!(matches!(validation("1 validation error detected"), Trouble::Other(_)));

@@ -1,15 +1,19 @@
 //! The files of a job: new, loaded, passed over, changed, in quarantine; and why.
 
 use super::frame::{crumbs, icon, key, time};
-use super::notices::amiss;
+use super::notices::{amiss, unread};
 use super::{Block, Reader, View, path, value};
 use crate::files::{File, Files, State};
 use crate::model::{Job, Stack};
+use crate::shared::LEDGER;
 use crate::words;
 use maud::{Markup, html};
 
 /// How many files a page has.
 const PAGE: usize = 50;
+
+/// The call that lists files.
+const LIST: &str = "s3:ListBucket";
 
 /// The view; `query` is what was chosen.
 pub fn files(stack: &Stack, job: &Job, reader: &Reader, query: &[(String, String)]) -> View {
@@ -18,11 +22,12 @@ pub fn files(stack: &Stack, job: &Job, reader: &Reader, query: &[(String, String
     let page = chosen("page").parse::<usize>().unwrap_or(1).max(1);
     let markup = match job.files.as_deref() {
         None => {
-            html! { p class="say" { "Listing " (key(&format!("s3://{}/{}", stack.bucket, job.spec.prefix))) " …" } }
+            let place = key(&format!("s3://{}/{}", stack.bucket, job.spec.prefix));
+            html! { p class="say" { "Listing " (place) (unread(stack, LIST, " …", ": it cannot be listed now.")) } }
         }
         Some(files) => html! {
             (say(files))
-            (unread(files))
+            (not_known(stack, files))
             (listed(job, files, reader, (state, prefix), page))
             (quarantine(job, files, reader))
         },
@@ -88,9 +93,9 @@ fn say(files: &Files) -> Markup {
 }
 
 /// What is not known yet of what is loaded, or cannot be.
-fn unread(files: &Files) -> Markup {
+fn not_known(stack: &Stack, files: &Files) -> Markup {
     html! {
-        @if !files.is_loaded_known { p class="soft" { "What is loaded is not read yet: which files are new is not known before that." } }
+        @if !files.is_loaded_known { p class="soft" { "What is loaded " (unread(stack, LEDGER, "is not read yet", "cannot be read now")) ": which files are new is not known before that." } }
         @else if files.entries_unread > 0 { p class="soft" { (words::count(files.entries_unread as u64, "record")) " of what older runs loaded " (if files.entries_unread == 1 { "is" } else { "are" }) " not read yet, the newest first." } }
     }
 }
@@ -212,7 +217,7 @@ pub fn why(stack: &Stack, job: &Job, reader: &Reader, wanted: &str) -> View {
                 header { h2 id="h-now" { "As the page sees it" } }
                 div class="pad" {
                     @match (job.files.is_some(), file) {
-                        (false, _) => p { "Listing the prefix …" },
+                        (false, _) => p { (unread(stack, LIST, "Listing the prefix …", "The prefix cannot be listed now.")) },
                         (true, None) => p { "There is no such object under " (key(&job.spec.prefix)) " now." },
                         (true, Some(file)) => {
                             @let (class, picture) = look(file.state);

@@ -29,7 +29,7 @@ pub fn job(stack: &Stack, job: &Job, reader: &Reader, query: &[(String, String)]
     if calendar::has_days(job) {
         blocks.push(Block::Part("days", calendar::section(stack, job, reader, year)));
     }
-    blocks.push(Block::Part("grid", grid::section(job, reader, &wanted)));
+    blocks.push(Block::Part("grid", grid::section(stack, job, reader, &wanted)));
     blocks.push(Block::Part("plots", plots::plots(runs, reader)));
     let has_failed = calendar::failed_lately(runs).next().is_some();
     blocks.push(Block::Part(

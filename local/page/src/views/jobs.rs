@@ -1,7 +1,7 @@
 //! All jobs, a row each: what ran, what failed and why.
 
 use super::frame::{icon, key, outcome_class, outcome_icon, time};
-use super::notices::amiss;
+use super::notices::{amiss, has_no_stack, unread};
 use super::{Block, Reader, View, marks, path};
 use crate::errors;
 use crate::kind::Kind;
@@ -20,6 +20,7 @@ pub fn jobs(stack: &Stack, reader: &Reader) -> View {
     let table = match () {
         () if !stack.jobs.is_empty() => table(stack, reader),
         () if stack.is_read => html! { p class="say" { "This stack has no jobs." } },
+        () if has_no_stack(stack) => html! { p class="say" { "The jobs of this stack cannot be read now." } },
         () => html! { p class="say" { "Reading the jobs of this stack …" } },
     };
     let blocks = vec![
@@ -175,7 +176,7 @@ fn row(stack: &Stack, job: &Job, reader: &Reader) -> Markup {
                     @if rejected > 0 { a href={ (address) "/files#quarantine" } { (words::number(rejected)) } } @else { span class="soft" { (if waiting.is_none() { "…" } else { "0" }) } }
                 }
             }
-            @if let Some(reason) = last.and_then(|run| reason(job, run)) {
+            @if let Some(reason) = last.and_then(|run| reason(stack, job, run)) {
                 tr class="why" {
                     td colspan="7" {
                         p class="oneerror" { span { (reason) } a class="nowrap" href=(path(&["jobs", &job.name, "runs", last.map_or("", |run| run.head.name.as_str())])) { "Open the run" } }
@@ -225,14 +226,17 @@ pub(super) fn progress(job: &Job, run: &Run) -> Option<String> {
 }
 
 /// Why a run failed, in a line.
-fn reason(job: &Job, run: &Run) -> Option<String> {
+fn reason(stack: &Stack, job: &Job, run: &Run) -> Option<String> {
     if !run.outcome().is_bad() {
         return None;
     }
     match (&run.facts, &run.row) {
         (Some(facts), _) => errors::short(job.kind, run.outcome(), facts),
         (None, Some(row)) => row.error.as_deref().map(|error| words::visible(error, 120)),
-        (None, None) => Some("Why is being read …".to_owned()),
+        (None, None) => {
+            let (being, cannot) = ("Why is being read …", "Why cannot be read now.");
+            Some(unread(stack, "states:DescribeExecution", being, cannot).to_owned())
+        }
     }
 }
 

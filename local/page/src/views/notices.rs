@@ -81,7 +81,13 @@ fn text(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
             strong { "AWS asked us to slow down" } " (" (words::visible(name, 80)) ", " (notice.action) "). What you see is of " (of) ". The page tries again " (again) "."
         },
         Trouble::Denied => html! {
-            strong { (what) " cannot be read" } ": these credentials may not " code { (notice.action) } ". Everything else is complete."
+            strong { (what) " cannot be read" } ": these credentials may not " code { (notice.action) } ". "
+            @match notice.action {
+                _ if !is_of_stack(notice.action) && notice.action != LIST => "Everything else is complete.",
+                LIST => "What ran since they were read last is not shown.",
+                _ if stack.is_read => { "What was deployed since " (of) " is not shown." },
+                _ => "Without that nothing is shown.",
+            }
         },
         Trouble::Expired => html! {
             strong { "The credentials have expired." } " What you see is of " (of) ". Log in again (" code { "aws sso login" } "), and start " code { "cargo local page" } " anew if it does not go on by itself."
@@ -110,15 +116,37 @@ fn text(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
     }
 }
 
+/// The calls without which nothing is known of a stack.
+const OF_STACK: [&str; 3] =
+    ["cloudformation:DescribeStacks", "states:ListStateMachines", "states:DescribeStateMachine"];
+
+/// The call that lists runs.
+const LIST: &str = "states:ListExecutions";
+
+fn is_of_stack(action: &str) -> bool {
+    OF_STACK.contains(&action)
+}
+
+/// Whether the jobs of a stack cannot be read now.
+pub(super) fn has_no_stack(stack: &Stack) -> bool {
+    OF_STACK.iter().any(|action| stack.notices.contains_key(action))
+}
+
+/// What stands in place of what is not read: that it is `being` read or, if a call for it meets trouble, that it `cannot`
+/// be.
+pub(crate) fn unread<'a>(stack: &Stack, action: &str, being: &'a str, cannot: &'a str) -> &'a str {
+    if stack.notices.contains_key(action) { cannot } else { being }
+}
+
 /// What a call is for.
 fn what(action: &str) -> &'static str {
     match action {
         "logs:FilterLogEvents" => "Log lines",
         "states:GetExecutionHistory" => "The states of runs",
         "states:DescribeExecution" => "What runs did",
-        "states:ListExecutions" => "The list of runs",
+        LIST => "The list of runs",
         "scheduler:ListSchedules" | "scheduler:GetSchedule" => "Schedules",
-        "states:DescribeStateMachine" | "states:ListStateMachines" => "State machines",
+        "states:DescribeStateMachine" | "states:ListStateMachines" => "The jobs of this stack",
         DEFINITION => "The states and specs that jobs had then",
         RECORDS => "Older runs",
         LEDGER => "What is loaded",

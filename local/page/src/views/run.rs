@@ -2,7 +2,7 @@
 
 use super::frame::{crumbs, icon, key, outcome_class, outcome_icon, prose, time};
 use super::logs::short;
-use super::notices::amiss;
+use super::notices::{amiss, unread};
 use super::{Block, Reader, View, changed, graph, history, logs, path, timeline};
 use crate::errors::{self, Failure};
 use crate::facts::Facts;
@@ -33,7 +33,7 @@ pub fn run(stack: &Stack, job: &Job, run: &Run, reader: &Reader, query: &RunQuer
             let loading = loading(job.kind, run.story.as_deref());
             errors::failure(job.kind, outcome, facts, loading).map(|failure| error(job, run, &failure, &marks, loading))
         }
-        None => outcome.is_bad().then(|| unread_error(run)),
+        None => outcome.is_bad().then(|| unread_error(stack, run)),
     };
     let explained = run.facts.as_deref().filter(|facts| !facts.explained.is_empty()).map(explained);
     // Each part is always there, so that what comes later has its place.
@@ -51,11 +51,16 @@ pub fn run(stack: &Stack, job: &Job, run: &Run, reader: &Reader, query: &RunQuer
         let items = if query.items == 0 { timeline::ITEMS } else { query.items.min(10_000) };
         let times = match &run.story {
             Some(story) => timeline::timeline(job, run, story, &marks, reader.clock.now, items),
-            None => html! { section class="card" { p class="pad soft" { "Reading the states of this run …" } } },
+            None => {
+                let (being, cannot) =
+                    ("Reading the states of this run …", "The states of this run cannot be read now.");
+                let text = unread(stack, "states:GetExecutionHistory", being, cannot);
+                html! { section class="card" { p class="pad soft" { (text) } } }
+            }
         };
         blocks.push(Block::Two(
             vec![("graph", way(job, run, &marks))],
-            vec![("timeline", times), ("log", logs::section(job, run, reader)), ("data", data(run))],
+            vec![("timeline", times), ("log", logs::section(stack, job, run, reader)), ("data", data(run))],
         ));
     }
     View {
@@ -69,13 +74,13 @@ pub fn run(stack: &Stack, job: &Job, run: &Run, reader: &Reader, query: &RunQuer
 }
 
 /// Of a run that did not end well, before anything else is known.
-fn unread_error(run: &Run) -> Markup {
+fn unread_error(stack: &Stack, run: &Run) -> Markup {
     let name = run.row.as_ref().and_then(|row| row.error.as_deref());
     html! {
         section class="error" {
             div class="what" {
                 (icon("bad"))
-                div { h2 { @match name { Some(name) => { "The run ended with " (words::visible(name, 80)) }, None if run.is_forgotten => { "Why was not written down" }, None => { "Why is being read …" } } } }
+                div { h2 { @match name { Some(name) => { "The run ended with " (words::visible(name, 80)) }, None if run.is_forgotten => { "Why was not written down" }, None => (unread(stack, "states:DescribeExecution", "Why is being read …", "Why cannot be read now")) } } }
             }
         }
     }

@@ -373,6 +373,72 @@ fn older(origin: Origin, status: Status) -> Row {
     }
 }
 
+/// What cannot be read is not said to be complete, nor to be on its way.
+#[test]
+fn what_cannot_be_read_is_not_said_to_be_read() {
+    let denied = |stack: &mut Stack, action| {
+        stack.notices.insert(action, Notice { trouble: Trouble::Denied, action, again: 0 });
+    };
+    for action in ["cloudformation:DescribeStacks", "states:ListStateMachines", "states:DescribeStateMachine"] {
+        let mut unread = Stack { name: "sluice".into(), ..Stack::default() };
+        denied(&mut unread, action);
+        let html = text(&unread, &jobs(&unread, &reader()));
+        assert!(html.contains(action) && html.contains("Without that nothing is shown"), "{html}");
+        assert!(
+            html.contains("cannot be read now") && !html.contains("complete") && !html.contains("Reading"),
+            "{html}"
+        );
+    }
+    let mut stack = stack();
+    let job = stack.jobs.get_mut("pomodoro").unwrap();
+    let run = &mut job.runs.as_mut().unwrap()[0];
+    (run.facts, run.story, run.lines) = (None, None, None);
+    let mut unlisted = job.clone();
+    (unlisted.name, unlisted.runs) = ("other".into(), None);
+    stack.jobs.insert("other".into(), unlisted);
+    let of = |stack: &Stack| {
+        let job = &stack.jobs["pomodoro"];
+        let run = &job.runs.as_ref().unwrap()[0];
+        let one = |view: View| text(stack, &view);
+        [
+            one(super::run(stack, job, run, &reader(), &RunQuery::default())),
+            one(log(stack, job, run, &reader(), &LogFilter::default())),
+            one(super::job(stack, &stack.jobs["other"], &reader(), &[])),
+            one(files(stack, job, &reader(), &[])),
+            one(why(stack, job, &reader(), "x")),
+            one(jobs(stack, &reader())),
+        ]
+        .join("")
+    };
+    let being = [
+        "Why is being read",
+        "Reading the states",
+        "Reading the log",
+        "Reading the runs",
+        "/</code> …",
+        "Listing the prefix …",
+    ];
+    let html = of(&stack);
+    for part in being {
+        assert!(html.contains(part), "{part}");
+    }
+    for action in [
+        "states:DescribeExecution",
+        "states:GetExecutionHistory",
+        "logs:FilterLogEvents",
+        "states:ListExecutions",
+        "s3:ListBucket",
+    ] {
+        denied(&mut stack, action);
+    }
+    let html = of(&stack);
+    for part in being {
+        assert!(!html.contains(part), "{part}");
+    }
+    assert_eq!(html.matches("cannot be read now").count(), 5, "{html}");
+    assert_eq!(html.matches("cannot be listed now").count(), 3, "{html}");
+}
+
 #[test]
 fn older_runs_are_listed_with_what_was_written_down() {
     for (kind, origin, told) in [
