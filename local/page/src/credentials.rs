@@ -5,7 +5,9 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::future;
 use aws_sdk_sfn::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
+use hyper::Uri;
 use serde::Deserialize;
+use std::net::IpAddr;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 use tokio::process::Command;
@@ -44,6 +46,14 @@ pub async fn config(profile: Option<&str>, region: Option<&str>) -> SdkConfig {
         loader = loader.credentials_provider(SharedCredentialsProvider::new(provider));
     }
     loader.load().await
+}
+
+/// Whether what these clients ask is on this machine.
+pub fn is_here(config: &SdkConfig) -> bool {
+    let address = config.endpoint_url().and_then(|url| url.parse::<Uri>().ok());
+    let host = address.as_ref().and_then(Uri::host).unwrap_or_default();
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
 }
 
 /// The AWS command line.
@@ -156,6 +166,22 @@ mod tests {
         ask().await;
         assert_eq!(*seen.lock().unwrap(), ["AKIA1", "AKIA2", "AKIA2"]);
         std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn this_machine_is_told_from_others() {
+        let is_here = |url: Option<&str>| {
+            let mut config = SdkConfig::builder();
+            config.set_endpoint_url(url.map(ToOwned::to_owned));
+            super::is_here(&config.build())
+        };
+        for url in ["http://127.0.0.1:4566", "http://localhost:4566", "http://[::1]:4566/"] {
+            assert!(is_here(Some(url)), "{url}");
+        }
+        for url in ["http://10.0.0.1:4566", "https://127.0.0.1.example", "http://localhost@aws.example", "127", ""] {
+            assert!(!is_here(Some(url)), "{url}");
+        }
+        assert!(!is_here(None), "AWS itself");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::aws::{Aws, Mood};
 use crate::page::Page;
 use crate::{FAILED, browser, enter, see, with_all_kinds};
 use serde_json::json;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Acceptance 7: what an action will do, once.
@@ -186,6 +187,24 @@ fn every_action_works_without_scripts() {
     browser.html_until("<h1><span>Run of");
     assert_eq!(aws.world().stopped.len(), 1);
     browser.scripts(true);
+}
+
+/// A stack elsewhere is never taken for that of this machine.
+#[test]
+fn only_this_machine_is_local() {
+    let mut page = Command::new(env!("CARGO_BIN_EXE_page"));
+    page.args(["--local", "--region", "us-east-1"]).env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+    // An address for documentation, where nobody is.
+    for endpoint in [Some("http://192.0.2.1:4566"), None] {
+        match endpoint {
+            Some(endpoint) => page.env("AWS_ENDPOINT_URL", endpoint),
+            None => page.env_remove("AWS_ENDPOINT_URL"),
+        };
+        let output = page.output().unwrap();
+        let says = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && says.contains("a stack on this machine"), "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+    }
 }
 
 /// Without `--allow-actions` an account is only read.
