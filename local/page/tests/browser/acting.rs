@@ -189,6 +189,22 @@ fn every_action_works_without_scripts() {
     browser.scripts(true);
 }
 
+/// With it a run is started there as on this machine.
+#[test]
+fn an_account_is_acted_on_if_that_is_said() {
+    let aws = Aws::start();
+    let page = Page::start(&aws.endpoint, &["--allow-actions"], &[]);
+    let html = page.get_until("/jobs/pomodoro", "Run now…");
+    assert!(!html.contains("read-only") && html.contains("class=\"where account\""), "{html}");
+    let html = page.get("/jobs/pomodoro/dry-run").2;
+    let (status, head, _) = page.post("/jobs/pomodoro/dry-run", &format!("once={}", once_of(&html)));
+    let started = aws.world().started.clone();
+    let [(run, input)] = &started[..] else { panic!("{started:?}") };
+    assert!(status == 303 && head.contains(&format!("location: /jobs/pomodoro/runs/{run}")), "{head}");
+    assert_eq!(*input, json!({"dry_run": true}));
+    page.get_until(&format!("/jobs/pomodoro/runs/{run}"), "Stop…");
+}
+
 /// A stack elsewhere is never taken for that of this machine.
 #[test]
 fn only_this_machine_is_local() {
