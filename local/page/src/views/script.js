@@ -62,7 +62,12 @@ document.addEventListener('submit', (e) => { if (e.target.method === 'post') set
 const live = document.querySelector('.live'), pause = document.getElementById('pause');
 if (live && pause) {
   let source = null, lost = 0, paused = false;
-  const say = (text, still) => { live.textContent = text; live.classList.toggle('paused', still); };
+  const told = document.getElementById('still');
+  const say = (text, still) => {
+    live.textContent = text;
+    live.classList.toggle('paused', still);
+    if (told.textContent !== (still ? text : '')) told.textContent = still ? text : '';
+  };
   const busy = (part) => part.contains(document.activeElement) && document.activeElement !== document.body
     || part.querySelector('details[open]')
     || (getSelection().toString() && part.contains(getSelection().anchorNode));

@@ -177,6 +177,15 @@ fn a_run_at_work_is_live() {
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     assert_eq!(browser.evaluate("window.__same"), true, "the page was not loaded again");
     is_quiet(&mut browser, &page, "live");
+    // What changes every three seconds is not read out, but that it stands still is.
+    let still = "document.getElementById('still').textContent";
+    browser.until("document.querySelector('.live').textContent.startsWith('Live')");
+    assert_eq!(browser.evaluate("document.querySelector('.live').closest('[role=status], [aria-live]')"), json!(null));
+    assert_eq!(browser.evaluate(still), "");
+    browser.evaluate("document.getElementById('pause').click()");
+    assert_eq!(browser.evaluate(still), "Paused");
+    browser.evaluate("document.getElementById('pause').click()");
+    browser.until(&format!("{still} === ''"));
     // It ends, and so does its picture.
     {
         let mut world = aws.world();
