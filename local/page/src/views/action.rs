@@ -26,7 +26,7 @@ pub struct Shown<'a> {
 pub fn action(job: &Job, reader: &Reader, shown: &Shown<'_>) -> View {
     let mut form = shown.form.clone();
     if shown.action == Action::Backfill && form.from.is_empty() {
-        let (from, to) = calendar::last_week(reader.clock.now);
+        let (from, to) = calendar::last_week(job, reader.clock.now);
         (form.from, form.to) = (from.to_string(), to.to_string());
     }
     let input = actions::input(shown.action, job, &form);
