@@ -1,7 +1,7 @@
 //! The files of a job: new, loaded, passed over, changed, in quarantine; and why.
 
 use super::frame::{crumbs, icon, key, time};
-use super::notices::{amiss, unread};
+use super::notices::{amiss, is_coming, unread};
 use super::{Block, Reader, View, path, value};
 use crate::files::{File, Files, State};
 use crate::model::{Job, Stack};
@@ -36,7 +36,7 @@ pub fn files(stack: &Stack, job: &Job, reader: &Reader, query: &[(String, String
         title: format!("Files of {}", words::visible(&job.name, 60)),
         is_files: true,
         job: Some(job.name.clone()),
-        is_running: job.files.is_none(),
+        is_running: is_being_read(stack, job),
         is_live: true,
         blocks: vec![
             Block::Part("head", head(stack, job, reader, (state, prefix))),
@@ -44,6 +44,12 @@ pub fn files(stack: &Stack, job: &Job, reader: &Reader, query: &[(String, String
             Block::Part("files", markup),
         ],
     }
+}
+
+/// Whether the list, or what of it is loaded, is still on its way.
+fn is_being_read(stack: &Stack, job: &Job) -> bool {
+    let is_known = job.files.as_ref().is_none_or(|files| files.is_loaded_known && files.entries_unread == 0);
+    is_coming(stack, job.files.is_some(), LIST) || is_coming(stack, is_known, LEDGER)
 }
 
 fn head(stack: &Stack, job: &Job, reader: &Reader, (state, prefix): (&str, &str)) -> Markup {
@@ -245,7 +251,7 @@ pub fn why(stack: &Stack, job: &Job, reader: &Reader, wanted: &str) -> View {
         title: "A file".to_owned(),
         is_files: true,
         job: Some(job.name.clone()),
-        is_running: job.files.is_none(),
+        is_running: is_being_read(stack, job),
         is_live: true,
         blocks: vec![amiss(stack, reader), Block::Part("why", markup)],
     }

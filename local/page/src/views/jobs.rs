@@ -1,7 +1,7 @@
 //! All jobs, a row each: what ran, what failed and why.
 
 use super::frame::{icon, key, outcome_class, outcome_icon, time};
-use super::notices::{amiss, has_no_stack, unread};
+use super::notices::{amiss, are_runs_coming, has_no_stack, unread};
 use super::{Block, Reader, View, marks, path};
 use crate::errors;
 use crate::kind::Kind;
@@ -14,7 +14,8 @@ use maud::{Markup, html};
 
 /// The view.
 pub fn jobs(stack: &Stack, reader: &Reader) -> View {
-    let is_running = stack.jobs.values().any(|job| last(job).is_some_and(|run| run.outcome().is_running()));
+    let is_running = |job: &Job| last(job).is_some_and(|run| run.outcome().is_running());
+    let is_changing = stack.jobs.values().any(|job| is_running(job) || are_runs_coming(stack, job));
     let is_empty = stack.is_read && stack.jobs.values().all(|job| job.runs.as_ref().is_some_and(Vec::is_empty));
     // Each part is always there, so that what comes later has its place.
     let table = match () {
@@ -48,7 +49,7 @@ pub fn jobs(stack: &Stack, reader: &Reader) -> View {
         title: "Jobs".to_owned(),
         is_files: false,
         job: None,
-        is_running: is_running || !stack.is_read,
+        is_running: is_changing || !stack.is_read,
         is_live: true,
         blocks,
     }

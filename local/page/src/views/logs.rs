@@ -1,7 +1,7 @@
 //! The log lines of a run.
 
 use super::frame::{crumbs, icon};
-use super::notices::{amiss, unread};
+use super::notices::{amiss, is_coming, unread};
 use super::{Block, Reader, View, path};
 use crate::log::{Level, Line, Lines};
 use crate::model::{Job, Run, Stack};
@@ -64,6 +64,11 @@ pub(super) fn section(stack: &Stack, job: &Job, run: &Run, reader: &Reader) -> M
             }
         }
     }
+}
+
+/// Whether all lines of a run are read; of one that is forgotten none are.
+pub(super) fn are_complete(run: &Run) -> bool {
+    run.is_forgotten || run.lines.as_ref().is_some_and(|lines| lines.is_complete)
 }
 
 fn unread_lines(stack: &Stack) -> &'static str {
@@ -166,7 +171,7 @@ pub fn log(stack: &Stack, job: &Job, run: &Run, reader: &Reader, filter: &LogFil
         title: format!("Log of a run of {}", words::visible(&job.name, 60)),
         is_files: false,
         job: Some(job.name.clone()),
-        is_running: run.outcome().is_running() || lines.is_none(),
+        is_running: run.outcome().is_running() || is_coming(stack, are_complete(run), "logs:FilterLogEvents"),
         is_live: true,
         blocks: vec![amiss(stack, reader), Block::Part("log", markup)],
     }

@@ -3,7 +3,7 @@
 use super::frame::icon;
 use super::{Block, Reader};
 use crate::look::Look;
-use crate::model::{Notice, Stack};
+use crate::model::{Job, Notice, Run, Stack};
 use crate::shared::{DATABASE, DEFINITION, LEDGER, QUARANTINE, RECORDS, RUNS_READ};
 use crate::task::Task;
 use crate::trouble::Trouble;
@@ -43,11 +43,7 @@ fn being_read(stack: &Stack) -> Option<(u64, u64)> {
     if !stack.is_account {
         return None;
     }
-    let runs = || {
-        let jobs = stack.jobs.values();
-        jobs.flat_map(|job| job.runs.iter().flatten().take(RUNS_READ))
-            .filter(|run| run.head.ended.is_some() && !run.is_forgotten)
-    };
+    let runs = || stack.jobs.values().flat_map(shown);
     let (read, all) = (runs().filter(|run| run.facts.is_some()).count() as u64, runs().count() as u64);
     (read < all).then_some((read, all))
 }
@@ -136,6 +132,25 @@ pub(super) fn has_no_stack(stack: &Stack) -> bool {
 /// be.
 pub(crate) fn unread<'a>(stack: &Stack, action: &str, being: &'a str, cannot: &'a str) -> &'a str {
     if stack.notices.contains_key(action) { cannot } else { being }
+}
+
+/// Whether what a call is for is still on its way: it is not there, and the call is not denied. A view without scripts
+/// loads itself again as long as that is so.
+pub(super) fn is_coming(stack: &Stack, is_there: bool, action: &str) -> bool {
+    !is_there && stack.notices.get(action).is_none_or(|notice| notice.trouble != Trouble::Denied)
+}
+
+/// Whether the list of a job's runs, or the description of one that is shown, is still on its way.
+pub(super) fn are_runs_coming(stack: &Stack, job: &Job) -> bool {
+    let mut shown = shown(job);
+    is_coming(stack, job.runs.is_some(), LIST)
+        || is_coming(stack, shown.all(|run| run.facts.is_some()), "states:DescribeExecution")
+}
+
+/// The runs of a job that are described.
+fn shown(job: &Job) -> impl Iterator<Item = &Run> {
+    let runs = job.runs.iter().flatten().take(RUNS_READ);
+    runs.filter(|run| run.head.ended.is_some() && !run.is_forgotten)
 }
 
 /// What a call is for.

@@ -2,7 +2,7 @@
 
 use super::frame::{crumbs, icon, key, outcome_class, outcome_icon, prose, time};
 use super::logs::short;
-use super::notices::{amiss, unread};
+use super::notices::{amiss, is_coming, unread};
 use super::{Block, Reader, View, changed, graph, history, logs, path, timeline};
 use crate::errors::{self, Failure};
 use crate::facts::Facts;
@@ -11,6 +11,7 @@ use crate::loading::{Loading, loading};
 use crate::marks::{Mark, Marks, marks};
 use crate::model::{Job, Origin, Run, Stack};
 use crate::outcome::Outcome;
+use crate::shared::DEFINITION;
 use crate::words;
 use maud::{Markup, html};
 
@@ -67,10 +68,22 @@ pub fn run(stack: &Stack, job: &Job, run: &Run, reader: &Reader, query: &RunQuer
         title: format!("{} run of {}", outcome.word(), reader.clock.spoken(run.head.started)),
         is_files: false,
         job: Some(job.name.clone()),
-        is_running: outcome.is_running() || (run.story.is_none() && !run.is_forgotten),
+        is_running: outcome.is_running() || is_being_read(stack, job, run),
         is_live: true,
         blocks,
     }
+}
+
+/// Whether something that its view shows is still on its way.
+fn is_being_read(stack: &Stack, job: &Job, run: &Run) -> bool {
+    let compared = if run.outcome().is_bad() { job.last_good(run).map(|good| [run, good]) } else { None };
+    let is_defined = |run: &Run| run.revision.is_some() || run.is_revision_lost || run.is_forgotten;
+    let are_defined = compared.into_iter().flatten().all(is_defined);
+    !run.is_forgotten
+        && (is_coming(stack, run.facts.is_some(), "states:DescribeExecution")
+            || is_coming(stack, run.is_told(), "states:GetExecutionHistory")
+            || is_coming(stack, logs::are_complete(run), "logs:FilterLogEvents")
+            || is_coming(stack, are_defined, DEFINITION))
 }
 
 /// Of a run that did not end well, before anything else is known.

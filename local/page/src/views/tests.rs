@@ -439,6 +439,53 @@ fn what_cannot_be_read_is_not_said_to_be_read() {
     assert_eq!(html.matches("cannot be listed now").count(), 3, "{html}");
 }
 
+/// Without scripts a view loads itself again until all that it shows is read.
+#[test]
+fn a_view_is_loaded_again_until_all_of_it_is_read() {
+    let mut stack = stack();
+    let revision = crate::model::Revision {
+        definition: stack.jobs["pomodoro"].definition.clone(),
+        value: json!({}).into(),
+        digest: String::new(),
+    };
+    let lines = Lines { is_complete: true, ..Lines::default() };
+    for run in stack.jobs.get_mut("pomodoro").unwrap().runs.as_mut().unwrap() {
+        (run.lines, run.revision) = (Some(Arc::new(lines.clone())), Some(revision.clone()));
+    }
+    let are_loaded_again = |stack: &Stack| {
+        let job = &stack.jobs["pomodoro"];
+        let views = [
+            super::run(stack, job, &job.runs.as_ref().unwrap()[0], &reader(), &RunQuery::default()),
+            log(stack, job, &job.runs.as_ref().unwrap()[0], &reader(), &LogFilter::default()),
+            super::job(stack, job, &reader(), &[]),
+            jobs(stack, &reader()),
+        ];
+        views.map(|view| text(stack, &view).contains("http-equiv=\"refresh\""))
+    };
+    assert_eq!(are_loaded_again(&stack), [false; 4]);
+    let ways: [(&dyn Fn(&mut Run), &'static str, [bool; 4]); 4] = [
+        (&|run| run.facts = None, "states:DescribeExecution", [true, false, true, true]),
+        (&|run| run.lines = None, "logs:FilterLogEvents", [true, true, false, false]),
+        (&|run| run.revision = None, crate::shared::DEFINITION, [true, false, false, false]),
+        (&|run| run.story = None, "states:GetExecutionHistory", [true, false, true, false]),
+    ];
+    for (change, action, expected) in ways {
+        let mut unread = stack.clone();
+        change(&mut unread.jobs.get_mut("pomodoro").unwrap().runs.as_mut().unwrap()[0]);
+        assert_eq!(are_loaded_again(&unread), expected, "{action}");
+        // What is denied does not come.
+        unread.notices.insert(action, Notice { trouble: Trouble::Denied, action, again: 0 });
+        assert_eq!(are_loaded_again(&unread), [false; 4], "{action}");
+    }
+    let job = stack.jobs.get_mut("pomodoro").unwrap();
+    let is_loaded_again = |stack: &Stack| files(stack, &stack.jobs["pomodoro"], &reader(), &[]).is_running;
+    job.files = Some(Arc::new(crate::files::Files { is_loaded_known: true, ..Default::default() }));
+    assert!(!is_loaded_again(&stack));
+    let job = stack.jobs.get_mut("pomodoro").unwrap();
+    job.files = Some(Arc::default());
+    assert!(is_loaded_again(&stack));
+}
+
 #[test]
 fn older_runs_are_listed_with_what_was_written_down() {
     for (kind, origin, told) in [
