@@ -194,7 +194,9 @@ mod tests {
             let answer = client.list_executions().state_machine_arn("arn").send().await;
             answer.map(drop).map_err(|error| Trouble::of(&error))
         };
-        put("#!/bin/sh\necho 'Error when retrieving token from sso: Token has expired and refresh failed' >&2\nexit 255\n");
+        put(
+            "#!/bin/sh\necho 'Error when retrieving token from sso: Token has expired and refresh failed' >&2\nexit 255\n",
+        );
         assert_eq!(ask().await, Err(Trouble::Expired));
         put("#!/bin/sh\necho 'Unable to retrieve credentials: no credentials found' >&2\nexit 253\n");
         assert!(matches!(ask().await, Err(Trouble::NoCredentials(_))));

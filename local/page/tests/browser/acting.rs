@@ -209,7 +209,9 @@ fn an_account_is_acted_on_if_that_is_said() {
 #[test]
 fn only_this_machine_is_local() {
     let mut page = Command::new(env!("CARGO_BIN_EXE_page"));
-    page.args(["--local", "--region", "us-east-1"]).env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+    page.args(["--local", "--region", "us-east-1"])
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test");
     // An address for documentation, where nobody is.
     for endpoint in [Some("http://192.0.2.1:4566"), None] {
         match endpoint {
