@@ -64,7 +64,10 @@ pub fn found(app: &App, stack: &Stack, reader: &Reader, path: &str, query: &[(St
         }
         ["runs", run, rest @ ..] => match job.run(run) {
             Some(run) => of_run(app, stack, (job, run), reader, rest, query),
-            None if job.runs.is_none() => reading(stack, "Reading this run", "Its job's runs are being listed."),
+            None if job.runs.is_none() => {
+                let (being, cannot) = ("Its job's runs are being listed.", "Its job's runs cannot be listed now.");
+                reading(stack, "Reading this run", views::unread(stack, "states:ListExecutions", being, cannot))
+            }
             None if job.is_cut && !job.missing.contains(*run) => {
                 reading(stack, "Reading this run", "It is not among the newest 1,000 of its job, so it is asked for.")
             }
@@ -98,15 +101,7 @@ fn of_run(
             let filter = LogFilter { level: text("level"), function: text("fn"), q: text("q"), page: number("page") };
             Found::View(views::log(stack, job, run, reader, &filter))
         }
-        ["stop"] if run.head.ended.is_some() => {
-            let text = "This run has ended, so there is nothing to stop.";
-            Found::View(views::action::sorry(stack, "It has ended", text))
-        }
-        ["stop"] => {
-            let scope = format!("{}/{}/stop", job.name, run.head.name);
-            let once = app.once.issue(&scope).ok().filter(|_| stack.allows_actions);
-            Found::View(views::action::stop(job, run, reader, once.as_deref()))
-        }
+        ["stop"] => Found::View(stop(app, stack, job, run, reader, None)),
         _ => missing(stack, "There is no such page", "The address is none of this page's."),
     }
 }
@@ -151,6 +146,17 @@ pub(crate) fn form(
 ) -> View {
     let once = app.once.issue(&format!("{}/{}", job.name, action.slug())).ok().filter(|_| stack.allows_actions);
     views::action::action(job, reader, &views::action::Shown { action, form, once: once.as_deref(), problem })
+}
+
+/// The view of stopping a run, with a value that is good for one press.
+pub(crate) fn stop(app: &App, stack: &Stack, job: &Job, run: &Run, reader: &Reader, problem: Option<&str>) -> View {
+    if run.head.ended.is_some() {
+        let text = "This run has ended, so there is nothing to stop.";
+        return views::action::sorry(stack, "It has ended", text);
+    }
+    let scope = format!("{}/{}/stop", job.name, run.head.name);
+    let once = app.once.issue(&scope).ok().filter(|_| stack.allows_actions);
+    views::action::stop(job, run, reader, once.as_deref(), problem)
 }
 
 /// The parts of the view at an address, as text: what a tab is told of.

@@ -5,7 +5,9 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::future;
 use aws_sdk_sfn::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
+use hyper::Uri;
 use serde::Deserialize;
+use std::net::IpAddr;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 use tokio::process::Command;
@@ -36,14 +38,31 @@ pub async fn config(profile: Option<&str>, region: Option<&str>) -> SdkConfig {
     if let Some(region) = region {
         loader = loader.region(Region::new(region.to_owned()));
     }
+    let config = loader.load().await;
     // Keys in the environment go before a profile, as everywhere in AWS.
-    if (profile.is_some() || std::env::var_os("AWS_ACCESS_KEY_ID").is_none())
-        && exported(PROGRAM, profile).await.is_some()
-    {
-        let provider = Exporting { program: PROGRAM.to_owned(), profile: profile.map(ToOwned::to_owned) };
-        loader = loader.credentials_provider(SharedCredentialsProvider::new(provider));
+    if profile.is_none() && std::env::var_os("AWS_ACCESS_KEY_ID").is_some() {
+        return config;
     }
-    loader.load().await
+    following(config, PROGRAM, profile)
+}
+
+/// With the credentials of the AWS command line, whether it has some already or only after the next login; where it is
+/// not there, or knows of none, with those of the usual places.
+fn following(config: SdkConfig, program: &str, profile: Option<&str>) -> SdkConfig {
+    let provider = Exporting {
+        program: program.to_owned(),
+        profile: profile.map(ToOwned::to_owned),
+        others: config.credentials_provider(),
+    };
+    config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
+}
+
+/// Whether what these clients ask is on this machine.
+pub fn is_here(config: &SdkConfig) -> bool {
+    let address = config.endpoint_url().and_then(|url| url.parse::<Uri>().ok());
+    let host = address.as_ref().and_then(Uri::host).unwrap_or_default();
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
 }
 
 /// The AWS command line.
@@ -55,6 +74,17 @@ const PROGRAM: &str = "aws";
 struct Exporting {
     program: String,
     profile: Option<String>,
+    /// What is asked if there is no such login.
+    others: Option<SharedCredentialsProvider>,
+}
+
+/// Why the AWS command line has given none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// A login has expired.
+    Expired,
+    /// It is not there, or has no credentials.
+    Nothing,
 }
 
 impl ProvideCredentials for Exporting {
@@ -63,22 +93,32 @@ impl ProvideCredentials for Exporting {
         Self: 'a,
     {
         future::ProvideCredentials::new(async {
-            let found = exported(&self.program, self.profile.as_deref()).await;
-            found.ok_or_else(|| CredentialsError::not_loaded("the credentials have expired: log in again"))
+            match (exported(&self.program, self.profile.as_deref()).await, &self.others) {
+                (Ok(found), _) => Ok(found),
+                (Err(Refusal::Expired), _) => {
+                    Err(CredentialsError::not_loaded("the credentials have expired: log in again"))
+                }
+                (Err(Refusal::Nothing), Some(others)) => others.provide_credentials().await,
+                (Err(Refusal::Nothing), None) => Err(CredentialsError::not_loaded("there are no credentials")),
+            }
         })
     }
 }
 
-/// The credentials that the AWS command line has, if it is there and has some.
-async fn exported(program: &str, profile: Option<&str>) -> Option<Credentials> {
+/// The credentials that the AWS command line has.
+async fn exported(program: &str, profile: Option<&str>) -> Result<Credentials, Refusal> {
     let mut command = Command::new(program);
     command.args(["configure", "export-credentials", "--format", "process"]);
     if let Some(profile) = profile {
         command.args(["--profile", profile]);
     }
-    command.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(10), command.output()).await.ok()?.ok()?;
-    read(&output.stdout)
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let Ok(Ok(output)) = tokio::time::timeout(Duration::from_secs(10), command.output()).await else {
+        return Err(Refusal::Nothing);
+    };
+    // What it complains of is told by nobody else; the text itself is not repeated.
+    let has_expired = String::from_utf8_lossy(&output.stderr).to_lowercase().contains("expired");
+    read(&output.stdout).ok_or(if has_expired { Refusal::Expired } else { Refusal::Nothing })
 }
 
 fn read(text: &[u8]) -> Option<Credentials> {
@@ -96,6 +136,7 @@ fn read(text: &[u8]) -> Option<Credentials> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trouble::Trouble;
     use bytes::Bytes;
     use http_body_util::Full;
     use hyper::body::Incoming;
@@ -106,12 +147,17 @@ mod tests {
     use std::convert::Infallible;
     use std::sync::{Arc, Mutex};
 
-    /// Credentials that are about to expire are asked for again, by the next call.
+    /// A login that has expired before the page starts counts as soon as there is a new one; and credentials that are
+    /// about to expire are asked for again, by the next call.
     #[tokio::test]
     async fn credentials_that_expire_are_asked_for_again() {
         let folder = std::env::temp_dir().join(format!("sluice-page-credentials-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let (program, counter) = (folder.join("aws"), folder.join("asked"));
+        let put = |script: &str| {
+            std::fs::write(&program, script).unwrap();
+            std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        };
         let write = |lasts: i64| {
             let expires = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(lasts);
             let script = format!(
@@ -119,8 +165,7 @@ mod tests {
                  echo '{{\"Version\": 1, \"AccessKeyId\": \"AKIA'$n'\", \"SecretAccessKey\": \"hush\", \"Expiration\": \"{expires}\"}}'\n",
                 counter = counter.display()
             );
-            std::fs::write(&program, script).unwrap();
-            std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+            put(&script);
         };
         let seen = Arc::new(Mutex::new(Vec::new()));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -138,24 +183,57 @@ mod tests {
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
             }
         });
-        let provider = Exporting { program: program.display().to_string(), profile: None };
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("eu-central-1"))
             .endpoint_url(endpoint)
             .http_client(sluice::aws::http_client())
-            .credentials_provider(SharedCredentialsProvider::new(provider))
             .build();
-        let client = aws_sdk_sfn::Client::new(&config);
-        let ask = async || client.list_executions().state_machine_arn("arn").send().await.unwrap();
+        let client = aws_sdk_sfn::Client::new(&following(config, &program.display().to_string(), None));
+        let ask = async || {
+            let answer = client.list_executions().state_machine_arn("arn").send().await;
+            answer.map(drop).map_err(|error| Trouble::of(&error))
+        };
+        put(
+            "#!/bin/sh\necho 'Error when retrieving token from sso: Token has expired and refresh failed' >&2\nexit 255\n",
+        );
+        assert_eq!(ask().await, Err(Trouble::Expired));
+        put("#!/bin/sh\necho 'Unable to retrieve credentials: no credentials found' >&2\nexit 253\n");
+        assert!(matches!(ask().await, Err(Trouble::NoCredentials(_))));
         // The first ones are as good as expired; the second ones last.
         write(1);
-        ask().await;
+        ask().await.unwrap();
         write(3_600);
-        ask().await;
-        ask().await;
+        ask().await.unwrap();
+        ask().await.unwrap();
         assert_eq!(*seen.lock().unwrap(), ["AKIA1", "AKIA2", "AKIA2"]);
         std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// Where there is no such program, the usual places are asked.
+    #[tokio::test]
+    async fn without_the_command_line_others_are_asked() {
+        let others = Credentials::new("AKIAOTHER", "hush", None, None, "test");
+        let config = SdkConfig::builder().credentials_provider(SharedCredentialsProvider::new(others)).build();
+        let config = following(config, "/nowhere/aws", Some("p"));
+        let found = config.credentials_provider().unwrap().provide_credentials().await.unwrap();
+        assert_eq!(found.access_key_id(), "AKIAOTHER");
+    }
+
+    #[test]
+    fn this_machine_is_told_from_others() {
+        let is_here = |url: Option<&str>| {
+            let mut config = SdkConfig::builder();
+            config.set_endpoint_url(url.map(ToOwned::to_owned));
+            super::is_here(&config.build())
+        };
+        for url in ["http://127.0.0.1:4566", "http://localhost:4566", "http://[::1]:4566/"] {
+            assert!(is_here(Some(url)), "{url}");
+        }
+        for url in ["http://10.0.0.1:4566", "https://127.0.0.1.example", "http://localhost@aws.example", "127", ""] {
+            assert!(!is_here(Some(url)), "{url}");
+        }
+        assert!(!is_here(None), "AWS itself");
     }
 
     #[test]

@@ -173,20 +173,26 @@ fn missing_windows(cause: &str) -> Option<(u64, u64)> {
     Some((missing.parse().ok()?, all.parse().ok()?))
 }
 
+/// Most digits that a number of a line or a column has: what has more is none.
+const MOST_DIGITS: usize = 18;
+
+/// How many digits a text begins with; `None` if those are no number of a line or a column.
+fn digits(text: &str) -> Option<usize> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    (digits <= MOST_DIGITS).then_some(digits)
+}
+
 /// `KEY, line N, column C (NAME): REASON`; a key may hold anything, so it is what stands before the last `, line `.
 fn place(text: &str) -> Option<Place> {
     let (at, word) = [", line ", ", row "].iter().filter_map(|word| Some((text.find(word)?, *word))).min()?;
     let (what, rest) = (&text[..at], &text[at + word.len()..]);
-    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-    if digits == 0 || what.is_empty() {
-        return None;
-    }
-    let (line, mut rest) = rest.split_at(digits);
+    let number = digits(rest).filter(|digits| *digits > 0 && !what.is_empty())?;
+    let (line, mut rest) = rest.split_at(number);
     let mut line = line.to_owned();
     if let Some(behind) = rest.strip_prefix(", record ") {
-        let digits = behind.bytes().take_while(u8::is_ascii_digit).count();
-        line = format!("{line}, record {}", &behind[..digits]);
-        rest = &behind[digits..];
+        let number = digits(behind)?;
+        line = format!("{line}, record {}", &behind[..number]);
+        rest = &behind[number..];
     }
     let (column, reason) = match rest.strip_prefix(", column ") {
         None => (None, rest.strip_prefix(": ")?),
@@ -197,13 +203,12 @@ fn place(text: &str) -> Option<Place> {
 
 /// `2 (Duration (in minutes)): not a number`, `2: ...` or `name: ...`.
 fn column(text: &str) -> Option<(Option<(String, String)>, &str)> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, rest) = text.split_at(digits);
-    if let Some(named) = rest.strip_prefix(" (").filter(|_| digits > 0) {
+    let (number, rest) = text.split_at(digits(text)?);
+    if let Some(named) = rest.strip_prefix(" (").filter(|_| !number.is_empty()) {
         let (name, reason) = named.split_once("): ")?;
         return Some((Some((number.to_owned(), name.to_owned())), reason));
     }
-    if let Some(reason) = rest.strip_prefix(": ").filter(|_| digits > 0) {
+    if let Some(reason) = rest.strip_prefix(": ").filter(|_| !number.is_empty()) {
         return Some((Some((number.to_owned(), String::new())), reason));
     }
     let (name, reason) = text.split_once(": ")?;
@@ -229,7 +234,12 @@ pub fn short(kind: Kind, outcome: Outcome, facts: &Facts) -> Option<String> {
     let is_before =
         kind == Kind::TransformAndUpsert && facts.cause.as_deref().is_some_and(|cause| bad_rows(cause).is_some());
     let nothing = if is_before { "; nothing was loaded" } else { "" };
-    Some(format!("{}: {}, {word} {} cannot be read{nothing}.", error, words::visible(file, 80), words::list(&lines)))
+    Some(format!(
+        "{}: {}, {word} {} cannot be read{nothing}.",
+        error,
+        words::visible(file, 80),
+        words::visible(&words::list(&lines), 160)
+    ))
 }
 
 #[cfg(test)]
@@ -289,6 +299,19 @@ mod tests {
             let failure = told(Kind::TransformAndUpsert, "InvalidSource", &cause);
             assert_eq!((failure.places.len(), failure.places[0].reason.as_str()), (1, "not a number"), "{value}");
             assert!(!format!("{failure:?}").contains("twelve"));
+        }
+    }
+
+    #[test]
+    fn what_has_too_many_digits_is_no_number() {
+        let many = "4".repeat(100_000);
+        for cause in [
+            format!("1 bad row: in/a.csv, line {many}: x"),
+            format!("1 bad row: in/a.csv, line 4, record {many}: x"),
+            format!("1 bad row: in/a.csv, line 4, column {many} (n): x"),
+        ] {
+            let failure = told(Kind::TransformAndUpsert, "InvalidSource", &cause);
+            assert_eq!((failure.places.len(), failure.cause.map(|told| told.len())), (0, Some(cause.len())));
         }
     }
 

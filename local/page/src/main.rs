@@ -43,7 +43,7 @@ struct Arguments {
     /// Let the page start and stop runs on the account too (states:StartExecution, states:StopExecution).
     #[arg(long)]
     allow_actions: bool,
-    /// The stack is the one on this machine.
+    /// The stack is the one on this machine, at AWS_ENDPOINT_URL: its runs are started without further ado.
     #[arg(long, hide = true)]
     local: bool,
     /// The port; a free one without it.
@@ -75,6 +75,10 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let region = config.region().map(ToString::to_string).unwrap_or_default();
     if region.is_empty() {
         return Err("there is no region: say --region, or set AWS_REGION".into());
+    }
+    // Nothing of an account is to be started, or asked without a pace, by mistake.
+    if arguments.local && !credentials::is_here(&config) {
+        return Err("--local is for a stack on this machine: AWS_ENDPOINT_URL is no address of it".into());
     }
     let database = std::env::var("DATABASE_URL").ok();
     let source = || Source::new(&config, database.as_deref());

@@ -114,6 +114,11 @@ impl Run {
         self.revision.as_ref().map_or(&job.definition, |revision| &revision.definition)
     }
 
+    /// Whether its history is read to its end.
+    pub fn is_told(&self) -> bool {
+        self.story.as_ref().is_some_and(|story| story.ended.is_some())
+    }
+
     /// How many rows it loaded, if that is known.
     pub fn rows(&self) -> Option<u64> {
         let told = self.facts.as_ref().and_then(|facts| facts.rows);

@@ -109,6 +109,7 @@ impl Poller {
         let at = now();
         let looks = self.shared.open(at);
         self.forget_files(&looks, at);
+        self.forget_notices(&looks, at);
         let task = if looks.is_empty() { None } else { self.next(&looks, at) };
         match task {
             Some(task) => self.perform(task).await,
@@ -150,6 +151,23 @@ impl Poller {
                 self.due.insert(task, at.saturating_add(pause));
             }
             Err(trouble) => self.fail(task, trouble, at),
+        }
+    }
+
+    /// Forgets what is amiss with questions that nobody asks any more. One that is not due yet is told to whoever comes
+    /// back before that.
+    fn forget_notices(&self, looks: &[Look], at: i64) {
+        let mut forgotten: Vec<&'static str> = {
+            let stack = self.shared.stack();
+            let notices = stack.notices.values().filter(|notice| notice.again <= at && !notice.trouble.is_of_all());
+            notices.map(|notice| notice.action).collect()
+        };
+        if !forgotten.is_empty() {
+            let asked = self.asked(looks);
+            forgotten.retain(|action| !asked.contains(action));
+        }
+        if !forgotten.is_empty() {
+            self.shared.change(|stack| stack.notices.retain(|action, _| !forgotten.contains(action)));
         }
     }
 

@@ -89,6 +89,9 @@ fn broken(app: &App, reader: &views::Reader) -> Reply {
     reply::html(StatusCode::INTERNAL_SERVER_ERROR, views::page(&stack, reader, &view, 0))
 }
 
+/// What is said of a form whose value is not, or no longer, known.
+const TOO_OLD: &str = "This form was opened too long ago, or not here. Look at it once more, and press again.";
+
 /// By path and method. What changes something is not there where that is not allowed.
 async fn routed(app: Arc<App>, request: Request<Incoming>) -> Reply {
     let (head, body) = request.into_parts();
@@ -213,19 +216,17 @@ async fn start(app: &App, name: &str, slug: &str, headers: &HeaderMap, form: &Fo
     };
     let input = match actions::input(action, &job, form) {
         Ok(input) => input,
-        Err(problem) => return again(app, &job, headers, action, form, &problem),
+        Err(problem) => return again(app, &job, headers, action, form, None, &problem),
     };
     // What was filled in anew is shown before it is done.
     if !form.shown.is_empty() && form.shown != actions::shown(action, &job, form) {
-        return again(app, &job, headers, action, form, "This is what will happen now. Press once more to start it.");
+        let problem = "This is what will happen now. Press once more to start it.";
+        return again(app, &job, headers, action, form, None, problem);
     }
     // The second press of two waits for what becomes of the first: the run is there then, or has to be started anew.
     let _starting = app.starting.lock().await;
     let run = match app.once.take(&form.once, &format!("{name}/{slug}")) {
-        Use::Unknown => {
-            let problem = "This form was opened too long ago, or not here. Look at it once more, and press again.";
-            return again(app, &job, headers, action, form, problem);
-        }
+        Use::Unknown => return again(app, &job, headers, action, form, None, TOO_OLD),
         Use::Again(run) => run,
         Use::First(run) => match started(app, &job.machine, &run, &input).await {
             Ok(arn) => {
@@ -235,8 +236,15 @@ async fn start(app: &App, name: &str, slug: &str, headers: &HeaderMap, form: &Fo
             }
             Err(trouble) => {
                 app.once.give_back(&form.once);
-                let problem = format!("It was not started: {}", said(&trouble));
-                return again(app, &job, headers, action, form, &problem);
+                let problem = match trouble {
+                    Trouble::Gone | Trouble::Late => {
+                        "Nobody answered: it may have been started. To press again is safe: that starts no second run."
+                            .to_owned()
+                    }
+                    trouble => format!("It was not started: {}", said(&trouble)),
+                };
+                // With the same value the next press is of the same execution, if this one was started after all.
+                return again(app, &job, headers, action, form, Some(&form.once), &problem);
             }
         },
     };
@@ -259,18 +267,32 @@ fn said(trouble: &Trouble) -> String {
         Trouble::Throttled(_) => "AWS asked us to slow down; press again in a moment.".to_owned(),
         Trouble::Expired => "the credentials have expired.".to_owned(),
         Trouble::NoCredentials(_) => "there are no credentials that AWS takes.".to_owned(),
-        Trouble::Gone | Trouble::Late => "nobody answered. If the run appears, it was started after all.".to_owned(),
+        Trouble::Gone | Trouble::Late => "nobody answered; press again in a moment.".to_owned(),
+        Trouble::Clock => "the clock of this machine is wrong, so AWS takes no signature of it.".to_owned(),
         Trouble::Missing => "the state machine is gone.".to_owned(),
         Trouble::Other(text) => text.clone(),
     }
 }
 
-/// The form once more, with what was wrong.
-fn again(app: &App, job: &Job, headers: &HeaderMap, action: Action, form: &Form, problem: &str) -> Reply {
+/// The form once more, with what was wrong; with the one-use value `once`, or a new one.
+fn again(
+    app: &App,
+    job: &Job,
+    headers: &HeaderMap,
+    action: Action,
+    form: &Form,
+    once: Option<&str>,
+    problem: &str,
+) -> Reply {
     let address = views::path(&["jobs", &job.name, action.slug()]);
     let reader = reader(headers, &address, &[]);
     let stack = app.shared.stack();
-    let view = addresses::form(app, &stack, job, &reader, action, form, Some(problem));
+    let view = match once {
+        Some(_) => {
+            views::action::action(job, &reader, &views::action::Shown { action, form, once, problem: Some(problem) })
+        }
+        None => addresses::form(app, &stack, job, &reader, action, form, Some(problem)),
+    };
     reply::html(StatusCode::UNPROCESSABLE_ENTITY, views::page(&stack, &reader, &view, 0))
 }
 
@@ -278,16 +300,27 @@ fn again(app: &App, job: &Job, headers: &HeaderMap, action: Action, form: &Form,
 async fn stop(app: &App, name: &str, run: &str, headers: &HeaderMap, form: &Form) -> Reply {
     let arn = app.shared.stack().jobs.get(name).and_then(|job| Some(job.run(run)?.head.arn.clone()));
     let Some(arn) = arn else { return reply::plain(StatusCode::NOT_FOUND, "There is no such run.") };
-    if let Use::First(_) = app.once.take(&form.once, &format!("{name}/{run}/stop"))
-        && let Err(trouble) = stopped(app, &arn).await
-    {
-        app.once.give_back(&form.once);
-        let reader = reader(headers, "/", &[]);
-        let stack = app.shared.stack();
-        let view = views::action::sorry(&stack, "It was not stopped", &said(&trouble));
-        return reply::html(StatusCode::BAD_GATEWAY, views::page(&stack, &reader, &view, 0));
+    let address = views::path(&["jobs", name, "runs", run]);
+    let reader = reader(headers, &format!("{address}/stop"), &[]);
+    match app.once.take(&form.once, &format!("{name}/{run}/stop")) {
+        Use::Again(_) => {}
+        Use::Unknown => {
+            let stack = app.shared.stack();
+            let known = stack.jobs.get(name).and_then(|job| Some((job, job.run(run)?)));
+            let view = known.map(|(job, run)| addresses::stop(app, &stack, job, run, &reader, Some(TOO_OLD)));
+            let view = view.unwrap_or_else(|| views::action::sorry(&stack, "It was not stopped", TOO_OLD));
+            return reply::html(StatusCode::UNPROCESSABLE_ENTITY, views::page(&stack, &reader, &view, 0));
+        }
+        Use::First(_) => {
+            if let Err(trouble) = stopped(app, &arn).await {
+                app.once.give_back(&form.once);
+                let stack = app.shared.stack();
+                let view = views::action::sorry(&stack, "It was not stopped", &said(&trouble));
+                return reply::html(StatusCode::BAD_GATEWAY, views::page(&stack, &reader, &view, 0));
+            }
+        }
     }
-    see_other(&views::path(&["jobs", name, "runs", run]))
+    see_other(&address)
 }
 
 fn see_other(address: &str) -> Reply {

@@ -77,6 +77,19 @@ impl Task {
         }
     }
 
+    /// Whether a view may ask a question that needs this permission. What belongs to no view is of all of them.
+    pub(crate) fn may_ask(look: &Look, action: &str) -> bool {
+        match action {
+            "states:GetExecutionHistory" => !matches!(look, Look::Files(_)),
+            "logs:FilterLogEvents" => matches!(look, Look::Run(..)),
+            "s3:ListBucket" | LEDGER | QUARANTINE => matches!(look, Look::Files(_)),
+            RECORDS => matches!(look, Look::Job(_)),
+            DEFINITION => matches!(look, Look::Job(_) | Look::Run(..)),
+            DATABASE => matches!(look, Look::Jobs | Look::Job(_)),
+            _ => true,
+        }
+    }
+
     /// The permission that it needs.
     pub(crate) fn action(&self) -> &'static str {
         match self {

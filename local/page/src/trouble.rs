@@ -16,6 +16,8 @@ pub enum Trouble {
     Expired,
     /// There are no credentials.
     NoCredentials(String),
+    /// The clock of this machine is not that of AWS, so no signature is good.
+    Clock,
     /// Nobody answers there.
     Gone,
     /// The answer did not come in time.
@@ -64,6 +66,7 @@ impl Trouble {
 
     fn of_code(code: Option<&str>, message: Option<&str>) -> Self {
         let code = code.unwrap_or_default();
+        let says = |text: &str| message.is_some_and(|message| message.contains(text));
         if code.contains("Throttl")
             || code.contains("TooManyRequests")
             || code == "SlowDown"
@@ -78,16 +81,25 @@ impl Trouble {
             Self::Denied
         } else if code.contains("ExpiredToken") || code == "RequestExpired" {
             Self::Expired
+        } else if code == "RequestTimeTooSkewed"
+            || (code.contains("Signature") && (says("Signature expired") || says("Signature not yet current")))
+        {
+            Self::Clock
         } else if code.contains("UnrecognizedClient")
             || code.contains("InvalidClientTokenId")
             || code.contains("InvalidSignature")
+            // What S3 says.
+            || code.contains("InvalidAccessKeyId")
+            || code.contains("SignatureDoesNotMatch")
+            || code == "InvalidToken"
         {
             Self::NoCredentials(code.to_owned())
         } else if code.contains("DoesNotExist")
             || code.contains("NotFound")
-            || code.contains("NoSuch")
+            // A bucket that is gone is told: everything in it is.
+            || (code.contains("NoSuch") && code != "NoSuchBucket")
             // What CloudFormation says of a stack that is not there.
-            || (code == "ValidationError" && message.is_some_and(|message| message.contains("does not exist")))
+            || (code == "ValidationError" && says("does not exist"))
         {
             Self::Missing
         } else {
@@ -97,7 +109,7 @@ impl Trouble {
 
     /// Whether every other call will meet it too.
     pub fn is_of_all(&self) -> bool {
-        matches!(self, Self::Expired | Self::NoCredentials(_) | Self::Gone)
+        matches!(self, Self::Expired | Self::NoCredentials(_) | Self::Clock | Self::Gone)
     }
 
     /// How long to wait before the next try, in milliseconds, after so many failures in a row.
@@ -105,7 +117,7 @@ impl Trouble {
         match self {
             Self::Denied => 60_000,
             Self::Missing => 30_000,
-            Self::Gone | Self::Expired | Self::NoCredentials(_) => 2_000,
+            Self::Gone | Self::Expired | Self::NoCredentials(_) | Self::Clock => 2_000,
             _ => (1_000_i64 << failures.min(6)).min(60_000),
         }
     }
@@ -135,9 +147,23 @@ mod tests {
             ("StateMachineDoesNotExist", Trouble::Missing),
             ("ResourceNotFoundException", Trouble::Missing),
             ("UnrecognizedClientException", Trouble::NoCredentials("UnrecognizedClientException".into())),
+            ("InvalidAccessKeyId", Trouble::NoCredentials("InvalidAccessKeyId".into())),
+            ("SignatureDoesNotMatch", Trouble::NoCredentials("SignatureDoesNotMatch".into())),
+            ("RequestTimeTooSkewed", Trouble::Clock),
         ] {
             assert_eq!(Trouble::of_code(Some(code), None), trouble);
         }
+        for (code, message) in [
+            ("InvalidSignatureException", "Signature expired: 20261126T024511Z is now earlier than 20261126T030011Z"),
+            (
+                "SignatureDoesNotMatch",
+                "Signature not yet current: 20261126T034511Z is still later than 20261126T031511Z",
+            ),
+        ] {
+            assert_eq!(Trouble::of_code(Some(code), Some(message)), Trouble::Clock);
+        }
+        assert!(matches!(Trouble::of_code(Some("NoSuchBucket"), None), Trouble::Other(_)));
+        assert_eq!(Trouble::of_code(Some("NoSuchKey"), None), Trouble::Missing);
         let validation = |message| Trouble::of_code(Some("ValidationError"), Some(message));
         assert_eq!(validation("Stack with id sluice does not exist"), Trouble::Missing);
         assert!(matches!(validation("1 validation error detected"), Trouble::Other(_)));

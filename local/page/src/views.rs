@@ -22,6 +22,7 @@ pub use frame::{SCRIPT, STYLE, asset_address, page, part, refused};
 pub use job::job;
 pub use jobs::jobs;
 pub use logs::{LogFilter, log, log_text};
+pub(crate) use notices::unread;
 pub use run::{RunQuery, run};
 
 use crate::zone::Clock;

@@ -94,6 +94,11 @@ pub fn visible(text: &str, characters: usize) -> String {
     shown
 }
 
+/// The name of a state, [`visible`]: those of Step Functions have 80 characters at most.
+pub fn state(name: &str) -> String {
+    visible(name, 80)
+}
+
 /// As [`visible`], of a text whose lines stay lines.
 pub fn visible_lines(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(|line| visible(line, LINE_BYTES)).collect();

@@ -7,7 +7,7 @@ use crate::model::{Head, Job, Origin, Run, Stack};
 use crate::outcome::Status;
 use crate::shared::{Look, RUNS_READ};
 use crate::task::Task;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// When each view, and each kind of question of it, had its last turn. `None` is what belongs to no view.
 #[derive(Default)]
@@ -79,6 +79,15 @@ impl Poller {
             }
         }
         None
+    }
+
+    /// The kinds of questions that are asked sooner or later, while these views are open.
+    pub(super) fn asked(&self, looks: &[Look]) -> HashSet<&'static str> {
+        let stack = self.shared.stack();
+        let of_looks = looks.iter().flat_map(|look| self.wanted(&stack, look, i64::MAX));
+        let of_stack = [Task::Root, Task::Machines, Task::Job(String::new()), Task::Schedules].into_iter();
+        let tasks = of_looks.chain(of_stack).chain(self.of_stack(&stack, i64::MAX));
+        tasks.map(|task| task.action()).collect()
     }
 
     /// What belongs to no view: one question of each kind.

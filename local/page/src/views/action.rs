@@ -26,7 +26,7 @@ pub struct Shown<'a> {
 pub fn action(job: &Job, reader: &Reader, shown: &Shown<'_>) -> View {
     let mut form = shown.form.clone();
     if shown.action == Action::Backfill && form.from.is_empty() {
-        let (from, to) = calendar::last_week(reader.clock.now);
+        let (from, to) = calendar::last_week(job, reader.clock.now);
         (form.from, form.to) = (from.to_string(), to.to_string());
     }
     let input = actions::input(shown.action, job, &form);
@@ -35,7 +35,7 @@ pub fn action(job: &Job, reader: &Reader, shown: &Shown<'_>) -> View {
         (crumbs(Some(&job.name), &title.0))
         div class="narrow" {
             div class="head" { div { h1 { (title.1) } p class="sub" { "Nothing has been started yet." } } }
-            @if let Some(problem) = shown.problem { div class="note bad" role="alert" { (icon("bad")) div { (words::visible(problem, 400)) } } }
+            @if let Some(problem) = shown.problem { (wrong(problem)) }
             section class="card" aria-labelledby="h-will" {
                 header { h2 id="h-will" { "What will happen" } }
                 div class="pad" { ul class="will" { @for line in will(job, shown.action, &form, reader) { li { (super::frame::prose(&line)) } } } }
@@ -65,6 +65,11 @@ pub fn action(job: &Job, reader: &Reader, shown: &Shown<'_>) -> View {
         is_live: false,
         blocks: vec![Block::Part("action", markup)],
     }
+}
+
+/// Why what was pressed was not done.
+fn wrong(problem: &str) -> Markup {
+    html! { div class="note bad" role="alert" { (icon("bad")) div { (words::visible(problem, 400)) } } }
 }
 
 fn title(action: Action, job: &Job) -> (String, String) {
@@ -210,8 +215,8 @@ fn form_of(job: &Job, action: Action, form: &Form, once: &str) -> Markup {
     }
 }
 
-/// The view of stopping a run.
-pub fn stop(job: &Job, run: &Run, reader: &Reader, once: Option<&str>) -> View {
+/// The view of stopping a run; `once` and `problem` as in [`Shown`].
+pub fn stop(job: &Job, run: &Run, reader: &Reader, once: Option<&str>, problem: Option<&str>) -> View {
     let address = path(&["jobs", &job.name, "runs", &run.head.name]);
     let what = match job.kind {
         Kind::TransformAndUpsert => {
@@ -228,6 +233,7 @@ pub fn stop(job: &Job, run: &Run, reader: &Reader, once: Option<&str>) -> View {
         (crumbs(Some(&job.name), "Stop"))
         div class="narrow" {
             div class="head" { div { h1 { "Stop the run of " (reader.clock.spoken(run.head.started)) "?" } p class="sub" { "It is still at work." } } }
+            @if let Some(problem) = problem { (wrong(problem)) }
             section class="card" aria-labelledby="h-will" {
                 header { h2 id="h-will" { "What will happen" } }
                 div class="pad" { ul class="will" {

@@ -48,12 +48,22 @@ pub(super) struct Days {
     zone: String,
 }
 
-/// The days that the windows cover, in the job's zone. The windows are in the order of their starts.
-pub(super) fn days(job: &Job, windows: &[LoadedWindow], now: i64) -> Days {
+/// The zone of a job's days, and its name.
+fn zone(job: &Job) -> (String, TimeZone) {
     let name = crate::schedule::zone_of(job.spec.zone());
     let zone = TimeZone::get(&name).unwrap_or(TimeZone::UTC);
-    let day_of =
-        |at: i64| Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(zone.clone()).date();
+    (name, zone)
+}
+
+/// The day in a zone at a time in milliseconds since 1970.
+fn date_in(zone: &TimeZone, at: i64) -> Date {
+    Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(zone.clone()).date()
+}
+
+/// The days that the windows cover, in the job's zone. The windows are in the order of their starts.
+pub(super) fn days(job: &Job, windows: &[LoadedWindow], now: i64) -> Days {
+    let (name, zone) = zone(job);
+    let day_of = |at: i64| date_in(&zone, at);
     let start_of = |day: Date| day.to_zoned(zone.clone()).map(|at| at.timestamp().as_millisecond()).unwrap_or_default();
     let mut days: BTreeMap<Date, Found> = BTreeMap::new();
     for window in windows {
@@ -192,8 +202,7 @@ pub(super) fn section(stack: &Stack, job: &Job, reader: &Reader, year: Option<i1
     let days = days(job, &windows, reader.clock.now);
     let words = Words::of(job.kind);
     let newest = days.days.keys().next_back().map(|day| day.year());
-    let this =
-        Timestamp::from_millisecond(reader.clock.now).map(|at| at.to_zoned(TimeZone::UTC).year()).unwrap_or(2024);
+    let this = date_in(&zone(job).1, reader.clock.now).year();
     let year = year.or(newest).unwrap_or(this).clamp(1, 9_998);
     let cursor = job.spec.windows["cursor"].as_str().unwrap_or_default();
     let address = path(&["jobs", &job.name]);
@@ -316,9 +325,9 @@ pub(super) fn failed_lately(runs: &[Run]) -> impl Iterator<Item = &Run> {
     runs.iter().filter(|run| matches!(run.outcome(), Outcome::Failed | Outcome::TimedOut)).take(5)
 }
 
-/// The first and the last day of a range that a form proposes: the last week that is over.
-pub(super) fn last_week(now: i64) -> (Date, Date) {
-    let today = Timestamp::from_millisecond(now).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(TimeZone::UTC).date();
+/// The first and the last day of a range that a form proposes: the last seven days that are over in the job's zone.
+pub(super) fn last_week(job: &Job, now: i64) -> (Date, Date) {
+    let today = date_in(&zone(job).1, now);
     let back = |days: i64| today.checked_sub(days.days()).unwrap_or(today);
     (back(7), back(1))
 }
@@ -335,10 +344,9 @@ mod tests {
         LoadedWindow { start: at(start), end: at(end), rows: 1, execution: "arn:x:run".into(), is_verified }
     }
 
-    #[test]
-    fn days_are_those_of_the_job_s_zone_and_gaps_are_told() {
-        let spec = JobSpec { windows: json!({"zone": "Europe/Zurich", "start": "2024-02-12"}), ..JobSpec::default() };
-        let job = Job {
+    fn job_in(zone: &str) -> Job {
+        let spec = JobSpec { windows: json!({"zone": zone, "start": "2024-02-12"}), ..JobSpec::default() };
+        Job {
             name: "j".into(),
             kind: Kind::CopyTable,
             machine: "arn".into(),
@@ -351,7 +359,12 @@ mod tests {
             files: None,
             windows: None,
             unread_windows: 0,
-        };
+        }
+    }
+
+    #[test]
+    fn days_are_those_of_the_job_s_zone_and_gaps_are_told() {
+        let job = job_in("Europe/Zurich");
         let windows = [
             window("2024-02-11T23:00:00Z", "2024-02-12T23:00:00Z", true),
             window("2024-02-12T23:00:00Z", "2024-02-13T23:00:00Z", false),
@@ -367,5 +380,22 @@ mod tests {
         assert_eq!(found.days[&date(2024, 2, 12)].what, Day::Verified);
         assert_eq!(found.days[&date(2024, 2, 17)].what, Day::Copied, "two halves");
         assert_eq!(gaps(&found.missing), "2024-02-14 to 2024-02-16");
+    }
+
+    #[test]
+    fn what_is_over_is_so_in_the_job_s_zone() {
+        let now = "2025-12-31T12:00:00Z".parse::<Timestamp>().unwrap().as_millisecond();
+        for (zone, first, last) in [
+            ("UTC", date(2025, 12, 24), date(2025, 12, 30)),
+            ("Pacific/Auckland", date(2025, 12, 25), date(2025, 12, 31)),
+            ("Etc/GMT+12", date(2025, 12, 24), date(2025, 12, 30)),
+        ] {
+            assert_eq!(last_week(&job_in(zone), now), (first, last), "{zone}");
+        }
+        let mut job = job_in("Pacific/Auckland");
+        job.windows = Some(std::sync::Arc::default());
+        let reader = Reader { clock: crate::zone::Clock::new(None, now), address: "/jobs/j".into() };
+        let html = section(&Stack::default(), &job, &reader, None).into_string();
+        assert!(html.contains("<strong>2026</strong>"), "{html}");
     }
 }

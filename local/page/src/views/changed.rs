@@ -39,7 +39,7 @@ pub(super) fn since(stack: &Stack, run: &Run, good: &Run, reader: &Reader) -> Ma
 
 fn listed(all: &BTreeSet<String>) -> Markup {
     html! {
-        @for (place, what) in all.iter().take(TOLD).enumerate() { @if place > 0 { ", " } code class="break" { (what) } }
+        @for (place, what) in all.iter().take(TOLD).enumerate() { @if place > 0 { ", " } code class="break" { (words::visible(what, 120)) } }
         @if all.len() > TOLD { " and " (words::number((all.len() - TOLD) as u64)) " more" }
     }
 }

@@ -1,15 +1,19 @@
 //! The files of a job: new, loaded, passed over, changed, in quarantine; and why.
 
 use super::frame::{crumbs, icon, key, time};
-use super::notices::amiss;
+use super::notices::{amiss, is_coming, unread};
 use super::{Block, Reader, View, path, value};
 use crate::files::{File, Files, State};
 use crate::model::{Job, Stack};
+use crate::shared::LEDGER;
 use crate::words;
 use maud::{Markup, html};
 
 /// How many files a page has.
 const PAGE: usize = 50;
+
+/// The call that lists files.
+const LIST: &str = "s3:ListBucket";
 
 /// The view; `query` is what was chosen.
 pub fn files(stack: &Stack, job: &Job, reader: &Reader, query: &[(String, String)]) -> View {
@@ -18,11 +22,12 @@ pub fn files(stack: &Stack, job: &Job, reader: &Reader, query: &[(String, String
     let page = chosen("page").parse::<usize>().unwrap_or(1).max(1);
     let markup = match job.files.as_deref() {
         None => {
-            html! { p class="say" { "Listing " (key(&format!("s3://{}/{}", stack.bucket, job.spec.prefix))) " …" } }
+            let place = key(&format!("s3://{}/{}", stack.bucket, job.spec.prefix));
+            html! { p class="say" { "Listing " (place) (unread(stack, LIST, " …", ": it cannot be listed now.")) } }
         }
         Some(files) => html! {
             (say(files))
-            (unread(files))
+            (not_known(stack, files))
             (listed(job, files, reader, (state, prefix), page))
             (quarantine(job, files, reader))
         },
@@ -31,7 +36,7 @@ pub fn files(stack: &Stack, job: &Job, reader: &Reader, query: &[(String, String
         title: format!("Files of {}", words::visible(&job.name, 60)),
         is_files: true,
         job: Some(job.name.clone()),
-        is_running: job.files.is_none(),
+        is_running: is_being_read(stack, job),
         is_live: true,
         blocks: vec![
             Block::Part("head", head(stack, job, reader, (state, prefix))),
@@ -39,6 +44,12 @@ pub fn files(stack: &Stack, job: &Job, reader: &Reader, query: &[(String, String
             Block::Part("files", markup),
         ],
     }
+}
+
+/// Whether the list, or what of it is loaded, is still on its way.
+fn is_being_read(stack: &Stack, job: &Job) -> bool {
+    let is_known = job.files.as_ref().is_none_or(|files| files.is_loaded_known && files.entries_unread == 0);
+    is_coming(stack, job.files.is_some(), LIST) || is_coming(stack, is_known, LEDGER)
 }
 
 fn head(stack: &Stack, job: &Job, reader: &Reader, (state, prefix): (&str, &str)) -> Markup {
@@ -88,9 +99,9 @@ fn say(files: &Files) -> Markup {
 }
 
 /// What is not known yet of what is loaded, or cannot be.
-fn unread(files: &Files) -> Markup {
+fn not_known(stack: &Stack, files: &Files) -> Markup {
     html! {
-        @if !files.is_loaded_known { p class="soft" { "What is loaded is not read yet: which files are new is not known before that." } }
+        @if !files.is_loaded_known { p class="soft" { "What is loaded " (unread(stack, LEDGER, "is not read yet", "cannot be read now")) ": which files are new is not known before that." } }
         @else if files.entries_unread > 0 { p class="soft" { (words::count(files.entries_unread as u64, "record")) " of what older runs loaded " (if files.entries_unread == 1 { "is" } else { "are" }) " not read yet, the newest first." } }
     }
 }
@@ -212,7 +223,7 @@ pub fn why(stack: &Stack, job: &Job, reader: &Reader, wanted: &str) -> View {
                 header { h2 id="h-now" { "As the page sees it" } }
                 div class="pad" {
                     @match (job.files.is_some(), file) {
-                        (false, _) => p { "Listing the prefix …" },
+                        (false, _) => p { (unread(stack, LIST, "Listing the prefix …", "The prefix cannot be listed now.")) },
                         (true, None) => p { "There is no such object under " (key(&job.spec.prefix)) " now." },
                         (true, Some(file)) => {
                             @let (class, picture) = look(file.state);
@@ -240,7 +251,7 @@ pub fn why(stack: &Stack, job: &Job, reader: &Reader, wanted: &str) -> View {
         title: "A file".to_owned(),
         is_files: true,
         job: Some(job.name.clone()),
-        is_running: job.files.is_none(),
+        is_running: is_being_read(stack, job),
         is_live: true,
         blocks: vec![amiss(stack, reader), Block::Part("why", markup)],
     }

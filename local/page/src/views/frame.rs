@@ -101,7 +101,9 @@ fn tools(stack: &Stack, reader: &Reader, view: &View, version: u64) -> Markup {
     html! {
         div class="tools" {
             @if view.is_live {
-                span class="live" role="status" data-version=(version) data-unread=[(!stack.is_read).then_some("1")] { "As of " (reader.clock.time(stack.reads.as_of(&Look::at(&reader.address), &stack.notices))) }
+                span class="live" data-version=(version) data-unread=[(!stack.is_read).then_some("1")] { "As of " (reader.clock.time(stack.reads.as_of(&Look::at(&reader.address), &stack.notices))) }
+                // The time changes all the while, and so is not read out; that it stands still is.
+                span class="vh" id="still" role="status" {}
                 button type="button" id="pause" hidden { "Pause" }
             }
             form method="get" action=(path) {

@@ -31,7 +31,7 @@ fn told(marks: &Marks) -> String {
     names.extend(marks.ways.last().map(|(_, to, _)| to.as_str()));
     format!(
         "State machine: the run went {}",
-        if names.is_empty() { "nowhere yet".to_owned() } else { names.join(", then ") }
+        if names.is_empty() { "nowhere yet".to_owned() } else { words::visible(&names.join(", then "), 4_000) }
     )
 }
 
@@ -52,7 +52,7 @@ fn drawn(graph: &Graph, marks: &Marks) -> Markup {
         }
         @for line in on {
             @let class = if taken(line) == Some(true) { "err" } else { "on" };
-            path class={ "edge " (class) } data-way={ (line.from) ">" (line.to) } d=(curve::path(&line.points)) {}
+            path class={ "edge " (class) } data-way={ (words::state(&line.from)) ">" (words::state(&line.to)) } d=(curve::path(&line.points)) {}
             path class={ "tip " (class) } d=(curve::tip(&line.points)) {}
         }
         @for state in &graph.states { (one(state, marks)) }
@@ -67,7 +67,7 @@ fn one(state: &Placed, marks: &Marks) -> Markup {
     let error = reached.and_then(|reached| reached.error.as_deref()).filter(|_| mark == Mark::Failed);
     let label = format!(
         "{}{}, {}: {}{}",
-        state.name,
+        words::state(&state.name),
         took.as_deref().map(|took| format!(" {took}")).unwrap_or_default(),
         state.kind.name(),
         mark.word(),
@@ -81,7 +81,7 @@ fn one(state: &Placed, marks: &Marks) -> Markup {
     let inside = if state.inner.is_empty() { node(state, mark, &side) } else { frame(state, marks, mark, &side) };
     html! {
         @if mark == Mark::NotReached { g role="img" aria-label=(label) { (inside) } }
-        @else { a href={ "#s-" (state.name) } aria-label=(label) { (inside) } }
+        @else { a href={ "#s-" (words::state(&state.name)) } aria-label=(label) { (inside) } }
         @for (x, y, graph) in &state.inner {
             g transform={ "translate(" (fixed(state.x + x)) " " (fixed(state.y + y)) ")" } { (drawn(graph, marks)) }
         }
@@ -90,11 +90,12 @@ fn one(state: &Placed, marks: &Marks) -> Markup {
 
 fn frame(state: &Placed, _marks: &Marks, mark: Mark, side: &str) -> Markup {
     let (class, picture) = of_mark(mark);
+    let name = words::state(&state.name);
     html! {
-        g class={ "mapbox " (class) } data-state=(state.name) data-mark=(mark.word()) {
+        g class={ "mapbox " (class) } data-state=(name) data-mark=(mark.word()) {
             rect class="frame" x=(fixed(state.x)) y=(fixed(state.y)) width=(fixed(state.width)) height=(fixed(state.height)) rx="9" {}
             (picture_at(picture, state.x + 9.0, state.y + 9.0))
-            text x=(fixed(state.x + 28.0)) y=(fixed(state.y + 20.0)) { (state.name) }
+            text x=(fixed(state.x + 28.0)) y=(fixed(state.y + 20.0)) { (name) }
             text class="t" x=(fixed(state.x + state.width - 10.0)) y=(fixed(state.y + 20.0)) text-anchor="end" { (side) }
         }
     }
@@ -102,17 +103,18 @@ fn frame(state: &Placed, _marks: &Marks, mark: Mark, side: &str) -> Markup {
 
 fn node(state: &Placed, mark: Mark, side: &str) -> Markup {
     let (class, picture) = of_mark(mark);
+    let name = words::state(&state.name);
     let (x, y, w, h) = (state.x, state.y, state.width, state.height);
     let is_reached = mark != Mark::NotReached;
     let inset = if state.kind == StateKind::Choice { 15.0 } else { 9.0 };
     let letters = |text: &str| super::marks::as_f64(text.chars().count());
     let beside = if side.is_empty() { 0.0 } else { BETWEEN + SMALL * letters(side) };
     let room = w - inset * 2.0 - if is_reached { 18.0 } else { 0.0 } - beside;
-    let length = if is_reached { BOLD } else { PLAIN } * letters(&state.name);
+    let length = if is_reached { BOLD } else { PLAIN } * letters(&name);
     // A longer name is squeezed; none is stretched.
     let squeezed = (length > room).then(|| fixed(room));
     html! {
-        g class={ "node " (class) } data-state=(state.name) data-mark=(mark.word()) {
+        g class={ "node " (class) } data-state=(name) data-mark=(mark.word()) {
             @if state.kind == StateKind::Choice {
                 polygon points={ (fixed(x)) "," (fixed(y + h / 2.0)) " " (fixed(x + 14.0)) "," (fixed(y)) " " (fixed(x + w - 14.0)) "," (fixed(y)) " " (fixed(x + w)) "," (fixed(y + h / 2.0)) " " (fixed(x + w - 14.0)) "," (fixed(y + h)) " " (fixed(x + 14.0)) "," (fixed(y + h)) } {}
             } @else {
@@ -120,10 +122,10 @@ fn node(state: &Placed, mark: Mark, side: &str) -> Markup {
             }
             @if is_reached {
                 (picture_at(picture, x + inset, y + 8.0))
-                text x=(fixed(x + inset + 18.0)) y=(fixed(y + 19.0)) textLength=[squeezed.as_deref()] lengthAdjust=[squeezed.as_ref().map(|_| "spacingAndGlyphs")] { (state.name) }
+                text x=(fixed(x + inset + 18.0)) y=(fixed(y + 19.0)) textLength=[squeezed.as_deref()] lengthAdjust=[squeezed.as_ref().map(|_| "spacingAndGlyphs")] { (name) }
                 @if !side.is_empty() { " " text class="t" x=(fixed(x + w - inset)) y=(fixed(y + 19.0)) text-anchor="end" { (side) } }
             } @else {
-                text x=(fixed(x + w / 2.0)) y=(fixed(y + 19.0)) text-anchor="middle" textLength=[squeezed.as_deref()] lengthAdjust=[squeezed.as_ref().map(|_| "spacingAndGlyphs")] { (state.name) }
+                text x=(fixed(x + w / 2.0)) y=(fixed(y + 19.0)) text-anchor="middle" textLength=[squeezed.as_deref()] lengthAdjust=[squeezed.as_ref().map(|_| "spacingAndGlyphs")] { (name) }
             }
         }
     }

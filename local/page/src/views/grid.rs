@@ -2,11 +2,12 @@
 
 use super::frame::icon;
 use super::marks::{bar, median, of_mark};
+use super::notices::unread;
 use super::{Reader, path};
 use crate::definition::{Definition, State, StateKind};
 use crate::layout;
 use crate::marks::{Mark, Marks, marks};
-use crate::model::{Job, Run};
+use crate::model::{Job, Run, Stack};
 use crate::outcome::Outcome;
 use crate::words;
 use maud::{Markup, html};
@@ -64,7 +65,7 @@ fn rows(definition: &Definition, all: bool) -> Vec<(String, bool)> {
 }
 
 /// The section.
-pub(super) fn section(job: &Job, reader: &Reader, wanted: &Wanted) -> Markup {
+pub(super) fn section(stack: &Stack, job: &Job, reader: &Reader, wanted: &Wanted) -> Markup {
     let all = job.runs.as_deref().unwrap_or_default();
     let since = reader.clock.now - wanted.days * 86_400_000;
     let takes =
@@ -78,7 +79,7 @@ pub(super) fn section(job: &Job, reader: &Reader, wanted: &Wanted) -> Markup {
                 span class="soft" { "the newest on the right · " (shown.len()) " of " @if job.is_cut { "the newest " } (words::count(all.len() as u64, "run")) }
             }
             div class="pad" { (form(job, wanted)) }
-            @if shown.is_empty() { p class="pad soft" { @if job.runs.is_none() { "Reading the runs of this job …" } @else { "No run is like that." } } }
+            @if shown.is_empty() { p class="pad soft" { @if job.runs.is_none() { (unread(stack, "states:ListExecutions", "Reading the runs of this job …", "The runs of this job cannot be listed now.")) } @else { "No run is like that." } } }
             @else { (table(job, &shown, reader, wanted)) }
             div class="pad" { (legend()) }
         }
@@ -143,7 +144,7 @@ fn table(job: &Job, shown: &[&Run], reader: &Reader, wanted: &Wanted) -> Markup 
                 tbody {
                     @for (name, is_inner) in &rows {
                         tr {
-                            th class={ "rh" @if *is_inner { " in" } } scope="row" { (name) }
+                            th class={ "rh" @if *is_inner { " in" } } scope="row" { (words::state(name)) }
                             @for (run, told) in shown.iter().zip(&told) { (cell(run, told.as_ref().map(|marks| marks.of(name)))) }
                         }
                     }

@@ -1,11 +1,12 @@
 //! One job: its days, its runs beside their states, how much and how long.
 
 use super::frame::{crumbs, icon, outcome_class, outcome_icon, time};
-use super::notices::amiss;
+use super::notices::{amiss, are_runs_coming, is_coming};
 use super::{Block, Reader, View, calendar, grid, history, jobs, path, plots};
 use crate::actions::Action;
 use crate::errors;
 use crate::model::{Job, Stack};
+use crate::shared::RUNS_READ;
 use crate::words;
 use maud::{Markup, html};
 
@@ -29,7 +30,7 @@ pub fn job(stack: &Stack, job: &Job, reader: &Reader, query: &[(String, String)]
     if calendar::has_days(job) {
         blocks.push(Block::Part("days", calendar::section(stack, job, reader, year)));
     }
-    blocks.push(Block::Part("grid", grid::section(job, reader, &wanted)));
+    blocks.push(Block::Part("grid", grid::section(stack, job, reader, &wanted)));
     blocks.push(Block::Part("plots", plots::plots(runs, reader)));
     let has_failed = calendar::failed_lately(runs).next().is_some();
     blocks.push(Block::Part(
@@ -41,7 +42,10 @@ pub fn job(stack: &Stack, job: &Job, reader: &Reader, query: &[(String, String)]
         },
     ));
     blocks.push(Block::Part("history", history::section(stack, job, reader)));
-    let is_running = job.runs.is_none() || runs.iter().any(|run| run.outcome().is_running());
+    let are_told = runs.iter().take(RUNS_READ).all(|run| run.is_forgotten || run.is_told());
+    let is_running = runs.iter().any(|run| run.outcome().is_running())
+        || are_runs_coming(stack, job)
+        || is_coming(stack, are_told, "states:GetExecutionHistory");
     View {
         title: words::visible(&job.name, 80),
         is_files: false,

@@ -1,24 +1,27 @@
 //! All jobs, a row each: what ran, what failed and why.
 
 use super::frame::{icon, key, outcome_class, outcome_icon, time};
-use super::notices::amiss;
+use super::notices::{amiss, are_runs_coming, has_no_stack, unread};
 use super::{Block, Reader, View, marks, path};
 use crate::errors;
 use crate::kind::Kind;
 use crate::model::{Job, Run, Stack};
 use crate::outcome::Outcome;
 use crate::schedule::Schedule;
+use crate::shared::RUNS_READ;
 use crate::words;
 use maud::{Markup, html};
 
 /// The view.
 pub fn jobs(stack: &Stack, reader: &Reader) -> View {
-    let is_running = stack.jobs.values().any(|job| last(job).is_some_and(|run| run.outcome().is_running()));
+    let is_running = |job: &Job| last(job).is_some_and(|run| run.outcome().is_running());
+    let is_changing = stack.jobs.values().any(|job| is_running(job) || are_runs_coming(stack, job));
     let is_empty = stack.is_read && stack.jobs.values().all(|job| job.runs.as_ref().is_some_and(Vec::is_empty));
     // Each part is always there, so that what comes later has its place.
     let table = match () {
         () if !stack.jobs.is_empty() => table(stack, reader),
         () if stack.is_read => html! { p class="say" { "This stack has no jobs." } },
+        () if has_no_stack(stack) => html! { p class="say" { "The jobs of this stack cannot be read now." } },
         () => html! { p class="say" { "Reading the jobs of this stack …" } },
     };
     let blocks = vec![
@@ -46,7 +49,7 @@ pub fn jobs(stack: &Stack, reader: &Reader) -> View {
         title: "Jobs".to_owned(),
         is_files: false,
         job: None,
-        is_running: is_running || !stack.is_read,
+        is_running: is_changing || !stack.is_read,
         is_live: true,
         blocks,
     }
@@ -76,12 +79,16 @@ fn say(stack: &Stack) -> Markup {
     let outcomes: Vec<Outcome> = stack.jobs.values().filter_map(|job| Some(last(job)?.outcome())).collect();
     let failed = outcomes.iter().filter(|outcome| outcome.is_bad()).count() as u64;
     let running = outcomes.iter().filter(|outcome| outcome.is_running()).count() as u64;
-    let rejected: u64 = stack.jobs.values().map(waiting).sum();
+    let rejected: u64 = stack.jobs.values().filter_map(waiting).sum();
     let all = words::count(stack.jobs.len() as u64, "job");
+    let read = stack.jobs.values().filter(|job| job.runs.is_some()).count();
+    let is_read = read == stack.jobs.len();
     html! {
         p class="say" {
             @if failed > 0 { strong { (failed) " of " (all) " failed in " (if failed == 1 { "its" } else { "their" }) " last run." } }
-            @else { strong { "No job failed in its last run." } }
+            @else if is_read { strong { "No job failed in its last run." } }
+            // Of a job whose runs are not listed nothing can be said.
+            @if !is_read { " " (read) " of " (all) " " (if stack.jobs.len() == 1 { "is" } else { "are" }) " read." }
             @if running == 1 { " 1 is running." }
             @if running > 1 { " " (running) " are running." }
             @if rejected > 0 { " " (words::count(rejected, "row")) " " (if rejected == 1 { "waits" } else { "wait" }) " in quarantine." }
@@ -89,14 +96,30 @@ fn say(stack: &Stack) -> Markup {
     }
 }
 
-/// Rows that the newest run that loaded something, or failed because of them, set aside.
-fn waiting(job: &Job) -> u64 {
-    let failed = last(job).filter(|run| run.outcome() == Outcome::Failed).and_then(|run| run.facts.as_ref());
-    if let Some(count) = failed.and_then(|facts| errors::bad_row_count(facts.cause.as_deref()?)) {
-        return count;
+/// Rows that the newest run that loaded something, or failed because of them, set aside; `None` as long as the
+/// description that says so is not read.
+fn waiting(job: &Job) -> Option<u64> {
+    let runs = job.runs.as_ref()?;
+    let is_unread = |run: &Run| run.facts.is_none() && !run.is_forgotten;
+    if let Some(failed) = last(job).filter(|run| run.outcome() == Outcome::Failed) {
+        let cause = failed.facts.as_ref().and_then(|facts| facts.cause.as_deref());
+        match cause.and_then(errors::bad_row_count) {
+            None if is_unread(failed) => return None,
+            None => {}
+            count => return count,
+        }
     }
-    let run = job.runs.iter().flatten().find(|run| run.outcome() == Outcome::Loaded);
-    run.and_then(|run| run.facts.as_ref()).map_or(0, |facts| facts.rejected)
+    // One that ended well may have loaded something.
+    let may_count = |run: &&Run| match run.outcome() {
+        Outcome::Loaded => true,
+        Outcome::EndedWell => is_unread(run),
+        _ => false,
+    };
+    match runs.iter().take(RUNS_READ).find(may_count) {
+        Some(run) if is_unread(run) => None,
+        Some(run) => Some(run.facts.as_ref().map_or(0, |facts| facts.rejected)),
+        None => Some(0),
+    }
 }
 
 fn table(stack: &Stack, reader: &Reader) -> Markup {
@@ -130,7 +153,8 @@ fn row(stack: &Stack, job: &Job, reader: &Reader) -> Markup {
     let good = runs.iter().find(|run| run.outcome().is_good() && run.outcome() != Outcome::DryRun);
     let loaded = runs.iter().find(|run| run.outcome() == Outcome::Loaded);
     let rows = loaded.and_then(Run::rows);
-    let rejected = waiting(job);
+    let waiting = waiting(job);
+    let rejected = waiting.unwrap_or_default();
     html! {
         tbody {
             tr {
@@ -146,14 +170,14 @@ fn row(stack: &Stack, job: &Job, reader: &Reader) -> Markup {
                     (words) @if let Some(next) = next { div class="soft" { (next) } }
                 }
                 td data-l="Last success" class="nowrap in" {
-                    @match good { Some(run) => (time(run.head.ended.unwrap_or(run.head.started), &reader.clock.ago(run.head.ended.unwrap_or(run.head.started)))), None => span class="soft" { "never" } }
+                    @match good { Some(run) => (time(run.head.ended.unwrap_or(run.head.started), &reader.clock.ago(run.head.ended.unwrap_or(run.head.started)))), None => span class="soft" { (if job.runs.is_none() { "…" } else { "never" }) } }
                 }
                 td data-l="Rows" class="num in" { @if let Some(rows) = rows { (words::number(rows)) } }
                 td data-l="In quarantine" class={ "num in" @if rejected == 0 { " zero" } } {
-                    @if rejected > 0 { a href={ (address) "/files#quarantine" } { (words::number(rejected)) } } @else { span class="soft" { "0" } }
+                    @if rejected > 0 { a href={ (address) "/files#quarantine" } { (words::number(rejected)) } } @else { span class="soft" { (if waiting.is_none() { "…" } else { "0" }) } }
                 }
             }
-            @if let Some(reason) = last.and_then(|run| reason(job, run)) {
+            @if let Some(reason) = last.and_then(|run| reason(stack, job, run)) {
                 tr class="why" {
                     td colspan="7" {
                         p class="oneerror" { span { (reason) } a class="nowrap" href=(path(&["jobs", &job.name, "runs", last.map_or("", |run| run.head.name.as_str())])) { "Open the run" } }
@@ -203,14 +227,17 @@ pub(super) fn progress(job: &Job, run: &Run) -> Option<String> {
 }
 
 /// Why a run failed, in a line.
-fn reason(job: &Job, run: &Run) -> Option<String> {
+fn reason(stack: &Stack, job: &Job, run: &Run) -> Option<String> {
     if !run.outcome().is_bad() {
         return None;
     }
     match (&run.facts, &run.row) {
         (Some(facts), _) => errors::short(job.kind, run.outcome(), facts),
-        (None, Some(row)) => row.error.clone(),
-        (None, None) => Some("Why is being read …".to_owned()),
+        (None, Some(row)) => row.error.as_deref().map(|error| words::visible(error, 120)),
+        (None, None) => {
+            let (being, cannot) = ("Why is being read …", "Why cannot be read now.");
+            Some(unread(stack, "states:DescribeExecution", being, cannot).to_owned())
+        }
     }
 }
 

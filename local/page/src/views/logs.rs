@@ -1,7 +1,7 @@
 //! The log lines of a run.
 
 use super::frame::{crumbs, icon};
-use super::notices::amiss;
+use super::notices::{amiss, is_coming, unread};
 use super::{Block, Reader, View, path};
 use crate::log::{Level, Line, Lines};
 use crate::model::{Job, Run, Stack};
@@ -42,7 +42,7 @@ impl LogFilter {
 }
 
 /// The section of the run's view.
-pub(super) fn section(job: &Job, run: &Run, reader: &Reader) -> Markup {
+pub(super) fn section(stack: &Stack, job: &Job, run: &Run, reader: &Reader) -> Markup {
     let address = path(&["jobs", &job.name, "runs", &run.head.name, "log"]);
     let lines = run.lines.as_deref();
     html! {
@@ -54,7 +54,7 @@ pub(super) fn section(job: &Job, run: &Run, reader: &Reader) -> Markup {
                 (form(&address, lines, &LogFilter { level: "I".to_owned(), ..LogFilter::default() }, true))
             }
             @match lines {
-                None => p class="pad soft" { @if run.is_forgotten { "Step Functions has forgotten this run, and its lines are not looked for." } @else { "Reading the log groups of its functions …" } },
+                None => p class="pad soft" { @if run.is_forgotten { "Step Functions has forgotten this run, and its lines are not looked for." } @else { (unread_lines(stack)) } },
                 Some(lines) if lines.lines.is_empty() => p class="pad soft" { @if lines.is_complete { "Its functions have logged nothing, or the lines are older than the groups keep them." } @else { "No line yet." } },
                 // The newest: what comes while it runs, and what it ended with.
                 Some(lines) => (table(&lines.lines.iter().skip(lines.lines.len().saturating_sub(LINES)).collect::<Vec<_>>(), reader)),
@@ -64,6 +64,16 @@ pub(super) fn section(job: &Job, run: &Run, reader: &Reader) -> Markup {
             }
         }
     }
+}
+
+/// Whether all lines of a run are read; of one that is forgotten none are.
+pub(super) fn are_complete(run: &Run) -> bool {
+    run.is_forgotten || run.lines.as_ref().is_some_and(|lines| lines.is_complete)
+}
+
+fn unread_lines(stack: &Stack) -> &'static str {
+    let (being, cannot) = ("Reading the log groups of its functions …", "The log lines cannot be read now.");
+    unread(stack, "logs:FilterLogEvents", being, cannot)
 }
 
 fn functions(lines: Option<&Lines>) -> String {
@@ -146,7 +156,7 @@ pub fn log(stack: &Stack, job: &Job, run: &Run, reader: &Reader, filter: &LogFil
         div class="head" { div { h1 { "Log lines" } p class="sub" { "of the " a href=(path(&["jobs", &job.name, "runs", &run.head.name])) { "run of " (reader.clock.spoken(run.head.started)) } } } }
         section class="card" aria-label="Log lines" {
             header { (form(&address, lines, filter, false)) }
-            @if lines.is_none() { p class="pad soft" { "Reading the log groups of its functions …" } }
+            @if lines.is_none() { p class="pad soft" { (unread_lines(stack)) } }
             @else if shown.is_empty() { p class="pad soft" { "No line is like that." } }
             @else { (table(&shown, reader)) }
             p class="pad soft" {
@@ -161,7 +171,7 @@ pub fn log(stack: &Stack, job: &Job, run: &Run, reader: &Reader, filter: &LogFil
         title: format!("Log of a run of {}", words::visible(&job.name, 60)),
         is_files: false,
         job: Some(job.name.clone()),
-        is_running: run.outcome().is_running() || lines.is_none(),
+        is_running: run.outcome().is_running() || is_coming(stack, are_complete(run), "logs:FilterLogEvents"),
         is_live: true,
         blocks: vec![amiss(stack, reader), Block::Part("log", markup)],
     }

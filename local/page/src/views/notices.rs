@@ -2,8 +2,10 @@
 
 use super::frame::icon;
 use super::{Block, Reader};
-use crate::model::{Notice, Stack};
+use crate::look::Look;
+use crate::model::{Job, Notice, Run, Stack};
 use crate::shared::{DATABASE, DEFINITION, LEDGER, QUARANTINE, RECORDS, RUNS_READ};
+use crate::task::Task;
 use crate::trouble::Trouble;
 use crate::words;
 use maud::{Markup, html};
@@ -16,15 +18,17 @@ pub(super) fn amiss(stack: &Stack, reader: &Reader) -> Block {
 /// All of them.
 fn notices(stack: &Stack, reader: &Reader) -> Markup {
     // What meets every call is said once.
+    let look = Look::at(&reader.address);
     let of_all = stack.notices.values().find(|notice| notice.trouble.is_of_all() && notice.action != DATABASE);
     let all: Vec<&Notice> = match of_all {
         Some(notice) => vec![notice],
-        None => stack.notices.values().collect(),
+        // What this view asks nobody for is amiss in another one.
+        None => stack.notices.values().filter(|notice| Task::may_ask(&look, notice.action)).collect(),
     };
     html! {
         div role="status" {
-            @for notice in all { (line(stack, notice, reader)) }
-            @if let Some((read, all)) = being_read(stack) {
+            @for notice in &all { (line(stack, notice, reader)) }
+            @if let Some((read, all)) = being_read(stack).filter(|_| all.is_empty()) {
                 div class="note run" {
                     (icon("run"))
                     div { strong { "Reading " (words::count(all, "run")) "." } " " (read) " of " (all) " are here, the newest first; the page is at the pace that AWS allows." }
@@ -36,14 +40,10 @@ fn notices(stack: &Stack, reader: &Reader) -> Markup {
 
 /// On an account: how many runs were read, of those that are to be.
 fn being_read(stack: &Stack) -> Option<(u64, u64)> {
-    if !stack.is_account || !stack.notices.is_empty() {
+    if !stack.is_account {
         return None;
     }
-    let runs = || {
-        let jobs = stack.jobs.values();
-        jobs.flat_map(|job| job.runs.iter().flatten().take(RUNS_READ))
-            .filter(|run| run.head.ended.is_some() && !run.is_forgotten)
-    };
+    let runs = || stack.jobs.values().flat_map(shown);
     let (read, all) = (runs().filter(|run| run.facts.is_some()).count() as u64, runs().count() as u64);
     (read < all).then_some((read, all))
 }
@@ -56,7 +56,10 @@ fn line(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
 
 fn text(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
     let of = reader.clock.time(stack.reads.of_action(notice.action));
-    let again = words::about(notice.again - reader.clock.now);
+    let again = match notice.again - reader.clock.now {
+        ..1_000 => "now".to_owned(),
+        left => format!("in {}", words::about(left)),
+    };
     let what = what(notice.action);
     if notice.action == DATABASE {
         let why = match notice.trouble {
@@ -71,16 +74,25 @@ fn text(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
     }
     match &notice.trouble {
         Trouble::Throttled(name) => html! {
-            strong { "AWS asked us to slow down" } " (" (words::visible(name, 80)) ", " (notice.action) "). What you see is of " (of) ". The page tries again in " (again) "."
+            strong { "AWS asked us to slow down" } " (" (words::visible(name, 80)) ", " (notice.action) "). What you see is of " (of) ". The page tries again " (again) "."
         },
         Trouble::Denied => html! {
-            strong { (what) " cannot be read" } ": these credentials may not " code { (notice.action) } ". Everything else is complete."
+            strong { (what) " cannot be read" } ": these credentials may not " code { (notice.action) } ". "
+            @match notice.action {
+                _ if !is_of_stack(notice.action) && notice.action != LIST => "Everything else is complete.",
+                LIST => "What ran since they were read last is not shown.",
+                _ if stack.is_read => { "What was deployed since " (of) " is not shown." },
+                _ => "Without that nothing is shown.",
+            }
         },
         Trouble::Expired => html! {
             strong { "The credentials have expired." } " What you see is of " (of) ". Log in again (" code { "aws sso login" } "), and start " code { "cargo local page" } " anew if it does not go on by itself."
         },
         Trouble::NoCredentials(_) => html! {
             strong { "There are no credentials that AWS takes." } " What you see is of " (of) ". Try " code { "aws sts get-caller-identity" } "; the page goes on by itself."
+        },
+        Trouble::Clock => html! {
+            strong { "The clock of this machine is wrong" } ", so AWS takes no signature of it. What you see is of " (of) ". Set it (" code { "timedatectl" } " tells whether it is synchronized); the page goes on by itself."
         },
         Trouble::Gone if stack.is_account => html! {
             strong { "AWS cannot be reached." } " What you see is of " (of) "; the page goes on by itself."
@@ -89,7 +101,7 @@ fn text(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
             strong { "The stack has stopped." } " What you see is of " (of) ". " code { "cargo local up" } " starts it again, at a new address."
         },
         Trouble::Late => html! {
-            strong { (what) " did not come in time." } " What you see is of " (of) ". The page tries again in " (again) "."
+            strong { (what) " did not come in time." } " What you see is of " (of) ". The page tries again " (again) "."
         },
         Trouble::Missing => html! {
             strong { "There is no stack " code { (words::visible(&stack.name, 80)) } " here." } " Is it another region, or another name? " code { "cargo local page --stack NAME --region REGION" }
@@ -100,15 +112,56 @@ fn text(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
     }
 }
 
+/// The calls without which nothing is known of a stack.
+const OF_STACK: [&str; 3] =
+    ["cloudformation:DescribeStacks", "states:ListStateMachines", "states:DescribeStateMachine"];
+
+/// The call that lists runs.
+const LIST: &str = "states:ListExecutions";
+
+fn is_of_stack(action: &str) -> bool {
+    OF_STACK.contains(&action)
+}
+
+/// Whether the jobs of a stack cannot be read now.
+pub(super) fn has_no_stack(stack: &Stack) -> bool {
+    OF_STACK.iter().any(|action| stack.notices.contains_key(action))
+}
+
+/// What stands in place of what is not read: that it is `being` read or, if a call for it meets trouble, that it `cannot`
+/// be.
+pub(crate) fn unread<'a>(stack: &Stack, action: &str, being: &'a str, cannot: &'a str) -> &'a str {
+    if stack.notices.contains_key(action) { cannot } else { being }
+}
+
+/// Whether what a call is for is still on its way: it is not there, and the call is not denied. A view without scripts
+/// loads itself again as long as that is so.
+pub(super) fn is_coming(stack: &Stack, is_there: bool, action: &str) -> bool {
+    !is_there && stack.notices.get(action).is_none_or(|notice| notice.trouble != Trouble::Denied)
+}
+
+/// Whether the list of a job's runs, or the description of one that is shown, is still on its way.
+pub(super) fn are_runs_coming(stack: &Stack, job: &Job) -> bool {
+    let mut shown = shown(job);
+    is_coming(stack, job.runs.is_some(), LIST)
+        || is_coming(stack, shown.all(|run| run.facts.is_some()), "states:DescribeExecution")
+}
+
+/// The runs of a job that are described.
+fn shown(job: &Job) -> impl Iterator<Item = &Run> {
+    let runs = job.runs.iter().flatten().take(RUNS_READ);
+    runs.filter(|run| run.head.ended.is_some() && !run.is_forgotten)
+}
+
 /// What a call is for.
 fn what(action: &str) -> &'static str {
     match action {
         "logs:FilterLogEvents" => "Log lines",
         "states:GetExecutionHistory" => "The states of runs",
         "states:DescribeExecution" => "What runs did",
-        "states:ListExecutions" => "The list of runs",
+        LIST => "The list of runs",
         "scheduler:ListSchedules" | "scheduler:GetSchedule" => "Schedules",
-        "states:DescribeStateMachine" | "states:ListStateMachines" => "State machines",
+        "states:DescribeStateMachine" | "states:ListStateMachines" => "The jobs of this stack",
         DEFINITION => "The states and specs that jobs had then",
         RECORDS => "Older runs",
         LEDGER => "What is loaded",

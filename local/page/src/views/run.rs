@@ -2,7 +2,7 @@
 
 use super::frame::{crumbs, icon, key, outcome_class, outcome_icon, prose, time};
 use super::logs::short;
-use super::notices::amiss;
+use super::notices::{amiss, is_coming, unread};
 use super::{Block, Reader, View, changed, graph, history, logs, path, timeline};
 use crate::errors::{self, Failure};
 use crate::facts::Facts;
@@ -11,6 +11,7 @@ use crate::loading::{Loading, loading};
 use crate::marks::{Mark, Marks, marks};
 use crate::model::{Job, Origin, Run, Stack};
 use crate::outcome::Outcome;
+use crate::shared::DEFINITION;
 use crate::words;
 use maud::{Markup, html};
 
@@ -33,7 +34,7 @@ pub fn run(stack: &Stack, job: &Job, run: &Run, reader: &Reader, query: &RunQuer
             let loading = loading(job.kind, run.story.as_deref());
             errors::failure(job.kind, outcome, facts, loading).map(|failure| error(job, run, &failure, &marks, loading))
         }
-        None => outcome.is_bad().then(|| unread_error(run)),
+        None => outcome.is_bad().then(|| unread_error(stack, run)),
     };
     let explained = run.facts.as_deref().filter(|facts| !facts.explained.is_empty()).map(explained);
     // Each part is always there, so that what comes later has its place.
@@ -51,31 +52,48 @@ pub fn run(stack: &Stack, job: &Job, run: &Run, reader: &Reader, query: &RunQuer
         let items = if query.items == 0 { timeline::ITEMS } else { query.items.min(10_000) };
         let times = match &run.story {
             Some(story) => timeline::timeline(job, run, story, &marks, reader.clock.now, items),
-            None => html! { section class="card" { p class="pad soft" { "Reading the states of this run …" } } },
+            None => {
+                let (being, cannot) =
+                    ("Reading the states of this run …", "The states of this run cannot be read now.");
+                let text = unread(stack, "states:GetExecutionHistory", being, cannot);
+                html! { section class="card" { p class="pad soft" { (text) } } }
+            }
         };
         blocks.push(Block::Two(
             vec![("graph", way(job, run, &marks))],
-            vec![("timeline", times), ("log", logs::section(job, run, reader)), ("data", data(run))],
+            vec![("timeline", times), ("log", logs::section(stack, job, run, reader)), ("data", data(run))],
         ));
     }
     View {
         title: format!("{} run of {}", outcome.word(), reader.clock.spoken(run.head.started)),
         is_files: false,
         job: Some(job.name.clone()),
-        is_running: outcome.is_running() || (run.story.is_none() && !run.is_forgotten),
+        is_running: outcome.is_running() || is_being_read(stack, job, run),
         is_live: true,
         blocks,
     }
 }
 
+/// Whether something that its view shows is still on its way.
+fn is_being_read(stack: &Stack, job: &Job, run: &Run) -> bool {
+    let compared = if run.outcome().is_bad() { job.last_good(run).map(|good| [run, good]) } else { None };
+    let is_defined = |run: &Run| run.revision.is_some() || run.is_revision_lost || run.is_forgotten;
+    let are_defined = compared.into_iter().flatten().all(is_defined);
+    !run.is_forgotten
+        && (is_coming(stack, run.facts.is_some(), "states:DescribeExecution")
+            || is_coming(stack, run.is_told(), "states:GetExecutionHistory")
+            || is_coming(stack, logs::are_complete(run), "logs:FilterLogEvents")
+            || is_coming(stack, are_defined, DEFINITION))
+}
+
 /// Of a run that did not end well, before anything else is known.
-fn unread_error(run: &Run) -> Markup {
+fn unread_error(stack: &Stack, run: &Run) -> Markup {
     let name = run.row.as_ref().and_then(|row| row.error.as_deref());
     html! {
         section class="error" {
             div class="what" {
                 (icon("bad"))
-                div { h2 { @match name { Some(name) => { "The run ended with " (words::visible(name, 80)) }, None if run.is_forgotten => { "Why was not written down" }, None => { "Why is being read …" } } } }
+                div { h2 { @match name { Some(name) => { "The run ended with " (words::visible(name, 80)) }, None if run.is_forgotten => { "Why was not written down" }, None => (unread(stack, "states:DescribeExecution", "Why is being read …", "Why cannot be read now")) } } }
             }
         }
     }
@@ -134,7 +152,7 @@ fn error(job: &Job, run: &Run, failure: &Failure, marks: &Marks, loading: Loadin
                     h2 id="h-err" { (failure.headline) }
                     p {
                         code { (words::visible(&failure.error, 120)) }
-                        @if let Some(visit) = failed { " in state " a href={ "#s-" (visit.state) } { (visit.state) } }
+                        @if let Some(visit) = failed { " in state " a href={ "#s-" (words::state(&visit.state)) } { (words::state(&visit.state)) } }
                         "."
                         @if !table.is_empty() && loading == Loading::NotReached { " The table " code { (words::visible(&table, 120)) } " is as it was before this run." }
                     }
@@ -290,7 +308,7 @@ fn way(job: &Job, run: &Run, marks: &Marks) -> Markup {
             header {
                 h2 id="h-graph" { "Way through the states" }
                 span class="soft" {
-                    @match now_in(run) { Some(state) => { "now in " (state) }, None => { (reached) " of " (run.definition(job).len()) " states reached" } }
+                    @match now_in(run) { Some(state) => { "now in " (words::state(state)) }, None => { (reached) " of " (run.definition(job).len()) " states reached" } }
                 }
             }
             div class="graph" tabindex="0" role="region" aria-label="Graph of states" { (graph::graph(run.definition(job), marks)) }

@@ -62,23 +62,38 @@ document.addEventListener('submit', (e) => { if (e.target.method === 'post') set
 const live = document.querySelector('.live'), pause = document.getElementById('pause');
 if (live && pause) {
   let source = null, lost = 0, paused = false;
-  const say = (text, still) => { live.textContent = text; live.classList.toggle('paused', still); };
+  const told = document.getElementById('still');
+  const say = (text, still) => {
+    live.textContent = text;
+    live.classList.toggle('paused', still);
+    if (told.textContent !== (still ? text : '')) told.textContent = still ? text : '';
+  };
   const busy = (part) => part.contains(document.activeElement) && document.activeElement !== document.body
     || part.querySelector('details[open]')
     || (getSelection().toString() && part.contains(getSelection().anchorNode));
+  // Parts that have changed and are not swapped yet, as their reader was at work in them: a change is told once.
+  const pending = new Set(), turns = {};
   const swap = async (name) => {
     const old = document.getElementById(`part-${name}`);
     // It is another view now: what was being read is there.
     if (!old) { location.reload(); return; }
+    pending.add(name);
     if (busy(old)) return;
+    pending.delete(name);
+    const turn = turns[name] = (turns[name] || 0) + 1;
     const url = new URL(location.href);
     url.searchParams.set('part', name);
     url.hash = '';
-    const answer = await fetch(url);
-    if (!answer.ok) return;
-    const next = new DOMParser().parseFromString(await answer.text(), 'text/html').getElementById(`part-${name}`);
+    let next = null;
+    try {
+      const answer = await fetch(url);
+      if (!answer.ok) return;
+      next = new DOMParser().parseFromString(await answer.text(), 'text/html').getElementById(`part-${name}`);
+    } catch { pending.add(name); return; }
+    // What was fetched last is the newest.
+    if (!next || turns[name] !== turn) return;
+    if (busy(old)) { pending.add(name); return; }
     const scrolls = q('.scroll, .log, .graph', old).map((n) => [n.scrollLeft, n.scrollTop]);
-    if (!next || busy(old)) return;
     const kept = new FormData(old.querySelector('form[data-filters]') || undefined);
     old.replaceWith(next);
     const form = next.querySelector('form[data-filters]');
@@ -86,12 +101,16 @@ if (live && pause) {
     q('.scroll, .log, .graph', next).forEach((n, i) => { if (scrolls[i]) [n.scrollLeft, n.scrollTop] = scrolls[i]; });
     filter();
   };
+  const late = () => { if (source) [...pending].forEach(swap); };
+  document.addEventListener('focusout', () => setTimeout(late));
+  document.addEventListener('toggle', late, true);
+  document.addEventListener('selectionchange', late);
   const close = () => { if (source) source.close(); source = null; };
   const open = () => {
     close();
     source = new EventSource(`/live?view=${encodeURIComponent(location.pathname + location.search)}&seen=${live.dataset.version}`);
     live.dataset.version = '';
-    source.addEventListener('time', (e) => { lost = 0; say(`Live · ${e.data}`, false); });
+    source.addEventListener('time', (e) => { lost = 0; say(`Live · ${e.data}`, false); late(); });
     // What was written before the stack was read lacks what stands around the parts.
     source.addEventListener('part', (e) => { if (live.dataset.unread) location.reload(); else swap(e.data); });
     source.onerror = () => {

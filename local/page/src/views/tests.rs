@@ -1,5 +1,7 @@
 //! What the views write, looked at as text.
 
+mod unread;
+
 use super::*;
 use crate::definition::Definition;
 use crate::facts::{Facts, Texts};
@@ -203,7 +205,24 @@ fn nothing_of_others_can_be_more_than_text() {
     let cause = format!("1 bad row: {hostile}, line 2, column 1 ({hostile}): {hostile}");
     let input = json!({"detail": {"object": {"key": hostile}}, hostile: hostile}).to_string();
     let texts = Texts { error: Some(hostile), cause: Some(&cause), input: Some(&input), output: Some(&input) };
+    // Names of states too: of those that do work, that choose, and that are inside of a Map.
+    let renamed = |name: &str| format!("{name}{hostile}");
+    let states = json!({"StartAt": renamed("a"), "States": {
+        renamed("a"): {"Type": "Task", "Next": renamed("b")},
+        renamed("b"): {"Type": "Choice", "Choices": [{"Next": renamed("c")}], "Default": renamed("d")},
+        renamed("c"): {"Type": "Map", "Next": renamed("d"), "ItemProcessor": {"StartAt": renamed("e"),
+            "States": {renamed("e"): {"Type": "Task", "End": true}}}},
+        renamed("d"): {"Type": "Fail"},
+    }});
+    job.definition = Definition::read(&states).unwrap().into();
+    let mut told = story("run-failed-bad-rows");
+    let names: Vec<String> = told.visits.iter().map(|visit| visit.state.clone()).collect();
+    for (place, visit) in told.visits.iter_mut().enumerate() {
+        visit.state = renamed(["a", "b", "c", "d"][place.min(3)]);
+    }
+    assert!(names.len() >= 4, "{names:?}");
     for run in job.runs.iter_mut().flatten() {
+        run.story = Some(Arc::new(told.clone()));
         run.head.name = hostile.into();
         run.head.arn = format!("arn:{hostile}");
         run.facts = Some(Arc::new(Facts::read(Kind::TransformAndUpsert, run.head.status, texts)));
@@ -237,7 +256,7 @@ fn nothing_of_others_can_be_more_than_text() {
     for run in job.runs.iter().flatten() {
         views.push(super::run(&stack, job, run, &reader, &RunQuery::default()));
         views.push(log(&stack, job, run, &reader, &LogFilter { q: written.into(), ..LogFilter::default() }));
-        views.push(action::stop(job, run, &reader, None));
+        views.push(action::stop(job, run, &reader, None, Some(hostile)));
     }
     for view in views {
         let html = page(&stack, &reader, &view, 1);
@@ -274,6 +293,10 @@ fn what_is_amiss_and_what_was_written_down_is_text() {
     let mut empty = stack.clone();
     empty.jobs.get_mut("pomodoro").unwrap().runs = Some(Vec::new());
     views.push(jobs(&empty, &reader()));
+    // One that failed, and of which nothing but that row is known.
+    let mut forgotten = stack.clone();
+    forgotten.jobs.get_mut("pomodoro").unwrap().runs = Some(vec![old.clone()]);
+    views.push(jobs(&forgotten, &reader()));
     for view in views {
         let html = text(&stack, &view);
         assert!(html.contains("&lt;script&gt;"), "{}", view.title);

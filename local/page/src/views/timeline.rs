@@ -100,7 +100,7 @@ pub(super) fn timeline(job: &Job, run: &Run, story: &Story, marks: &Marks, now: 
                                     (words::count(short.len() as u64, "routing state")) " took under 10 ms: "
                                     @for (place, (name, is_first)) in short.iter().enumerate() {
                                         @if place > 0 { ", " }
-                                        span id=[is_first.then(|| format!("s-{name}"))] { (name) }
+                                        span id=[is_first.then(|| format!("s-{}", words::state(name)))] { (words::state(name)) }
                                     }
                                 }
                                 td {}
@@ -220,7 +220,7 @@ fn written(row: &Row, end: i64, share: &dyn Fn(i64) -> f64) -> Markup {
     let is_open = row.to.is_none() && row.mark == Mark::Running;
     let to = row.to.unwrap_or(end);
     html! {
-        tr id=[row.id.as_deref().map(|id| format!("s-{id}"))] class={ @if row.is_item { "sub2" } @if row.mark == Mark::Failed { " bad" } } {
+        tr id=[row.id.as_deref().map(|id| format!("s-{}", words::state(id)))] class={ @if row.is_item { "sub2" } @if row.mark == Mark::Failed { " bad" } } {
             td {
                 span class={ "name " (class) } {
                     (icon(picture)) span class="vh" { (row.mark.word()) " " } (words::visible(&row.name, 60))

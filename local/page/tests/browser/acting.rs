@@ -1,9 +1,10 @@
 //! Actions, and who may.
 
-use crate::aws::Aws;
+use crate::aws::{Aws, Mood};
 use crate::page::Page;
 use crate::{FAILED, browser, enter, see, with_all_kinds};
 use serde_json::json;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Acceptance 7: what an action will do, once.
@@ -92,6 +93,12 @@ fn an_action_says_what_it_does_and_does_it_once() {
     let (status, _, html) =
         page.post("/jobs/orders-copy/backfill", &format!("once={once}&from=2024-02-30&to=2024-03-01"));
     assert!(status == 422 && html.contains("The first day is not of the form"), "{status}");
+    // A stop that is not of a form from here stops nothing, and says so.
+    for once in [String::new(), "0".repeat(64)] {
+        let (status, _, html) = page.post("/jobs/orders-copy/runs/now/stop", &format!("once={once}"));
+        assert!(status == 422 && html.contains("too long ago") && html.contains("Stop it"), "{status} {html}");
+    }
+    assert!(aws.world().stopped.is_empty());
     // Stop.
     see(&mut browser, &page, "/jobs/orders-copy/runs/now", "document.querySelector('.btn.danger') !== null");
     browser.evaluate("document.querySelector('.btn.danger').click()");
@@ -102,6 +109,27 @@ fn an_action_says_what_it_does_and_does_it_once() {
     // One that has ended is not to be stopped.
     let (status, _, html) = page.get(&format!("{FAILED}/stop"));
     assert!(status == 200 && html.contains("nothing to stop") && !html.contains("Stop it"), "{html}");
+}
+
+/// The one-use value of a form.
+fn once_of(html: &str) -> &str {
+    html.split("name=\"once\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap()
+}
+
+/// Whether a start that nobody answered has arrived is not known: it is pressed again, and there is one run.
+#[test]
+fn a_start_that_nobody_answered_is_not_done_twice() {
+    let aws = Aws::start();
+    let page = Page::local(&aws);
+    let html = page.get_until("/jobs/pomodoro/run", "name=\"once\"");
+    aws.set_mood(Mood::Forgets("StartExecution"));
+    let (status, _, html) = page.post("/jobs/pomodoro/run", &format!("once={}", once_of(&html)));
+    assert!(status == 422 && html.contains("may have been started"), "{status} {html}");
+    let run = aws.world().started[0].0.clone();
+    aws.set_mood(Mood::Well);
+    let (status, head, _) = page.post("/jobs/pomodoro/run", &format!("once={}", once_of(&html)));
+    assert!(status == 303 && head.contains(&format!("location: /jobs/pomodoro/runs/{run}")), "{head}");
+    assert_eq!(aws.world().started.len(), 1);
 }
 
 /// Acceptance 13: each action is pressed where no script runs. What is filled in is shown before it is done.
@@ -159,6 +187,42 @@ fn every_action_works_without_scripts() {
     browser.html_until("<h1><span>Run of");
     assert_eq!(aws.world().stopped.len(), 1);
     browser.scripts(true);
+}
+
+/// With it a run is started there as on this machine.
+#[test]
+fn an_account_is_acted_on_if_that_is_said() {
+    let aws = Aws::start();
+    let page = Page::start(&aws.endpoint, &["--allow-actions"], &[]);
+    let html = page.get_until("/jobs/pomodoro", "Run now…");
+    assert!(!html.contains("read-only") && html.contains("class=\"where account\""), "{html}");
+    let html = page.get("/jobs/pomodoro/dry-run").2;
+    let (status, head, _) = page.post("/jobs/pomodoro/dry-run", &format!("once={}", once_of(&html)));
+    let started = aws.world().started.clone();
+    let [(run, input)] = &started[..] else { panic!("{started:?}") };
+    assert!(status == 303 && head.contains(&format!("location: /jobs/pomodoro/runs/{run}")), "{head}");
+    assert_eq!(*input, json!({"dry_run": true}));
+    page.get_until(&format!("/jobs/pomodoro/runs/{run}"), "Stop…");
+}
+
+/// A stack elsewhere is never taken for that of this machine.
+#[test]
+fn only_this_machine_is_local() {
+    let mut page = Command::new(env!("CARGO_BIN_EXE_page"));
+    page.args(["--local", "--region", "us-east-1"])
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test");
+    // An address for documentation, where nobody is.
+    for endpoint in [Some("http://192.0.2.1:4566"), None] {
+        match endpoint {
+            Some(endpoint) => page.env("AWS_ENDPOINT_URL", endpoint),
+            None => page.env_remove("AWS_ENDPOINT_URL"),
+        };
+        let output = page.output().unwrap();
+        let says = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && says.contains("a stack on this machine"), "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+    }
 }
 
 /// Without `--allow-actions` an account is only read.

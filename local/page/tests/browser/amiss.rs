@@ -41,6 +41,40 @@ fn what_is_amiss_is_said_and_passes_by_itself() {
     );
 }
 
+/// What is amiss in one view is not told in those that do not ask for it; and nowhere once nobody asks for it.
+#[test]
+fn a_notice_is_of_the_views_that_ask() {
+    let (aws, mut browser) = (Aws::start(), browser());
+    let always = |action| (1..1_000).map(move |number| (action, number, "ThrottlingException"));
+    aws.world().refused = always("FilterLogEvents").chain(always("GetExecutionHistory")).collect();
+    let page = Page::local(&aws);
+    enter(&mut browser, &page);
+    let notices = "document.getElementById('part-notices').innerText";
+    let both = format!("{notices}.includes('FilterLogEvents') && {notices}.includes('GetExecutionHistory')");
+    see(&mut browser, &page, FAILED, &both);
+    assert!(!browser.evaluate(notices).as_str().unwrap().contains("in 0 s"));
+    // The Jobs view asks for no lines, and for no states while nothing runs.
+    let html = page.get("/").2;
+    assert!(!html.contains("FilterLogEvents") && html.contains("class=\"job\""), "{html}");
+    see(&mut browser, &page, "/", &format!("document.querySelector('a.job') && !{notices}.trim()"));
+    // Who comes back is told.
+    see(&mut browser, &page, FAILED, &both);
+}
+
+/// What was never read is not said to be well.
+#[test]
+fn runs_that_may_not_be_listed_are_no_good_news() {
+    let (aws, mut browser) = (Aws::start(), browser());
+    aws.set_mood(Mood::Denies("ListExecutions"));
+    let page = Page::local(&aws);
+    enter(&mut browser, &page);
+    browser.until("document.getElementById('part-notices').innerText.includes('states:ListExecutions')");
+    let told = browser.evaluate("document.getElementById('main').innerText").as_str().unwrap().to_owned();
+    assert!(told.contains("0 of 1 job is read."), "{told}");
+    assert!(!told.contains("No job failed") && !told.contains("never"), "{told}");
+    audit(&mut browser, "unlisted");
+}
+
 /// One that does not answer at all is told, and passes too.
 #[test]
 fn an_aws_that_hangs_is_told() {

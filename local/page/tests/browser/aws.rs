@@ -29,6 +29,8 @@ pub(crate) enum Mood {
     Denies(&'static str),
     /// It does not answer.
     Hangs,
+    /// What actions that begin so ask for is done, and nobody answers.
+    Forgets(&'static str),
 }
 
 /// A run of a job.
@@ -236,7 +238,7 @@ async fn answer(world: &Mutex<World>, request: Request<Incoming>) -> Response {
     };
     let says = match mood {
         _ if once.is_some() => once,
-        Mood::Well => None,
+        Mood::Well | Mood::Forgets(_) => None,
         Mood::Says(error) => Some(error),
         Mood::Denies(denied) => (action.starts_with(denied)).then_some("AccessDeniedException"),
         Mood::Hangs => {
@@ -258,17 +260,25 @@ async fn answer(world: &Mutex<World>, request: Request<Incoming>) -> Response {
         return refused(error);
     }
     let asked: Value = serde_json::from_str(&text).unwrap_or_default();
-    let mut world = world.lock().unwrap();
-    match action.as_str() {
+    let done = done(&mut world.lock().unwrap(), &action, &asked, &uri, target.is_empty());
+    if matches!(mood, Mood::Forgets(forgotten) if action.starts_with(forgotten)) {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    done
+}
+
+/// What is done and answered in the best of moods.
+fn done(world: &mut World, action: &str, asked: &Value, uri: &Uri, has_no_target: bool) -> Response {
+    match action {
         "DescribeStacks" => xml(&stack(world.deployed_at)),
         "ListSchedules" => json_answer(&json!({"Schedules": []})),
-        action if action.starts_with("ListObjectsV2 ") => xml(&world.listed(&uri)),
-        "FilterLogEvents" => match world.lines(&asked) {
+        action if action.starts_with("ListObjectsV2 ") => xml(&world.listed(uri)),
+        "FilterLogEvents" => match world.lines(asked) {
             Some(answer) => json_answer(&answer),
             None => refused("InvalidParameterException"),
         },
-        _ if target.is_empty() => world.object(uri.path()),
-        _ => match world.states(&action, &asked) {
+        _ if has_no_target => world.object(uri.path()),
+        _ => match world.states(action, asked) {
             Some(answer) => json_answer(&answer),
             None => refused("ExecutionDoesNotExist"),
         },
@@ -377,6 +387,11 @@ impl World {
             "StartExecution" => {
                 let name = text("name");
                 let input = serde_json::from_str(asked["input"].as_str().unwrap()).unwrap();
+                // The same once more is the same execution.
+                let is_it = |run: &&Run| run.described["name"] == name.as_str();
+                if let Some(known) = self.jobs.get(&job)?.1.iter().find(is_it) {
+                    return Some(json!({"executionArn": known.described["executionArn"], "startDate": 1.0}));
+                }
                 let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
                 let mut run = running(&job, &name, now, &[("Task", "DetectNewFiles")]);
                 run.described["input"] = asked["input"].clone();

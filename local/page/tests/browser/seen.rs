@@ -120,6 +120,34 @@ fn graph_timeline_and_lines_are_those_of_the_run() {
     );
 }
 
+/// What changes while its reader is at work in it is there as soon as they are not.
+#[test]
+fn a_part_that_was_busy_changes_afterwards() {
+    let (aws, mut browser) = (Aws::start(), browser());
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+    let run = running("pomodoro", "now", now - 2.0, &[("Task", "DetectNewFiles")]);
+    aws.world().jobs.get_mut("pomodoro").unwrap().1.insert(0, run);
+    let page = Page::local(&aws);
+    enter(&mut browser, &page);
+    see(&mut browser, &page, "/jobs/pomodoro/runs/now", "document.querySelector('h1 .chip.run') !== null");
+    browser.evaluate("document.querySelector('#part-head .sub a').focus()");
+    {
+        let mut world = aws.world();
+        let run = &mut world.jobs.get_mut("pomodoro").unwrap().1[0];
+        run.described["status"] = "ABORTED".into();
+        run.described["stopDate"] = (now + 1.0).into();
+        let id = run.events.len() + 1;
+        run.events
+            .push(json!({"id": id, "timestamp": now + 1.0, "type": "ExecutionAborted", "previousEventId": id - 1}));
+    }
+    // The head is told of before the facts.
+    browser.until("document.querySelector('#part-facts').innerText.includes('Took')");
+    browser.until("document.activeElement.closest('#part-head') && document.querySelector('h1 .chip.run') !== null");
+    browser.evaluate("document.activeElement.blur()");
+    browser.until("document.querySelector('h1 .chip').textContent === 'Stopped'");
+    is_quiet(&mut browser, &page, "busy");
+}
+
 /// A run that is at work is followed: what changes is swapped in, within three seconds.
 #[test]
 fn a_run_at_work_is_live() {
@@ -149,6 +177,15 @@ fn a_run_at_work_is_live() {
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     assert_eq!(browser.evaluate("window.__same"), true, "the page was not loaded again");
     is_quiet(&mut browser, &page, "live");
+    // What changes every three seconds is not read out, but that it stands still is.
+    let still = "document.getElementById('still').textContent";
+    browser.until("document.querySelector('.live').textContent.startsWith('Live')");
+    assert_eq!(browser.evaluate("document.querySelector('.live').closest('[role=status], [aria-live]')"), json!(null));
+    assert_eq!(browser.evaluate(still), "");
+    browser.evaluate("document.getElementById('pause').click()");
+    assert_eq!(browser.evaluate(still), "Paused");
+    browser.evaluate("document.getElementById('pause').click()");
+    browser.until(&format!("{still} === ''"));
     // It ends, and so does its picture.
     {
         let mut world = aws.world();
