@@ -91,7 +91,6 @@ impl Trouble {
             // What S3 says.
             || code.contains("InvalidAccessKeyId")
             || code.contains("SignatureDoesNotMatch")
-            || code == "InvalidToken"
         {
             Self::NoCredentials(code.to_owned())
         } else if code.contains("DoesNotExist")
@@ -163,6 +162,8 @@ mod tests {
             assert_eq!(Trouble::of_code(Some(code), Some(message)), Trouble::Clock);
         }
         assert!(matches!(Trouble::of_code(Some("NoSuchBucket"), None), Trouble::Other(_)));
+        // Of Step Functions it is a token of a page.
+        assert!(matches!(Trouble::of_code(Some("InvalidToken"), None), Trouble::Other(_)));
         assert_eq!(Trouble::of_code(Some("NoSuchKey"), None), Trouble::Missing);
         let validation = |message| Trouble::of_code(Some("ValidationError"), Some(message));
         assert_eq!(validation("Stack with id sluice does not exist"), Trouble::Missing);
