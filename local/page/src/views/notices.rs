@@ -80,7 +80,7 @@ fn text(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
             strong { (what) " cannot be read" } ": these credentials may not " code { (notice.action) } ". "
             @match notice.action {
                 _ if !is_of_stack(notice.action) && notice.action != LIST => "Everything else is complete.",
-                LIST => "What ran since they were read last is not shown.",
+                LIST => "What ran since it was read last, if it ever was, is not shown.",
                 _ if stack.is_read => { "What was deployed since " (of) " is not shown." },
                 _ => "Without that nothing is shown.",
             }
