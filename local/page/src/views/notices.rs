@@ -128,8 +128,8 @@ pub(super) fn has_no_stack(stack: &Stack) -> bool {
     OF_STACK.iter().any(|action| stack.notices.contains_key(action))
 }
 
-/// What stands in place of what is not read: that it is `being` read or, if a call for it meets trouble, that it `cannot`
-/// be.
+/// What stands in place of what is not read: that it is `being` read or, if a call for it meets trouble, that it
+/// `cannot` be.
 pub(crate) fn unread<'a>(stack: &Stack, action: &str, being: &'a str, cannot: &'a str) -> &'a str {
     if stack.notices.contains_key(action) { cannot } else { being }
 }
