@@ -55,7 +55,9 @@ fn line(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
 }
 
 fn text(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
-    let of = reader.clock.time(stack.reads.of_action(notice.action));
+    let read_at = stack.reads.of_action(notice.action);
+    let of = reader.clock.time(read_at);
+    let seen = html! { @if read_at > 0 { "What you see is of " (of) } @else { "Nothing of that was read yet" } };
     let again = match notice.again - reader.clock.now {
         ..1_000 => "now".to_owned(),
         left => format!("in {}", words::about(left)),
@@ -74,7 +76,7 @@ fn text(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
     }
     match &notice.trouble {
         Trouble::Throttled(name) => html! {
-            strong { "AWS asked us to slow down" } " (" (words::visible(name, 80)) ", " (notice.action) "). What you see is of " (of) ". The page tries again " (again) "."
+            strong { "AWS asked us to slow down" } " (" (words::visible(name, 80)) ", " (notice.action) "). " (seen) ". The page tries again " (again) "."
         },
         Trouble::Denied => html! {
             strong { (what) " cannot be read" } ": these credentials may not " code { (notice.action) } ". "
@@ -86,22 +88,22 @@ fn text(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
             }
         },
         Trouble::Expired => html! {
-            strong { "The credentials have expired." } " What you see is of " (of) ". Log in again (" code { "aws sso login" } "), and start " code { "cargo local page" } " anew if it does not go on by itself."
+            strong { "The credentials have expired." } " " (seen) ". Log in again (" code { "aws sso login" } "), and start " code { "cargo local page" } " anew if it does not go on by itself."
         },
         Trouble::NoCredentials(_) => html! {
-            strong { "There are no credentials that AWS takes." } " What you see is of " (of) ". Try " code { "aws sts get-caller-identity" } "; the page goes on by itself."
+            strong { "There are no credentials that AWS takes." } " " (seen) ". Try " code { "aws sts get-caller-identity" } "; the page goes on by itself."
         },
         Trouble::Clock => html! {
-            strong { "The clock of this machine is wrong" } ", so AWS takes no signature of it. What you see is of " (of) ". Set it (" code { "timedatectl" } " tells whether it is synchronized); the page goes on by itself."
+            strong { "The clock of this machine is wrong" } ", so AWS takes no signature of it. " (seen) ". Set it (" code { "timedatectl" } " tells whether it is synchronized); the page goes on by itself."
         },
         Trouble::Gone if stack.is_account => html! {
-            strong { "AWS cannot be reached." } " What you see is of " (of) "; the page goes on by itself."
+            strong { "AWS cannot be reached." } " " (seen) "; the page goes on by itself."
         },
         Trouble::Gone => html! {
-            strong { "The stack has stopped." } " What you see is of " (of) ". " code { "cargo local up" } " starts it again, at a new address."
+            strong { "The stack has stopped." } " " (seen) ". " code { "cargo local up" } " starts it again, at a new address."
         },
         Trouble::Late => html! {
-            strong { (what) " did not come in time." } " What you see is of " (of) ". The page tries again " (again) "."
+            strong { (what) " did not come in time." } " " (seen) ". The page tries again " (again) "."
         },
         Trouble::Missing => html! {
             strong { "There is no stack " code { (words::visible(&stack.name, 80)) } " here." } " Is it another region, or another name? " code { "cargo local page --stack NAME --region REGION" }
