@@ -214,15 +214,18 @@ pub(crate) fn count(what: &str, number: u64) -> Count {
 fn notes(output: &Value) -> Vec<String> {
     let places = [&output["notes"], &output["upsert"]["notes"], &output["audit"]["notes"], &output["warnings"]];
     let texts = places.into_iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str);
-    texts.map(ToOwned::to_owned).collect()
+    texts.map(|text| unquoted(text).into_owned()).collect()
 }
 
 fn explained(output: &Value) -> Vec<Explained> {
     let text = |file: &Value, field: &str| file[field].as_str().unwrap_or_default().to_owned();
     let files = output["explained"].as_array().into_iter().flatten();
-    files
-        .map(|file| Explained { key: text(file, "key"), is_new: file["is_new"] == true, reason: text(file, "reason") })
-        .collect()
+    let one = |file: &Value| Explained {
+        key: text(file, "key"),
+        is_new: file["is_new"] == true,
+        reason: unquoted(&text(file, "reason")).into_owned(),
+    };
+    files.map(one).collect()
 }
 
 /// What started an execution, by its input.
@@ -278,8 +281,9 @@ pub fn started_by(input: &Value) -> Cause {
     }
 }
 
-/// Fields of inputs and outputs whose values are times, counts, names of ours, or keys.
-const KNOWN: [&str; 94] = [
+/// Fields of inputs and outputs whose values are times, counts, names of ours, or keys of files. The parts of a table
+/// that an audit names are none of them: the bounds of a part are values of rows.
+const KNOWN: [&str; 93] = [
     "Comment",
     "action",
     "after",
@@ -331,7 +335,6 @@ const KNOWN: [&str; 94] = [
     "objects_deleted",
     "only_missing",
     "other_suffix",
-    "part",
     "parts_different",
     "plan",
     "published",
@@ -403,7 +406,7 @@ fn known(value: &Value, is_known: bool) -> Value {
             }
             Value::Array(shown)
         }
-        Value::String(text) if is_known => words::visible(text, 300).into(),
+        Value::String(text) if is_known => words::visible(&unquoted(text), 300).into(),
         Value::String(text) => format!("({} bytes)", text.len()).into(),
         Value::Number(_) if !is_known => "(a number)".into(),
         value => value.clone(),
@@ -477,6 +480,30 @@ mod tests {
         let published = json!({"published": [{"table": "old", "rows": 4, "bytes": 10, "scanned_bytes": 20}]});
         let published = of(Kind::AthenaElt, published);
         assert_eq!((published.outcome, published.rows), (Outcome::Loaded, Some(4)));
+    }
+
+    /// An audit names parts of a table by the bounds of their keys, and older functions quoted values in reasons.
+    #[test]
+    fn no_value_of_a_row_is_in_what_is_shown_of_an_output() {
+        let part = |part: &str| json!({"part": part, "rows_source": 3, "rows_target": 2, "rows_not_due": 0});
+        let reason = r#"line 2, column 1 (name): "Ann, \"the\" one": not a number"#;
+        let output = json!({
+            "mode": "explain", "mark": "\"0af\"", "notes": [format!("1 file was set aside: in/a.csv: {reason}")],
+            "explained": [{"key": "in/a.csv", "is_new": false, "reason": reason}],
+            "audit": {"is_equal": false, "differences": [part("id = 4711081512"), part("id from 4711081513 to 4711081520")],
+                      "parts_different": 2, "notes": [format!("in/b.csv, {reason}")]},
+        });
+        for kind in [Kind::TransformAndUpsert, Kind::MysqlToRedshift] {
+            let texts = Texts { output: Some(&output.to_string()), ..Texts::default() };
+            let facts = Facts::read(kind, Status::Succeeded, texts);
+            let told = format!("{facts:?}");
+            assert!(!told.contains("4711") && !told.contains("Ann"), "{told}");
+            assert_eq!(facts.notes[0], "1 file was set aside: in/a.csv: line 2, column 1 (name): not a number");
+            assert_eq!(facts.explained[0].reason, "line 2, column 1 (name): not a number");
+            // How much differs is there.
+            let output = facts.output.unwrap();
+            assert!(output.contains("\"part\": \"(15 bytes)\"") && output.contains("\"rows_source\": 3"), "{output}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The files of a job: which are new, loaded, passed over or changed, and what waits in quarantine. Which and why is
 //! decided as a run that is asked decides it. Pure; `source` reads what this decides on.
 
+use crate::unquoted::unquoted;
 use aws_sdk_s3::primitives::DateTime;
 use serde_json::Value;
 use sluice::ledger::KnownVersion;
@@ -174,6 +175,8 @@ pub(crate) fn judged(
             let known = known.get(&object.key);
             let seen = Seen { etag: &object.etag, size: object.size, modified: DateTime::from_millis(object.modified) };
             let Reason { standing, is_new, why } = view.reason(&object.key, Some(seen), known);
+            // An older function has quoted values where it says what is wrong with a file.
+            let why = unquoted(&why).into_owned();
             if known.is_none() && !is_all_known && standing != Standing::PassedOver {
                 return File::unjudged(object);
             }

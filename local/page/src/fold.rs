@@ -136,9 +136,9 @@ pub struct Story {
     pub ended: Option<(End, i64)>,
     /// The number of the last event that is in it.
     pub last_id: i64,
-    /// Of events that others may follow: which item they belong to.
+    /// Of events that others may follow: whose these are, and whether there may be more than one of them.
     #[serde(skip)]
-    scopes: HashMap<i64, Scope>,
+    scopes: HashMap<i64, (Scope, bool)>,
 }
 
 /// Whose an event is.
@@ -146,8 +146,9 @@ pub struct Story {
 enum Scope {
     /// Of the run itself.
     Run,
-    /// Of an item, by its place, of a visit, by its place.
-    Item { visit: usize, item: usize },
+    /// Of an item, by its place, of a visit, by its place; how many Maps are around it inside of that item. Of what is
+    /// in a Map within an item only the states are counted.
+    Item { visit: usize, item: usize, depth: u32 },
 }
 
 impl Story {
@@ -160,37 +161,48 @@ impl Story {
         self.last_id = event.id;
         let scope = self.scope(event);
         self.fold(event, scope);
-        let may_be_followed_often = event.kind == "MapStateStarted" || event.kind == "ParallelStateEntered";
-        let ends_item = event.kind.starts_with("MapIteration") && event.kind != "MapIterationStarted";
-        if event.previous > 0 && !self.is_branching(event.previous) {
+        let is_branching = event.kind == "MapStateStarted" || event.kind == "ParallelStateEntered";
+        if self.scopes.get(&event.previous).is_some_and(|(_, is_branching)| !is_branching) {
             self.scopes.remove(&event.previous);
         }
-        let scope = match self.last_item(event) {
-            Some(started) => started,
-            None => scope,
-        };
-        // What follows the last item is the run's own again.
-        if !ends_item && (scope != Scope::Run || may_be_followed_often) {
-            self.scopes.insert(event.id, scope);
+        let behind = self.behind(event, scope);
+        if behind != Scope::Run || is_branching {
+            self.scopes.insert(event.id, (behind, is_branching));
+        } else if let Scope::Item { visit: of, item: ended, .. } = scope {
+            // Nothing more comes of an item that is over.
+            self.scopes.retain(
+                |_, (scope, _)| !matches!(scope, Scope::Item { visit, item, .. } if (*visit, *item) == (of, ended)),
+            );
         }
     }
 
-    /// What an event that begins an item is followed by is that item's.
-    fn last_item(&self, event: &Event) -> Option<Scope> {
-        if event.kind != "MapIterationStarted" {
-            return None;
+    /// Whose an event is that this one leads to.
+    fn behind(&self, event: &Event, scope: Scope) -> Scope {
+        match scope {
+            Scope::Run if event.kind == "MapIterationStarted" => self.last_item().unwrap_or(scope),
+            Scope::Item { visit, item, depth } if event.kind == "MapIterationStarted" => {
+                Scope::Item { visit, item, depth: depth + 1 }
+            }
+            Scope::Item { visit, item, depth } if event.kind.starts_with("MapIteration") => {
+                match depth.checked_sub(1) {
+                    Some(depth) => Scope::Item { visit, item, depth },
+                    // What follows the last item is the run's own again.
+                    None => Scope::Run,
+                }
+            }
+            scope => scope,
         }
+    }
+
+    /// The item that has just begun.
+    fn last_item(&self) -> Option<Scope> {
         let visit = self.open_visit()?;
         let items = self.visits[visit].items.as_ref()?;
-        Some(Scope::Item { visit, item: items.known.len().checked_sub(1)? })
-    }
-
-    fn is_branching(&self, id: i64) -> bool {
-        self.scopes.get(&id) == Some(&Scope::Run)
+        Some(Scope::Item { visit, item: items.known.len().checked_sub(1)?, depth: 0 })
     }
 
     fn scope(&self, event: &Event) -> Scope {
-        self.scopes.get(&event.previous).copied().unwrap_or(Scope::Run)
+        self.scopes.get(&event.previous).map_or(Scope::Run, |(scope, _)| *scope)
     }
 
     /// The visit outside of Maps that is not over.
@@ -199,12 +211,16 @@ impl Story {
     }
 
     fn fold(&mut self, event: &Event, scope: Scope) {
+        let is_inner = matches!(scope, Scope::Item { depth: 1.., .. });
         match event.kind.as_str() {
             "ExecutionStarted" => self.started = event.at,
             "ExecutionSucceeded" => self.ended = Some((End::Succeeded, event.at)),
             "ExecutionFailed" => self.ended = Some((End::Failed, event.at)),
             "ExecutionTimedOut" => self.ended = Some((End::TimedOut, event.at)),
             "ExecutionAborted" => self.ended = Some((End::Aborted, event.at)),
+            // A Map within an item, its items, and their calls.
+            "MapStateStarted" | "MapIterationStarted" if scope != Scope::Run => {}
+            kind if is_inner && !kind.ends_with("StateEntered") && !kind.ends_with("StateExited") => {}
             "MapStateStarted" => {
                 if let Some(items) = self.open_items() {
                     items.total = event.number;
@@ -260,7 +276,7 @@ impl Story {
 
     /// The item of an event: by what led to it, or by the number that it says.
     fn item(&mut self, event: &Event, scope: Scope) -> Option<&mut Item> {
-        if let Scope::Item { visit, item } = scope {
+        if let Scope::Item { visit, item, .. } = scope {
             return self.visits.get_mut(visit)?.items.as_mut()?.known.get_mut(item);
         }
         let index = event.number?;
@@ -269,7 +285,7 @@ impl Story {
 
     fn enter(&mut self, event: &Event, scope: Scope) {
         let Some(name) = event.name.clone() else { return };
-        if let Scope::Item { visit, item } = scope {
+        if let Scope::Item { visit, item, .. } = scope {
             let Some(items) = self.visits.get_mut(visit).and_then(|visit| visit.items.as_mut()) else { return };
             items.states.entry(name.clone()).or_default().entered += 1;
             if let Some(item) = items.known.get_mut(item) {
@@ -345,6 +361,9 @@ impl Story {
         }
     }
 }
+
+#[cfg(test)]
+mod nested;
 
 #[cfg(test)]
 pub(crate) mod tests {

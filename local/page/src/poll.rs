@@ -7,11 +7,12 @@ mod turns;
 mod window_records;
 
 use crate::cache::Cache;
+use crate::files::Object;
 use crate::fold::Story;
 use crate::log::LogEvent;
-use crate::model::Notice;
+use crate::model::{Notice, Stack};
 use crate::pace::Tokens;
-use crate::shared::{DATABASE, Look, Shared};
+use crate::shared::{DATABASE, Look, MISTAKE, Shared};
 use crate::shelf::Shelves;
 use crate::source::Source;
 use crate::task::Task;
@@ -24,9 +25,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use turns::Turns;
 use window_records::WindowRecords;
-
-/// How long to wait after a panic, which may come again at once.
-const AFTER_A_PANIC: Duration = Duration::from_secs(1);
 
 /// How far the lines of a run are read.
 #[derive(Default)]
@@ -49,6 +47,13 @@ struct Walk {
     is_done: bool,
 }
 
+/// How long it is said that the page has made a mistake, and how long it waits after one, in milliseconds.
+const MISTAKE_TOLD: i64 = 10_000;
+const AFTER_MISTAKE: Duration = Duration::from_secs(1);
+
+/// Says what a view wants to know now, one question of each kind.
+type Wanted = fn(&Poller, &Stack, &Look, i64) -> Vec<Task>;
+
 /// The poller.
 pub struct Poller {
     shared: Arc<Shared>,
@@ -65,6 +70,8 @@ pub struct Poller {
     looked_up: HashSet<String>,
     /// By job: the records of its windows.
     records: HashMap<String, WindowRecords>,
+    /// By job: the records of older runs that are still to be read, with their executions.
+    older: HashMap<String, Vec<(String, Object)>>,
     ended_since_rows: bool,
     /// Questions of which a token was refused since their first page.
     begun_anew: HashSet<Task>,
@@ -91,6 +98,7 @@ impl Poller {
             readings: HashMap::new(),
             looked_up: HashSet::new(),
             records: HashMap::new(),
+            older: HashMap::new(),
             ended_since_rows: true,
             begun_anew: HashSet::new(),
             shelves: Shelves::default(),
@@ -100,17 +108,35 @@ impl Poller {
     }
 
     /// Asks for as long as the process lives.
-    pub async fn run(mut self) {
-        in_rounds(async || self.round().await).await;
+    pub async fn run(self) {
+        self.run_by(Self::wanted).await;
     }
 
-    /// Asks one question, or waits a little if there is none.
-    async fn round(&mut self) {
+    async fn run_by(mut self, wanted: Wanted) {
+        loop {
+            // A mistake of the page in one turn ends neither the other turns nor the page.
+            if AssertUnwindSafe(self.turn(wanted)).catch_unwind().await.is_err() {
+                let again = now() + MISTAKE_TOLD;
+                self.shared.change(|stack| {
+                    let trouble = Trouble::Other("a mistake".to_owned());
+                    stack.notices.insert(MISTAKE, Notice { trouble, action: MISTAKE, again });
+                });
+                tokio::time::sleep(AFTER_MISTAKE).await;
+            }
+        }
+    }
+
+    /// Asks what is next, or waits a little if that is nothing.
+    async fn turn(&mut self, wanted: Wanted) {
         let at = now();
+        let is_over = self.shared.stack().notices.get(MISTAKE).is_some_and(|notice| notice.again < at);
+        if is_over {
+            self.shared.change(|stack| drop(stack.notices.remove(MISTAKE)));
+        }
         let looks = self.shared.open(at);
         self.forget_files(&looks, at);
         self.forget_notices(&looks, at);
-        let task = if looks.is_empty() { None } else { self.next(&looks, at) };
+        let task = if looks.is_empty() { None } else { self.next(&looks, at, wanted) };
         match task {
             Some(task) => self.perform(task).await,
             None => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -241,41 +267,6 @@ impl Poller {
             Task::Records(job) => self.ask_records(job).await,
             Task::Windows(job) => self.ask_windows(job).await,
             Task::WindowRecords(job) => self.ask_window_records(job).await,
-        }
-    }
-}
-
-/// Round after round for ever; one that panics ends neither the others nor the page.
-async fn in_rounds(mut round: impl AsyncFnMut()) {
-    loop {
-        if AssertUnwindSafe(round()).catch_unwind().await.is_err() {
-            tokio::time::sleep(AFTER_A_PANIC).await;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn rounds_go_on_after_one_that_panics() {
-        let (ended, mut ends) = tokio::sync::mpsc::unbounded_channel();
-        let mut number = 0;
-        let rounds = in_rounds(async || {
-            number += 1;
-            assert_ne!(number, 2, "the second one panics");
-            ended.send(number).unwrap();
-            tokio::task::yield_now().await;
-        });
-        let first_three = async {
-            for expected in [1, 3, 4] {
-                assert_eq!(ends.recv().await, Some(expected));
-            }
-        };
-        tokio::select! {
-            () = rounds => unreachable!("they never end"),
-            () = first_three => {}
         }
     }
 }

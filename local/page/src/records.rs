@@ -11,9 +11,8 @@ use serde_json::{Value, json};
 use sluice::contract::mysql_to_redshift::WindowRecord;
 use std::collections::HashSet;
 
-/// How many older runs of a job are read at most, the newest, and how many of them before something else is asked.
+/// How many older runs of a job are read at most, the newest.
 pub(crate) const MOST: usize = 200;
-pub(crate) const AT_ONCE: usize = 10;
 
 /// How many records of windows of a job are read at most, the newest.
 pub(crate) const MOST_WINDOWS: usize = 1_000;

@@ -173,13 +173,12 @@ async fn quarantine(app: &App, job: &str, file: &str) -> Reply {
         return reply::plain(StatusCode::NOT_FOUND, "There is no such download.");
     };
     app.tokens.take().await;
-    let Ok(mut objects) = app.source.quarantine_files(&bucket, job, run, &app.tokens).await else {
+    let Ok(objects) = app.source.quarantine_of(&bucket, job, run, &app.tokens).await else {
         return reply::plain(StatusCode::BAD_GATEWAY, "The quarantine cannot be listed.");
     };
     if objects.is_empty() {
         return reply::plain(StatusCode::NOT_FOUND, "This run has nothing in quarantine.");
     }
-    objects.sort_by(|a, b| a.key.cmp(&b.key));
     let mut text = Vec::new();
     for object in objects {
         app.tokens.take().await;

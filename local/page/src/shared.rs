@@ -16,6 +16,9 @@ pub const RUNS_READ: usize = 40;
 /// What stands for the permission of the database.
 pub const DATABASE: &str = "the database";
 
+/// What stands for a permission where the page itself has made a mistake.
+pub const MISTAKE: &str = "the page";
+
 /// The permissions for what is loaded.
 pub const LEDGER: &str = "s3:ListBucket and s3:GetObject on state/*";
 

@@ -75,6 +75,8 @@ pub(crate) struct Shelf {
     pub listed_at: i64,
     /// What is recorded as loaded; `None` inside if nothing is.
     pub loaded: Option<Option<Loaded>>,
+    /// The same, as it was before the ledger began to be listed anew.
+    pub loaded_before: Option<Option<Loaded>>,
     entries: Read<Option<LedgerEntry>>,
     /// The ledger has more entries than are listed.
     is_ledger_cut: bool,

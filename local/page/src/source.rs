@@ -29,7 +29,7 @@ pub struct Source {
     scheduler: aws_sdk_scheduler::Client,
     s3: aws_sdk_s3::Client,
     database: Option<Database>,
-    interrupted: bucket::Listings,
+    begun: bucket::Listings,
 }
 
 /// What the root of a stack says.
@@ -76,7 +76,7 @@ impl Source {
             scheduler: aws_sdk_scheduler::Client::new(config),
             s3: sluice::aws::s3(config),
             database: database_url.map(Database::new).transpose()?,
-            interrupted: bucket::Listings::default(),
+            begun: bucket::Listings::default(),
         })
     }
 

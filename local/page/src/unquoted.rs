@@ -42,11 +42,11 @@ fn quoted(text: &str) -> Option<usize> {
     None
 }
 
-/// Whether a text says of which line or row it is.
+/// Whether a text says of which line or row it is, behind the key of a file or at its start.
 fn is_place(text: &str) -> bool {
-    [", line ", ", row "]
-        .iter()
-        .any(|word| text.split(word).skip(1).any(|behind| behind.starts_with(|letter: char| letter.is_ascii_digit())))
+    let is_number = |behind: &str| behind.starts_with(|letter: char| letter.is_ascii_digit());
+    ["line ", "row "].iter().any(|word| text.strip_prefix(word).is_some_and(is_number))
+        || [", line ", ", row ", ": line ", ": row "].iter().any(|word| text.split(word).skip(1).any(is_number))
 }
 
 #[cfg(test)]
@@ -61,6 +61,11 @@ mod tests {
             );
             let cut = "2 bad rows: in/a.csv, line 2, column 1 (n): no number; in/a.csv, line 9: no date";
             assert_eq!(unquoted(&text), cut, "{value}");
+            // As of a file that was set aside.
+            for place in ["in/a.csv: row 2, column 1 (n)", "line 2, column 1 (n)"] {
+                let text = format!("{place}: \"{value}\": not a number");
+                assert_eq!(unquoted(&text), format!("{place}: not a number"), "{value}");
+            }
         }
     }
 

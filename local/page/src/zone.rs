@@ -66,9 +66,10 @@ impl Clock {
         if at.date() == now.date() { self.time(milliseconds) } else { at.strftime("%-d %b %Y, %H:%M").to_string() }
     }
 
-    /// `2 min ago`.
-    pub fn ago(&self, milliseconds: i64) -> String {
-        format!("{} ago", words::about(self.now - milliseconds))
+    /// `2 min ago`; `None` of what is a day ago or longer.
+    pub fn ago(&self, milliseconds: i64) -> Option<String> {
+        let passed = self.now - milliseconds;
+        (passed < 86_400_000).then(|| format!("{} ago", words::about(passed)))
     }
 
     /// For the attribute `datetime`.
@@ -99,7 +100,8 @@ mod tests {
         assert_eq!((clock.time(at), clock.name.as_str()), ("03:45:58".to_owned(), "Europe/Zurich"));
         assert_eq!(clock.exact_time(at), "03:45:58.331");
         assert_eq!(clock.spoken(at), "26 November, 03:45:58");
-        assert_eq!(clock.ago(at), "1 min ago");
+        assert_eq!(clock.ago(at).as_deref(), Some("1 min ago"));
+        assert_eq!(clock.ago(at + 72_000 - 86_400_000), None);
         assert_eq!(Clock::machine(at), "2026-11-26T02:45:58.331Z");
     }
 

@@ -23,6 +23,8 @@ mod days;
 mod everybody;
 #[path = "browser/forced.rs"]
 mod forced;
+#[path = "browser/graphs.rs"]
+mod graphs;
 #[path = "browser/many.rs"]
 mod many;
 #[path = "browser/older.rs"]
@@ -31,6 +33,8 @@ mod older;
 mod page;
 #[path = "browser/paged.rs"]
 mod paged;
+#[path = "browser/pressed.rs"]
+mod pressed;
 #[path = "browser/real.rs"]
 mod real;
 #[path = "browser/safe.rs"]

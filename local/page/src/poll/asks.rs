@@ -5,10 +5,11 @@ use crate::cache::Kept;
 use crate::kind::Kind;
 use crate::log;
 use crate::model::{Head, Revision, Row, Run};
+use crate::records;
 use crate::runs::{join, merge, put};
 use crate::schedule::{self, Schedule};
 use crate::task::Task;
-use crate::trouble::Answer;
+use crate::trouble::{Answer, Trouble};
 use crate::zone::now;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -300,7 +301,33 @@ impl Poller {
             (stack.bucket.clone(), stack.jobs.get(name).cloned())
         };
         let Some(job) = job else { return Ok(60_000) };
-        let (rows, has_more) = self.source.records(&bucket, &job, &self.tokens).await?;
+        let Some(unread) = self.older.get(name) else {
+            if let Some(unread) = self.source.records(&bucket, &job).await? {
+                self.older.insert(name.to_owned(), unread);
+            }
+            return Ok(0);
+        };
+        let count = unread.len().min(self.at_once());
+        let mut rows = Vec::new();
+        for (place, (execution, object)) in unread[..count].iter().enumerate() {
+            if place > 0 {
+                self.tokens.take().await;
+            }
+            match self.source.object(&bucket, &object.key).await {
+                // Somebody has deleted it since it was listed.
+                Err(Trouble::Missing) => {}
+                answer => {
+                    let text = answer?;
+                    rows.push(records::row(job.kind, execution.clone(), object, &String::from_utf8_lossy(&text)));
+                }
+            }
+        }
+        let has_more = count < unread.len();
+        if has_more {
+            self.older.entry(name.to_owned()).and_modify(|unread| drop(unread.drain(..count)));
+        } else {
+            self.older.remove(name);
+        }
         self.shared.change(|stack| {
             if let Some(job) = stack.jobs.get_mut(name) {
                 join(job, rows);

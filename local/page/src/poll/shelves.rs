@@ -8,7 +8,7 @@ use crate::trouble::Answer;
 use crate::zone::now;
 use std::sync::Arc;
 
-/// How many entries of a ledger, or files of a quarantine, are read in a turn on this machine; on an account it is one.
+/// How many objects, such as entries of a ledger, are read in a turn on this machine; on an account it is one.
 const AT_ONCE: usize = 20;
 
 /// After how many entries what is read is shown; each time all of them are gone through.
@@ -44,7 +44,7 @@ impl Poller {
         if self.shared.stack().is_account { 30_000 } else { 2_000 }
     }
 
-    fn at_once(&self) -> usize {
+    pub(super) fn at_once(&self) -> usize {
         if self.shared.stack().is_account { 1 } else { AT_ONCE }
     }
 
@@ -60,7 +60,7 @@ impl Poller {
 
     pub(super) async fn ask_files(&mut self, name: &str) -> Answer<i64> {
         let Some((bucket, job)) = self.bucket_and_job(name) else { return Ok(60_000) };
-        let listing = self.source.input(&bucket, &job.spec.prefix, &self.tokens).await?;
+        let Some(listing) = self.source.input(&bucket, &job.spec.prefix).await? else { return Ok(0) };
         let shelf = self.shelves.of(name, now());
         (shelf.listing, shelf.listed_at) = (Some(listing), now());
         self.show(&bucket, &job);
@@ -69,11 +69,15 @@ impl Poller {
 
     pub(super) async fn ask_ledger(&mut self, name: &str) -> Answer<i64> {
         let Some((bucket, job)) = self.bucket_and_job(name) else { return Ok(60_000) };
-        let loaded = self.source.loaded(&bucket, name).await?;
-        self.tokens.take().await;
-        let (entries, is_cut) = self.source.ledger(&bucket, &job, &self.tokens).await?;
+        // All entries that this names are in a listing that is begun after it.
+        if self.shelves.get(name).is_none_or(|shelf| shelf.loaded_before.is_none()) {
+            let loaded = self.source.loaded(&bucket, name).await?;
+            self.shelves.of(name, now()).loaded_before = Some(loaded);
+            return Ok(0);
+        }
+        let Some((entries, is_cut)) = self.source.ledger(&bucket, &job).await? else { return Ok(0) };
         let shelf = self.shelves.of(name, now());
-        shelf.loaded = Some(loaded);
+        shelf.loaded = shelf.loaded_before.take();
         shelf.list_ledger(entries, is_cut);
         self.show(&bucket, &job);
         Ok(self.listed_for())
@@ -100,7 +104,7 @@ impl Poller {
 
     pub(super) async fn ask_quarantine(&mut self, name: &str) -> Answer<i64> {
         let Some((bucket, job)) = self.bucket_and_job(name) else { return Ok(60_000) };
-        let objects = self.source.quarantine_files(&bucket, name, "", &self.tokens).await?;
+        let Some(objects) = self.source.quarantine_files(&bucket, name).await? else { return Ok(0) };
         self.shelves.of(name, now()).list_quarantine(objects);
         self.show(&bucket, &job);
         Ok(self.listed_for())

@@ -1,7 +1,7 @@
 //! Whose turn it is. Each view that is open takes its turns, and within it each kind of question, so that a run that
 //! is followed, or a job of many, keeps nobody else waiting.
 
-use super::Poller;
+use super::{Poller, Wanted};
 use crate::kind::Kind;
 use crate::model::{Head, Job, Origin, Run, Stack};
 use crate::outcome::Status;
@@ -31,10 +31,15 @@ impl Turns {
         tasks.into_iter().min_by_key(last)
     }
 
-    /// This view has had a turn, with this kind of question.
-    fn take(&mut self, look: Option<Look>, action: &'static str) {
+    /// The turn of this view begins. One that has no question, or that the page cannot find a question for, has had
+    /// its turn by that, and keeps no other one waiting.
+    fn begin(&mut self, look: &Option<Look>) {
         self.count += 1;
         self.looks.insert(look.clone(), self.count);
+    }
+
+    /// The turn of this view was taken by this kind of question.
+    fn take(&mut self, look: Option<Look>, action: &'static str) {
         self.actions.insert((look, action), self.count);
     }
 
@@ -54,7 +59,7 @@ impl Poller {
     }
 
     /// What is asked next.
-    pub(super) fn next(&mut self, looks: &[Look], at: i64) -> Option<Task> {
+    pub(super) fn next(&mut self, looks: &[Look], at: i64, wanted: Wanted) -> Option<Task> {
         self.turns.retain(looks);
         let due = |task: Task| Some(task).filter(|task| self.is_due(task, at));
         let stack = self.shared.stack();
@@ -68,8 +73,9 @@ impl Poller {
             return Some(task);
         }
         for look in self.turns.order(looks) {
+            self.turns.begin(&look);
             let tasks = match &look {
-                Some(look) => self.wanted(&stack, look, at),
+                Some(look) => wanted(self, &stack, look, at),
                 None => self.of_stack(&stack, at),
             };
             if let Some(task) = self.turns.pick(&look, tasks) {
@@ -101,7 +107,7 @@ impl Poller {
     }
 
     /// What a view wants to know: one question of each kind, those that its reader waits for first.
-    fn wanted(&self, stack: &Stack, look: &Look, at: i64) -> Vec<Task> {
+    pub(super) fn wanted(&self, stack: &Stack, look: &Look, at: i64) -> Vec<Task> {
         let due = |task: Task| Some(task).filter(|task| self.is_due(task, at));
         let Some(name) = look.job() else {
             let jobs: Vec<&Job> = stack.jobs.values().collect();
@@ -235,6 +241,49 @@ impl Poller {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pace::{Pace, Tokens};
+    use crate::shared::{MISTAKE, Shared};
+    use crate::source::Source;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    /// Cannot say what a run wants to know; all others want to know of a run that is not listed.
+    fn failing(_: &Poller, _: &Stack, look: &Look, _: i64) -> Vec<Task> {
+        match look {
+            Look::Run(..) => panic!("secret-cell"),
+            _ => vec![Task::Find("j".into(), "r".into())],
+        }
+    }
+
+    #[tokio::test]
+    async fn a_view_that_the_page_fails_in_ends_neither_the_poller_nor_other_views() {
+        let job = crate::runs::tests::job();
+        let stack = Stack { jobs: [("j".to_owned(), job)].into(), ..Stack::default() };
+        let shared = Arc::new(Shared::new(stack));
+        for look in [Look::Run("j".into(), "r".into()), Look::Jobs] {
+            shared.look(look);
+        }
+        // Nobody is asked: there are neither credentials nor a region.
+        let config = aws_config::SdkConfig::builder().behavior_version(aws_config::BehaviorVersion::latest()).build();
+        let poller = Poller::new(shared.clone(), Source::new(&config, None).unwrap(), Tokens::new(Pace::none()), None);
+        let mut changes = shared.changes();
+        let going = tokio::spawn(poller.run_by(failing));
+        let again = |action: &str| shared.stack().notices.get(action).map(|notice| notice.again);
+        let told = async {
+            while again(MISTAKE).is_none() {
+                changes.changed().await.unwrap();
+            }
+            // The other view is asked for behind that, too.
+            let before = again("states:DescribeExecution");
+            while again("states:DescribeExecution") == before {
+                changes.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), told).await.unwrap();
+        assert!(!going.is_finished());
+        going.abort();
+        assert!(!format!("{:?}", shared.stack().notices).contains("secret-cell"));
+    }
 
     /// Whose turn it was, over some turns in which every view always has questions.
     fn turns(looks: &[Look], questions: impl Fn(&Look) -> Vec<Task>, count: usize) -> Vec<Task> {
@@ -242,6 +291,7 @@ mod tests {
         let one = |_| {
             turns.retain(looks);
             let (look, task) = turns.order(looks).into_iter().find_map(|look| {
+                turns.begin(&look);
                 let tasks = look.as_ref().map(&questions).unwrap_or_default();
                 turns.pick(&look, tasks).map(|task| (look, task))
             })?;

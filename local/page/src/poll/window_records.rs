@@ -27,22 +27,25 @@ impl Poller {
             (stack.bucket.clone(), stack.jobs.get(name).cloned())
         };
         let Some(job) = job else { return Ok(60_000) };
+        let at_once = self.at_once();
         let known = self.records.entry(name.to_owned()).or_default();
         if !known.is_begun {
             known.is_begun = true;
             known.read = self.cache.as_ref().map(|cache| cache.read_windows(&job.machine)).unwrap_or_default();
         }
-        if known.unread.is_empty() {
-            let found = self.source.window_records(&bucket, &job, &self.tokens).await?;
+        let count = known.unread.len().min(at_once);
+        if count == 0 {
+            let Some(found) = self.source.window_records(&bucket, &job).await? else { return Ok(0) };
             known.unread = found.into_iter().filter(|object| !known.read.contains_key(&object.key)).collect();
         }
-        let count = known.unread.len().min(records::AT_ONCE);
-        for object in &known.unread[..count] {
+        for (place, object) in known.unread[..count].iter().enumerate() {
             // It was read before another one of these went wrong.
             if known.read.contains_key(&object.key) {
                 continue;
             }
-            self.tokens.take().await;
+            if place > 0 {
+                self.tokens.take().await;
+            }
             let bytes = match self.source.object(&bucket, &object.key).await {
                 // Somebody has deleted it since it was listed.
                 Err(Trouble::Missing) => continue,

@@ -79,7 +79,7 @@ pub(super) fn section(stack: &Stack, job: &Job, reader: &Reader, wanted: &Wanted
                 span class="soft" { "the newest on the right · " (shown.len()) " of " @if job.is_cut { "the newest " } (words::count(all.len() as u64, "run")) }
             }
             div class="pad" { (form(job, wanted)) }
-            @if shown.is_empty() { p class="pad soft" { @if job.runs.is_none() { (unread(stack, "states:ListExecutions", "Reading the runs of this job …", "The runs of this job cannot be listed now.")) } @else { "No run is like that." } } }
+            @if shown.is_empty() { p class="pad soft" { @if job.runs.is_none() { (unread(stack, "states:ListExecutions", "Reading the runs of this job …", "The runs of this job cannot be listed now.")) } @else if all.is_empty() { "No run yet." } @else { "No run is like that." } } }
             @else { (table(job, &shown, reader, wanted)) }
             div class="pad" { (legend()) }
         }

@@ -10,6 +10,7 @@ use crate::outcome::Outcome;
 use crate::schedule::Schedule;
 use crate::shared::RUNS_READ;
 use crate::words;
+use crate::zone::Clock;
 use maud::{Markup, html};
 
 /// The view.
@@ -125,7 +126,7 @@ fn waiting(job: &Job) -> Option<u64> {
 fn table(stack: &Stack, reader: &Reader) -> Markup {
     html! {
         section class="card" aria-label="Jobs" {
-            div class="scroll" {
+            div class="scroll" tabindex="0" role="region" aria-label="Table of jobs" {
                 table class="list cards" {
                     thead {
                         tr {
@@ -170,7 +171,7 @@ fn row(stack: &Stack, job: &Job, reader: &Reader) -> Markup {
                     (words) @if let Some(next) = next { div class="soft" { (next) } }
                 }
                 td data-l="Last success" class="nowrap in" {
-                    @match good { Some(run) => (time(run.head.ended.unwrap_or(run.head.started), &reader.clock.ago(run.head.ended.unwrap_or(run.head.started)))), None => span class="soft" { (if job.runs.is_none() { "…" } else { "never" }) } }
+                    @match good { Some(run) => (success(run.head.ended.unwrap_or(run.head.started), reader)), None => span class="soft" { (if job.runs.is_none() { "…" } else { "never" }) } }
                 }
                 td data-l="Rows" class="num in" { @if let Some(rows) = rows { (words::number(rows)) } }
                 td data-l="In quarantine" class={ "num in" @if rejected == 0 { " zero" } } {
@@ -189,6 +190,19 @@ fn row(stack: &Stack, job: &Job, reader: &Reader) -> Markup {
                         p class="oneerror warn" { span { (words::count(rejected, "row")) " of the last load " (if rejected == 1 { "waits" } else { "wait" }) " in " a href={ (address) "/files#quarantine" } { "quarantine" } "; the other rows are loaded." } }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// When a run ended: how long ago, as long as that says more than the time, and the time.
+fn success(at: i64, reader: &Reader) -> Markup {
+    let near = reader.clock.near(at);
+    html! {
+        time datetime=(Clock::machine(at)) {
+            @match reader.clock.ago(at) {
+                Some(ago) => { (ago) br; span class="soft" { (near) } },
+                None => (near),
             }
         }
     }

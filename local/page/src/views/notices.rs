@@ -4,7 +4,7 @@ use super::frame::icon;
 use super::{Block, Reader};
 use crate::look::Look;
 use crate::model::{Job, Notice, Run, Stack};
-use crate::shared::{DATABASE, DEFINITION, LEDGER, QUARANTINE, RECORDS, RUNS_READ};
+use crate::shared::{DATABASE, DEFINITION, LEDGER, MISTAKE, QUARANTINE, RECORDS, RUNS_READ};
 use crate::task::Task;
 use crate::trouble::Trouble;
 use crate::words;
@@ -72,6 +72,11 @@ fn text(stack: &Stack, notice: &Notice, reader: &Reader) -> Markup {
             strong { "The database" (why) "." }
             @if stack.jobs.values().any(|job| job.spec.is_toggled) && notice.trouble != Trouble::Denied { " With the network mode toggle it is open only while a run loads." }
             " Counts come from the executions; calendars and runs older than 90 days are not shown."
+        };
+    }
+    if notice.action == MISTAKE {
+        return html! {
+            strong { "The page has made a mistake." } " What you see may be of " (of) "; the page goes on by itself, and its terminal names the place."
         };
     }
     match &notice.trouble {

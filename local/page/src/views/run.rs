@@ -287,7 +287,7 @@ fn explained(facts: &Facts) -> Markup {
     html! {
         section class="card" aria-labelledby="h-why" {
             header { h2 id="h-why" { "Why files are new or not" } }
-            div class="scroll" {
+            div class="scroll" tabindex="0" role="region" aria-label="Table of files" {
                 table class="list cards" {
                     thead { tr { th scope="col" { "Key" } th scope="col" { "Is it new?" } th scope="col" { "Why" } } }
                     tbody {

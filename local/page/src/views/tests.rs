@@ -409,6 +409,28 @@ fn where_older_runs_cannot_be_read_is_said() {
     assert!(!html.contains("not shown"));
 }
 
+#[test]
+fn of_the_items_of_a_map_those_that_failed_stand_first_then_those_at_work() {
+    let stack = stack();
+    let job = &stack.jobs["pomodoro"];
+    let run = &job.runs.as_ref().unwrap()[0];
+    let mut story = story("history-map-as-on-aws-synthetic");
+    let known = story.visits.iter_mut().find_map(|visit| Some(&mut visit.items.as_mut()?.known)).unwrap();
+    known.iter_mut().find(|item| item.index == 3).unwrap().to = None;
+    let took: Vec<i64> = [0, 1].map(|at| known[at].to.unwrap() - known[at].from).to_vec();
+    let slowest = if took[0] > took[1] { [0, 1] } else { [1, 0] };
+    let shown = |items: usize| {
+        let now = story.ended.unwrap().1;
+        let html = timeline::timeline(job, run, &story, &crate::marks::Marks::default(), now, items).into_string();
+        let names =
+            html.split("item ").skip(1).map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
+        (names.collect::<Vec<_>>(), html.contains("2 more items"))
+    };
+    let order = [2, 3, slowest[0], slowest[1]].map(|index| index.to_string());
+    assert_eq!(shown(40), (order.to_vec(), false));
+    assert_eq!(shown(2), (order[..2].to_vec(), true));
+}
+
 /// Text reaches HTML through the template engine; this is the one constant that does not.
 #[test]
 fn one_constant_is_not_escaped() {
@@ -443,6 +465,13 @@ fn a_view_of_a_thousand_runs_is_small_and_quick() {
     let job = &stack.jobs["pomodoro"];
     for view in [jobs(&stack, &reader()), super::job(&stack, job, &reader(), &[])] {
         let html = text(&stack, &view);
-        assert!(html.len() < 200_000, "{}: {}", view.title, html.len());
+        assert!(html.len() < 100_000, "{}: {}", view.title, html.len());
+    }
+    // Forty columns, and in each of the two plots a hundred points at most.
+    let html = text(&stack, &super::job(&stack, job, &reader(), &[]));
+    assert_eq!(html.matches("class=\"colh\"").count(), 40);
+    for plot in html.split("class=\"plot\"").skip(1) {
+        let points = plot.split("</svg>").next().unwrap().matches("<rect").count();
+        assert!((51..=100).contains(&points), "{points}");
     }
 }

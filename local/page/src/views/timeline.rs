@@ -123,7 +123,7 @@ fn mark_of(visit: &Visit, story: &Story, marks: &Marks, place: usize) -> Mark {
     }
 }
 
-/// The items of a Map: at work and failed first, then the slowest.
+/// The items of a Map: those that failed first, then those at work, then the slowest.
 fn items_of(
     visit: &Visit,
     lines: Option<&Lines>,
@@ -196,7 +196,7 @@ fn items_of(
         });
         (rows.collect(), false)
     };
-    let order = |row: &Row| (row.mark != Mark::Running, row.mark != Mark::Failed, -(row.to.unwrap_or(end) - row.from));
+    let order = |row: &Row| (row.mark != Mark::Failed, row.mark != Mark::Running, -(row.to.unwrap_or(end) - row.from));
     rows.sort_by_key(order);
     let inner = state.into_iter().flat_map(|state| &state.inner).flat_map(|inner| &inner.states);
     if let (true, Some(task), Some(row)) =

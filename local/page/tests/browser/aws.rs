@@ -401,8 +401,17 @@ impl World {
                 json!({"executionArn": arn, "startDate": now})
             }
             "StopExecution" => {
-                self.stopped.push(text("executionArn"));
-                json!({"stopDate": 1.0})
+                let (arn, now) = (text("executionArn"), std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64());
+                let run = self.jobs.values_mut().flat_map(|(_, runs)| runs);
+                for run in run.filter(|run| run.described["executionArn"] == arn.as_str()) {
+                    run.described["status"] = "ABORTED".into();
+                    run.described["stopDate"] = now.into();
+                    let id = run.events.len() + 1;
+                    run.events.push(json!({"id": id, "timestamp": now, "type": "ExecutionAborted",
+                                           "previousEventId": id - 1}));
+                }
+                self.stopped.push(arn);
+                json!({"stopDate": now})
             }
             _ => return None,
         })

@@ -183,61 +183,52 @@ impl Chromium {
         }
     }
 
-    /// The element that a selector finds first, as soon as there is one: also where no script runs.
-    fn element(&mut self, selector: &str) -> Value {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let root = self.ask("DOM.getDocument", json!({"depth": 0}))["root"]["nodeId"].clone();
-            // The document may be another one by now.
-            let found = self.try_ask("DOM.querySelector", json!({"nodeId": root, "selector": selector}));
-            match found {
-                Ok(found) if found["nodeId"] != 0 => return found["nodeId"].clone(),
-                _ => assert!(Instant::now() < end, "there is no {selector}"),
-            }
-            std::thread::sleep(Duration::from_millis(30));
-        }
+    /// The address of the document that is open.
+    pub(crate) fn address(&mut self) -> String {
+        self.ask("DOM.getDocument", json!({"depth": 0}))["root"]["documentURL"].as_str().unwrap().to_owned()
     }
 
-    /// Clicks on an element with the mouse.
-    pub(crate) fn click(&mut self, selector: &str) {
+    /// The first element that a selector finds, also where no script runs.
+    fn element(&mut self, selector: &str) -> Value {
+        let root = self.ask("DOM.getDocument", json!({"depth": 0}))["root"]["nodeId"].clone();
+        let found = self.ask("DOM.querySelector", json!({"nodeId": root, "selector": selector}))["nodeId"].clone();
+        assert_ne!(found, 0, "no {selector} in {}", self.html());
+        json!({"nodeId": found})
+    }
+
+    /// Presses an element with the mouse, and waits until that has led to another document.
+    pub(crate) fn follow(&mut self, selector: &str) {
         let element = self.element(selector);
-        self.ask("DOM.scrollIntoViewIfNeeded", json!({"nodeId": element}));
-        let corners = self.ask("DOM.getBoxModel", json!({"nodeId": element}))["model"]["content"].clone();
-        let at = |place: usize| corners[place].as_f64().unwrap();
-        let (x, y) = (f64::midpoint(at(0), at(4)), f64::midpoint(at(1), at(5)));
+        self.ask("DOM.scrollIntoViewIfNeeded", element.clone());
+        let quad = self.ask("DOM.getContentQuads", element)["quads"][0].clone();
+        let middle = |place: usize| (quad[place].as_f64().unwrap() + quad[place + 4].as_f64().unwrap()) / 2.0;
+        self.told.clear();
         for kind in ["mousePressed", "mouseReleased"] {
+            let (x, y) = (middle(0), middle(1));
             let params = json!({"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1});
             self.ask("Input.dispatchMouseEvent", params);
         }
+        self.wait_for("Page.loadEventFired");
     }
 
-    /// Types a text into a field in place of what is there.
+    /// Types into a field, in place of what it holds.
     pub(crate) fn fill(&mut self, selector: &str, text: &str) {
         let element = self.element(selector);
-        self.ask("DOM.focus", json!({"nodeId": element}));
-        let select_all =
-            json!({"type": "keyDown", "key": "a", "code": "KeyA", "modifiers": 2, "commands": ["selectAll"]});
-        self.ask("Input.dispatchKeyEvent", select_all);
+        self.ask("DOM.focus", element);
+        let all = json!({"type": "keyDown", "key": "a", "commands": ["selectAll"]});
+        self.ask("Input.dispatchKeyEvent", all);
         self.ask("Input.insertText", json!({"text": text}));
-    }
-
-    /// Waits until the document holds a text: also where no script runs.
-    pub(crate) fn html_until(&mut self, text: &str) {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let html = self.html();
-            if html.contains(text) {
-                return;
-            }
-            assert!(Instant::now() < end, "{text}\n{html}");
-            std::thread::sleep(Duration::from_millis(30));
-        }
     }
 
     /// Presses a key of this name.
     pub(crate) fn press(&mut self, key: &str) {
         for kind in ["keyDown", "keyUp"] {
-            let code = if key == "Tab" { 9 } else { 0 };
+            let code = match key {
+                "Tab" => 9,
+                "ArrowLeft" => 37,
+                "ArrowRight" => 39,
+                _ => 0,
+            };
             let params = json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code});
             self.ask("Input.dispatchKeyEvent", params);
         }

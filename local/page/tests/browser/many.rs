@@ -24,7 +24,7 @@ fn a_thousand_runs_are_quick_and_cost_few_calls() {
         let took = browser.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd");
         assert!(took.as_f64().unwrap() < 1_000.0, "{path}: {took} ms");
         let size = browser.evaluate("document.documentElement.outerHTML.length").as_u64().unwrap();
-        assert!(size < 150_000, "{path}: {size} bytes");
+        assert!(size < 100_000, "{path}: {size} bytes");
     }
     // Three tabs ask no more than one.
     for path in ["/", "/jobs/pomodoro", "/jobs/pomodoro/runs/run-1"] {

@@ -159,6 +159,25 @@ fn a_listing_goes_on_where_it_was_interrupted() {
     }
 }
 
+/// A long listing keeps no other question waiting: between any two of its pages another one is answered.
+#[test]
+fn between_two_pages_of_a_listing_others_are_asked() {
+    let aws = Aws::start();
+    loaded(&aws, 20);
+    aws.world().page = 3;
+    let page = Page::local(&aws);
+    page.get_until("/", "class=\"job\"");
+    page.get_until(FILES, "19 are loaded");
+    let world = aws.world();
+    // The ledger has as many pages as the prefix: whichever is being listed, the other one waits for a page of it.
+    for (prefix, pages) in [("input_data/", 7), ("state/pomodoro/ledger/", 7)] {
+        let of_it = format!("ListObjectsV2 {prefix}");
+        let places: Vec<usize> = (0..world.calls.len()).filter(|at| world.calls[*at].1.starts_with(&of_it)).collect();
+        assert!(places.len() >= pages, "{places:?}");
+        assert!(places[..pages - 1].windows(2).all(|two| two[1] > two[0] + 1), "{prefix}: {:?}", world.calls);
+    }
+}
+
 /// Objects, state machines and files of more than one page.
 #[test]
 fn lists_of_many_pages_are_read_to_their_ends() {
