@@ -577,7 +577,7 @@ def repeated(columns, shape, said):
         for other, two in good.items():
             shared = one.keys() & two.keys()
             equal = [key for key in shared if one[key] == two[key]]
-            figures = {pair for key in equal for pair in one[key].items() if pair[1] not in (0, None)}
+            figures = {pair for key in equal for pair in one[key].items() if pair[1] not in (0, None) and "count" not in parts["values"][pair[0]]}
             is_of_one_key = len(one) == len(two) == len(equal) == 1
             if len(figures) >= 2 and (is_of_one_key or len(equal) >= 2 and 2 * len(equal) > len(shared)):
                 bad[name] = f"{name} says the same as {other} of {len(equal)} of {len(shared)} keys; newest_file?"

@@ -29,7 +29,8 @@ const FIRST_BYTES: u64 = 64 << 10;
 const MARGIN: Duration = Duration::from_secs(20);
 
 /// Looks at all files of a source, of whose table became `table`, and which is defined by `definition` now. `before`:
-/// how many of other sources the invocation has looked into.
+/// how many of other sources the invocation has looked into. `most_seen`: up to how many bytes its files are told one
+/// by one.
 ///
 /// # Errors
 /// `InvalidSource`, naming the file that has other columns, or that Athena would pass by; or that there is no file, or
@@ -40,6 +41,7 @@ pub(crate) async fn look(
     (name, source): (&str, &Source),
     (table, definition): (Definition, String),
     before: u64,
+    most_seen: usize,
 ) -> Result<SourceState> {
     let (concurrency, most) = limits(source.format);
     let Some(listed) = lake::list_at_most(store, &source.prefix, most).await? else {
@@ -88,7 +90,7 @@ pub(crate) async fn look(
         }
     }
     let (files, bytes) = read.iter().fold((0, 0), |(files, bytes), object| (files + 1, bytes + object.size));
-    let (fingerprint, seen) = (lake::fingerprint(&listed), lake::seen(&listed, &source.prefix));
+    let (fingerprint, seen) = (lake::fingerprint(&listed), lake::seen(&listed, &source.prefix, most_seen));
     Ok(SourceState { table, definition, files, bytes, fingerprint, seen })
 }
 
@@ -168,7 +170,7 @@ mod tests {
         let invocation = Invocation { attempt: "a".into(), deadline_ms };
         let columns = vec![Column { name: "id".into(), from: "id".into(), kind: "bigint".into() }];
         let source = Source { prefix: "in/".into(), format: Format::Csv, columns };
-        look(store, &invocation, ("movies", &source), (Definition::Exists, "d".into()), 7).await
+        look(store, &invocation, ("movies", &source), (Definition::Exists, "d".into()), 7, 100).await
     }
 
     #[tokio::test]

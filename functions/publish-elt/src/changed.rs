@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn where_they_are_few_each_is_named() {
-        let seen = lake::seen(&listed(&[("in/a", 1), ("in/b", 1), ("in/c", 1)]), "in/");
+        let seen = lake::seen(&listed(&[("in/a", 1), ("in/b", 1), ("in/c", 1)]), "in/", 100);
         let told = |objects| each(&seen, &listed(objects), "in/");
         assert_eq!(told(&[("in/a", 1), ("in/b", 2), ("in/c", 1)]), "changed: in/b");
         assert_eq!(told(&[("in/a", 1), ("in/c", 1)]), "gone: in/b");

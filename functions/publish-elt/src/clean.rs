@@ -116,7 +116,7 @@ async fn unpublished(context: &Context, execution: &Execution, spec: &Spec, targ
     if current.as_ref().is_some_and(|table| !lake::is_owned(table, &owner)) {
         return Ok(Vec::new());
     }
-    let kept = versions(current.as_ref());
+    let kept = versions(current.as_ref())?;
     let mut kept: BTreeSet<&str> = kept.iter().map(|version| places::query_id(&version.location)).collect();
     let places = context.places(&execution.job, &target.table);
     let before = SystemTime::now() - context.sweep_after;

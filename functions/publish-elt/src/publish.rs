@@ -61,11 +61,12 @@ impl Publication<'_> {
         delete_earlier_results(&context.store, &input.execution, locked).await?;
         let before = placed(&context.store, &target.export.key).await?;
         let current = lake::table(&context.glue, &spec.database, &target.table).await?;
-        if let Some(published) = self.published_before(current.as_ref(), before.as_ref()) {
+        if let Some(published) = self.published_before(current.as_ref(), before.as_ref())? {
             self.tidy(Vec::new()).await;
             return Ok(published);
         }
         self.refuse(current.as_ref(), before.as_ref())?;
+        let earlier = self.earlier(current.as_ref(), before.as_ref())?;
         let (rows, bytes, built) = match before.as_ref().filter(|before| self.is_ours(before)) {
             // An earlier invocation has counted and copied it, and ended before the table was swapped. Until it is,
             // file and table are of two versions, so nothing else is asked any more.
@@ -81,7 +82,6 @@ impl Publication<'_> {
             locked_at: &input.locked_at,
             keep: target.keep_versions,
         };
-        let earlier = self.earlier(current.as_ref(), before.as_ref());
         let dropped = version.publish(&context.glue, &built, current.as_ref(), earlier).await?;
         self.tidy(dropped).await;
         Ok(self.published(rows, bytes, lake::location(&built)))
@@ -112,9 +112,9 @@ impl Publication<'_> {
 
     /// The versions that somebody may be reading: those of the table, and that of the manifest which stood at the place
     /// before this run's, and whose run may have died before it changed the table.
-    fn earlier(&self, current: Option<&Table>, before: Option<&Placed>) -> Vec<Kept> {
+    fn earlier(&self, current: Option<&Table>, before: Option<&Placed>) -> Result<Vec<Kept>> {
         let Self { context, input, target, .. } = self;
-        let mut earlier = versions(current);
+        let mut earlier = versions(current)?;
         let before = before.filter(|_| target.export.folder().is_some());
         let replaced = before.and_then(|before| match self.is_ours(before) {
             true => before.replaced.as_deref(),
@@ -125,7 +125,7 @@ impl Publication<'_> {
             let location = context.places(&input.execution.job, &target.table).location(id);
             earlier.push(Kept::from_now_on(location));
         }
-        earlier
+        Ok(earlier)
     }
 
     /// Whether what stands at the place is of this run's own table.
@@ -154,13 +154,15 @@ impl Publication<'_> {
     }
 
     /// What an earlier invocation of this state has published, whose answer was lost.
-    fn published_before(&self, current: Option<&Table>, there: Option<&Placed>) -> Option<Published> {
+    fn published_before(&self, current: Option<&Table>, there: Option<&Placed>) -> Result<Option<Published>> {
         let version = &self.input.build.query_id;
-        let current = current.filter(|table| lake::parameter(table, lake::VERSION) == version)?;
-        let there = there.filter(|there| self.is_ours(there))?;
-        let newest = versions(Some(current)).into_iter().next();
+        let current = current.filter(|table| lake::parameter(table, lake::VERSION) == version);
+        let (Some(current), Some(there)) = (current, there.filter(|there| self.is_ours(there))) else {
+            return Ok(None);
+        };
+        let newest = versions(Some(current))?.into_iter().next();
         let location = newest.map(|newest| newest.location).unwrap_or_default();
-        Some(self.published(there.rows, there.bytes, &location))
+        Ok(Some(self.published(there.rows, there.bytes, &location)))
     }
 
     /// Not over something of somebody else's, nor over something newer.

@@ -63,9 +63,20 @@ impl From<Written> for Kept {
 
 /// The versions of a table whose files are there, the newest first: those that the spec has kept, and those that
 /// somebody may still read.
-pub(crate) fn versions(table: Option<&Table>) -> Vec<Kept> {
-    let text = table.map_or("", |table| lake::parameter(table, lake::VERSIONS));
-    serde_json::from_str(text).unwrap_or_default()
+///
+/// # Errors
+/// `Misconfigured` if somebody has changed what the table says of them: files that are read could be deleted.
+pub(crate) fn versions(table: Option<&Table>) -> Result<Vec<Kept>> {
+    let Some((table, text)) = table.map(|table| (table, lake::parameter(table, lake::VERSIONS))) else {
+        return Ok(Vec::new());
+    };
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    serde_json::from_str(text).map_err(|error| {
+        let what = format!("the property {} of the table {} is not what a run writes", lake::VERSIONS, table.name());
+        Error::caused(Kind::Misconfigured, what, error)
+    })
 }
 
 impl Version<'_> {
@@ -196,12 +207,13 @@ mod tests {
     #[test]
     fn a_list_that_says_no_times_is_read() {
         let table = |versions: &str| Table::builder().name("t").parameters(lake::VERSIONS, versions).build().unwrap();
-        let old = versions(Some(&table(r#"["a", "b"]"#)));
+        let old = versions(Some(&table(r#"["a", "b"]"#))).unwrap();
         assert_eq!(old, list(&[("a", None), ("b", None)]));
         // Whoever reads them may have begun just now.
         let (kept, dropped) = keep("new", old, 1, DateTime::from_secs(NOW));
         assert_eq!((&kept, dropped), (&list(&[("new", None), ("a", Some(0)), ("b", Some(0))]), Vec::new()));
-        assert_eq!(versions(Some(&table(&serde_json::to_string(&kept).unwrap()))), kept);
-        assert_eq!(versions(Some(&table(""))), Vec::new());
+        assert_eq!(versions(Some(&table(&serde_json::to_string(&kept).unwrap()))).unwrap(), kept);
+        assert_eq!(versions(Some(&table(""))).unwrap(), Vec::new());
+        assert_eq!(versions(Some(&table("[\"a\""))).unwrap_err().kind(), Kind::Misconfigured);
     }
 }

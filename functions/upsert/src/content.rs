@@ -210,7 +210,8 @@ impl Content {
     }
 
     /// How many different figures the rows of a group have, any number from two on standing for all of these: pairs of
-    /// a column and what it says that is neither null, nor 0, nor false.
+    /// a column and what it says that is neither null, nor 0, nor false. Counts, also those of a mean, are often equal
+    /// by chance, and are no figures.
     pub(crate) fn different_figures(&self, alias: &str) -> String {
         let different = |column: &PartColumn| {
             let name = format!("{alias}.{}", column.quoted);
@@ -223,7 +224,13 @@ impl Content {
             };
             format!("coalesce(2 - (min({figure}) = max({figure}))::int, 0)")
         };
-        self.telling().map(different).collect::<Vec<_>>().join(" + ")
+        let told: Vec<&String> = match &self.says {
+            What::Values(values) => values.iter().flat_map(Value::figures).collect(),
+            What::Rows { loaded, .. } => loaded.iter().collect(),
+        };
+        let columns = self.columns.iter().filter(|column| told.contains(&&column.quoted));
+        let sum = columns.map(different).collect::<Vec<_>>().join(" + ");
+        if sum.is_empty() { "0".to_owned() } else { sum }
     }
 
     /// A query that makes one row of all rows of a group, with the columns of the parts. `more` has other columns, each
@@ -315,7 +322,10 @@ impl Content {
         // A null is the least.
         let order = self.ordering().iter().map(|ordering| format!("{} desc nulls last", ordering.of(alias)));
         let files = files.iter().map(|file| format!("{file} desc"));
-        order.chain(files).chain([format!("{alias}.{ROW_COLUMN} desc")]).collect::<Vec<_>>().join(", ")
+        // Of which all rows are bad there is none: it has no number, and wins against nothing.
+        let is_none = format!("{alias}.{ROW_COLUMN} = 0");
+        let row = format!("{alias}.{ROW_COLUMN} desc");
+        [is_none].into_iter().chain(order).chain(files).chain([row]).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -331,6 +341,14 @@ fn zeros(word: &Word) -> Vec<bool> {
 }
 
 impl Value {
+    fn figures(&self) -> &[String] {
+        match self.says {
+            Says::Count => &[],
+            Says::Mean { .. } => &self.columns[..1],
+            _ => self.telling(),
+        }
+    }
+
     fn telling(&self) -> &[String] {
         match self.says {
             Says::First { .. } | Says::Last { .. } => &self.columns[..1],

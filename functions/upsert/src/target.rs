@@ -211,8 +211,12 @@ impl<'a> Target<'a> {
                 column.has_equal_texts = there.has_equal_texts;
             }
         }
-        let json = self.columns.iter().filter(|column| column.sql_type == "json");
-        self.names.json = json.map(|column| column.quoted.clone()).collect();
+        let of = |is_it: fn(&str) -> bool| {
+            self.columns.iter().filter(|column| is_it(&column.sql_type)).map(|column| column.quoted.clone()).collect()
+        };
+        let json = of(|sql_type| sql_type == "json");
+        let texts = of(|sql_type| sql_type == "text" || sql_type.starts_with("character varying"));
+        (self.names.json, self.names.texts) = (json, texts);
         Ok(is_added)
     }
 

@@ -23,9 +23,6 @@ pub struct Listed {
 /// How many digits stand for what an object was.
 const DIGITS: usize = 8;
 
-/// Up to how many bytes the objects of a source are told one by one.
-const MAX_SEEN_BYTES: usize = 8 << 10;
-
 impl Listed {
     /// What it was, beside its key.
     fn state(&self) -> [String; 4] {
@@ -92,10 +89,10 @@ pub fn fingerprint(objects: &[Listed]) -> String {
 }
 
 /// The same of each object by itself: by its key without the prefix the first eight digits. Nothing if that would be
-/// more than some KiB, since it stands in the payloads of a run.
-pub fn seen(objects: &[Listed], prefix: &str) -> BTreeMap<String, String> {
+/// more bytes than `most`, since it stands in the payloads of a run.
+pub fn seen(objects: &[Listed], prefix: &str, most: usize) -> BTreeMap<String, String> {
     let length: usize = objects.iter().map(|object| object.key.len() - prefix.len() + DIGITS + 8).sum();
-    if length > MAX_SEEN_BYTES {
+    if length > most {
         return BTreeMap::new();
     }
     let name = |object: &Listed| object.key.strip_prefix(prefix).unwrap_or(&object.key).to_owned();
@@ -180,13 +177,13 @@ mod tests {
     #[test]
     fn objects_are_told_one_by_one_where_they_are_few() {
         let named = |key: &str| Listed { key: format!("in/{key}"), ..object("", 1, "x") };
-        let told = seen(&[named("a"), named("b/c")], "in/");
+        let told = seen(&[named("a"), named("b/c")], "in/", 100);
         assert_eq!(told.keys().collect::<Vec<_>>(), ["a", "b/c"]);
         assert_eq!(told["a"], state_digits(&named("z")));
         let put_again = Listed { modified: DateTime::from_secs(1), ..named("a") };
         assert_ne!(told["a"], state_digits(&put_again));
         let many: Vec<Listed> = (0..1_000).map(|number| named(&number.to_string())).collect();
-        assert!(seen(&many, "in/").is_empty() && seen(&many[..100], "in/").len() == 100);
+        assert!(seen(&many, "in/", 2_000).is_empty() && seen(&many[..100], "in/", 2_000).len() == 100);
     }
 
     #[test]

@@ -33,6 +33,9 @@ pub struct Names {
     pub values: Vec<String>,
     /// Those of them that are `json`, which knows no equality.
     pub json: BTreeSet<String>,
+    /// Those of them that are texts. They are compared by their bytes: a collation may take different ones for the
+    /// same, or be another one than that of what is loaded.
+    pub texts: BTreeSet<String>,
 }
 
 impl Names {
@@ -44,7 +47,7 @@ impl Names {
         let all = |names: &[String]| names.iter().map(|name| quoted(name)).collect::<Result<Vec<_>>>();
         let table = format!("{}.{}", quoted(schema)?, quoted(table)?);
         let rows = format!("only {table}");
-        Ok(Self { table, rows, keys: all(keys)?, values: all(values)?, json: BTreeSet::new() })
+        Ok(Self { table, rows, keys: all(keys)?, values: all(values)?, json: BTreeSet::new(), texts: BTreeSet::new() })
     }
 
     /// Says that the table has partitions.
@@ -97,9 +100,10 @@ impl Names {
 
     /// The same, as they can be compared.
     pub fn compared(&self, alias: &str) -> String {
-        self.each(|name| match self.json.contains(name) {
-            true => format!("{alias}.{name}::jsonb"),
-            false => format!("{alias}.{name}"),
+        self.each(|name| match (self.json.contains(name), self.texts.contains(name)) {
+            (true, _) => format!("{alias}.{name}::jsonb"),
+            (_, true) => format!("{alias}.{name} collate \"C\""),
+            _ => format!("{alias}.{name}"),
         })
     }
 

@@ -144,9 +144,9 @@ impl Wanted<'_> {
                  and i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null
                  and $3 = (
                      select array_agg(a.attname::text order by a.attname::text collate \"C\")
-                     from unnest(i.indkey) with ordinality as k (attnum, place)
+                     from unnest(i.indkey::int2[], i.indcollation::oid[]) with ordinality as k (attnum, ordered_by, place)
                      join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-                     where k.place <= i.indnkeyatts
+                     where k.place <= i.indnkeyatts and k.ordered_by = a.attcollation
                  )
              )",
         )

@@ -112,7 +112,7 @@ pub async fn look(connection: &mut PgConnection, spec: &Spec, execution: &Execut
 }
 
 /// Whether a table has none of the keys of which words of files are kept. False where that cannot be told: there are no
-/// words, or they are of other keys.
+/// words, or they are of other keys, or keys are deleted.
 async fn has_other_rows(connection: &mut PgConnection, spec: &Spec) -> Result<bool> {
     let (target, name) = (&spec.target, spec.target.full_name());
     let failed = |error| classify(format!("look for rows of {name} that were loaded"), error);
@@ -130,7 +130,9 @@ async fn has_other_rows(connection: &mut PgConnection, spec: &Spec) -> Result<bo
     .fetch_one(&mut *connection)
     .await
     .map_err(failed)?;
-    if !have_same_keys {
+    // Where rows delete their keys the table may rightly have none of them.
+    let may_be_deleted = spec.shape.rows.as_ref().is_some_and(|rows| rows.delete_when.is_some());
+    if !have_same_keys || may_be_deleted {
         return Ok(false);
     }
     let keys = spec.shape.keys.iter().map(|key| quoted(key)).collect::<Result<Vec<_>>>()?.join(", ");

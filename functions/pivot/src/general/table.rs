@@ -217,12 +217,12 @@ impl<'p> Table<'p> {
     fn add_each(
         &mut self,
         of_stem: Option<&[usize]>,
-        add_to: impl Fn(&mut Words, &CellPlan) -> Option<usize>,
+        add_to: impl Fn(&mut Words, &CellPlan) -> Option<isize>,
     ) -> Result<(), Full> {
         let Kept::Words { cells, columns } = &mut self.kept else { return Ok(()) };
         let mut add = |cell: usize, plan: &CellPlan, words: &mut Words| {
             let kept = add_to(words, plan).ok_or(Full::SumTooLong(cell))?;
-            self.kept_bytes += kept;
+            self.kept_bytes = self.kept_bytes.saturating_add_signed(kept);
             if self.kept_bytes > MAX_KEPT_BYTES { Err(Full::TooManyKeys) } else { Ok(()) }
         };
         match of_stem {
@@ -326,7 +326,7 @@ impl Words {
 
     /// The same as [`Words::add`] of a line, of which no value is null.
     #[inline(always)]
-    fn add_line(&mut self, cell: &CellPlan, row: usize, line: &Line<'_>, number: u64) -> Option<usize> {
+    fn add_line(&mut self, cell: &CellPlan, row: usize, line: &Line<'_>, number: u64) -> Option<isize> {
         match (self, cell.of.map(|slot| line.cell(slot))) {
             (Self::Counts(counts), _) => counts[row] += 1,
             (Self::Sums(sums), Some(Cell::Number(value))) => return sums.add_units(row, value).then_some(0),
@@ -341,7 +341,7 @@ impl Words {
         Some(0)
     }
 
-    /// Adds a row's values; `None` if the sum is too long. Returns how many bytes more are kept.
+    /// Adds a row's values; `None` if the sum is too long. Returns how many bytes more are kept, or fewer.
     #[inline]
     fn add<'v, 'r: 'v>(
         &mut self,
@@ -349,7 +349,7 @@ impl Words {
         row: usize,
         value_of: impl Fn(usize) -> Cow<'v, Value<'r>>,
         number: u64,
-    ) -> Option<usize> {
+    ) -> Option<isize> {
         let value = cell.of.map(&value_of);
         let value = value.as_deref();
         let is_null = value.is_some_and(Value::is_null);
@@ -368,7 +368,8 @@ impl Words {
                 if counts {
                     let before = best.order.heap_bytes() + best.value.heap_bytes();
                     *best = OrderedValue { order: order.kept(), row: number, value: value.kept() };
-                    return Some((best.order.heap_bytes() + best.value.heap_bytes()).saturating_sub(before));
+                    let after = best.order.heap_bytes() + best.value.heap_bytes();
+                    return Some(after.cast_signed() - before.cast_signed());
                 }
             }
             _ if is_null => {}
@@ -387,7 +388,7 @@ impl Words {
                 if best.is_null() || is_better(value.order(best)) {
                     let before = best.heap_bytes();
                     *best = value.kept();
-                    return Some(best.heap_bytes().saturating_sub(before));
+                    return Some(best.heap_bytes().cast_signed() - before.cast_signed());
                 }
             }
             (_, None) => {}

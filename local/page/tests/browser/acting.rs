@@ -4,7 +4,6 @@ use crate::aws::{Aws, Mood};
 use crate::page::Page;
 use crate::{FAILED, browser, enter, see, with_all_kinds};
 use serde_json::json;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Acceptance 7: what an action will do, once.

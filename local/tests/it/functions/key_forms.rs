@@ -206,3 +206,51 @@ async fn keys_that_a_collation_takes_for_one_are_one() {
         assert!(table.iter().any(is_expected), "{name}: {table:?}");
     }
 }
+
+/// A row that cannot be read is no row, so it wins against none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_keeps_its_good_row_beside_a_bad_one_of_a_newer_file() {
+    let stack = fixture_with(vpc_mode()).await;
+    let parts = Parts {
+        source: json!({"suffix": ".csv", "columns": {"k": {}, "n": {"type": "number"}}, "on_bad_row": "quarantine"}),
+        shape: json!({"keys": ["k"], "rows": {}}),
+        target: json!({"table": "t", "create": true, "on_overlap": "last_run"}),
+    };
+    let mut job = Job::new(&stack, "t", parts).await;
+    job.upload("a.csv", "k,n\nfirst,1\n").await;
+    job.upload("b.csv", "k,n\nsecond,2\nfirst,x\n").await;
+    job.run().await.unwrap();
+    let table = job.table().await;
+    assert!(["first,1", "second,2"].iter().all(|line| table.contains(&(*line).to_owned())), "{table:?}");
+}
+
+/// What a collation takes for the same is another value all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_are_written_whatever_the_collations_of_their_columns() {
+    let stack = fixture_with(vpc_mode()).await;
+    sql(
+        &stack,
+        "create collation no_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+         create collation german (provider = icu, locale = 'de')",
+    )
+    .await;
+    for on_overlap in ["last_run", "all_files", "newest_file", "newest_row"] {
+        let columns = "k bigint primary key, name varchar(10) collate no_case, note text collate german";
+        create(&stack, &format!("create table {on_overlap} ({columns})")).await;
+        let parts = Parts {
+            source: json!({"suffix": ".csv", "columns": {"k": {"type": "integer"}, "name": {}, "note": {}}}),
+            shape: match on_overlap {
+                "all_files" => json!({"keys": ["k"], "values": {"name": {"max": "name"}, "note": {"max": "note"}}}),
+                _ => json!({"keys": ["k"], "rows": {}}),
+            },
+            target: json!({"table": on_overlap, "on_overlap": on_overlap}),
+        };
+        let mut job = Job::new(&stack, on_overlap, parts).await;
+        for (file, row) in [("1.csv", "1,Ann,a"), ("2.csv", "1,ann,b")] {
+            job.upload(file, format!("k,name,note\n{row}\n")).await;
+            job.run().await.unwrap();
+        }
+        let table = job.table().await;
+        assert!(table.contains(&"1,ann,b".to_owned()), "{on_overlap}: {table:?}");
+    }
+}
