@@ -569,6 +569,9 @@ def repeated(columns, shape, said):
         return {}
     parts = {**shape, "values": {f"{name}/{part}": value if part == "is" else {part: value["mean"]} for name, value in shape["values"].items()
                                  for part in (("sum", "count") if "mean" in value else ("is",))}}
+    pivot = shape.get("pivot")
+    stems = set(pivot["into"].values()) | ({pivot["other"]["into"]} if isinstance(pivot.get("other"), dict) else set()) if pivot else {""}
+    counts = {f"{stem}_{name}" if stem else name for stem in stems for name, value in parts["values"].items() if "count" in value}
     dated = sorted((max(word[0].date for word in file.values()), name) for name, file in said.items() if file)
     good, bad = {}, {}
     for _, name in dated:
@@ -577,7 +580,7 @@ def repeated(columns, shape, said):
         for other, two in good.items():
             shared = one.keys() & two.keys()
             equal = [key for key in shared if one[key] == two[key]]
-            figures = {pair for key in equal for pair in one[key].items() if pair[1] not in (0, None) and "count" not in parts["values"][pair[0]]}
+            figures = {pair for key in equal for pair in one[key].items() if pair[1] not in (0, None) and pair[0] not in counts}
             is_of_one_key = len(one) == len(two) == len(equal) == 1
             if len(figures) >= 2 and (is_of_one_key or len(equal) >= 2 and 2 * len(equal) > len(shared)):
                 bad[name] = f"{name} says the same as {other} of {len(equal)} of {len(shared)} keys; newest_file?"
