@@ -57,12 +57,12 @@ fn story(is_good: bool) -> Story {
         inner.map(|inner| [0, 1, 2].map(|index| written.add(inner, "MapIterationStarted", "Parts", Some(index))));
     // They take turns, so that each is led to by an event of long ago.
     let mut ends = [0, 0];
-    for part in 0..3 {
-        for item in 0..2 {
+    for (part, number) in [0, 1, 2].into_iter().zip(0..) {
+        for (item, parts) in parts.iter().enumerate() {
             let is_last = (part, item) == (2, 1);
-            let task = written.task(parts[item][part], "Read", is_good || !is_last);
+            let task = written.task(parts[part], "Read", is_good || !is_last);
             let kind = if is_good || !is_last { "MapIterationSucceeded" } else { "MapIterationFailed" };
-            ends[item] = written.add(task, kind, "Parts", Some(part as u32));
+            ends[item] = written.add(task, kind, "Parts", Some(number));
         }
     }
     let first = written.map_done(ends[0], "Parts");

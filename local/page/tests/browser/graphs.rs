@@ -5,8 +5,11 @@ use crate::page::Page;
 use crate::{browser, enter, is_quiet, see};
 use serde_json::json;
 
+/// Pairs of two texts.
+type Pairs = &'static [(&'static str, &'static str)];
+
 /// Of each kind a run that has failed in a function: the states that it reached, and what the error says.
-const FAILED: [(&str, &[(&str, &str)], &str); 4] = [
+const FAILED: [(&str, Pairs, &str); 4] = [
     (
         "transform-and-upsert",
         &[("Task", "DetectNewFiles"), ("Choice", "AnyNewFiles"), ("Map", "PivotFiles")],

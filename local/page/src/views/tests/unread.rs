@@ -115,11 +115,12 @@ fn a_view_is_loaded_again_until_all_of_it_is_read() {
         views.map(|view| text(stack, &view).contains("http-equiv=\"refresh\""))
     };
     assert_eq!(are_loaded_again(&stack), [false; 4]);
-    let ways: [(&dyn Fn(&mut Run), &'static str, [bool; 4]); 4] = [
-        (&|run| run.facts = None, "states:DescribeExecution", [true, false, true, true]),
-        (&|run| run.lines = None, "logs:FilterLogEvents", [true, true, false, false]),
-        (&|run| run.revision = None, crate::shared::DEFINITION, [true, false, false, false]),
-        (&|run| run.story = None, "states:GetExecutionHistory", [true, false, true, false]),
+    type Way = (fn(&mut Run), &'static str, [bool; 4]);
+    let ways: [Way; 4] = [
+        (|run| run.facts = None, "states:DescribeExecution", [true, false, true, true]),
+        (|run| run.lines = None, "logs:FilterLogEvents", [true, true, false, false]),
+        (|run| run.revision = None, crate::shared::DEFINITION, [true, false, false, false]),
+        (|run| run.story = None, "states:GetExecutionHistory", [true, false, true, false]),
     ];
     for (change, action, expected) in ways {
         let mut unread = stack.clone();
