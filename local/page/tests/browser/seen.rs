@@ -120,6 +120,16 @@ fn graph_timeline_and_lines_are_those_of_the_run() {
     );
 }
 
+/// Ends the newest run of `pomodoro` at this time, in seconds since 1970.
+fn abort(aws: &Aws, at: f64) {
+    let mut world = aws.world();
+    let run = &mut world.jobs.get_mut("pomodoro").unwrap().1[0];
+    run.described["status"] = "ABORTED".into();
+    run.described["stopDate"] = at.into();
+    let id = run.events.len() + 1;
+    run.events.push(json!({"id": id, "timestamp": at, "type": "ExecutionAborted", "previousEventId": id - 1}));
+}
+
 /// What changes while its reader is at work in it is there as soon as they are not.
 #[test]
 fn a_part_that_was_busy_changes_afterwards() {
@@ -131,15 +141,7 @@ fn a_part_that_was_busy_changes_afterwards() {
     enter(&mut browser, &page);
     see(&mut browser, &page, "/jobs/pomodoro/runs/now", "document.querySelector('h1 .chip.run') !== null");
     browser.evaluate("document.querySelector('#part-head .sub a').focus()");
-    {
-        let mut world = aws.world();
-        let run = &mut world.jobs.get_mut("pomodoro").unwrap().1[0];
-        run.described["status"] = "ABORTED".into();
-        run.described["stopDate"] = (now + 1.0).into();
-        let id = run.events.len() + 1;
-        run.events
-            .push(json!({"id": id, "timestamp": now + 1.0, "type": "ExecutionAborted", "previousEventId": id - 1}));
-    }
+    abort(&aws, now + 1.0);
     // The head is told of before the facts.
     browser.until("document.querySelector('#part-facts').innerText.includes('Took')");
     browser.until("document.activeElement.closest('#part-head') && document.querySelector('h1 .chip.run') !== null");
@@ -187,15 +189,7 @@ fn a_run_at_work_is_live() {
     browser.evaluate("document.getElementById('pause').click()");
     browser.until(&format!("{still} === ''"));
     // It ends, and so does its picture.
-    {
-        let mut world = aws.world();
-        let run = &mut world.jobs.get_mut("pomodoro").unwrap().1[0];
-        run.described["status"] = "ABORTED".into();
-        run.described["stopDate"] = (now + 1.0).into();
-        let id = run.events.len() + 1;
-        run.events
-            .push(json!({"id": id, "timestamp": now + 1.0, "type": "ExecutionAborted", "previousEventId": id - 1}));
-    }
+    abort(&aws, now + 1.0);
     browser.until("document.querySelector('h1 .chip')?.textContent === 'Stopped'");
     // Somebody who has stopped the page is told.
     drop(page);
