@@ -33,6 +33,14 @@ impl PartColumn {
         format!("{}{collation}", self.kind.sql())
     }
 
+    /// That of a table or alias, as it is kept: a number without zeros at its end.
+    fn trimmed(&self, alias: &str) -> String {
+        match self.kind {
+            ColumnKind::Numeric => format!("trim_scale({alias}.{})", self.quoted),
+            _ => format!("{alias}.{}", self.quoted),
+        }
+    }
+
     /// Its type in SQL, with what holds where nothing is said.
     pub(crate) fn definition(&self) -> String {
         let empty = if self.is_zero_if_empty { " not null default 0" } else { "" };
@@ -149,11 +157,7 @@ impl Content {
     /// The columns of a table or alias as they are kept: zeros at the end of a number go, for 1.50 and 1.5 are to be
     /// one value.
     pub(crate) fn trimmed(&self, alias: &str) -> String {
-        let column = |column: &PartColumn| match column.kind {
-            ColumnKind::Numeric => format!("trim_scale({alias}.{})", column.quoted),
-            _ => format!("{alias}.{}", column.quoted),
-        };
-        self.columns.iter().map(column).collect::<Vec<_>>().join(", ")
+        self.columns.iter().map(|column| column.trimmed(alias)).collect::<Vec<_>>().join(", ")
     }
 
     /// Sets each column to that of a table or alias.
@@ -163,8 +167,13 @@ impl Content {
 
     /// The columns by which it shows whether two files say the same.
     fn telling(&self) -> impl Iterator<Item = &PartColumn> {
+        self.columns_of(Value::telling)
+    }
+
+    /// The columns that `of` takes of each value; of rows all that are loaded.
+    fn columns_of(&self, of: fn(&Value) -> &[String]) -> impl Iterator<Item = &PartColumn> {
         let told: Vec<&String> = match &self.says {
-            What::Values(values) => values.iter().flat_map(Value::telling).collect(),
+            What::Values(values) => values.iter().flat_map(of).collect(),
             What::Rows { loaded, .. } => loaded.iter().collect(),
         };
         self.columns.iter().filter(move |column| told.contains(&&column.quoted))
@@ -183,11 +192,7 @@ impl Content {
     /// A number by which rows that say the same are found: equal for these, and hardly ever for others.
     pub(crate) fn hashed(&self, alias: &str) -> String {
         // Equal numbers have one text once they are trimmed; an earlier version kept them as they came.
-        let text = |column: &PartColumn| match column.kind {
-            ColumnKind::Numeric => format!("trim_scale({alias}.{})", column.quoted),
-            _ => format!("{alias}.{}", column.quoted),
-        };
-        let columns = self.telling().map(text).collect::<Vec<_>>().join(", ");
+        let columns = self.telling().map(|column| column.trimmed(alias)).collect::<Vec<_>>().join(", ");
         format!("hashtextextended(row({columns})::text collate \"C\", 0)")
     }
 
@@ -224,12 +229,7 @@ impl Content {
             };
             format!("coalesce(2 - (min({figure}) = max({figure}))::int, 0)")
         };
-        let told: Vec<&String> = match &self.says {
-            What::Values(values) => values.iter().flat_map(Value::figures).collect(),
-            What::Rows { loaded, .. } => loaded.iter().collect(),
-        };
-        let columns = self.columns.iter().filter(|column| told.contains(&&column.quoted));
-        let sum = columns.map(different).collect::<Vec<_>>().join(" + ");
+        let sum = self.columns_of(Value::figures).map(different).collect::<Vec<_>>().join(" + ");
         if sum.is_empty() { "0".to_owned() } else { sum }
     }
 
@@ -461,8 +461,8 @@ mod tests {
         assert_eq!(
             content.totals(GROUP, &["\"c\"".to_owned()], |over| format!("count(*){over} as n, ")),
             "select distinct on (w.\"k\") w.\"k\", count(*) over (partition by w.\"k\") as n, w.\"c\", w.sluice_deleted \
-             from t w join f order by w.\"k\", w.sluice_order_0 collate \"C\" desc nulls last, w.sluice_order_1 desc \
-             nulls last, f.modified desc, f.name desc, w.sluice_row desc"
+             from t w join f order by w.\"k\", w.sluice_row = 0, w.sluice_order_0 collate \"C\" desc nulls last, \
+             w.sluice_order_1 desc nulls last, f.modified desc, f.name desc, w.sluice_row desc"
         );
     }
 }

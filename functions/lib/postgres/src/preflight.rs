@@ -146,7 +146,12 @@ impl Wanted<'_> {
                      select array_agg(a.attname::text order by a.attname::text collate \"C\")
                      from unnest(i.indkey::int2[], i.indcollation::oid[]) with ordinality as k (attnum, ordered_by, place)
                      join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-                     where k.place <= i.indnkeyatts and k.ordered_by = a.attcollation
+                     where k.place <= i.indnkeyatts
+                     -- What is equal to the index is what is equal to the column: all deterministic collations agree.
+                     and (k.ordered_by = a.attcollation or not exists (
+                         select from pg_collation l
+                         where l.oid in (k.ordered_by, a.attcollation) and not l.collisdeterministic
+                     ))
                  )
              )",
         )

@@ -254,3 +254,24 @@ async fn texts_are_written_whatever_the_collations_of_their_columns() {
         assert!(table.contains(&"1,ann,b".to_owned()), "{on_overlap}: {table:?}");
     }
 }
+
+/// An index takes texts for one key as its own collation does.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_is_of_the_key_if_it_tells_the_same_texts_apart() {
+    let stack = fixture_with(vpc_mode()).await;
+    sql(&stack, "create collation no_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)").await;
+    for (name, collation, is_taken) in [("bytes", "\"C\"", true), ("letters", "no_case", false)] {
+        let table = format!("create table {name} (k text not null, n numeric)");
+        create(&stack, &format!("{table}; create unique index on {name} (k collate {collation})")).await;
+        let case = Case { name, sql: "", column: json!({}), filled: &[], again: "", other: "" };
+        let mut job = Job::new(&stack, name, parts(&case, true)).await;
+        job.upload("1.csv", "k,kind,n\nAnn,A,1\n").await;
+        match job.run().await {
+            Ok(_) => assert!(is_taken && job.table().await.contains(&"Ann,1".to_owned()), "{name}"),
+            Err((error, text)) => {
+                assert_eq!(error, "Misconfigured", "{text}");
+                assert!(!is_taken && text.contains("no unique constraint on exactly (k)"), "{text}");
+            }
+        }
+    }
+}
