@@ -2,6 +2,7 @@
 
 use crate::BoxError;
 use aws_sdk_sfn::Client;
+use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent, HistoryEventType};
 use serde::Serialize;
 use serde_json::Value;
@@ -80,6 +81,10 @@ impl Execution {
     /// # Errors
     /// As Step Functions has it.
     pub async fn outcome(&self) -> Result<Outcome, BoxError> {
+        // Nobody is told of its states, so the history is asked for once.
+        while self.describe().await?.status == ExecutionStatus::Running {
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
         self.follow(&mut |_| {}).await
     }
 
@@ -91,7 +96,7 @@ impl Execution {
         let mut timeline = Timeline::default();
         loop {
             // Asked for before the history: once this says it has ended, the history is complete.
-            let described = self.client.describe_execution().execution_arn(&self.arn).send().await?;
+            let described = self.describe().await?;
             let events = self.history().await?;
             for event in events.iter().skip(timeline.seen) {
                 timeline.add(event, tell);
@@ -113,6 +118,10 @@ impl Execution {
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }
+    }
+
+    async fn describe(&self) -> Result<DescribeExecutionOutput, BoxError> {
+        Ok(self.client.describe_execution().execution_arn(&self.arn).send().await?)
     }
 
     /// What the state `name` handed on when it was last left; null if it was not.

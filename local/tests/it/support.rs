@@ -287,7 +287,7 @@ pub(crate) fn is_full_campaign() -> bool {
 
 /// Polls until something holds.
 pub(crate) async fn until<F: Future<Output = Result<bool, BoxError>>>(what: &str, mut holds: impl FnMut() -> F) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(180);
     while !holds().await.unwrap() {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -126,18 +126,7 @@ impl Campaign {
             while running.len() < WIDTH {
                 let Some((label, fault, runs)) = waiting.next() else { break };
                 let campaign = self.clone();
-                running.spawn(async move {
-                    let mut survived = campaign.survive(Some(fault.clone()), runs).await;
-                    // Whose a connection is, is asked of the kernel while the machine is busy, and now and then in
-                    // vain.
-                    for _ in 0..3 {
-                        let is_missed = survived.as_ref().is_ok_and(|survived| survived.struck.is_none());
-                        if is_missed && matches!(fault.place, Place::Named(_)) {
-                            survived = campaign.survive(Some(fault.clone()), runs).await;
-                        }
-                    }
-                    (label, survived)
-                });
+                running.spawn(async move { (label, campaign.survive(Some(fault), runs).await) });
             }
             let Some(next) = running.join_next().await else { break };
             match next.unwrap() {

@@ -3,18 +3,17 @@
 use super::process::Caller;
 use super::{Action, Moment, Shared, UnderWay};
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-pub(super) async fn serve(shared: Arc<Shared>, mut client: TcpStream, peer: SocketAddr) {
+pub(super) async fn serve(shared: Arc<Shared>, mut client: TcpStream) {
     // Whatever goes wrong here is a connection that ends, which is what a proxy would do.
-    let _ = pass_on(&shared, &mut client, peer).await;
+    let _ = pass_on(&shared, &mut client).await;
 }
 
-async fn pass_on(shared: &Shared, client: &mut TcpStream, peer: SocketAddr) -> io::Result<()> {
-    let caller = Caller::of(client, peer).await;
+async fn pass_on(shared: &Shared, client: &mut TcpStream) -> io::Result<()> {
+    let caller = Caller::of(client).await;
     let Some((head, body)) = read_request(client).await? else { return Ok(()) };
     let _under_way = UnderWay::new(shared, caller.as_ref());
     let fault = caller.as_ref().and_then(|caller| shared.meet(caller, &name(&head, &body)));

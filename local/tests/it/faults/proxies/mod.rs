@@ -5,6 +5,7 @@
 mod http;
 mod postgres;
 mod process;
+mod socket;
 
 use local::stack::Stack;
 use process::Caller;
@@ -103,16 +104,16 @@ impl Faults {
         tokio::spawn({
             let shared = shared.clone();
             async move {
-                while let Ok((client, peer)) = http.accept().await {
-                    tokio::spawn(http::serve(shared.clone(), client, peer));
+                while let Ok((client, _)) = http.accept().await {
+                    tokio::spawn(http::serve(shared.clone(), client));
                 }
             }
         });
         tokio::spawn({
             let shared = shared.clone();
             async move {
-                while let Ok((client, peer)) = postgres.accept().await {
-                    tokio::spawn(postgres::serve(shared.clone(), client, peer));
+                while let Ok((client, _)) = postgres.accept().await {
+                    tokio::spawn(postgres::serve(shared.clone(), client));
                 }
             }
         });

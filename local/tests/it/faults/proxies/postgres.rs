@@ -5,13 +5,12 @@ use super::process::Caller;
 use super::{Action, Moment, Shared, UnderWay};
 use sqlx::Connection;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-pub(super) async fn serve(shared: Arc<Shared>, client: TcpStream, peer: SocketAddr) {
-    let caller = Caller::of(&client, peer).await;
+pub(super) async fn serve(shared: Arc<Shared>, client: TcpStream) {
+    let caller = Caller::of(&client).await;
     // As in the other proxy.
     let _ = pass_on(&shared, client, caller).await;
 }

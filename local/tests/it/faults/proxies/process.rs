@@ -1,12 +1,9 @@
 //! Which function's process is at the other end of a connection on this machine.
 
+use super::socket::inode;
 use crate::support::functions;
 use std::fs;
-use std::net::SocketAddr;
 use std::process::Command;
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
-use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 
 /// A function's process.
@@ -18,39 +15,12 @@ pub(super) struct Caller {
     pub function: &'static str,
 }
 
-/// What one look at the processes finds.
-enum Looked {
-    Function(Caller),
-    /// This process.
-    Other,
-    NotSeen,
-}
-
 impl Caller {
-    /// The process at the other end of `client`, which came from `peer`; `None` if it is not a function's, or is gone.
-    pub(super) async fn of(client: &TcpStream, peer: SocketAddr) -> Option<Self> {
-        // The kernel's table may miss a line while others come and go, so one look is not enough, and on a busy machine
-        // neither are many in a moment: a function that is not recognized would run without its fault.
-        let deadline = Instant::now() + Duration::from_secs(10);
-        let mut pause = Duration::from_millis(2);
-        loop {
-            match tokio::task::spawn_blocking(move || Self::look(peer)).await.ok()? {
-                Looked::Function(caller) => return Some(caller),
-                Looked::Other => return None,
-                Looked::NotSeen if Instant::now() > deadline || has_hung_up(client) => return None,
-                Looked::NotSeen => tokio::time::sleep(pause).await,
-            }
-            pause = (pause * 2).min(Duration::from_millis(100));
-        }
-    }
-
-    fn look(peer: SocketAddr) -> Looked {
-        let Some(socket) = inode(peer).map(|inode| format!("socket:[{inode}]")) else { return Looked::NotSeen };
-        match Self::with_socket(&socket) {
-            Some(caller) => Looked::Function(caller),
-            None if has_socket("self", &socket) => Looked::Other,
-            None => Looked::NotSeen,
-        }
+    /// The process at the other end of `client`; `None` if it is not a function's, or is gone.
+    pub(super) async fn of(client: &TcpStream) -> Option<Self> {
+        let (here, there) = (client.local_addr().ok()?, client.peer_addr().ok()?);
+        let look = move || inode(there, here).and_then(|inode| Self::with_socket(&format!("socket:[{inode}]")));
+        tokio::task::spawn_blocking(look).await.ok()?
     }
 
     fn with_socket(socket: &str) -> Option<Self> {
@@ -83,20 +53,4 @@ fn has_socket(pid: &str, socket: &str) -> bool {
             .flatten()
             .any(|descriptor| fs::read_link(descriptor.path()).is_ok_and(|link| link.as_os_str() == socket))
     })
-}
-
-/// The inode of the socket whose own end is `address`.
-fn inode(address: SocketAddr) -> Option<String> {
-    let SocketAddr::V4(address) = address else { return None };
-    let wanted = format!("{:08X}:{:04X}", u32::from_le_bytes(address.ip().octets()), address.port());
-    let table = fs::read_to_string("/proc/net/tcp").ok()?;
-    // The line begins with its number, a colon, and the own end. A connection's table may be long, and is read often.
-    let start = table.find(&format!(": {wanted} "))?;
-    table[start..].split_ascii_whitespace().nth(9).map(str::to_owned)
-}
-
-/// Whether the other end has closed the connection, and nothing that it sent is left to read.
-fn has_hung_up(client: &TcpStream) -> bool {
-    let (mut context, mut byte) = (Context::from_waker(Waker::noop()), [0]);
-    matches!(client.poll_peek(&mut context, &mut ReadBuf::new(&mut byte)), Poll::Ready(Ok(0) | Err(_)))
 }
