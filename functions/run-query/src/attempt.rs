@@ -82,8 +82,7 @@ impl Attempt<'_> {
                 }
                 _ if began.elapsed() >= PATIENCE => {
                     let progress = Progress { attempt, query_id: Some(query_id) };
-                    // Longer and longer: a query may run for hours, and an execution's history is not endless.
-                    let pause_seconds = (age(&query).as_secs() / 4).clamp(5, 60);
+                    let pause_seconds = pause_while_at_work(age(&query), age_of(&self.input.execution)?);
                     return Ok(unfinished(progress, pause_seconds));
                 }
                 _ => {}
@@ -281,11 +280,22 @@ fn is_refused(error: &SdkError<StartQueryExecutionError>) -> bool {
     error.code().is_some_and(|code| ["TooManyRequestsException", "ThrottlingException"].contains(&code))
 }
 
+/// The least and the longest pause between two invocations of a step, in seconds.
+const WAITS: (u64, u64) = (5, 300);
+
 /// When to ask again for a start that was refused, in seconds, by how old the execution is. Longer and longer, so that
 /// two targets that wait for all of the two days of an execution stay within its history of 25,000 events, of which
 /// asking once takes nine.
 fn pause_when_refused(age: Duration) -> u64 {
-    (age.as_secs() / 8).clamp(5, 300)
+    (age.as_secs() / 8).clamp(WAITS.0, WAITS.1)
+}
+
+/// When to ask again for a query that is at work, in seconds, by how old it and the execution are. A quarter of what it
+/// has taken so far; and the longer the execution, the longer at least, because its history also has to hold many
+/// queries one after the other.
+fn pause_while_at_work(query: Duration, execution: Duration) -> u64 {
+    let least = (execution.as_secs() / 300).clamp(WAITS.0, WAITS.1);
+    (query.as_secs() / 4).clamp(least, WAITS.1)
 }
 
 fn ended(query: &QueryExecution) -> Ended {
@@ -333,5 +343,31 @@ mod tests {
         // A Task takes five events, a Choice and a Wait two each; two targets are at work at once.
         assert!((500..1_000).contains(&asked) && 2 * 9 * asked < 20_000, "{asked}");
         assert_eq!(pause_when_refused(Duration::ZERO), 5, "one that passes soon is not waited for any longer");
+    }
+
+    #[test]
+    fn queries_of_whatever_length_fit_into_an_execution_s_history() {
+        const QUERIES: u64 = 100;
+        for length in [16, 60, 300, 1_000, 3_600, 14_400, 86_400, 172_800] {
+            let (mut now, mut asked) = (0, 0);
+            for _ in 0..QUERIES {
+                let begin = now;
+                while now < begin + length && now < 172_800 {
+                    now += PATIENCE.as_secs();
+                    asked += 1;
+                    if now < begin + length {
+                        let (query, execution) = (Duration::from_secs(now - begin), Duration::from_secs(now));
+                        now += pause_while_at_work(query, execution);
+                    }
+                }
+                // It finds the query done.
+                asked += 1;
+            }
+            // As above, of 25,000; the rest is for what else a run does.
+            assert!(2 * 9 * asked < 20_000, "{length} s: {asked}");
+        }
+        let pause = |query, execution| pause_while_at_work(Duration::from_secs(query), Duration::from_secs(execution));
+        assert_eq!((pause(15, 60), pause(400, 400), pause(2_000, 2_000)), (5, 100, 300));
+        assert_eq!((pause(15, 86_400), pause(15, 172_800)), (288, 300), "a short one late in a long run");
     }
 }

@@ -412,6 +412,26 @@ fn windows_that_go_to_redshift_fit_into_a_history_however_they_fail() {
     assert!(events <= MAX_EVENTS, "{events} events");
 }
 
+/// How long queries are waited for, by what it takes to ask, `run-query` sees to: its test counts nine events.
+#[test]
+fn asking_for_a_query_takes_nine_events_and_as_long_as_the_function_says() {
+    let definition = definition("athena-elt");
+    let states = states(&definition);
+    for (ask, choice, wait, path) in [
+        ("BuildTable", "TableBuilt", "WaitForTable", "$.build.pause_seconds"),
+        ("ExportFile", "FileExported", "WaitForFile", "$.export.pause_seconds"),
+        ("VerifyTable", "TableVerified", "WaitForCounts", "$.verify.pause_seconds"),
+    ] {
+        assert_eq!(events(&states, &[ask, choice, wait]), 9);
+        assert_eq!((&states[wait]["SecondsPath"], &states[wait]["Next"]), (&path.into(), &ask.into()));
+        assert_eq!((&states[ask]["Next"], &states[choice]["Default"]), (&choice.into(), &wait.into()));
+    }
+    assert_eq!(
+        (&states["BuildTargets"]["MaxConcurrency"], &definition["TimeoutSeconds"]),
+        (&2.into(), &172_800.into())
+    );
+}
+
 /// On request, whatever a job's `CopyConcurrency` says; and a window that fails ends it.
 #[test]
 fn windows_that_depend_on_those_before_are_copied_one_at_a_time() {
