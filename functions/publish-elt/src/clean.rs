@@ -117,7 +117,8 @@ async fn unpublished(context: &Context, execution: &Execution, spec: &Spec, targ
         return Ok(Vec::new());
     }
     let kept = versions(current.as_ref())?;
-    let mut kept: BTreeSet<&str> = kept.iter().map(|version| places::query_id(&version.location)).collect();
+    let kept = kept.iter().filter(|version| !version.is_dropped);
+    let mut kept: BTreeSet<&str> = kept.map(|version| places::query_id(&version.location)).collect();
     let places = context.places(&execution.job, &target.table);
     let before = SystemTime::now() - context.sweep_after;
     let old = async |prefix: &str| -> Result<Vec<String>> {

@@ -62,7 +62,7 @@ impl Publication<'_> {
         let before = placed(&context.store, &target.export.key).await?;
         let current = lake::table(&context.glue, &spec.database, &target.table).await?;
         if let Some(published) = self.published_before(current.as_ref(), before.as_ref())? {
-            self.tidy(Vec::new()).await;
+            self.tidy(&versions(current.as_ref())?).await;
             return Ok(published);
         }
         self.refuse(current.as_ref(), before.as_ref())?;
@@ -82,8 +82,9 @@ impl Publication<'_> {
             locked_at: &input.locked_at,
             keep: target.keep_versions,
         };
-        let dropped = version.publish(&context.glue, &built, current.as_ref(), earlier).await?;
-        self.tidy(dropped).await;
+        let earlier = self.without_deleted(earlier).await;
+        let versions = version.publish(&context.glue, &built, current.as_ref(), earlier).await?;
+        self.tidy(&versions).await;
         Ok(self.published(rows, bytes, lake::location(&built)))
     }
 
@@ -381,28 +382,53 @@ impl Publication<'_> {
         counter.end().map_err(broken)
     }
 
-    /// Results that were copied, and versions that are no longer kept and that nobody reads any more. What is left the
-    /// clean-up of a later run takes.
-    async fn tidy(&self, dropped: Vec<String>) {
+    /// Deletes the files of a version that is dropped. Whether it could: what does not lie where queries of the job put
+    /// tables is left alone.
+    async fn delete_version(&self, location: &str) -> Result<bool> {
         let Self { context, input, target, .. } = self;
+        let Some(prefix) = context.places(&input.execution.job, &target.table).version(location) else {
+            return Ok(false);
+        };
+        delete_below(&context.store, &prefix).await?;
+        let id = places::query_id(location);
+        if let Some(exported) = target.export.folder().and_then(|folder| places::exported(&folder, id)) {
+            delete_below(&context.store, &exported).await?;
+        }
+        Ok(true)
+    }
+
+    /// Without those that were dropped before and whose files are gone: now, if whoever dropped them died before that.
+    async fn without_deleted(&self, versions: Vec<Kept>) -> Vec<Kept> {
+        let mut left = Vec::new();
+        for version in versions {
+            let deleted = if version.is_dropped { self.delete_version(&version.location).await } else { Ok(false) };
+            if !deleted.unwrap_or_else(left_behind) {
+                left.push(version);
+            }
+        }
+        left
+    }
+
+    /// Deletes results that were copied, and versions that are dropped. What is left a later run deletes.
+    async fn tidy(&self, versions: &[Kept]) {
+        let Self { context, input, .. } = self;
         let bucket = context.store.bucket();
         let results = input.export.iter().chain([&input.verify]);
         let results = results.filter_map(|query| places::key(bucket, &query.output));
         let keys = results.flat_map(|key| [key.to_owned(), format!("{key}.metadata")]).collect();
-        let mut outcome = delete(&context.store, keys).await.map(drop);
-        let places = context.places(&input.execution.job, &target.table);
-        for (prefix, id) in
-            dropped.iter().filter_map(|location| Some((places.version(location)?, places::query_id(location))))
-        {
-            outcome = outcome.and(delete_below(&context.store, &prefix).await);
-            if let Some(exported) = target.export.folder().and_then(|folder| places::exported(&folder, id)) {
-                outcome = outcome.and(delete_below(&context.store, &exported).await);
-            }
+        if let Err(problem) = delete(&context.store, keys).await {
+            left_behind(problem);
         }
-        if let Err(problem) = outcome {
-            warn!(error.kind = %problem.kind(), "left behind: {problem}");
+        for version in versions.iter().filter(|version| version.is_dropped) {
+            self.delete_version(&version.location).await.unwrap_or_else(left_behind);
         }
     }
+}
+
+/// Says why something was not deleted, which it was not.
+fn left_behind(problem: Error) -> bool {
+    warn!(error.kind = %problem.kind(), "left behind: {problem}");
+    false
 }
 
 impl Counted<'_> {

@@ -1,11 +1,11 @@
 //! A function of the job that makes a table of the lake goes on after its run was stopped. One starts its query late.
 //! One cleans up late. One copies its file late: over one that a newer run has put there, and that has the bytes of the
-//! file that the late one saw.
+//! file that the late one saw. And one dies before it has deleted what its run dropped.
 
 use crate::faults::proxies::{Action, Fault, Faults, Moment, Place};
 use crate::functions::elt::run;
-use crate::support::lake::{Lake, sample};
-use crate::support::until;
+use crate::support::lake::{Lake, RATINGS, sample};
+use crate::support::{keys, kill, until};
 use aws_sdk_athena::types::{ResultConfiguration, WorkGroupConfiguration};
 use local::stack::Stack;
 use serde_json::json;
@@ -104,6 +104,51 @@ async fn a_late_clean_up_takes_nothing_of_a_newer_run_away() {
     let outcome = newer.outcome().await.unwrap();
     assert!(outcome.succeeded(), "{outcome:?}");
     lake.is_published(&files, "Sci-Fi").await;
+}
+
+/// A run dies once it has pointed the table to a new version, before it can delete the one that is no longer kept. In
+/// the folder of a workgroup nobody sweeps it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_a_dead_run_dropped_is_deleted_by_the_next_one() {
+    let (faults, stack) = Faults::with_stack().await;
+    let (lake, mut files) = (of_a_workgroup(Arc::new(stack)).await, sample());
+    lake.upload_all(&files).await;
+    // The files of versions, and not what Athena says of its queries beside them.
+    let tables = format!("{PREFIX}tables/");
+    let of_versions = async || {
+        let found = keys(&lake, &tables).await;
+        found.into_iter().filter(|key| key[tables.len()..].contains('/')).collect::<Vec<String>>()
+    };
+    lake.run_well(json!({})).await;
+    let first = of_versions().await;
+    files.insert("ratings/more.csv".to_owned(), format!("{RATINGS}700,1,1.5,1\n").into_bytes());
+    lake.upload_all(&files).await;
+    lake.run_well(json!({})).await;
+    // Nobody reads the first version any more, and two are kept.
+    lake.age_versions().await;
+    let place = Place::Named("publish-elt POST /../".to_owned());
+    faults.arm(&lake.name, Some(Fault { place, moment: Moment::Before, action: Action::Hold, times: 1 }));
+    let dead = lake.start(&json!({"variables": {"genre": "Comedy"}})).await.unwrap();
+    until("it is about to tidy up", async || Ok(faults.struck(&lake.name).is_some())).await;
+    lake.sfn().stop_execution().execution_arn(&dead.arn).send().await.unwrap();
+    dead.outcome().await.unwrap();
+    assert!(kill(&lake, "publish-elt"), "it waits for its answer");
+    faults.release(&lake.name);
+    until("the functions are quiet", async || Ok(faults.is_quiet(&lake.name))).await;
+    faults.arm(&lake.name, None);
+    lake.holds(&files, "Comedy").await;
+    let left = of_versions().await;
+    assert!(!first.is_empty() && first.iter().all(|key| left.contains(key)), "{first:#?} of {left:#?}");
+    let versions = left.len() - first.len();
+    lake.run_well(json!({})).await;
+    lake.is_published(&files, "Sci-Fi").await;
+    let left = of_versions().await;
+    assert!(first.iter().all(|key| !left.contains(key)), "{left:#?}");
+    assert!(left.len() > versions, "the others stay: {left:#?}");
+    let table = lake.glue().get_table().database_name(&lake.database).name("scifi").send().await.unwrap();
+    let listed = table.table.unwrap().parameters.unwrap()["sluice.versions"].clone();
+    let id = first[0][tables.len()..].split('/').next().unwrap();
+    assert!(!listed.contains(id), "nor is it spoken of: {listed}");
 }
 
 async fn survive(faults: &Faults, lake: &Lake) {
