@@ -97,16 +97,12 @@ async fn create_database(context: &Context, input: &CatalogInput) -> Result<Data
     Ok(DatabaseOutput { database })
 }
 
-/// Up to how many bytes the files of all sources are told one by one: they stand in the payloads of a run.
-const MAX_SEEN_BYTES: usize = 8 << 10;
-
 async fn create_sources(context: &Context, invocation: &Invocation, input: &CatalogInput) -> Result<SourcesOutput> {
     let spec = input.parts.spec(&input.execution.job)?;
     let (store, execution, mut found, mut files) = (&context.store, &input.execution, BTreeMap::new(), 0);
-    let most_seen = MAX_SEEN_BYTES / spec.sources.len().max(1);
     for (name, source) in &spec.sources {
         let defined = sources::define(context.glue.clone(), store, execution, &spec.database, name, source).await?;
-        let state = crate::files::look(store, invocation, (name, source), defined, files, most_seen).await?;
+        let state = crate::files::look(store, invocation, execution, (name, source), defined, files).await?;
         files += state.files;
         info!(table = name, outcome = ?state.table, files = state.files, bytes = state.bytes, "source looked after");
         found.insert(name.clone(), state);

@@ -47,15 +47,15 @@ pub(crate) async fn clean(
     sweeps: Sweeps,
 ) -> Result<CleanOutput> {
     let tables = staging_tables(context, execution, spec).await?;
-    // Results of a run that failed: they were to be copied, or were counts.
-    let results = lake::list(&context.store, &keys::query_results(execution)).await?.into_iter();
-    let mut objects: Vec<String> = results.map(|object| object.key).collect();
+    // The lists of the sources' files; and results of a run that failed: they were to be copied, or were counts.
+    let mut objects = lake::keys(&context.store, &keys::query_results(execution), |_| true).await?;
     for target in spec.targets.iter().filter(|_| sweeps == Sweeps::Unpublished) {
         objects.extend(unpublished(context, execution, spec, target).await?);
     }
     if sweeps == Sweeps::Unpublished {
-        let listed = lake::list(&context.store, &keys::results_of_runs(&execution.job)).await?;
-        objects.extend(expired_marks(&listed, &execution.job, SystemTime::now()));
+        let now = SystemTime::now();
+        let is_expired = |object: &Listed| is_expired_mark(object, &execution.job, now);
+        objects.extend(lake::keys(&context.store, &keys::results_of_runs(&execution.job), is_expired).await?);
     }
     // After all was listed: what a newer run has made, which is at work on the same tables, is not among it.
     if !lock::is_of(&context.store, execution).await? {
@@ -121,11 +121,7 @@ async fn unpublished(context: &Context, execution: &Execution, spec: &Spec, targ
     let mut kept: BTreeSet<&str> = kept.map(|version| places::query_id(&version.location)).collect();
     let places = context.places(&execution.job, &target.table);
     let before = SystemTime::now() - context.sweep_after;
-    let old = async |prefix: &str| -> Result<Vec<String>> {
-        let listed = lake::list(&context.store, prefix).await?.into_iter();
-        let old = listed.filter(|object| SystemTime::try_from(object.modified).is_ok_and(|at| at <= before));
-        Ok(old.map(|object| object.key).collect())
-    };
+    let is_old = |object: &Listed| SystemTime::try_from(object.modified).is_ok_and(|at| at <= before);
     // What a manifest names it keeps, also where its run died before the table was changed.
     let manifest = match target.export.folder() {
         None => None,
@@ -133,20 +129,21 @@ async fn unpublished(context: &Context, execution: &Execution, spec: &Spec, targ
     };
     kept.extend(manifest.iter().filter_map(|(_, version)| version.as_deref()));
     let is_left = |id: &str| !kept.contains(id);
-    let mut keys = old(places.own()).await?;
-    keys.retain(|key| places.left(key).is_some_and(|left| is_left(left.query_id)));
+    let is_swept =
+        |object: &Listed| is_old(object) && places.left(&object.key).is_some_and(|left| is_left(left.query_id));
+    let mut keys = lake::keys(&context.store, places.own(), is_swept).await?;
     if let Some((folder, _)) = &manifest {
-        let exported = old(folder).await?.into_iter();
-        keys.extend(exported.filter(|key| places::exported_of(folder, key).is_some_and(is_left)));
+        let is_swept =
+            |object: &Listed| is_old(object) && places::exported_of(folder, &object.key).is_some_and(is_left);
+        keys.extend(lake::keys(&context.store, folder, is_swept).await?);
     }
     Ok(keys)
 }
 
-/// The marks of runs that ended badly so long ago that nobody looks for them.
-fn expired_marks(listed: &[Listed], job: &str, now: SystemTime) -> Vec<String> {
+/// Whether an object is the mark of a run that ended badly so long ago that nobody looks for it.
+fn is_expired_mark(object: &Listed, job: &str, now: SystemTime) -> bool {
     let is_old = |at: DateTime| SystemTime::try_from(at).is_ok_and(|at| at + MARKS_STAY <= now);
-    let expired = listed.iter().filter(|object| keys::is_ended(job, &object.key) && is_old(object.modified));
-    expired.map(|object| object.key.clone()).collect()
+    keys::is_ended(job, &object.key) && is_old(object.modified)
 }
 
 /// Deletes the results of the job's other runs, as far as they are from before this one had the lock.
@@ -159,11 +156,12 @@ fn expired_marks(listed: &[Listed], job: &str, now: SystemTime) -> Vec<String> {
 /// As [`delete`].
 pub(crate) async fn delete_earlier_results(store: &Store, execution: &Execution, locked: DateTime) -> Result<()> {
     let (own, all) = (keys::query_results(execution), keys::results_of_runs(&execution.job));
-    let listed = lake::list(store, &all).await?.into_iter();
-    let others = listed.filter(|object| !object.key.starts_with(&own) && places::is_result(&all, &object.key));
-    // S3 says of either time only the second.
-    let earlier = others.filter(|object| object.modified.secs() <= locked.secs());
-    delete(store, earlier.map(|object| object.key).collect()).await.map(drop)
+    let is_earlier = |object: &Listed| {
+        let is_another_s = !object.key.starts_with(&own) && places::is_result(&all, &object.key);
+        // S3 says of either time only the second.
+        is_another_s && object.modified.secs() <= locked.secs()
+    };
+    delete(store, lake::keys(store, &all, is_earlier).await?).await.map(drop)
 }
 
 /// Deletes all objects below a prefix.
@@ -171,8 +169,7 @@ pub(crate) async fn delete_earlier_results(store: &Store, execution: &Execution,
 /// # Errors
 /// As [`delete`].
 pub(crate) async fn delete_below(store: &Store, prefix: &str) -> Result<()> {
-    let listed = lake::list(store, prefix).await?;
-    delete(store, listed.into_iter().map(|object| object.key).collect()).await.map(drop)
+    delete(store, lake::keys(store, prefix, |_| true).await?).await.map(drop)
 }
 
 /// Deletes objects; returns how many.
@@ -223,8 +220,11 @@ mod tests {
             (".ended", 400),
         ]
         .map(object);
-        let expired = expired_marks(&listed, "scifi", SystemTime::try_from(now).unwrap());
-        assert_eq!(expired, ["old", "older"].map(|name| format!("intermediate_data/scifi/{name}.ended")));
-        assert!(expired_marks(&listed, "other", SystemTime::try_from(now).unwrap()).is_empty());
+        let expired = |job| {
+            let is_expired = |object: &&Listed| is_expired_mark(object, job, SystemTime::try_from(now).unwrap());
+            listed.iter().filter(is_expired).map(|object| object.key.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(expired("scifi"), ["intermediate_data/scifi/old.ended", "intermediate_data/scifi/older.ended"]);
+        assert!(expired("other").is_empty());
     }
 }

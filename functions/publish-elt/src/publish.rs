@@ -51,9 +51,9 @@ impl Publication<'_> {
     /// Publishes both, or neither for a reason.
     ///
     /// # Errors
-    /// `StaleRun` if the run has lost its lock, or a newer one has published; `TransientFailure` if files, or the
-    /// definition of a source, changed while they were read; `InvalidSource` if there is no row; `Misconfigured` over a
-    /// table or file of somebody else's; `InvariantBroken` if table and file differ.
+    /// `StaleRun` if the run has lost its lock, a newer one has published, or files or the definition of a source
+    /// changed while they were read; `InvalidSource` if there is no row; `Misconfigured` over a table or file of
+    /// somebody else's; `InvariantBroken` if table and file differ.
     pub(crate) async fn run(&self) -> Result<Published> {
         let Self { context, input, spec, target, .. } = self;
         let locked = self.has_lock().await?;
@@ -190,6 +190,7 @@ impl Publication<'_> {
         Ok(())
     }
 
+    /// Of this run a source that has changed is never again what it was, so no retry helps.
     async fn sources_unchanged(&self) -> Result<()> {
         let (Self { context, .. }, database) = (self, &self.spec.database);
         for (name, source) in &self.spec.sources {
@@ -201,17 +202,16 @@ impl Publication<'_> {
                     "somebody changed or dropped the table {database}.{name} while it was read; the next run takes it \
                      as it is then"
                 );
-                return Err(Error::new(Kind::TransientFailure, what));
+                return Err(Error::new(Kind::StaleRun, what));
             }
-            let listed = lake::list(&context.store, &source.prefix).await?;
-            if before.is_some_and(|before| before.fingerprint == lake::fingerprint(&listed)) {
-                continue;
-            }
-            let changed = before.map_or_else(String::new, |before| what_changed(before, &listed, &source.prefix));
+            let fingerprint = lake::fingerprint(&context.store, &source.prefix).await?;
+            let Some(before) = before.filter(|before| before.fingerprint != fingerprint) else { continue };
+            let (store, execution) = (&context.store, &self.input.execution);
+            let changed = what_changed(store, execution, (name, before), &source.prefix).await?;
             let what = format!(
                 "files of {name} changed while they were read: {changed}; the next run takes them as they are then"
             );
-            return Err(Error::new(Kind::TransientFailure, what));
+            return Err(Error::new(Kind::StaleRun, what));
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ mod parquet;
 mod tables;
 
 pub use definition::{SKIPPED_LINES, Shape, definition, shape, shape_of_input};
-pub use listing::{Listed, fingerprint, is_hidden, list, list_at_most, seen, state_digits};
+pub use listing::{Fingerprint, Listed, Pages, fingerprint, is_hidden, keys, list, seen};
 pub use parquet::{MAX_METADATA_BYTES, parquet};
 pub use tables::{
     LOCKED_AT, OWNER, TableColumn, VERSION, VERSIONS, columns, is_owned, location, owner, parameter, table, version_id,

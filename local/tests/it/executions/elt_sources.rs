@@ -136,15 +136,67 @@ async fn files_that_change_while_they_are_read_publish_nothing() {
     lake.put("ratings/late.csv", late.clone()).await;
     lake.release_queries();
     let outcome = execution.outcome().await.unwrap();
-    assert_eq!(outcome.error.as_deref(), Some("TransientFailure"), "{outcome:?}");
+    assert_eq!(outcome.error.as_deref(), Some("StaleRun"), "{outcome:?}");
     let cause = outcome.cause.unwrap();
     assert!(cause.contains("files of ratings changed while they were read"), "{cause}");
     assert!(cause.contains(&format!("new: {};", lake.key("ratings/late.csv"))), "{cause}");
     assert!(keys(&lake, lake.export()).await.is_empty());
+    assert_eq!(
+        failed_tasks(&lake, &execution.arn).await,
+        ["StaleRun"],
+        "what has changed stays so, and is not retried"
+    );
     let mut files = sample();
     files.insert("ratings/late.csv".to_owned(), late);
     lake.run_well(json!({})).await;
     lake.is_published(&files, "Sci-Fi").await;
+}
+
+/// The errors of all tries of an execution's tasks.
+async fn failed_tasks(lake: &Lake, arn: &str) -> Vec<String> {
+    let history = lake.sfn().get_execution_history().execution_arn(arn).max_results(1_000).send().await.unwrap();
+    assert!(history.next_token.is_none(), "all of it was read");
+    let failures = history.events.iter().filter_map(|event| event.task_failed_event_details());
+    failures.map(|failed| failed.error().unwrap_or_default().to_owned()).collect()
+}
+
+/// However many files a source has, and however long their names: those that have changed are named.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_change_are_named_among_many() {
+    let lake = Lake::with_sample().await;
+    let body = |rating: &str| format!("{RATINGS}700,1,{rating},1\n");
+    let long = "n".repeat(200);
+    // Behind more than a page of a listing, of files that Athena passes by.
+    let names = ["back", "gone", "other"].map(|name| format!("ratings/{name}-{long}.csv"));
+    let [back, gone, other] = &names;
+    for name in &names {
+        lake.put(name, body("1.5")).await;
+    }
+    for number in 0..1_010 {
+        lake.put(&format!("ratings/_old/{number:04}-{long}"), "x").await;
+    }
+    lake.fault("hold", "ORDER BY", 1);
+    let execution = lake.start(&json!({})).await.unwrap();
+    lake.until_query("SELECT", "RUNNING").await;
+    let folder = format!("intermediate_data/{}/", lake.job);
+    let lists = keys(&lake, &folder).await.into_iter().filter(|key| key.contains("/source-files/ratings/"));
+    assert_eq!(lists.count(), 2);
+    lake.delete(gone).await;
+    lake.put(other, body("2.5")).await;
+    lake.put(back, body("2.5")).await;
+    lake.put(back, body("1.5")).await;
+    lake.release_queries();
+    let outcome = execution.outcome().await.unwrap();
+    assert_eq!(outcome.error.as_deref(), Some("StaleRun"), "{outcome:?}");
+    let [back, gone, other] = names.each_ref().map(|name| lake.key(name));
+    let told = format!("files of ratings changed while they were read: changed: {back}, {other}; gone: {gone};");
+    let cause = outcome.cause.unwrap();
+    assert!(cause.contains(&told), "{cause}");
+    let left = keys(&lake, &folder).await;
+    assert!(left.iter().all(|key| key.ends_with(".ended")), "the lists go with the run: {left:#?}");
+    lake.run_well(json!({})).await;
+    let left = keys(&lake, &folder).await;
+    assert!(left.iter().all(|key| key.ends_with(".ended")), "{left:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

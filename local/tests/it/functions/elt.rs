@@ -159,7 +159,7 @@ async fn a_source_that_was_defined_otherwise_meanwhile_is_not_published() {
     let mut publish = run.prepared().await;
     let changed = async |publish: &Value| {
         let (error, text) = run.ask("publish-elt", publish.clone()).await.unwrap_err();
-        assert_eq!(error, "TransientFailure", "{text}");
+        assert_eq!(error, "StaleRun", "{text}");
         assert!(text.contains(&format!("changed or dropped the table {}.movies", lake.database)), "{text}");
         assert!(keys(&lake, lake.export()).await.is_empty() && !lake.tables().await.contains(&"scifi".to_owned()));
     };
@@ -244,7 +244,7 @@ async fn what_was_not_counted_alike_is_not_published() {
             None => lake.delete(name).await,
         }
         let (error, text) = run.ask("publish-elt", publish.clone()).await.unwrap_err();
-        assert_eq!(error, "TransientFailure", "{text}");
+        assert_eq!(error, "StaleRun", "{text}");
         let word = match (change, name == late) {
             (None, _) => "gone",
             (Some(_), false) => "changed",

@@ -53,6 +53,11 @@ pub fn window_failure(execution: &Execution, index: u32) -> String {
     format!("state/{}/{}/window-{index:05}.json", execution.job, execution.name)
 }
 
+/// Where `prepare-elt` lists the files of a source, a list for each page of S3's listing, by the attempt that looked.
+pub fn source_files(execution: &Execution, attempt: &str, source: &str, list: u32) -> String {
+    format!("{}source-files/{source}/{list:05}.json", attempt_prefix(execution, attempt))
+}
+
 /// Where the results of an execution's queries are.
 pub fn query_results(execution: &Execution) -> String {
     format!("{}{}/", results_of_runs(&execution.job), execution.name)
@@ -177,6 +182,7 @@ mod tests {
         assert_eq!(lock(&execution.job), "state/sales/lock.json");
         assert_eq!(attempt_prefix(&execution, "1"), "intermediate_data/sales/x/1/");
         assert_eq!(copy_plan(&execution, "1"), "intermediate_data/sales/x/1/plan.json");
+        assert_eq!(source_files(&execution, "1", "t", 7), "intermediate_data/sales/x/1/source-files/t/00007.json");
         assert_eq!(query_results(&execution), "intermediate_data/sales/x/");
         assert_eq!(ended(&execution.job, &execution.id), "intermediate_data/sales/x.ended");
         assert!(

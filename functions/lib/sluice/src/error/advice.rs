@@ -73,7 +73,7 @@ pub const OURS: [Advice; 7] = [
     row(
         "`StaleRun`",
         "a run that detected its files later is already loaded; or a file was overwritten or deleted while a \
-         reload was reading",
+         reload was reading; or a source changed while a run made tables of it",
         "fails, changes nothing",
         "start a new run rather than redriving an old one",
     ),
@@ -196,13 +196,12 @@ pub const BY_SQL: [Advice; 10] = [
     ),
     todo_of("`InvalidSource`: no row", "is the variable's value one that there is? What was published stays"),
     todo_of(
-        "`TransientFailure`: files changed while they were read",
-        "the error names them (of many files how many there were and are, and the newest by its date, which of an upload \
-         in parts is when that began): start a run when they no longer change; for a source that never rests, have \
-         whoever writes it put finished files only",
+        "`StaleRun`: files changed while they were read",
+        "the error names the first three that were changed, that are new and that are gone: start a run when they no \
+         longer change; for a source that never rests, have whoever writes it put finished files only",
     ),
     todo_of(
-        "`TransientFailure`: somebody changed or dropped the table of a source while it was read",
+        "`StaleRun`: somebody changed or dropped the table of a source while it was read",
         "start a run, which reads it as it is then; see who changes tables in `Database`: best it is the job's own",
     ),
     todo_of(
@@ -214,7 +213,7 @@ pub const BY_SQL: [Advice; 10] = [
         "choose another name or another `to`, or drop or move what is there: nothing of somebody else's is replaced",
     ),
     todo_of(
-        "`StaleRun`",
+        "`StaleRun`: another cause",
         "a newer run has published, or this one lost its lock, or had ended when it started a query, as a run that is \
          redriven has: start a new one in place of a redrive; nothing else to do",
     ),

@@ -95,10 +95,15 @@ pub struct SourceState {
     /// Keys, sizes, entity tags, dates and storage classes of all objects below its location, as a SHA-256 in
     /// hexadecimal digits.
     pub fingerprint: String,
-    /// By the keys of these objects, without the location's, digits of the rest; none if they are many.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub seen: BTreeMap<String, String>,
+    /// The attempt of `prepare-elt` that has listed these objects one by one, in documents of [`SeenFile`]s:
+    /// `intermediate_data/<job>/<execution>/<attempt>/source-files/<table>/<number>.json`.
+    pub listed_by: String,
+    /// How many such documents there are.
+    pub lists: u32,
 }
+
+/// An object below a source's location as it was seen: its key without the location's, and digits of the rest.
+pub type SeenFile = (String, String);
 
 /// Input of the states `Release` and `ReleaseAfterFailure`.
 #[derive(Debug, Deserialize, Serialize)]
