@@ -605,8 +605,10 @@ def table(spec, runs):
                     if source.get("on_bad_file", "fail") == "fail":
                         raise
         for name, new in fresh.items():
-            new.rows = [(row, rank(place)) for row, place in new.rows]
-            files.setdefault(name, []).append(new)
+            # S3 dates in whole seconds: of versions that are dated alike the one that comes later is the newer one.
+            count = len(files.setdefault(name, []))
+            new.rows = [(row, rank((date, key, count, number))) for row, (date, key, number) in new.rows]
+            files[name].append(new)
             seen += new.rows
         if mode == "last_run":
             spoken = speak(columns, shape, [pair for new in fresh.values() for pair in new.rows])

@@ -304,10 +304,15 @@ impl Content {
         self.ordering().iter().map(|ordering| (ordering.column.as_str(), by_bytes(ordering.kind.sql(), ordering.kind)))
     }
 
-    /// That a row wins against another one, or is its equal; `files` as in [`Group::files`], of each of both.
-    pub(crate) fn wins(&self, one: &str, other: &str, files: [&[String]; 2]) -> String {
-        let row = |files: &[String], alias: &str| format!("({}, {alias}.{ROW_COLUMN})", files.join(", "));
-        let by_file = format!("{} >= {}", row(files[0], one), row(files[1], other));
+    /// That a row wins against another one that came after it, or is its equal; `files` as in [`Group::files`], of each
+    /// of both. Of one file the rows go by their places only if they are of one version, which has the same text in the
+    /// column `version`; else the row that came later wins.
+    pub(crate) fn wins(&self, one: &str, other: &str, files: [&[String]; 2], version: &str) -> String {
+        let [of_one, of_other] = files.map(|file| file.join(", "));
+        let by_file = format!(
+            "(({of_one}) > ({of_other}) or ({of_one}) = ({of_other}) and {one}.{version} = {other}.{version} \
+             and {one}.{ROW_COLUMN} >= {other}.{ROW_COLUMN})"
+        );
         self.ordering().iter().rev().fold(by_file, |rest, ordering| {
             let (one, other) = (ordering.of(one), ordering.of(other));
             // A null is the least.

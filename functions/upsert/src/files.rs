@@ -19,6 +19,7 @@ pub(crate) async fn stage(connection: &mut PgConnection, bucket: &str, results: 
              number bigint primary key,
              name text collate \"C\" not null unique,
              modified timestamptz not null,
+             etag text collate \"C\" not null,
              has_unknown_keys boolean not null
          ) on commit drop",
     )
@@ -40,15 +41,17 @@ async fn add(connection: &mut PgConnection, bucket: &str, batch: u32, files: &[L
     let numbers: Vec<i64> = (0..).take(files.len()).map(|place| file_number(batch, place)).collect();
     let names: Vec<String> = files.iter().map(|loaded| name(bucket, &loaded.file.key)).collect();
     let modified: Vec<&str> = files.iter().map(|loaded| loaded.file.last_modified.as_str()).collect();
+    let etags: Vec<&str> = files.iter().map(|loaded| loaded.file.etag.as_str()).collect();
     let unknown: Vec<bool> = files.iter().map(|loaded| loaded.has_unknown_keys).collect();
     sqlx::query(AssertSqlSafe(format!(
-        "insert into {FILES} select number, name, modified::timestamptz, has_unknown_keys
-         from unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[])
-             as file (number, name, modified, has_unknown_keys)"
+        "insert into {FILES} select number, name, modified::timestamptz, etag, has_unknown_keys
+         from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::boolean[])
+             as file (number, name, modified, etag, has_unknown_keys)"
     )))
     .bind(numbers)
     .bind(names)
     .bind(modified)
+    .bind(etags)
     .bind(unknown)
     .execute(connection)
     .await

@@ -1,6 +1,9 @@
 //! `on_overlap: newest_row`: of each key the row that wins among all rows of all versions ever loaded. A table beside
 //! the target keeps what the winner of each key goes by, also of keys that are deleted; so a row that comes late does
 //! not take the place of a newer one, and the files come in any order.
+//!
+//! S3 dates in whole seconds, so a file may have several versions of one date. Which of them is the newer one, no date
+//! and no entity tag says; but a version that was overwritten cannot be read again, so it is the one that comes later.
 
 use crate::content::Group;
 use crate::files::{self, FILES};
@@ -25,6 +28,9 @@ const WINNERS: &str = "pg_temp.sluice_winners";
 
 /// The column that says when S3 dates the version whose row it is.
 const MODIFIED: &str = "sluice_modified";
+
+/// The column that has its entity tag; null where an earlier version wrote the rank.
+const ETAG: &str = "sluice_etag";
 
 /// Loads a run. Returns how many rows were staged; what that did is in `merged`.
 ///
@@ -66,14 +72,19 @@ pub(crate) async fn load(
 /// # Errors
 /// `Misconfigured`, naming the files, with what to do; others as [`classify`].
 async fn refuse_loss(connection: &mut PgConnection, target: &Target<'_>, bucket: &str) -> Result<()> {
-    if words::columns(connection, &target.full_name).await?.is_empty() {
+    let known = words::columns(connection, &target.full_name).await?;
+    if known.is_empty() {
         return Ok(());
     }
     let ranks = words::table_name(&target.full_name)?;
+    let same_etag = match known.contains_key(ETAG) {
+        true => format!("and coalesce(file.etag = rank.{ETAG}, true)"),
+        false => String::new(),
+    };
     let lost: Vec<(String, i64, i64)> = sqlx::query_as(AssertSqlSafe(format!(
         "select rank.{FILE_COLUMN}, count(*), count(*) over () from {ranks} rank
          where not exists (
-             select from {FILES} file where file.name = rank.{FILE_COLUMN} and file.modified = rank.{MODIFIED}
+             select from {FILES} file where file.name = rank.{FILE_COLUMN} and file.modified = rank.{MODIFIED} {same_etag}
          )
          group by rank.{FILE_COLUMN} order by rank.{FILE_COLUMN} limit {NAMED}"
     )))
@@ -102,7 +113,13 @@ async fn ensure_ranks(connection: &mut PgConnection, target: &Target<'_>, start:
     if start.is_new || start.is_reload {
         words::drop_words(connection, &target.full_name).await?;
     }
-    if !words::columns(connection, &target.full_name).await?.is_empty() {
+    let failed = |error| classify(format!("make the table of ranks {ranks}"), error);
+    let known = words::columns(connection, &target.full_name).await?;
+    if !known.is_empty() {
+        if !known.contains_key(ETAG) {
+            let add = format!("alter table {ranks} add column {ETAG} text collate \"C\"");
+            sqlx::raw_sql(AssertSqlSafe(add)).execute(connection).await.map_err(failed)?;
+        }
         return Ok(ranks);
     }
     let (keys, table) = (target.names.key_list(), &target.names.table);
@@ -110,13 +127,14 @@ async fn ensure_ranks(connection: &mut PgConnection, target: &Target<'_>, start:
     // From the target's own columns, whose collations a comparison needs.
     sqlx::raw_sql(AssertSqlSafe(format!(
         "create table {ranks} as
-             select {keys}, {order}now() as {MODIFIED}, ''::text collate \"C\" as {FILE_COLUMN}, 0::bigint as {ROW_COLUMN}
+             select {keys}, {order}now() as {MODIFIED}, ''::text collate \"C\" as {FILE_COLUMN},
+                    ''::text collate \"C\" as {ETAG}, 0::bigint as {ROW_COLUMN}
              from {table} with no data;
          alter table {ranks} add primary key ({keys})"
     )))
     .execute(connection)
     .await
-    .map_err(|error| classify(format!("make the table of ranks {ranks}"), error))?;
+    .map_err(failed)?;
     Ok(ranks)
 }
 
@@ -138,7 +156,9 @@ async fn find_winners(connection: &mut PgConnection, target: &Target<'_>, load: 
         false => String::new(),
     };
     let from = format!("{STAGING} staged join {FILES} file on file.number = staged.{FILE_COLUMN} {good}");
-    let of_file = format!("file.modified as {MODIFIED}, file.name collate \"C\" as {FILE_COLUMN}, ");
+    let of_file = format!(
+        "file.modified as {MODIFIED}, file.name collate \"C\" as {FILE_COLUMN}, file.etag collate \"C\" as {ETAG}, "
+    );
     let winners = match load.results.are_of_one_file() && !target.may_join_keys() {
         true => format!("select {by}, {of_file}{} from {from}", target.content.of("staged")),
         false => {
@@ -153,12 +173,13 @@ async fn find_winners(connection: &mut PgConnection, target: &Target<'_>, load: 
         .map(|found| found.rows_affected())
 }
 
-/// Drops the rows of the run that lose against one that was loaded before, or are the same.
+/// Drops the rows of the run that lose against one that was loaded before, or are the same. Of two versions of a file
+/// that are dated alike, that of the run is the newer one.
 async fn drop_losers(connection: &mut PgConnection, target: &Target<'_>, ranks: &str) -> Result<()> {
     let same_key = target.names.same_key("known", "winner");
     let files = ["known", "winner"]
         .map(|alias| by_file(target, &format!("{alias}.{MODIFIED}"), &format!("{alias}.{FILE_COLUMN}")));
-    let known_wins = target.content.wins("known", "winner", [&files[0], &files[1]]);
+    let known_wins = target.content.wins("known", "winner", [&files[0], &files[1]], ETAG);
     sqlx::query(AssertSqlSafe(format!(
         "delete from {WINNERS} winner using {ranks} known where {same_key} and {known_wins}"
     )))
@@ -171,7 +192,7 @@ async fn drop_losers(connection: &mut PgConnection, target: &Target<'_>, ranks: 
 /// The columns that rows go by.
 fn ranked(target: &Target<'_>) -> String {
     let order = target.content.order().map(|(name, _)| name.to_owned());
-    let columns = [MODIFIED, FILE_COLUMN, ROW_COLUMN].map(str::to_owned);
+    let columns = [MODIFIED, FILE_COLUMN, ETAG, ROW_COLUMN].map(str::to_owned);
     order.chain(columns).collect::<Vec<_>>().join(", ")
 }
 

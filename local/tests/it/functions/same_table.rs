@@ -14,6 +14,7 @@
 //! - Another spec, and `reload`: all files again, and nothing else.
 //! - Copies under another name, some with a row more: files that repeat others, and do not count as long as they do.
 //! - Files that are sent again unchanged: the newest one by date speaks.
+//! - Files that are corrected in the second in which they were written: S3 dates both versions alike.
 //! - Sums, first and last values, and rows that win; by a number, and by when files are dated: of rows that are equal
 //!   in one, the other decides, and a date is in the table.
 //!
@@ -101,6 +102,35 @@ async fn a_file_that_is_sent_again_unchanged_is_the_newest_one() {
     }
     assert_eq!(tables[0], tables[2]);
     assert_ne!(tables[0], tables[1]);
+}
+
+/// S3 dates in whole seconds: what was overwritten in the second in which it was written is dated as what came after.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_corrected_within_the_same_second_says_what_it_says_then() {
+    let (mut machine, mut oracle) = (machine("same_table_second").await, Oracle::start());
+    let modes = [OnOverlap::AllFiles, OnOverlap::NewestFile, OnOverlap::NewestRow, OnOverlap::LastRun];
+    for job in modes.into_iter().flat_map(|mode| [Job::sums(mode), Job::rows(mode)]) {
+        if !job.is_possible() {
+            continue;
+        }
+        for asks_record in [false, true] {
+            machine.clear().await;
+            let (mut runs, mut tables) = (Vec::new(), Vec::new());
+            // The row that is left has a place before those of the version before.
+            for (step, rows) in (1..).zip(["A,1\nA,1\nB,2\n", "A,2\n", "B,1\nA,1\n", "A,2\n"]) {
+                let rows = rows.replace('\n', ",2024-03-01\n");
+                machine.upload(&format!("{PREFIX}dt=2024-03-01/a.csv"), &format!("Kind,N,Day\n{rows}"), 1_704_067_200);
+                let plan = Plan { asks_record, ..Plan::plain(json!({})) };
+                let outcome = machine.run(&job, &plan, 1_704_067_200_000 + step).await;
+                assert_eq!(outcome.loaded.len(), 1, "{outcome:?}, {:?}", job.parts);
+                runs.push(outcome.loaded.iter().map(|file| machine.seen(file)).collect());
+                tables.push(machine.table(&job).await);
+                assert_eq!(Ok(tables.last().unwrap()), oracle.table(&job.spec(), &runs).as_ref(), "{:?}", job.parts);
+            }
+            assert_eq!(tables[1], tables[3]);
+            assert!(tables[0] != tables[1] && tables[1] != tables[2], "{tables:?}");
+        }
+    }
 }
 
 /// The word of a file that is gone from the bucket is nowhere but in the table of words, also after the target was

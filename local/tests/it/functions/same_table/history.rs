@@ -123,8 +123,11 @@ impl<'a> History<'a> {
         format!("SLUICE_SEEDS={}..{}, step {step}, {:?}", self.seed, self.seed + 1, self.job.parts)
     }
 
-    /// Time between two steps.
+    /// Time between two steps; now and then none that S3's dates would show.
     fn pass(&mut self) {
+        if self.random.below(4) == 0 {
+            return;
+        }
         self.now += 1 + i64::try_from(self.random.below(600)).unwrap();
         if self.random.below(12) == 0 {
             self.now += LONG;
@@ -176,8 +179,13 @@ impl<'a> History<'a> {
 
     /// Somebody writes, deletes, copies, or sends a file again as it is.
     fn write(&mut self) {
-        let (key, text) = self.file();
+        let (mut key, text) = self.file();
         let files = self.machine.files();
+        // What was just written is often corrected at once.
+        let just: Vec<&String> = files.iter().filter(|(_, (_, at))| *at == self.now).map(|(key, _)| key).collect();
+        if !just.is_empty() && self.random.below(2) == 0 {
+            key.clone_from(pick(&mut self.random, &just));
+        }
         match self.random.below(12) {
             0 => drop(self.machine.aws.world().objects.remove(&key)),
             3..=6 if self.job.sets_repeated_aside() && !files.is_empty() => {
@@ -264,7 +272,8 @@ impl<'a> History<'a> {
     /// One run, and what it must come to.
     async fn run(&mut self, step: u32, plan: &Plan) -> Outcome {
         self.counts.runs += 1;
-        let outcome = self.machine.run(&self.job, plan, self.now * 1_000).await;
+        // Runs come one after the other, also within a second.
+        let outcome = self.machine.run(&self.job, plan, self.now * 1_000 + 10 * i64::from(step)).await;
         let place = format!("{}, {}, {:?}: {outcome:?}", self.place(step), plan.input, plan.fate);
         if outcome.is_committed {
             self.commit(&outcome, plan, &place);

@@ -96,6 +96,24 @@ impl Job {
         Self::of(&mut Random::new(0), on_overlap, Form::Sums)
     }
 
+    /// Always the same one, of whose rows of a key the last one of the newest file wins.
+    pub(super) fn rows(on_overlap: OnOverlap) -> Self {
+        let mut job = Self::of(&mut Random::new(0), on_overlap, Form::Rows);
+        job.parts.shape["rows"] = json!({"columns": ["kind", "n"]});
+        job.columns.truncate(2);
+        (job.has_dates, job.parts.target) = (false, json!({"table": TABLE, "create": true, "on_overlap": on_overlap}));
+        job
+    }
+
+    /// Whether such values, or rows, go with the mode.
+    pub(super) fn is_possible(&self) -> bool {
+        match self.on_overlap {
+            OnOverlap::AllFiles => self.form != Form::Rows,
+            OnOverlap::NewestRow => self.form == Form::Rows,
+            OnOverlap::NewestFile | OnOverlap::LastRun => true,
+        }
+    }
+
     fn of(random: &mut Random, on_overlap: OnOverlap, form: Form) -> Self {
         let key = *pick(random, &[Key::Date, Key::Date, Key::Text, Key::Partition]);
         let set_aside = Content { bad_rows: random.below(3) > 0, bad_files: random.below(3) > 0 };
@@ -137,6 +155,12 @@ impl Job {
                 if has_dates {
                     shape["rows"]["columns"] = json!(["kind", "n", "sent"]);
                     columns.push("coalesce(sent::text, '')");
+                }
+                match random.below(4) {
+                    // Of equals the last row of the newest file.
+                    0 => drop(shape["rows"].as_object_mut().unwrap().remove("order_by")),
+                    1 => shape["rows"] = json!({}),
+                    _ => {}
                 }
                 if other == 0 {
                     shape["rows"]["delete_when"] = json!({"column": "kind", "equal": "Z"});

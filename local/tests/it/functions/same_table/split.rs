@@ -48,7 +48,9 @@ pub(super) async fn play(seed: u64, machine: &mut Machine, oracle: &mut Oracle) 
             // Some files are sent again unchanged.
             let is_same = random.below(2) == 0;
             let text = if is_same { upload.text.clone() } else { job.text(&mut random, Content::ANY) };
-            earlier.push(Upload { key: key.clone(), text, modified: BEGINNING - 1 });
+            // Some in the same second.
+            let modified = if random.below(2) == 0 { modified } else { BEGINNING - 1 };
+            earlier.push(Upload { key: key.clone(), text, modified });
         }
         last.insert(key, upload);
     }
