@@ -62,7 +62,7 @@ pub(crate) async fn fit(
                 let what = format!(
                     "the column {name:?} is {sql_type}, which does not hold what {} would get{}",
                     keys.counted(),
-                    keys.told()
+                    keys.told(target.names.keys.len())
                 );
                 merged.refuse(&what, &keys.first);
                 Some(what)

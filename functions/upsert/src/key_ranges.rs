@@ -231,7 +231,7 @@ pub(crate) async fn note(
         "{} that other files may have filled {} overwritten{}; by these files: {}",
         filled.counted(),
         filled.were(),
-        filled.told(),
+        filled.told(target.names.keys.len()),
         named(&files[..files.len().min(NAMED)], files.len())
     );
     Ok(Some((note, filled)))

@@ -173,12 +173,12 @@ fn shared(load: &Load<'_>, target: &Target<'_>, across_parts: &Keys) -> Option<(
         (one, other) => ("at least ", batches().map(|shared| shared.count).max().unwrap_or(one).max(other)),
     };
     let within = || batches().flat_map(|shared| &shared.first);
-    let by_file = within().map(|SharedKey { key, files: [one, other] }| match told::of_key(key) {
+    let told = |key: &String| told::of_key(key, target.names.keys.len());
+    let by_file = within().map(|SharedKey { key, files: [one, other] }| match told(key) {
         Some(key) => format!("{key} ({one}, {other})"),
         None => format!("of {one} and {other}"),
     });
-    let mut first: Vec<String> =
-        by_file.chain(across_parts.first.iter().filter_map(|key| told::of_key(key))).take(NAMED).collect();
+    let mut first: Vec<String> = by_file.chain(across_parts.first.iter().filter_map(told)).take(NAMED).collect();
     first.dedup();
     let keys = Keys { count, first: Vec::new() };
     let named = named(&first, usize::try_from(count).unwrap_or(usize::MAX));

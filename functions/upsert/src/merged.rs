@@ -17,6 +17,8 @@ const KEY_BYTES: usize = 200;
 /// Row counts of a load, and what a person should know of it.
 #[derive(Debug, Default)]
 pub(crate) struct Merged {
+    /// How many columns a key has.
+    pub key_columns: usize,
     /// Keys that the run's files say something of.
     pub keys: u64,
     /// Keys that were new.
@@ -40,6 +42,11 @@ pub(crate) struct Merged {
 }
 
 impl Merged {
+    /// Nothing yet, in a target whose keys have so many columns.
+    pub(crate) fn new(key_columns: usize) -> Self {
+        Self { key_columns, ..Self::default() }
+    }
+
     /// Keys whose values stayed as they were.
     ///
     /// # Errors
@@ -56,8 +63,8 @@ impl Merged {
     pub(crate) fn went(&mut self, keys: &Keys, or: &str) {
         self.deleted += keys.count;
         if keys.count > 0 {
-            let note =
-                format!("{} went, since no file that counts has them any more{or}{}", keys.counted(), keys.told());
+            let (counted, told) = (keys.counted(), keys.told(self.key_columns));
+            let note = format!("{counted} went, since no file that counts has them any more{or}{told}");
             self.note(note, &keys.first);
         }
     }
@@ -65,7 +72,7 @@ impl Merged {
     /// Says which keys have a smaller value than before.
     pub(crate) fn got_smaller(&mut self, keys: &Keys) {
         if keys.count > 0 {
-            let note = format!("{} got smaller, by what files say now{}", keys.counted(), keys.told());
+            let note = format!("{} got smaller, by what files say now{}", keys.counted(), keys.told(self.key_columns));
             self.note(note, &keys.first);
         }
     }
@@ -77,7 +84,7 @@ impl Merged {
             let note = format!(
                 "{} may lack rows that are in quarantine; a whole value that was there before is kept{}",
                 keys.counted(),
-                keys.told()
+                keys.told(self.key_columns)
             );
             self.note(note, &keys.first);
         }
@@ -105,7 +112,7 @@ impl Merged {
     /// Whether keys are to be named in an object of their own: not all of them are dates, which stand in the notes.
     pub(crate) fn has_untold_keys(&self) -> bool {
         let mut keys = self.named.iter().flat_map(|named| &named.keys);
-        keys.any(|key| told::of_key(key).as_ref() != Some(key))
+        keys.any(|key| told::of_key(key, self.key_columns).as_ref() != Some(key))
     }
 }
 
@@ -148,14 +155,15 @@ impl Keys {
     }
 
     /// `: 2024-01-01, 2024-01-02, ...`, to stand behind what is said of them; nothing of keys that may not be told.
-    pub(crate) fn told(&self) -> String {
-        told(&self.first, usize::try_from(self.count).unwrap_or(usize::MAX))
+    /// They have so many columns.
+    pub(crate) fn told(&self, columns: usize) -> String {
+        told(&self.first, usize::try_from(self.count).unwrap_or(usize::MAX), columns)
     }
 }
 
 /// As [`Keys::told`], of the first ones of `count` keys: [`NAMED`] of them.
-pub(crate) fn told(first: &[String], count: usize) -> String {
-    let mut dates: Vec<String> = first.iter().take(NAMED).filter_map(|key| told::of_key(key)).collect();
+pub(crate) fn told(first: &[String], count: usize, columns: usize) -> String {
+    let mut dates: Vec<String> = first.iter().take(NAMED).filter_map(|key| told::of_key(key, columns)).collect();
     dates.dedup();
     if dates.is_empty() { String::new() } else { format!(": {}", named(&dates, count)) }
 }
@@ -179,7 +187,7 @@ mod tests {
     #[test]
     fn of_the_first_keys_dates_are_told_and_other_values_are_not() {
         let first = vec!["2024-01-01".to_owned(), "2024-01-02".to_owned()];
-        let mut merged = Merged::default();
+        let mut merged = Merged::new(1);
         merged.went(&Keys::default(), "");
         merged.got_smaller(&Keys::default());
         assert!(merged.notes.is_empty());
@@ -191,8 +199,8 @@ mod tests {
             merged.notes
         );
         assert!(merged.notes[1].ends_with(": 2024-01-01, 2024-01-02, ..."), "{:?}", merged.notes);
-        let mut merged = Merged::default();
-        let keys = Keys { count: 2, first: vec!["ann@example.org".to_owned(), "4711, b".to_owned()] };
+        let mut merged = Merged::new(1);
+        let keys = Keys { count: 2, first: vec!["ann@example.org".to_owned(), "4711, 2024-01-01".to_owned()] };
         merged.went(&keys, "");
         merged.got_smaller(&keys);
         merged.are_partial(&keys);
@@ -203,7 +211,7 @@ mod tests {
 
     #[test]
     fn keys_that_are_no_dates_are_to_be_named_elsewhere_and_not_at_length() {
-        let mut merged = Merged::default();
+        let mut merged = Merged::new(1);
         merged.note("a".to_owned(), &["2024-01-01".to_owned()]);
         merged.note("b".to_owned(), &[]);
         assert!(!merged.has_untold_keys() && merged.named.len() == 1);
@@ -215,7 +223,7 @@ mod tests {
         assert_eq!((note.as_str(), keys.len()), ("c", 20));
         assert!(keys.iter().all(|key| *key == format!("{}...", "\u{e9}".repeat(98))), "{keys:?}");
         assert_eq!(shortened(&"k".repeat(200)), "k".repeat(200));
-        let mut merged = Merged::default();
+        let mut merged = Merged::new(2);
         merged.refuse("d", &["2024-01-01, ann".to_owned()]);
         assert!(merged.has_untold_keys() && merged.is_refused && merged.notes.is_empty());
     }

@@ -10,7 +10,7 @@ use crate::files::{self, FILES};
 use crate::fitting;
 use crate::last_run;
 use crate::load::Load;
-use crate::merged::{Keys, Merged, NAMED, named};
+use crate::merged::{FIRST_KEYS, Keys, Merged, NAMED, named};
 use crate::staging::{self, STAGING};
 use crate::start::Start;
 use crate::target::Target;
@@ -48,7 +48,7 @@ pub(crate) async fn load(
     files::stage(connection, store.bucket(), load.results).await?;
     let rows_staged = staging::stage(connection, store, target, load.results, merged).await?;
     if load.manifest.is_reload_by_itself {
-        refuse_loss(connection, target, store.bucket()).await?;
+        refuse_loss(connection, target, store.bucket(), merged).await?;
     }
     let ranks = ensure_ranks(connection, target, start).await?;
     merged.keys = find_winners(connection, target, load).await?;
@@ -70,8 +70,13 @@ pub(crate) async fn load(
 /// since.
 ///
 /// # Errors
-/// `Misconfigured`, naming the files, with what to do; others as [`classify`].
-async fn refuse_loss(connection: &mut PgConnection, target: &Target<'_>, bucket: &str) -> Result<()> {
+/// `Misconfigured`, naming the files, with what to do, and with the first keys in `merged`; others as [`classify`].
+async fn refuse_loss(
+    connection: &mut PgConnection,
+    target: &Target<'_>,
+    bucket: &str,
+    merged: &mut Merged,
+) -> Result<()> {
     let known = words::columns(connection, &target.full_name).await?;
     if known.is_empty() {
         return Ok(());
@@ -81,10 +86,18 @@ async fn refuse_loss(connection: &mut PgConnection, target: &Target<'_>, bucket:
         true => format!("and coalesce(file.etag = rank.{ETAG}, true)"),
         false => String::new(),
     };
-    let lost: Vec<(String, i64, i64)> = sqlx::query_as(AssertSqlSafe(format!(
-        "select rank.{FILE_COLUMN}, count(*), count(*) over () from {ranks} rank
+    let first = match target.has_same_key(&known) {
+        true => {
+            let (shown, keys) = (target.names.shown("rank"), target.names.keys_of("rank"));
+            format!("(array_agg({shown} order by {keys}))[1:{FIRST_KEYS}]")
+        }
+        false => "'{}'::text[]".to_owned(),
+    };
+    let lost: Vec<(String, i64, Vec<String>, i64)> = sqlx::query_as(AssertSqlSafe(format!(
+        "select rank.{FILE_COLUMN}, count(*), {first}, count(*) over () from {ranks} rank
          where not exists (
-             select from {FILES} file where file.name = rank.{FILE_COLUMN} and file.modified = rank.{MODIFIED} {same_etag}
+             select from {FILES} file
+             where file.name = rank.{FILE_COLUMN} and file.modified = rank.{MODIFIED} {same_etag}
          )
          group by rank.{FILE_COLUMN} order by rank.{FILE_COLUMN} limit {NAMED}"
     )))
@@ -92,17 +105,19 @@ async fn refuse_loss(connection: &mut PgConnection, target: &Target<'_>, bucket:
     .await
     .map_err(|error| classify("look for rows of versions that were overwritten", error))?;
     let Some((.., count)) = lost.first() else { return Ok(()) };
-    let told = |(name, keys, _): &(String, i64, i64)| {
-        let keys = Keys { count: keys.unsigned_abs(), first: Vec::new() };
-        format!("{} ({})", files::key(bucket, name), keys.counted())
-    };
-    let first: Vec<String> = lost.iter().map(told).collect();
+    let count = usize::try_from(*count).unwrap_or(usize::MAX);
+    let mut told = Vec::new();
+    for (name, key_count, first, _) in &lost {
+        let (name, keys) = (files::key(bucket, name), Keys { count: key_count.unsigned_abs(), first: first.clone() });
+        merged.refuse(&format!("{name} was overwritten since, and rows of {} count", keys.counted()), first);
+        told.push(format!("{name} ({}{})", keys.counted(), keys.told(merged.key_columns)));
+    }
     let what = format!(
         "target {}: its spec changed, so all files are to be loaded anew, but rows that count would be lost, of \
          versions that were overwritten since: {}; put the spec right, or start with {{\"reload\": true}}, which loads \
          what is there",
         target.full_name,
-        named(&first, usize::try_from(*count).unwrap_or(usize::MAX))
+        named(&told, count)
     );
     Err(Error::new(Kind::Misconfigured, what))
 }

@@ -89,7 +89,7 @@ pub(crate) async fn load(
     refuse_reload(load)?;
     targets::claim(&mut transaction, &spec.target, &input.execution, &known).await?;
     let start = Start::new(&mut transaction, &known, load, lacked_columns).await?;
-    let mut merged = Merged::default();
+    let mut merged = Merged::new(target.names.keys.len());
     let rows_staged = match spec.target.on_overlap {
         OnOverlap::AllFiles | OnOverlap::NewestFile => {
             words::load(&mut transaction, store, &target, load, &start, &mut merged).await

@@ -54,7 +54,7 @@ pub(crate) async fn load(
     let rows_staged = staging::stage(connection, store, target, load.results, merged).await?;
     replace::mark_groups(connection, &words).await?;
     if load.manifest.is_reload_by_itself {
-        loss::refuse(connection, &words, store.bucket(), load).await?;
+        loss::refuse(connection, &words, store.bucket(), load, merged).await?;
     }
     words.ensure_table(connection, start).await?;
     words.refuse_other_bucket(connection, store.bucket()).await?;
@@ -66,7 +66,7 @@ pub(crate) async fn load(
     merged.are_partial(&replace::partial_keys(connection, &words).await?);
     let has_come_again = replace::replace(connection, &words).await?;
     let repeats = repeated::find_totals(connection, &words, store.bucket(), start, merged).await?;
-    for (note, keys) in repeats.notes(store.bucket()) {
+    for (note, keys) in repeats.notes(store.bucket(), merged.key_columns) {
         warn!("{note}");
         merged.note(note, &keys);
     }

@@ -105,10 +105,15 @@ fn row(detail: &str) -> Option<String> {
     Some(format!("{before}({date}, ...)"))
 }
 
-/// Of a key, as [`shown`](crate::identifiers::Names::shown) has it, what may be told: the dates in it. `None` if there
-/// is none, as of a name or an e-mail address.
-pub fn of_key(key: &str) -> Option<String> {
-    let parts: Vec<&str> = key.split(", ").map(|part| if is_date(part) { part } else { "..." }).collect();
+/// Of a key of so many columns, as [`shown`](crate::identifiers::Names::shown) has it, what may be told: those of its
+/// values that are dates. `None` if there is none, as of a name or an e-mail address; or if a text has a comma in it,
+/// as a date may be a part of that then, and no value.
+pub fn of_key(key: &str, columns: usize) -> Option<String> {
+    let values: Vec<&str> = if columns == 1 { vec![key] } else { key.split(", ").collect() };
+    if values.len() != columns {
+        return None;
+    }
+    let parts: Vec<&str> = values.into_iter().map(|value| if is_date(value) { value } else { "..." }).collect();
     match &parts[..] {
         parts if parts.iter().all(|part| *part == "...") => None,
         [date] => Some((*date).to_owned()),
@@ -202,14 +207,21 @@ mod tests {
 
     #[test]
     fn of_a_key_its_dates_are_told() {
-        for (key, told) in [
-            ("2024-03-01", Some("2024-03-01")),
-            ("ann@example.org", None),
-            ("4711", None),
-            ("a, b", None),
-            ("ann@example.org, 2024-03-01", Some("(..., 2024-03-01)")),
+        for (key, columns, told) in [
+            ("2024-03-01", 1, Some("2024-03-01")),
+            ("ann@example.org", 1, None),
+            ("4711", 1, None),
+            ("a, b", 1, None),
+            ("a, b", 2, None),
+            ("ann@example.org, 2024-03-01", 2, Some("(..., 2024-03-01)")),
+            (", 2024-03-01", 2, Some("(..., 2024-03-01)")),
+            ("2024-03-01, a, 2024-03-02", 3, Some("(2024-03-01, ..., 2024-03-02)")),
+            // Texts with a date in them, such as of birth.
+            ("Smith, Ann, 1980-03-01", 1, None),
+            ("1980-03-01, 1980-03-02", 1, None),
+            ("Smith, 1980-03-01, 2024-03-01", 2, None),
         ] {
-            assert_eq!(of_key(key).as_deref(), told, "{key}");
+            assert_eq!(of_key(key, columns).as_deref(), told, "{key} of {columns}");
         }
     }
 

@@ -52,7 +52,7 @@ pub(super) async fn note(
     };
     let pair = |(one, other, equal, shared, key, _): &(String, String, i64, i64, String, i64)| {
         let [one, other] = [one, other].map(|name| files::key(bucket, name));
-        let first = told(std::slice::from_ref(key), 1);
+        let first = told(std::slice::from_ref(key), 1, words.target.names.keys.len());
         format!("{one} and {other} ({equal} of {shared}{first})")
     };
     let pairs: Vec<String> = found.iter().map(pair).collect();

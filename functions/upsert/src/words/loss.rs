@@ -4,7 +4,7 @@
 use super::table::{IS_WHOLE, Words, same};
 use crate::files::{self, FILES};
 use crate::load::Load;
-use crate::merged::{self, NAMED};
+use crate::merged::{self, FIRST_KEYS, Merged, NAMED};
 use crate::staging::STAGING;
 use postgres::sql_error::classify;
 use postgres::told;
@@ -18,6 +18,8 @@ struct Lost {
     count: usize,
     /// The first [`NAMED`].
     first: Vec<String>,
+    /// The first keys of each that is about keys, with what it says.
+    keys: Vec<(String, Vec<String>)>,
 }
 
 impl Lost {
@@ -32,12 +34,13 @@ impl Lost {
 /// Refuses a reload that would lose something, once its files are staged, and before the words from before are dropped.
 ///
 /// # Errors
-/// `Misconfigured`, naming the files, with what to do; others as [`classify`].
+/// `Misconfigured`, naming the files, with what to do, and with the first keys in `merged`; others as [`classify`].
 pub(super) async fn refuse(
     connection: &mut PgConnection,
     words: &Words<'_>,
     bucket: &str,
     load: &Load<'_>,
+    merged: &mut Merged,
 ) -> Result<()> {
     let before = words.known_columns(connection).await?;
     if before.is_empty() {
@@ -57,6 +60,7 @@ pub(super) async fn refuse(
         1 => "; and of 1 more file".to_owned(),
         more => format!("; and of {more} more files"),
     };
+    lost.keys.iter().for_each(|(told, first)| merged.refuse(told, first));
     let what = format!(
         "target {}: its spec changed, so all files are to be loaded anew, but what the table has would be lost: \
          {}{more}; put the spec right, or upload these files corrected, or start with {{\"reload\": true}}, which loads \
@@ -112,11 +116,12 @@ async fn partial(
         true => {
             let group = words.target.newest_per().map(|group| same(&group, "staged", "word"));
             let of_key = group.unwrap_or_else(|| names.same_key("staged", "word"));
-            (format!("min({})", names.shown("word")), format!("and {of_key}"))
+            let (shown, keys) = (names.shown("word"), names.keys_of("word"));
+            (format!("(array_agg({shown} order by {keys}))[1:{FIRST_KEYS}]"), format!("and {of_key}"))
         }
-        false => ("''".to_owned(), String::new()),
+        false => ("'{}'::text[]".to_owned(), String::new()),
     };
-    let files: Vec<(String, i64, String, i64)> = sqlx::query_as(AssertSqlSafe(format!(
+    let files: Vec<(String, i64, Vec<String>, i64)> = sqlx::query_as(AssertSqlSafe(format!(
         "select file.name, count(*), {first}, count(*) over ()
          from {table} word join {FILES} file on file.name = word.{FILE_COLUMN}
          where {is_whole} and (
@@ -135,17 +140,20 @@ async fn partial(
     lost.count += file_count - files.len();
     for (name, key_count, first, _) in files {
         let name = files::key(bucket, &name);
-        lost.add(match (key_count, has_same_key) {
+        let told = match (key_count, has_same_key) {
             (_, false) => format!("{name} has rows in quarantine, and what it said of some keys before was whole"),
             (1, true) => {
-                let key = told::of_key(&first).unwrap_or_else(|| "1 key".to_owned());
+                let key = first.first().and_then(|key| told::of_key(key, names.keys.len()));
+                let key = key.unwrap_or_else(|| "1 key".to_owned());
                 format!("{name} has, or may have, rows of {key} in quarantine, and said all of it before")
             }
             (more, true) => format!(
                 "{name} has, or may have, rows of {more} keys in quarantine, and said all of them before{}",
-                merged::told(&[first], usize::try_from(more).unwrap_or(usize::MAX))
+                merged::told(&first, usize::try_from(more).unwrap_or(usize::MAX), names.keys.len())
             ),
-        });
+        };
+        lost.add(told.clone());
+        lost.keys.push((told, first));
     }
     Ok(())
 }

@@ -41,14 +41,14 @@ pub(super) struct Repeated {
 }
 
 impl Repeated {
-    /// What it repeats.
-    fn told(&self, bucket: &str) -> String {
+    /// What it repeats, of keys of so many columns.
+    fn told(&self, bucket: &str, columns: usize) -> String {
         let [later, earlier] = [&self.later, &self.earlier].map(|name| files::key(bucket, name));
         let keys = match self.equal {
             1 => "the only key that they have anything of".to_owned(),
             equal => format!("{equal} of the {} keys that they share", self.shared),
         };
-        let first = told(&self.first, usize::try_from(self.equal).unwrap_or(usize::MAX));
+        let first = told(&self.first, usize::try_from(self.equal).unwrap_or(usize::MAX), columns);
         format!("{later} says the same as {earlier} on {keys}, and would be counted twice{first}")
     }
 }
@@ -92,7 +92,7 @@ async fn find(
     let bad = bad_ones(repeated(connection, words).await?);
     match bad.first() {
         Some(first) if words.target.spec.source.on_bad_file == OnBad::Fail => {
-            let repeats = first.told(bucket);
+            let repeats = first.told(bucket, merged.key_columns);
             merged.refuse(&repeats, &first.first);
             let what = format!(
                 "{repeats}; if the files are of different things, \"on_repeated_file\": \"allow\" counts both; for exports \
@@ -184,11 +184,13 @@ impl Repeats {
         self.set_aside().filter(|file| self.own.contains(&file.later)).fold(0, |count, _| count + 1)
     }
 
-    /// What a person should know of them, [`NAMED`] of each kind by name, and the first keys that each note is about.
-    pub(super) fn notes(&self, bucket: &str) -> Vec<(String, Vec<String>)> {
+    /// What a person should know of them, [`NAMED`] of each kind by name, and the first keys that each note is about,
+    /// of so many columns.
+    pub(super) fn notes(&self, bucket: &str, key_columns: usize) -> Vec<(String, Vec<String>)> {
         let mut notes = Vec::new();
         for file in self.set_aside().take(NAMED) {
-            let note = format!("{}; it is set aside, and counts as soon as the two differ", file.told(bucket));
+            let note =
+                format!("{}; it is set aside, and counts as soon as the two differ", file.told(bucket, key_columns));
             notes.push((note, file.first.clone()));
         }
         match self.bad_count().saturating_sub(notes.len() as u64) {
