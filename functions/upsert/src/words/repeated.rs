@@ -10,7 +10,7 @@
 //! which does not. Only a change of either can undo that, so no other marked file needs to be compared again.
 
 use super::alike;
-use super::pairs::{self, PAIRS};
+use super::pairs::{self, FEW, PAIRS, With};
 use super::replace::TOUCHED;
 use super::table::{MODIFIED, REPEATS, Words};
 use super::total::{self, FILE_COUNT, TOTALS};
@@ -80,16 +80,25 @@ async fn find(
     merged: &mut Merged,
 ) -> Result<Option<Vec<Repeated>>> {
     // Most runs end here.
-    let is_shared = format!("select exists (select from {TOTALS} where {FILE_COUNT} > 1)");
-    let is_shared: bool = sqlx::query_scalar(AssertSqlSafe(is_shared))
+    let most = format!("select coalesce(max({FILE_COUNT}), 0) from {TOTALS}");
+    let most: i64 = sqlx::query_scalar(AssertSqlSafe(most))
         .fetch_one(&mut *connection)
         .await
         .map_err(|error| classify("look for keys that files share", error))?;
-    if !is_shared {
+    if most <= 1 {
         return Ok(None);
     }
-    pairs::find(connection, words, again).await?;
-    let bad = bad_ones(repeated(connection, words).await?);
+    // A file that is found by some of its equals needs no other ones. Once there are none to be found so, few files are
+    // left that say the same.
+    let mut bad = Vec::new();
+    if most > FEW + 1 {
+        pairs::find(connection, words, again, With::First).await?;
+        bad = bad_ones(repeated(connection, words).await?);
+    }
+    if bad.is_empty() {
+        pairs::find(connection, words, again, With::All).await?;
+        bad = bad_ones(repeated(connection, words).await?);
+    }
     match bad.first() {
         Some(first) if words.target.spec.source.on_bad_file == OnBad::Fail => {
             let repeats = first.told(bucket, merged.key_columns);
@@ -113,18 +122,18 @@ async fn repeated(connection: &mut PgConnection, words: &Words<'_>) -> Result<Ve
     let [of_one_file, of_other, of_word] = ["one", "other", "word"].map(|alias| content.figures(alias));
     sqlx::query(AssertSqlSafe(format!(
         "with repeated as (
-             select pair.*, shared.shared, shared.first
+             select pair.one, pair.other, shared.equal, shared.shared, shared.first
              from {PAIRS} pair, lateral (
-                 select count(*) as shared,
+                 select count(*) as shared, count(*) filter (where {says_same}) as equal,
                         (array_agg({shown} order by {of_one})
                             filter (where {says_same}))[1:{FIRST_KEYS}] as first
                  from {table} one join {table} other using ({keys})
                  where one.{FILE_COLUMN} = pair.one and other.{FILE_COLUMN} = pair.other
                      and {of_one_file} > 0 and {of_other} > 0
              ) as shared
-             where pair.equal > 1 and pair.figures > 1 and 2 * pair.equal > shared.shared
+             where pair.equal > 1 and pair.figures > 1 and 2 * shared.equal > shared.shared
              union all
-             select pair.*, 1, array[pair.first_key]
+             select pair.one, pair.other, 1, 1, array[pair.first_key]
              from {PAIRS} pair
              where pair.equal = 1 and pair.figures > 1
              and (

@@ -4,6 +4,7 @@ use crate::functions::merging::create;
 use crate::functions::prepared::*;
 use crate::support::*;
 use serde_json::{Value, json};
+use sluice::contract::PARTIAL;
 use sluice::spec::Parts;
 
 /// The reference job with a text as its key.
@@ -76,6 +77,21 @@ async fn what_is_refused_names_its_keys_there_too_and_dates_in_its_text() {
     let note = "input_data/b.csv says the same as input_data/a.csv on 2 of the 2 keys that they share, and would be \
                 counted twice";
     assert_eq!(named(&stack, &run).await, json!([{"note": note, "keys": ["ann", "bob"]}]));
+
+    for (number, mode) in (10..).step_by(2).zip(["all_files", "newest_file"]) {
+        let mut parts = by_name("held", mode);
+        parts.target["table"] = json!(format!("held_{mode}"));
+        let files = |row: &str| vec![vec![file("a.csv", number, &[row, "bob 2 2"])]];
+        Run::new(number, &parts, files("Smith 30 30")).load(&stack).await.unwrap();
+        parts.source["columns"]["project"] = json!("Category");
+        let run = Run::new(number + 1, &parts, files(&format!("Smith 10 10 {PARTIAL}")));
+        let run = Run { reload: true, is_reload_by_itself: true, ..run };
+        let (error, cause) = run.load(&stack).await.unwrap_err();
+        let first = format!("; first keys: {}", at(&run));
+        assert!(error == "Misconfigured" && cause.ends_with(&first) && !cause.contains("Smith"), "{error}: {cause}");
+        let note = "input_data/a.csv has, or may have, rows of 1 key in quarantine, and said all of it before";
+        assert_eq!(named(&stack, &run).await, json!([{"note": note, "keys": ["Smith"]}]), "{mode}");
+    }
 
     create(&stack, "create table narrow (date text primary key, learning_minutes numeric(3), work_minutes numeric)")
         .await;

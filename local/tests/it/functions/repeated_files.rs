@@ -4,6 +4,7 @@ use crate::functions::prepared::*;
 use crate::support::*;
 use serde_json::{Value, json};
 use sluice::spec::Parts;
+use std::collections::BTreeMap;
 
 const DAYS: [&str; 4] = ["2024-01-01 1 1", "2024-01-02 2 2", "2024-01-03 3 3", "2024-01-04 4 4"];
 
@@ -87,6 +88,65 @@ async fn a_file_that_says_most_of_what_another_one_says_is_refused() {
                     answer.unwrap();
                 }
             }
+        }
+    }
+}
+
+/// Of many files that are equal, each is found by some of the others; what is told and counted is as of two.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_files_that_say_the_same_one_counts() {
+    let stack = fixture().await;
+    let day = |day: u32| format!("2024-01-{day:02} {day} {}", day + 1);
+    let rows = |days: std::ops::RangeInclusive<u32>| days.map(day).collect::<Vec<_>>();
+    // Exports of a month, and of the month so far; and files of one day each that share nothing but that with these.
+    let equal = |_: u32| rows(1..=30);
+    let growing = |number: u32| rows(1..=number);
+    let shared = |number: u32| {
+        let own = format!("2023-{:02}-{:02} {number} 7", 1 + number / 28, 1 + number % 28);
+        vec![own, "2024-01-31 7 8".to_owned()]
+    };
+    let cases: [(&str, &dyn Fn(u32) -> Vec<String>, u32); 3] =
+        [("equal", &equal, 1), ("growing", &growing, 2), ("shared", &shared, 30)];
+    for (table, rows, counting) in cases {
+        for is_split in [false, true] {
+            let table = format!("{table}_{is_split}");
+            let parts = all_files(&table, "quarantine");
+            let mut files: Vec<File> = (1..=30)
+                .map(|number| {
+                    let rows = rows(number);
+                    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+                    file(&format!("{number:02}.csv"), number, &rows)
+                })
+                .collect();
+            // The later ones come first.
+            files.reverse();
+            let later = files.split_off(if is_split { 17 } else { 30 });
+            let output = Run::new(1, &parts, vec![files]).load(&stack).await.unwrap();
+            let bad = match (is_split, counting) {
+                (false, _) => 30 - counting,
+                (true, 30) => 0,
+                // Each of the 17 later ones repeats the first of them.
+                (true, _) => 16,
+            };
+            assert_eq!(counts(&output, ["files_bad"]), [u64::from(bad)], "{table}");
+            if is_split {
+                Run::new(2, &parts, vec![later]).load(&stack).await.unwrap();
+            } else if bad > 0 {
+                let told = notes(&output);
+                let [one, other] = [counting, counting + 1].map(|number| format!("input_data/{number:02}.csv"));
+                let keys = if table.starts_with("equal") { 30 } else { 2 };
+                let told = told.iter().find(|note| note.starts_with(&other)).expect(&told.join("; "));
+                let expected = format!("says the same as {one} on {keys} of the {keys} keys that they share");
+                assert!(told.contains(&expected), "{told}");
+            }
+            let mut expected: BTreeMap<String, [u32; 2]> = BTreeMap::new();
+            for row in (1..=counting).flat_map(rows) {
+                let mut fields = row.split(' ');
+                let sums = expected.entry(fields.next().unwrap().to_owned()).or_default();
+                sums.iter_mut().zip(fields).for_each(|(sum, field)| *sum += field.parse::<u32>().unwrap());
+            }
+            let expected: Vec<String> = expected.iter().map(|(day, [one, two])| format!("{day} {one} {two}")).collect();
+            assert_eq!(rows_of(&stack, &table).await, expected, "{table}");
         }
     }
 }
