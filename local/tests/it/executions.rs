@@ -21,6 +21,7 @@ pub(crate) mod queued;
 pub(crate) mod reference_job;
 pub(crate) mod sam;
 pub(crate) mod sleeping;
+mod text_keys;
 pub(crate) mod told;
 pub(crate) mod trials;
 pub(crate) mod trigger;

@@ -184,7 +184,7 @@ impl<'a> History<'a> {
         // What was just written is often corrected at once.
         let just: Vec<&String> = files.iter().filter(|(_, (_, at))| *at == self.now).map(|(key, _)| key).collect();
         if !just.is_empty() && self.random.below(2) == 0 {
-            key.clone_from(pick(&mut self.random, &just));
+            key.clone_from(*pick(&mut self.random, &just));
         }
         match self.random.below(12) {
             0 => drop(self.machine.aws.world().objects.remove(&key)),
