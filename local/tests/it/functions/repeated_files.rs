@@ -135,7 +135,7 @@ async fn of_many_files_that_say_the_same_one_counts() {
                 let told = notes(&output);
                 let [one, other] = [counting, counting + 1].map(|number| format!("input_data/{number:02}.csv"));
                 let keys = if table.starts_with("equal") { 30 } else { 2 };
-                let told = told.iter().find(|note| note.starts_with(&other)).expect(&told.join("; "));
+                let told = told.iter().find(|note| note.starts_with(&other)).unwrap_or_else(|| panic!("{told:?}"));
                 let expected = format!("says the same as {one} on {keys} of the {keys} keys that they share");
                 assert!(told.contains(&expected), "{told}");
             }

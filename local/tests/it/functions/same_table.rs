@@ -30,7 +30,7 @@ use crate::support::{is_full_campaign, seeds, stack};
 use history::{Counts, History};
 use job::{Job, PREFIX, TABLE};
 use machine::{Machine, Plan};
-use oracle::Oracle;
+use oracle::{Oracle, Seen};
 use serde_json::json;
 use sluice::spec::OnOverlap;
 
@@ -115,7 +115,7 @@ async fn a_file_that_is_corrected_within_the_same_second_says_what_it_says_then(
         }
         for asks_record in [false, true] {
             machine.clear().await;
-            let (mut runs, mut tables) = (Vec::new(), Vec::new());
+            let (mut runs, mut tables) = (Vec::<Vec<Seen>>::new(), Vec::new());
             // The row that is left has a place before those of the version before.
             for (step, rows) in (1..).zip(["A,1\nA,1\nB,2\n", "A,2\n", "B,1\nA,1\n", "A,2\n"]) {
                 let rows = rows.replace('\n', ",2024-03-01\n");
