@@ -153,7 +153,10 @@ async fn detect(context: &Context, invocation: &Invocation, input: Detect) -> Re
     let is_reload_by_itself = reload && !trigger.reload;
     // A run that loads nothing writes nothing down; the next one that does looks for them itself.
     let ended_badly = match trigger.mode == Mode::Load && !batches.is_empty() {
-        true => ended_badly::newest(executions, execution, document.as_ref().map(|latest| &latest.document)).await,
+        true => {
+            let loaded = document.as_ref().map(|latest| &latest.document);
+            ended_badly::newest(executions, store, execution, loaded, detected_at).await
+        }
         false => Vec::new(),
     };
     let heading = Heading {

@@ -10,8 +10,9 @@ use tracing::{info, warn};
 
 /// Of a run that has loaded, and failed behind that, the row is there and says now how it ended. Names of executions
 /// may be used again after 90 days, so one of another day is another one. What the load before has written down stays
-/// as it is. They are detected when they were started: that is before this run, whatever reads the order; less a
-/// microsecond, so that it is that of no load, which has whole milliseconds.
+/// as it is, but for the name of an error that was not known then. They are detected when they were started: that is
+/// before this run, whatever reads the order; less a microsecond, so that it is that of no load, which has whole
+/// milliseconds.
 const RECORD: &str = "
     with handed as (
         select * from jsonb_to_recordset($1::jsonb)
@@ -20,6 +21,12 @@ const RECORD: &str = "
         update sluice.runs as run set status = handed.status, ended_at = handed.ended_at, error = handed.error
         from handed
         where run.execution = handed.execution and run.status = 'LOADED'
+          and run.started_at between handed.started_at - interval '1 day' and handed.started_at + interval '1 day'
+    ), named as (
+        update sluice.runs as run set error = handed.error
+        from handed
+        where run.execution = handed.execution and run.status = handed.status and run.error is null
+          and handed.error is not null
           and run.started_at between handed.started_at - interval '1 day' and handed.started_at + interval '1 day'
     )
     insert into sluice.runs (execution, job, target, started_at, detected_at, committed_at, status, ended_at, error,

@@ -20,6 +20,7 @@
 //!     lock.json               Lock           by detect-new-files
 //!     again.json              Again          by detect-new-files
 //!     loaded.json             Loaded         by upsert, after its commit
+//!     unnamed.json            Unnamed        by detect-new-files, if it could not ask for the names of all errors
 //!     ledger/<detected at>-<execution>-00000.json
 //!                             LedgerEntry    by upsert, in doubt, then certain after its commit
 //! state/<job>/runs/

@@ -61,6 +61,30 @@ async fn what_is_handed_on_twice_is_written_down_once() {
     assert_eq!(rows_of(&stack, "pomodoro_day_catg").await.len(), 2);
 }
 
+/// What was not known when a run was written down is filled in by the next load that knows it, and by no other run's.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_name_of_an_error_comes_later() {
+    let stack = fixture_with(vpc_mode()).await;
+    sql(&stack, TARGET).await;
+    let both =
+        |bad: Option<&str>| json!([ended(&stack, "bad", "FAILED", bad), ended(&stack, "stopped", "ABORTED", None)]);
+    load(1, both(None)).load(&stack).await.unwrap();
+    let loaded = |number: u32| format!("run-{number}-pomodoro-day-catg LOADED t 1");
+    assert_eq!(
+        runs(&stack).await,
+        ["bad FAILED f 23:10 0".to_owned(), "stopped ABORTED f 23:10 0".to_owned(), loaded(1)]
+    );
+    // The name was used again after 90 days: that is another run, whose error is not this one's.
+    let mut other = ended(&stack, "bad", "FAILED", Some("Other"));
+    (other["started_at"], other["ended_at"]) = (json!("2024-05-31T23:00:00.000Z"), json!("2024-05-31T23:10:00.000Z"));
+    load(2, json!([other])).load(&stack).await.unwrap();
+    load(3, both(Some("InvalidSource"))).load(&stack).await.unwrap();
+    load(4, both(Some("NotThisOne"))).load(&stack).await.unwrap();
+    let mut now = runs(&stack).await;
+    now.retain(|run| !run.contains("LOADED"));
+    assert_eq!(now, ["bad FAILED InvalidSource f 23:10 0", "stopped ABORTED f 23:10 0", "bad FAILED Other f 23:10 0"]);
+}
+
 /// A run that has loaded, and failed behind that: its row says so then, and keeps its counts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_failed_behind_its_load_is_told() {

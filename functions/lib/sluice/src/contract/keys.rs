@@ -135,6 +135,11 @@ pub fn loaded(job: &str) -> String {
     format!("state/{job}/loaded.json")
 }
 
+/// Of which runs that ended badly a job does not know the names of their errors yet.
+pub fn unnamed(job: &str) -> String {
+    format!("state/{job}/unnamed.json")
+}
+
 /// Where the leases of a database instance are.
 pub fn leases(instance: &str) -> String {
     format!("state/database-access/{instance}/")

@@ -145,7 +145,9 @@ fn name(head: &str, body: &[u8]) -> String {
         Some("database-access") if folder == "state" => "lease",
         // The results of queries, and the records of runs.
         _ if is_id(file.get(..36).unwrap_or_default()) => &file[36..],
-        _ if folder == "state" && !["lock.json", "again.json", "loaded.json"].contains(&file) => "entry",
+        _ if folder == "state" && !["lock.json", "again.json", "loaded.json", "unnamed.json"].contains(&file) => {
+            "entry"
+        }
         _ => file,
     };
     format!("{method} {folder}/../{file}")

@@ -38,10 +38,20 @@ impl Job {
         self.function.invoke(&event(&execution("now", BEGINNING + 100 * HOUR), 24, trigger)).unwrap()
     }
 
-    fn handed_on(&mut self) -> Vec<EndedBadly> {
+    fn manifest(&mut self) -> Manifest {
         let output = self.detect(&json!({}));
         let manifest: ObjectRef = serde_json::from_value(output["manifest"].clone()).unwrap();
-        self.aws.world().document::<Manifest>(&manifest).ended_badly
+        self.aws.world().document::<Manifest>(&manifest)
+    }
+
+    fn handed_on(&mut self) -> Vec<EndedBadly> {
+        self.manifest().ended_badly
+    }
+
+    /// A load by a manifest that was detected then.
+    fn loaded(&self, detected_at: String) {
+        let loaded = Loaded { generation: "g".to_owned(), detected_at, print: print(&super::parts(24)) };
+        write_document(&self.aws, &loaded);
     }
 }
 
@@ -84,6 +94,35 @@ fn of_many_the_newest_are_handed_on_and_fewer_are_asked_for_their_errors() {
     assert_eq!((named[..20].iter().all(|is| *is), named[20..].iter().any(|is| *is)), (true, false));
 }
 
+/// Whose errors the last load left without names are asked next, however long ago they ended. A run that does not load
+/// leaves that as it was.
+#[test]
+fn what_was_not_asked_is_asked_by_the_next_load() {
+    let mut job = Job::new();
+    for number in 0..60 {
+        job.ended(&format!("failed-{number}"), "FAILED", number, failed());
+    }
+    let named = |manifest: &Manifest| -> Vec<usize> {
+        let ended = manifest.ended_badly.iter().enumerate();
+        ended.filter(|(_, run)| run.error.is_some()).map(|(place, _)| place).collect()
+    };
+    let first = job.manifest();
+    assert_eq!(named(&first), (0..20).collect::<Vec<_>>());
+    // It did not load: nothing of it is written down.
+    let second = job.manifest();
+    assert_eq!(named(&second), (0..20).collect::<Vec<_>>());
+    job.loaded(second.detected_at);
+    // This one fails behind its detection, and what it was told is lost with it.
+    assert_eq!(named(&job.manifest()), (20..40).collect::<Vec<_>>());
+    let fourth = job.manifest();
+    assert_eq!(named(&fourth), (20..40).collect::<Vec<_>>());
+    job.loaded(fourth.detected_at);
+    let fifth = job.manifest();
+    assert_eq!(named(&fifth), (40..60).collect::<Vec<_>>());
+    job.loaded(fifth.detected_at);
+    assert_eq!(named(&job.manifest()), Vec::<usize>::new());
+}
+
 /// Those before the last load are written down with their errors, if the load before handed them on.
 #[test]
 fn what_the_last_load_has_handed_on_is_not_asked_again() {
@@ -91,8 +130,7 @@ fn what_the_last_load_has_handed_on_is_not_asked_again() {
     job.ended("old", "FAILED", 1, failed());
     job.ended("new", "FAILED", 70, failed());
     let at = format_time(DateTime::from_millis(BEGINNING + 60 * HOUR));
-    let loaded = Loaded { generation: "g".to_owned(), detected_at: at, print: print(&super::parts(24)) };
-    write_document(&job.aws, &loaded);
+    job.loaded(at);
     let ended = job.handed_on();
     assert_eq!(names(&ended), ["new", "old"]);
     assert_eq!(ended.iter().map(|run| run.error.is_some()).collect::<Vec<_>>(), [true, false]);
