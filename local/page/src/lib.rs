@@ -46,6 +46,7 @@ mod names;
 pub mod outcome;
 pub mod pace;
 pub mod poll;
+mod quarantine;
 pub mod reads;
 mod records;
 pub mod reply;

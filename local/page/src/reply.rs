@@ -7,18 +7,29 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
-use std::convert::Infallible;
+use std::io;
 
 /// After how many milliseconds a browser that has lost its stream asks again: after six of them it says so.
 const RETRY: &[u8] = b"retry: 1000\n\n";
 
-/// An answer.
-pub type Reply = Response<UnsyncBoxBody<Bytes, Infallible>>;
+/// An answer. One that breaks off is shorter than it says, or has no end, so that no browser takes it for whole.
+pub type Reply = Response<UnsyncBoxBody<Bytes, io::Error>>;
 
 /// A text of this type.
 pub fn typed(status: StatusCode, kind: &'static str, text: impl Into<Bytes>) -> Reply {
-    let mut reply = Response::new(Full::new(text.into()).boxed_unsync());
+    let mut reply = Response::new(whole(text.into()));
     *reply.status_mut() = status;
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    reply
+}
+
+fn whole(text: Bytes) -> UnsyncBoxBody<Bytes, io::Error> {
+    Full::new(text).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// A text of this type, as it comes; none of it is held.
+pub fn streamed(kind: &'static str, text: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Reply {
+    let mut reply = Response::new(StreamBody::new(text.map(|part| part.map(Frame::data))).boxed_unsync());
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     reply
 }

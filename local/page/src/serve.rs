@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::guard;
 use crate::live;
 use crate::model::Job;
+use crate::quarantine;
 use crate::reply::{self, Reply};
 use crate::runs;
 use crate::shared::Look;
@@ -112,7 +113,7 @@ async fn routed(app: Arc<App>, request: Request<Incoming>) -> Reply {
     match parts[..] {
         ["assets", name] => asset(name),
         ["live"] => live::live(app, head.headers, &pairs(head.uri.query().unwrap_or_default())),
-        ["jobs", job, "quarantine", file] => quarantine(&app, job, file).await,
+        ["jobs", job, "quarantine", file] => quarantine::download(app.clone(), job, file, &head.headers).await,
         ["jobs", job, "runs", run, "log.txt"] => log_text(&app, job, run),
         _ => view(&app, &head.uri, &head.headers),
     }
@@ -160,40 +161,6 @@ fn asset(name: &str) -> Reply {
         }
         None => reply::plain(StatusCode::NOT_FOUND, "There is no such file."),
     }
-}
-
-/// The bad rows of a run: a download only, never a page.
-async fn quarantine(app: &App, job: &str, file: &str) -> Reply {
-    let run = file.strip_suffix(".csv").filter(|run| !run.is_empty() && !run.contains('/'));
-    let bucket = {
-        let stack = app.shared.stack();
-        stack.jobs.contains_key(job).then(|| stack.bucket.clone())
-    };
-    let (Some(run), Some(bucket)) = (run, bucket) else {
-        return reply::plain(StatusCode::NOT_FOUND, "There is no such download.");
-    };
-    app.tokens.take().await;
-    let Ok(objects) = app.source.quarantine_of(&bucket, job, run, &app.tokens).await else {
-        return reply::plain(StatusCode::BAD_GATEWAY, "The quarantine cannot be listed.");
-    };
-    if objects.is_empty() {
-        return reply::plain(StatusCode::NOT_FOUND, "This run has nothing in quarantine.");
-    }
-    let mut text = Vec::new();
-    for object in objects {
-        app.tokens.take().await;
-        match app.source.object(&bucket, &object.key).await {
-            // One header for all of them.
-            Ok(part) if !text.is_empty() => {
-                let behind = part.iter().position(|byte| *byte == b'\n').map_or(part.len(), |end| end + 1);
-                text.extend_from_slice(&part[behind..]);
-            }
-            Ok(part) => text = part,
-            Err(_) => return reply::plain(StatusCode::BAD_GATEWAY, "The quarantine cannot be read."),
-        }
-    }
-    let reply = reply::typed(StatusCode::OK, "text/csv; charset=utf-8", text);
-    reply::with(reply, header::CONTENT_DISPOSITION, "attachment; filename=\"quarantine.csv\"")
 }
 
 /// All lines of a run, as plain text.

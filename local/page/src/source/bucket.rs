@@ -7,6 +7,7 @@ use crate::pace::Tokens;
 use crate::records;
 use crate::trouble::{Answer, Trouble};
 use crate::zone::now;
+use aws_sdk_s3::primitives::ByteStream;
 use sluice::contract::{Execution, LedgerEntry, Loaded, keys};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -47,12 +48,16 @@ impl Listings {
 }
 
 impl Source {
-    /// An object, as it is: a quarantine file, or the record of a run or a window.
+    /// An object, as it is: the record of a run or a window.
     pub async fn object(&self, bucket: &str, key: &str) -> Answer<Vec<u8>> {
+        let body = self.opened(bucket, key).await?.collect().await;
+        Ok(body.map_err(|error| Trouble::Other(error.to_string()))?.to_vec())
+    }
+
+    /// An object, as it comes: a quarantine file, which may be large.
+    pub async fn opened(&self, bucket: &str, key: &str) -> Answer<ByteStream> {
         let answer = self.s3.get_object().bucket(bucket).key(key).send().await;
-        let answer = answer.map_err(|error| Trouble::of(&error))?;
-        let body = answer.body.collect().await.map_err(|error| Trouble::Other(error.to_string()))?;
-        Ok(body.to_vec())
+        Ok(answer.map_err(|error| Trouble::of(&error))?.body)
     }
 
     /// The objects under a prefix; `None` until the last page is read, one in each call, as of all listings here.

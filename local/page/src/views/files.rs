@@ -193,7 +193,7 @@ fn quarantine(job: &Job, files: &Files, reader: &Reader) -> Markup {
                                 td data-l="Reasons" { @for (place, (reason, count)) in bad.reasons.iter().take(6).enumerate() { @if place > 0 { ", " } (count) " " (words::visible(reason, 160)) } }
                                 td data-l="Run" class="nowrap" { a href=(path(&["jobs", &job.name, "runs", &bad.run])) { (run.map_or_else(|| super::logs::short(&bad.run), |run| reader.clock.near(run.head.started))) } }
                                 td { @match newer { None if bad.is_unread => "Its reasons are not read", None => "The file is gone", Some(_) if is_newer => "There is a newer version", Some(_) => "Waits" } }
-                                td class="nowrap" { a href=(path(&["jobs", &job.name, "quarantine", &format!("{}.csv", bad.run)])) download { (icon("down")) " CSV" span class="vh" { " of " (words::visible(&bad.key, 200)) } } }
+                                td class="nowrap" { a href=(path(&["jobs", &job.name, "quarantine", &format!("{}.csv", bad.run)])) { (icon("down")) " CSV" span class="vh" { " of " (words::visible(&bad.key, 200)) } } }
                             }
                         }
                     }

@@ -201,7 +201,7 @@ fn error(job: &Job, run: &Run, failure: &Failure, marks: &Marks, loading: Loadin
             }
             @if failure.has_quarantine || has_lines {
                 div class="foot" {
-                    @if failure.has_quarantine { a href=(quarantine) download { (icon("down")) " Download the bad rows as CSV" } }
+                    @if failure.has_quarantine { a href=(quarantine) { (icon("down")) " Download the bad rows as CSV" } }
                     @if let Some(place) = failure.places.first().filter(|_| !job.spec.prefix.is_empty()) {
                         a href={ (path(&["jobs", &job.name, "files", "why"])) "?key=" (super::value(&place.what)) } { "The file and its history" }
                     }
