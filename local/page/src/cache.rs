@@ -33,6 +33,33 @@ pub struct Cache {
     folder: PathBuf,
 }
 
+/// Where the folders of stacks are. Of which account a stack is, is known when it was read.
+#[derive(Clone, Debug)]
+pub struct Caches {
+    /// The folder that they are in.
+    pub folder: PathBuf,
+    /// Of which region the stack is.
+    pub region: String,
+    /// What it is called.
+    pub stack: String,
+}
+
+impl Caches {
+    /// That of the stack on this account; `None`, and a line for whoever started the page, if it cannot be made.
+    pub fn open(&self, account: &str) -> Option<Cache> {
+        let is_plain = !account.is_empty() && account.bytes().all(|byte| byte.is_ascii_digit());
+        let name = is_plain.then(|| format!("{account}-{}-{}", self.region, digest::of([&self.stack])))?;
+        let folder = self.folder.join(name);
+        match Cache::open(&folder) {
+            Ok(cache) => Some(cache),
+            Err(error) => {
+                eprintln!("{}: {error}; what is read is not kept", folder.display());
+                None
+            }
+        }
+    }
+}
+
 impl Cache {
     /// The cache in `folder`, which is made if need be, for this user's eyes only. If another version wrote it, it is
     /// emptied first.
@@ -116,6 +143,24 @@ mod tests {
     use crate::fold::Event;
     use crate::outcome::Status;
     use std::os::unix::fs::PermissionsExt;
+
+    /// Two accounts may have a stack of the same name in the same region.
+    #[test]
+    fn each_account_has_a_cache_of_its_own() {
+        let folder = std::env::temp_dir().join(format!("sluice-page-caches-{}", std::process::id()));
+        let caches = Caches { folder: folder.clone(), region: "us-east-1".to_owned(), stack: "../sluice".to_owned() };
+        let head = crate::runs::tests::head("x", Status::Succeeded, 1);
+        let kept = Kept { revision: Some("r".to_owned()), ..Kept::default() };
+        let one = caches.open("111111111111").unwrap();
+        one.write(&head, &kept);
+        assert_eq!(caches.open("222222222222").unwrap().read(&head), Kept::default());
+        assert_eq!(caches.open("111111111111").unwrap().read(&head), kept);
+        for other in ["", "..", "1/2"] {
+            assert!(caches.open(other).is_none(), "{other}");
+        }
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+        fs::remove_dir_all(folder).unwrap();
+    }
 
     #[test]
     fn what_is_kept_is_found_again_and_another_version_is_thrown_away() {

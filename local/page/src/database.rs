@@ -13,6 +13,25 @@ use std::time::Duration;
 /// How long the database may take.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How many runs of a job are read at most: the newest.
+pub(crate) const MOST_RUNS: usize = 1_000;
+
+// As JSON: older tables lack columns.
+const RUNS_OF_EACH: &str = "
+    select wanted.job, to_jsonb(run)::text from unnest($1::text[]) as wanted (job)
+    cross join lateral (
+        select * from sluice.runs where runs.job = wanted.job order by detected_at desc limit $2
+    ) as run";
+
+const COPIES_OF_EACH: &str = "
+    select wanted.job, to_jsonb(run)::text from unnest($1::text[]) as wanted (job)
+    cross join lateral (
+        select execution, min(copied_at) as started_at, max(copied_at) as committed_at, count(*) as windows,
+               sum(rows)::bigint as rows, sum(bytes)::bigint as bytes
+        from sluice.windows where windows.job = wanted.job
+        group by execution order by max(copied_at) desc limit $2
+    ) as run";
+
 /// How many windows, or days of them, are read at most.
 const MOST_WINDOWS: i64 = 20_000;
 
@@ -60,27 +79,21 @@ impl Database {
         }
     }
 
-    /// The newest rows of `sluice.runs` of these jobs, and the newest runs of which `sluice.windows` has a window; none
-    /// if nothing was ever loaded.
-    pub(crate) async fn rows(&self, jobs: &[String]) -> Answer<Vec<Row>> {
+    /// The newest rows of `sluice.runs` of each of these jobs, and the newest runs of which `sluice.windows` has a
+    /// window, with their job; none if nothing was ever loaded. Of a job of which there are more than [`MOST_RUNS`]
+    /// there is one more.
+    pub(crate) async fn rows(&self, jobs: &[String]) -> Answer<Vec<(String, Row)>> {
         let mut connection = self.connect().await?;
-        // As JSON: older tables lack columns.
-        let ask = sqlx::query_scalar::<_, String>(
-            "select to_jsonb(run)::text from sluice.runs as run where job = any($1) order by detected_at desc limit 1000",
-        );
-        let runs = within(ask.bind(jobs).fetch_all(&mut connection)).await?;
-        let ask = sqlx::query_scalar::<_, String>(
-            "select to_jsonb(run)::text from (
-                 select execution, min(copied_at) as started_at, max(copied_at) as committed_at, count(*) as windows,
-                        sum(rows)::bigint as rows, sum(bytes)::bigint as bytes
-                 from sluice.windows where job = any($1) group by execution order by max(copied_at) desc limit 1000
-             ) as run",
-        );
-        let windows = within(ask.bind(jobs).fetch_all(&mut connection)).await?;
+        let most = i64::try_from(MOST_RUNS).unwrap_or(i64::MAX - 1) + 1;
+        let mut rows = Vec::new();
+        for (origin, query) in [(Origin::Runs, RUNS_OF_EACH), (Origin::Windows, COPIES_OF_EACH)] {
+            let ask = sqlx::query_as::<_, (String, String)>(query).bind(jobs).bind(most);
+            let found = within(ask.fetch_all(&mut connection)).await?.unwrap_or_default();
+            let read = |(job, text): (String, String)| Some((job, row(origin, &serde_json::from_str(&text).ok()?)?));
+            rows.extend(found.into_iter().filter_map(read));
+        }
         let _ = connection.close().await;
-        let all = [(Origin::Runs, runs), (Origin::Windows, windows)];
-        let texts = all.iter().flat_map(|(origin, texts)| texts.iter().flatten().map(|text| (*origin, text)));
-        Ok(texts.filter_map(|(origin, text)| row(origin, &serde_json::from_str(text).ok()?)).collect())
+        Ok(rows)
     }
 
     /// The windows of a job that are in its target, the newest ones, in their order. Those of one day of this zone that
@@ -178,12 +191,56 @@ mod tests {
         assert!(row(Origin::Runs, &json!({"execution": "arn:x"})).is_none());
     }
 
+    /// A server that keeps what it holds with the build.
+    fn started(name: &str) -> local::postgres::Postgres {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tmp");
+        let state = folder.join(format!("page-database-{name}-{}", std::process::id()));
+        local::postgres::Postgres::start(&state, &local::stack::tools_dir(), false, &|_| ()).unwrap()
+    }
+
+    /// A job that runs each minute leaves the history of the others as it is.
+    #[test]
+    fn each_job_has_its_newest_runs() {
+        let postgres = started("runs");
+        let url = postgres.url("postgres");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let rows = runtime.block_on(async {
+            let mut connection = PgConnection::connect(&url).await.unwrap();
+            sqlx::raw_sql(
+                "create schema sluice;
+                 create table sluice.runs (execution text, job text, started_at timestamptz, detected_at timestamptz,
+                     rows_read bigint);
+                 insert into sluice.runs
+                     select 'arn:' || job || ':' || number, job, at, at, 1
+                     from (values ('often', 1500), ('seldom', 2), ('other', 3)) as jobs (job, runs),
+                         generate_series(1, runs) as number,
+                         lateral (select '2026-01-01 00:00+00'::timestamptz + number * interval '1 minute'
+                             - interval '300 days' * (job <> 'often')::integer as at) as times;
+                 create table sluice.windows (job text, execution text, copied_at timestamptz, rows bigint, bytes bigint);
+                 insert into sluice.windows
+                     select 'copy', 'arn:copy:' || number / 2, '2026-01-01'::timestamptz + number * interval '1 minute', 1, 1
+                     from generate_series(2, 5) as number",
+            )
+            .execute(&mut connection)
+            .await
+            .unwrap();
+            let jobs = ["often", "seldom", "copy"].map(ToOwned::to_owned);
+            Database::new(&url).unwrap().rows(&jobs).await.unwrap()
+        });
+        let of = |job: &str| -> Vec<&str> {
+            rows.iter().filter(|(of, _)| of == job).map(|(_, row)| row.execution.as_str()).collect()
+        };
+        assert_eq!((of("often").len(), of("often").first()), (1_001, Some(&"arn:often:1500")));
+        assert_eq!(of("seldom"), ["arn:seldom:2", "arn:seldom:1"]);
+        assert_eq!(of("copy"), ["arn:copy:2", "arn:copy:1"]);
+        assert!(of("other").is_empty());
+        drop(postgres);
+    }
+
     /// Three years of windows of an hour are more than are read one by one: the newest days are there all the same.
     #[test]
     fn windows_of_a_day_are_one_and_the_newest_are_there() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tmp");
-        let state = folder.join(format!("page-database-{}", std::process::id()));
-        let postgres = local::postgres::Postgres::start(&state, &local::stack::tools_dir(), false, &|_| ()).unwrap();
+        let postgres = started("windows");
         let url = postgres.url("postgres");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let windows = runtime.block_on(async {
@@ -216,7 +273,6 @@ mod tests {
         let spring = windows.iter().find(|window| window.start == day("2024-03-30T23:00:00Z")).unwrap();
         assert_eq!(spring.end - spring.start, 23 * 3_600_000);
         drop(postgres);
-        let _ = std::fs::remove_dir_all(state);
     }
 
     #[test]

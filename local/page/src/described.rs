@@ -37,6 +37,7 @@ pub(crate) fn job(machine: &str, prefix: &str, text: &str) -> Option<Job> {
         schedule: None,
         runs: None,
         is_cut: false,
+        is_history_cut: false,
         missing: std::collections::BTreeSet::new(),
         files: None,
         windows: None,

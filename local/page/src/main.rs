@@ -3,7 +3,7 @@
 use clap::Parser;
 use page::actions::Once;
 use page::app::App;
-use page::cache::Cache;
+use page::cache::Caches;
 use page::credentials;
 use page::model::Stack;
 use page::pace::{Pace, Tokens};
@@ -91,15 +91,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         ..Stack::default()
     };
     let shared = Arc::new(Shared::new(stack));
-    let folder =
-        arguments.cache.map(|cache| cache.join(format!("{region}-{}", sluice::digest::of([&arguments.stack]))));
-    let cache = folder.and_then(|folder| match Cache::open(&folder) {
-        Ok(cache) => Some(cache),
-        Err(error) => {
-            eprintln!("{}: {error}; what is read is not kept", folder.display());
-            None
-        }
-    });
+    let caches =
+        arguments.cache.map(|folder| Caches { folder, region: region.clone(), stack: arguments.stack.clone() });
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port)).await?;
     let port = listener.local_addr()?.port();
     let tokens = Tokens::new(if arguments.local { Pace::none() } else { Pace::account(now()) });
@@ -114,7 +107,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         is_account: !arguments.local,
     });
     let address = format!("http://127.0.0.1:{port}/?t={}", app.token.text());
-    let poller = Poller::new(shared, source()?, tokens, cache);
+    let poller = Poller::new(shared, source()?, tokens, caches);
     // Whoever started this reads the address; that nobody does is no trouble.
     let _ = writeln!(std::io::stdout(), "{address}");
     tokio::select! {

@@ -206,6 +206,8 @@ pub struct Job {
     pub runs: Option<Vec<Run>>,
     /// Step Functions has more runs than the newest that are listed: others are described when somebody asks for them.
     pub is_cut: bool,
+    /// More was written down of its runs than is read: the newest are there.
+    pub is_history_cut: bool,
     /// The names of runs that were asked for, and that Step Functions does not know.
     pub missing: BTreeSet<String>,
     /// What is in its bucket, if somebody looked.

@@ -6,7 +6,7 @@ mod shelves;
 mod turns;
 mod window_records;
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Caches};
 use crate::files::Object;
 use crate::fold::Story;
 use crate::log::LogEvent;
@@ -59,6 +59,8 @@ pub struct Poller {
     shared: Arc<Shared>,
     source: Source,
     tokens: Tokens,
+    caches: Option<Caches>,
+    /// Of the account of the stack, once that is known.
     cache: Option<Cache>,
     due: HashMap<Task, i64>,
     failures: HashMap<&'static str, u32>,
@@ -82,13 +84,14 @@ pub struct Poller {
 }
 
 impl Poller {
-    /// A poller that puts what it hears into `shared`.
-    pub fn new(shared: Arc<Shared>, source: Source, tokens: Tokens, cache: Option<Cache>) -> Self {
+    /// A poller that puts what it hears into `shared`, and keeps it in one of `caches`.
+    pub fn new(shared: Arc<Shared>, source: Source, tokens: Tokens, caches: Option<Caches>) -> Self {
         Self {
             shared,
             source,
             tokens,
-            cache,
+            caches,
+            cache: None,
             due: HashMap::new(),
             failures: HashMap::new(),
             blocked: HashMap::new(),

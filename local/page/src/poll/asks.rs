@@ -2,6 +2,7 @@
 
 use super::Poller;
 use crate::cache::Kept;
+use crate::database::MOST_RUNS;
 use crate::kind::Kind;
 use crate::log;
 use crate::model::{Head, Revision, Row, Run};
@@ -21,6 +22,10 @@ impl Poller {
     pub(super) async fn ask_root(&mut self) -> Answer<i64> {
         let name = self.shared.stack().name.clone();
         let root = self.source.root(&name).await?;
+        if self.cache.is_none() {
+            let account = root.machine_prefix.split(':').nth(4).unwrap_or_default();
+            self.cache = self.caches.as_ref().and_then(|caches| caches.open(account));
+        }
         self.shared.change(|stack| {
             stack.bucket = root.bucket;
             stack.machine_prefix = root.machine_prefix;
@@ -282,14 +287,18 @@ impl Poller {
         let rows = self.source.rows(&jobs).await?;
         self.ended_since_rows = false;
         self.shared.change(|stack| {
-            let mut by_machine: BTreeMap<String, Vec<Row>> = BTreeMap::new();
-            for row in rows {
-                let machine = row.execution.split(':').nth(6).unwrap_or_default().to_owned();
-                by_machine.entry(machine).or_default().push(row);
+            let mut by_job: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+            for (job, row) in rows {
+                by_job.entry(job).or_default().push(row);
             }
             for job in stack.jobs.values_mut() {
-                let machine = job.machine.rsplit(':').next().unwrap_or_default();
-                join(job, by_machine.remove(machine).unwrap_or_default());
+                let mut rows = by_job.remove(&job.name).unwrap_or_default();
+                job.is_history_cut = rows.len() > MOST_RUNS;
+                rows.truncate(MOST_RUNS);
+                // A stack of the same name on another account may have loaded the same table.
+                let machine = job.machine.rsplit(':').next();
+                rows.retain(|row| row.execution.split(':').nth(6) == machine);
+                join(job, rows);
             }
         });
         Ok(1_000)

@@ -355,6 +355,7 @@ mod tests {
             schedule: None,
             runs: None,
             is_cut: false,
+            is_history_cut: false,
             missing: std::collections::BTreeSet::new(),
             files: None,
             windows: None,

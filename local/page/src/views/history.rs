@@ -3,6 +3,7 @@
 
 use super::frame::{icon, outcome_class, outcome_icon, time};
 use super::{Reader, path};
+use crate::database::MOST_RUNS;
 use crate::model::{Job, Origin, Run, Stack};
 use crate::shared::{DATABASE, RECORDS};
 use crate::trouble::Trouble;
@@ -24,6 +25,7 @@ pub(super) fn section(stack: &Stack, job: &Job, reader: &Reader) -> Markup {
             @if !older.is_empty() { (table(job, &older, reader)) }
             @if older.len() > SHOWN { p class="pad soft" { "The newest " (SHOWN) " of " (words::count(older.len() as u64, "run")) "." } }
             @if job.is_cut { p class="pad" { "Of the last 90 days the newest 1" "\u{202f}" "000 runs are listed. An older one of these days is asked for when its address is opened, as from a calendar or the files." } }
+            @if job.is_history_cut { p class="pad" { "What was written down is cut off: of each job the newest " (words::number(MOST_RUNS as u64)) " of these runs are read." } }
             p class="pad" { (told(stack, job)) }
         }
     }

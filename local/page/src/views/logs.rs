@@ -8,8 +8,12 @@ use crate::model::{Job, Run, Stack};
 use crate::words;
 use maud::{Markup, html};
 
-/// How many lines stand in the run's view, and on a page of their own.
+/// How many lines stand in the run's view at most, in how many bytes, and how much of each: the view stays small.
 const LINES: usize = 500;
+const LINES_BYTES: usize = 60_000;
+const LINE_CHARACTERS: usize = 1_000;
+
+/// How many stand on a page of their own.
 const LINES_OF_PAGE: usize = 2_000;
 
 /// Which lines are wanted.
@@ -56,11 +60,14 @@ pub(super) fn section(stack: &Stack, job: &Job, run: &Run, reader: &Reader) -> M
             @match lines {
                 None => p class="pad soft" { @if run.is_forgotten { "Step Functions has forgotten this run, and its lines are not looked for." } @else { (unread_lines(stack)) } },
                 Some(lines) if lines.lines.is_empty() => p class="pad soft" { @if lines.is_complete { "Its functions have logged nothing, or the lines are older than the groups keep them." } @else { "No line yet." } },
-                // The newest: what comes while it runs, and what it ended with.
-                Some(lines) => (table(&lines.lines.iter().skip(lines.lines.len().saturating_sub(LINES)).collect::<Vec<_>>(), reader)),
-            }
-            @if let Some(more) = lines.map(|lines| lines.lines.len()).filter(|count| *count > LINES) {
-                p class="pad soft" { "The newest " (LINES) " of " (words::count(more as u64, "line")) ". " a href=(address) { "All of them" } }
+                Some(lines) => {
+                    @let rows = newest(&lines.lines, reader);
+                    (table(&rows))
+                    p class="pad soft" {
+                        @if rows.len() < lines.lines.len() { "The newest " (words::number(rows.len() as u64)) " of " (words::count(lines.lines.len() as u64, "line")) ". " }
+                        a href=(address) { "All lines, whole" }
+                    }
+                },
             }
         }
     }
@@ -110,24 +117,44 @@ fn form(address: &str, lines: Option<&Lines>, filter: &LogFilter, is_in_place: b
     }
 }
 
-fn table(lines: &[&Line], reader: &Reader) -> Markup {
+/// The newest lines, as far as they have room: what comes while it runs, and what it ended with.
+fn newest(lines: &[Line], reader: &Reader) -> Vec<Markup> {
+    let mut left = LINES_BYTES;
+    let rows = lines.iter().rev().take(LINES).map(|line| row(line, reader, LINE_CHARACTERS));
+    let mut rows: Vec<Markup> = rows
+        .take_while(|row| {
+            let has_room = row.0.len() <= left;
+            left = left.saturating_sub(row.0.len());
+            has_room
+        })
+        .collect();
+    rows.reverse();
+    rows
+}
+
+/// A line, of which so many characters are shown. There are many: what looks and filters goes by the place of a cell.
+fn row(line: &Line, reader: &Reader, characters: usize) -> Markup {
+    let class = match line.level {
+        Level::Error => Some("e"),
+        Level::Warn => Some("w"),
+        _ => None,
+    };
+    html! {
+        tr class=[class] {
+            td { (reader.clock.exact_time(line.at)) }
+            td { abbr title=(line.level.name()) { (line.level.letter()) } }
+            td { b { (line.function) } " " (words::visible(&line.message, characters)) " " @if !line.fields.is_empty() { i { (words::visible(&line.fields, characters)) } } }
+        }
+    }
+}
+
+fn table(rows: &[Markup]) -> Markup {
     html! {
         div class="log" tabindex="0" role="region" aria-label="Table of log lines" {
             table id="log" {
                 thead class="vh" { tr { th { "Time" } th { "Level" } th { "Function and line" } } }
                 tbody {
-                    @for line in lines {
-                        @let class = match line.level { Level::Error => "e", Level::Warn => "w", _ => "" };
-                        tr class=(class) data-level=(line.level.letter()) data-fn=(line.function) {
-                            td class="soft nowrap" { (reader.clock.exact_time(line.at)) }
-                            td class="lv" { abbr title=(line.level.name()) { (line.level.letter()) } }
-                            td class="msg" {
-                                span class="fn" { (line.function) } " "
-                                (words::visible(&line.message, words::LINE_BYTES)) " "
-                                span class="kv" { (words::visible(&line.fields, words::LINE_BYTES)) }
-                            }
-                        }
-                    }
+                    @for row in rows { (row) }
                 }
             }
         }
@@ -142,7 +169,8 @@ pub fn log(stack: &Stack, job: &Job, run: &Run, reader: &Reader, filter: &LogFil
         lines.into_iter().flat_map(|lines| &lines.lines).filter(|line| filter.takes(line)).collect();
     let pages = found.len().div_ceil(LINES_OF_PAGE).max(1);
     let page = filter.page.clamp(1, pages);
-    let shown: Vec<&Line> = found.iter().copied().skip((page - 1) * LINES_OF_PAGE).take(LINES_OF_PAGE).collect();
+    let shown = found.iter().skip((page - 1) * LINES_OF_PAGE).take(LINES_OF_PAGE);
+    let shown: Vec<Markup> = shown.map(|line| row(line, reader, words::LINE_BYTES)).collect();
     let to_page = |page: usize| {
         format!(
             "{address}?level={}&fn={}&q={}&page={page}",
@@ -158,7 +186,7 @@ pub fn log(stack: &Stack, job: &Job, run: &Run, reader: &Reader, filter: &LogFil
             header { (form(&address, lines, filter, false)) }
             @if lines.is_none() { p class="pad soft" { (unread_lines(stack)) } }
             @else if shown.is_empty() { p class="pad soft" { "No line is like that." } }
-            @else { (table(&shown, reader)) }
+            @else { (table(&shown)) }
             p class="pad soft" {
                 (words::number(found.len() as u64)) " of " (words::count(lines.map_or(0, |lines| lines.lines.len()) as u64, "line"))
                 @if lines.is_some_and(|lines| lines.is_cut) { "; there are more, which are too many to keep" }

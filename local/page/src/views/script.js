@@ -30,12 +30,12 @@ const filter = () => {
   const form = document.querySelector('form[data-filters]');
   const table = form && document.getElementById(form.dataset.filters);
   if (!table) return;
-  const rows = q('[data-level]', table), say = form.querySelector('output');
+  const rows = q('tbody tr', table), say = form.querySelector('output');
   const d = new FormData(form), text = (d.get('q') || '').toLowerCase(), from = d.get('level') || '', fn = d.get('fn') || '';
   const levels = { E: 'E', W: 'EW', I: 'EWI' }[from] || '';
   let shown = 0;
   for (const r of rows) {
-    const is = (!levels || levels.includes(r.dataset.level)) && (!fn || r.dataset.fn === fn) && r.textContent.toLowerCase().includes(text);
+    const is = (!levels || levels.includes(r.cells[1].textContent)) && (!fn || r.querySelector('b').textContent === fn) && r.textContent.toLowerCase().includes(text);
     r.hidden = !is;
     if (is) shown++;
   }
