@@ -2,6 +2,7 @@
 
 use crate::aws::{Aws, Mood, recorded_definition};
 use crate::page::Page;
+use crate::{browser, enter, see};
 use serde_json::{Value, json};
 use sluice::contract::Loaded;
 use std::time::{Duration, Instant};
@@ -143,4 +144,32 @@ fn a_download_is_at_the_pace_of_an_account() {
     assert!(!text.contains("1 key went"), "{text}");
     let (seconds, calls) = (began.elapsed().as_secs_f64(), aws.call_count());
     assert!(calls as f64 <= 20.0 + seconds + 1.0, "{calls} calls in {seconds} s");
+}
+
+/// What cannot be downloaded is said on a page, and what breaks off is no whole file.
+#[test]
+fn a_download_that_fails_is_said_on_a_page() {
+    let (aws, mut browser) = (Aws::start(), browser());
+    loaded(&aws, 3);
+    aws.world().objects.insert("quarantine/pomodoro/run-1/batch-00001.csv".to_owned(), QUARANTINED.into());
+    let page = Page::local(&aws);
+    enter(&mut browser, &page);
+    see(&mut browser, &page, FILES, "document.querySelector('a[href$=\".csv\"]') !== null");
+    aws.set_mood(Mood::Denies("GET /bucket/quarantine/"));
+    browser.follow("a[href$=\".csv\"]");
+    let told = browser.evaluate("document.querySelector('main').innerText").as_str().unwrap().to_owned();
+    assert!(told.contains("There is no download of bad rows") && told.contains("s3:GetObject"), "{told}");
+    assert_eq!(browser.evaluate("document.querySelector('header.top nav') !== null"), true);
+    for (path, status) in [("run-1.csv", 502), ("run-2.csv", 404), ("x%2Fy.csv", 404)] {
+        let (found, head, text) = page.get(&format!("/jobs/pomodoro/quarantine/{path}"));
+        assert_eq!(found, status, "{path}");
+        assert!(!head.contains("attachment") && text.contains("<main"), "{path}: {text}");
+    }
+    // The second file is refused when the first is on its way: what came has no end, so it is not taken for whole.
+    aws.set_mood(Mood::Denies("GET /bucket/quarantine/pomodoro/run-1/batch-00001.csv"));
+    let (status, _, text) = page.get("/jobs/pomodoro/quarantine/run-1.csv");
+    assert!(status == 200 && !text.starts_with("source_key") && !text.ends_with("\r\n0\r\n\r\n"), "{text}");
+    aws.set_mood(Mood::Well);
+    let (_, _, text) = page.get("/jobs/pomodoro/quarantine/run-1.csv");
+    assert_eq!(text, format!("{QUARANTINED}{}", QUARANTINED.split_once('\n').unwrap().1), "one heading");
 }

@@ -66,7 +66,9 @@ impl Page {
         let answer = String::from_utf8_lossy(&answer).into_owned();
         let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        (status, head.to_owned(), body.to_owned())
+        let is_chunked = head.to_lowercase().contains("transfer-encoding: chunked");
+        let whole = Some(body).filter(|_| is_chunked).and_then(joined);
+        (status, head.to_owned(), whole.unwrap_or_else(|| body.to_owned()))
     }
 
     /// A view, as whoever has the cookie gets it.
@@ -96,6 +98,20 @@ impl Page {
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}"
         );
         self.raw(&head, form)
+    }
+}
+
+/// What came in chunks, as one; `None` if it has no end, since it broke off.
+fn joined(mut rest: &str) -> Option<String> {
+    let mut text = String::new();
+    loop {
+        let (size, behind) = rest.split_once("\r\n")?;
+        let size = usize::from_str_radix(size, 16).ok()?;
+        text.push_str(behind.get(..size)?);
+        rest = behind.get(size..)?.strip_prefix("\r\n")?;
+        if size == 0 {
+            return Some(text);
+        }
     }
 }
 

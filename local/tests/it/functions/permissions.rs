@@ -26,6 +26,9 @@ const NOT_ENFORCED: [(&str, &str); 7] = [
     ("s3:ListBucket on PomodoroUpsertRole", "telling a missing result (404) from a forbidden one (403)"),
 ];
 
+/// What serves the history of runs alone: without it the names of some errors stay unknown, and no run fails.
+const HISTORY: &str = "/unnamed.json";
+
 /// One action on one resource.
 #[derive(Clone)]
 struct Permission {
@@ -157,6 +160,7 @@ async fn without_any_one_permission_something_fails_and_with_all_nothing_does() 
     let enforced: Vec<Permission> = all
         .into_iter()
         .filter(|permission| !NOT_ENFORCED.iter().any(|(name, _)| permission.text.starts_with(name)))
+        .filter(|permission| !permission.text.contains(HISTORY))
         .collect();
     assert_eq!(enforced.len(), 27);
     let mut problems = Vec::new();
