@@ -43,6 +43,8 @@ mod safe;
 mod seen;
 #[path = "browser/since.rs"]
 mod since;
+#[path = "browser/tabs.rs"]
+mod tabs;
 #[path = "browser/told.rs"]
 mod told;
 

@@ -15,13 +15,21 @@ const BETWEEN_PAGES: &str = "Not attached to an active page";
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A running browser with one tab.
+/// A tab, in a window of its own.
+#[derive(Clone, Default)]
+pub(crate) struct Tab {
+    target: String,
+    session: String,
+}
+
+/// A running browser with one tab, or some.
 pub(crate) struct Chromium {
     process: Child,
     input: Option<ChildStdin>,
     messages: Receiver<Value>,
     next: u64,
-    session: String,
+    /// The one that is spoken to.
+    tab: Tab,
     /// What was told without being asked, such as requests and errors.
     pub(crate) told: Vec<Value>,
 }
@@ -44,14 +52,44 @@ impl Chromium {
             }
         });
         let input = process.stdin.take();
-        let mut browser = Self { process, input, messages, next: 0, session: String::new(), told: Vec::new() };
-        let target = browser.ask("Target.createTarget", json!({"url": "about:blank"}))["targetId"].clone();
-        let attached = browser.ask("Target.attachToTarget", json!({"targetId": target, "flatten": true}));
-        browser.session = attached["sessionId"].as_str().unwrap().to_owned();
-        for domain in ["Page", "Runtime", "Network", "Log", "DOM", "Security"] {
-            browser.ask(&format!("{domain}.enable"), json!({}));
-        }
+        let mut browser = Self { process, input, messages, next: 0, tab: Tab::default(), told: Vec::new() };
+        browser.new_tab();
         browser
+    }
+
+    /// Opens one more tab, which is spoken to from now on; says which one was before.
+    pub(crate) fn new_tab(&mut self) -> Tab {
+        let before = std::mem::take(&mut self.tab);
+        let created = self.ask("Target.createTarget", json!({"url": "about:blank", "newWindow": true}));
+        let target = created["targetId"].as_str().unwrap().to_owned();
+        let attached = self.ask("Target.attachToTarget", json!({"targetId": target, "flatten": true}));
+        self.tab = Tab { target, session: attached["sessionId"].as_str().unwrap().to_owned() };
+        for domain in ["Page", "Runtime", "Network", "Log", "DOM", "Security"] {
+            self.ask(&format!("{domain}.enable"), json!({}));
+        }
+        before
+    }
+
+    /// Speaks to this tab from now on; says which one was before.
+    pub(crate) fn turn_to(&mut self, tab: &Tab) -> Tab {
+        std::mem::replace(&mut self.tab, tab.clone())
+    }
+
+    /// Closes the tab that is spoken to, and turns to this one.
+    pub(crate) fn close_for(&mut self, tab: &Tab) {
+        let closed = std::mem::take(&mut self.tab);
+        self.ask("Target.closeTarget", json!({"targetId": closed.target}));
+        self.turn_to(tab);
+    }
+
+    /// Puts the window of the tab away, or back: a tab that nobody can see is hidden.
+    pub(crate) fn put_away(&mut self, is_away: bool) {
+        let tab = std::mem::take(&mut self.tab);
+        let window = self.ask("Browser.getWindowForTarget", json!({"targetId": tab.target}))["windowId"].clone();
+        let state = if is_away { "minimized" } else { "normal" };
+        self.ask("Browser.setWindowBounds", json!({"windowId": window, "bounds": {"windowState": state}}));
+        self.turn_to(&tab);
+        self.until(&format!("document.hidden === {is_away}"));
     }
 
     /// Asks, and waits for the answer. Between two pages there is none to ask, for a moment.
@@ -73,8 +111,8 @@ impl Chromium {
         self.next += 1;
         let id = self.next;
         let mut message = json!({"id": id, "method": method, "params": params});
-        if !self.session.is_empty() {
-            message["sessionId"] = self.session.clone().into();
+        if !self.tab.session.is_empty() {
+            message["sessionId"] = self.tab.session.clone().into();
         }
         let input = self.input.as_mut().unwrap();
         input.write_all(format!("{message}\0").as_bytes()).unwrap();
