@@ -92,6 +92,9 @@ async fn a_file_that_says_most_of_what_another_one_says_is_refused() {
     }
 }
 
+/// The rows of the file of a number.
+type RowsOf<'a> = dyn Fn(u32) -> Vec<String> + 'a;
+
 /// Of many files that are equal, each is found by some of the others; what is told and counted is as of two.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_files_that_say_the_same_one_counts() {
@@ -105,7 +108,7 @@ async fn of_many_files_that_say_the_same_one_counts() {
         let own = format!("2023-{:02}-{:02} {number} 7", 1 + number / 28, 1 + number % 28);
         vec![own, "2024-01-31 7 8".to_owned()]
     };
-    let cases: [(&str, &dyn Fn(u32) -> Vec<String>, u32); 3] =
+    let cases: [(&str, &RowsOf<'_>, u32); 3] =
         [("equal", &equal, 1), ("growing", &growing, 2), ("shared", &shared, 30)];
     for (table, rows, counting) in cases {
         for is_split in [false, true] {

@@ -35,7 +35,7 @@ fn with_lines(count: usize, length: usize) -> Vec<String> {
     let mut stack = stack();
     let line = |number: usize| Line {
         at: 1_795_661_158_000 + i64::try_from(number).unwrap(),
-        level: if number % 7 == 0 { Level::Error } else { Level::Info },
+        level: if number.is_multiple_of(7) { Level::Error } else { Level::Info },
         function: "pivot".into(),
         message: format!("line-{number}. {}", "<&\"> ".repeat(length / 5)),
         fields: "field=value ".repeat(length / 12),
