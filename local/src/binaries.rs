@@ -127,16 +127,30 @@ impl Package {
         };
         let metadata = fs::metadata(&program).map_err(absent)?;
         let built_at = metadata.modified().map_err(absent)?.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let build = fingerprint(format!("{} bytes at {built_at}", metadata.len()).as_bytes());
+        let build = format!("{}, {} bytes at {built_at}", program.display(), metadata.len());
+        let build = fingerprint(build.as_bytes());
         Ok(Self { name: format!("{function}-{build:016x}.zip"), function, program })
     }
 
-    /// A zip file that holds the binary as `bootstrap`.
+    /// A zip file that holds the binary as `bootstrap`, as it is deployed on AWS.
     ///
     /// # Errors
     /// As the file system has it.
     pub(crate) fn zip(&self) -> std::io::Result<Vec<u8>> {
         zip(&fs::read(&self.program)?)
+    }
+
+    /// A zip file whose `bootstrap` becomes the binary where it is. For this machine: some hundred megabytes of binaries
+    /// do not have to be stored, read and hashed again for each deployment.
+    ///
+    /// # Errors
+    /// None in practice: it is made in memory.
+    pub(crate) fn reference(&self) -> std::io::Result<Vec<u8>> {
+        let mut script = b"#!/bin/sh\nexec '".to_vec();
+        let path = self.program.as_os_str().as_encoded_bytes();
+        script.extend(path.split(|byte| *byte == b'\'').collect::<Vec<_>>().join(&b"'\\''"[..]));
+        script.extend(b"'\n");
+        zip(&script)
     }
 }
 
@@ -151,7 +165,7 @@ pub(crate) fn stand_in() -> std::io::Result<Vec<u8>> {
 /// A zip file that holds a program as `bootstrap`.
 fn zip(program: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::with_capacity(program.len() + 1_024)));
-    // Stored, not deflated: it travels over loopback only.
+    // Stored, not deflated: it does not leave this machine.
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).unix_permissions(0o755);
     zip.start_file("bootstrap", options)?;
     zip.write_all(program)?;

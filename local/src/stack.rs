@@ -340,10 +340,9 @@ impl Stack {
         for package in &self.packages {
             if s3.head_object().bucket(ARTIFACTS).key(&package.name).send().await.is_err() {
                 let put = s3.put_object().bucket(ARTIFACTS).key(&package.name);
-                put.body(package.zip()?.into()).send().await?;
+                put.body(package.reference()?.into()).send().await?;
             }
         }
-        self.delete_old_packages(&s3).await?;
         let object = |key: &str| Artifact::Object(ARTIFACTS.to_owned(), key.to_owned());
         let mut definitions = BTreeMap::new();
         for file in template::definition_files(&template) {
@@ -367,17 +366,6 @@ impl Stack {
         let key = format!("{:016x}-template.json", fingerprint(body.as_bytes()));
         s3.put_object().bucket(ARTIFACTS).key(&key).body(body.into_bytes().into()).send().await?;
         Ok(format!("{}/{ARTIFACTS}/{key}", self.endpoint()))
-    }
-
-    /// Packages of earlier builds would pile up, some hundred megabytes each time.
-    async fn delete_old_packages(&self, s3: &aws_sdk_s3::Client) -> Result<(), BoxError> {
-        let listed = s3.list_objects_v2().bucket(ARTIFACTS).send().await?;
-        for key in listed.contents().iter().filter_map(|object| object.key()) {
-            if key.ends_with(".zip") && key != NOT_BUILT && !self.packages.iter().any(|package| package.name == key) {
-                s3.delete_object().bucket(ARTIFACTS).key(key).send().await?;
-            }
-        }
-        Ok(())
     }
 }
 
