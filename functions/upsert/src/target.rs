@@ -6,7 +6,7 @@ use crate::content::Content;
 use crate::merged::{Keys, select_keys};
 use postgres::identifiers::{Names, quoted};
 use postgres::preflight::{Existing, Wanted, WantedColumn};
-use postgres::sql_error::classify;
+use postgres::sql_error::{classify, classify_rows};
 use sluice::contract::{Layout, PartContent, PivotResult, Says};
 use sluice::spec::{ColumnKind, Spec, TableColumn};
 use sluice::{Error, Kind, Result};
@@ -254,7 +254,7 @@ impl<'a> Target<'a> {
         .fetch_one(connection)
         .await
         .map(Keys::new)
-        .map_err(|error| classify("delete the keys that no file has", error))
+        .map_err(|error| classify_rows("delete the keys that no file has", error, &self.names, &[]))
     }
 
     async fn create(&self, connection: &mut PgConnection) -> Result<()> {

@@ -7,7 +7,7 @@
 //! would distort the row counts).
 
 use crate::identifiers::Names;
-use crate::sql_error::classify;
+use crate::sql_error::classify_rows;
 use sluice::{Error, Kind, Result};
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -45,26 +45,31 @@ impl Merge<'_> {
     /// one order, hence without a deadlock.
     ///
     /// # Errors
-    /// As [`classify`].
+    /// As [`classify_rows`].
     pub async fn run(&self, connection: &mut PgConnection) -> Result<Written> {
-        let (can_merge, inserted, updated): (bool, i64, i64) = sqlx::query_as(AssertSqlSafe(format!(
-            "select current_setting('server_version_num')::int >= 150000
+        let (can_merge, columns, inserted, updated): (bool, Vec<String>, i64, i64) =
+            sqlx::query_as(AssertSqlSafe(format!(
+                "select current_setting('server_version_num')::int >= 150000
                     and current_setting('track_counts')::bool
                     and not bool_or(c.relhastriggers) and not bool_or(c.relhasrules),
+                    array(
+                        select attname::text from pg_attribute
+                        where attrelid = $1::text::regclass and attnum > 0 and not attisdropped order by attnum
+                    ),
                     {COUNTS}
              from ({TREE}) tree join pg_class c on c.oid = tree.oid"
-        )))
-        .bind(&self.names.table)
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(|error| self.failed(error))?;
-        if can_merge && let Some(total) = self.merge(connection).await? {
+            )))
+            .bind(&self.names.table)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(|error| self.failed(error, &[]))?;
+        if can_merge && let Some(total) = self.merge(connection, &columns).await? {
             let (inserted_now, updated_now): (i64, i64) =
                 sqlx::query_as(AssertSqlSafe(format!("select {COUNTS} from ({TREE}) c")))
                     .bind(&self.names.table)
                     .fetch_one(connection)
                     .await
-                    .map_err(|error| self.failed(error))?;
+                    .map_err(|error| self.failed(error, &columns))?;
             let counts = [inserted_now - inserted, updated_now - updated].map(u64::try_from);
             let [Ok(inserted), Ok(updated)] = counts else { return Err(miscounted(total, counts)) };
             return match inserted + updated == total {
@@ -72,11 +77,11 @@ impl Merge<'_> {
                 false => Err(miscounted(total, counts)),
             };
         }
-        self.insert(connection).await
+        self.insert(connection, &columns).await
     }
 
     /// Returns how many rows were written; `None`, and none were, if another writer inserted a key meanwhile.
-    async fn merge(&self, connection: &mut PgConnection) -> Result<Option<u64>> {
+    async fn merge(&self, connection: &mut PgConnection, of_table: &[String]) -> Result<Option<u64>> {
         let (Names { rows, values, .. }, source) = (self.names, self.source);
         let (keys, columns, new) = (self.names.key_list(), self.columns(""), self.columns("staged."));
         let (same_key, known, staged) =
@@ -99,21 +104,21 @@ impl Merge<'_> {
         );
         // A hash join would give up the order. Compiling the statement takes longer than it saves.
         let prepare = "savepoint sluice_merge; set local enable_hashjoin = off; set local jit = off";
-        sqlx::raw_sql(prepare).execute(&mut *connection).await.map_err(|error| self.failed(error))?;
+        sqlx::raw_sql(prepare).execute(&mut *connection).await.map_err(|error| self.failed(error, of_table))?;
         let merged = sqlx::query(AssertSqlSafe(merge)).execute(&mut *connection).await;
         let (after, outcome) = match merged {
             Ok(done) => ("release savepoint sluice_merge", Ok(Some(done.rows_affected()))),
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNIQUE_VIOLATION) => {
                 ("rollback to savepoint sluice_merge", Ok(None))
             }
-            Err(error) => return Err(self.failed(error)),
+            Err(error) => return Err(self.failed(error, of_table)),
         };
-        sqlx::raw_sql(after).execute(connection).await.map_err(|error| self.failed(error))?;
+        sqlx::raw_sql(after).execute(connection).await.map_err(|error| self.failed(error, of_table))?;
         outcome
     }
 
     /// A row that is there already is not even proposed, since a conflict locks its row whether it is updated or not.
-    async fn insert(&self, connection: &mut PgConnection) -> Result<Written> {
+    async fn insert(&self, connection: &mut PgConnection, of_table: &[String]) -> Result<Written> {
         let (Names { table, rows, values, .. }, source) = (self.names, self.source);
         let (keys, columns) = (self.names.key_list(), self.columns(""));
         let (known, staged, excluded) =
@@ -148,8 +153,10 @@ impl Merge<'_> {
              select count(*) filter (where is_new), count(*) filter (where not is_new) from written",
             same_key = self.names.same_key("known", "staged")
         );
-        let (inserted, updated): (i64, i64) =
-            sqlx::query_as(AssertSqlSafe(insert)).fetch_one(connection).await.map_err(|error| self.failed(error))?;
+        let (inserted, updated): (i64, i64) = sqlx::query_as(AssertSqlSafe(insert))
+            .fetch_one(connection)
+            .await
+            .map_err(|error| self.failed(error, of_table))?;
         Ok(Written { inserted: inserted.unsigned_abs(), updated: updated.unsigned_abs() })
     }
 
@@ -159,8 +166,8 @@ impl Merge<'_> {
         keys.iter().chain(values).map(|name| format!("{prefix}{name}")).collect::<Vec<_>>().join(", ")
     }
 
-    fn failed(&self, error: sqlx::Error) -> Error {
-        classify(format!("merge into {}", self.names.table), error)
+    fn failed(&self, error: sqlx::Error, of_table: &[String]) -> Error {
+        classify_rows(format!("merge into {}", self.names.table), error, self.names, of_table)
     }
 }
 

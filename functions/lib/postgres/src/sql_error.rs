@@ -1,5 +1,6 @@
 //! From a database error to a kind, by its SQLSTATE (PostgreSQL manual, Appendix A). Texts are never matched.
 
+use crate::identifiers::Names;
 use crate::told::{self, Fields};
 use sluice::{Error, Kind};
 use sqlx::error::DatabaseError;
@@ -8,6 +9,16 @@ use sqlx::postgres::PgDatabaseError;
 /// What a database error means while doing `what`. Its text carries what PostgreSQL says, with DETAIL, table, column
 /// and constraint, but never the value of a cell: see `told`.
 pub fn classify(what: impl Into<String>, error: sqlx::Error) -> Error {
+    classified(what.into(), error, &[], &[])
+}
+
+/// The same of a statement that writes rows of a table, which has these columns in their order; none if they are not
+/// known. Of the rows that PostgreSQL quotes the dates of the key are told.
+pub fn classify_rows(what: impl Into<String>, error: sqlx::Error, names: &Names, columns: &[String]) -> Error {
+    classified(what.into(), error, &names.keys, columns)
+}
+
+fn classified(what: String, error: sqlx::Error, keys: &[String], columns: &[String]) -> Error {
     let kind = match &error {
         sqlx::Error::Database(database) => database.code().map_or(Kind::InvariantBroken, |code| sql_state_kind(&code)),
         sqlx::Error::Io(_) => Kind::TransientFailure,
@@ -17,13 +28,13 @@ pub fn classify(what: impl Into<String>, error: sqlx::Error) -> Error {
         _ => Kind::InvariantBroken,
     };
     match &error {
-        sqlx::Error::Database(database) => Error::new(kind, format!("{} {}", what.into(), text(&**database))),
+        sqlx::Error::Database(database) => Error::new(kind, format!("{what} {}", text(&**database, keys, columns))),
         _ => Error::caused(kind, what, error),
     }
 }
 
 /// Not as the library has it, whose "line" is one of PostgreSQL's own source.
-fn text(error: &dyn DatabaseError) -> String {
+fn text(error: &dyn DatabaseError, keys: &[String], columns: &[String]) -> String {
     let code = error.code().unwrap_or_default();
     let Some(error) = error.try_downcast_ref::<PgDatabaseError>() else {
         return format!("(SQLSTATE {code}): {}", error.message());
@@ -37,6 +48,8 @@ fn text(error: &dyn DatabaseError) -> String {
         table: error.table(),
         column: error.column(),
         constraint: error.constraint(),
+        columns,
+        keys,
     };
     format!("(SQLSTATE {code}): {fields}")
 }

@@ -3,14 +3,14 @@
 //! Errors and logs name file, line, column and rule, never the value of a cell: that stands in the quarantine only. But
 //! PostgreSQL quotes values, in any language, so it depends on the SQLSTATE what is kept:
 //!
-//! - a unique, foreign key or exclusion constraint: `Key (a, b)=(..., ...) is not present in table "t".`;
-//! - a check, NOT NULL or partition, which quotes the whole row: its date, if nothing but numbers stands before it;
+//! - a unique, foreign key or exclusion constraint, or a row without a partition: `Key (a, b)=(..., ...) is not present
+//!   in table "t".`;
+//! - a check or NOT NULL, which quotes the whole row: the dates of its key;
 //! - data (class 22): the message, without what is quoted in it, which may be a value;
 //! - what a trigger or a function of somebody's raises: its message, which is the only cause there is, and where;
 //! - everything else: the message and its DETAIL, which are about tables, locks and settings.
 //!
-//! Of the values a date is kept: all else that a load writes are texts and sums, so a date is the key of a row, and
-//! tells which one it is.
+//! Of the values a date is kept that is of the row's key, which tells the row; any other one may be of birth.
 
 use std::fmt;
 
@@ -33,6 +33,10 @@ pub(crate) struct Fields<'a> {
     pub column: Option<&'a str>,
     /// The constraint, or the index.
     pub constraint: Option<&'a str>,
+    /// The columns of the table in their order, plain; none if they are not known.
+    pub columns: &'a [String],
+    /// Those of its key, quoted; none if they are not known.
+    pub keys: &'a [String],
 }
 
 /// Whether somebody's own code in the database, such as a trigger, says what this SQLSTATE means: that of `RAISE`, one
@@ -56,8 +60,8 @@ impl fmt::Display for Fields<'_> {
         };
         f.write_str(&message)?;
         let detail = self.detail.and_then(|detail| match self.code {
-            "23502" | "23514" | "44000" => row(detail),
-            _ if class == "23" => key(detail),
+            "23502" | "23514" | "44000" => self.row(detail),
+            _ if class == "23" => self.key(detail, "=("),
             _ if class == "22" || is_raised(self.code) => None,
             _ => Some(detail.to_owned()),
         });
@@ -87,22 +91,46 @@ impl fmt::Display for Fields<'_> {
     }
 }
 
-/// Of `Key (a)=(1) already exists.` all but the values.
-fn key(detail: &str) -> Option<String> {
-    let (columns, rest) = detail.split_once("=(")?;
-    // A value may hold a parenthesis, so the last one ends them.
-    let (values, rest) = rest.rsplit_once(')')?;
-    let values: Vec<&str> = values.split(", ").map(|value| if is_date(value) { value } else { "..." }).collect();
-    Some(format!("{columns}=({}){rest}", values.join(", ")))
-}
+impl Fields<'_> {
+    /// Of `Key (a)=(1) already exists.` all but the values; `between` stands between columns and values.
+    fn key(&self, detail: &str, between: &str) -> Option<String> {
+        let (columns, rest) = detail.split_once(between)?;
+        // A value may hold a parenthesis, so the last one ends them.
+        let (values, rest) = rest.rsplit_once(')')?;
+        let names: Vec<&str> = columns.split_once('(')?.1.trim_end_matches(')').split(", ").collect();
+        // The comma of a text is taken for one between values; then there are too many.
+        let values: Vec<&str> = if names.len() == 1 { vec![values] } else { values.split(", ").collect() };
+        let told: Vec<&str> = match names.len() == values.len() {
+            true => {
+                names.into_iter().zip(values).map(|(name, value)| self.date(name, value).unwrap_or("...")).collect()
+            }
+            false => vec!["..."],
+        };
+        Some(format!("{columns}{between}{}){rest}", told.join(", ")))
+    }
 
-/// Of `Failing row contains (2024-01-01, a, 1).` the date that stands first, numbers aside.
-fn row(detail: &str) -> Option<String> {
-    let (before, rest) = detail.split_once('(')?;
-    let (values, _) = rest.rsplit_once(')')?;
-    let mut values = values.split(", ").skip_while(|value| *value == "null" || value.parse::<f64>().is_ok());
-    let date = values.next().filter(|value| is_date(value))?;
-    Some(format!("{before}({date}, ...)"))
+    /// Of `Failing row contains (2024-03-01, a, 1).` the dates of the key.
+    fn row(&self, detail: &str) -> Option<String> {
+        const OF_PARTITION: &str = ") = (";
+        if detail.contains(OF_PARTITION) {
+            return self.key(detail, OF_PARTITION);
+        }
+        let (before, rest) = detail.split_once('(')?;
+        let (values, _) = rest.rsplit_once(')')?;
+        let values: Vec<&str> = values.split(", ").collect();
+        // As in `key`.
+        let columns = Some(self.columns).filter(|columns| columns.len() == values.len())?;
+        let dates = columns.iter().zip(values).filter_map(|(name, value)| self.date(name, value));
+        let dates: Vec<&str> = dates.collect();
+        (!dates.is_empty()).then(|| format!("{before}({}, ...)", dates.join(", ")))
+    }
+
+    /// The value of this column, quoted or plain, if it is a date and of the key.
+    fn date<'v>(&self, name: &str, value: &'v str) -> Option<&'v str> {
+        let quoted = format!("\"{}\"", name.replace('"', "\"\""));
+        let is_key = |key: &String| key == name || *key == quoted;
+        Some(value).filter(|value| is_date(value) && self.keys.iter().any(is_key))
+    }
 }
 
 /// Of a key of so many columns, as [`shown`](crate::identifiers::Names::shown) has it, what may be told: those of its
@@ -145,33 +173,29 @@ fn without_quoted(message: &str) -> String {
 mod tests {
     use super::*;
 
+    fn texts(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
     #[test]
     fn a_constraint_is_told_with_its_columns_and_without_the_values() {
+        let keys = texts(&["\"date\"", "\"the \"\"day\"\"\""]);
         let told = |code, message, detail, constraint| {
             let (schema, table) = (Some("public"), Some("days"));
             let detail = Some(detail);
-            Fields { code, message, detail, schema, table, constraint: Some(constraint), ..Fields::default() }
-                .to_string()
+            Fields {
+                code,
+                message,
+                detail,
+                schema,
+                table,
+                constraint: Some(constraint),
+                keys: &keys,
+                ..Fields::default()
+            }
+            .to_string()
         };
         for (code, message, detail, expected) in [
-            (
-                "23514",
-                "new row for relation \"days\" violates check constraint \"too_long\"",
-                "Failing row contains (2024-03-01, 0, 12).",
-                "new row for relation \"days\" violates check constraint \"too_long\"; Failing row contains (2024-03-01, ...)",
-            ),
-            (
-                "23514",
-                "new row for relation \"days\" violates check constraint \"too_long\"",
-                "Failing row contains (7, null, 2024-03-01, 12, secret).",
-                "new row for relation \"days\" violates check constraint \"too_long\"; Failing row contains (2024-03-01, ...)",
-            ),
-            (
-                "23514",
-                "new row for relation \"days\" violates check constraint \"too_long\"",
-                "Failing row contains (secret a=(b), 2024-03-01, 12).",
-                "new row for relation \"days\" violates check constraint \"too_long\"",
-            ),
             (
                 "23503",
                 "insert or update on table \"days\" violates foreign key constraint \"too_long\"",
@@ -180,11 +204,39 @@ mod tests {
                  Key (date)=(2024-03-01) is not present in table \"calendar\"",
             ),
             (
+                "23503",
+                "insert or update on table \"days\" violates foreign key constraint \"too_long\"",
+                "Key (born)=(1980-03-01) is not present in table \"calendar\".",
+                "insert or update on table \"days\" violates foreign key constraint \"too_long\"; \
+                 Key (born)=(...) is not present in table \"calendar\"",
+            ),
+            (
                 "23505",
                 "duplicate key value violates unique constraint \"too_long\"",
                 "Key (lower(name), date)=(se)cr=(et, 2024-03-01) already exists.",
                 "duplicate key value violates unique constraint \"too_long\"; \
                  Key (lower(name), date)=(..., 2024-03-01) already exists; table \"public.days\"",
+            ),
+            (
+                "23505",
+                "duplicate key value violates unique constraint \"too_long\"",
+                "Key (\"the \"\"day\"\"\", born)=(2024-03-01, 1980-03-01) already exists.",
+                "duplicate key value violates unique constraint \"too_long\"; \
+                 Key (\"the \"\"day\"\"\", born)=(2024-03-01, ...) already exists; table \"public.days\"",
+            ),
+            (
+                "23505",
+                "duplicate key value violates unique constraint \"too_long\"",
+                "Key (name)=(Smith, Ann, 1980-03-01) already exists.",
+                "duplicate key value violates unique constraint \"too_long\"; Key (name)=(...) already exists; \
+                 table \"public.days\"",
+            ),
+            (
+                "23505",
+                "duplicate key value violates unique constraint \"too_long\"",
+                "Key (name, date)=(Smith, 1980-03-01, 2024-03-01) already exists.",
+                "duplicate key value violates unique constraint \"too_long\"; Key (name, date)=(...) already exists; \
+                 table \"public.days\"",
             ),
             (
                 "23P01",
@@ -202,6 +254,43 @@ mod tests {
             ),
         ] {
             assert_eq!(told(code, message, detail, "too_long"), expected);
+        }
+    }
+
+    #[test]
+    fn of_a_row_the_dates_of_its_key_are_told() {
+        let keys = texts(&["\"date\""]);
+        for (columns, detail, expected) in [
+            (vec!["date", "a", "b"], "Failing row contains (2024-03-01, 0, 12).", Some("(2024-03-01, ...)")),
+            (vec!["id", "note", "date"], "Failing row contains (7, secret, 2024-03-01).", Some("(2024-03-01, ...)")),
+            (vec!["id", "born"], "Failing row contains (7, 1980-03-01).", None),
+            // A comma of a text.
+            (vec!["note", "date"], "Failing row contains (secret, 1980-03-01, 2024-03-01).", None),
+            (vec![], "Failing row contains (2024-03-01, 0, 12).", None),
+            (
+                vec!["date", "a"],
+                "Partition key of the failing row contains (date) = (2024-03-01).",
+                Some("(date) = (2024-03-01)"),
+            ),
+            (
+                vec!["id", "born"],
+                "Partition key of the failing row contains (born) = (1980-03-01).",
+                Some("(born) = (...)"),
+            ),
+        ] {
+            let columns = texts(&columns);
+            let message = "new row for relation \"days\" violates check constraint \"c\"";
+            let fields = Fields {
+                code: "23514",
+                message,
+                detail: Some(detail),
+                columns: &columns,
+                keys: &keys,
+                ..Fields::default()
+            };
+            let before = detail.split_once(" (").unwrap().0;
+            let expected = expected.map_or_else(String::new, |expected| format!("; {before} {expected}"));
+            assert_eq!(fields.to_string(), format!("{message}{expected}"), "{detail}");
         }
     }
 
@@ -280,6 +369,8 @@ mod tests {
             schema: Some("public"),
             table: Some("days"),
             column: Some("note"),
+            columns: &texts(&["date", "note"]),
+            keys: &texts(&["\"date\""]),
             ..Fields::default()
         };
         assert!(column.to_string().ends_with("constraint; Failing row contains (2024-03-01, ...)"), "{column}");
