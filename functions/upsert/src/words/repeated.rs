@@ -89,9 +89,10 @@ async fn find(
         return Ok(None);
     }
     // A file that is found by some of its equals needs no other ones. Once there are none to be found so, few files are
-    // left that say the same.
+    // left that say the same. Where one ends the run, the first one is named, and that only all pairs can tell.
+    let fails = words.target.spec.source.on_bad_file == OnBad::Fail;
     let mut bad = Vec::new();
-    if most > FEW + 1 {
+    if most > FEW + 1 && !fails {
         pairs::find(connection, words, again, With::First).await?;
         bad = bad_ones(repeated(connection, words).await?);
     }
@@ -100,7 +101,7 @@ async fn find(
         bad = bad_ones(repeated(connection, words).await?);
     }
     match bad.first() {
-        Some(first) if words.target.spec.source.on_bad_file == OnBad::Fail => {
+        Some(first) if fails => {
             let repeats = first.told(bucket, merged.key_columns);
             merged.refuse(&repeats, &first.first);
             let what = format!(
