@@ -82,9 +82,11 @@ async fn refuse_loss(
         return Ok(());
     }
     let ranks = words::table_name(&target.full_name)?;
-    let same_etag = match known.contains_key(ETAG) {
-        true => format!("and coalesce(file.etag = rank.{ETAG}, true)"),
-        false => String::new(),
+    // The same bytes may have been sent again. Rows that were loaded before entity tags were kept have none.
+    let same_date = format!("file.modified = rank.{MODIFIED}");
+    let is_there = match known.contains_key(ETAG) {
+        true => format!("(file.etag = rank.{ETAG} or rank.{ETAG} is null and {same_date})"),
+        false => same_date,
     };
     let first = match target.has_same_key(&known) {
         true => {
@@ -97,7 +99,7 @@ async fn refuse_loss(
         "select rank.{FILE_COLUMN}, count(*), {first}, count(*) over () from {ranks} rank
          where not exists (
              select from {FILES} file
-             where file.name = rank.{FILE_COLUMN} and file.modified = rank.{MODIFIED} {same_etag}
+             where file.name = rank.{FILE_COLUMN} and {is_there}
          )
          group by rank.{FILE_COLUMN} order by rank.{FILE_COLUMN} limit {NAMED}"
     )))
