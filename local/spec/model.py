@@ -573,9 +573,11 @@ def repeated(columns, shape, said):
     stems = set(pivot["into"].values()) | ({pivot["other"]["into"]} if isinstance(pivot.get("other"), dict) else set()) if pivot else {""}
     counts = {f"{stem}_{name}" if stem else name for stem in stems for name, value in parts["values"].items() if "count" in value}
     dated = sorted((max(word[0].date for word in file.values()), name) for name, file in said.items() if file)
+    # What a file says is exact; a sum of durations is rounded in the table only.
+    exact = {name: {**column, "scale": None} for name, column in columns.items()}
     good, bad = {}, {}
     for _, name in dated:
-        one = {key: aggregates(columns, parts, word[2]).get(key) for key, word in said[name].items()}
+        one = {key: aggregates(exact, parts, word[2]).get(key) for key, word in said[name].items()}
         one = {key: word for key, word in one.items() if any(value not in (0, None) for value in word.values())}
         for other, two in good.items():
             shared = one.keys() & two.keys()
