@@ -140,8 +140,8 @@ impl Package {
         zip(&fs::read(&self.program)?)
     }
 
-    /// A zip file whose `bootstrap` becomes the binary where it is. For this machine: some hundred megabytes of binaries
-    /// do not have to be stored, read and hashed again for each deployment.
+    /// A zip file whose `bootstrap` becomes the binary where it is. For this machine: some hundred megabytes do not
+    /// have to be stored, read and hashed again for each deployment.
     ///
     /// # Errors
     /// None in practice: it is made in memory.

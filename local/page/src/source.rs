@@ -257,7 +257,8 @@ impl Source {
 }
 
 impl Source {
-    /// What the database says of the newest runs of each of these jobs, as [`Database::rows`]; none if nothing was ever loaded.
+    /// What the database says of the newest runs of each of these jobs, as [`Database::rows`]; none if nothing was ever
+    /// loaded.
     pub(crate) async fn rows(&self, jobs: &[String]) -> Answer<Vec<(String, Row)>> {
         self.database.as_ref().ok_or(Trouble::Missing)?.rows(jobs).await
     }

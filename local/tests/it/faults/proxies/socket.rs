@@ -1,5 +1,5 @@
-//! What the kernel knows of a connection on this machine (`sock_diag(7)`). Its table of all connections, `/proc/net/tcp`,
-//! takes a thousand times as long to read, and may miss a line while others come and go.
+//! What the kernel knows of a connection on this machine (`sock_diag(7)`). Its table of all of them, `/proc/net/tcp`,
+//! takes some hundred times as long to read, and may miss a line while others come and go.
 
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{Read, Write};
