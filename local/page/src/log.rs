@@ -7,6 +7,7 @@ use crate::unquoted::unquoted;
 use crate::words;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::hash::Hash;
 
@@ -130,7 +131,6 @@ pub fn lines(events: &[LogEvent], arn: &str) -> Lines {
         streams.entry((&event.function, &event.stream)).or_default().push(event);
     }
     let mut found = Lines::default();
-    let mut size = 0;
     for events in streams.values_mut() {
         // What is read twice may come behind what is newer.
         events.sort_by_key(|event| event.at);
@@ -145,18 +145,39 @@ pub fn lines(events: &[LogEvent], arn: &str) -> Lines {
                             && read.iter().any(|(other, other_value)| {
                                 other_value["error.kind"].is_string() && line.message.ends_with(&other.message)
                             });
-                    size += line.message.len() + line.fields.len();
-                    if !is_repeated && size <= KEPT_BYTES {
+                    if !is_repeated {
                         found.lines.push(line.clone());
                     }
                 }
             }
         }
     }
-    found.is_cut = size > KEPT_BYTES;
+    found.is_cut = cut(&mut found.lines, KEPT_BYTES, |line| {
+        (matches!(line.level, Level::Error | Level::Warn), line.at, line.message.len() + line.fields.len())
+    });
     found.lines.sort_by_key(|line| line.at);
     found.items.sort_by(|a, b| (a.from, &a.item).cmp(&(b.from, &b.item)));
     found
+}
+
+/// Keeps so many bytes: first what is telling, of that and of the rest the newest; `of` says of one whether it is
+/// telling, when it was, and its size. Whether anything was left out.
+fn cut<T>(all: &mut Vec<T>, most: usize, of: impl Fn(&T) -> (bool, i64, usize)) -> bool {
+    let mut order: Vec<usize> = (0..all.len()).collect();
+    order.sort_by_key(|place| {
+        let (is_telling, at, _) = of(&all[*place]);
+        Reverse((is_telling, at))
+    });
+    let mut size = 0;
+    let is_kept = |place: &usize| {
+        size += of(&all[*place]).2;
+        size <= most
+    };
+    let kept: HashSet<usize> = order.into_iter().take_while(is_kept).collect();
+    let is_cut = kept.len() < all.len();
+    let mut places = 0..;
+    all.retain(|_| places.next().is_some_and(|place| kept.contains(&place)));
+    is_cut
 }
 
 /// The events of a stream, by invocation: from START to END. What stands before the first START was cut off.
@@ -176,8 +197,9 @@ fn invocations<'a>(events: &'a [&'a LogEvent]) -> Vec<Vec<&'a LogEvent>> {
     invocations
 }
 
-/// Drops what cannot be of the execution `arn`: whole invocations of which no line is; and events that come twice.
-pub(crate) fn prune(events: &mut Vec<LogEvent>, arn: &str) {
+/// Drops what cannot be of the execution `arn`: whole invocations of which no line is; and events that come twice. Says
+/// whether it also dropped some because there are too many.
+pub(crate) fn prune(events: &mut Vec<LogEvent>, arn: &str) -> bool {
     let dropped: HashSet<usize> = {
         let mut seen = HashSet::new();
         let mut streams: BTreeMap<(&str, &str), Vec<(usize, &LogEvent)>> = BTreeMap::new();
@@ -210,12 +232,13 @@ pub(crate) fn prune(events: &mut Vec<LogEvent>, arn: &str) {
         place += 1;
         !dropped.contains(&(place - 1))
     });
-    // More than is shown of a run, with what stands around each line, is not kept.
-    let mut size = 0;
-    events.retain(|event| {
-        size += event.message.len();
-        size <= 4 * KEPT_BYTES
-    });
+    // More than is shown of a run, with what stands around each line, is not kept. By what begins and ends invocations
+    // the others are known.
+    cut(events, 4 * KEPT_BYTES, |event| {
+        let telling = ["START RequestId:", "REPORT RequestId:"].iter().any(|word| event.message.starts_with(word))
+            || ["\"level\":\"ERROR\"", "\"level\":\"WARN\""].iter().any(|level| event.message.contains(level));
+        (telling, event.at, event.message.len())
+    })
 }
 
 fn execution_of(message: &str) -> Option<String> {
@@ -386,8 +409,39 @@ mod tests {
         for place in 0..60 {
             long.push(LogEvent { id: place.to_string(), message: "x".repeat(1 << 20), ..recorded().remove(0) });
         }
-        prune(&mut long, FAILED);
+        assert!(prune(&mut long, FAILED));
         assert!(long.iter().map(|event| event.message.len()).sum::<usize>() <= 4 * KEPT_BYTES && long.len() > 30);
+    }
+
+    /// Whichever function says most.
+    #[test]
+    fn of_too_many_lines_errors_and_the_newest_are_kept() {
+        let mut events = Vec::new();
+        let mut add = |function: &str, at: i64, level: &str, message: &str| {
+            let message =
+                format!(r#"{{"level":"{level}","message":"{message}","span":{{"sfn.execution_id":"arn:x"}}}}"#);
+            let (function, stream, id) = (function.to_owned(), "s".to_owned(), format!("{function}-{at}"));
+            events.push(LogEvent { function, stream, id, at, message });
+        };
+        add("upsert", 1, "ERROR", "the first");
+        add("a-loud-one", 2, "INFO", "an early one");
+        for at in 0..2_000 {
+            add("a-loud-one", 10 + at, "DEBUG", &"x".repeat(8_000));
+        }
+        add("upsert", 5_000, "INFO", "the last");
+        let found = lines(&events, "arn:x");
+        let has = |text: &str| found.lines.iter().any(|line| line.message.to_string().contains(text));
+        assert!(found.is_cut && found.lines.is_sorted_by_key(|line| line.at));
+        assert_eq!([has("the first"), has("the last"), has("an early one")], [true, true, false]);
+        let mut many = events.clone();
+        for round in 1..5 {
+            many.extend(events.iter().map(|event| LogEvent { id: format!("{}-{round}", event.id), ..event.clone() }));
+        }
+        assert!(prune(&mut many, "arn:x"));
+        let is_kept = |text: &str| many.iter().any(|event| event.message.contains(text));
+        assert_eq!([is_kept("the first"), is_kept("the last"), is_kept("an early one")], [true, true, false]);
+        let mut few = events[..3].to_vec();
+        assert!(!prune(&mut few, "arn:x") && few.len() == 3 && !lines(&few, "arn:x").is_cut);
     }
 
     #[test]

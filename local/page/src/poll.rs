@@ -30,6 +30,8 @@ use window_records::WindowRecords;
 #[derive(Default)]
 struct Reading {
     events: Vec<LogEvent>,
+    /// Whether some were dropped, because there are too many.
+    is_cut: bool,
     functions: HashMap<&'static str, Walk>,
 }
 

@@ -238,8 +238,9 @@ impl Poller {
         // Lines may still come for a while after the end.
         walk.is_done = is_done && head.ended.is_some_and(|ended| now() - ended > 3_000);
         reading.events.extend(page.events);
-        log::prune(&mut reading.events, &head.arn);
+        reading.is_cut |= log::prune(&mut reading.events, &head.arn);
         let mut lines = log::lines(&reading.events, &head.arn);
+        lines.is_cut |= reading.is_cut;
         let functions = kind.functions();
         lines.is_complete = head.ended.is_some()
             && functions.iter().all(|function| reading.functions.get(function).is_some_and(|walk| walk.is_done));

@@ -7,11 +7,14 @@ use crate::log::{Level, Line, Lines};
 use crate::model::{Job, Run, Stack};
 use crate::words;
 use maud::{Markup, html};
+use std::collections::BTreeMap;
 
 /// How many lines stand in the run's view at most, in how many bytes, and how much of each: the view stays small.
 const LINES: usize = 500;
 const LINES_BYTES: usize = 60_000;
 const LINE_CHARACTERS: usize = 1_000;
+
+const TOO_MANY: &str = "there are more, which are too many to keep";
 
 /// How many stand on a page of their own.
 const LINES_OF_PAGE: usize = 2_000;
@@ -49,22 +52,25 @@ impl LogFilter {
 pub(super) fn section(stack: &Stack, job: &Job, run: &Run, reader: &Reader) -> Markup {
     let address = path(&["jobs", &job.name, "runs", &run.head.name, "log"]);
     let lines = run.lines.as_deref();
+    let rows = lines.map_or_else(Vec::new, |lines| newest(&lines.lines, reader));
+    // What is not there a filter on the spot would not find.
+    let has_all = lines.is_none_or(|lines| rows.len() == lines.lines.len() && !lines.is_cut);
     html! {
         section class="card" aria-labelledby="h-log" {
             header {
                 h2 id="h-log" { "Log lines of this run" }
                 span class="soft" { @if run.outcome().is_running() { "new lines come by themselves" } @else { (functions(lines)) } }
                 span class="grow" {}
-                (form(&address, lines, &LogFilter { level: "I".to_owned(), ..LogFilter::default() }, true))
+                (form(&address, lines, &LogFilter { level: "I".to_owned(), ..LogFilter::default() }, has_all))
             }
             @match lines {
                 None => p class="pad soft" { @if run.is_forgotten { "Step Functions has forgotten this run, and its lines are not looked for." } @else { (unread_lines(stack)) } },
                 Some(lines) if lines.lines.is_empty() => p class="pad soft" { @if lines.is_complete { "Its functions have logged nothing, or the lines are older than the groups keep them." } @else { "No line yet." } },
                 Some(lines) => {
-                    @let rows = newest(&lines.lines, reader);
                     (table(&rows))
                     p class="pad soft" {
-                        @if rows.len() < lines.lines.len() { "The newest " (words::number(rows.len() as u64)) " of " (words::count(lines.lines.len() as u64, "line")) ". " }
+                        @if rows.len() < lines.lines.len() { (words::number(rows.len() as u64)) " of " (words::count(lines.lines.len() as u64, "line")) ": the newest, and errors and warnings before them. " }
+                        @if lines.is_cut { (TOO_MANY) ". " }
                         a href=(address) { "All lines, whole" }
                     }
                 },
@@ -117,19 +123,28 @@ fn form(address: &str, lines: Option<&Lines>, filter: &LogFilter, is_in_place: b
     }
 }
 
-/// The newest lines, as far as they have room: what comes while it runs, and what it ended with.
+/// The newest lines, as far as they have room: what comes while it runs, and what it ended with. Half of the room is
+/// for errors and warnings first.
 fn newest(lines: &[Line], reader: &Reader) -> Vec<Markup> {
-    let mut left = LINES_BYTES;
-    let rows = lines.iter().rev().take(LINES).map(|line| row(line, reader, LINE_CHARACTERS));
-    let mut rows: Vec<Markup> = rows
-        .take_while(|row| {
-            let has_room = row.0.len() <= left;
-            left = left.saturating_sub(row.0.len());
-            has_room
-        })
-        .collect();
-    rows.reverse();
-    rows
+    let is_telling = |place: &usize| matches!(lines[*place].level, Level::Error | Level::Warn);
+    let mut rows = BTreeMap::new();
+    let mut size = 0;
+    let mut add = |places: &mut dyn Iterator<Item = usize>, part: usize| {
+        for place in places {
+            if rows.contains_key(&place) {
+                continue;
+            }
+            let row = row(&lines[place], reader, LINE_CHARACTERS);
+            if rows.len() >= LINES / part || size + row.0.len() > LINES_BYTES / part {
+                break;
+            }
+            size += row.0.len();
+            rows.insert(place, row);
+        }
+    };
+    add(&mut (0..lines.len()).rev().filter(is_telling), 2);
+    add(&mut (0..lines.len()).rev(), 1);
+    rows.into_values().collect()
 }
 
 /// A line, of which so many characters are shown. There are many: what looks and filters goes by the place of a cell.
@@ -189,7 +204,7 @@ pub fn log(stack: &Stack, job: &Job, run: &Run, reader: &Reader, filter: &LogFil
             @else { (table(&shown)) }
             p class="pad soft" {
                 (words::number(found.len() as u64)) " of " (words::count(lines.map_or(0, |lines| lines.lines.len()) as u64, "line"))
-                @if lines.is_some_and(|lines| lines.is_cut) { "; there are more, which are too many to keep" }
+                @if lines.is_some_and(|lines| lines.is_cut) { "; " (TOO_MANY) }
                 @if page > 1 { " · " a href=(to_page(page - 1)) { "before" } }
                 @if page < pages { " · " a href=(to_page(page + 1)) { "after" } }
             }
@@ -211,6 +226,12 @@ pub fn log_text(lines: &Lines) -> String {
     for line in &lines.lines {
         let at = crate::zone::Clock::machine(line.at);
         text.push_str(&format!("{at} {:5} {} {} {}\n", line.level.name(), line.function, line.message, line.fields));
+    }
+    if lines.is_cut {
+        text.push_str(&format!("-- {TOO_MANY}\n"));
+    }
+    if !lines.is_complete {
+        text.push_str("-- not all lines are read yet\n");
     }
     text
 }

@@ -323,7 +323,7 @@ fn of_many_lines_the_newest_are_shown() {
     let job = &stack.jobs["pomodoro"];
     let run = &job.runs.as_ref().unwrap()[0];
     let html = text(&stack, &super::run(&stack, job, run, &reader(), &RunQuery::default()));
-    assert!(html.contains("line 501.") && !html.contains("line 1.") && html.contains("The newest 500 of 501 lines"));
+    assert!(html.contains("line 501.") && !html.contains("line 1.") && html.contains("500 of 501 lines: the newest"));
     for page in [0, 1, usize::MAX] {
         let html = text(&stack, &log(&stack, job, run, &reader(), &LogFilter { page, ..LogFilter::default() }));
         assert!(html.contains("line 1.") && html.contains("line 501."), "{page}");

@@ -6,7 +6,7 @@ use crate::days::{record, section};
 use crate::many::many_runs;
 use crate::page::Page;
 use crate::{FAILED, with_all_kinds};
-use page::log::LogEvent;
+use page::log::{Lines, LogEvent};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -75,7 +75,8 @@ fn lines_of_failed(aws: &Aws) -> String {
     let events: Vec<LogEvent> = world.log.iter().enumerate().map(event).collect();
     let runs = &world.jobs["pomodoro"].1;
     let failed = runs.iter().find(|run| run.described["status"] == "FAILED").unwrap();
-    page::views::log_text(&page::log::lines(&events, failed.described["executionArn"].as_str().unwrap()))
+    let lines = page::log::lines(&events, failed.described["executionArn"].as_str().unwrap());
+    page::views::log_text(&Lines { is_complete: true, ..lines })
 }
 
 /// Lines come in pages of which some are empty; a token is only good for the times that it was given for.
