@@ -67,7 +67,10 @@ impl Publication<'_> {
         }
         self.refuse(current.as_ref(), before.as_ref())?;
         let earlier = self.earlier(current.as_ref(), before.as_ref())?;
-        let (rows, bytes, built) = match before.as_ref().filter(|before| self.is_ours(before)) {
+        let ours = before.as_ref().filter(|before| self.is_ours(before));
+        // While file and table are of one version: from the copy to the swap nothing else is done.
+        let earlier = if ours.is_some() { earlier } else { self.without_deleted(earlier).await };
+        let (rows, bytes, built) = match ours {
             // An earlier invocation has counted and copied it, and ended before the table was swapped. Until it is,
             // file and table are of two versions, so nothing else is asked any more.
             Some(before) => (before.rows, before.bytes, self.built().await?.0),
@@ -82,7 +85,6 @@ impl Publication<'_> {
             locked_at: &input.locked_at,
             keep: target.keep_versions,
         };
-        let earlier = self.without_deleted(earlier).await;
         let versions = version.publish(&context.glue, &built, current.as_ref(), earlier).await?;
         self.tidy(&versions).await;
         Ok(self.published(rows, bytes, lake::location(&built)))
