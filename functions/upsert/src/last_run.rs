@@ -12,7 +12,7 @@ use crate::start::Start;
 use crate::target::Target;
 use crate::words;
 use postgres::merge::{Merge, Written};
-use postgres::sql_error::classify;
+use postgres::sql_error::{classify, classify_rows};
 use postgres::targets;
 use postgres::told;
 use sluice::contract::{BAD_ROWS_ONLY, DELETED_COLUMN, FILE_COLUMN, STATE_COLUMN, SharedKey, WHOLE};
@@ -127,7 +127,7 @@ async fn sum_up(connection: &mut PgConnection, target: &Target<'_>) -> Result<u6
 /// Deletes the keys whose winner says so, from the target and from `source`.
 ///
 /// # Errors
-/// As [`classify`].
+/// As [`classify_rows`].
 pub(crate) async fn delete(
     connection: &mut PgConnection,
     target: &Target<'_>,
@@ -135,7 +135,7 @@ pub(crate) async fn delete(
     merged: &mut Merged,
 ) -> Result<()> {
     let (rows, same_key) = (&target.names.rows, target.names.same_key("known", "staged"));
-    let failed = |error| classify("delete the keys whose rows say so", error);
+    let failed = |error| classify_rows("delete the keys whose rows say so", error, &target.names, &[]);
     let deleted = sqlx::query(AssertSqlSafe(format!(
         "delete from {rows} known using {source} staged where {same_key} and staged.{DELETED_COLUMN}"
     )))

@@ -234,7 +234,7 @@ impl<'a> Target<'a> {
     /// them `known`; it is empty, or begins with `and`.
     ///
     /// # Errors
-    /// As [`classify`].
+    /// As [`classify_rows`].
     pub(crate) async fn delete_keys_not_in(
         &self,
         connection: &mut PgConnection,

@@ -47,9 +47,8 @@ impl Merge<'_> {
     /// # Errors
     /// As [`classify_rows`].
     pub async fn run(&self, connection: &mut PgConnection) -> Result<Written> {
-        let (can_merge, columns, inserted, updated): (bool, Vec<String>, i64, i64) =
-            sqlx::query_as(AssertSqlSafe(format!(
-                "select current_setting('server_version_num')::int >= 150000
+        let look = format!(
+            "select current_setting('server_version_num')::int >= 150000
                     and current_setting('track_counts')::bool
                     and not bool_or(c.relhastriggers) and not bool_or(c.relhasrules),
                     array(
@@ -58,11 +57,13 @@ impl Merge<'_> {
                     ),
                     {COUNTS}
              from ({TREE}) tree join pg_class c on c.oid = tree.oid"
-            )))
-            .bind(&self.names.table)
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(|error| self.failed(error, &[]))?;
+        );
+        let (can_merge, columns, inserted, updated): (bool, Vec<String>, i64, i64) =
+            sqlx::query_as(AssertSqlSafe(look))
+                .bind(&self.names.table)
+                .fetch_one(&mut *connection)
+                .await
+                .map_err(|error| self.failed(error, &[]))?;
         if can_merge && let Some(total) = self.merge(connection, &columns).await? {
             let (inserted_now, updated_now): (i64, i64) =
                 sqlx::query_as(AssertSqlSafe(format!("select {COUNTS} from ({TREE}) c")))

@@ -98,50 +98,58 @@ impl Fields<'_> {
         // A value may hold a parenthesis, so the last one ends them.
         let (values, rest) = rest.rsplit_once(')')?;
         let names: Vec<&str> = columns.split_once('(')?.1.trim_end_matches(')').split(", ").collect();
-        // The comma of a text is taken for one between values; then there are too many.
-        let values: Vec<&str> = if names.len() == 1 { vec![values] } else { values.split(", ").collect() };
-        let told: Vec<&str> = match names.len() == values.len() {
-            true => {
+        let told: Vec<&str> = match values_of(values, names.len()) {
+            Some(values) => {
                 names.into_iter().zip(values).map(|(name, value)| self.date(name, value).unwrap_or("...")).collect()
             }
-            false => vec!["..."],
+            None => vec!["..."],
         };
         Some(format!("{columns}{between}{}){rest}", told.join(", ")))
     }
 
     /// Of `Failing row contains (2024-03-01, a, 1).` the dates of the key.
     fn row(&self, detail: &str) -> Option<String> {
-        const OF_PARTITION: &str = ") = (";
-        if detail.contains(OF_PARTITION) {
+        let (before, rest) = detail.split_once('(')?;
+        if let Some((names, _)) = rest.split_once(OF_PARTITION)
+            // A row may hold that in a text.
+            && names.split(", ").all(|name| self.columns.iter().any(|column| is_name(name, column)))
+        {
             return self.key(detail, OF_PARTITION);
         }
-        let (before, rest) = detail.split_once('(')?;
         let (values, _) = rest.rsplit_once(')')?;
-        let values: Vec<&str> = values.split(", ").collect();
-        // As in `key`.
-        let columns = Some(self.columns).filter(|columns| columns.len() == values.len())?;
-        let dates = columns.iter().zip(values).filter_map(|(name, value)| self.date(name, value));
+        let values = values_of(values, self.columns.len())?;
+        let dates = self.columns.iter().zip(values).filter_map(|(name, value)| self.date(name, value));
         let dates: Vec<&str> = dates.collect();
         (!dates.is_empty()).then(|| format!("{before}({}, ...)", dates.join(", ")))
     }
 
     /// The value of this column, quoted or plain, if it is a date and of the key.
     fn date<'v>(&self, name: &str, value: &'v str) -> Option<&'v str> {
-        let quoted = format!("\"{}\"", name.replace('"', "\"\""));
-        let is_key = |key: &String| key == name || *key == quoted;
+        let is_key = |key: &String| key == name || is_name(key, name);
         Some(value).filter(|value| is_date(value) && self.keys.iter().any(is_key))
     }
+}
+
+/// What stands between the columns and the values of a row that fits no partition.
+const OF_PARTITION: &str = ") = (";
+
+/// Whether a name, quoted or plain, is that of a column.
+fn is_name(name: &str, column: &str) -> bool {
+    name == column || name == format!("\"{}\"", column.replace('"', "\"\""))
+}
+
+/// The values of so many columns; `None` if the commas between them cannot be told from those of a text.
+fn values_of(values: &str, columns: usize) -> Option<Vec<&str>> {
+    let values: Vec<&str> = if columns == 1 { vec![values] } else { values.split(", ").collect() };
+    (values.len() == columns).then_some(values)
 }
 
 /// Of a key of so many columns, as [`shown`](crate::identifiers::Names::shown) has it, what may be told: those of its
 /// values that are dates. `None` if there is none, as of a name or an e-mail address; or if a text has a comma in it,
 /// as a date may be a part of that then, and no value.
 pub fn of_key(key: &str, columns: usize) -> Option<String> {
-    let values: Vec<&str> = if columns == 1 { vec![key] } else { key.split(", ").collect() };
-    if values.len() != columns {
-        return None;
-    }
-    let parts: Vec<&str> = values.into_iter().map(|value| if is_date(value) { value } else { "..." }).collect();
+    let parts = values_of(key, columns)?.into_iter();
+    let parts: Vec<&str> = parts.map(|value| if is_date(value) { value } else { "..." }).collect();
     match &parts[..] {
         parts if parts.iter().all(|part| *part == "...") => None,
         [date] => Some((*date).to_owned()),
@@ -266,6 +274,8 @@ mod tests {
             (vec!["id", "born"], "Failing row contains (7, 1980-03-01).", None),
             // A comma of a text.
             (vec!["note", "date"], "Failing row contains (secret, 1980-03-01, 2024-03-01).", None),
+            (vec!["note", "date"], "Failing row contains (secret) = (b, 2024-03-01).", Some("(2024-03-01, ...)")),
+            (vec!["note"], "Failing row contains (secret) = (2024-03-01).", None),
             (vec![], "Failing row contains (2024-03-01, 0, 12).", None),
             (
                 vec!["date", "a"],
