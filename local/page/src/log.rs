@@ -152,32 +152,33 @@ pub fn lines(events: &[LogEvent], arn: &str) -> Lines {
             }
         }
     }
-    found.is_cut = cut(&mut found.lines, KEPT_BYTES, |line| {
-        (matches!(line.level, Level::Error | Level::Warn), line.at, line.message.len() + line.fields.len())
-    });
+    let size = |line: &Line| line.message.len() + line.fields.len();
+    found.is_cut =
+        cut(&mut found.lines, KEPT_BYTES, size, |line| (matches!(line.level, Level::Error | Level::Warn), line.at));
     found.lines.sort_by_key(|line| line.at);
     found.items.sort_by(|a, b| (a.from, &a.item).cmp(&(b.from, &b.item)));
     found
 }
 
 /// Keeps so many bytes: first what is telling, of that and of the rest the newest; `of` says of one whether it is
-/// telling, when it was, and its size. Whether anything was left out.
-fn cut<T>(all: &mut Vec<T>, most: usize, of: impl Fn(&T) -> (bool, i64, usize)) -> bool {
+/// telling, and when it was. Whether anything was left out.
+fn cut<T>(all: &mut Vec<T>, most: usize, size: impl Fn(&T) -> usize, of: impl Fn(&T) -> (bool, i64)) -> bool {
+    // Nearly always, and whenever a page of lines has come.
+    if all.iter().map(&size).sum::<usize>() <= most {
+        return false;
+    }
     let mut order: Vec<usize> = (0..all.len()).collect();
-    order.sort_by_key(|place| {
-        let (is_telling, at, _) = of(&all[*place]);
-        Reverse((is_telling, at))
-    });
-    let mut size = 0;
-    let is_kept = |place: &usize| {
-        size += of(&all[*place]).2;
-        size <= most
+    order.sort_by_cached_key(|place| Reverse(of(&all[*place])));
+    let mut left = most;
+    let has_room = |place: &usize| {
+        let rest = left.checked_sub(size(&all[*place]));
+        left = rest.unwrap_or_default();
+        rest.is_some()
     };
-    let kept: HashSet<usize> = order.into_iter().take_while(is_kept).collect();
-    let is_cut = kept.len() < all.len();
+    let kept: HashSet<usize> = order.into_iter().take_while(has_room).collect();
     let mut places = 0..;
     all.retain(|_| places.next().is_some_and(|place| kept.contains(&place)));
-    is_cut
+    true
 }
 
 /// The events of a stream, by invocation: from START to END. What stands before the first START was cut off.
@@ -234,11 +235,17 @@ pub(crate) fn prune(events: &mut Vec<LogEvent>, arn: &str) -> bool {
     });
     // More than is shown of a run, with what stands around each line, is not kept. By what begins and ends invocations
     // the others are known.
-    cut(events, 4 * KEPT_BYTES, |event| {
-        let telling = ["START RequestId:", "REPORT RequestId:"].iter().any(|word| event.message.starts_with(word))
-            || ["\"level\":\"ERROR\"", "\"level\":\"WARN\""].iter().any(|level| event.message.contains(level));
-        (telling, event.at, event.message.len())
-    })
+    cut(
+        events,
+        4 * KEPT_BYTES,
+        |event| event.message.len(),
+        |event| {
+            let is_telling =
+                ["START RequestId:", "REPORT RequestId:"].iter().any(|word| event.message.starts_with(word))
+                    || ["\"level\":\"ERROR\"", "\"level\":\"WARN\""].iter().any(|level| event.message.contains(level));
+            (is_telling, event.at)
+        },
+    )
 }
 
 fn execution_of(message: &str) -> Option<String> {

@@ -61,6 +61,7 @@ pub struct Poller {
     shared: Arc<Shared>,
     source: Source,
     tokens: Tokens,
+    /// Until the account of the stack is known.
     caches: Option<Caches>,
     /// Of the account of the stack, once that is known.
     cache: Option<Cache>,

@@ -22,9 +22,9 @@ impl Poller {
     pub(super) async fn ask_root(&mut self) -> Answer<i64> {
         let name = self.shared.stack().name.clone();
         let root = self.source.root(&name).await?;
-        if self.cache.is_none() {
-            let account = root.machine_prefix.split(':').nth(4).unwrap_or_default();
-            self.cache = self.caches.as_ref().and_then(|caches| caches.open(account));
+        // Once: what cannot be made is told once.
+        if let Some(caches) = self.caches.take() {
+            self.cache = caches.open(root.machine_prefix.split(':').nth(4).unwrap_or_default());
         }
         self.shared.change(|stack| {
             stack.bucket = root.bucket;
