@@ -191,22 +191,29 @@ mod tests {
         assert!(row(Origin::Runs, &json!({"execution": "arn:x"})).is_none());
     }
 
-    /// A server that keeps what it holds with the build.
-    fn started(name: &str) -> local::postgres::Postgres {
+    /// What is asked of a database of its own, once it was made what `made` says. Nothing of it stays.
+    fn asked<T>(name: &str, made: &'static str, ask: impl AsyncFnOnce(Database) -> Answer<T>) -> T {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tmp");
         let state = folder.join(format!("page-database-{name}-{}", std::process::id()));
-        local::postgres::Postgres::start(&state, &local::stack::tools_dir(), false, &|_| ()).unwrap()
+        let postgres = local::postgres::Postgres::start(&state, &local::stack::tools_dir(), false, &|_| ()).unwrap();
+        let url = postgres.url("postgres");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let answer = runtime.block_on(async {
+            let mut connection = PgConnection::connect(&url).await.unwrap();
+            sqlx::raw_sql(made).execute(&mut connection).await.unwrap();
+            ask(Database::new(&url).unwrap()).await
+        });
+        drop(postgres);
+        let _ = std::fs::remove_dir_all(state);
+        answer.unwrap()
     }
 
     /// A job that runs each minute leaves the history of the others as it is.
     #[test]
     fn each_job_has_its_newest_runs() {
-        let postgres = started("runs");
-        let url = postgres.url("postgres");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let rows = runtime.block_on(async {
-            let mut connection = PgConnection::connect(&url).await.unwrap();
-            sqlx::raw_sql(
+        let jobs = ["often", "seldom", "copy"].map(ToOwned::to_owned);
+        let rows = asked(
+            "runs",
                 "create schema sluice;
                  create table sluice.runs (execution text, job text, started_at timestamptz, detected_at timestamptz,
                      rows_read bigint);
@@ -218,15 +225,11 @@ mod tests {
                              - interval '300 days' * (job <> 'often')::integer as at) as times;
                  create table sluice.windows (job text, execution text, copied_at timestamptz, rows bigint, bytes bigint);
                  insert into sluice.windows
-                     select 'copy', 'arn:copy:' || number / 2, '2026-01-01'::timestamptz + number * interval '1 minute', 1, 1
+                     select 'copy', 'arn:copy:' || number / 2, '2026-01-01'::timestamptz + number * interval '1 minute',
+                         1, 1
                      from generate_series(2, 5) as number",
-            )
-            .execute(&mut connection)
-            .await
-            .unwrap();
-            let jobs = ["often", "seldom", "copy"].map(ToOwned::to_owned);
-            Database::new(&url).unwrap().rows(&jobs).await.unwrap()
-        });
+            async |database| database.rows(&jobs).await,
+        );
         let of = |job: &str| -> Vec<&str> {
             rows.iter().filter(|(of, _)| of == job).map(|(_, row)| row.execution.as_str()).collect()
         };
@@ -234,19 +237,14 @@ mod tests {
         assert_eq!(of("seldom"), ["arn:seldom:2", "arn:seldom:1"]);
         assert_eq!(of("copy"), ["arn:copy:2", "arn:copy:1"]);
         assert!(of("other").is_empty());
-        drop(postgres);
     }
 
     /// Three years of windows of an hour are more than are read one by one: the newest days are there all the same.
     #[test]
     fn windows_of_a_day_are_one_and_the_newest_are_there() {
-        let postgres = started("windows");
-        let url = postgres.url("postgres");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let windows = runtime.block_on(async {
-            let mut connection = PgConnection::connect(&url).await.unwrap();
-            sqlx::raw_sql(
-                "create schema sluice;
+        let windows = asked(
+            "windows",
+            "create schema sluice;
                  create table sluice.windows (job text, window_start timestamptz, window_end timestamptz, rows bigint,
                      execution text, copied_at timestamptz, verified_at timestamptz);
                  insert into sluice.windows
@@ -255,12 +253,8 @@ mod tests {
                      where at <> '2024-05-05 10:00+00';
                  insert into sluice.windows values ('other', now(), now(), 1, 'arn', now(), null),
                      ('j', '-infinity', 'infinity', 1, 'arn', now(), null)",
-            )
-            .execute(&mut connection)
-            .await
-            .unwrap();
-            Database::new(&url).unwrap().windows("j", "Europe/Zurich").await.unwrap()
-        });
+            async |database| database.windows("j", "Europe/Zurich").await,
+        );
         let day = |text: &str| text.parse::<jiff::Timestamp>().unwrap().as_millisecond();
         // Each day of three years; of the one with a gap its 23 hours.
         assert_eq!(windows.len(), 365 + 366 + 365 - 1 + 23);
@@ -272,7 +266,6 @@ mod tests {
         // A day of 23 hours is whole.
         let spring = windows.iter().find(|window| window.start == day("2024-03-30T23:00:00Z")).unwrap();
         assert_eq!(spring.end - spring.start, 23 * 3_600_000);
-        drop(postgres);
     }
 
     #[test]
